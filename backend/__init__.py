@@ -1,0 +1,1 @@
+"""Shopdesk backend: everything below the pages. Never imports streamlit."""
