@@ -1,0 +1,160 @@
+-- 10 ---------------------------------------------------------------------------------------------- private helpers
+
+create table if not exists private.schema_steps (
+    step text primary key,
+    applied_at timestamptz not null default now()
+);
+alter table private.schema_steps enable row level security;
+comment on table private.schema_steps is 'Numbered changes of tables and data that ran once on this database.';
+
+create or replace function private.now() returns timestamptz
+language sql stable set search_path = '' as $$ select pg_catalog.now() $$;
+comment on function private.now() is 'The clock of the product. Only the embedded test stack replaces it.';
+
+create or replace function private.fail(p_code text, p_key text, p_detail jsonb default '{}') returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    raise exception using errcode = p_code, message = p_key, detail = p_detail::text;
+end;
+$$;
+comment on function private.fail(text, text, jsonb) is
+    'Refuses the request: PT4xx, a stable key, parameters. The sentence is built by the client in the user''s language.';
+
+create or replace function private.as_json(p_value jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+    select case when pg_catalog.jsonb_typeof(p_value) = 'string' then (p_value #>> '{}')::jsonb else p_value end
+$$;
+comment on function private.as_json(jsonb) is 'Supabase Lite hands jsonb arrays over as a jsonb string; hosted does not.';
+
+create or replace function private.sha256(p_text text) returns text
+language sql immutable strict set search_path = '' as $$
+    select pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p_text, 'utf8')), 'hex')
+$$;
+
+-- Who acts ---------------------------------------------------------------------------------------------------------
+
+do $$
+begin
+    if to_regtype('private.actor') is null then
+        create type private.actor as (
+            member_id bigint, role text, skills text[], is_duty_lead boolean, approval_limit numeric
+        );
+    end if;
+end;
+$$;
+comment on type private.actor is 'The member behind a request; member_id null and role system for the service key.';
+
+-- Repeated requests ------------------------------------------------------------------------------------------------
+
+create table if not exists private.requests (
+    actor text not null,
+    request_id uuid not null,
+    rpc text not null,
+    args_hash text not null,
+    answer jsonb,
+    created_at timestamptz not null default now(),
+    primary key (actor, request_id)
+);
+create index if not exists requests_created_at_idx on private.requests (created_at);
+alter table private.requests enable row level security;
+comment on table private.requests is 'Answers of write RPCs, kept 7 days: the same request twice does its work once.';
+
+create or replace function private.request_actor() returns text
+language sql stable set search_path = '' as $$
+    select coalesce((select auth.uid())::text, pg_catalog.current_setting('role', true), 'owner')
+$$;
+
+create or replace function private.begin_request(p_request_id uuid, p_rpc text, p_args jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_hash text := private.sha256(coalesce(p_args::text, ''));
+    v_seen private.requests;
+begin
+    if p_request_id is null then
+        perform private.fail('PT422', 'request.id_missing');
+    end if;
+    insert into private.requests (actor, request_id, rpc, args_hash)
+    values (private.request_actor(), p_request_id, p_rpc, v_hash)
+    on conflict do nothing;
+    if found then
+        return null;
+    end if;
+    select * into v_seen from private.requests where actor = private.request_actor() and request_id = p_request_id;
+    if v_seen.rpc <> p_rpc or v_seen.args_hash <> v_hash then
+        perform private.fail('PT409', 'request.reused', pg_catalog.jsonb_build_object('rpc', v_seen.rpc));
+    end if;
+    return v_seen.answer;
+end;
+$$;
+comment on function private.begin_request(uuid, text, jsonb) is
+    'Null for a new request; the stored answer for a repeated one; request.reused when the arguments differ.';
+
+create or replace function private.finish_request(p_request_id uuid, p_answer jsonb) returns jsonb
+language sql set search_path = '' as $$
+    update private.requests set answer = p_answer
+    where actor = private.request_actor() and request_id = p_request_id
+    returning answer
+$$;
+
+-- History ----------------------------------------------------------------------------------------------------------
+
+create table if not exists public.audit_events (
+    id bigint generated always as identity primary key,
+    at timestamptz not null,
+    member_id bigint,
+    actor text not null,
+    shop_id bigint,
+    entity text not null,
+    entity_id bigint,
+    action text not null,
+    detail jsonb not null default '{}'
+);
+create index if not exists audit_events_entity_idx on public.audit_events (entity, entity_id, id);
+create index if not exists audit_events_at_idx on public.audit_events (at);
+create index if not exists audit_events_shop_id_idx on public.audit_events (shop_id, at desc, id desc);
+create index if not exists audit_events_member_id_idx on public.audit_events (member_id, at);
+alter table public.audit_events enable row level security;
+comment on table public.audit_events is
+    '操作留痕: who did what, when, to which record. Append-only, kept at least three years; never holds personal data.';
+
+create or replace function private.tg_append_only() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if tg_op = 'DELETE' and old.at < pg_catalog.now() - interval '3 years' then
+        return old;
+    end if;
+    raise exception using errcode = 'PT403', message = 'history.append_only';
+end;
+$$;
+comment on function private.tg_append_only() is 'History cannot be changed; retention may drop rows older than three years.';
+create or replace trigger t10_append_only before update or delete on public.audit_events
+    for each row execute function private.tg_append_only();
+
+create or replace function private.audit(
+    p_me private.actor, p_shop_id bigint, p_entity text, p_entity_id bigint, p_action text, p_detail jsonb default '{}'
+) returns void
+language sql set search_path = '' as $$
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    values (private.now(), (p_me).member_id, coalesce((p_me).role, 'system'), p_shop_id, p_entity, p_entity_id,
+            p_action, coalesce(p_detail, '{}'))
+$$;
+
+-- Settings of the installation --------------------------------------------------------------------------------------
+
+create table if not exists private.settings (
+    key text primary key,
+    value jsonb not null,
+    updated_at timestamptz not null default now()
+);
+alter table private.settings enable row level security;
+comment on table private.settings is 'Small facts of the installation: check versions, first-admin code, demo marks.';
+
+create or replace function private.touch_version() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    new.version := old.version + 1;
+    new.updated_at := private.now();
+    return new;
+end;
+$$;
+comment on function private.touch_version() is 'Every change raises version: the second of two editors is refused.';
