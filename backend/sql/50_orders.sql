@@ -147,6 +147,7 @@ comment on column public.orders.findings is 'Verdict of the Python checks: [{kin
 
 create table if not exists public.order_items (
     order_id bigint not null references public.orders,
+    shop_id bigint not null references public.shops,
     line_no integer not null,
     sku text,
     name text not null default '',
@@ -156,6 +157,7 @@ create table if not exists public.order_items (
     product_id bigint references public.products,
     primary key (order_id, line_no)
 );
+create index if not exists order_items_shop_id_idx on public.order_items (shop_id);
 create index if not exists order_items_product_id_idx on public.order_items (product_id);
 alter table public.order_items enable row level security;
 comment on table public.order_items is 'What was bought. product_id null = unknown to the stock list (shown, not guessed).';
@@ -339,7 +341,7 @@ grant select (id, shop_id, order_no, platform_status, status, refund, placed_at,
 
 drop policy if exists "members read the items of their shops' orders" on public.order_items;
 create policy "members read the items of their shops' orders" on public.order_items
-    for select to authenticated using (order_id in (select o.id from public.orders o where o.shop_id in (select private.my_shop_ids())));
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
 grant select on public.order_items to authenticated;
 
 drop policy if exists "members read the reviews of their shops" on public.order_reviews;
@@ -365,7 +367,8 @@ create policy "members read the release lists of their shops" on public.releases
 grant select on public.releases to authenticated;
 drop policy if exists "members read the orders of release lists they see" on public.release_orders;
 create policy "members read the orders of release lists they see" on public.release_orders
-    for select to authenticated using (release_id in (select r.id from public.releases r where r.shop_id in (select private.my_shop_ids())));
+    for select to authenticated using (
+        exists (select from public.releases r where r.id = release_id and r.shop_id in (select private.my_shop_ids())));
 grant select on public.release_orders to authenticated;
 
 drop policy if exists "members read the hold breaches of their shops" on public.hold_breaches;
