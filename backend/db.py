@@ -1,7 +1,7 @@
 """The one way to the database for people: a Supabase client that carries the user's own token.
 
-Only this module and :mod:`backend.service` build clients. All share one connection pool; a client costs about a millisecond
-and holds no timer and no refresh token, so it is made per run and never cached across users.
+Only this module and :mod:`backend.service` build clients. All share one connection pool; a client costs about
+a millisecond and holds no timer and no refresh token, so it is made per run and never cached across users.
 """
 
 from __future__ import annotations

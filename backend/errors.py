@@ -1,7 +1,8 @@
 """Failures that a person can understand: a stable key, parameters, and a sentence in the person's language.
 
-The database refuses with SQLSTATE PT4xx, the key as message and jsonb parameters as detail; this module turns that answer
-into an :class:`AppError`. The sentences live in ``backend/messages/<area>.json`` as ``{key: {"zh-CN": …, "en": …}}``.
+The database refuses with SQLSTATE PT4xx, the key as message and jsonb parameters as detail; this module turns
+that answer into an :class:`AppError`. The sentences live in ``backend/messages/<area>.json`` as
+``{key: {"zh-CN": …, "en": …}}``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _KEY_OF_STATUS: Final = {401: "session.ended", 403: "access.denied", 503: "servi
 
 
 class AppError(Exception):
-    """A refusal with a stable ``key``, an HTTP-like ``status`` and ``params`` for its sentence (never personal data)."""
+    """A refusal: stable ``key``, HTTP-like ``status``, ``params`` for its sentence (never personal data)."""
 
     def __init__(self, key: str, *, status: int = 422, params: Mapping[str, Any] | None = None) -> None:
         super().__init__(key)
@@ -55,7 +56,7 @@ def catalogue() -> dict[str, dict[str, str]]:
 
 
 def message(key: str, lang: str = "zh-CN", **params: Any) -> str:
-    """The sentence of ``key`` in ``lang``; an unknown key or missing parameter falls back to the general sentence."""
+    """The sentence of ``key`` in ``lang``; the general sentence for a key without one."""
     sentences = catalogue()
     template = sentences.get(key, sentences["error.unexpected"])[lang if lang in LANGUAGES else "zh-CN"]
     return template.format_map(_Blank(params))

@@ -1,6 +1,7 @@
 """The secret key: web sessions, jobs, verdicts of Python checks, and commands. Never a user's own action.
 
-The database grants ``service_role`` a short list of RPCs and no table, so a slip here cannot read or change rows at will.
+The database grants ``service_role`` a short list of RPCs and no table: a slip here cannot read or change
+rows at will.
 """
 
 from __future__ import annotations
