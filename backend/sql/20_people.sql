@@ -445,6 +445,7 @@ comment on function public.session_close(text, boolean) is 'Service: signs this 
 -- Sign-in: staff number or e-mail to the synthetic address, slowed down after failures ----------------------------------
 
 create table if not exists private.sign_in_failures (
+    id bigint generated always as identity primary key,
     login_hash text not null,
     source_hash text not null,
     at timestamptz not null
@@ -489,7 +490,7 @@ declare
 begin
     delete from private.sign_in_failures where at < private.now() - interval '1 day' or (p_ok and login_hash = v_hash);
     if not p_ok then
-        insert into private.sign_in_failures values (v_hash, p_source_hash, private.now());
+        insert into private.sign_in_failures (login_hash, source_hash, at) values (v_hash, p_source_hash, private.now());
     end if;
 end;
 $$;
