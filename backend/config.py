@@ -1,6 +1,7 @@
 """The settings of one process. This module alone reads the environment.
 
-A value comes from the environment or, failing that, from a mapping the caller passes in (Streamlit's secrets).
+A value comes from the environment or, failing that, from a mapping the caller passes in
+(Streamlit's secrets).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ HOSTED_KEYS = (
     "DESK_COOKIE_SECRET",
     "DESK_PII_KEY",
 )
+_KEY_PREFIXES = {"SUPABASE_PUBLISHABLE_KEY": "sb_publishable_", "SUPABASE_SECRET_KEY": "sb_secret_"}
 _PRIVATE_NAME = re.compile(r"^(SUPABASE|DESK|STREAMLIT)_")
 
 
@@ -69,7 +71,7 @@ class Settings:
 
 
 def load(secrets: Mapping[str, object] | None = None) -> Settings:
-    """Read the settings; `secrets` is the second source. Raises ConfigError naming what is missing or wrong."""
+    """Read the settings; `secrets` is the second source. Raises ConfigError naming what is wrong."""
     values = {name: _value(name, secrets) for name in (*HOSTED_KEYS, "DESK_DATA_DIR", "DESK_DEMO", "PORT")}
     hosted = values["SUPABASE_URL"] != ""
     if hosted:
@@ -118,10 +120,7 @@ def _require_hosted(values: Mapping[str, str]) -> None:
         raise ConfigError(f"SUPABASE_URL is set, but not: {', '.join(missing)}", missing=missing)
     if not re.match(r"^https?://[^/\s]+", values["SUPABASE_URL"]):
         raise ConfigError("SUPABASE_URL must be an address like https://<project>.supabase.co")
-    for name, prefix in (
-        ("SUPABASE_PUBLISHABLE_KEY", "sb_publishable_"),
-        ("SUPABASE_SECRET_KEY", "sb_secret_"),
-    ):
+    for name, prefix in _KEY_PREFIXES.items():
         if not values[name].startswith(prefix):
             raise ConfigError(f"{name} must be a new-style key that starts with {prefix}")
     if len(values["DESK_COOKIE_SECRET"]) < 32:

@@ -1,4 +1,4 @@
-"""Brings a database to the state this version of the desk needs; what has not changed is not applied again."""
+"""Brings a database to the state of this version; what has not changed is not applied again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from backend.local.secrets import Secrets
 from backend.sql import build
 
 HERE = Path(__file__).parent
+SYSTEM_FILES = ("bootstrap.sql", "gateway/deno.json", "gateway/system_schema.ts")
 SYSTEM_TIMEOUT = 120.0
 
 
@@ -53,9 +54,7 @@ def apply_all(
     """System schema, bootstrap, schema and gateway rights, each only when its text changed."""
     addresses = urls(server, secrets, database)
     with psycopg.connect(addresses["admin"], autocommit=True) as admin:
-        system = _hash(
-            "bootstrap.sql", "gateway/deno.json", "gateway/system_schema.ts", extra=secrets.owner_password
-        )
+        system = _hash(*SYSTEM_FILES, extra=secrets.owner_password)
         if _applied(admin, "system") != system:
             say("Preparing accounts and roles …")
             make_system_schema(addresses["admin"], log=log)
@@ -72,9 +71,7 @@ def apply_all(
 
 def make_system_schema(admin_url: str, *, log: Path) -> None:
     """Let Supabase Lite make or complete schema auth (superuser)."""
-    command = deno.command(
-        "system_schema.ts", ["--allow-net=127.0.0.1", "--allow-env", "--allow-read", "--allow-sys"]
-    )
+    command = deno.command("system_schema.ts", deno.LOOPBACK_ONLY)
     child = Child("account set-up", command, log=log, environment=deno.environment())
     try:
         child.start({"databaseUrl": admin_url}, timeout=SYSTEM_TIMEOUT)
@@ -124,12 +121,8 @@ def _explain(problem: psycopg.Error, text: str) -> str:
     place = ""
     if position is not None:
         place = f" at {build.line_in_part(text[: int(position)].count(chr(10)) + 1)}"
-    parts = [
-        problem.diag.message_primary,
-        problem.diag.message_detail,
-        problem.diag.message_hint,
-        problem.diag.context,
-    ]
+    said = problem.diag
+    parts = [said.message_primary, said.message_detail, said.message_hint, said.context]
     return f"The schema does not apply{place}: " + " | ".join(part for part in parts if part)
 
 

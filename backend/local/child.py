@@ -5,13 +5,15 @@ The pipe on its standard input is its life line: the child leaves when the pipe 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import queue
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 LOG_LIMIT = 2_000_000
 
@@ -31,6 +33,7 @@ class Child:
         self._log = log
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
+        self._line: IO[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -45,26 +48,30 @@ class Child:
     def spawn(self, settings: Mapping[str, object] | None = None) -> IO[bytes]:
         """Start the process and hand over its settings; returns its standard output."""
         _shorten(self._log)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,  # Ctrl-C in the terminal is for the supervisor, who then stops us
-            )
-        assert self._process.stdin and self._process.stdout
+        reading, writing = os.pipe()
+        try:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(  # noqa: S603
+                    self._command,
+                    stdin=reading,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=self._environment,
+                    start_new_session=True,  # Ctrl-C in the terminal is for the supervisor, who then stops us
+                )
+        except OSError as problem:
+            os.close(writing)
+            raise ChildError(self._sentence(f"cannot run ({problem.strerror})")) from problem
+        finally:
+            os.close(reading)
+        self._line = os.fdopen(writing, "wb", buffering=0)
         if settings is not None:
-            try:
-                self._process.stdin.write(json.dumps(settings).encode() + b"\n")
-                self._process.stdin.flush()
-            except BrokenPipeError as problem:
-                raise ChildError(self._sentence("ended at once")) from problem
-        return self._process.stdout
+            with contextlib.suppress(BrokenPipeError):  # it ended at once: the missing ready line tells
+                self._line.write(json.dumps(settings).encode() + b"\n")
+        return cast(IO[bytes], self._process.stdout)
 
     def start(self, settings: Mapping[str, object], *, timeout: float) -> dict[str, Any]:
-        """Start and wait for the ready line, whose facts are returned. Raises ChildError after `timeout` s."""
+        """Start and wait for the ready line; returns its facts. Raises ChildError after `timeout` seconds."""
         output = self.spawn(settings)
         lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=_drain, args=(output, lines), daemon=True, name=f"{self.name}-output").start()
@@ -105,11 +112,9 @@ class Child:
             self._close_line()
 
     def _close_line(self) -> None:
-        assert self._process and self._process.stdin
-        try:
-            self._process.stdin.close()
-        except BrokenPipeError:
-            return  # the child closed its end first
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     def _sentence(self, what: str) -> str:
         return f"The {self.name} process {what}. Its log: {self._log}"

@@ -1,4 +1,4 @@
-"""Deno and its packages: fetched once into a cache shared by every data folder, used without network after that."""
+"""Deno and its packages: fetched once into a cache shared by every data folder, then used without network."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from backend import config
 from backend.local.child import ChildError
 
 GATEWAY = Path(__file__).parent / "gateway"
+LOOPBACK_ONLY = ("--allow-net=127.0.0.1", "--allow-env", "--allow-read", "--allow-sys")
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 
 
 def binary() -> str:
     """Path of the Deno program of the wheel."""
-    from deno import find_deno_bin
+    from deno import find_deno_bin  # type: ignore[import-untyped]
 
     return str(find_deno_bin())
 
@@ -70,7 +71,7 @@ def _prepare(configuration: Path, scripts: Sequence[Path], cache: Path, say: Cal
     )
     if done.returncode != 0:
         raise ChildError(
-            "The packages of the API gateway could not be fetched. The first start needs the network and the npm "
-            f"registry set up for this machine. Deno said: {done.stderr.strip()[-400:]}"
+            "The packages of the API gateway could not be fetched. The first start needs the network and the "
+            f"npm registry set up for this machine. Deno said: {done.stderr.strip()[-400:]}"
         )
     stamp.touch()

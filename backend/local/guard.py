@@ -1,8 +1,9 @@
 """Runs one command as the child of a pipe: when the pipe on standard input closes, the command is stopped.
 
 Started by path, without the package, so that it costs a few milliseconds:
-`python -I -S guard.py UID GID COMMAND…` (UID and GID "-" keep the current user). Postgres knows nothing of our
-pipe, so this process stands between them: whatever ends the supervisor, even kill -9, ends the database cleanly.
+`python -I -S guard.py UID GID COMMAND…` (UID and GID "-" keep the current user). Postgres knows nothing of
+our pipe, so this process stands between them: whatever ends the supervisor, even kill -9, ends the database
+cleanly.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def follow_parent() -> None:
 
 
 def stop_when_closed(child: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of standard input, then ask for a fast shutdown (SIGINT, what Postgres calls `fast`)."""
+    """Wait for the end of standard input, then ask for a fast shutdown (SIGINT to Postgres)."""
     while os.read(0, 4096):
         continue
     child.send_signal(signal.SIGINT)

@@ -109,7 +109,7 @@ class Postgres:
         self.port = self.port or free_port()
         self._child = Child("Postgres", self._command(), log=self._log, environment=self._environment())
         self._child.spawn()
-        self._wait_until_ready()
+        self._wait_until_ready(self._child)
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
@@ -174,15 +174,14 @@ class Postgres:
                 "make a backup with the older program and restore it into a new data folder"
             )
 
-    def _wait_until_ready(self) -> None:
-        assert self._child is not None
+    def _wait_until_ready(self, child: Child) -> None:
         end = time.monotonic() + START_TIMEOUT
         while time.monotonic() < end:
-            if self._child.wait(0.02):
+            if child.wait(0.02):
                 raise ChildError(f"Postgres did not start: {self._last_words()}")
             if self._status() == "ready":
                 return
-        self._child.stop(grace=STOP_TIMEOUT)
+        child.stop(grace=STOP_TIMEOUT)
         raise ChildError(f"Postgres was not ready after {START_TIMEOUT:.0f} s: {self._last_words()}")
 
     def _status(self) -> str:

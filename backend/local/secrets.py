@@ -1,4 +1,4 @@
-"""The random secrets of one installation, made once and kept in the data folder for its owner alone (0600)."""
+"""The random secrets of one installation, made once, kept in the data folder for its owner alone (0600)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE_NAME = "secrets.json"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
-    """All secrets of an installation. `pii_key` opens the personal data; it never enters a database or backup."""
+    """All secrets of an installation. `pii_key` opens personal data; it enters no database and no backup."""
 
     jwt_secret: str
     publishable_key: str

@@ -45,7 +45,7 @@ def say_on_stderr(line: str) -> None:
 
 
 class Stack:
-    """One installation in one data folder. A second instance on the same folder is refused with StackError."""
+    """One installation in one data folder. A second instance on it is refused with StackError."""
 
     def __init__(
         self,
@@ -269,7 +269,6 @@ class Stack:
         self._start_child("functions", command, settings)
 
     def _start_gateway(self) -> None:
-        permissions = ["--allow-net=127.0.0.1", "--allow-env", "--allow-read", "--allow-sys"]
         settings = {
             "databaseUrl": apply.urls(self._server, self.secrets)["authenticator"],
             "port": self._api_port,
@@ -278,7 +277,7 @@ class Stack:
             "secretKey": self.secret_key,
             "jwtSecret": self.secrets.jwt_secret,
         }
-        self._start_child("gateway", deno.command("main.ts", permissions), settings)
+        self._start_child("gateway", deno.command("main.ts", deno.LOOPBACK_ONLY), settings)
 
     def _start_child(self, name: str, command: list[str], settings: Mapping[str, object]) -> None:
         child = self._children.get(name)
@@ -341,8 +340,8 @@ class Stack:
 
     def _give_up(self, missing: list[str]) -> None:
         self.failed = (
-            f"{' and '.join(missing)} ended again and again; the desk cannot work. Look into {self.data_dir / 'log'}, "
-            "then start again."
+            f"{' and '.join(missing)} ended again and again; the desk cannot work. "
+            f"Look into {self.data_dir / 'log'}, then start again."
         )
         self._say(self.failed)
 
