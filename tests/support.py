@@ -1,0 +1,37 @@
+"""Helpers that tests of several layers share."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+Connection = psycopg.Connection[Any]
+
+
+@contextmanager
+def as_role(conn: Connection, role: str, sub: uuid.UUID | str | None = None) -> Iterator[Connection]:
+    """Act as an API role, as the gateway does for a request, for the length of the block.
+
+    ``sub`` is the account (auth.users.id) of a signed-in person. The block is a savepoint: an error rolls it back
+    and leaves the test's transaction usable; without an error its changes stay.
+    """
+    claims = {"role": role} if sub is None else {"role": role, "sub": str(sub)}
+    with conn.transaction():
+        before = conn.execute(
+            "select current_setting('role'), coalesce(current_setting('request.jwt.claims', true), '')"
+        ).fetchone()
+        assert before is not None
+        _act(conn, role, json.dumps(claims))
+        yield conn
+        _act(conn, *before)
+
+
+def _act(conn: Connection, role: str, claims: str) -> None:
+    conn.execute(
+        "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)", (role, claims)
+    )
