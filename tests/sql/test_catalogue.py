@@ -107,7 +107,7 @@ def granted(db: psycopg.Connection) -> dict[str, list[str]]:
         select p.proname, array(select r from unnest(array['anon', 'authenticated', 'service_role']) r
             where has_function_privilege(r, p.oid, 'execute')) from pg_proc p
         where p.pronamespace = 'public'::regnamespace order by p.proname"""
-    return {name: roles for name, roles in db.execute(query).fetchall()}
+    return dict(db.execute(query).fetchall())
 
 
 def test_listed_is_granted(db: psycopg.Connection) -> None:

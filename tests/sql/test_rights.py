@@ -1,0 +1,207 @@
+"""Who may read and do what: one table role × object, one role × RPC, each cell tried as allowed and as denied.
+
+The scene has two shops. Every person with a role works for shop `a` only (an admin sees all). A cell says which rows of
+the scene that role reads: `shop` those of shop a, `all` both shops', `mine` only what the person made, `none` nothing,
+`denied` no right to ask at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+RPCS = json.loads((Path(__file__).parent / "rpcs.json").read_text("utf-8"))
+ROLES = ("agent", "warehouse", "operations", "analyst", "manager", "admin")
+OUTSIDERS = ("off", "invited", "stranger", "anon", "service_role")
+
+#                    agent   warehouse operations analyst manager admin   off     invited stranger anon     service_role
+TABLES = {
+    "shops":           "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "stock_pools":     "all     all       all        all     all     all     none    none    none     denied   denied",
+    "members":         "all     all       all        all     all     all     none    none    none     denied   denied",
+    "member_shops":    "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "products":        "all     all       all        all     all     all     none    none    none     denied   denied",
+    "orders":          "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "order_items":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "order_reviews":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "order_exceptions": "shop   shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "exception_rules": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "releases":        "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "release_orders":  "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "hold_breaches":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "imports":         "none    none      shop       none    shop    all     none    none    none     denied   denied",
+    "import_errors":   "none    none      shop       none    shop    all     none    none    none     denied   denied",
+    "import_mappings": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "audit_events":    "none    none      none       none    shop    all     none    none    none     denied   denied",
+    "action_batches":  "none    none      none       none    none    none    none    none    none     denied   denied",
+    "saved_views":     "all     all       all        all     all     all     none    none    none     denied   denied",
+    "sla_policies":    "all     all       all        all     all     all     none    none    none     denied   denied",
+    "calendars":       "all     all       all        all     all     all     none    none    none     denied   denied",
+    "sla_clocks":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "sla_clock_events": "shop   shop      shop       shop    shop    all     none    none    none     denied   denied",
+}  # fmt: skip
+
+HIDDEN_COLUMNS = {
+    "orders": ("contact_id", "ip_hash", "facts_hash", "content_hash"),
+    "members": ("contact_id",),
+}
+
+SCENE = """
+insert into stock_pools (name, is_default) select '测试库存', not exists (select from stock_pools where is_default);
+insert into shops (code, name, platform, stock_pool_id)
+select c, '店 ' || c, 'own', (select id from stock_pools where name = '测试库存') from unnest(array['right-a', 'right-b']) c;
+insert into products (stock_pool_id, sku, name) select id, 'RIGHT-1', '样品' from stock_pools where name = '测试库存';
+insert into imports (kind, shop_id, file_name, file_hash, actor, started_at, touched_at, state, finished_at)
+select 'orders', id, 'x.csv', 'x', 'cli', now(), now(), 'done', now() from shops where code like 'right-%';
+insert into import_errors (import_id, row_no, reason) select i.id, 2, 'cell.empty' from imports i where file_hash = 'x';
+insert into import_mappings (shop_id, kind, signature, mapping, updated_at)
+select id, 'orders', 'right', '{}', now() from shops where code like 'right-%';
+insert into orders (shop_id, order_no, platform_status, status, facts_hash, content_hash)
+select id, 'RIGHT-' || code, '待发货', 'to_ship', 'f', 'c' from shops where code like 'right-%';
+insert into order_items (order_id, shop_id, line_no, sku, quantity) select id, shop_id, 1, 'RIGHT-1', 1 from orders where order_no like 'RIGHT-%';
+insert into order_exceptions (order_id, shop_id, kind, is_blocking, severity, fingerprint, detected_at)
+select id, shop_id, 'remote', true, 'normal', 'f', now() from orders where order_no like 'RIGHT-%';
+insert into order_reviews (order_id, shop_id, state, detected_at) select id, shop_id, 'open', now() from orders where order_no like 'RIGHT-%';
+insert into exception_rules (shop_id, kind, waived_by) select id, 'remote', 'reviewer' from shops where code like 'right-%';
+insert into releases (shop_id, kind, order_count, created_at) select id, 'hold', 1, now() from shops where code like 'right-%';
+insert into release_orders select r.id, o.id from releases r join orders o using (shop_id) where o.order_no like 'RIGHT-%';
+insert into hold_breaches (order_id, shop_id, kinds, found_at) select id, shop_id, '{remote}', now() from orders where order_no like 'RIGHT-%';
+insert into audit_events (at, actor, shop_id, entity, action) select now(), 'cli', id, 'right', 'seen' from shops where code like 'right-%';
+"""
+
+PEOPLE = {role: UUID(int=0xA0 + number) for number, role in enumerate((*ROLES, "off", "invited", "stranger"))}
+
+
+@pytest.fixture
+def scene(db: psycopg.Connection) -> psycopg.Connection:
+    """Two shops with one row of everything, and a person of each role in shop a."""
+    db.execute(SCENE)
+    for role in (*ROLES, "off"):
+        state = "off" if role == "off" else "active"
+        db.execute(
+            """with m as (insert into members (user_id, staff_no, display_name, role, state, skills)
+                 values (%s, %s, %s, %s, %s, '{review}') returning id)
+               insert into member_shops select m.id, s.id from m, shops s where s.code = 'right-a'""",
+            (PEOPLE[role], f"R-{role}", f"成员 {role}", role if role in ROLES else "manager", state),
+        )
+    db.execute("insert into members (staff_no, display_name, role) values ('R-invited', '未接受', 'manager')")
+    db.execute("""insert into action_batches (member_id, action, item_count, items, created_at)
+        select id, 'test', 1, '[]', now() from members where staff_no = 'R-off'""")
+    db.execute("""insert into saved_views (member_id, area, name, params, is_shared)
+        select id, 'orders', '共享', '{}', true from members where staff_no = 'R-off'""")
+    db.execute("""insert into saved_views (member_id, area, name, params)
+        select id, 'orders', '私有', '{}' from members where staff_no = 'R-off'""")
+    db.execute("""with c as (insert into sla_clocks (entity, entity_id, shop_id, target, instance, state, policy, started_at,
+            minutes) select 'right', s.id, s.id, 'review', 1, 'uncovered', '{}', now(), 120 from shops s
+            where s.code like 'right-%' returning id, shop_id)
+        insert into sla_clock_events (clock_id, shop_id, at, event) select id, shop_id, now(), 'started' from c""")
+    return db
+
+
+@contextmanager
+def acting(db: psycopg.Connection, who: str) -> Iterator[None]:
+    """The rest of the block runs as `who`, as PostgREST would set it up; whatever it did is rolled back."""
+    api_role = who if who in ("anon", "service_role") else "authenticated"
+    claims = {"role": api_role} | ({"sub": str(PEOPLE[who])} if who in PEOPLE else {})
+    with db.transaction(force_rollback=True):
+        db.execute("select set_config('request.jwt.claims', %s, true)", (json.dumps(claims),))
+        db.execute(f"set local role {api_role}")
+        yield
+
+
+def visible(db: psycopg.Connection, who: str, table: str) -> str | set[int]:
+    """Ids (or shop ids) of the scene that `who` reads in `table`, or "denied"."""
+    key = {"shops": "id", "members": "id", "release_orders": "release_id", "import_errors": "import_id"}.get(
+        table
+    )
+    key = key or ("shop_id" if table in SHOP_KEYED else "id")
+    try:
+        with acting(db, who):
+            return {
+                row[0]
+                for row in db.execute(f"select {key} from public.{table}").fetchall()
+                if row[0] is not None
+            }
+    except psycopg.errors.InsufficientPrivilege:
+        return "denied"
+
+
+SHOP_KEYED = {
+    "member_shops", "orders", "order_items", "order_reviews", "order_exceptions", "exception_rules", "releases",
+    "hold_breaches", "imports", "import_mappings", "audit_events", "sla_clocks", "sla_clock_events",
+}  # fmt: skip
+
+
+def expected(db: psycopg.Connection, table: str, cell: str) -> set[int]:
+    """What the owner finds in the scene for one cell of the table."""
+    if cell == "none":
+        return set()
+    shop = "" if cell == "all" else "where s.code = 'right-a'"
+    mine = f"select s.id from shops s {shop}"
+    if table in {*SHOP_KEYED, "shops"}:
+        return {row[0] for row in db.execute(mine).fetchall()}
+    if table in {"release_orders", "import_errors"}:
+        parent = "releases" if table == "release_orders" else "imports"
+        return {row[0] for row in db.execute(f"select id from {parent} where shop_id in ({mine})").fetchall()}
+    hidden = "where is_shared" if table == "saved_views" else ""
+    return {row[0] for row in db.execute(f"select id from {table} {hidden}").fetchall()}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_who_reads_what(scene: psycopg.Connection, table: str) -> None:
+    cells = dict(zip((*ROLES, *OUTSIDERS), TABLES[table].split(), strict=True))
+    found = {who: visible(scene, who, table) for who in cells}
+    assert found == {
+        who: "denied" if c == "denied" else expected(scene, table, c) for who, c in cells.items()
+    }
+
+
+def test_every_public_table_is_in_the_matrix(db: psycopg.Connection) -> None:
+    query = (
+        "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
+    )
+    assert {row[0] for row in db.execute(query).fetchall()} - LOOKUPS == set(TABLES)
+
+
+LOOKUPS = {"calendar_shifts", "calendar_days", "holiday_years"}
+
+
+@pytest.mark.parametrize("who", ROLES)
+def test_keys_to_personal_data_stay_hidden(scene: psycopg.Connection, who: str) -> None:
+    for table, columns in HIDDEN_COLUMNS.items():
+        for column in columns:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), acting(scene, who):
+                scene.execute(f"select {column} from public.{table}")
+
+
+def outcome(db: psycopg.Connection, who: str, name: str) -> str:
+    """How RPC `name`, called without any arguments' values, answers `who`: denied, no member, or let through."""
+    types = db.execute(
+        "select array(select format_type(t, null) from unnest(proargtypes) t) from pg_proc"
+        " where proname = %s and pronamespace = 'public'::regnamespace",
+        (name,),
+    ).fetchone()
+    assert types is not None
+    nulls = ", ".join(f"null::{kind}" for kind in types[0])
+    try:
+        with acting(db, who):
+            db.execute(f"select public.{name}({nulls})")
+    except psycopg.Error as error:
+        if error.sqlstate in ("42501", "PT401", "PT403"):
+            return "denied"
+    return "let through"
+
+
+@pytest.mark.parametrize("name", RPCS)
+def test_who_may_call_what(scene: psycopg.Connection, name: str) -> None:
+    allowed = set(RPCS[name]["roles"]) | (
+        {"service_role"} if "service_role" in RPCS[name]["granted"] else set()
+    )
+    found = {who: outcome(scene, who, name) for who in (*ROLES, *OUTSIDERS)}
+    assert found == {who: "let through" if who in allowed else "denied" for who in (*ROLES, *OUTSIDERS)}
