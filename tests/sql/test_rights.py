@@ -90,17 +90,18 @@ def scene(db: psycopg.Connection) -> psycopg.Connection:
                insert into member_shops select m.id, s.id from m, shops s where s.code = 'right-a'""",
             (PEOPLE[role], f"R-{role}", f"成员 {role}", role if role in ROLES else "manager", state),
         )
-    db.execute("insert into members (staff_no, display_name, role) values ('R-invited', '未接受', 'manager')")
+    db.execute(
+        """with m as (insert into members (staff_no, display_name, role) values ('R-invited', '未接受', 'manager')
+             returning id) insert into member_shops select m.id, s.id from m, shops s where s.code = 'right-b'"""
+    )
     db.execute("""insert into action_batches (member_id, action, item_count, items, created_at)
         select id, 'test', 1, '[]', now() from members where staff_no = 'R-off'""")
     db.execute("""insert into saved_views (member_id, area, name, params, is_shared)
         select id, 'orders', '共享', '{}', true from members where staff_no = 'R-off'""")
     db.execute("""insert into saved_views (member_id, area, name, params)
         select id, 'orders', '私有', '{}' from members where staff_no = 'R-off'""")
-    db.execute("""with c as (insert into sla_clocks (entity, entity_id, shop_id, target, instance, state, policy, started_at,
-            minutes) select 'right', s.id, s.id, 'review', 1, 'uncovered', '{}', now(), 120 from shops s
-            where s.code like 'right-%' returning id, shop_id)
-        insert into sla_clock_events (clock_id, shop_id, at, event) select id, shop_id, now(), 'started' from c""")
+    db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
+        from shops s where s.code like 'right-%'""")
     return db
 
 
