@@ -116,19 +116,26 @@ create table if not exists public.orders (
     checked_facts_hash text,
     checked_version text,
     findings jsonb,
+    is_checked boolean not null generated always as (facts_hash = coalesce(checked_facts_hash, '')) stored,
+    platform_facts_hash text,
     released_at timestamptz,
     release_id bigint,
+    held_at timestamptz,
+    held_reason text,
     import_id bigint references public.imports,
     version integer not null default 1,
     updated_at timestamptz not null default now(),
     created_at timestamptz not null default now(),
-    constraint orders_no_unique unique (shop_id, order_no)
+    constraint orders_no_unique unique (shop_id, order_no),
+    constraint orders_held_is_whole check ((held_at is null) = (held_reason is null)),
+    constraint orders_released_is_whole check ((released_at is null) = (release_id is null))
 );
 create index if not exists orders_shop_placed_idx on public.orders (shop_id, placed_at desc, id desc);
 create index if not exists orders_placed_idx on public.orders (placed_at desc, id desc);
 create index if not exists orders_waiting_idx on public.orders (shop_id, paid_at, id) where status = 'to_ship';
 create index if not exists orders_ready_idx on public.orders (shop_id, id) where status = 'to_ship' and released_at is null;
 create index if not exists orders_unpaid_idx on public.orders (shop_id, placed_at desc, id desc) where status = 'unpaid';
+create index if not exists orders_held_idx on public.orders (shop_id, id) where held_at is not null and status = 'to_ship';
 create index if not exists orders_contact_id_idx on public.orders (contact_id);
 create index if not exists orders_import_id_idx on public.orders (import_id);
 create index if not exists orders_release_id_idx on public.orders (release_id);
@@ -143,6 +150,11 @@ create or replace trigger t10_touch before update on public.orders
     for each row execute function private.touch_version();
 comment on table public.orders is '订单: facts from the platform''s export, masked. Personal values are in private.contacts; the tool adds only checks, release and scans.';
 comment on column public.orders.checked_version is 'Version of the Python checks that judged checked_facts_hash; both must be current or the order is unchecked.';
+comment on column public.orders.is_checked is 'The facts were judged as they are now; with checked_version current the order counts as checked.';
+comment on column public.orders.platform_facts_hash is
+    'Set when a person corrected the contact: facts_hash of the platform''s own version. An import with that hash keeps the correction.';
+comment on column public.orders.held_at is
+    '拦截: must not ship although no rule blocks it: cancelled in review (held_reason cancelled) or put on a hold list.';
 comment on column public.orders.findings is 'Verdict of the Python checks: [{kind, evidence}], free of personal data.';
 
 create table if not exists public.order_items (
@@ -203,6 +215,7 @@ create table if not exists public.order_reviews (
     amount numeric(14, 2),
     detected_at timestamptz not null,
     done_at timestamptz,
+    is_on_time boolean,
     version integer not null default 1,
     updated_at timestamptz not null default now(),
     constraint order_reviews_claim_is_whole check ((owner_id is null) = (claim_until is null)),
@@ -214,12 +227,16 @@ create index if not exists order_reviews_pool_idx on public.order_reviews (due_s
 create index if not exists order_reviews_owner_idx on public.order_reviews (owner_id, state, due_sort, order_id) where owner_id is not null;
 create index if not exists order_reviews_group_idx on public.order_reviews (shop_id, group_key) where group_key is not null;
 create index if not exists order_reviews_done_idx on public.order_reviews (shop_id, done_at) where state = 'done';
+create index if not exists order_reviews_lease_idx on public.order_reviews (claim_until) where owner_id is not null;
+create index if not exists order_reviews_kinds_idx on public.order_reviews using gin (kinds);
 create index if not exists order_reviews_clock_id_idx on public.order_reviews (clock_id);
 alter table public.order_reviews enable row level security;
 create or replace trigger t10_touch before update on public.order_reviews
     for each row execute function private.touch_version();
 comment on table public.order_reviews is '订单异常 work row: one per order with exceptions; owner, lease, deadline. The queue reads and sorts this.';
 comment on column public.order_reviews.claim_until is 'Lease of the owner: afterwards the item is in the pool again.';
+comment on column public.order_reviews.due_sort is 'Open: the deadline (infinity while paused); done: when it was done. One index sorts every tab.';
+comment on column public.order_reviews.is_on_time is 'Verdict of the deadline, once done; null while its calendar is missing.';
 
 create table if not exists public.order_exceptions (
     id bigint generated always as identity primary key,
@@ -238,7 +255,17 @@ create table if not exists public.order_exceptions (
     decided_by bigint references public.members,
     decided_as text,
     reason text,
-    note_cipher text,
+    note_cipher text constraint order_exceptions_note_is_cipher check (note_cipher like 'v1.%'),
+    same_key text not null generated always as (coalesce(case kind
+        when 'duplicate' then group_key
+        when 'same_ip' then group_key
+        when 'remote' then evidence ->> 'province'
+        when 'mismatch' then (evidence ->> 'left') || ' ≠ ' || (evidence ->> 'right')
+        when 'missing_detail' then evidence ->> 'have'
+        when 'bad_phone' then evidence ->> 'problem'
+        when 'suspicious' then evidence ->> 'word'
+        when 'out_of_stock' then coalesce(evidence ->> 'sku', evidence #>> '{items,0,sku}')
+    end, '')) stored,
     version integer not null default 1,
     updated_at timestamptz not null default now(),
     constraint order_exceptions_unique unique (order_id, kind),
@@ -246,7 +273,7 @@ create table if not exists public.order_exceptions (
         check ((state in ('fixed', 'waived', 'cancelled')) = (decided_at is not null)),
     constraint order_exceptions_waived_has_reason check (state <> 'waived' or reason is not null)
 );
-create index if not exists order_exceptions_open_idx on public.order_exceptions (shop_id, kind)
+create index if not exists order_exceptions_open_idx on public.order_exceptions (shop_id, kind, same_key)
     where state in ('open', 'waiting_customer');
 create index if not exists order_exceptions_group_idx on public.order_exceptions (shop_id, group_key) where group_key is not null;
 create index if not exists order_exceptions_decided_by_idx on public.order_exceptions (decided_by, decided_at);
@@ -255,6 +282,7 @@ create or replace trigger t10_touch before update on public.order_exceptions
     for each row execute function private.touch_version();
 comment on table public.order_exceptions is '异常: one row per order and kind, with its evidence in jsonb free of personal data. "Open" = open or waiting_customer.';
 comment on column public.order_exceptions.fingerprint is 'Hash of the facts that raised it: a waiver holds for exactly these; other facts open it again.';
+comment on column public.order_exceptions.same_key is 'What makes two exceptions of a kind the same decision: the province, the contradicting names, the word, the SKU.';
 comment on column public.order_exceptions.decided_as is 'system when newer facts cleared it, else the role of the person.';
 comment on column public.order_exceptions.note_cipher is 'A person''s free text, encrypted like every text that may name a customer (AAD order_exceptions|note|order id).';
 
@@ -337,7 +365,7 @@ create policy "members read the orders of their shops" on public.orders
 grant select (id, shop_id, order_no, platform_status, status, refund, placed_at, paid_at, shipped_at, completed_at,
               promise_ship_at, amount, buyer_account, contact_state, receiver_masked, phone_masked, province, city,
               district, ip_masked, carrier, tracking_no, last_scan_at, last_scan_text, signed_at, checked_version, findings,
-              released_at, release_id, import_id, version, updated_at, created_at) on public.orders to authenticated;
+              is_checked, released_at, release_id, held_at, held_reason, import_id, version, updated_at, created_at) on public.orders to authenticated;
 
 drop policy if exists "members read the items of their shops' orders" on public.order_items;
 create policy "members read the items of their shops' orders" on public.order_items
