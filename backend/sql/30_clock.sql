@@ -63,6 +63,28 @@ create table if not exists public.holiday_years (
 alter table public.holiday_years enable row level security;
 comment on table public.holiday_years is '节假日与调休上班日: the national list of a year. A year without a row is not maintained: nothing is guessed for it.';
 
+create or replace function private.is_ladder(p_ladder jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_ladder) = 'array' and not exists (
+        select from pg_catalog.jsonb_array_elements(case when pg_catalog.jsonb_typeof(p_ladder) = 'array' then p_ladder else '[]' end) s
+        where not coalesce((s.value ? 'percent') <> (s.value ? 'minutes')
+            and pg_catalog.jsonb_typeof(coalesce(s.value -> 'percent', s.value -> 'minutes')) = 'number'
+            and coalesce((s.value ->> 'percent')::numeric between 0 and 1000, true)
+            and pg_catalog.jsonb_typeof(s.value -> 'who') = 'array' and s.value -> 'who' <> '[]'
+            and s.value -> 'who' <@ '["owner", "on_duty", "duty_lead", "manager", "warehouse"]'
+            and s.value ->> 'action' in ('notify', 'to_pool', 'raise_priority'), false))
+$$;
+comment on function private.is_ladder(jsonb) is 'Whether a value is a list of escalation steps as sla_policies.ladder describes them.';
+
+create or replace function private.is_conditions(p_conditions jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_conditions) = 'object' and not exists (
+        select from pg_catalog.jsonb_each(case when pg_catalog.jsonb_typeof(p_conditions) = 'object' then p_conditions else '{}' end) c
+        where pg_catalog.jsonb_typeof(c.value) <> 'array' or c.value = '[]'
+           or pg_catalog.jsonb_path_exists(c.value, '$[*] ? (@.type() != "string")'))
+$$;
+comment on function private.is_conditions(jsonb) is 'Whether a value maps facts to lists of texts.';
+
 create table if not exists public.sla_policies (
     id bigint generated always as identity primary key,
     code text not null constraint sla_policies_code_form check (code ~ '^[a-z][a-z0-9_]{0,39}$'),
@@ -70,11 +92,11 @@ create table if not exists public.sla_policies (
     applies_to text not null constraint sla_policies_applies_form check (applies_to ~ '^[a-z][a-z_]{0,29}$'),
     target text not null constraint sla_policies_target_form check (target ~ '^[a-z][a-z_]{0,29}$'),
     shop_id bigint references public.shops,
-    conditions jsonb not null default '{}' constraint sla_policies_conditions_form check (jsonb_typeof(conditions) = 'object'),
+    conditions jsonb not null default '{}' constraint sla_policies_conditions_form check (private.is_conditions(conditions)),
     measure text not null constraint sla_policies_measure_known check (measure in ('wall', 'working', 'workdays')),
     calendar_id bigint references public.calendars,
     allowance numeric not null,
-    ladder jsonb not null default '[]' constraint sla_policies_ladder_form check (jsonb_typeof(ladder) = 'array'),
+    ladder jsonb not null default '[]' constraint sla_policies_ladder_form check (private.is_ladder(ladder)),
     remind_calendar_id bigint references public.calendars,
     on_reopen text not null default 'restart' constraint sla_policies_on_reopen_known
         check (on_reopen in ('restart', 'continue', 'keep')),

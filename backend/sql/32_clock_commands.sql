@@ -29,7 +29,8 @@ $$;
 comment on function private.policy_for(text, bigint, jsonb) is
     'The active policy of a code: the shop''s own first, then the one with most conditions that hold. policy.none.';
 
-create or replace function private.with_policy(p_clock public.sla_clocks, p_policy public.sla_policies) returns public.sla_clocks
+create or replace function private.with_policy(p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb)
+returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
 declare
     v public.sla_clocks := p_clock;
@@ -41,11 +42,12 @@ begin
     v.policy := pg_catalog.jsonb_build_object('code', p_policy.code, 'name', p_policy.name, 'version', p_policy.version,
         'measure', p_policy.measure, 'allowance', p_policy.allowance, 'ladder', p_policy.ladder,
         'calendar', (select code from public.calendars where id = p_policy.calendar_id),
-        'remind_calendar_id', p_policy.remind_calendar_id, 'on_reopen', p_policy.on_reopen);
+        'remind_calendar_id', p_policy.remind_calendar_id, 'on_reopen', p_policy.on_reopen, 'facts', p_facts);
     return v;
 end;
 $$;
-comment on function private.with_policy(public.sla_clocks, public.sla_policies) is 'The clock with a snapshot of the policy.';
+comment on function private.with_policy(public.sla_clocks, public.sla_policies, jsonb) is
+    'The clock with a snapshot of the policy and of the facts that chose it.';
 
 -- The deadline of a clock in memory, and the step of its ladder that comes next -----------------------------------------
 
@@ -192,8 +194,8 @@ comment on function private.insert_clocks(public.sla_clocks, bigint[], text, tim
 -- Start --------------------------------------------------------------------------------------------------------------------
 
 create or replace function private.fresh_clock(
-    p_shop_id bigint, p_entity text, p_target text, p_policy public.sla_policies, p_starts_at timestamptz, p_now timestamptz,
-    p_latest timestamptz default null
+    p_shop_id bigint, p_entity text, p_target text, p_policy_code text, p_facts jsonb, p_starts_at timestamptz,
+    p_now timestamptz, p_latest timestamptz default null
 ) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
 declare
@@ -206,7 +208,7 @@ begin
     v.pauses := '{}';
     v.due_version := 0;
     v.started_at := p_starts_at;
-    v := private.with_policy(v, p_policy);
+    v := private.with_policy(v, private.policy_for(p_policy_code, p_shop_id, p_facts), p_facts);
     v.counted_from := case when v.measure = 'workdays' then private.day_end(v.calendar_id, p_starts_at) else p_starts_at end;
     if p_latest is not null and v.measure <> 'workdays' then
         v.allowance := least(v.allowance, private.elapsed(v.measure, v.calendar_id, v.counted_from, p_latest, '{}'));
@@ -214,7 +216,7 @@ begin
     return private.with_due(v, p_now);
 end;
 $$;
-comment on function private.fresh_clock(bigint, text, text, public.sla_policies, timestamptz, timestamptz, timestamptz) is
+comment on function private.fresh_clock(bigint, text, text, text, jsonb, timestamptz, timestamptz, timestamptz) is
     'A clock in memory. A deadline given from outside (p_latest, the platform''s own) shortens the allowance, never lengthens it.';
 
 create or replace function private.start_clocks(
@@ -224,8 +226,8 @@ create or replace function private.start_clocks(
 ) returns setof public.sla_clocks
 language plpgsql set search_path = '' as $$
 declare
-    v public.sla_clocks := private.fresh_clock(p_shop_id, p_entity, p_target,
-        private.policy_for(p_policy_code, p_shop_id, p_facts), coalesce(p_starts_at, p_now), p_now, p_latest);
+    v public.sla_clocks := private.fresh_clock(p_shop_id, p_entity, p_target, p_policy_code, p_facts,
+        coalesce(p_starts_at, p_now), p_now, p_latest);
 begin
     perform private.insert_clocks(v, p_entity_ids, case when v.state = 'scheduled' then 'scheduled' else 'started' end, p_now, p_actor);
     return query select c.* from public.sla_clocks c
