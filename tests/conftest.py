@@ -1,7 +1,7 @@
 """What every layer of tests stands on: one real stack per worker, databases cloned from it, no network.
 
-The stack runs with a test clock and without fsync. Its Postgres starts when the first test asks for a database,
-its gateway when the first test asks for the API.
+The stack runs with a test clock and without fsync. Its Postgres starts when the first test asks for a
+database, its gateway when the first test asks for the API.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TEMPLATE = "desk_template"
 _numbers = itertools.count(1)
 
 
-# --- no network ------------------------------------------------------------------------------------------------
+# --- no network ---
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -59,7 +59,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-# --- the stack ---------------------------------------------------------------------------------------------------
+# --- the stack ---
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +93,7 @@ def stack(database_stack: Stack) -> Stack:
     return database_stack if database_stack.pids.get("gateway") else database_stack.start()
 
 
-# --- databases ---------------------------------------------------------------------------------------------------
+# --- databases ---
 
 
 @pytest.fixture(scope="session")
@@ -132,12 +132,12 @@ def _clone(admin_url: str, source: str, name: str) -> None:
         admin.execute(statement.format(sql.Identifier(name), sql.Identifier(source)))
 
 
-# --- Postgres 17 -------------------------------------------------------------------------------------------------
+# --- Postgres 17 ---
 
 
 @dataclass(frozen=True)
 class Hosted:
-    """Addresses of a Postgres 17 that looks like a hosted project: roles, auth.users, schema applied twice."""
+    """Addresses of a Postgres 17 that looks like a hosted project, with the schema applied twice."""
 
     owner_url: str
     admin_url: str
@@ -164,8 +164,9 @@ def pg17(data_folder: Callable[[str], Path]) -> Iterator[Hosted]:
         apply.ensure_database(server, keys)
         urls = apply.urls(server, keys)
         with psycopg.connect(urls["admin"], autocommit=True) as admin:
+            apply.make_roles(admin, keys)
             admin.execute(Path(__file__).with_name("sql").joinpath("hosted_auth.sql").read_bytes())
-            apply.bootstrap(admin, keys)
+            apply.bootstrap(admin)
         for _ in range(2):
             apply.apply_schema(urls["owner"], build.assemble())
         yield Hosted(owner_url=urls["owner"], admin_url=urls["admin"])

@@ -17,8 +17,8 @@ Connection = psycopg.Connection[Any]
 def as_role(conn: Connection, role: str, sub: uuid.UUID | str | None = None) -> Iterator[Connection]:
     """Act as an API role, as the gateway does for a request, for the length of the block.
 
-    ``sub`` is the account (auth.users.id) of a signed-in person. The block is a savepoint: an error rolls it back
-    and leaves the test's transaction usable; without an error its changes stay.
+    ``sub`` is the account (auth.users.id) of a signed-in person. The block is a savepoint: an error rolls it
+    back and leaves the test's transaction usable; without an error its changes stay.
     """
     claims = {"role": role} if sub is None else {"role": role, "sub": str(sub)}
     with conn.transaction():

@@ -1,4 +1,4 @@
-"""Where a data command works: the hosted project in the settings, the stack that runs, or one started for it."""
+"""Where a data command works: a hosted project, the stack that runs, or one started for it."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -15,8 +16,9 @@ from backend.local.postgres import DATABASE, Postgres
 from backend.local.secrets import Secrets
 from backend.sql import build
 
+Admin = psycopg.Connection[Any]
 HERE = Path(__file__).parent
-SYSTEM_FILES = ("bootstrap.sql", "gateway/deno.json", "gateway/system_schema.ts")
+SYSTEM_FILES = ("roles.sql", "bootstrap.sql", "gateway/deno.json", "gateway/system_schema.ts")
 SYSTEM_TIMEOUT = 120.0
 
 
@@ -57,8 +59,9 @@ def apply_all(
         system = _hash(*SYSTEM_FILES, extra=secrets.owner_password)
         if _applied(admin, "system") != system:
             say("Preparing accounts and roles …")
+            make_roles(admin, secrets)
             make_system_schema(addresses["admin"], log=log)
-            bootstrap(admin, secrets, database)
+            bootstrap(admin, database)
             _remember(admin, "system", system)
         text = build.assemble()
         schema = _hash("test_clock.sql", "gateway_grants.sql", extra=f"{text}{test_clock}{system}")
@@ -81,16 +84,18 @@ def make_system_schema(admin_url: str, *, log: Path) -> None:
         child.stop(grace=1)
 
 
-def bootstrap(admin: psycopg.Connection, secrets: Secrets, database: str = DATABASE) -> None:
-    """Roles with their passwords, rights on auth, and the database's owner (superuser)."""
+def make_roles(admin: Admin, secrets: Secrets) -> None:
+    """The roles of the server with the passwords of this installation (superuser)."""
+    admin.execute((HERE / "roles.sql").read_bytes())
+    passwords = {"desk_owner": secrets.owner_password, "authenticator": secrets.authenticator_password}
+    for role, password in passwords.items():
+        statement = sql.SQL("alter role {} password {}")
+        admin.execute(statement.format(sql.Identifier(role), sql.Literal(password)))
+
+
+def bootstrap(admin: Admin, database: str = DATABASE) -> None:
+    """Rights on public and auth, and the database's owner (superuser; schema auth exists)."""
     admin.execute((HERE / "bootstrap.sql").read_bytes())
-    for role, password in (
-        ("desk_owner", secrets.owner_password),
-        ("authenticator", secrets.authenticator_password),
-    ):
-        admin.execute(
-            sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
-        )
     admin.execute(sql.SQL("alter database {} owner to desk_owner").format(sql.Identifier(database)))
 
 
@@ -107,7 +112,7 @@ def apply_schema(owner_url: str, text: str) -> None:
             raise ApplyError(_explain(problem, text)) from problem
 
 
-def finish_schema(admin: psycopg.Connection, *, test_clock: bool) -> None:
+def finish_schema(admin: Admin, *, test_clock: bool) -> None:
     """What follows every schema apply: the gateway's rights and, in tests, the clock."""
     if test_clock:
         admin.execute("set role desk_owner")
@@ -133,14 +138,14 @@ def _hash(*names: str, extra: str) -> str:
     return digest.hexdigest()
 
 
-def _applied(admin: psycopg.Connection, part: str) -> str | None:
+def _applied(admin: Admin, part: str) -> str | None:
     if admin.execute("select to_regclass('stack.applied')").fetchone() == (None,):
         return None
     row = admin.execute("select hash from stack.applied where part = %s", (part,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def _remember(admin: psycopg.Connection, part: str, value: str) -> None:
+def _remember(admin: Admin, part: str, value: str) -> None:
     admin.execute(
         "insert into stack.applied (part, hash) values (%s, %s) "
         "on conflict (part) do update set hash = excluded.hash, applied_at = clock_timestamp()",

@@ -1,26 +1,6 @@
--- The ground a hosted Supabase project already has: roles, rights on schema auth, and the helpers of schema auth.
--- Applied by the superuser of the embedded database, repeatedly, after Supabase Lite made schema auth and before
--- schema.sql. Never sent to a hosted project.
-
-do $$
-begin
-  if to_regrole('anon') is null then create role anon nologin noinherit; end if;
-  if to_regrole('authenticated') is null then create role authenticated nologin noinherit; end if;
-  if to_regrole('service_role') is null then create role service_role nologin noinherit bypassrls; end if;
-  if to_regrole('authenticator') is null then create role authenticator login noinherit; end if;
-  if to_regrole('desk_owner') is null then create role desk_owner login createrole bypassrls; end if;
-end
-$$;
-
--- The gateway logs in as authenticator and becomes the role of each request. A slow statement or a forgotten
--- transaction must not hold one of its few connections.
-grant anon, authenticated, service_role to authenticator with inherit false, set true;
-alter role authenticator set statement_timeout = '8s';
-alter role authenticator set idle_in_transaction_session_timeout = '15s';
-alter role authenticator set lock_timeout = '5s';
-
--- The owner of the schema may act as an API role (as `postgres` may on a hosted project), never by inheritance.
-grant anon, authenticated, service_role to desk_owner with inherit false, set true;
+-- The ground a hosted Supabase project already has besides the roles: rights on the schemas public and auth, and
+-- the helpers of schema auth. Applied by the superuser of the embedded database, repeatedly, after roles.sql, after
+-- Supabase Lite made schema auth, and before schema.sql. Never sent to a hosted project.
 
 revoke create on schema public from public;
 grant usage on schema public to anon, authenticated, service_role;

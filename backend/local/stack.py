@@ -145,8 +145,11 @@ class Stack:
         self._watcher.start()
         return self
 
-    def start_database(self) -> None:
-        """First half of `start`: Postgres runs and holds the current schema, nothing serves it yet."""
+    def start_database(self, *, bring_up_to_date: bool = True) -> None:
+        """First half of `start`: Postgres runs and holds the current schema, nothing serves it yet.
+
+        A backup reads the data as they are: it does not bring the schema up to date first.
+        """
         if self._postgres is not None and self._postgres.running:
             return
         self._stopping.clear()
@@ -162,20 +165,25 @@ class Stack:
                 fsync=self._fsync,
             )
             self._postgres.start()
-            apply.ensure_database(self._postgres, self._secrets)
-            apply.apply_all(
-                self._postgres,
-                self._secrets,
-                log=self._log("accounts"),
-                test_clock=self._test_clock,
-                say=self._say,
-            )
+            if bring_up_to_date:
+                self.apply_schema()
         except (ChildError, ValueError, OSError, psycopg.OperationalError) as problem:
             self.stop()
             raise StackError(str(problem)) from problem
         except BaseException:
             self.stop()
             raise
+
+    def apply_schema(self) -> None:
+        """Bring the database to the state of this version; quick when it is there already."""
+        apply.ensure_database(self._server, self.secrets)
+        apply.apply_all(
+            self._server,
+            self.secrets,
+            log=self._log("accounts"),
+            test_clock=self._test_clock,
+            say=self._say,
+        )
 
     def stop(self) -> None:
         """Stop everything; afterwards no process of this stack is left."""

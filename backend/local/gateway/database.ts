@@ -1,6 +1,7 @@
 // How the gateway reads the database: PostgREST's own spelling of values, and the rights as they stand.
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
 import type postgres from "postgres";
+import { exactNumber, isoInstant } from "./values.ts";
 
 /** Connections the gateway holds at most; the database refuses slow statements by itself (8 s). */
 const POOL = 10;
@@ -11,19 +12,6 @@ type TextType<Value> = {
   serialize: (value: Value) => unknown;
   parse: (text: string) => unknown;
 };
-
-/** PostgREST writes 2026-11-22T09:00:00.123456+00:00; a Date object would cut the microseconds. */
-export function isoInstant(text: string): string {
-  return text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
-}
-
-/** JSON.rawJSON is part of the engine but not yet of the type library. */
-const rawJson = (JSON as JSON & { rawJSON(text: string): unknown }).rawJSON;
-
-/** Digits as the database wrote them ("42.00"), as a JSON number like PostgREST, never rounded. */
-export function exactNumber(text: string): unknown {
-  return /^-?\d+(\.\d+)?$/.test(text) ? rawJson(text) : text;
-}
 
 const types: Record<string, TextType<unknown>> = {
   timestamptz: { to: 1184, from: [1184], serialize: (value) => value, parse: isoInstant },

@@ -1,8 +1,9 @@
 // Starts the gateway: open the pool, provoke what Supabase Lite does on a first request, make sure that nobody's
 // rights changed by it, and only then serve.
 import { connect, rights } from "./database.ts";
-import { frontDoor, functionsProxy, type GatewaySettings, liteApp } from "./gateway.ts";
+import { frontDoor, functionsProxy } from "./door.ts";
 import { note, quietConsole, sayReady, settingsFromParent } from "./lifeline.ts";
+import { type GatewaySettings, liteApp } from "./lite.ts";
 import { importSecret } from "./token.ts";
 
 const RIGHTS_CHANGED = 3;

@@ -1,8 +1,8 @@
 // Creates or completes the schema `auth` as Supabase Lite wants it. Runs once per version, as superuser, before
 // bootstrap.sql; the serving process never sees this connection.
 import { connect } from "./database.ts";
-import { liteApp } from "./gateway.ts";
 import { quietConsole, sayReady, settingsFromParent } from "./lifeline.ts";
+import { liteApp } from "./lite.ts";
 
 quietConsole();
 const { databaseUrl } = await settingsFromParent() as { databaseUrl: string };

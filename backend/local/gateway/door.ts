@@ -1,17 +1,6 @@
-// The API of one installation on the loopback interface: /rest/v1 and /auth/v1 by Supabase Lite as the role
-// `authenticator` (never a superuser), /functions/v1 passed on to the process that runs the edge functions.
-import { App } from "@supabase/lite";
-import type { PostgresConnection } from "@supabase/lite/postgres";
+// The API of one installation on the loopback interface: /rest/v1 and /auth/v1 are answered by Supabase Lite,
+// /functions/v1 is passed on to the process that runs the edge functions, and nothing else exists.
 import { judge, type Keys } from "./token.ts";
-
-export interface GatewaySettings {
-  readonly databaseUrl: string;
-  readonly port: number;
-  readonly functionsPort: number;
-  readonly publishableKey: string;
-  readonly secretKey: string;
-  readonly jwtSecret: string;
-}
 
 type Handler = (request: Request) => Promise<Response>;
 
@@ -26,30 +15,6 @@ const AUTH_ROUTES: ReadonlySet<string> = new Set([
   "GET /auth/v1/settings",
   "GET /auth/v1/.well-known/jwks.json",
 ]);
-
-/** Supabase Lite on an open connection, with the settings of this product. */
-export function liteApp(connection: PostgresConnection, settings: GatewaySettings): App {
-  return new App({
-    connection,
-    api: { schemas: ["public"], extra_search_path: ["public"], max_rows: 5000 },
-    auth: {
-      enabled: true,
-      enable_signup: true, // a trigger on auth.users asks for an invitation, here as on a hosted project
-      jwt_secret: settings.jwtSecret,
-      jwt_expiry: 900,
-      publishable_key: settings.publishableKey,
-      secret_key: settings.secretKey,
-      enable_refresh_token_rotation: true,
-      refresh_token_reuse_interval: 10,
-      minimum_password_length: 8,
-      email: { enable_signup: true, enable_confirmations: false },
-    },
-    options: {
-      server: { admin: false, disableStudio: true, disableFallback: true },
-      drivers: { email: { send: () => Promise.resolve() } }, // nothing on this path sends e-mail
-    },
-  });
-}
 
 /** The whole front door: key and token first, then the part of the API that was asked for. */
 export function frontDoor(lite: Handler, functions: Handler, keys: Keys, now: () => number): Handler {
