@@ -74,7 +74,7 @@ def apply_all(
 
 def make_system_schema(admin_url: str, *, log: Path) -> None:
     """Let Supabase Lite make or complete schema auth (superuser)."""
-    command = deno.command("system_schema.ts", deno.LOOPBACK_ONLY)
+    command = deno.command("system_schema.ts", deno.loopback_only())
     child = Child("account set-up", command, log=log, environment=deno.environment())
     try:
         child.start({"databaseUrl": admin_url}, timeout=SYSTEM_TIMEOUT)

@@ -12,7 +12,6 @@ from backend import config
 from backend.local.child import ChildError
 
 GATEWAY = Path(__file__).parent / "gateway"
-LOOPBACK_ONLY = ("--allow-net=127.0.0.1", "--allow-env", "--allow-read", "--allow-sys")
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 
 
@@ -27,6 +26,17 @@ def environment() -> dict[str, str]:
     """Environment of every Deno process: our package cache, no colours, no update check."""
     quiet = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DO_NOT_TRACK": "1"}
     return config.child_environment({"DENO_DIR": str(config.package_cache()), **quiet})
+
+
+def loopback_only() -> list[str]:
+    """Permissions of a process that talks to this machine alone and reads nothing but its own code."""
+    code = f"{GATEWAY},{config.package_cache()}"
+    return [
+        "--allow-net=127.0.0.1",
+        "--allow-env",
+        f"--allow-read={code}",
+        "--allow-sys=hostname,osRelease,uid",
+    ]
 
 
 def functions_config() -> Path:

@@ -165,7 +165,7 @@ def _check_key(manifest: Mapping[str, Any], data_dir: Path, *, without_personal_
     if at_hand == manifest["key_id"] or without_personal_data:
         return
     raise BackupError(
-        f"The personal data in this backup was encrypted with the key {manifest['key_id']}, not the one here. "
+        f"The personal data in this backup was encrypted with the key {manifest['key_id']}, not this one. "
         "Add --keys with the secrets.json of the old installation, or --without-personal-data to go on with "
         "names, phones and addresses that nobody can read."
     )

@@ -33,7 +33,7 @@ _ALWAYS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "jit": "off",
-    "log_min_messages": "fatal",  # an error message can repeat what a person typed
+    "log_min_messages": "log",  # leaves out errors: their message can repeat what a person typed
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "logging_collector": "off",
@@ -200,7 +200,7 @@ class Postgres:
         try:
             process = psutil.Process(int(lines[0])) if lines else None
             mine = process is not None and str(self.folder) in process.cmdline()
-        except (psutil.NoSuchProcess, ValueError):
+        except (psutil.Error, ValueError):
             return None
         return process if mine else None
 

@@ -33,6 +33,7 @@ STOP_GRACE = 10.0
 WATCH_EVERY = 0.3
 BACKOFF = (0.2, 1.0, 2.0, 4.0, 8.0)
 CALM_AFTER = 60.0
+TICK_SECONDS = 60.0
 
 
 class StackError(Exception):
@@ -133,7 +134,9 @@ class Stack:
         self.stop()
 
     def start(self) -> Self:
-        """Start everything that does not run yet and return when the API answers."""
+        """Start what does not run yet; returns when the API answers."""
+        if self._watcher is not None:
+            return self
         try:
             self.start_database()
             self._start_children()
@@ -272,6 +275,7 @@ class Stack:
             "folder": str(folder),
             "port": self._functions_port,
             "secretKey": self.secret_key,
+            "tickSeconds": TICK_SECONDS,
             "environment": environment,
         }
         self._start_child("functions", command, settings)
@@ -285,7 +289,7 @@ class Stack:
             "secretKey": self.secret_key,
             "jwtSecret": self.secrets.jwt_secret,
         }
-        self._start_child("gateway", deno.command("main.ts", deno.LOOPBACK_ONLY), settings)
+        self._start_child("gateway", deno.command("main.ts", deno.loopback_only()), settings)
 
     def _start_child(self, name: str, command: list[str], settings: Mapping[str, object]) -> None:
         child = self._children.get(name)

@@ -20,6 +20,9 @@ import psycopg
 import pytest
 
 from backend.cli import target
+from backend.local import deno
+from backend.local import stack as stack_module
+from backend.local.account import database_account
 from backend.local.dump import BackupError, backup, restore
 from backend.local.stack import Stack, StackError, read_runtime
 from backend.sql import build
@@ -208,6 +211,35 @@ def test_functions_are_reached_through_the_same_address(probe: Stack) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
+def test_functions_run_apart_and_the_scheduler_rings(
+    data_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions = data_folder("functions")
+    for name in ("hello", "sla-reminders", "broken"):
+        (functions / name).mkdir()
+    (functions / "hello" / "index.ts").write_text(
+        "export default { fetch: async (r: Request) => Response.json(await r.json()) }"
+    )
+    (functions / "broken" / "index.ts").write_text(
+        "export default { fetch: () => { throw new Error('138') } }"
+    )
+    (functions / "sla-reminders" / "index.ts").write_text("""
+        let rung = 0;
+        export default { fetch: (request: Request) => {
+            const isUs = request.headers.get("apikey") === Deno.env.get("SUPABASE_SECRET_KEY");
+            if (request.method === "POST" && isUs) rung++;
+            return Response.json({ rung });
+        } }""")
+    monkeypatch.setattr(deno, "FUNCTIONS", functions)
+    monkeypatch.setattr(stack_module, "TICK_SECONDS", 0.1)
+    with Stack(data_folder("with-functions"), fsync=False) as stack:
+        address = f"{stack.api_url}/functions/v1"
+        assert httpx.post(f"{address}/hello", json={"a": 1}).json() == {"a": 1}
+        broken = httpx.post(f"{address}/broken")
+        assert (broken.status_code, "138" in broken.text) == (500, False)
+        wait_until(lambda: httpx.get(f"{address}/sla-reminders").json()["rung"] >= 2)
+
+
 # --- the data folder ---
 
 
@@ -322,12 +354,32 @@ def test_a_database_left_behind_is_stopped_first(data_folder: Callable[[str], Pa
     folder = data_folder("left")
     first = Stack(folder, fsync=False)
     first.start_database()
+    command = psutil.Process(first.pids["postgres"]).cmdline()
+    first.stop()
+    account = database_account()
+    switch: dict[str, Any] = {} if account is None else account.popen_options()
+    orphan = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd="/", **switch)
+    wait_until(lambda: "ready" in _pid_file(folder))
+    with Stack(folder, fsync=False) as second:
+        assert orphan.wait(5) == 0
+        assert second.pids["postgres"] != orphan.pid
+
+
+def test_a_stale_pid_file_harms_no_innocent_process(data_folder: Callable[[str], Path]) -> None:
+    folder = data_folder("stale")
+    first = Stack(folder, fsync=False)
+    first.start_database()
     orphan = first.pids["postgres"]
-    stale = (folder / "postgres" / "postmaster.pid").read_text()
+    stale = _pid_file(folder)
     first.stop()
     (folder / "postgres" / "postmaster.pid").write_text(stale.replace(str(orphan), str(os.getpid()), 1))
     with Stack(folder, fsync=False) as second:  # the number now belongs to this very process: it must live
         assert second.pids["postgres"] != os.getpid()
+
+
+def _pid_file(folder: Path) -> str:
+    path = folder / "postgres" / "postmaster.pid"
+    return path.read_text() if path.exists() else ""
 
 
 # --- backup ---

@@ -6,6 +6,7 @@ interface FunctionsSettings {
   readonly folder: string;
   readonly port: number;
   readonly secretKey: string;
+  readonly tickSeconds: number;
   readonly environment: Record<string, string>;
 }
 
@@ -14,19 +15,19 @@ interface EdgeModule {
 }
 
 const TICK = "sla-reminders";
-const MINUTE = 60_000;
 const NAME = /^[a-z][a-z0-9-]*$/;
 
 quietConsole();
 const settings = await settingsFromParent() as FunctionsSettings;
 for (const [name, value] of Object.entries(settings.environment)) Deno.env.set(name, value);
 
+let ticking = false;
 const modules = new Map<string, Promise<EdgeModule>>();
 Deno.serve(
   { hostname: "127.0.0.1", port: settings.port, onListen: ({ port }) => sayReady({ port }) },
   answer,
 );
-setInterval(() => void tick(), MINUTE);
+setInterval(() => void tick(), settings.tickSeconds * 1000);
 
 async function answer(request: Request): Promise<Response> {
   const name = new URL(request.url).pathname.split("/")[3] ?? "";
@@ -57,7 +58,16 @@ function load(name: string): Promise<EdgeModule> | null {
 }
 
 async function tick(): Promise<void> {
-  if (load(TICK) === null) return;
+  if (ticking || load(TICK) === null) return; // a slow round is not joined by a second one
+  ticking = true;
+  try {
+    await ring();
+  } finally {
+    ticking = false;
+  }
+}
+
+async function ring(): Promise<void> {
   const headers = { apikey: settings.secretKey, "content-type": "application/json" };
   const url = `http://127.0.0.1/functions/v1/${TICK}`;
   const answered = await answer(new Request(url, { method: "POST", headers, body: "{}" }));
