@@ -1,0 +1,79 @@
+"""The pages: one line each. Every page is registered on every run; the menu shows what the role may use.
+
+The menu is never the lock: each page asks `frame.require_user`, and the database decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from pages.shared.i18n import plain
+
+PAGES_DIR = Path(__file__).resolve().parent.parent
+EVERYBODY = ("agent", "warehouse", "operations", "analyst", "manager", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A page: `pages/<name>.py`, its address `/<name>`, its words `nav.<name>` and `nav.<name>.help`."""
+
+    name: str
+    section: str
+    icon: str
+    roles: tuple[str, ...] = EVERYBODY
+
+    @property
+    def path(self) -> Path:
+        """The script."""
+        return PAGES_DIR / f"{self.name}.py"
+
+
+PAGES = (
+    Spec("home", "work", ":material/home:"),
+    Spec("orders", "work", ":material/fact_check:", ("agent", "operations", "analyst", "manager", "admin")),
+    Spec("nudge", "work", ":material/payments:", ("agent", "operations", "analyst", "manager", "admin")),
+    Spec("release", "work", ":material/local_shipping:", ("warehouse", "operations", "manager", "admin")),
+    Spec(
+        "imports",
+        "data",
+        ":material/upload_file:",
+        ("warehouse", "operations", "analyst", "manager", "admin"),
+    ),
+    Spec("rules", "manage", ":material/rule:", ("operations", "manager", "admin")),
+    Spec("members", "manage", ":material/group:", ("manager", "admin")),
+    Spec("shops", "manage", ":material/storefront:", ("admin",)),
+    Spec("setup", "manage", ":material/checklist:", ("admin",)),
+)
+
+
+def specs() -> list[Spec]:
+    """The pages of this installation."""
+    return [spec for spec in PAGES if spec.path.exists()]
+
+
+def register(role: str | None) -> Page:
+    """Registers every page and returns the one this address asks for; without a role the menu is not
+    shown.
+    """
+    sections: dict[str, list[Page]] = {}
+    found = specs()
+    for spec in found:
+        page = st.Page(
+            spec.path,
+            title=plain(f"nav.{spec.name}"),
+            icon=spec.icon,
+            url_path=spec.name,
+            default=spec is found[0],
+            visibility="visible" if role in spec.roles else "hidden",
+        )
+        sections.setdefault(plain(f"nav.section.{spec.section}"), []).append(page)
+    return st.navigation(sections, position="sidebar" if role else "hidden")
+
+
+def addresses() -> list[str]:
+    """Paths under which the browser may open the desk (the theme is remembered per path)."""
+    return ["/", *(f"/{spec.name}" for spec in specs())]

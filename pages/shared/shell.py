@@ -1,0 +1,85 @@
+"""One run of the desk: who is here, which page, the bar above it, and what the browser still has to do."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import auth
+from backend.config import ConfigError, Settings
+from backend.errors import AppError
+from pages.shared import browser, frame, gate, navigation, session, theme, topbar
+from pages.shared.i18n import locale, plain, refusal, t, use_locale
+
+
+def run() -> None:
+    """Draws everything. Called by pages/main.py on every run."""
+    try:
+        settings = session.connection()
+    except ConfigError as problem:
+        _without_connection(str(problem))
+        return
+    if not settings.connected:
+        _without_connection(None)
+        return
+    user = _whoever_is_here(settings)
+    page = navigation.register(user.role if user else None)
+    st.set_page_config(page_title=_title(page.title, signed_in=user is not None), layout="wide")
+    theme.apply()
+    _browser_work(settings)
+    if user is None:
+        gate.draw(settings)
+        return
+    frame.show_flashes()
+    topbar.draw(user, settings)
+    with frame.boundary():
+        page.run()
+
+
+def _whoever_is_here(settings: Settings) -> frame.User | None:
+    """The signed-in member; a failing service stops the run with a sentence instead of signing anybody
+    out.
+    """
+    try:
+        user = frame.load_user(settings)
+    except AppError as error:
+        navigation.register(None)
+        st.set_page_config(page_title=plain("common.product"), layout="wide")
+        theme.apply()
+        st.error(refusal(error), icon=":material/cloud_off:")
+        st.button(t("common.retry"), key="shell_retry", icon=":material/refresh:")
+        st.stop()
+    if user is not None:
+        use_locale(user.locale)
+    return user
+
+
+def _browser_work(settings: Settings) -> None:
+    """Mounts the bridge: cookie, idle lock, theme; acts on what it reports."""
+    here: auth.WebSession | None = st.session_state.get("desk_session")
+    shared = here is not None and not here.is_own_device
+    answer = browser.bridge(
+        lang=locale(),
+        ticket=session.ticket(),
+        forget=session.forget(),
+        idle_seconds=auth.IDLE_SECONDS if shared else 0,
+        theme=topbar.wanted_theme(),
+        paths=navigation.addresses(),
+    )
+    if answer.cookie:
+        session.cookie_answered(answer.cookie == "kept")
+    if answer.idle and shared:
+        session.sign_out(settings, notice="session.locked")
+        st.rerun()
+
+
+def _title(page: str, *, signed_in: bool) -> str:
+    product = plain("common.product")
+    return f"{page} · {product}" if signed_in else product
+
+
+def _without_connection(problem: str | None) -> None:
+    """The set-up page: no database to talk to, and what to do about it."""
+    navigation.register(None)
+    st.set_page_config(page_title=plain("common.product"), layout="wide")
+    theme.apply()
+    gate.draw_not_connected(problem)

@@ -1,0 +1,97 @@
+"""The bar above every page: search, bell, language, theme, help, and the person."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from backend import db
+from backend.config import Settings
+from pages.shared import frame, session
+from pages.shared.frame import User
+from pages.shared.i18n import LANGUAGES, locale, t, use_locale
+
+_THEME = "desk_theme"
+
+
+def draw(user: User, settings: Settings) -> None:
+    """Draws the bar."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="desk_bar"):
+        _search()
+        _bell()
+        _language(user)
+        _theme(settings)
+        _person(user, settings)
+
+
+def wanted_theme() -> dict[str, str] | None:
+    """The theme the person just asked for, with a mark that makes it happen once."""
+    found: dict[str, str] | None = st.session_state.pop(_THEME, None)
+    return found
+
+
+def _search() -> None:
+    st.text_input(
+        t("bar.search"),
+        key="desk_search_text",
+        type="search",
+        placeholder=t("bar.search"),
+        label_visibility="collapsed",
+        icon=":material/search:",
+        width="stretch",
+    )
+
+
+def _bell() -> None:
+    with st.popover(
+        "", icon=":material/notifications:", help=t("bar.inbox"), key="desk_bell", type="tertiary"
+    ):
+        st.markdown(f"**{t('bar.inbox')}**")
+        st.caption(t("bar.inbox_empty"))
+
+
+def _language(user: User) -> None:
+    other = next(name for name in LANGUAGES if name != locale())
+    if st.button(t("bar.other_language"), key="desk_language", help=LANGUAGES[other], type="tertiary"):
+        with frame.boundary():
+            db.rpc(frame.client(), "set_my_locale", p_locale=other)
+            use_locale(other)
+            st.rerun()
+
+
+def _theme(settings: Settings) -> None:
+    if not session.survives_reload(settings):
+        return  # the switch reloads the page
+    dark = st.context.theme.type == "dark"
+    icon = ":material/light_mode:" if dark else ":material/dark_mode:"
+    if st.button(
+        "", key="desk_theme_button", icon=icon, help=t("bar.light" if dark else "bar.dark"), type="tertiary"
+    ):
+        st.session_state[_THEME] = {"name": "Light" if dark else "Dark", "mark": secrets.token_hex(4)}
+        st.rerun()
+
+
+def _person(user: User, settings: Settings) -> None:
+    with st.popover(user.name[:1], help=t("bar.account"), key="desk_person"):
+        st.markdown(t("bar.signed_in_as", name=user.name, role=t(f"role.{user.role}")))
+        if user.staff_no:
+            st.caption(t("bar.staff_no", staff_no=user.staff_no))
+        if user.is_duty_lead:
+            st.badge(t("member.duty_lead"), icon=":material/military_tech:")
+        if st.button(
+            t("bar.switch_user"), key="desk_switch", icon=":material/switch_account:", width="stretch"
+        ):
+            session.sign_out(settings)
+            st.rerun()
+        if st.button(t("bar.sign_out"), key="desk_sign_out", icon=":material/logout:", width="stretch"):
+            session.sign_out(settings, notice="session.signed_out")
+            st.rerun()
+        if st.button(
+            t("bar.sign_out_everywhere"),
+            key="desk_sign_out_all",
+            icon=":material/devices_off:",
+            width="stretch",
+        ):
+            session.sign_out(settings, everywhere=True, notice="session.signed_out_everywhere")
+            st.rerun()

@@ -1,0 +1,123 @@
+"""The parts all queues share: filter row, list pages by keyset, empty state, deadline chip, copy button."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from pages.shared import browser
+from pages.shared import format as fmt
+from pages.shared.format import Due, md
+from pages.shared.i18n import locale, t
+
+_CHIP = {
+    "overdue": ("red", ":material/error:"),
+    "due_soon": ("orange", ":material/schedule:"),
+    "paused": ("gray", ":material/pause_circle:"),
+    "uncovered": ("gray", ":material/event_busy:"),
+}
+
+
+def due_chip(due: Due) -> str:
+    """Markdown of a deadline: icon, words and colour; on time is plain text, no deadline is empty."""
+    if due.state not in _CHIP:
+        return md(due.words)
+    color, icon = _CHIP[due.state]
+    return f":{color}-badge[{icon} {md(due.words)}]"
+
+
+def due_of(due_at: str | None, *, state: str = "running", reason: str = "") -> Due:
+    """How a deadline of the API stands now, in this run's language."""
+    return fmt.due(due_at, state=state, lang=locale(), reason=reason)
+
+
+def filter_row(key: str) -> Any:
+    """The row above a list: `with widgets.filter_row("orders"):` then selectboxes, pills and inputs side by
+    side.
+
+    Give each widget `bind="query-params"` and a key, so that a filter is part of the address.
+    """
+    return st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"{key}_filters")
+
+
+def empty_state(text: str, hint: str = "", *, icon: str = ":material/inbox:", key: str = "empty") -> Any:
+    """Says why a list is empty and what to do next; returns the container for a button or a link."""
+    box = st.container(border=True, horizontal_alignment="center", key=f"{key}_empty", gap="xsmall")
+    with box:
+        st.markdown(f"#### {icon}", text_alignment="center")
+        st.markdown(f"**{text}**", text_alignment="center")
+        if hint:
+            st.caption(hint, text_alignment="center")
+    return box
+
+
+def cursor(key: str, *filters: Any) -> str | None:
+    """Where the shown page of a keyset list begins: None for the first one. Changing a filter starts over."""
+    state = _pager_state(key, filters)
+    return state["trail"][-1] if state["trail"] else None
+
+
+def pager(
+    key: str, *, next_cursor: str | None, shown: int, total: int | None = None, capped: bool = False
+) -> None:
+    """Previous and next below a list. Call `cursor` first with the same key.
+
+    `next_cursor` is None on the last page; `total` with `capped` reads "1000+".
+    """
+    trail: list[str] = st.session_state[f"{key}_pager"]["trail"]
+    if not trail and next_cursor is None and total is None:
+        return
+    with st.container(
+        horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"
+    ):
+        if total is not None:
+            count = f"{total}+" if capped else str(total)
+            st.caption(t("common.shown_of", shown=shown, total=count), width="content")
+        st.button(
+            t("common.previous"),
+            key=f"{key}_previous",
+            icon=":material/chevron_left:",
+            disabled=not trail,
+            on_click=_step_back,
+            args=(key,),
+        )
+        st.button(
+            t("common.next"),
+            key=f"{key}_next",
+            icon=":material/chevron_right:",
+            icon_position="right",
+            disabled=next_cursor is None,
+            on_click=_step_on,
+            args=(key, next_cursor),
+        )
+
+
+def copy_button(text: str, *, key: str, label: str | None = None) -> None:
+    """A button that copies `text` to the clipboard."""
+    browser.copy_button(label or t("common.copy"), text, copied=t("common.copied"), key=key)
+
+
+def chips(words: Sequence[str], *, color: str = "gray") -> str:
+    """Markdown of small labels in a row."""
+    return " ".join(f":{color}-badge[{md(word)}]" for word in words)
+
+
+def _pager_state(key: str, filters: tuple[Any, ...]) -> dict[str, Any]:
+    name = f"{key}_pager"
+    mark = repr(filters)
+    if name not in st.session_state or st.session_state[name]["filters"] != mark:
+        st.session_state[name] = {"filters": mark, "trail": []}
+    found: dict[str, Any] = st.session_state[name]
+    return found
+
+
+def _step_on(key: str, next_cursor: str) -> None:
+    st.session_state[f"{key}_pager"]["trail"].append(next_cursor)
+
+
+def _step_back(key: str) -> None:
+    trail = st.session_state[f"{key}_pager"]["trail"]
+    if trail:
+        trail.pop()
