@@ -16,6 +16,9 @@ create table if not exists public.imports (
     rows_total integer not null default 0,
     rows_staged integer not null default 0,
     rows_applied integer not null default 0,
+    applied_to integer not null default 0,
+    checked_to integer not null default 0,
+    as_of timestamptz,
     accepted integer not null default 0,
     updated integer not null default 0,
     unchanged integer not null default 0,
@@ -38,6 +41,8 @@ create unique index if not exists imports_one_running_pool_idx on public.imports
     where state in ('staging', 'applying', 'checking') and shop_id is null;
 alter table public.imports enable row level security;
 comment on table public.imports is '导入: one file of one shop (or stock pool). One runs at a time; until it is done nothing of the shop is released.';
+comment on column public.imports.applied_to is 'Line of the file up to which rows are taken over; checked_to: up to which they are judged. Both only grow.';
+comment on column public.imports.as_of is 'Newest instant in the file: how old its news are.';
 comment on column public.imports.rows_total is 'Data lines of the file; accepted, updated and unchanged count entities (orders, products, parcels).';
 
 create table if not exists public.import_errors (
@@ -51,18 +56,6 @@ create table if not exists public.import_errors (
 create index if not exists import_errors_import_id_idx on public.import_errors (import_id, row_no);
 alter table public.import_errors enable row level security;
 comment on table public.import_errors is 'Refused rows: 1-based line of the file, column, reason key. Never holds the refused value of a personal field.';
-
-create table if not exists private.import_rows (
-    import_id bigint not null references public.imports,
-    row_no integer not null,
-    payload jsonb not null,
-    verdict jsonb,
-    applied boolean not null default false,
-    primary key (import_id, row_no)
-);
-create index if not exists import_rows_todo_idx on private.import_rows (import_id, row_no) where not applied;
-alter table private.import_rows enable row level security;
-comment on table private.import_rows is 'Staged records (personal values already encrypted) until the import is done; then they are dropped.';
 
 create table if not exists public.import_mappings (
     id bigint generated always as identity primary key,
