@@ -35,7 +35,7 @@ _TABLE: dict[int, str | None] = {
     **dict.fromkeys([9, 10, 11, 12, 13, 0x85, 0xA0, 0x2028, 0x2029, 0x202F, 0x3000], " "),
 }
 _WRAPPED = re.compile(r'="(.*)"', re.S)
-_PROTECTED = re.compile(r"'(?=[\s ]*[=+\-@])")
+_PROTECTED = re.compile(r"'(?=[\s=+\-@＝＋－＠])")
 _QUOTES = "'‘’`＇"
 _SCIENTIFIC = re.compile(r"\d+(?:\.\d+[eE][+-]?|[eE]\+)\d+")
 _DECIMAL_ID = re.compile(r"\d+\.\d*")
@@ -161,11 +161,11 @@ def clock(zone: tzinfo, *, serials: bool) -> Callable[[str], datetime | None]:
 
     def when(raw: str) -> datetime | None:
         value = raw.strip()
-        if len(value) == 19 and value[4] == "-" and value[10] == " ":
+        if len(value) == 19 and value[4] == "-" and value[10] == " " and value[16] == ":":
             try:
                 return _sane(datetime.fromisoformat(value).replace(tzinfo=zone))
             except ValueError:
-                raise BadCell("time") from None
+                pass  # another form of the same length: the careful reader below decides
         return _when(value, zone, serials=serials) if value else None
 
     return when

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, TextIO
 
 from backend.imports import xlsx
-from backend.imports.limits import MAX_BYTES, MAX_CELL, MAX_COLUMNS, MAX_ROWS
+from backend.imports.limits import MAX_BYTES, MAX_CELL, MAX_COLUMNS, MAX_LINE, MAX_LINES, MAX_ROWS
 from backend.imports.records import FileRefused
 
 Source = bytes | Path
@@ -143,7 +143,7 @@ def _first_wrong_byte(stream: BinaryIO, codec: str) -> tuple[int, bool] | None:
     """None if the stream decodes; else the line of the fault, and whether 3 wide signs were read before
     it."""
     stream.seek(2 if codec.startswith("utf-16") else 0)
-    decoder = codecs_incremental(codec)
+    decoder = codecs.getincrementaldecoder(codec)("strict")
     line, wide = 1, 0
     while True:
         chunk = stream.read(_CHUNK)
@@ -157,11 +157,6 @@ def _first_wrong_byte(stream: BinaryIO, codec: str) -> tuple[int, bool] | None:
         line, wide = line + piece.count("\n"), wide + (0 if wide >= 3 else _wide(piece))
         if not chunk:
             return None
-
-
-def codecs_incremental(codec: str) -> codecs.IncrementalDecoder:
-    """A strict incremental decoder of `codec`."""
-    return codecs.getincrementaldecoder(codec)("strict")
 
 
 def _wide(piece: str) -> int:
@@ -186,7 +181,7 @@ def _delimiter(lines: TextIO) -> str:
 
 def _text_rows(table: Table) -> Iterator[Row]:
     with _opened_text(table) as lines:
-        reader = csv.reader(lines, delimiter=table.delimiter)
+        reader = csv.reader(_bounded(lines), delimiter=table.delimiter)
         counter = _RowCounter()
         before = 0
         try:
@@ -200,6 +195,16 @@ def _text_rows(table: Table) -> Iterator[Row]:
         except csv.Error as error:
             # The module's own limit: a quote that is never closed swallows the rest of the file.
             raise FileRefused("quote_open", {"line": before + 1}) from error
+
+
+def _bounded(lines: TextIO) -> Iterator[str]:
+    """The lines, refused before one of them, or their number, could exhaust the memory or the day."""
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_LINE:
+            raise FileRefused("columns_many", {"line": number, "limit": MAX_COLUMNS})
+        if number > MAX_LINES:
+            raise FileRefused("rows_many", {"limit": MAX_ROWS})
+        yield line
 
 
 class _RowCounter:

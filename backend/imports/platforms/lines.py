@@ -17,6 +17,7 @@ from backend.imports.platforms.statuses import (
 )
 from backend.imports.records import OrderItem, OrderRecord, Refund, Status
 
+_POOLED = 10_000
 CONTACT = ("receiver", "phone", "address")
 _POSTCODE = re.compile(r"\s*[(（](\d{6})[)）]$")
 _PDD_DAY = re.compile(r"(\d{2})(\d{2})(\d{2})-\d+")
@@ -50,6 +51,7 @@ class LineReader:
         self.cells = Cells(sheet)
         self.receiver_known = any(field in sheet.places for field in CONTACT)
         self.has_quantity = "quantity" in sheet.places
+        self._items: dict[OrderItem, OrderItem] = {}  # most lines sell the same few things: share them
 
     def line(self, order_no: str, row: int, digest: int) -> Line:
         item = self._item()
@@ -154,14 +156,12 @@ class LineReader:
         name = cells.word("name") or sku
         if not name:
             raise BadRow("name", "required")
-        return OrderItem(
-            line_no=1,
-            sku=sku,
-            name=name,
-            spec=cells.word("spec"),
-            quantity=cells.must("quantity", read.quantity) if self.has_quantity else 1,
-            unit_price=cells.read("unit_price", read.money),
-        )
+        pieces = cells.must("quantity", read.quantity) if self.has_quantity else 1
+        price = cells.read("unit_price", read.money)
+        item = OrderItem(1, sku, name, cells.word("spec"), pieces, price)
+        if len(self._items) < _POOLED:
+            return self._items.setdefault(item, item)
+        return self._items.get(item, item)
 
     def _place(self) -> _Place:
         cells = self.cells

@@ -53,8 +53,8 @@ class Cells:
     def text(self, field: str) -> str:
         """The words of a field, '' if blank or absent."""
         for place in self.sheet.places.get(field, ()):
-            value = text(self.cells[place])
-            if value:
+            raw = self.cells[place]
+            if raw and (value := text(raw)):
                 return value
         return ""
 
@@ -66,8 +66,11 @@ class Cells:
     def read(self, field: str, reader: Callable[[str], T | None]) -> T | None:
         """The field through one of the readers of cells.py; None if blank or absent."""
         for place in self.sheet.places.get(field, ()):
+            raw = self.cells[place]
+            if not raw:
+                continue
             try:
-                value = reader(self.cells[place])
+                value = reader(raw)
             except BadCell as bad:
                 raise BadRow(field, bad.key, bad.params) from None
             if value is not None and value != "":
@@ -97,10 +100,18 @@ class Outcome(NamedTuple, Generic[T]):
 
 
 def shape_problem(row: Row, width: int) -> Rejected | None:
-    """A row that does not have the header's columns is refused, blank cells beyond them allowed."""
+    """A row that does not have the header's columns is refused, blank cells beyond them allowed; so is one in
+    which an unpaired quote has made whole rows part of a cell, which would lose them without a word."""
     found = len(row.cells)
-    if found == width or (found > width and not "".join(row.cells[width:]).strip()):
-        return None
-    if row.last_line > row.line:
+    fits = found == width or (found > width and not "".join(row.cells[width:]).strip())
+    if row.last_line > row.line and (not fits or any(_has_rows(cell, width) for cell in row.cells)):
         return Rejected(row.line, None, "quote_lines", {"last": row.last_line})
-    return Rejected(row.line, None, "ragged", {"found": found, "expected": width})
+    return None if fits else Rejected(row.line, None, "ragged", {"found": found, "expected": width})
+
+
+def _has_rows(cell: str, width: int) -> bool:
+    """Whether a line inside the cell has as many delimiters as a row of the table."""
+    if "\n" not in cell and "\r" not in cell:
+        return False
+    lines = cell.splitlines()[1:]
+    return any(line.count(sign) >= max(width - 1, 2) for line in lines for sign in ",\t;")
