@@ -1,6 +1,6 @@
 """Three thousand synthetic orders of three weeks, the odd ones among them labelled with what is odd.
 
-Figures (product decision): 110 orders a normal day, 650 on the campaign day (eleven days ago), 260 the day after;
+Figures (product decision): 110 orders a normal day, 650 on the campaign day (11 days ago), 260 the day after;
 two peaks a day (11:00 and 21:00); half of them Tmall, three tenths Douyin, the rest JD; one buyer in 25 buys
 twice.
 """
