@@ -22,6 +22,7 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
+from backend import config
 from backend.local import apply
 from backend.local.postgres import Binaries, Postgres
 from backend.local.secrets import load_or_create
@@ -57,6 +58,16 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_settings_of_this_machine() -> Iterator[None]:
+    """The settings of whoever runs the tests must not lead them to a real project."""
+    patch = pytest.MonkeyPatch()
+    for name in (*config.HOSTED_KEYS, "DESK_DATA_DIR", "DESK_DEMO", "PORT"):
+        patch.delenv(name, raising=False)
+    yield
+    patch.undo()
 
 
 # --- the stack ---

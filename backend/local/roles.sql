@@ -16,7 +16,6 @@ $$;
 grant anon, authenticated, service_role to authenticator with inherit false, set true;
 alter role authenticator set statement_timeout = '8s';
 alter role authenticator set idle_in_transaction_session_timeout = '15s';
-alter role authenticator set lock_timeout = '5s';
 
 -- The owner of the schema may act as an API role (as `postgres` may on a hosted project), never by inheritance.
 grant anon, authenticated, service_role to desk_owner with inherit false, set true;

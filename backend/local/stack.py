@@ -229,7 +229,7 @@ class Stack:
     def _claim(self) -> None:
         """Take the data folder for this process alone."""
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.data_dir / "log").mkdir(exist_ok=True)
+        (self.data_dir / "log").mkdir(mode=0o700, exist_ok=True)
         lock = (self.data_dir / "lock").open("a")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
