@@ -1,0 +1,405 @@
+-- 53 ------------------------------------------------------------------------------ review: work rows, claims, decisions
+--
+-- order_exceptions says what is wrong; order_reviews is the piece of work that follows from it: one row per order with an
+-- exception that blocks, with owner, lease and deadline. Exceptions that do not block, and unpaid orders, make no work row.
+
+create or replace function private.review_facts(p_order_ids bigint[])
+returns table (order_id bigint, shop_id bigint, amount numeric, state text, kinds text[], group_key text, is_high boolean,
+               detected_at timestamptz)
+language sql stable set search_path = '' as $$
+    select e.order_id, e.shop_id, o.amount,
+        case when bool_or(e.state = 'open') then 'open'
+             when bool_or(e.state = 'waiting_customer') then 'waiting_customer' else 'done' end,
+        coalesce(array_agg(e.kind order by e.kind) filter (where e.state in ('open', 'waiting_customer')),
+                 array_agg(e.kind order by e.kind)),
+        coalesce(max(e.group_key) filter (where e.state in ('open', 'waiting_customer')), max(e.group_key)),
+        bool_or(e.severity = 'high'),
+        coalesce(min(e.detected_at) filter (where e.state in ('open', 'waiting_customer')), min(e.detected_at))
+    from public.order_exceptions e join public.orders o on o.id = e.order_id
+    where e.order_id = any (p_order_ids) and e.kind <> 'unpaid' and e.is_blocking
+    group by e.order_id, e.shop_id, o.amount
+$$;
+comment on function private.review_facts(bigint[]) is
+    'What the exceptions of each order make of its work row: open while one is open, waiting while the rest waits, else done.';
+
+create or replace function private.tg_review_deadline() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    update public.order_reviews r
+    set clock_id = new.id,
+        due_at = case when new.stopped_at is null then new.due_at else coalesce(new.due_at, r.due_at) end,
+        due_sort = case when r.state = 'done' then r.due_sort else coalesce(new.due_at, 'infinity') end,
+        is_on_time = case new.state when 'fulfilled' then true when 'fulfilled_late' then false end
+    where r.order_id = new.entity_id;
+    return null;
+end;
+$$;
+comment on function private.tg_review_deadline() is 'The work row shows the deadline of its clock, however the clock was changed.';
+create or replace trigger t50_review_deadline after insert or update on public.sla_clocks
+    for each row when (new.entity = 'order_review') execute function private.tg_review_deadline();
+
+create or replace function private.upsert_reviews(p_order_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.order_reviews as r
+        (order_id, shop_id, state, kinds, group_key, is_high, amount, detected_at, done_at, due_sort)
+    select f.order_id, f.shop_id, f.state, f.kinds, f.group_key, f.is_high, f.amount, f.detected_at,
+        case when f.state = 'done' then p_now end, case when f.state = 'done' then p_now else 'infinity' end
+    from private.review_facts(p_order_ids) f
+    on conflict (order_id) do update set
+        state = excluded.state, kinds = excluded.kinds, group_key = excluded.group_key, is_high = excluded.is_high,
+        amount = excluded.amount,
+        detected_at = case when r.state = 'done' and excluded.state <> 'done' then excluded.detected_at else r.detected_at end,
+        done_at = case when excluded.state = 'done' then coalesce(r.done_at, p_now) end,
+        due_sort = case when excluded.state = 'done' then coalesce(r.done_at, p_now)
+                        when r.state = 'done' then 'infinity' else r.due_sort end,
+        is_on_time = case when excluded.state = 'done' then r.is_on_time end,
+        owner_id = case when excluded.state <> 'done' then r.owner_id end,
+        claim_until = case when excluded.state <> 'done' then r.claim_until end
+    where (r.state, r.kinds, r.group_key, r.is_high, r.amount)
+        is distinct from (excluded.state, excluded.kinds, excluded.group_key, excluded.is_high, excluded.amount);
+
+    update public.order_reviews r
+    set state = 'done', done_at = p_now, due_sort = p_now, owner_id = null, claim_until = null
+    where r.order_id = any (p_order_ids) and r.state <> 'done'
+      and not exists (select from private.review_facts(p_order_ids) f where f.order_id = r.order_id)
+$$;
+comment on function private.upsert_reviews(bigint[], timestamptz) is
+    'Brings the work rows in line with the exceptions; rows that say the same already keep their version.';
+
+create or replace function private.refresh_review_clocks(p_order_ids bigint[], p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+begin
+    for v in
+        select r.shop_id, r.detected_at, array_agg(r.order_id) as ids
+        from public.order_reviews r left join public.sla_clocks c on c.id = r.clock_id
+        where r.order_id = any (p_order_ids) and r.state <> 'done' and (c.id is null or c.stopped_at is not null)
+          and exists (select from public.sla_policies p where p.code = 'order_review' and p.is_active
+                      and p.conditions = '{}' and (p.shop_id is null or p.shop_id = r.shop_id))
+        group by r.shop_id, r.detected_at
+    loop
+        perform private.start_clocks('order_review', v.ids, v.shop_id, 'review', 'order_review', p_now,
+            p_actor => p_actor, p_starts_at => v.detected_at);
+    end loop;
+    for v in
+        select r.state, c.id from public.order_reviews r join public.sla_clocks c on c.id = r.clock_id
+        where r.order_id = any (p_order_ids) and c.stopped_at is null
+          and (r.state = 'done' or (r.state = 'waiting_customer') <> (c.state = 'paused'))
+    loop
+        if v.state = 'done' then
+            perform private.stop_clock(v.id, p_now, p_actor);
+        elsif v.state = 'waiting_customer' then
+            perform private.pause_clock(v.id, 'waiting_customer', p_now, p_actor);
+        else
+            perform private.resume_clock(v.id, p_now, p_actor);
+        end if;
+    end loop;
+end;
+$$;
+comment on function private.refresh_review_clocks(bigint[], timestamptz, bigint) is
+    'Clocks of the work rows: started at detection (many at once), paused while everything waits for the customer, stopped when done. Without an active policy there is no clock.';
+
+create or replace function private.refresh_reviews(p_order_ids bigint[], p_now timestamptz, p_actor bigint default null)
+returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.upsert_reviews(p_order_ids, p_now);
+    perform private.refresh_review_clocks(p_order_ids, p_now, p_actor);
+end;
+$$;
+comment on function private.refresh_reviews(bigint[], timestamptz, bigint) is
+    'To be called after every change of order_exceptions, for all orders at once: work rows, then their clocks.';
+
+-- Who may do what -------------------------------------------------------------------------------------------------------
+
+create or replace function private.can_review(p_me private.actor, p_kinds text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select (p_me).role in ('operations', 'manager')
+        or ((p_me).role = 'agent' and 'review' = any ((p_me).skills))
+        or ((p_me).role = 'warehouse' and 'out_of_stock' = any (p_kinds))
+$$;
+comment on function private.can_review(private.actor, text[]) is
+    'Reviewers: operations, agents with the skill review, managers; the warehouse where stock is the matter. Nobody else.';
+
+create or replace function private.require_reviewer(p_kinds text[] default '{out_of_stock}') returns private.actor
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'warehouse']);
+begin
+    if not private.can_review(v_me, p_kinds) then
+        perform private.fail('PT403', 'review.not_reviewer');
+    end if;
+    return v_me;
+end;
+$$;
+comment on function private.require_reviewer(text[]) is 'Reviewers of at least one of the kinds: member.none, member.role, review.not_reviewer (an agent without the skill, the warehouse where stock is not the matter).';
+
+create or replace function private.is_lead(p_me private.actor) returns boolean
+language sql immutable set search_path = '' as $$
+    select (p_me).role = 'manager' or ((p_me).is_duty_lead and (p_me).role in ('agent', 'operations', 'warehouse'))
+$$;
+comment on function private.is_lead(private.actor) is 'Managers and the 当班主管.';
+
+create or replace function private.waive_refusal(
+    p_me private.actor, p_waived_by text, p_kind text, p_evidence jsonb, p_severity text, p_amount numeric, p_limit numeric
+) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when p_waived_by = 'never' or (p_kind = 'bad_phone' and p_evidence ->> 'problem' = 'empty') then 'exception.never_waived'
+        when p_waived_by = 'warehouse' and (p_me).role not in ('warehouse', 'manager') then 'exception.needs_warehouse'
+        when (p_waived_by = 'manager' or p_severity = 'high' or coalesce(p_amount, 'infinity') > p_limit)
+            and not private.is_lead(p_me) then 'exception.needs_manager'
+    end
+$$;
+comment on function private.waive_refusal(private.actor, text, text, jsonb, text, numeric, numeric) is
+    'Why this person may not say 确认无误, or null. An amount that is not known counts as above the limit of the shop.';
+
+create or replace function private.state_refusal(p_me private.actor, p_state text, p_decision text, p_is_released boolean) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when p_decision = 'reopened' then case
+            when p_state not in ('waived', 'cancelled') then 'exception.not_decided'
+            when p_is_released then 'order.released'
+            when not private.is_lead(p_me) then 'exception.needs_manager' end
+        when p_state not in ('open', 'waiting_customer') then 'exception.decided'
+        when p_decision = 'waiting_customer' and p_state = 'waiting_customer' then 'exception.waits_already'
+        when p_decision = 'resume' and p_state = 'open' then 'exception.not_waiting'
+    end
+$$;
+comment on function private.state_refusal(private.actor, text, text, boolean) is
+    'Why an exception in this state cannot take this decision, or null. What was decided is reopened by managers or the 当班主管 alone.';
+
+create or replace function private.decision_checks(p_me private.actor, p_items jsonb, p_decision text, p_now timestamptz)
+returns table (id bigint, order_id bigint, shop_id bigint, kind text, note text, refusal text, params jsonb)
+language sql stable set search_path = '' as $$
+    select distinct on (i.id) i.id, e.order_id, e.shop_id, e.kind, i.note,
+        case
+            when e.id is null then 'exception.none'
+            when e.version <> coalesce(i.version, -1) then 'order.stale'
+            when r.owner_id <> (p_me).member_id and r.claim_until > p_now then 'review.claimed'
+            when not private.can_review(p_me, array[e.kind]) then 'review.not_reviewer'
+            else coalesce(private.state_refusal(p_me, e.state, p_decision, o.released_at is not null),
+                case when p_decision = 'waived' then private.waive_refusal(p_me, coalesce(rule.waived_by, 'never'), e.kind,
+                    e.evidence, e.severity, o.amount, s.review_limit) end)
+        end,
+        jsonb_strip_nulls(jsonb_build_object('order_no', o.order_no, 'kind', e.kind, 'state', e.state, 'version', e.version,
+            'limit', s.review_limit, 'until', r.claim_until, 'at', e.updated_at,
+            'who', coalesce(case when r.claim_until > p_now then holder.display_name end, decider.display_name)))
+    from jsonb_to_recordset(p_items) i (id bigint, version integer, note text)
+    left join public.order_exceptions e on e.id = i.id and e.shop_id in (select private.my_shop_ids())
+    left join public.orders o on o.id = e.order_id
+    left join public.shops s on s.id = e.shop_id
+    left join public.order_reviews r on r.order_id = e.order_id
+    left join public.members holder on holder.id = r.owner_id
+    left join public.members decider on decider.id = e.decided_by
+    left join private.effective_rules rule on rule.shop_id = e.shop_id and rule.kind = e.kind
+    order by i.id
+$$;
+comment on function private.decision_checks(private.actor, jsonb, text, timestamptz) is
+    'Per item the reason why this person cannot decide it so now, or null: exception.none, order.stale (who, at), review.claimed (who, until), review.not_reviewer, exception.decided, exception.not_decided, exception.waits_already, exception.not_waiting, order.released, exception.never_waived, exception.needs_warehouse, exception.needs_manager (limit).';
+
+-- Claims: a lease of twenty minutes that activity renews ------------------------------------------------------------------
+
+create or replace function private.lease_end(p_now timestamptz) returns timestamptz
+language sql immutable set search_path = '' as $$ select p_now + interval '20 minutes' $$;
+
+create or replace function private.end_leases(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.order_reviews set owner_id = null, claim_until = null
+    where order_id in (
+        select order_id from public.order_reviews
+        where owner_id is not null and claim_until <= p_now for update skip locked)
+$$;
+comment on function private.end_leases(timestamptz) is 'Items whose owner has gone quiet are in the pool again.';
+
+create or replace function private.take_items(p_me private.actor, p_order_ids bigint[], p_action text, p_now timestamptz)
+returns jsonb
+language sql set search_path = '' as $$
+    with taken as (
+        update public.order_reviews
+        set owner_id = (p_me).member_id, claim_until = private.lease_end(p_now)
+        where order_id = any (p_order_ids)
+        returning order_id, shop_id, state, kinds, group_key, due_at, due_sort, claim_until, version
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action)
+        select p_now, (p_me).member_id, (p_me).role, shop_id, 'order', order_id, p_action from taken
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('order_id', order_id, 'state', state, 'kinds', kinds, 'group_key', group_key,
+        'due_at', due_at, 'claim_until', claim_until, 'version', version) order by due_sort, order_id), '[]')
+    from taken
+$$;
+comment on function private.take_items(private.actor, bigint[], text, timestamptz) is 'Makes the member owner of the items (checked and locked by the caller) and answers with them.';
+
+create or replace function private.next_items(p_me private.actor, p_filter jsonb, p_count integer) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(
+        select r.order_id from public.order_reviews r
+        where r.state = 'open' and r.owner_id is null
+          and r.shop_id in (select private.my_shop_ids())
+          and (p_filter ->> 'shop_id' is null or r.shop_id = (p_filter ->> 'shop_id')::bigint)
+          and (p_filter ->> 'kind' is null or p_filter ->> 'kind' = any (r.kinds))
+          and (p_filter ->> 'platform' is null
+               or r.shop_id in (select s.id from public.shops s where s.platform = p_filter ->> 'platform'))
+          and ((p_me).role <> 'warehouse' or 'out_of_stock' = any (r.kinds))
+        order by r.due_sort, r.order_id
+        limit p_count for update skip locked)
+$$;
+comment on function private.next_items(private.actor, jsonb, integer) is 'Locks the most urgent free items that nobody else is taking at this moment.';
+
+create or replace function private.with_group(p_order_ids bigint[]) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select p_order_ids || array(
+        select g.order_id from public.order_reviews g
+        where g.state = 'open' and g.owner_id is null and g.order_id <> all (p_order_ids)
+          and exists (select from public.order_reviews r where r.order_id = any (p_order_ids)
+                      and r.group_key = g.group_key and r.shop_id = g.shop_id)
+        for update skip locked)
+$$;
+comment on function private.with_group(bigint[]) is 'The free members of the same groups come along: a group is decided by one person.';
+
+create or replace function public.claim_next(p_request_id uuid, p_filter jsonb default '{}', p_count integer default 1) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_next', jsonb_build_array(p_filter, p_count));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_count is null or p_count not between 1 and 20 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 20}');
+    end if;
+    perform private.end_leases(v_now);
+    v_answer := private.take_items(v_me,
+        private.with_group(private.next_items(v_me, private.as_json(coalesce(p_filter, '{}')), p_count)), 'claimed', v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('items', v_answer));
+end;
+$$;
+grant execute on function public.claim_next(uuid, jsonb, integer) to authenticated;
+comment on function public.claim_next(uuid, jsonb, integer) is
+    'Reviewers: the next free items by deadline (at most 20, and the rest of their duplicate groups), mine for 20 minutes; filter {shop_id, kind, platform}. Never the same item to two people. review.not_reviewer, bulk.too_many.';
+
+create or replace function private.item_for_claim(p_me private.actor, p_order_id bigint) returns public.order_reviews
+language plpgsql set search_path = '' as $$
+declare
+    v_item public.order_reviews;
+begin
+    select * into v_item from public.order_reviews
+    where order_id = p_order_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'review.none');
+    end if;
+    if v_item.state = 'done' then
+        perform private.fail('PT409', 'review.done');
+    end if;
+    if not private.can_review(p_me, v_item.kinds) then
+        perform private.fail('PT403', 'review.not_reviewer');
+    end if;
+    return v_item;
+end;
+$$;
+comment on function private.item_for_claim(private.actor, bigint) is 'Locks one item: review.none, review.done, review.not_reviewer.';
+
+create or replace function public.claim_order(p_request_id uuid, p_order_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_order', to_jsonb(p_order_id));
+    v_item public.order_reviews;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_item := private.item_for_claim(v_me, p_order_id);
+    if v_item.owner_id <> v_me.member_id and v_item.claim_until > v_now then
+        perform private.fail('PT409', 'review.claimed', jsonb_build_object('until', v_item.claim_until,
+            'who', (select display_name from public.members where id = v_item.owner_id)));
+    end if;
+    v_answer := private.take_items(v_me, private.with_group(array[p_order_id]), 'claimed', v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('items', v_answer));
+end;
+$$;
+grant execute on function public.claim_order(uuid, bigint) to authenticated;
+comment on function public.claim_order(uuid, bigint) is
+    'Reviewers: this item (and the free rest of its duplicate group) is mine for 20 minutes. review.none, review.done, review.claimed (who, until), review.not_reviewer.';
+
+create or replace function public.take_over(p_request_id uuid, p_order_id bigint, p_version integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'take_over', jsonb_build_array(p_order_id, p_version));
+    v_item public.order_reviews;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_item := private.item_for_claim(v_me, p_order_id);
+    if v_item.version is distinct from p_version then
+        perform private.fail('PT409', 'order.stale', jsonb_build_object('at', v_item.updated_at, 'version', v_item.version,
+            'who', (select display_name from public.members where id = v_item.owner_id)));
+    end if;
+    v_answer := private.take_items(v_me, array[p_order_id], 'taken_over', v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('items', v_answer, 'from_id', v_item.owner_id));
+end;
+$$;
+grant execute on function public.take_over(uuid, bigint, integer) to authenticated;
+comment on function public.take_over(uuid, bigint, integer) is
+    'Reviewers: takes over a colleague''s item of a shop we share (p_version: of the work row as shown). order.stale (who, at), review.none, review.done, review.not_reviewer.';
+
+create or replace function private.return_items(p_me private.actor, p_member_id bigint, p_order_ids bigint[], p_now timestamptz)
+returns integer
+language sql set search_path = '' as $$
+    with freed as (
+        update public.order_reviews set owner_id = null, claim_until = null
+        where owner_id = p_member_id and (p_order_ids is null or order_id = any (p_order_ids))
+        returning order_id, shop_id
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action)
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), shop_id, 'order', order_id, 'given_back' from freed
+    )
+    select count(*)::integer from freed
+$$;
+
+create or replace function private.give_back_all(p_member_id bigint, p_now timestamptz) returns integer
+language sql set search_path = '' as $$ select private.return_items(null, p_member_id, null, p_now) $$;
+comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off or goes home: all items are in the pool again.';
+
+create or replace function public.give_back(p_request_id uuid, p_order_ids jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_answer jsonb := private.begin_request(p_request_id, 'give_back', p_order_ids);
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_answer := to_jsonb(private.return_items(v_me, v_me.member_id,
+        array(select jsonb_array_elements_text(private.as_json(p_order_ids))::bigint), private.now()));
+    return private.finish_request(p_request_id, jsonb_build_object('done', v_answer));
+end;
+$$;
+grant execute on function public.give_back(uuid, jsonb) to authenticated;
+comment on function public.give_back(uuid, jsonb) is 'Reviewers: puts my own items (order ids) back into the pool; others'' are left alone. Answers {done}.';
+
+create or replace function public.keep_claims(p_order_ids jsonb) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_count integer;
+begin
+    update public.order_reviews set claim_until = private.lease_end(v_now)
+    where owner_id = v_me.member_id and state = 'open' and claim_until > v_now
+      and claim_until < v_now + interval '15 minutes'
+      and order_id in (select jsonb_array_elements_text(private.as_json(p_order_ids))::bigint);
+    get diagnostics v_count = row_count;
+    return v_count;
+end;
+$$;
+grant execute on function public.keep_claims(jsonb) to authenticated;
+comment on function public.keep_claims(jsonb) is
+    'Reviewers: renews the lease of my live claims (order ids) while I work on them; called by the page at most every few minutes. Answers how many were renewed.';
