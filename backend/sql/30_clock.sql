@@ -42,7 +42,7 @@ create table if not exists public.calendar_days (
     calendar_id bigint not null references public.calendars,
     day date not null,
     hours int4multirange not null constraint calendar_days_hours_form check (
-        isempty(hours) or (lower(hours) >= 0 and lower(hours) <= 1440 and upper(hours) <= 2880)),
+        isempty(hours) or coalesce(lower(hours) >= 0 and lower(hours) <= 1440 and upper(hours) <= 2880, false)),
     note text not null default '',
     primary key (calendar_id, day)
 );
@@ -144,7 +144,7 @@ create table if not exists public.sla_clocks (
     started_at timestamptz not null,
     counted_from timestamptz not null,
     pauses tstzmultirange not null default '{}'
-        constraint sla_clocks_pauses_ended check (isempty(pauses) or (isfinite(lower(pauses)) and isfinite(upper(pauses)))),
+        constraint sla_clocks_pauses_ended check (isempty(pauses) or coalesce(isfinite(lower(pauses)) and isfinite(upper(pauses)), false)),
     paused_at timestamptz,
     pause_reason text,
     due_at timestamptz,
@@ -219,7 +219,8 @@ create or replace function private.tg_raise_calendar_version() returns trigger
 language plpgsql set search_path = '' as $$
 begin
     if tg_table_name = 'holiday_years' then
-        update public.calendars set version = version + 1, updated_at = private.now() where follows_holidays;
+        update public.calendars set version = version + 1, updated_at = private.now()
+        where follows_holidays and exists (select from changed);
     else
         update public.calendars set version = version + 1, updated_at = private.now()
         where id in (select calendar_id from changed);
@@ -239,8 +240,12 @@ create or replace trigger t21_raise_version after update on public.calendar_days
     referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
 create or replace trigger t22_raise_version after delete on public.calendar_days
     referencing old table as changed for each statement execute function private.tg_raise_calendar_version();
-create or replace trigger t20_raise_version after insert or update or delete on public.holiday_years
-    for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t20_raise_version after insert on public.holiday_years
+    referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t21_raise_version after update on public.holiday_years
+    referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t22_raise_version after delete on public.holiday_years
+    referencing old table as changed for each statement execute function private.tg_raise_calendar_version();
 
 -- Who reads -------------------------------------------------------------------------------------------------------------
 

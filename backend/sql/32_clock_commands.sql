@@ -56,8 +56,9 @@ language sql stable set search_path = '' as $$
     select s.ordinality::smallint, case
         when s.value ? 'minutes' then p_clock.due_at + pg_catalog.make_interval(secs => 60 * (s.value ->> 'minutes')::double precision)
         when (s.value ->> 'percent')::numeric = 100 then p_clock.due_at
-        else (private.deadline(p_clock.measure, p_clock.calendar_id, p_clock.counted_from,
-            greatest(0, case when p_clock.measure = 'workdays' then pg_catalog.ceil(l.share) else l.share end), p_clock.pauses)).due_at
+        else least((private.deadline(p_clock.measure, p_clock.calendar_id, p_clock.counted_from,
+                greatest(0, case when p_clock.measure = 'workdays' then pg_catalog.ceil(l.share) else l.share end), p_clock.pauses)).due_at,
+            case when (s.value ->> 'percent')::numeric < 100 then p_clock.due_at end)
         end
     from pg_catalog.jsonb_array_elements(p_clock.policy -> 'ladder') with ordinality s
     cross join lateral (select p_clock.allowance * (s.value ->> 'percent')::numeric / 100 - p_clock.used as share) l

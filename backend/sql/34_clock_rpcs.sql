@@ -30,8 +30,8 @@ language sql stable set search_path = '' as $$
         'to', case when pg_catalog.isfinite(upper(p.r)) then upper(p.r) end,
         'reason', coalesce((select pg_catalog.string_agg(distinct e.reason, '; ') from public.sla_clock_events e
             where e.clock_id = p_clock.id and e.kind = 'paused' and p.r @> e.at), '')) order by p.r), '[]')
-    from pg_catalog.unnest(p_clock.pauses + coalesce(
-        pg_catalog.tstzmultirange(pg_catalog.tstzrange(p_clock.paused_at, 'infinity')), '{}')) p (r)
+    from pg_catalog.unnest(p_clock.pauses + case when p_clock.paused_at is null then '{}'::tstzmultirange
+        else pg_catalog.tstzmultirange(pg_catalog.tstzrange(p_clock.paused_at, 'infinity')) end) p (r)
 $$;
 comment on function private.clock_pauses(public.sla_clocks) is 'Pauses with their reasons; a pause that lasts has no end.';
 
