@@ -82,7 +82,7 @@ def _put(page: Any, line: int, place: int, value: object, *, text: Any, money: A
         page.write_number(line, place, float(value.quantize(_CENT, ROUND_HALF_UP)), money)
     elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _EXACT:
         page.write_number(line, place, value)
-    else:
+    elif value is not None:
         page.write_string(line, place, _written(value), text)
 
 
