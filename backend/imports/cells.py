@@ -213,10 +213,13 @@ def serial_time(serial: float, *, from_1904: bool = False) -> datetime:
 
 
 def address_of_ip(raw: str) -> str | None:
-    """The client address, normalised; the first of a forwarded list. Raises BadCell `ip`."""
+    """The client address, normalised: the first of a forwarded list, without a port. Words and masks that
+    stand for an unknown address are None. Raises BadCell `ip`."""
     value = plain(raw).split(",")[0].strip()
-    if not value:
+    if not value or "*" in value or value.lower() in ("unknown", "localhost"):
         return None
+    if value.count(":") == 1:
+        value = value.partition(":")[0]
     try:
         found = ip_address(value)
     except ValueError:

@@ -158,7 +158,9 @@ def test_internet_addresses():
     assert cells.address_of_ip("203.0.113.7, 10.0.0.1") == "203.0.113.7"
     assert cells.address_of_ip("::ffff:203.0.113.7") == "203.0.113.7"
     assert cells.address_of_ip("2001:DB8::1") == "2001:db8::1"
-    assert cells.address_of_ip("") is None
+    assert cells.address_of_ip("203.0.113.7:52110") == "203.0.113.7"
+    for unknown in ("", "-", "unknown", "203.0.*.*"):
+        assert cells.address_of_ip(unknown) is None
     assert problem(cells.address_of_ip, "203.0.113.999") == "ip"
 
 

@@ -6,7 +6,7 @@ from backend.imports.parse import detect, parse_file, shop_platform
 from backend.imports.platforms.layouts import recognise
 from backend.imports.platforms.statuses import order_status, refund_status, safe_word, shopify_status
 from backend.imports.records import FileRefused
-from tests.unit.import_files import HEADERS, own, table
+from tests.unit.import_files import HEADERS, OWN, own, table
 
 
 def full_width(header: str) -> str:
@@ -265,6 +265,15 @@ def test_an_order_is_taken_in_whole_or_not_at_all():
         (2, "order_part", None),
         (3, "quantity", "商品数量"),
     ]
+
+
+def test_a_line_of_the_wrong_shape_takes_its_order_along():
+    lines = [",".join(row) for row in (HEADERS["own_shop_21"], OWN.values(), OWN.values(), OWN.values())]
+    lines[2] += ",x"
+    lines[3] = lines[3].replace(OWN["订单号"], "2")
+    result = parse_file("\r\n".join(lines).encode(), name="x.csv")
+    assert [record.order_no for record in result.records] == ["2"]
+    assert [(r.row, r.key) for r in result.rejected] == [(2, "order_part"), (3, "ragged")]
 
 
 def test_lines_of_one_number_that_go_to_two_people_are_refused():

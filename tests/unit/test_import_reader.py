@@ -107,7 +107,8 @@ def test_line_numbers_count_physical_lines():
 
 def test_ragged_rows_are_refused_with_the_reason():
     cells = [OWN[header] for header in HEADERS["own_shop_21"]]
-    data = table(HEADERS["own_shop_21"], [cells[:-2], [*cells, "x"], [*cells, "", ""]])
+    wide = ["2", *cells[1:], "", ""]
+    data = table(HEADERS["own_shop_21"], [cells[:-2], [*cells, "x"], wide])
     parsed = parse_file(data, name="x.csv")
     assert [(r.row, r.key) for r in parsed.rejected] == [(2, "ragged"), (3, "ragged")]
     assert parsed.rejected[0].params == {"found": 19, "expected": 21}

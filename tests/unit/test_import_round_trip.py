@@ -100,7 +100,7 @@ def facts(record: OrderRecord) -> dict[str, object]:
     }
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(orders(), min_size=1, max_size=6, unique_by=lambda record: record.order_no))
 def test_orders_survive_csv_and_xlsx(records):
     rows = [as_row(record) for record in records]

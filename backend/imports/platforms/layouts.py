@@ -83,8 +83,8 @@ TAOBAO = Layout(
         seller_note: 订单备注 | 商家备注 | 卖家备注
         tracking_no: 物流单号
         carrier: 物流公司
-        name: 宝贝标题
-        quantity: 宝贝总数量
+        name: 宝贝标题 | 商品标题
+        quantity: 宝贝总数量 | 商品总数量
     """),
     required=("order_no", "status", "placed_at", "name", "quantity"),
     marks=(

@@ -6,6 +6,7 @@ together. An order is taken in whole or not at all: one refused line refuses its
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from backend.imports import cells as read
 from backend.imports.platforms.layouts import Layout
@@ -26,6 +27,7 @@ def build(rows: Iterable[Row], layout: Layout, sheet: Sheet) -> Outcome[OrderRec
         problem = shape_problem(row, len(sheet.headers))
         if problem:
             found.rejected.append(problem)
+            found.spoil(row)
             continue
         reader.cells.cells = row.cells
         order_no = ""
@@ -65,6 +67,14 @@ class _Collected:
             return
         lines.append(reader.line(order_no, row.line, digest))
         self.groups[order_no] = lines
+
+    def spoil(self, row: Row) -> None:
+        """A row of the wrong shape may still name its order, whose other lines must not go in without it."""
+        place = self.sheet.places["order_no"][0]
+        with suppress(read.BadCell):
+            order_no = read.ident(row.cells[place]) if place < len(row.cells) else None
+            if order_no:
+                self.spoilt.setdefault(order_no, row.line)
 
     def finished(self) -> Outcome[OrderRecord]:
         records: list[OrderRecord] = []
