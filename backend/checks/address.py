@@ -21,13 +21,18 @@ _TRADITIONAL = str.maketrans(
     "號樓棟區縣鄉鎮鄰灣廣東門龍雲臺國際條層莊園環學華寧蘇貴慶陝遼黑內蒙蘭肅齊爾濱溝壩嶺橋倉運貨轉單測試發補",
     "号楼栋区县乡镇邻湾广东门龙云台国际条层庄园环学华宁苏贵庆陕辽黑内蒙兰肃齐尔滨沟坝岭桥仓运货转单测试发补",
 )
+# Format characters that arrive with text copied from chats and web pages (Unicode category Cf).
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]+"
+)
+_BLANKS = re.compile(r"\s+")
 _SEPARATORS = " \t\r\n,，、/|-_·;；:："
 _POSTCODE = re.compile(r"\(\s*(\d{6})\s*\)\s*$")
 _SUFFIXED = re.compile(r"(?:区|县|市|旗|盟|州)$")
 # What may follow a name that is really the name of a road, a building or an institution.
 _PLACE_TAIL = re.compile(
     r"^(?:[东西南北中内外]|[一二三四五六七八九十])?(?:路|街|大街|大道|道|巷|弄|胡同|里|村|桥|大厦|广场|公寓|花园|小区|新村|饭店|酒店"
-    r"|宾馆|大学|银行|商|公园|医院|中学|小学|厂|公司|门|站|湾|庄|园|城|府|苑|镇|乡|山|江|河|湖)"
+    r"|宾馆|大学|银行|商|公园|医院|中学|小学|厂|公司|门|站|湾|庄|园|城|府|苑|镇|乡)"
 )
 _NOT_THE_DIVISION = re.compile(
     r"^(?:路|街|大道|道|巷|弄|胡同|里弄|场|大厦|商厦|广场|公寓|花园|饭店|酒店|宾馆|大学|域|划)"
@@ -69,8 +74,7 @@ class Judged:
 def tidy(text: str | None) -> str:
     """Full-width and common traditional forms unified, invisible characters dropped, blanks collapsed."""
     value = unicodedata.normalize("NFKC", text or "").translate(_TRADITIONAL)
-    value = "".join(" " if c in "\t\r\n" else c for c in value if unicodedata.category(c) != "Cf")
-    value = re.sub(r"\s+", " ", value).strip().strip("'\"").strip()
+    value = _BLANKS.sub(" ", _INVISIBLE.sub("", value)).strip().strip("'\"").strip()
     return "" if value in {"-", "--", "/", "\\"} else value
 
 
@@ -161,19 +165,24 @@ def _strip_repeated(text: str, columns: Head, judged: Judged) -> str:
     """Drop the names of the columns where the text begins with them once more."""
     names = {columns.province, columns.city, columns.district, judged.province, judged.city, judged.district}
     full = sorted((name for name in names if name and len(name) >= 2), key=len, reverse=True)
-    short = [divisions.stem(name) for name in full]
-    rest = text
+    short = [name for name in map(divisions.stem, full) if len(name) >= 2]
+    rest = text.lstrip(_SEPARATORS)
     for _ in range(6):
-        rest = rest.lstrip(_SEPARATORS)
         for name in (*full, *short):
             after = rest[len(name) :]
-            guard = _PLACE_TAIL if name in short and name not in full else _NOT_THE_DIVISION
-            if len(name) >= 2 and rest.startswith(name) and not guard.match(after):
-                rest = after
+            if rest.startswith(name) and _is_repetition(name in full, after, (*full, *short)):
+                rest = after.lstrip(_SEPARATORS)
                 break
         else:
             break
     return rest
+
+
+def _is_repetition(full: bool, after: str, names: tuple[str, ...]) -> bool:
+    """A full name stands alone; a short one only before another name or a separator (保定学院 is no city)."""
+    if full:
+        return not _NOT_THE_DIVISION.match(after)
+    return not after or after[0] in _SEPARATORS or after.startswith(names)
 
 
 def read_head(text: str) -> Head:
@@ -209,7 +218,9 @@ def _take_province(text: str) -> tuple[str, int]:
         if canonical is None:
             continue
         after = text[pos + size :]
-        if name != canonical and (_longer_city(text, pos, size) or _PLACE_TAIL.match(after)):
+        if name != canonical and _longer_city(text, pos, size):
+            return "", pos
+        if name != canonical and _PLACE_TAIL.match(after) and not _begins_with_city(after, canonical):
             return "", pos
         return ("", pos) if _NOT_THE_DIVISION.match(after) else (name, pos + size)
     return "", pos
@@ -225,6 +236,18 @@ def _longer_city(text: str, pos: int, size: int) -> bool:
     )
 
 
+def _begins_with_city(text: str, province: str) -> bool:
+    """四川内江市, 广东中山市: what looks like the rest of a road name is a city."""
+    cities = divisions.load().cities
+    names = [(text[:size], text[size:]) for size in range(min(12, len(text)), 1, -1)]
+    return any(
+        name in cities
+        and not _NOT_THE_DIVISION.match(after)
+        and (cities[name].province == province or _begins_with_district(after, name))
+        for name, after in names
+    )
+
+
 def _take_city(text: str, pos: int, province: str) -> tuple[str, int]:
     index = divisions.load()
     canonical = index.provinces.get(province, "")
@@ -233,7 +256,9 @@ def _take_city(text: str, pos: int, province: str) -> tuple[str, int]:
         if name in index.generic_cities and size >= 3:
             return name, pos + size
         if name in index.cities:
-            return ("", pos) if _NOT_THE_DIVISION.match(after) else (name, pos + size)
+            is_road = _NOT_THE_DIVISION.match(after) and not _begins_with_district(after, name)
+            blocked = is_road and not _begins_with_any_district(after)
+            return ("", pos) if blocked else (name, pos + size)
         if any(home.province == canonical for home in index.homes.get(name, ())):
             return "", pos  # a county where the city is left out: 湖南长沙县, 浙江义乌市
         place = index.city_short.get(name)
@@ -263,31 +288,48 @@ def _begins_with_district(text: str, city: str) -> bool:
     )
 
 
+def _begins_with_any_district(text: str) -> bool:
+    """路北区, 道县: a district may begin like a road."""
+    homes = divisions.load().homes
+    return any(
+        text[:size] in homes and _SUFFIXED.search(text[:size]) for size in range(min(15, len(text)), 1, -1)
+    )
+
+
 def _take_district(text: str, pos: int, province: str, city: str) -> tuple[str, int]:
     place = _resolve_city(city, province or None) if city else None
     if place is None and province in divisions.load().cities:
         place = Place(province, province)
-    for size in range(min(15, len(text) - pos), 1, -1):
-        name, after = text[pos : pos + size], text[pos + size :]
-        if _NOT_THE_DIVISION.match(after):
-            continue
-        if _is_district_here(name, place, province) or _is_district_elsewhere(name, after):
-            return name, pos + size
+    candidates = [
+        (text[pos : pos + size], text[pos + size :])
+        for size in range(min(15, len(text) - pos), 1, -1)
+        if not _NOT_THE_DIVISION.match(text[pos + size :])
+    ]
+    for fits in (_is_listed, _was_listed, _is_district_elsewhere):
+        for name, after in candidates:
+            if fits(name, after, place, province):
+                return name, pos + len(name)
     return _unknown_district(text, pos) if place else ("", pos)
 
 
-def _is_district_here(name: str, place: Place | None, province: str) -> bool:
+def _is_listed(name: str, after: str, place: Place | None, province: str) -> bool:
     index = divisions.load()
     if place is None:
-        return any(not province or home.province == province for home in index.homes.get(name, ())) and bool(
-            _SUFFIXED.search(name)
-        )
-    if name in index.districts.get(place.city, {}) or (place.city, name) in index.legacy:
-        return True
-    return bool(_SUFFIXED.search(name)) and divisions.stem(name) in index.stems.get(place.city, {})
+        homes = index.homes.get(name, ()) if _SUFFIXED.search(name) else ()
+        return any(not province or home.province == province for home in homes)
+    return name in index.districts.get(place.city, {})
 
 
-def _is_district_elsewhere(name: str, after: str) -> bool:
+def _was_listed(name: str, after: str, place: Place | None, province: str) -> bool:
+    """Renamed, or raised from county to district: 萧山市 for 萧山区."""
+    index = divisions.load()
+    if place is None:
+        return False
+    same_stem = _SUFFIXED.search(name) and divisions.stem(name) in index.stems.get(place.city, {})
+    return (place.city, name) in index.legacy or bool(same_stem)
+
+
+def _is_district_elsewhere(name: str, after: str, place: Place | None, province: str) -> bool:
     index = divisions.load()
     if not _SUFFIXED.search(name) or name in index.generic_districts or name in index.colloquial:
         return False
@@ -331,16 +373,17 @@ def judge(names: Head) -> Judged:
         place = _resolve_city(names.province, None)  # the city stands in the province column
     clash: Contradiction | None = None
     if place and province and place.province != province:
-        clash = Contradiction(province, place.district or place.city, "city")
+        clash = Contradiction(
+            province, place.district or place.city, "district" if place.district else "city"
+        )
     if place is None and province in index.cities and province:
         place = Place(province, province)
     if place is None:
         return _judge_without_city(names, province)
     judged = _judge_district(names, place)
-    notes = judged.notes
-    return Judged(
-        province or place.province, place.city, judged.district, clash or judged.contradiction, notes
-    )
+    city, clash = judged.city or place.city, clash or judged.contradiction
+    notes = (*_renamed_city(names.city, place), *judged.notes)
+    return Judged(province or place.province, city, judged.district, clash, notes)
 
 
 def _judge_without_city(names: Head, province: str | None) -> Judged:
@@ -365,20 +408,18 @@ def _judge_without_city(names: Head, province: str | None) -> Judged:
 def _judge_district(names: Head, place: Place) -> Judged:
     index = divisions.load()
     name = names.district
+    old = index.legacy.get((names.city, name)) or index.legacy.get((place.city, name))
+    if old:
+        return Judged(city=old.city, district=old.district or None, notes=(_renamed(name, old),))
     if (
         not name
         or name in index.generic_districts
         or name in {place.city, names.city, names.province, place.province}
     ):
-        own = _own_district(name, place)
-        return Judged(district=own)
+        return Judged(district=place.district or index.districts.get(place.city, {}).get(name))
     known = index.districts.get(place.city, {}).get(name)
     if known:
         return _inside_county_city(known, place)
-    for city in (place.city, names.city):
-        old = index.legacy.get((city, name))
-        if old:
-            return Judged(district=old.district or None, notes=(_renamed(name, old),))
     same_stem = index.stems.get(place.city, {}).get(divisions.stem(name))
     if same_stem:
         notes = (
@@ -390,11 +431,6 @@ def _judge_district(names: Head, place: Place) -> Judged:
             district=place.district or None, contradiction=Contradiction(place.city, name, "district")
         )
     return Judged(district=place.district or None, notes=(Note("unknown_district"),))
-
-
-def _own_district(name: str, place: Place) -> str | None:
-    known = divisions.load().districts.get(place.city, {})
-    return place.district or known.get(name)
 
 
 def _inside_county_city(known: str, place: Place) -> Judged:
@@ -409,6 +445,13 @@ def _exists_elsewhere(name: str, place: Place) -> bool:
     if name in index.cities and name != place.city:
         return True
     return bool(_SUFFIXED.search(name)) and (name in index.homes or name in index.legacy_homes)
+
+
+def _renamed_city(written: str, place: Place) -> tuple[Note, ...]:
+    """襄樊市 is 襄阳市 now; a short form or a county city is no rename."""
+    if place.district or not written.endswith("市") or divisions.stem(written) == divisions.stem(place.city):
+        return ()
+    return (_renamed(written, place),)
 
 
 def _renamed(old: str, now: Place) -> Note:

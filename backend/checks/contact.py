@@ -96,7 +96,9 @@ def _bad_phone(verdict: PhoneVerdict) -> Finding | None:
 def _missing_detail(parts: AddressParts) -> Finding | None:
     if detail.is_masked(parts.detail):
         return None
-    have = detail.have(parts.detail, town=parts.town)
+    district = parts.district or ""
+    town = parts.town or (district if district.endswith(("镇", "乡", "街道")) else None)
+    have = detail.have(parts.detail, town=town)
     return Finding("missing_detail", {"have": have}) if have else None
 
 

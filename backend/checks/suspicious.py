@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +30,14 @@ class Hit:
     word: str
     where: str
     start: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    keywords: tuple[str, ...]
+    allow: tuple[str, ...]
+    any_word: re.Pattern[str]  # one pass over the text decides whether a closer look is due
+    patterns: tuple[tuple[str, re.Pattern[str]], ...]
 
 
 @lru_cache(maxsize=1)
@@ -57,23 +64,42 @@ def check(
 
 def find(text: str | None, where: str, params: Mapping[str, Any] | None = None) -> list[Hit]:
     """All suspicious words of one text in order of their place; `params` as in default_params()."""
-    value = _GAPS.sub("", tidy(unicodedata.normalize("NFKC", text or ""))).lower()
+    value = _GAPS.sub("", tidy(text)).lower()
     if not value:
         return []
-    keywords, allow = _words(params, "keywords"), _words(params, "allow")
-    for phrase in allow:
-        value = value.replace(phrase.lower(), "\x00" * len(phrase))
-    hits = [Hit(word, where, match.start()) for word in keywords for match in _matches(word, value)]
-    if params is None or "keywords" not in params or set(_data()["keywords"]) & set(keywords):
-        hits += [Hit(word, where, m.start()) for word, rule in _patterns() for m in rule.finditer(value)]
+    chosen = params or {}
+    rules = _rules(_frozen(chosen.get("keywords")), _frozen(chosen.get("allow")))
+    for phrase in rules.allow:
+        value = value.replace(phrase, "\x00" * len(phrase))
+    words = rules.keywords if rules.any_word.search(value) else ()
+    hits = [Hit(word, where, match.start()) for word in words for match in _matches(word, value)]
+    hits += [
+        Hit(word, where, match.start()) for word, rule in rules.patterns for match in rule.finditer(value)
+    ]
     return sorted(hits, key=lambda hit: (hit.start, -len(hit.word)))
 
 
-def _words(params: Mapping[str, Any] | None, name: str) -> tuple[str, ...]:
-    values = (params or {}).get(name)
-    if values is None:
-        values = _data()[name]
-    return tuple(tidy(str(value))[:_MAX_WORD] for value in values if tidy(str(value)))
+def _frozen(values: Any) -> tuple[str, ...] | None:
+    return None if values is None else tuple(str(value) for value in values)
+
+
+@lru_cache(maxsize=256)
+def _rules(keywords: tuple[str, ...] | None, allow: tuple[str, ...] | None) -> _Rules:
+    """Words of one shop, made ready once; the patterns apply as long as any default word does."""
+    default = _data()
+    words = _tidied(default["keywords"] if keywords is None else keywords)
+    phrases = _tidied(default["allow"] if allow is None else allow)
+    patterns = default["patterns"].items() if set(words) & set(default["keywords"]) else ()
+    return _Rules(
+        keywords=words,
+        allow=tuple(phrase.lower() for phrase in phrases),
+        any_word=re.compile("|".join(re.escape(word.lower()) for word in words) or r"(?!)"),
+        patterns=tuple((word, re.compile(rule)) for word, rule in patterns),
+    )
+
+
+def _tidied(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for word in (tidy(value)[:_MAX_WORD] for value in values) if word)
 
 
 def _matches(word: str, text: str) -> list[re.Match[str]]:
@@ -99,11 +125,6 @@ def _compiled(word: str) -> tuple[re.Pattern[str], re.Pattern[str] | None, re.Pa
         re.compile(f"(?:{not_after})$") if not_after else None,
         re.compile(not_before) if not_before else None,
     )
-
-
-@lru_cache(maxsize=1)
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((word, re.compile(rule)) for word, rule in _data()["patterns"].items())
 
 
 @lru_cache(maxsize=1)
