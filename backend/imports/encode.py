@@ -1,8 +1,8 @@
 """Records -> staged payloads: personal values encrypted, indexed or masked before they leave the process.
 
-The clear values of a contact are kept in a form from which a later re-check gets back exactly what the file said:
-the address cell holds `province TAB city TAB district TAB address TAB postcode`, the note cell the buyer's remark, a
-line break, and the seller's. `shown_address` and `shown_note` make them readable.
+The clear values of a contact are kept in a form from which a later re-check gets back exactly what the file
+said: the address cell holds `province TAB city TAB district TAB address TAB postcode`, the note cell the
+buyer's remark, a line break, and the seller's. `shown_address` and `shown_note` make them readable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ Params = Mapping[str, Any]
 Payload = dict[str, Any]
 
 _CONTENT = attrgetter(
-    *("order_no", "platform_status", "status", "refund", "placed_at", "paid_at", "shipped_at", "completed_at"),
+    *(
+        "order_no",
+        "platform_status",
+        "status",
+        "refund",
+        "placed_at",
+        "paid_at",
+        "shipped_at",
+        "completed_at",
+    ),
     *("promise_ship_at", "amount", "buyer_account", "receiver", "phone", "province", "city", "district"),
     *("address", "postcode", "buyer_note", "seller_note", "ip", "carrier", "tracking_no", "receiver_known"),
 )
@@ -76,8 +85,8 @@ class Contact:
 class Sealed:
     """A contact ready to be stored.
 
-    `cells` is the `contact` object of a staged row, `facts_hash` what the verdict is bound to, `checked` the verdict,
-    and province, city and district are the recognised names, else those given.
+    `cells` is the `contact` object of a staged row, `facts_hash` what the verdict is bound to, `checked` the
+    verdict; province, city and district are the recognised names, else those given.
     """
 
     cells: Payload
@@ -139,12 +148,14 @@ def state_of(contact: Contact, checked: Checked) -> str:
 
 
 def opened(keyring: Keyring, row: Mapping[str, Any]) -> Contact:
-    """The contact behind a stored row: `contact_id`, `contact_state` and the cells name, phone, address, note."""
+    """The contact behind a stored row: contact_id, contact_state, ciphers name, phone, address, note."""
     clear = {
         cell: keyring.decrypt("contacts", cell, row["contact_id"], row[cell]) if row.get(cell) else None
         for cell in _CELLS
     }
-    region = ((clear["address"] or "").split("\t") + [""] * 5)[:5] if "\t" in (clear["address"] or "") else None
+    region = (
+        ((clear["address"] or "").split("\t") + [""] * 5)[:5] if "\t" in (clear["address"] or "") else None
+    )
     province, city, district, address, postcode = region or ("", "", "", clear["address"], "")
     buyer, _, seller = (clear["note"] or "").partition("\n")
     return Contact(
@@ -217,13 +228,16 @@ def findings(checked: Checked) -> list[Payload]:
 
 def product_row(record: ProductRecord) -> Payload:
     """The staged row of a product or stock line."""
-    return {name: getattr(record, name) for name in ("row", "sku", "name", "spec", "available", "safety_stock")}
+    return {
+        name: getattr(record, name) for name in ("row", "sku", "name", "spec", "available", "safety_stock")
+    }
 
 
 def shipment_row(record: ShipmentRecord) -> Payload:
     """The staged row of a parcel."""
     row: Payload = {
-        name: getattr(record, name) for name in ("row", "order_no", "tracking_no", "carrier", "last_scan_text")
+        name: getattr(record, name)
+        for name in ("row", "order_no", "tracking_no", "carrier", "last_scan_text")
     }
     return row | {name: _iso(getattr(record, name)) for name in ("shipped_at", "last_scan_at", "signed_at")}
 

@@ -287,6 +287,12 @@ grant execute on function public.service_import_verdicts(bigint, jsonb, text) to
 comment on function public.service_import_verdicts(bigint, jsonb, text) is
     'Service: what the Python checks found in rows [{row, facts_hash, findings}]; sent before the rows are staged, so that a staged chunk is a judged chunk.';
 
+create or replace function private.unknown_parcels(p_import_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('unknown', coalesce(jsonb_agg(jsonb_build_object('row', e.row_no, 'params', e.params) order by e.row_no), '[]'))
+    from public.import_errors e where e.import_id = p_import_id and e.reason = 'import.parcel_unknown'
+$$;
+
 create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -294,7 +300,7 @@ declare
     v_import public.imports := private.import_of(v_me, p_import_id, array['staging', 'applying', 'checking']);
 begin
     if v_import.state <> 'staging' then
-        return private.import_report(p_import_id);
+        return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
     end if;
     if v_import.rows_staged <> coalesce(p_records, -1) then
         perform private.fail('PT409', 'import.incomplete', jsonb_build_object('staged', v_import.rows_staged, 'records', p_records));
@@ -308,12 +314,12 @@ begin
     else
         update public.imports set state = 'applying', as_of = p_as_of where id = p_import_id;
     end if;
-    return private.import_report(p_import_id);
+    return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
 end;
 $$;
 grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
 comment on function public.import_ready(bigint, integer, timestamptz) is
-    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. import.incomplete.';
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels without an order come back as unknown [{row, params}]. import.incomplete.';
 
 -- Applying orders -----------------------------------------------------------------------------------------------------------
 
@@ -757,29 +763,51 @@ grant execute on function public.import_cancel(bigint) to authenticated, service
 comment on function public.import_cancel(bigint) is
     'Ends an unfinished import (its owner, a manager or admin of the shop). What it applied stays, unchecked, and is judged by the worker. import.none.';
 
+-- Looking before leaping, shops of commands, remembered mappings --------------------------------------------------------------------
+
+create or replace function private.preview_orders(p_shop_id bigint, p_items jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('accepted', count(*) filter (where n.had is null), 'unchanged', count(*) filter (where n.is_same),
+        'updated', count(*) filter (where n.had is not null and not n.is_same))
+    from (select o.id as had, o.content_hash = i.content_hash
+            or private.is_older(i.status, i.refund, i.as_of, o.status, o.refund, f.as_of) as is_same
+        from jsonb_to_recordset(p_items) as i(order_no text, content_hash text, status text, refund text, as_of timestamptz)
+        left join public.orders o on o.shop_id = p_shop_id and o.order_no = i.order_no
+        left join public.imports f on f.id = o.import_id) n
+$$;
+
+create or replace function private.preview_products(p_pool_id bigint, p_items jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('accepted', count(*) filter (where n.had is null), 'unchanged', count(*) filter (where n.is_same),
+        'updated', count(*) filter (where n.had is not null and not n.is_same))
+    from (select p.id as had, (p.name, p.spec, p.available, p.safety_stock) is not distinct from
+            (coalesce(nullif(i.name, ''), p.name), coalesce(i.spec, p.spec), coalesce(i.available, p.available),
+             coalesce(i.safety_stock, p.safety_stock)) as is_same
+        from jsonb_to_recordset(p_items) as i(sku text, name text, spec text, available integer, safety_stock integer)
+        left join public.products p on p.stock_pool_id = p_pool_id and p.sku = i.sku) n
+$$;
+
 create or replace function public.import_preview(p_kind text, p_shop_id bigint, p_items jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(private.import_roles(p_kind));
+    v_items jsonb := private.as_json(p_items);
 begin
-    if p_shop_id is null then
-        perform private.fail('PT422', 'import.shop_missing');
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
     end if;
-    perform private.require_shop(v_me, p_shop_id);
-    return (select jsonb_build_object('accepted', count(*) filter (where o.id is null),
-        'unchanged', count(*) filter (where o.content_hash = i.content_hash
-            or private.is_older(i.status, i.refund, null, o.status, o.refund, null)),
-        'updated', count(*) filter (where o.content_hash <> i.content_hash
-            and not coalesce(private.is_older(i.status, i.refund, null, o.status, o.refund, null), false)))
-        from jsonb_to_recordset(private.as_json(p_items)) as i(order_no text, content_hash text, status text, refund text)
-        left join public.orders o on o.shop_id = p_shop_id and o.order_no = i.order_no);
+    if p_kind = 'orders' then
+        return private.preview_orders(p_shop_id, v_items);
+    elsif p_kind = 'products' then
+        return private.preview_products((select p.id from public.stock_pools p left join public.shops s on s.stock_pool_id = p.id
+            where s.id = p_shop_id or (p_shop_id is null and p.is_default) limit 1), v_items);
+    end if;
+    perform private.fail('PT422', 'import.kind_unknown');
 end;
 $$;
 grant execute on function public.import_preview(text, bigint, jsonb) to authenticated, service_role;
 comment on function public.import_preview(text, bigint, jsonb) is
-    'What an order file [{order_no, content_hash, status, refund}] would do: accepted, updated, unchanged. Changes nothing.';
-
--- Parcels and products of a preview, shops of commands, remembered mappings --------------------------------------------------------------
+    'What the staged rows of an order or product file would do: accepted, updated, unchanged. Changes nothing. shop.none, import.kind_unknown.';
 
 create or replace function public.service_ensure_shop(p_platform text, p_code text, p_create boolean) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -854,3 +882,16 @@ $$;
 grant execute on function public.save_mapping(bigint, text, text, text, jsonb, uuid) to authenticated, service_role;
 comment on function public.save_mapping(bigint, text, text, text, jsonb, uuid) is
     '字段对应: remembers which header means which field {field: header} for a header signature of a shop. import.bad_mapping, import.kind_unknown, shop.none.';
+
+create or replace function public.service_find_mapping(p_shop_id bigint, p_kind text, p_signature text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return (select jsonb_build_object('kind', m.kind, 'mapping', m.mapping) from public.import_mappings m
+        where m.signature = p_signature and (p_kind is null or m.kind = p_kind) and (m.shop_id = p_shop_id or m.shop_id is null)
+        order by m.shop_id nulls last, m.updated_at desc limit 1);
+end;
+$$;
+grant execute on function public.service_find_mapping(bigint, text, text) to service_role;
+comment on function public.service_find_mapping(bigint, text, text) is 'Service: the remembered mapping {kind, mapping} for a header signature of a shop, or of all shops; null when none.';

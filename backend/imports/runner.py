@@ -1,0 +1,384 @@
+"""A file -> the database: parsed and checked here, staged and applied by RPCs in chunks; page and command.
+
+Every step may be repeated: a lost answer is asked for again, and the same file after a crash goes on where it
+stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from backend import errors
+from backend.checks.contact import CHECKS_VERSION
+from backend.errors import AppError
+from backend.imports import encode
+from backend.imports.parse import parse_file
+from backend.imports.reasons import REASONS, reason
+from backend.imports.records import OrderRecord, ParsedFile, ProductRecord, ShipmentRecord
+from backend.pii import Keyring
+
+CHUNK: Final = 2000
+_RETRY_AFTER: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
+_PARCEL_UNKNOWN: Final = "import.parcel_unknown"
+T = TypeVar("T")
+
+Report = dict[str, Any]
+Progress = Callable[[str, int, int], None]
+Records = Sequence[OrderRecord | ProductRecord | ShipmentRecord]
+
+
+class Rpc(Protocol):
+    """Calls an RPC with `p_`-parameters: `service.rpc`, or `backend.db.rpc` bound to a person's client."""
+
+    def __call__(self, name: str, **params: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The shop a file belongs to. `timezone` is that of times in the file that carry no offset."""
+
+    id: int
+    code: str
+    platform: str
+    timezone: str = "Asia/Shanghai"
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Who imports where: `call` carries the actor's rights, `service` the verdicts of the checks."""
+
+    call: Rpc
+    service: Rpc
+    keyring: Keyring
+    lang: str = "zh-CN"
+    on_progress: Progress | None = None
+
+    def say(self, step: str, done: int, total: int) -> None:
+        """Tell how far a step is: `staging`, `applying` or `checking`, in records."""
+        if self.on_progress is not None:
+            self.on_progress(step, done, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Version and parameters that the checks of a shop run under."""
+
+    version: str
+    params: Mapping[str, Any]
+
+
+def import_file(
+    importer: Importer,
+    source: bytes | Path,
+    *,
+    name: str,
+    kind: str | None = None,
+    shop: Shop | None = None,
+    platform: str = "auto",
+    mapping: Mapping[str, str] | None = None,
+    strict: bool = False,
+    dry_run: bool = False,
+) -> Report:
+    """Import one file and report what happened.
+
+    Orders need a `shop`; products go to its stock pool or the default one; parcels to it or, without one, to
+    all shops of the actor. `strict`: one refused line refuses the whole file before anything is applied
+    (state `refused`).
+    The report holds `rows` (data lines), `accepted`, `updated`, `unchanged` (orders, products or parcels),
+    `rejected` [{row, column, reason}], `exceptions` {kind: orders}, and `kind`, `platform`, `state`, `notes`.
+    Raises FileRefused for a file that cannot be read, AppError for what the database refuses.
+    """
+    zone = shop.timezone if shop else "Asia/Shanghai"
+    parsed = parse_file(source, name=name, kind=kind, platform=platform, tz=zone, mapping=mapping)
+    if dry_run:
+        return preview(importer, parsed, shop)
+    return _Run(importer, parsed, shop, name, _hash(source), strict).run()
+
+
+def import_files(
+    importer: Importer, files: Sequence[tuple[str, bytes | Path]], *, shop: Shop | None = None, **options: Any
+) -> list[Report]:
+    """Several files (name, source) of one shop, one after the other; options as for `import_file`."""
+    return [import_file(importer, source, name=name, shop=shop, **options) for name, source in files]
+
+
+def preview(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> Report:
+    """What the file would do. Nothing is stored.
+
+    `exceptions` counts what an order shows by itself (phone, address, words, payment, refund); what relates
+    orders (duplicate, stock, same IP) and the provinces of a shop are only judged by a real import.
+    """
+    report = _report(parsed, importer.lang) | {"dry_run": True, "state": "preview"}
+    if parsed.kind == "orders":
+        report |= _preview_orders(importer, parsed.records, shop)
+    elif parsed.kind == "products":
+        rows = [encode.product_row(record) for record in parsed.records]
+        report |= _preview_counts(importer, "products", shop, rows)
+    report["notes"] += report.pop("unjudged", [])
+    return report
+
+
+def check_rules(service: Rpc, shop_id: int | None) -> Rules:
+    """Announce the checks of this program and learn version and parameters for a shop."""
+    service("service_announce_checks", p_version=CHECKS_VERSION)
+    answer = service("service_check_rules", p_shop_id=shop_id)
+    return Rules(version=answer["version"], params=answer["params"])
+
+
+def sentence(key: str, params: Mapping[str, Any], lang: str = "zh-CN") -> str:
+    """Why a line was refused, or what to know about a file: keys of the parser and of the database."""
+    if key in REASONS:
+        return reason(key, params, lang)
+    return errors.message(key, lang, **params)
+
+
+def finish(importer: Importer, import_id: int, total: int = 0) -> Report:
+    """Apply, check and close an import that is staged; also goes on with one that somebody left behind."""
+    answer: Report = {"state": "applying"}
+    while answer["state"] == "applying":
+        answer = patiently(lambda: importer.call("import_apply", p_import_id=import_id, p_limit=CHUNK))
+        importer.say("applying", answer["applied"], total)
+    checked = 0
+    while not answer.get("checked"):
+        answer = patiently(lambda: importer.call("import_check", p_import_id=import_id, p_limit=CHUNK))
+        checked = min(checked + CHUNK, total)
+        importer.say("checking", checked, total)
+    report: Report = patiently(lambda: importer.call("import_finish", p_import_id=import_id))
+    return report
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Repeat a request that could not be served just now (busy, restarting, unreachable), for 8 seconds."""
+    for pause in _RETRY_AFTER:
+        try:
+            return call()
+        except AppError as problem:
+            if problem.status < 500:
+                raise
+            time.sleep(pause)
+    return call()
+
+
+class _Run:
+    """One import from begin to finish."""
+
+    def __init__(
+        self,
+        importer: Importer,
+        parsed: ParsedFile[Any],
+        shop: Shop | None,
+        name: str,
+        file_hash: str,
+        strict: bool,
+    ) -> None:
+        self.importer = importer
+        self.parsed = parsed
+        self.shop = shop
+        self.name = name
+        self.file_hash = file_hash
+        self.strict = strict
+        self.rules = Rules("", {})
+
+    def run(self) -> Report:
+        """The whole import; a refusal on the way cancels it, so that the shop is free again."""
+        begun = self._begin()
+        try:
+            report = self._finish(begun)
+        except AppError as problem:
+            if problem.status < 500:
+                self._call("import_cancel", p_import_id=begun["id"])
+            raise
+        return report
+
+    def _finish(self, begun: Report) -> Report:
+        ready = self._ready(begun)
+        unknown = [(entry["row"], entry["params"]) for entry in ready.get("unknown", [])]
+        closed = ready
+        if ready["state"] != "refused":
+            closed = finish(self.importer, begun["id"], len(self.parsed.records))
+        report = _report(self.parsed, self.importer.lang)
+        for row, params in unknown:
+            text = sentence(_PARCEL_UNKNOWN, params, self.importer.lang)
+            report["rejected"].append({"row": row, "column": None, "reason": text})
+        counts = {key: closed[key] for key in ("accepted", "updated", "unchanged", "exceptions", "state")}
+        return report | counts | {"import_id": begun["id"]}
+
+    def _begin(self) -> Report:
+        request = str(uuid.uuid4())
+        begun: Report = self._call(
+            "import_begin",
+            p_kind=self.parsed.kind,
+            p_shop_id=self.shop.id if self.shop else None,
+            p_platform=self.parsed.platform,
+            p_file_name=self.name,
+            p_file_hash=self.file_hash,
+            p_is_strict=self.strict,
+            p_rows_total=self.parsed.rows,
+            p_request_id=request,
+        )
+        return begun
+
+    def _ready(self, begun: Report) -> Report:
+        """Stage what is missing, once more from the start if the pieces do not fit, and close the staging."""
+        if begun["state"] == "staging":
+            self._stage(begun["id"], set(begun["chunks"]))
+        try:
+            return self._close_staging(begun["id"])
+        except AppError as problem:
+            if problem.key != "import.incomplete" or not begun["chunks"]:
+                raise
+            self._stage(begun["id"], set())
+            return self._close_staging(begun["id"])
+
+    def _close_staging(self, import_id: int) -> Report:
+        ready: Report = self._call(
+            "import_ready",
+            p_import_id=import_id,
+            p_records=len(self.parsed.records),
+            p_as_of=encode.newest(self.parsed.records),
+        )
+        return ready
+
+    def _stage(self, import_id: int, staged: set[int]) -> None:
+        for part in _chunks([_rejected(item) for item in self.parsed.rejected]):
+            self._call("import_reject", p_import_id=import_id, p_errors=part)
+        if self.parsed.kind == "orders":
+            self.rules = check_rules(self.importer.service, self.shop.id if self.shop else None)
+        total, done = len(self.parsed.records), 0
+        for number, records in enumerate(_chunks(self.parsed.records)):
+            if number not in staged:
+                self._stage_chunk(import_id, number, records)
+            done += len(records)
+            self.importer.say("staging", done, total)
+
+    def _stage_chunk(self, import_id: int, number: int, records: Records) -> None:
+        """Verdicts go first: a staged chunk is a judged chunk, whenever the process dies."""
+        rows, verdicts = self._encoded(records)
+        if verdicts:
+            patiently(
+                lambda: self.importer.service(
+                    "service_import_verdicts",
+                    p_import_id=import_id,
+                    p_verdicts=verdicts,
+                    p_rules_version=self.rules.version,
+                )
+            )
+        self._call("import_stage", p_import_id=import_id, p_chunk_no=number, p_rows=rows)
+
+    def _encoded(self, records: Records) -> tuple[list[encode.Payload], list[encode.Payload]]:
+        orders = [record for record in records if isinstance(record, OrderRecord)]
+        if not orders:
+            return [_plain_row(record) for record in records], []
+        ids = self._call("reserve_contact_ids", p_count=len(orders))
+        keyring, params = self.importer.keyring, self.rules.params
+        pairs = [
+            encode.order_row(keyring, order, id_, params) for order, id_ in zip(orders, ids, strict=True)
+        ]
+        return [row for row, _ in pairs], [verdict for _, verdict in pairs if verdict is not None]
+
+    def _call(self, name: str, **params: Any) -> Any:
+        return patiently(lambda: self.importer.call(name, **params))
+
+
+def _plain_row(record: OrderRecord | ProductRecord | ShipmentRecord) -> encode.Payload:
+    return (
+        encode.product_row(record)
+        if isinstance(record, ProductRecord)
+        else encode.shipment_row(_parcel(record))
+    )
+
+
+def _parcel(record: OrderRecord | ProductRecord | ShipmentRecord) -> ShipmentRecord:
+    if not isinstance(record, ShipmentRecord):
+        raise TypeError("a file holds one kind of record")
+    return record
+
+
+def _preview_orders(importer: Importer, records: Sequence[OrderRecord], shop: Shop | None) -> Report:
+    rules = check_rules(importer.service, shop.id if shop else None)
+    as_of = encode.newest(records)
+    kinds: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    rows = []
+    for record in records:
+        contact = encode.contact_of(record)
+        if record.status == "to_ship":
+            checked = contact.check(rules.params)
+            kinds.update(finding.kind for finding in checked.findings)
+            kinds["refund_stop"] += record.refund == "requested"
+            states[encode.state_of(contact, checked)] += 1
+        kinds["unpaid"] += record.status == "unpaid"
+        content = encode.content_hash(importer.keyring, record)
+        rows.append(
+            {
+                "order_no": record.order_no,
+                "content_hash": content,
+                "status": record.status,
+                "refund": record.refund,
+                "as_of": as_of,
+            }
+        )
+    counts = _preview_counts(importer, "orders", shop, rows)
+    return counts | {"exceptions": dict(+kinds), "unjudged": _unjudged(states, importer.lang)}
+
+
+def _preview_counts(importer: Importer, kind: str, shop: Shop | None, rows: Sequence[Any]) -> Report:
+    total: Counter[str] = Counter(accepted=0, updated=0, unchanged=0)
+    if shop is None and kind == "orders":
+        return {"accepted": len(rows), "updated": 0, "unchanged": 0}
+    for part in _chunks(rows):
+        total.update(
+            importer.call("import_preview", p_kind=kind, p_shop_id=shop.id if shop else None, p_items=part)
+        )
+    return dict(total)
+
+
+def _unjudged(states: Counter[str], lang: str) -> list[str]:
+    """Which rules cannot judge how many of the waiting orders, in words."""
+    return [
+        errors.message(f"import.cannot_judge_{state}", lang, count=states[state])
+        for state in ("masked", "absent")
+        if states[state]
+    ]
+
+
+def _report(parsed: ParsedFile[Any], lang: str) -> Report:
+    return {
+        "kind": parsed.kind,
+        "platform": parsed.platform,
+        "encoding": parsed.encoding,
+        "rows": parsed.rows,
+        "accepted": 0,
+        "updated": 0,
+        "unchanged": 0,
+        "rejected": [
+            {"row": item.row, "column": item.column, "reason": sentence(item.key, item.params, lang)}
+            for item in parsed.rejected
+        ],
+        "exceptions": {},
+        "duplicate_rows": parsed.duplicate_rows,
+        "notes": [sentence(note.key, note.params, lang) for note in parsed.notes],
+    }
+
+
+def _rejected(item: Any) -> Report:
+    return {"row": item.row, "column": item.column, "reason": item.key, "params": dict(item.params)}
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
+
+
+def _hash(source: bytes | Path) -> str:
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
