@@ -6,7 +6,9 @@ last digits. Reference: ECMA-376 part 1, chapter 18 (SpreadsheetML).
 """
 
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO, Any, BinaryIO, NamedTuple
 from xml.parsers import expat
@@ -27,6 +29,13 @@ _CHUNK = 1 << 17
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _BUILT_IN_DATES = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
 _NOT_A_DATE_SIGN = re.compile(r'"[^"]*"|\\.|\[(?!h|m|s)[^\]]*\]|_.|\*.', re.I)
+
+
+# What the standard library raises for damaged archives and XML, found by feeding it mutated workbooks.
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, expat.ExpatError),
+    *(EOFError, OSError, KeyError, ValueError, RuntimeError, NotImplementedError),
+)
 
 
 class _Sheet(NamedTuple):
@@ -52,6 +61,8 @@ def check(stream: BinaryIO) -> tuple[str, ...]:
             raise FileRefused("zip_bomb")
         if any(entry.flag_bits & 1 for entry in entries):
             raise FileRefused("workbook_locked")
+        if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+            raise FileRefused("workbook_damaged")
         return tuple(sheet.name for sheet in _book(archive).sheets)
 
 
@@ -69,14 +80,14 @@ def sheet_rows(stream: BinaryIO, index: int) -> Iterator[tuple[int, tuple[str, .
 def _unzipped(stream: BinaryIO) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(stream)
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except _BROKEN as error:
         raise FileRefused("workbook_damaged") from error
 
 
 def _entry(archive: zipfile.ZipFile, path: str) -> IO[bytes]:
     try:
         return archive.open(path)
-    except (KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise FileRefused("workbook_damaged") from error
 
 
@@ -227,7 +238,7 @@ def _fed(parser: Any, entry: IO[bytes]) -> Iterator[None]:
             yield
         parser.Parse(b"", True)
         yield
-    except (expat.ExpatError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except _BROKEN as error:
         raise FileRefused("workbook_damaged") from error
 
 

@@ -319,6 +319,11 @@ def test_a_repeated_line_with_a_newer_state_wins():
     assert [(note.key, note.params) for note in result.notes] == [("orders_repeated", {"count": 1})]
 
 
+def test_a_line_repeated_with_another_remark_is_not_a_second_piece():
+    record = only(HEADERS["jd_30"], JD, JD | {"商家备注": "已改地址"})
+    assert (record.seller_note, [item.quantity for item in record.items]) == ("已改地址", [1])
+
+
 def test_jd_deleted_orders_are_closed():
     assert only(HEADERS["jd_30"], JD | {"订单状态": "(删除)等待出库"}).status == "closed"
 

@@ -1,6 +1,7 @@
 """What we write, we read back: any own-shop order survives the writer and the reader, in CSV and in XLSX."""
 
 import string
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from backend.exports import write_csv, write_xlsx
 from backend.imports.cells import text
 from backend.imports.parse import parse_file
 from backend.imports.records import FileRefused, OrderItem, OrderRecord
-from tests.unit.import_files import HEADERS
+from tests.unit.import_files import HEADERS, OWN, inline_row, raw_workbook, sheet
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 COLUMNS = [(header, header) for header in HEADERS["own_shop_21"]]
@@ -121,3 +122,33 @@ def test_any_bytes_are_refused_or_read_but_never_break(data):
             continue
         lines = sum(len(record.items) for record in parsed.records)
         assert parsed.rows == lines + len(parsed.rejected) + parsed.duplicate_rows
+
+
+BOOK = write_xlsx([dict.fromkeys(HEADERS["own_shop_21"], "1")], COLUMNS, "s")
+XML = sheet(
+    inline_row(1, HEADERS["own_shop_21"]) + inline_row(2, OWN.values()) + '<row r="3"><c><v>1</v></c></row>'
+)
+changes = st.lists(
+    st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=6), st.integers(0, 6)), max_size=6
+)
+
+
+def damaged(data: bytes, mutations) -> bytes:
+    for at, put, drop in mutations:
+        place = int(at * len(data))
+        data = data[:place] + put + data[place + drop :]
+    return data
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(changes)
+def test_damaged_workbooks_are_refused_or_read_but_never_break(mutations):
+    xml = damaged(XML.encode(), mutations).decode("utf-8", "replace")
+    for data in (
+        damaged(BOOK, mutations),
+        raw_workbook(xml),
+        raw_workbook(XML, xl__styles=xml, xl__sharedStrings=xml),
+    ):
+        with suppress(FileRefused):
+            parsed = parse_file(data, name="x.xlsx")
+            assert parsed.rows == len(parsed.records) + len(parsed.rejected) + parsed.duplicate_rows
