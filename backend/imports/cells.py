@@ -73,10 +73,8 @@ def _unusual(value: str) -> str:
     wrapped = _WRAPPED.fullmatch(value)
     if wrapped:
         value = wrapped.group(1).replace('""', '"').strip()
-    elif _PROTECTED.match(
-        value
-    ):  # written by a careful exporter (ours too): the quote is not part of the text
-        value = value[1:].strip()
+    elif _PROTECTED.match(value):
+        value = value[1:].strip()  # a careful exporter (ours too) wrote the quote: it is not part of the text
     return "" if value in BLANKS else value
 
 

@@ -125,8 +125,7 @@ def _encoding(stream: BinaryIO, head: bytes) -> str:
     if wrong is None:
         return utf8
     line, chinese_before = wrong
-    # Text in GB18030 is never valid UTF-8 for long: valid Chinese before the fault means a damaged UTF-8
-    # file.
+    # GB18030 is never valid UTF-8 for long: valid Chinese before the fault means a damaged UTF-8 file.
     if utf8 == "utf-8-sig" or chinese_before:
         raise FileRefused("encoding_damaged", {"line": line})
     return _proven(stream, "gb18030")
@@ -140,8 +139,7 @@ def _proven(stream: BinaryIO, codec: str) -> str:
 
 
 def _first_wrong_byte(stream: BinaryIO, codec: str) -> tuple[int, bool] | None:
-    """None if the stream decodes; else the line of the fault, and whether 3 wide signs were read before
-    it."""
+    """None if the stream decodes; else the line of the fault, and whether 3 wide signs came before it."""
     stream.seek(2 if codec.startswith("utf-16") else 0)
     decoder = codecs.getincrementaldecoder(codec)("strict")
     line, wide = 1, 0

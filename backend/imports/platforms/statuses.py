@@ -1,7 +1,6 @@
 """What the platforms call the state of an order and of a refund, in our five and three words.
 
-Words were collected from public copies of genuine exports; an unknown word is never guessed: its row is
-refused.
+The words come from public copies of genuine exports; the row of an unknown word is refused, never guessed.
 """
 
 import re
