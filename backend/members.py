@@ -223,7 +223,7 @@ def parse_people(text: str, shops: Sequence[Shop], *, taken: frozenset[str] = fr
     """Reads a pasted table: columns by header in any order, or by position (`COLUMNS`) without one.
 
     Each person carries the problems of its cells. `taken` holds staff numbers in use, in lower case.
-    Raises AppError bulk.too_many above 500 rows.
+    Raises AppError bulk.too_many above 500 rows, member.bad_paste when it is no table.
     """
     rows = _cells(text)
     if not rows:
@@ -260,8 +260,12 @@ def is_phone(text: str) -> bool:
 def _cells(text: str) -> list[tuple[int, list[str]]]:
     """Rows with content and their 1-based numbers; tab-separated as Excel copies, else by comma."""
     tabbed = "\t" in text
-    source = io.StringIO(text if tabbed else text.replace("，", ","))
-    rows = csv.reader(source, delimiter="\t" if tabbed else ",")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    source = io.StringIO(lines if tabbed else lines.replace("，", ","))
+    try:
+        rows = list(csv.reader(source, delimiter="\t" if tabbed else ","))
+    except csv.Error as error:  # a quote that never ends
+        raise AppError("member.bad_paste") from error
     cleaned = [(number, [_clean(cell) for cell in row]) for number, row in enumerate(rows, start=1)]
     return [(number, row) for number, row in cleaned if any(row)]
 

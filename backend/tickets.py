@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 LIFE_SECONDS: Final = 30.0
@@ -34,7 +34,7 @@ def issue(grant: Grant) -> str:
         _drop_old()
         while len(_open) >= _MOST:
             _open.pop(next(iter(_open)))
-        _open[ticket] = (time.monotonic() + LIFE_SECONDS, grant)
+        _open[ticket] = (monotonic() + LIFE_SECONDS, grant)
     return ticket
 
 
@@ -47,6 +47,6 @@ def redeem(ticket: str) -> Grant | None:
 
 
 def _drop_old() -> None:
-    now = time.monotonic()
+    now = monotonic()
     for ticket in [key for key, (deadline, _) in _open.items() if deadline < now]:
         del _open[ticket]

@@ -40,7 +40,12 @@ def filters(everybody: Sequence[Member]) -> list[Member]:
     """Draws the filter row and returns the members it leaves."""
     with widgets.filter_row("members"):
         words = st.text_input(
-            t("members.search"), key="members_q", type="search", bind="query-params", width=260
+            t("members.search"),
+            key="members_q",
+            type="search",
+            placeholder=plain("members.search"),
+            bind="query-params",
+            width=260,
         )
         role = st.selectbox(
             t("member.role"),
@@ -80,8 +85,17 @@ def table(found: Sequence[Member]) -> int | None:
             t("members.none"), t("members.none_hint"), icon=":material/person_search:", key="members"
         )
         return st.session_state.get(_OPEN)
-    rounds = st.session_state.setdefault(_TABLE, 0)
-    key = f"members_table_{rounds}"
+    with widgets.wide("members"):
+        _table(found)
+    with widgets.narrow("members"):
+        for member in found:
+            _card(member)
+    found_id: int | None = st.session_state.get(_OPEN)
+    return found_id
+
+
+def _table(found: Sequence[Member]) -> None:
+    key = f"members_table_{st.session_state.setdefault(_TABLE, 0)}"
     st.dataframe(
         pd.DataFrame([_row(member) for member in found]),
         hide_index=True,
@@ -92,8 +106,29 @@ def table(found: Sequence[Member]) -> int | None:
         alt=plain("members.title"),
     )
     st.caption(t("members.open_hint"))
-    found_id: int | None = st.session_state.get(_OPEN)
-    return found_id
+
+
+def _card(member: Member) -> None:
+    row = _row(member)
+    with st.container(
+        border=True, horizontal=True, vertical_alignment="center", key=f"members_card_{member.id}"
+    ):
+        with st.container(gap="xxsmall", width="stretch"):
+            st.markdown(f"**{fmt.md(member.display_name)}** · {fmt.md(row['role'])}")
+            st.caption(fmt.md(" · ".join(str(row[name]) for name in ("staff_no", "state", "seen"))))
+        st.button(
+            t("members.open"),
+            key=f"members_open_{member.id}",
+            on_click=_open,
+            args=(member.id,),
+            type="tertiary",
+            icon=":material/chevron_right:",
+            icon_position="right",
+        )
+
+
+def _open(member_id: int) -> None:
+    st.session_state[_OPEN] = member_id
 
 
 def _row(member: Member) -> dict[str, object]:
@@ -145,9 +180,8 @@ def _close() -> None:
 def drawer(member: Member, user: User, all_shops: Sequence[Shop]) -> None:
     """One member at the right: facts, and for an admin everything that can be changed."""
 
-    @st.dialog(plain("members.drawer"), position="right", width="medium", on_dismiss=_close)
+    @st.dialog(fmt.md(member.display_name), position="right", width="medium", on_dismiss=_close)
     def body() -> None:
-        st.markdown(f"### {fmt.md(member.display_name)}")
         st.caption(t("members.facts", staff_no=member.staff_no or "—", state=_state_words(member)))
         if member.state == "active" and member.id != user.id:
             _duty_lead(member, user)

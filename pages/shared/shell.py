@@ -21,15 +21,17 @@ def run() -> None:
     if not settings.connected:
         _without_connection(None)
         return
+    theme.start()
     user = _whoever_is_here(settings)
     page = navigation.register(user.role if user else None)
-    st.set_page_config(page_title=_title(page.title, signed_in=user is not None), layout="wide")
-    theme.apply()
+    if user:
+        st.set_page_config(page_title=f"{page.title} · {plain('common.product')}")
     _browser_work(settings)
     if user is None:
         gate.draw(settings)
         return
     frame.show_flashes()
+    theme.logo()
     topbar.draw(user, settings)
     with frame.boundary():
         page.run()
@@ -43,8 +45,6 @@ def _whoever_is_here(settings: Settings) -> frame.User | None:
         user = frame.load_user(settings)
     except AppError as error:
         navigation.register(None)
-        st.set_page_config(page_title=plain("common.product"), layout="wide")
-        theme.apply()
         st.error(refusal(error), icon=":material/cloud_off:")
         st.button(t("common.retry"), key="shell_retry", icon=":material/refresh:")
         st.stop()
@@ -72,14 +72,8 @@ def _browser_work(settings: Settings) -> None:
         st.rerun()
 
 
-def _title(page: str, *, signed_in: bool) -> str:
-    product = plain("common.product")
-    return f"{page} · {product}" if signed_in else product
-
-
 def _without_connection(problem: str | None) -> None:
     """The set-up page: no database to talk to, and what to do about it."""
+    theme.start()
     navigation.register(None)
-    st.set_page_config(page_title=plain("common.product"), layout="wide")
-    theme.apply()
     gate.draw_not_connected(problem)

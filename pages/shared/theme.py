@@ -1,21 +1,38 @@
-"""Small corrections that config.toml cannot express.
-
-Colours, fonts and radii live in .streamlit/config.toml.
-"""
+"""The look of every page beyond what .streamlit/config.toml can say: icon, logo, and a few corrections."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
+from pages.shared.i18n import plain
+
+_ASSETS = Path(__file__).with_name("assets")
 _CSS = """
 <style>
 .stApp { font-variant-numeric: tabular-nums; }
 .st-key-desk_bridge { position: absolute; width: 0; height: 0; overflow: hidden; }
 .st-key-desk_bar { border-bottom: 1px solid rgba(128, 128, 128, .2); padding-bottom: .5rem; }
+.st-key-desk_gate_outer, .st-key-desk_setup_outer { padding-top: min(12vh, 7rem); }
+.stMainBlockContainer { padding-inline: clamp(.9rem, 3vw, 2.5rem); }
+@media (max-width: 640px) { [class*="st-key-wide_"] { display: none !important; } }
+@media (min-width: 641px) { [class*="st-key-narrow_"] { display: none !important; } }
 </style>
 """
 
 
-def apply() -> None:
-    """Adds the corrections to this run's page."""
+def start() -> None:
+    """Title, icon and layout of this run; the icon is ours, so no browser asks a font server for one."""
+    st.set_page_config(
+        page_title=plain("common.product"),
+        page_icon=_ASSETS / "icon.png",
+        layout="wide",
+        initial_sidebar_state="auto",
+    )
     st.html(_CSS)
+
+
+def logo() -> None:
+    """The mark above the menu; a small one when the menu is folded away."""
+    st.logo(_ASSETS / "logo.svg", size="medium", icon_image=_ASSETS / "icon.png")

@@ -42,11 +42,21 @@ def filter_row(key: str) -> Any:
     return st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"{key}_filters")
 
 
+def wide(key: str) -> Any:
+    """A container for wide windows only (tables); put the cards of the same rows into `narrow`."""
+    return st.container(key=f"wide_{key}")
+
+
+def narrow(key: str) -> Any:
+    """A container for windows up to 640 px only: docked beside the shop's chat tool, and phones."""
+    return st.container(key=f"narrow_{key}", gap="small")
+
+
 def empty_state(text: str, hint: str = "", *, icon: str = ":material/inbox:", key: str = "empty") -> Any:
     """Says why a list is empty and what to do next; returns the container for a button or a link."""
     box = st.container(border=True, horizontal_alignment="center", key=f"{key}_empty", gap="xsmall")
     with box:
-        st.markdown(f"#### {icon}", text_alignment="center")
+        st.markdown(f":gray[{icon}]", text_alignment="center")
         st.markdown(f"**{text}**", text_alignment="center")
         if hint:
             st.caption(hint, text_alignment="center")

@@ -1,0 +1,133 @@
+"""Every word of the pages exists in both languages, and no page carries words of its own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend import errors
+from pages.shared import i18n
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted(ROOT.glob("pages/**/*.py"))
+WORDING = {"format.py", "i18n.py"}  # the formatters of times, and the languages under their own names
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+CATALOGUES = {"pages": i18n.catalogue(), "messages": errors.catalogue()}
+
+
+def texts() -> Iterator[tuple[str, str, dict[str, str]]]:
+    for where, catalogue in CATALOGUES.items():
+        for key, sentences in catalogue.items():
+            yield where, key, sentences
+
+
+def calls(script: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Calls of t(…) and plain(…) with their key, f-string parts as *."""
+    for node in ast.walk(ast.parse(script.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and _name(node.func) in {"t", "plain"} and node.args:
+            for key in _keys(node.args[0]):
+                yield key, node
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _keys(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    if isinstance(node, ast.IfExp):
+        return [*_keys(node.body), *_keys(node.orelse)]
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in node.values)]
+    return []  # a variable: its values are keys of other tables, checked where those are
+
+
+def test_each_text_has_both_languages_and_the_same_parameters() -> None:
+    wrong = []
+    for where, key, sentences in texts():
+        if set(sentences) != {"zh-CN", "en"} or not all(text.strip() for text in sentences.values()):
+            wrong.append(f"{where} {key}: languages")
+        elif len({frozenset(re.findall(r"\{(\w+)", text)) for text in sentences.values()}) != 1:
+            wrong.append(f"{where} {key}: parameters")
+    assert not wrong
+
+
+def test_english_is_english_and_chinese_is_chinese() -> None:
+    names = {"bar.other_language", "locale.unknown"}  # Chinese under its own name
+    mixed = [key for _, key, text in texts() if CHINESE.search(text["en"]) and key not in names]
+    assert mixed == []
+    latin = re.compile(r"^[\x00-\x7f]*[a-z]{3,} [a-z]{3,} [a-z]{3,}")
+    assert [key for _, key, text in texts() if latin.search(text["zh-CN"])] == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_each_key_a_page_uses_exists(script: Path) -> None:
+    known = CATALOGUES["pages"]
+    missing = []
+    for key, _ in calls(script):
+        pattern = re.compile(re.escape(key).replace(r"\*", ".+"))
+        if not any(pattern.fullmatch(candidate) for candidate in known):
+            missing.append(key)
+    assert missing == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_each_parameter_is_given(script: Path) -> None:
+    known = CATALOGUES["pages"]
+    wrong = []
+    for key, call in calls(script):
+        if key in known and not any(word.arg is None for word in call.keywords):
+            wanted = set(re.findall(r"\{(\w+)", known[key]["en"]))
+            given = {str(word.arg) for word in call.keywords}
+            if wanted != given:
+                wrong.append(f"{key}: wants {sorted(wanted)}, gets {sorted(given)}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("script", [s for s in SCRIPTS if s.name not in WORDING], ids=lambda path: path.name)
+def test_pages_carry_no_words_of_their_own(script: Path) -> None:
+    tree = ast.parse(script.read_text("utf-8"))
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    found = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+        if CHINESE.search(node.value)
+    ]
+    assert found == []
+
+
+def test_no_key_is_left_over() -> None:
+    used = {key for script in SCRIPTS for key, _ in calls(script)}
+    patterns = [re.compile(re.escape(key).replace(r"\*", ".+")) for key in used]
+    source = "\n".join(path.read_text("utf-8") for path in [*SCRIPTS, *ROOT.glob("backend/**/*.py")])
+    unused = [
+        key
+        for key in CATALOGUES["pages"]
+        if not any(pattern.fullmatch(key) for pattern in patterns) and f'"{key}"' not in source
+    ]
+    assert unused == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("**/locales/*.json")), ids=lambda path: path.name)
+def test_files_hold_their_own_area_only(path: Path) -> None:
+    prefixes = {key.split(".")[0] for key in json.loads(path.read_text("utf-8"))}
+    others = {
+        key.split(".")[0]
+        for other in path.parent.glob("*.json")
+        if other != path
+        for key in json.loads(other.read_text("utf-8"))
+    }
+    assert not prefixes & others
