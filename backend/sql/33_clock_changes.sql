@@ -214,15 +214,22 @@ comment on function private.record_reply(text, bigint, text, timestamptz, bigint
 
 -- Calendars change -------------------------------------------------------------------------------------------------------------------
 
-create or replace function private.settle_calendar_clocks(p_calendar_id bigint, p_now timestamptz) returns void
+create or replace function private.day_instant(p_calendar_id bigint, p_day date) returns timestamptz
+language sql stable set search_path = '' as $$
+    select p_day::timestamp at time zone timezone from public.calendars where id = p_calendar_id
+$$;
+comment on function private.day_instant(bigint, date) is '00:00 of a date in the calendar''s zone.';
+
+create or replace function private.settle_calendar_clocks(p_calendar_id bigint, p_since timestamptz, p_now timestamptz) returns void
 language sql set search_path = '' as $$
     update public.sla_clocks c set used = s.used, counted_from = s.counted_from
     from public.sla_clocks o cross join lateral private.settled(o, p_now) s
-    where c.id = o.id and o.calendar_id = p_calendar_id and o.state in ('running', 'scheduled', 'uncovered')
-      and o.stopped_at is null and coalesce(o.due_at >= p_now, true)
+    where c.id = o.id and p_since < p_now and o.calendar_id = p_calendar_id
+      and o.state in ('running', 'scheduled', 'uncovered') and o.stopped_at is null
+      and coalesce(o.due_at >= p_now and o.due_at > p_since, true)
 $$;
-comment on function private.settle_calendar_clocks(bigint, timestamptz) is
-    'Before a calendar changes: time used so far is written down, so that the change reaches only the time that remains.';
+comment on function private.settle_calendar_clocks(bigint, timestamptz, timestamptz) is
+    'Before a calendar changes from p_since on: time used so far is written down, so that the change reaches only the time that remains.';
 
 create or replace function private.recalculated(p_clock public.sla_clocks, p_now timestamptz) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
@@ -240,7 +247,7 @@ comment on function private.recalculated(public.sla_clocks, timestamptz) is
     'The deadline by the calendar of today. A running clock does not become overdue before now; one that waited for its calendar gets the deadline, or the verdict, that it always had.';
 
 create or replace function private.recalculate_clocks(
-    p_calendar_id bigint, p_states text[], p_now timestamptz, p_actor bigint default null
+    p_calendar_id bigint, p_since timestamptz, p_states text[], p_now timestamptz, p_actor bigint default null
 ) returns integer
 language plpgsql set search_path = '' as $$
 declare
@@ -249,7 +256,8 @@ declare
     v_changed integer := 0;
 begin
     for v_old in select * from public.sla_clocks
-        where calendar_id = p_calendar_id and state = any (p_states) and coalesce(due_at >= p_now, true) order by id for update
+        where calendar_id = p_calendar_id and state = any (p_states) and coalesce(due_at >= p_now and due_at > p_since, true)
+        order by id for update
     loop
         v := private.recalculated(v_old, p_now);
         if (v.state, v.due_at) is distinct from (v_old.state, v_old.due_at) then
@@ -261,12 +269,12 @@ begin
     return v_changed;
 end;
 $$;
-comment on function private.recalculate_clocks(bigint, text[], timestamptz, bigint) is
-    'After a calendar changed: new deadlines for its clocks in these states; returns how many moved. Finished clocks, overdue ones and their verdicts stay.';
+comment on function private.recalculate_clocks(bigint, timestamptz, text[], timestamptz, bigint) is
+    'After a calendar changed from p_since on: new deadlines for its clocks in these states; returns how many moved. Finished clocks, overdue ones and their verdicts stay.';
 
 create or replace function private.recompute_uncovered(p_now timestamptz, p_actor bigint default null) returns integer
 language sql set search_path = '' as $$
-    select coalesce(pg_catalog.sum(private.recalculate_clocks(c.id, '{uncovered}', p_now, p_actor)), 0)::integer
+    select coalesce(pg_catalog.sum(private.recalculate_clocks(c.id, p_now, '{uncovered}', p_now, p_actor)), 0)::integer
     from public.calendars c where c.follows_holidays
 $$;
 comment on function private.recompute_uncovered(timestamptz, bigint) is

@@ -79,6 +79,17 @@ end;
 $$;
 comment on function private.dates_of(jsonb, text) is 'A list of dates out of a year''s list; calendar.bad_list.';
 
+create or replace function private.checked_list(p_list jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+    if coalesce(p_list ->> 'year', '') !~ '^2[01][0-9]{2}$' then
+        perform private.fail('PT422', 'calendar.bad_list', '{"field": "year"}');
+    end if;
+    return p_list;
+end;
+$$;
+comment on function private.checked_list(jsonb) is 'A year''s list that names its year; calendar.bad_list.';
+
 create or replace function private.store_holiday_year(p_list jsonb) returns integer
 language plpgsql set search_path = '' as $$
 declare
@@ -91,10 +102,20 @@ begin
         source = excluded.source, updated_at = excluded.updated_at
     returning year into v_year;
     return v_year;
-exception when check_violation or not_null_violation or invalid_text_representation or numeric_value_out_of_range then
+exception when check_violation then
     perform private.fail('PT422', 'calendar.bad_list', pg_catalog.jsonb_build_object('field', 'year'));
 end;
 $$;
+
+create or replace function private.first_day_of_list(p_list jsonb) returns date
+language sql stable set search_path = '' as $$
+    select pg_catalog.min(d) from (
+        select pg_catalog.make_date((p_list ->> 'year')::integer, 1, 1)
+        union all select pg_catalog.unnest(private.dates_of(p_list, 'holidays') || private.dates_of(p_list, 'makeup_workdays'))
+        union all select pg_catalog.unnest(holidays || makeup_workdays) from public.holiday_years
+        where year = (p_list ->> 'year')::integer) as dates (d)
+$$;
+comment on function private.first_day_of_list(jsonb) is 'The first date that a year''s list, or the one it replaces, can change.';
 
 create or replace function public.import_holiday_year(p_list jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -104,14 +125,18 @@ declare
     v_list jsonb := private.as_json(p_list);
     v_answer jsonb := private.begin_request(p_request_id, 'import_holiday_year', v_list);
     v_year integer;
+    v_since date;
     v_moved integer;
 begin
     if v_answer is not null then
         return v_answer;
     end if;
-    perform private.settle_calendar_clocks(id, v_now) from public.calendars where follows_holidays;
+    v_since := private.first_day_of_list(private.checked_list(v_list));
+    perform private.settle_calendar_clocks(id, private.day_instant(id, v_since), v_now)
+    from public.calendars where follows_holidays;
     v_year := private.store_holiday_year(v_list);
-    select coalesce(pg_catalog.sum(private.recalculate_clocks(id, '{running,scheduled,uncovered}', v_now, v_me.member_id)), 0)
+    select coalesce(pg_catalog.sum(private.recalculate_clocks(id, private.day_instant(id, v_since),
+        '{running,scheduled,uncovered}', v_now, v_me.member_id)), 0)
     into v_moved from public.calendars where follows_holidays;
     perform private.audit(v_me, null, 'holiday_year', v_year, 'imported', v_list);
     return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('year', v_year, 'moved', v_moved));
@@ -158,14 +183,16 @@ declare
     v_calendar_id bigint := private.calendar_id(p_calendar);
     v_answer jsonb := private.begin_request(p_request_id, 'set_calendar_day',
         pg_catalog.jsonb_build_array(p_calendar, p_day, v_hours, p_note));
+    v_since timestamptz;
 begin
     if v_answer is not null then
         return v_answer;
     end if;
-    perform private.settle_calendar_clocks(v_calendar_id, v_now);
+    v_since := private.day_instant(v_calendar_id, p_day);
+    perform private.settle_calendar_clocks(v_calendar_id, v_since, v_now);
     perform private.store_calendar_day(v_calendar_id, p_day, v_hours, p_note);
     v_answer := pg_catalog.jsonb_build_object('moved',
-        private.recalculate_clocks(v_calendar_id, '{running,scheduled,uncovered}', v_now, v_me.member_id));
+        private.recalculate_clocks(v_calendar_id, v_since, '{running,scheduled,uncovered}', v_now, v_me.member_id));
     perform private.audit(v_me, null, 'calendar', v_calendar_id, 'day_set',
         pg_catalog.jsonb_build_object('day', p_day, 'hours', v_hours, 'note', p_note));
     return private.finish_request(p_request_id, v_answer);

@@ -54,7 +54,7 @@ with steps (ladder_code, ladder) as (values
     ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
     ('owner_only', '[{"percent": 100, "who": ["owner"], "action": "notify"}]')
 ), wanted (code, name, applies_to, target, measure, calendar, allowance, ladder_code, remind_calendar, on_reopen) as (values
-    ('order_review', '订单异常审核', 'order', 'review', 'working', 'all', 120, 'review', null, 'restart'),
+    ('order_review', '订单异常审核', 'order_review', 'review', 'working', 'all', 120, 'review', null, 'restart'),
     ('ship_promise', '发货承诺', 'order', 'ship', 'wall', null, 2880, 'promise', null, 'continue'),
     ('deliver_promise', '送达承诺', 'order', 'deliver', 'wall', null, 4320, 'promise', null, 'continue'),
     ('parcel_contact', '异常件联系', 'parcel_exception', 'contact', 'wall', null, 720, 'half', 'all', 'restart'),

@@ -31,7 +31,7 @@ def desk(db: Connection) -> Connection:
         insert into shops (code, name, platform, stock_pool_id)
         select c, c, 'own', max(id) from stock_pools, unnest(array['clock-a', 'clock-b']) c group by c;
         insert into sla_policies (code, name, applies_to, target, shop_id, measure, calendar_id, allowance)
-        select 'order_review', '快审', 'order', 'review', s.id, 'working', c.id, 30
+        select 'order_review', '快审', 'order_review', 'review', s.id, 'working', c.id, 30
         from shops s, calendars c where s.code = 'clock-b' and c.code = 'all'""")
     return db
 
