@@ -1,9 +1,8 @@
-"""What the word check takes and gives back: plain frozen values, no behaviour."""
+"""What the word check takes and gives back: plain values, no behaviour."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Kind = Literal["title", "description", "script", "reply"]
 Category = Literal[
@@ -21,12 +20,11 @@ Category = Literal[
 Severity = Literal["block", "warn"]
 Verdict = Literal["block", "warn", "clean"]
 
-KINDS: tuple[str, ...] = get_args(Kind)
-CATEGORIES: tuple[str, ...] = get_args(Category)
+KINDS: tuple[Kind, ...] = get_args(Kind)
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What the text is for. `licences` are "type:number", e.g. "国妆特字:国妆特字G20200001"."""
 
     kind: Kind = "description"
@@ -34,12 +32,12 @@ class Context:
     licences: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One finding. `start` and `end` count code points of the original text; `text` is that slice, disguise included.
 
     `category` is the dictionary's; `exemption` is the question that decides whether the term may stay, `evidence` what
-    to keep on file for it (both empty if nothing exempts); `disguised` says that the slice is not the plain term.
+    to keep on file for it (both empty if nothing exempts); `disguised` says that the slice is not the plain term;
+    `replacement` is the wording proposed for the slice, None to leave it and keep evidence.
     """
 
     start: int
@@ -50,13 +48,13 @@ class Hit:
     severity: Severity
     legal_basis: str
     suggestion: str
-    exemption: str = ""
-    evidence: str = ""
-    disguised: bool = False
+    exemption: str
+    evidence: str
+    disguised: bool
+    replacement: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something the text lacks as a whole, such as a statement the law demands."""
 
     key: str
@@ -64,16 +62,10 @@ class Notice:
     legal_basis: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The judgement of one text. `hits` are in reading order and do not overlap.
-
-    `rewritten` proposes the text with each hit reworded or left out; it equals the text when there is nothing to change.
-    `version` names the dictionary that judged.
-    """
+class Result(NamedTuple):
+    """The judgement of one text. `hits` are in reading order and do not overlap; `version` names the dictionary."""
 
     verdict: Verdict
-    hits: tuple[Hit, ...] = ()
-    notices: tuple[Notice, ...] = ()
-    rewritten: str = ""
-    version: str = field(default="", compare=False)
+    hits: tuple[Hit, ...]
+    notices: tuple[Notice, ...]
+    version: str

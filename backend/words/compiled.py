@@ -1,0 +1,194 @@
+"""A dictionary compiled for matching: class codes, needles, and what each needle means.
+
+Every character is reduced to one byte. Code 0 is an insertion and is dropped, 1 is a barrier, 2 stands for several
+characters, 3 for everything no term contains; letters and digits have a code of their own, ideographs share the rest.
+One byte a character is what makes the scan fast; a candidate is compared with the real folded text afterwards.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from backend.words.conditions import Condition, compile_row
+from backend.words.dictionary import Dictionary, Entry, PatternRow
+from backend.words.disguise import Phonetics, aliases, phonetics
+from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
+from backend.words.lang import any_of
+from backend.words.scanner import Scan, build_scan
+from backend.words.superlatives import superlative_entries
+
+DROP, WALL, SEVERAL, OTHER = 0, 1, 2, 3
+_FIRST_LETTER: Final = 4
+_FIRST_DIGIT: Final = 30
+_FIRST_FREE: Final = 40
+LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in range(256)).translate(
+    bytes.maketrans(bytes(range(_FIRST_LETTER, _FIRST_DIGIT)), b"abcdefghijklmnopqrstuvwxyz")
+)
+"""Translation of class codes: letters to themselves, everything else to a space."""
+
+
+class Rule(NamedTuple):
+    """What a needle stands for: an entry of the dictionary and when it counts."""
+
+    entry: Entry
+    conditions: tuple[Condition, ...]
+    superlative: str  # "", or the group of the word after 最
+
+
+class Pattern(NamedTuple):
+    """A compiled family of terms."""
+
+    entry: Entry
+    regex: Any
+    conditions: tuple[Condition, ...]
+
+
+class Meaning(NamedTuple):
+    """One folded needle. `plain` is the folded term it stands for; they differ in an alias."""
+
+    needle: str
+    plain: str
+    rule: Rule | None
+    disguised: bool
+    patterns: tuple[Pattern, ...]
+
+
+class Compiled(NamedTuple):
+    """Everything the engine needs; immutable, shared by all threads."""
+
+    version: str
+    engine: str
+    scan: Scan
+    classes: npt.NDArray[np.uint8]
+    meanings: tuple[tuple[Meaning, ...], ...]
+    lengths: tuple[int, ...]
+    rules: dict[str, Rule]
+    phonetics: Phonetics
+    spelling_memory: dict[bytes, bool]
+
+
+def _conditions(dictionary: Dictionary) -> dict[str, tuple[Condition, ...]]:
+    found: dict[str, list[Condition]] = {}
+    for row in dictionary.exceptions:
+        condition = compile_row(row)
+        for term in dict.fromkeys(map(fold_text, row.terms)):
+            found.setdefault(term, []).append(condition)
+    return {term: tuple(rows) for term, rows in found.items()}
+
+
+def _rules(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]]) -> dict[str, Rule]:
+    rules: dict[str, Rule] = {}
+    groups = dict(dictionary.superlatives)
+    for entry in dictionary.entries:
+        folded = fold_text(entry.term)
+        if entry.match_kind == "prefix" and folded not in conditions:
+            continue  # a prefix alone says nothing: superlatives and `need` rows stand for it
+        group = groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
+        if folded and folded not in rules:
+            rules[folded] = Rule(entry, conditions.get(folded, ()), group)
+    for entry, group in superlative_entries(dictionary):
+        folded = fold_text(entry.term)
+        rules.setdefault(folded, Rule(entry, conditions.get(folded, ()), group))
+    return rules
+
+
+def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
+    """Return legal basis and suggestion most used in a category."""
+    counted = Counter((e.legal_basis, e.suggestion) for e in dictionary.entries if e.category == category)
+    return counted.most_common(1)[0][0] if counted else ("广告法第二十八条", "删去，或改为有依据的描述")
+
+
+def _pattern(row: PatternRow, dictionary: Dictionary, conditions: tuple[Condition, ...]) -> Pattern:
+    basis, suggestion = _ground(dictionary, row.category)
+    entry = Entry(row.name, row.category, row.severity, basis, suggestion, "context")
+    return Pattern(entry, any_of([row.pattern]), conditions)
+
+
+def _meanings(dictionary: Dictionary, rules: dict[str, Rule], conditions: dict[str, tuple[Condition, ...]]) -> list[Meaning]:
+    triggers: dict[str, list[Pattern]] = {}
+    for row in dictionary.patterns:
+        pattern = _pattern(row, dictionary, conditions.get(fold_text(row.name), ()))
+        for trigger in row.triggers:
+            triggers.setdefault(fold_text(trigger), []).append(pattern)
+    found: dict[str, Meaning] = {}
+    for needle, rule in rules.items():
+        found[needle] = Meaning(needle, needle, rule, False, tuple(triggers.pop(needle, ())))
+    for needle, patterns in triggers.items():
+        if needle:
+            found[needle] = Meaning(needle, needle, None, False, tuple(patterns))
+    for needle, plain, rule in _aliases(rules):
+        if needle not in found or found[needle].rule is None:
+            found[needle] = Meaning(needle, plain, rule, True, found[needle].patterns if needle in found else ())
+    return list(found.values())
+
+
+def _aliases(rules: dict[str, Rule]) -> Iterable[tuple[str, str, Rule]]:
+    for needle, rule in rules.items():
+        if rule.superlative and (rule.superlative != "quality" or len(needle) > 4):
+            continue
+        for alias in aliases(needle, severe=rule.entry.severity == "block"):
+            yield alias, needle, rule
+
+
+def _classes(needles: Iterable[str]) -> npt.NDArray[np.uint8]:
+    """Give every code point its class: the characters of the needles, and whatever folds to them."""
+    counted = Counter(char for needle in needles for char in needle)
+    code: dict[str, int] = {SKIP: DROP, BARRIER: WALL}
+    code.update((chr(ord("a") + i), _FIRST_LETTER + i) for i in range(26))
+    code.update((str(i), _FIRST_DIGIT + i) for i in range(10))
+    rest = [char for char, _ in counted.most_common() if char not in code]
+    code.update((char, _FIRST_FREE + i % (256 - _FIRST_FREE)) for i, char in enumerate(rest))
+    table = np.full(0x110000, OTHER, np.uint8)
+    table[0xD800:0xF900] = DROP
+    for char, number in code.items():
+        if char:
+            table[ord(char)] = number
+    for point, folded in fold_table().items():
+        table[point] = SEVERAL if folded is None else code.get(folded, OTHER)
+    return table
+
+
+def encode(text: str, classes: npt.NDArray[np.uint8]) -> bytes:
+    """Return the class codes of a folded text."""
+    return bytes(int(classes[ord(char)]) for char in text)
+
+
+def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> Compiled:
+    """Compile a dictionary. `engine` forces one matcher (see scanner.py)."""
+    conditions = _conditions(dictionary)
+    rules = _rules(dictionary, conditions)
+    meanings = _meanings(dictionary, rules, conditions)
+    classes = _classes(m.needle for m in meanings)
+    groups: dict[bytes, list[Meaning]] = {}
+    for meaning in meanings:
+        groups.setdefault(encode(meaning.needle, classes), []).append(meaning)
+    name, scan = build_scan(list(groups), engine=engine)
+    return Compiled(
+        dictionary.version,
+        name,
+        scan,
+        classes,
+        tuple(map(tuple, groups.values())),
+        tuple(map(len, groups)),
+        rules,
+        phonetics(rules),
+        {},
+    )
+
+
+_CACHE: Final[dict[str, Compiled]] = {}
+_KEPT_VERSIONS: Final = 4
+
+
+def compiled(dictionary: Dictionary) -> Compiled:
+    """Compile a dictionary once per version; the versions used last stay in memory."""
+    found = _CACHE.pop(dictionary.version, None) or compile_dictionary(dictionary)
+    _CACHE[dictionary.version] = found
+    while len(_CACHE) > _KEPT_VERSIONS:
+        _CACHE.pop(next(iter(_CACHE)), None)
+    return found

@@ -1,0 +1,127 @@
+"""Conditions of one term: where it is harmless, where it needs evidence, where alone it counts.
+
+A row of `exceptions.csv` has an effect and a place. Effects: `clean` (not a hit here), `warn` (evidence decides, so not
+a block) and `need` (a hit only here; any one of a term's `need` rows is enough). Places: `phrase` (`~` is the term, the
+rest touches it), `head` and `tail` (before or after it in its clause), `clause`, `sentence`, and `category` (the
+product's category). An evidence row (`warn`, in a sentence) also looks into the neighbouring sentences.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from backend.words.dictionary import ExceptionRow
+from backend.words.lang import any_of, is_literal, split_alternatives, to_regex
+from backend.words.view import fold_view
+
+CLEAN, WARN, NEED = "clean", "warn", "need"
+
+
+class Surroundings(NamedTuple):
+    """A hit and what stands around it, in the view without gaps. All are cut to a bounded window."""
+
+    left: str
+    term: str
+    right: str
+    clause_left: str
+    clause_right: str
+    sentence: str
+    window: str
+    category: str
+
+
+class Condition(NamedTuple):
+    """One compiled row."""
+
+    effect: str
+    where: str
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    around: tuple[tuple[str, str], ...] = ()
+    regex: re.Pattern[str] | None = None
+    before_regex: re.Pattern[str] | None = None
+    after_regex: re.Pattern[str] | None = None
+    names: frozenset[str] = frozenset()
+
+
+def _phrase(row: ExceptionRow) -> Condition:
+    before, after, around, before_rx, after_rx = [], [], [], [], []
+    for phrase in split_alternatives(row.pattern):
+        pre, mark, post = phrase.partition("~")
+        if not mark:
+            raise ValueError(f"a phrase needs ~ for its term: {phrase!r}")
+        if pre and post:
+            around.append((fold_view(pre), fold_view(post)))
+        elif pre:
+            (before if is_literal(pre) else before_rx).append(pre)
+        else:
+            (after if is_literal(post) else after_rx).append(post)
+    return Condition(
+        row.effect,
+        "phrase",
+        before=tuple(map(fold_view, before)),
+        after=tuple(map(fold_view, after)),
+        around=tuple(around),
+        before_regex=re.compile("(?:" + "|".join(map(to_regex, before_rx)) + r")\Z") if before_rx else None,
+        after_regex=re.compile("|".join(map(to_regex, after_rx))) if after_rx else None,
+    )
+
+
+def compile_row(row: ExceptionRow) -> Condition:
+    """Compile one row of the exceptions. Raise ValueError if it says nothing."""
+    if row.effect not in (CLEAN, WARN, NEED):
+        raise ValueError(f"unknown effect {row.effect!r} for {row.terms}")
+    if row.where == "phrase":
+        return _phrase(row)
+    alternatives = split_alternatives(row.pattern)
+    if row.where == "category":
+        return Condition(row.effect, "category", names=frozenset(alternatives))
+    if row.where not in ("head", "tail", "clause", "sentence") or not alternatives:
+        raise ValueError(f"unknown place {row.where!r} for {row.terms}")
+    return Condition(row.effect, row.where, regex=any_of(alternatives))
+
+
+def _phrase_holds(condition: Condition, left: str, right: str) -> bool:
+    if condition.after and right.startswith(condition.after):
+        return True
+    if condition.before and left.endswith(condition.before):
+        return True
+    if any(right.startswith(post) and left.endswith(pre) for pre, post in condition.around):
+        return True
+    if condition.after_regex and condition.after_regex.match(right):
+        return True
+    return bool(condition.before_regex and condition.before_regex.search(left))
+
+
+def holds(condition: Condition, around: Surroundings) -> bool:
+    """Tell whether a condition is met where the term stands."""
+    where = condition.where
+    if where == "phrase":
+        return _phrase_holds(condition, around.left, around.right)
+    if where == "category":
+        return around.category in condition.names
+    if where == "head":
+        place = around.clause_left
+    elif where == "tail":
+        place = around.clause_right
+    elif where == "clause":
+        place = around.clause_left + around.term + around.clause_right
+    else:
+        place = around.window if condition.effect == WARN else around.sentence
+    return bool(condition.regex and condition.regex.search(place))
+
+
+def verdict(conditions: tuple[Condition, ...], around: Surroundings) -> str:
+    """Return "clean", "warn" or "" (nothing applies) for a term with these conditions."""
+    needed, met, found = False, False, ""
+    for condition in conditions:
+        effect = condition.effect
+        if effect == NEED:
+            needed = True
+            met = met or holds(condition, around)
+        elif (effect == CLEAN or not found) and holds(condition, around):
+            if effect == CLEAN:
+                return CLEAN
+            found = WARN
+    return CLEAN if needed and not met else found

@@ -1,0 +1,162 @@
+"""Disguises that folding cannot undo: sound-alikes, look-alikes, split characters, pinyin.
+
+A folded term is given *aliases*, other spellings that stand for it. Sound-alikes are ordinary words elsewhere, so an
+alias exists only inside a whole term, never when it is a common word itself, and never for a two-character term that
+merely asks for evidence.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from backend.words.fold import DATA, common_words, fold, fold_text
+
+_SUPERLATIVE: Final = "最"
+_ONE_CHARACTER: Final = frozenset("好强低优牛")
+
+
+class Variants(NamedTuple):
+    """For a folded character: what is written in its place, and what it is taken apart into."""
+
+    alike: dict[str, tuple[str, ...]]
+    split: dict[str, tuple[str, ...]]
+
+
+@functools.cache
+def variants() -> Variants:
+    """Read data/variants.csv; everything folded."""
+    alike: dict[str, tuple[str, ...]] = {}
+    split: dict[str, tuple[str, ...]] = {}
+    with (DATA / "variants.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            char = fold_text(row["char"])
+            if row["kind"] == "split":
+                parts = (fold_text(part) for part in row["variants"].split())
+                split[char] = split.get(char, ()) + tuple(p for p in parts if len(p) > 1)
+            else:
+                alike[char] = alike.get(char, ()) + tuple(map(fold_text, row["variants"]))
+    return Variants(alike, split)
+
+
+def _substitutes(term: str, table: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    for i, char in enumerate(term):
+        for other in table.get(char, ()):
+            yield term[:i] + other + term[i + 1 :]
+
+
+def _superlative_alias(alias: str) -> bool:
+    rest = alias[1:]
+    return len(rest) > 1 or (alias[0] == "醉" and rest in _ONE_CHARACTER)
+
+
+def aliases(term: str, *, severe: bool) -> set[str]:
+    """Return other spellings of a folded term. `severe`: the term is a block, short aliases are worth their risk."""
+    if len(term) < 2 or (len(term) == 2 and not severe):
+        return set()
+    table = variants()
+    found = {
+        alias
+        for alias in _substitutes(term, table.alike)
+        if alias not in common_words()
+        and (term[0] != _SUPERLATIVE or alias[0] == _SUPERLATIVE or _superlative_alias(alias))
+    }
+    if severe or len(term) > 2:
+        found.update(_substitutes(term, table.split))
+        taken_apart = "".join(table.split.get(char, (char,))[0] for char in term)
+        found.add(taken_apart)
+    found.discard(term)
+    return found
+
+
+@functools.cache
+def readings() -> dict[str, tuple[str, ...]]:
+    """Folded character -> its syllables without tones."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in (DATA / "readings.txt").read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            syllable, chars = line.split(" ")
+            for char in chars:
+                folded = fold(char) or char
+                found[folded] = found.get(folded, ()) + (syllable,)
+    return found
+
+
+class Spelling(NamedTuple):
+    """A term that pinyin can hide: its folded characters and the syllables of each."""
+
+    term: str
+    syllables: tuple[tuple[str, ...], ...]
+
+
+class Phonetics(NamedTuple):
+    """Where each syllable stands in which term."""
+
+    at: dict[str, list[tuple[Spelling, int]]]
+    longest: int
+
+
+def phonetics(terms: Iterable[str]) -> Phonetics:
+    """Index folded terms by the syllables of their characters; terms with unknown readings are left out."""
+    table = readings()
+    at: dict[str, list[tuple[Spelling, int]]] = {}
+    for term in terms:
+        if len(term) < 2 or not all(char in table for char in term):
+            continue
+        spelling = Spelling(term, tuple(table[char] for char in term))
+        for position, syllables in enumerate(spelling.syllables):
+            for syllable in syllables:
+                if len(syllable) > 1:
+                    at.setdefault(syllable, []).append((spelling, position))
+    return Phonetics(at, max(map(len, at), default=0))
+
+
+def is_pinyin(word: str, index: Phonetics, *, depth: int = 8) -> bool:
+    """Tell whether a run of letters is nothing but syllables of the index."""
+    if not word:
+        return True
+    if depth == 0:
+        return False
+    return any(
+        word[:n] in index.at and is_pinyin(word[n:], index, depth=depth - 1)
+        for n in range(min(index.longest, len(word)), 1, -1)
+    )
+
+
+def _is_letter(char: str) -> bool:
+    return "a" <= char <= "z"
+
+
+def _consume(text: str, i: int, char: str, syllables: tuple[str, ...], step: int) -> int | None:
+    """Return the position after (step 1) or before (step -1) one character of a term, written or spelt."""
+    if step > 0:
+        if text[i : i + 1] == char:
+            return i + 1
+        return next((i + len(s) for s in syllables if text.startswith(s, i)), None)
+    if text[i - 1 : i] == char and i > 0:
+        return i - 1
+    return next((i - len(s) for s in syllables if text.endswith(s, 0, i)), None)
+
+
+def align(text: str, start: int, spelling: Spelling, position: int) -> tuple[int, int] | None:
+    """Fit a term over folded text so that its character at `position` begins at `start`; None if it does not fit.
+
+    At least one character must be written out, or six letters spelt, so that English words stay what they are.
+    """
+    begin: int | None = start
+    for p in range(position - 1, -1, -1):
+        if (begin := _consume(text, begin, spelling.term[p], spelling.syllables[p], -1)) is None:
+            return None
+    end: int | None = start
+    for p in range(position, len(spelling.term)):
+        if (end := _consume(text, end, spelling.term[p], spelling.syllables[p], 1)) is None:
+            return None
+    if _is_letter(text[begin - 1 : begin]) and begin > 0 and _is_letter(text[begin]):
+        return None
+    if _is_letter(text[end - 1]) and _is_letter(text[end : end + 1]):
+        return None
+    covered = text[begin:end]
+    written = sum(not _is_letter(char) for char in covered)
+    return (begin, end) if written or len(covered) >= 6 else None
