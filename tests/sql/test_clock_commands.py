@@ -11,6 +11,8 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from tests.conftest import Hosted
+
 Connection = psycopg.Connection[Any]
 Clock = dict[str, Any]
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -415,3 +417,17 @@ def test_events_are_append_only(desk: Connection, statement: str) -> None:
     start(desk, "22 10:00")
     with pytest.raises(psycopg.Error, match=r"history\.append_only"):
         desk.execute(statement.encode())
+
+
+def test_the_same_on_postgres_17(pg17: Hosted) -> None:
+    """Hosted projects run Postgres 17: one deadline from start over a pause to its next instance."""
+    with psycopg.connect(pg17.owner_url) as conn:
+        conn.execute("""insert into stock_pools (name) values ('时效测试');
+            insert into shops (code, name, platform, stock_pool_id) select 'clock-a', 'a', 'own', max(id) from stock_pools""")
+        clock = start(conn, "22 23:30", "ticket_resolve", target="resolve")
+        call(conn, "pause_clock", clock["id"], "等待客户", at("23 08:10"))
+        call(conn, "resume_clock", clock["id"], at("23 12:00"))
+        assert call(conn, "stop_clock", clock["id"], at("24 03:20"))["state"] == "fulfilled"
+        assert call(conn, "reopen_clock", clock["id"], at("25 10:00"))["due_at"] == at("25 10:00")
+        assert call(conn, "tick_clocks", at("25 10:01"))["tick_clocks"] == 1
+        conn.rollback()

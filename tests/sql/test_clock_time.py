@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests.conftest import Hosted
 from tests.support import as_role
 
 Connection = psycopg.Connection[Any]
@@ -381,3 +382,18 @@ LADDERS: dict[str, Any] = {
 def test_a_ladder_that_means_nothing(db: Connection, case: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="sla_policies_ladder_form"):
         db.execute("update sla_policies set ladder = %s where code = 'order_review'", (Jsonb(LADDERS[case]),))
+
+
+def test_the_same_on_postgres_17(pg17: Hosted) -> None:
+    """Hosted projects run Postgres 17: a sample of every kind of answer there."""
+    with psycopg.connect(pg17.owner_url) as conn:
+        conn.execute(CALENDARS)
+        for case in ("until 24:00 exactly", "across midnight", "office: the week of Spring Festival"):
+            calendar, start, minutes, expected = CASES[case]
+            assert deadline(conn, calendar, start, minutes) == at(expected)
+        calendar, start, minutes, expected = NEW_YORK["autumn, one minute more"]
+        assert deadline(conn, calendar, start, minutes) == datetime.fromisoformat(expected)
+        assert workdays(conn, "workdays", "2026-09-30 12:00", 5) == at("2026-10-13 24:00")
+        with pytest.raises(psycopg.Error, match=r"calendar\.uncovered"):
+            deadline(conn, "office", "2026-12-31 17:30", 31)
+        conn.rollback()
