@@ -274,21 +274,22 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array['admin']);
     v_answer jsonb := private.begin_request(p_request_id, 'save_shop', pg_catalog.jsonb_build_array(p_id, p_version, p_shop));
+    v_shop jsonb := private.as_json(p_shop);
     v_id bigint := p_id;
 begin
     if v_answer is not null then
         return v_answer;
     end if;
     if p_id is null then
-        if exists (select from public.shops where code = p_shop ->> 'code') then
-            perform private.fail('PT409', 'shop.code_taken', pg_catalog.jsonb_build_object('code', p_shop ->> 'code'));
+        if exists (select from public.shops where code = v_shop ->> 'code') then
+            perform private.fail('PT409', 'shop.code_taken', pg_catalog.jsonb_build_object('code', v_shop ->> 'code'));
         end if;
-        v_id := private.ensure_shop(p_shop ->> 'code', p_shop ->> 'name', p_shop ->> 'platform');
+        v_id := private.ensure_shop(v_shop ->> 'code', v_shop ->> 'name', v_shop ->> 'platform');
     end if;
-    perform private.change_shop(v_id, case when p_id is not null then p_version end, p_shop);
-    perform private.audit(v_me, v_id, 'shop', v_id, case when p_id is null then 'created' else 'changed' end, p_shop);
+    perform private.change_shop(v_id, case when p_id is not null then p_version end, v_shop);
+    perform private.audit(v_me, v_id, 'shop', v_id, case when p_id is null then 'created' else 'changed' end, v_shop);
     return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v_id));
-exception when check_violation then
+exception when check_violation or not_null_violation then
     perform private.fail('PT422', 'shop.bad_value');
 end;
 $$;
