@@ -14,6 +14,7 @@ from backend.checks import address as addresses
 from backend.checks import detail, divisions, suspicious
 from backend.checks import phone as phones
 from backend.checks.models import AddressParts, Checked, Evidence, Finding, Note, ParsedAddress, PhoneVerdict
+from backend.checks.text import tidy
 from backend.pii import Keyring
 
 # Raised with every change of a rule or of its data: verdicts of an older version count as unchecked.
@@ -76,7 +77,7 @@ def facts(
 ) -> tuple[str, ...]:
     """What check_contact reads, in one canonical tuple (personal data: hash it, never store it)."""
     values = (phone, receiver, province, city, district, address, postcode, *notes)
-    return ("1" if receiver_known else "0", *(addresses.tidy(value) for value in values))
+    return ("1" if receiver_known else "0", *(tidy(value) for value in values))
 
 
 def facts_hash(keyring: Keyring, known: tuple[str, ...]) -> str:
@@ -116,7 +117,7 @@ def _phone_notes(verdict: PhoneVerdict) -> tuple[Note, ...]:
 
 
 def _address_notes(parts: AddressParts, address: str | None) -> tuple[Note, ...]:
-    text = addresses.tidy(address)
+    text = tidy(address)
     notes = []
     if detail.is_masked(parts.detail):
         notes.append(Note("masked_address"))

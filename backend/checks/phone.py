@@ -27,7 +27,7 @@ _MOBILE = re.compile(r"1[3-9]\d{9}")
 _LANDLINE = re.compile(r"(?:010|02\d|0[3-9]\d{2})\d{7,8}")
 _SERVICE = re.compile(r"[48]00\d{7}")
 _EXTENSION = re.compile(
-    r"^(?P<main>.*?\d)\s*(?:转|转接|分机号?|ext\.?|x|#|,|;|-{1,2})\s*(?P<ext>\d{1,6})$", re.IGNORECASE
+    r"^(?P<main>.*?\d)\s*(?:转|转接|分机号?|ext\.?|x|#|,|;|_|-{1,2})\s*(?P<ext>\d{1,6})$", re.IGNORECASE
 )
 _EXCEL = re.compile(r'^=\s*"(.*)"$', re.DOTALL)
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−－﹣─ー", "-"))

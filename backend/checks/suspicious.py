@@ -15,8 +15,8 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from backend.checks.address import tidy
 from backend.checks.models import Finding
+from backend.checks.text import tidy
 
 # Signs that people put between the characters of a word to slip past a filter.
 _GAPS = re.compile(r"(?<=[\u4e00-\u9fff])[\s\-_.·*+~|/\\、,，。]+(?=[\u4e00-\u9fff])")

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.checks import address, detail, divisions
@@ -211,6 +211,7 @@ def test_every_legacy_name_leads_to_a_note_and_to_a_current_place() -> None:
 # --- robustness ---
 
 
+@settings(deadline=None)
 @given(
     text=st.text(
         st.sampled_from("浙江省杭州市西湖区江苏南京北上海路街道镇村组号楼栋123 -()（），A*某X"), max_size=40
@@ -225,6 +226,7 @@ def test_any_mixture_of_names_is_parsed_without_a_crash(text: str, given_city: s
     }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=200))
 def test_any_unicode_is_parsed_without_a_crash(text: str) -> None:
     address.parse(province=text, city=text, district=text, address=text, postcode=text)

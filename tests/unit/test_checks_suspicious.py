@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.checks import suspicious
@@ -177,12 +177,14 @@ def test_words_of_a_shop_are_plain_text_not_patterns() -> None:
     assert suspicious.check(None, ["(坏"], params) is not None
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=120), word=st.text(max_size=20))
 def test_any_text_and_any_word_are_taken(text: str, word: str) -> None:
     suspicious.find(text, "remark")
     suspicious.find(text, "remark", {"keywords": [word], "allow": [word]})
 
 
+@settings(deadline=None)
 @given(around=st.text("，。 请谢好的1", max_size=8))
 def test_a_word_is_found_wherever_it_stands(around: str) -> None:
     assert suspicious.check(None, [f"{around}集运仓{around}"]) is not None
