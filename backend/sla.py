@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from backend.errors import AppError, message
+from backend.errors import AppError, catalogue, message
 
 Rpc = Callable[..., Any]
 Pause = tuple[datetime, datetime | None]
@@ -157,12 +157,20 @@ def _counted_line(facts: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
 
 def _pause_line(facts: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
     shown = [
-        message("clock.explain.pause", lang, **_span(pause, zone, lang), reason=pause["reason"]).rstrip()
+        message(
+            "clock.explain.pause", lang, **_span(pause, zone, lang), reason=_reason(pause["reason"], lang)
+        ).rstrip()
         for pause in facts["pauses"]
     ]
     if not shown:
         return message("clock.explain.no_pause", lang)
     return message("clock.explain.paused", lang, pauses=_listed(shown, lang))
+
+
+def _reason(reason: str, lang: str) -> str:
+    """A reason as written by a person, or the words for one that the desk gave itself."""
+    key = f"clock.reason.{reason}"
+    return message(key, lang) if key in catalogue() else reason
 
 
 def _span(span: Mapping[str, Any], zone: ZoneInfo, lang: str) -> dict[str, str]:

@@ -138,6 +138,8 @@ def test_three_lines_of_other_clocks() -> None:
         "还没有计入任何时段。",
         "不计：11-23 08:10–现在 等待客户。",
     )
+    given = FACTS["pauses"][0] | {"reason": "waiting_customer"}
+    assert sla.explain_lines(FACTS | {"pauses": [given]}, "en")[2].endswith("12:00 waiting for customer.")
     days = FACTS | {"measure": "workdays", "allowance": 5, "pauses": []}
     first, _, last = sla.explain_lines(days)
     assert "给 5 个工作日" in first
