@@ -39,9 +39,8 @@ def run(args: argparse.Namespace) -> int:
                 "secret_key": stack.secret_key,
             }
             print(json.dumps(facts), flush=True)
-            while not ended.wait(0.5) and stack.failed is None:
-                continue
-            return 0 if stack.failed is None else 1
+            ended.wait()
+            return 0
     except (StackError, ApplyError) as problem:
         print(problem, file=sys.stderr)
         return 1

@@ -179,14 +179,16 @@ class Postgres:
         while time.monotonic() < end:
             if child.wait(0.02):
                 raise ChildError(f"Postgres did not start: {self._last_words()}")
-            if self._status() == "ready":
+            if self._is_ready(child):
                 return
         child.stop(grace=STOP_TIMEOUT)
         raise ChildError(f"Postgres was not ready after {START_TIMEOUT:.0f} s: {self._last_words()}")
 
-    def _status(self) -> str:
-        lines = self._pid_file()
-        return lines[7].strip() if len(lines) > 7 and lines[3] == str(self.port) else ""
+    def _is_ready(self, child: Child) -> bool:
+        """Whether the server under this guard says so; a killed one leaves a file that says ready as well."""
+        server, lines = self._server(), self._pid_file()
+        ours = server is not None and server.ppid() == child.pid
+        return ours and len(lines) > 7 and lines[7].strip() == "ready"
 
     def _pid_file(self) -> list[str]:
         try:

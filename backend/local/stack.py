@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +31,10 @@ from backend.local.secrets import Secrets
 RUNTIME_FILE = "runtime.json"
 READY_TIMEOUT = 60.0
 STOP_GRACE = 10.0
-WATCH_EVERY = 0.3
-BACKOFF = (0.2, 1.0, 2.0, 4.0, 8.0)
-CALM_AFTER = 60.0
+WATCH_EVERY = 0.1
+CALM_AFTER = 10.0
+MANY_FAILURES = 5
+PATIENT_DELAY = 15.0
 TICK_SECONDS = 60.0
 
 
@@ -70,7 +72,8 @@ class Stack:
         self._watcher: threading.Thread | None = None
         self._stopping = threading.Event()
         self._step = threading.RLock()
-        self.failed: str | None = None
+        self._health: dict[str, _Health] = {}
+        self.failed: str | None = None  # a sentence while a part does not come back
 
     # What callers need to connect ---------------------------------------------------------------------------
 
@@ -312,50 +315,67 @@ class Stack:
     # Watching -----------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Bring back a part that ended by itself; give up with a sentence after five failures in a row."""
-        failures = 0
-        calm_since = time.monotonic()
+        """Bring back every part that ends by itself, faster at first, and never stop trying."""
+        self._health = {name: _Health() for name in ("postgres", *self._children)}
         while not self._stopping.wait(WATCH_EVERY):
-            with self._step:
-                missing = self._missing()
-                if not missing:
-                    failures = 0 if time.monotonic() - calm_since > CALM_AFTER else failures
-                    continue
-                calm_since = time.monotonic()
-                if failures == len(BACKOFF):
-                    self._give_up(missing)
-                    return
-            if self._stopping.wait(BACKOFF[failures]):
-                return
-            failures += 1
-            self._revive(missing)
+            missing = self._missing()
+            for name in missing[:1] if "postgres" in missing else missing:
+                self._revive(name, self._health[name])
+            if self.failed is not None and not missing:
+                self.failed = None
+                self._say("Everything runs again")
 
     def _missing(self) -> list[str]:
         lost = [] if self._postgres is None or self._postgres.running else ["postgres"]
         return lost + [name for name, child in self._children.items() if child.pid is None]
 
-    def _revive(self, missing: list[str]) -> None:
+    def _revive(self, name: str, health: _Health) -> None:
+        if time.monotonic() < health.next_try:
+            return
         starters = {
-            "postgres": self._server.start,
+            "postgres": self._restart_postgres,
             "functions": self._start_functions,
             "gateway": self._start_gateway,
         }
-        for name in missing:
-            with self._step:
-                if self._stopping.is_set():
-                    return
-                try:
-                    starters[name]()
-                    self._say(f"Restarted {name}, which had ended unexpectedly")
-                except (ChildError, OSError) as problem:
-                    self._say(f"Could not restart {name}: {problem}")
+        with self._step:
+            if self._stopping.is_set() or name not in self._missing():
+                return
+            try:
+                starters[name]()
+                self._say(f"Restarted {name}, which had ended unexpectedly")
+            except (ChildError, OSError) as problem:
+                self._say(f"Could not restart {name}: {problem}")
+        health.count()
+        if health.failures == MANY_FAILURES:
+            self.failed = (
+                f"{name} ended {MANY_FAILURES} times in a row; the desk cannot work. Look into "
+                f"{self.data_dir / 'log'}. It is tried again every {PATIENT_DELAY:.0f} s."
+            )
+            self._say(self.failed)
 
-    def _give_up(self, missing: list[str]) -> None:
-        self.failed = (
-            f"{' and '.join(missing)} ended again and again; the desk cannot work. "
-            f"Look into {self.data_dir / 'log'}, then start again."
-        )
-        self._say(self.failed)
+    def _restart_postgres(self) -> None:
+        """A gateway whose database was killed may hold requests that nobody will answer: it starts anew."""
+        self._server.start()
+        if "gateway" in self._children:
+            self._children["gateway"].kill()
+            self._start_gateway()
+
+
+@dataclass(slots=True)
+class _Health:
+    """How often one part had to be started again without a calm time in between."""
+
+    failures: int = 0
+    last_try: float = 0.0
+    next_try: float = 0.0
+
+    def count(self) -> None:
+        """Note a restart and set the earliest time of the next one."""
+        now = time.monotonic()
+        self.failures = 1 if now - self.last_try > CALM_AFTER else self.failures + 1
+        self.last_try = now
+        delay = PATIENT_DELAY if self.failures >= MANY_FAILURES else 0.25 * 2**self.failures
+        self.next_try = now + delay
 
 
 def read_runtime(data_dir: Path) -> dict[str, Any] | None:

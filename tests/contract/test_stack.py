@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ from backend.local.stack import Stack, StackError, read_runtime
 from backend.sql import build
 
 ROOT = Path(__file__).parents[2]
+HTTP = httpx.Client(timeout=5)  # one for all: making a client costs more than a request
 TABLES = """
     create table public.stack_probe (
         id bigint primary key, amount numeric(12, 2), at timestamptz, phone text
@@ -41,10 +44,12 @@ TABLES = """
     begin
         raise exception using errcode = 'PT409', message = 'order.stale', detail = '{"by": "5"}';
     end $$;
+    create function public.stack_write(p_id bigint) returns bigint language sql security definer
+    set search_path = '' as $$ insert into private.stack_vault values (p_id) returning id $$;
 """
 GRANTS = """
     grant select (id, amount, at) on public.stack_probe to authenticated;
-    grant execute on function public.stack_refuses() to authenticated;
+    grant execute on function public.stack_refuses(), public.stack_write(bigint) to authenticated;
 """
 
 
@@ -81,7 +86,7 @@ def person(stack: Stack, **changed: Any) -> dict[str, str]:
 
 def read(stack: Stack, headers: dict[str, str], columns: str = "id,amount,at") -> httpx.Response:
     """Ask for the probe table."""
-    return httpx.get(f"{stack.api_url}/rest/v1/stack_probe?select={columns}", headers=headers)
+    return HTTP.get(f"{stack.api_url}/rest/v1/stack_probe?select={columns}", headers=headers)
 
 
 def rights(stack: Stack) -> list[tuple[str, str, list[str]]]:
@@ -145,8 +150,8 @@ def test_rights_by_column_hold(probe: Stack) -> None:
     refused = read(probe, person(probe), "phone")
     assert (refused.status_code, refused.json()["code"]) == (403, "42501")
     url = f"{probe.api_url}/rest/v1/stack_probe"
-    assert httpx.post(url, json={"id": 2}, headers=person(probe)).status_code == 403
-    assert httpx.delete(f"{url}?id=eq.1", headers=person(probe)).status_code == 403
+    assert HTTP.post(url, json={"id": 2}, headers=person(probe)).status_code == 403
+    assert HTTP.delete(f"{url}?id=eq.1", headers=person(probe)).status_code == 403
     assert read(probe, person(probe)).json() == row
 
 
@@ -155,7 +160,7 @@ def test_a_strangers_request_reads_nothing(probe: Stack) -> None:
 
 
 def test_business_errors_arrive_whole(probe: Stack) -> None:
-    answer = httpx.post(f"{probe.api_url}/rest/v1/rpc/stack_refuses", json={}, headers=person(probe))
+    answer = HTTP.post(f"{probe.api_url}/rest/v1/rpc/stack_refuses", json={}, headers=person(probe))
     said = answer.json()
     assert (answer.status_code, said["code"], said["message"]) == (409, "PT409", "order.stale")
     assert json.loads(said["details"]) == {"by": "5"}
@@ -168,8 +173,8 @@ def test_without_a_key_nobody_gets_in(probe: Stack) -> None:
     assert read(probe, {}).status_code == 401
     assert read(probe, {"authorization": person(probe)["authorization"]}).status_code == 401
     assert read(probe, {"apikey": "sb_secret_guess"}).status_code == 401
-    assert httpx.get(f"{probe.api_url}/auth/v1/user").status_code == 401
-    assert httpx.get(f"{probe.api_url}/").status_code == 404
+    assert HTTP.get(f"{probe.api_url}/auth/v1/user").status_code == 401
+    assert HTTP.get(f"{probe.api_url}/").status_code == 404
 
 
 @pytest.mark.parametrize("role", ["postgres", "desk_owner", "service_role", "authenticator", None])
@@ -196,7 +201,7 @@ def test_the_service_key_works_as_the_client_sends_it(probe: Stack) -> None:
 
 
 def test_nobody_signs_up_without_an_invitation(probe: Stack) -> None:
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{probe.api_url}/auth/v1/signup",
         json={"email": "stranger@example.com", "password": "correct horse battery"},
         headers={"apikey": probe.publishable_key},
@@ -207,7 +212,7 @@ def test_nobody_signs_up_without_an_invitation(probe: Stack) -> None:
 
 
 def test_functions_are_reached_through_the_same_address(probe: Stack) -> None:
-    answer = httpx.post(f"{probe.api_url}/functions/v1/no-such-function", json={})
+    answer = HTTP.post(f"{probe.api_url}/functions/v1/no-such-function", json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
@@ -234,10 +239,10 @@ def test_functions_run_apart_and_the_scheduler_rings(
     monkeypatch.setattr(stack_module, "TICK_SECONDS", 0.1)
     with Stack(data_folder("with-functions"), fsync=False) as stack:
         address = f"{stack.api_url}/functions/v1"
-        assert httpx.post(f"{address}/hello", json={"a": 1}).json() == {"a": 1}
-        broken = httpx.post(f"{address}/broken")
+        assert HTTP.post(f"{address}/hello", json={"a": 1}).json() == {"a": 1}
+        broken = HTTP.post(f"{address}/broken")
         assert (broken.status_code, "138" in broken.text) == (500, False)
-        wait_until(lambda: httpx.get(f"{address}/sla-reminders").json()["rung"] >= 2)
+        wait_until(lambda: HTTP.get(f"{address}/sla-reminders").json()["rung"] >= 2)
 
 
 # --- the data folder ---
@@ -299,6 +304,48 @@ def test_a_killed_part_comes_back(probe: Stack, part: str) -> None:
     assert read(probe, person(probe)).json()[0]["id"] == 1
 
 
+def test_nothing_acknowledged_is_lost_when_parts_are_killed_at_work(
+    data_folder: Callable[[str], Path],
+) -> None:
+    with Stack(data_folder("crash")) as stack:  # with fsync, as in real use
+        execute(stack.db_url, TABLES + GRANTS)
+        stack.restart_gateway()
+        stop = threading.Event()
+        acknowledged: list[int] = []
+        writer = threading.Thread(target=write_numbers, args=(stack, stop, acknowledged), daemon=True)
+        writer.start()
+        for part in ("postgres", "gateway", "postgres"):
+            wait_for_more(acknowledged, 30)
+            os.kill(stack.pids[part], signal.SIGKILL)
+        wait_for_more(acknowledged, 30)
+        stop.set()
+        writer.join()
+        with psycopg.connect(stack.db_url) as owner:
+            stored = {row[0] for row in owner.execute("select id from private.stack_vault").fetchall()}
+    assert set(acknowledged) - stored == set()
+
+
+def wait_for_more(acknowledged: list[int], count: int) -> None:
+    """Wait until so many more numbers were acknowledged."""
+    goal = len(acknowledged) + count
+    wait_until(lambda: len(acknowledged) >= goal)
+
+
+def write_numbers(stack: Stack, stop: threading.Event, acknowledged: list[int]) -> None:
+    """Write 1, 2, 3 … through the API until told to stop; keep those that were answered with success."""
+    for number in itertools.count(1):
+        if stop.is_set():
+            return
+        try:
+            answer = HTTP.post(
+                f"{stack.api_url}/rest/v1/rpc/stack_write", json={"p_id": number}, headers=person(stack)
+            )
+        except httpx.TransportError:
+            continue
+        if answer.status_code == 200:
+            acknowledged.append(number)
+
+
 def run_local(folder: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
     """`python -m backend local` and the line it prints when it is ready."""
     command = [sys.executable, "-m", "backend", "local", "--data", str(folder), "--no-demo"]
@@ -345,7 +392,7 @@ def test_children_leave_when_their_parent_is_killed_and_the_next_start_works(
     wait_until(lambda: not any(child.is_running() for child in family))
     assert read_runtime(folder) is None
     again, facts = run_local(folder)
-    assert httpx.get(f"{facts['api_url']}/health").status_code == 200
+    assert HTTP.get(f"{facts['api_url']}/health").status_code == 200
     again.terminate()
     again.wait(20)
 

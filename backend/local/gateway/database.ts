@@ -20,7 +20,13 @@ const types: Record<string, TextType<unknown>> = {
 
 /** Opens the pool; `url` names the role, so the caller decides what the process may do. */
 export function connect(url: string, max: number = POOL): PostgresConnection {
-  const postgresOptions: Record<string, unknown> = { max, onnotice: () => {}, types };
+  const postgresOptions: Record<string, unknown> = {
+    max,
+    types,
+    onnotice: () => {},
+    connect_timeout: 5,
+    backoff: () => 0.2, // seconds; the driver's own grows to 20, long after a restarted database is back
+  };
   return createPostgresConnection({
     url,
     postgresOptions: postgresOptions as postgres.Options<Record<string, never>>,

@@ -1,6 +1,6 @@
 // Runs the edge functions apart from the gateway, so that a hanging webhook stops no page: serves
 // /functions/v1/<name> from <folder>/<name>/index.ts and rings the scheduler each minute.
-import { note, quietConsole, sayReady, settingsFromParent } from "./lifeline.ts";
+import { note, quietConsole, sayReady, settingsFromParent, surviveLostFailures } from "./lifeline.ts";
 
 interface FunctionsSettings {
   readonly folder: string;
@@ -18,6 +18,7 @@ const TICK = "sla-reminders";
 const NAME = /^[a-z][a-z0-9-]*$/;
 
 quietConsole();
+surviveLostFailures();
 const settings = await settingsFromParent() as FunctionsSettings;
 for (const [name, value] of Object.entries(settings.environment)) Deno.env.set(name, value);
 

@@ -33,6 +33,14 @@ export function quietConsole(): void {
   };
 }
 
+/** A promise that failed with nobody waiting for it is noted; it must not end the service of everybody else. */
+export function surviveLostFailures(): void {
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    note(`lost failure ${kindOf(event.reason)}`);
+  });
+}
+
 /** Writes one line to the log of this process. The caller vouches that it holds nothing personal or secret. */
 export function note(line: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`${new Date().toISOString()} ${line}\n`));

@@ -2,7 +2,7 @@
 // rights changed by it, and only then serve.
 import { connect, rights } from "./database.ts";
 import { frontDoor, functionsProxy } from "./door.ts";
-import { note, quietConsole, sayReady, settingsFromParent } from "./lifeline.ts";
+import { note, quietConsole, sayReady, settingsFromParent, surviveLostFailures } from "./lifeline.ts";
 import { type GatewaySettings, liteApp } from "./lite.ts";
 import { importSecret } from "./token.ts";
 
@@ -21,6 +21,7 @@ if (changed.length > 0) {
   Deno.exit(RIGHTS_CHANGED);
 }
 
+surviveLostFailures();
 const door = frontDoor(
   (request) => lite.fetch(request),
   functionsProxy(settings.functionsPort),
