@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,8 +29,11 @@ if str(ROOT) not in sys.path:
 
 from backend import auth, tickets  # noqa: E402 (needs the repository root on the path)
 from backend.config import Settings  # noqa: E402
+from backend.demo import demo_accounts  # noqa: E402
 from backend.errors import AppError  # noqa: E402
-from backend.local.stack import Stack  # noqa: E402
+from backend.local import current  # noqa: E402
+from backend.local.demo import keep  # noqa: E402
+from backend.local.stack import Stack, say_on_stderr  # noqa: E402
 from pages.shared import session  # noqa: E402
 
 log = logging.getLogger("shopdesk.app")
@@ -115,6 +119,9 @@ async def _start_stack(running: AsyncExitStack, settings: Settings) -> None:
     stack = Stack(settings.data_dir)
     running.push_async_callback(anyio.to_thread.run_sync, stack.stop)
     await anyio.to_thread.run_sync(stack.start)
+    if settings.demo is not False:
+        await anyio.to_thread.run_sync(partial(keep.ensure, stack, say=say_on_stderr))
+    current.hold(stack)
 
 
 def _welcome(settings: Settings) -> None:
@@ -130,6 +137,8 @@ def _welcome(settings: Settings) -> None:
         return
     if code:
         print(f"  First start: the first person becomes admin with the one-time code {code}\n", flush=True)
+    for account in demo_accounts(settings):
+        print(f"  {account.role:<11} {account.staff_no}  {account.password}  {account.name}", flush=True)
 
 
 def _close_quietly(settings: Settings, sid: str) -> None:

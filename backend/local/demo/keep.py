@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import psycopg
 
+from backend import config
+from backend.cli.target import embedded
 from backend.config import Settings
 from backend.local import dump
 from backend.local.demo import load
@@ -20,8 +22,12 @@ from backend.local.stack import Stack
 
 FILE_NAME: Final = "demo.json"
 FRESH_FOR: Final = timedelta(hours=12)
-Connect = Callable[[Stack], Settings]
 Say = Callable[[str], None]
+
+
+def connect(stack: Stack) -> Settings:
+    """The settings under which this process works on the stack."""
+    return embedded(config.load(), stack.api_url, stack.secrets)
 
 
 def read(data_dir: Path) -> dict[str, Any] | None:
@@ -30,7 +36,7 @@ def read(data_dir: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
-def ensure(stack: Stack, connect: Connect, *, say: Say) -> None:
+def ensure(stack: Stack, *, say: Say) -> None:
     """Makes the demo in an empty installation, finishes one that was cut off, renews one nobody touched.
 
     An installation with members of its own, or a demo that somebody worked in, is left alone.
@@ -42,10 +48,10 @@ def ensure(stack: Stack, connect: Connect, *, say: Say) -> None:
         if known["state"] == "ready" and not _is_stale(stack, known):
             return
         _start_empty(stack)
-    make(stack, connect, say=say)
+    make(stack, say=say)
 
 
-def make(stack: Stack, connect: Connect, *, say: Say) -> None:
+def make(stack: Stack, *, say: Say) -> None:
     """Plays the demo into the empty installation."""
     facts = {"state": "loading", "password": _password(), "made_at": datetime.now(UTC).isoformat()}
     write_private(stack.data_dir / FILE_NAME, facts)
@@ -55,10 +61,10 @@ def make(stack: Stack, connect: Connect, *, say: Say) -> None:
     )
 
 
-def renew(stack: Stack, connect: Connect, *, say: Say) -> None:
+def renew(stack: Stack, *, say: Say) -> None:
     """刷新演示: throws the demo away and plays it again, up to now."""
     _start_empty(stack)
-    make(stack, connect, say=say)
+    make(stack, say=say)
 
 
 def clear(stack: Stack, *, say: Say) -> Path:
