@@ -11,7 +11,8 @@ from pathlib import Path
 
 from backend import config
 from backend.local.apply import ApplyError
-from backend.local.stack import Stack, StackError
+from backend.local.demo import keep
+from backend.local.stack import Stack, StackError, say_on_stderr
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     folder = args.data or config.load().data_dir
     try:
         with Stack(folder, port=args.port, test_clock=args.test_clock) as stack:
+            if not args.no_demo:
+                keep.ensure(stack, say=say_on_stderr)
             facts = {
                 "api_url": stack.api_url,
                 "db_url": stack.db_url,
