@@ -13,7 +13,7 @@ DEFAULT_ZONE = "Asia/Shanghai"
 DueState = Literal["none", "on_time", "due_soon", "overdue", "paused", "uncovered"]
 _SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$", "JPY": "JP¥"}
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~$!{}&])")
-_SHORTCODE = re.compile(r":(?=[a-zA-Z0-9_+-]+(?:/[a-zA-Z0-9_]+)?[:\[])")
+_DIRECTIVE = re.compile(r":(?=[a-zA-Z_+-])")
 _LINK = re.compile(r"(?i)(https?)(?=://)|(www)(?=\.)")
 _LIST_MARK = re.compile(r"(?m)^(\s*)(\d+)([.)])(?=\s)|^(\s*)([-+])(?=\s)")
 _JOINER = "\u2060"  # word joiner: invisible, keeps a pattern from being read as an icon or a link
@@ -25,7 +25,7 @@ def md(text: object) -> str:
     """
     value = str(text).replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
     value = _MARKUP.sub(r"\\\1", value)
-    value = _SHORTCODE.sub(f":{_JOINER}", value)
+    value = _DIRECTIVE.sub(f":{_JOINER}", value)
     value = _LINK.sub(lambda found: found.group(0) + _JOINER, value)
     return _LIST_MARK.sub(_escape_mark, value)
 

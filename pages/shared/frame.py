@@ -45,6 +45,7 @@ log = logging.getLogger("shopdesk.pages")
 _USER = "desk_user"
 _FLASH = "desk_flash"
 _REQUESTS = "desk_requests"
+_OPENED = "desk_opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,36 @@ def request_id(name: str, *facts: Any) -> str:
 def done() -> None:
     """The pending intentions are carried out: the next click is a new one."""
     st.session_state.pop(_REQUESTS, None)
+
+
+def opened_version(name: str, record_id: int, version: int) -> int:
+    """The version of a record that this tab's form was opened with.
+
+    A form must send this one, not the version of the latest read: otherwise every rerun would adopt what
+    somebody else saved meanwhile, and overwrite it. Put it into the keys of the form's widgets too.
+    """
+    opened: dict[tuple[str, int], int] = st.session_state.setdefault(_OPENED, {})
+    return opened.setdefault((name, record_id), version)
+
+
+def close_form(name: str, record_id: int) -> None:
+    """The form is done or given up: the next one opens with the latest version."""
+    st.session_state.get(_OPENED, {}).pop((name, record_id), None)
+
+
+@contextmanager
+def editing(name: str, record_id: int) -> Iterator[None]:
+    """Inside `boundary`, around a write: somebody else was faster (`….stale`) means fresh values and a
+    word about it.
+    """
+    try:
+        yield
+    except AppError as error:
+        if not error.key.endswith(".stale"):
+            raise
+        close_form(name, record_id)
+        flash(refusal(error), icon=":material/sync_problem:")
+        st.rerun()
 
 
 def clock(at: str | datetime | None, zone: str | None = None) -> str:

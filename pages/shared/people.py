@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -170,7 +171,9 @@ def _open_selected(key: str, ids: Sequence[int]) -> None:
 
 def _close() -> None:
     """Forgets the open member and the row selection (a new key is a new table)."""
-    st.session_state.pop(_OPEN, None)
+    member_id = st.session_state.pop(_OPEN, None)
+    if member_id is not None:
+        frame.close_form("member", member_id)
     st.session_state[_TABLE] = st.session_state.get(_TABLE, 0) + 1
 
 
@@ -193,7 +196,8 @@ def drawer(member: Member, user: User, all_shops: Sequence[Shop]) -> None:
 
 
 def _change_form(member: Member, all_shops: Sequence[Shop]) -> None:
-    key = f"members_change_{member.id}"
+    version = frame.opened_version("member", member.id, member.version)
+    key = f"members_change_{member.id}_{version}"
     with st.form(key, border=False):
         name = st.text_input(t("member.name"), member.display_name, key=f"{key}_name", max_chars=40)
         staff_no = st.text_input(t("member.staff_no"), member.staff_no or "", key=f"{key}_no", max_chars=20)
@@ -208,9 +212,10 @@ def _change_form(member: Member, all_shops: Sequence[Shop]) -> None:
             "skills": skills,
             "approval_limit": limit,
         }
-        with frame.boundary():
-            mark = frame.request_id("members_change", member.id, member.version, change)
-            members.change_member(frame.client(), member, change=change, request_id=mark)
+        with frame.boundary(), frame.editing("member", member.id):
+            mark = frame.request_id("members_change", member.id, version, change)
+            opened = replace(member, version=version)
+            members.change_member(frame.client(), opened, change=change, request_id=mark)
             _close()
             frame.flash_and_rerun(t("members.changed", name=name))
 

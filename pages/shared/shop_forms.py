@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from backend import shops
@@ -73,7 +75,8 @@ def add(taken: set[str], *, platform: str | None = None) -> None:
 
 
 def _change(shop: Shop) -> None:
-    key = f"shops_change_{shop.id}_{shop.version}"
+    version = frame.opened_version("shop", shop.id, shop.version)
+    key = f"shops_change_{shop.id}_{version}"
     zones = ZONES if shop.timezone in ZONES else (shop.timezone, *ZONES)
     with st.form(key, border=False):
         name = st.text_input(t("shops.name"), shop.name, key=f"{key}_name", max_chars=60)
@@ -92,7 +95,8 @@ def _change(shop: Shop) -> None:
         sent = st.form_submit_button(t("common.save"), type="primary", key=f"{key}_save")
     if sent:
         change = {"name": name.strip(), "timezone": zone, "review_limit": limit, "is_active": active}
-        with frame.boundary():
-            mark = frame.request_id("shops_change", shop.id, shop.version, change)
-            shops.change_shop(frame.client(), shop, change=change, request_id=mark)
+        with frame.boundary(), frame.editing("shop", shop.id):
+            mark = frame.request_id("shops_change", shop.id, version, change)
+            shops.change_shop(frame.client(), replace(shop, version=version), change=change, request_id=mark)
+            frame.close_form("shop", shop.id)
             frame.flash_and_rerun(t("shops.changed", name=name))
