@@ -214,14 +214,13 @@ create table if not exists public.order_reviews (
     constraint order_reviews_claim_is_whole check ((owner_id is null) = (claim_until is null)),
     constraint order_reviews_done_has_time check ((state = 'done') = (done_at is not null))
 );
-create index if not exists order_reviews_queue_idx on public.order_reviews (shop_id, state, due_sort, order_id);
-create index if not exists order_reviews_all_idx on public.order_reviews (state, due_sort, order_id);
+create index if not exists order_reviews_queue_idx on public.order_reviews (shop_id, state, due_sort, order_id)
+    include (kinds, amount, owner_id, claim_until, due_at, detected_at); -- filters of the queue are read from the index alone
 create index if not exists order_reviews_pool_idx on public.order_reviews (due_sort, order_id) where state = 'open' and owner_id is null;
 create index if not exists order_reviews_owner_idx on public.order_reviews (owner_id, state, due_sort, order_id) where owner_id is not null;
 create index if not exists order_reviews_group_idx on public.order_reviews (shop_id, group_key) where group_key is not null;
-create index if not exists order_reviews_done_idx on public.order_reviews (shop_id, done_at) where state = 'done';
+create index if not exists order_reviews_done_idx on public.order_reviews (shop_id, done_at) include (is_on_time) where state = 'done';
 create index if not exists order_reviews_lease_idx on public.order_reviews (claim_until) where owner_id is not null;
-create index if not exists order_reviews_kinds_idx on public.order_reviews using gin (kinds);
 create index if not exists order_reviews_clock_id_idx on public.order_reviews (clock_id);
 alter table public.order_reviews enable row level security;
 create or replace trigger t10_touch before update on public.order_reviews
@@ -267,6 +266,7 @@ create table if not exists public.order_exceptions (
     constraint order_exceptions_waived_has_reason check (state <> 'waived' or reason is not null)
 );
 create index if not exists order_exceptions_open_idx on public.order_exceptions (shop_id, kind, same_key)
+    include (state, is_blocking, order_id)
     where state in ('open', 'waiting_customer');
 create index if not exists order_exceptions_group_idx on public.order_exceptions (shop_id, group_key) where group_key is not null;
 create index if not exists order_exceptions_decided_by_idx on public.order_exceptions (decided_by, decided_at);

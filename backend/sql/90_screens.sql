@@ -111,7 +111,8 @@ begin
     v_more := cardinality(v_ids) > v_limit;
     select coalesce(jsonb_agg(to_jsonb(w) order by case when v_back then -u.n else u.n end), '[]') into v_rows
     from unnest(v_ids[1:v_limit]) with ordinality u (id, n) join public.order_work w on w.order_id = u.id;
-    return jsonb_build_object('rows', v_rows, 'count', public.queue_count(p, v_shops),
+    return jsonb_build_object('rows', v_rows,
+        'count', case when v_more or p ?| array['after', 'before'] then public.queue_count(p, v_shops) else cardinality(v_ids) end,
         'next', case when v_more or v_back then ends.last end,
         'prev', case when (v_back and v_more) or (not v_back and p -> 'after' is not null) then ends.first end,
         'tabs', public.queue_tabs(v_shops))
@@ -126,12 +127,16 @@ comment on function public.order_queue(jsonb) is
 
 create or replace function public.queue_groups(p_state text default 'open') returns jsonb
 language sql stable security invoker set search_path = '' as $$
-    select coalesce(jsonb_agg(to_jsonb(g) order by g.count desc, g.kind, g.same_key), '[]')
-    from (select e.kind, e.same_key, count(*) as count, min(e.evidence::text)::jsonb as evidence
-          from public.order_exceptions e
-          where e.shop_id in (select private.my_shop_ids()) and e.state in ('open', 'waiting_customer') and e.state = p_state
-            and e.is_blocking and e.kind not in ('unpaid', 'duplicate', 'same_ip')
-          group by e.kind, e.same_key having count(*) > 1 order by count(*) desc limit 20) g
+    with biggest as (
+        select e.kind, e.same_key, count(*) as count, min(e.order_id) as order_id
+        from public.order_exceptions e
+        where e.shop_id in (select private.my_shop_ids()) and e.state in ('open', 'waiting_customer') and e.state = p_state
+          and e.is_blocking and e.kind not in ('unpaid', 'duplicate', 'same_ip')
+        group by e.kind, e.same_key having count(*) > 1 order by count(*) desc, e.kind, e.same_key limit 20
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('kind', g.kind, 'same_key', g.same_key, 'count', g.count, 'evidence', x.evidence)
+        order by g.count desc, g.kind, g.same_key), '[]')
+    from biggest g join public.order_exceptions x on x.order_id = g.order_id and x.kind = g.kind
 $$;
 grant execute on function public.queue_groups(text) to authenticated;
 comment on function public.queue_groups(text) is 'Members: what can be decided together in my shops: [{kind, same_key, count, evidence}], the biggest 20.';
@@ -226,18 +231,17 @@ comment on function public.payment_nudge(jsonb) is
 create or replace function public.hold_screen(p jsonb default '{}') returns jsonb
 language sql stable security invoker set search_path = '' as $$
     with stopped as (
-        select o.id, array_agg(e.kind order by e.kind) filter (where e.id is not null) as kinds
-        from public.orders o
-        left join public.order_exceptions e on e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')
-        where o.id in (
-            select b.order_id from public.order_exceptions b where b.shop_id in (select private.my_shop_ids()) and b.kind <> 'unpaid'
-                and b.is_blocking and b.state in ('open', 'waiting_customer')
-            union select h.id from public.orders h where h.shop_id in (select private.my_shop_ids()) and h.held_at is not null and h.status = 'to_ship')
-          and o.status = 'to_ship' and (p ->> 'shop_id' is null or o.shop_id = (p ->> 'shop_id')::bigint)
-        group by o.id
+        select h.id from public.shops s cross join lateral (
+            select o.id from public.orders o
+            where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or exists (select from public.order_exceptions e
+                where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0))
+            order by o.paid_at, o.id limit 1001) h
+        where s.id in (select private.my_shop_ids()) and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) limit 1001
     ), shown as (
         select o.id, o.version, o.order_no, o.shop_id, s.name as shop_name, o.amount, o.paid_at, o.promise_ship_at, o.receiver_masked,
-            o.phone_masked, o.released_at, o.held_at, o.held_reason, x.kinds,
+            o.phone_masked, o.released_at, o.held_at, o.held_reason,
+            (select array_agg(e.kind order by e.kind) from public.order_exceptions e where e.order_id = o.id and e.is_blocking
+                and e.state in ('open', 'waiting_customer')) as kinds,
             exists (select from public.release_orders l join public.releases r on r.id = l.release_id
                 where l.order_id = o.id and r.kind = 'release' and r.downloaded_at is not null and r.undone_at is null) as is_in_erp
         from stopped x join public.orders o on o.id = x.id join public.shops s on s.id = o.shop_id
@@ -248,7 +252,7 @@ language sql stable security invoker set search_path = '' as $$
 $$;
 grant execute on function public.hold_screen(jsonb) to authenticated;
 comment on function public.hold_screen(jsonb) is
-    'Members 拦截未发: orders of my shops that wait to ship and must not: {count, rows (200)}; is_in_erp first: they are on a downloaded list and need 追加拦截.';
+    'Members 拦截未发: orders of my shops that wait to ship and must not: {count (to 1,001), rows (200)}; is_in_erp first: they are on a downloaded list and need 追加拦截.';
 
 drop view if exists public.release_log;
 create view public.release_log with (security_invoker = true) as
