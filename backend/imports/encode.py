@@ -192,9 +192,12 @@ def content_hash(keyring: Keyring, record: OrderRecord) -> str:
 
 
 def order_row(
-    keyring: Keyring, record: OrderRecord, contact_id: int, params: Params | None = None
+    keyring: Keyring, record: OrderRecord, contact_id: int, content: str, params: Params | None = None
 ) -> tuple[Payload, Payload | None]:
-    """The staged row of an order and, while it waits to ship, its verdict for `service_import_verdicts`."""
+    """The staged row of an order and, while it waits to ship, its verdict for `service_import_verdicts`.
+
+    `content` is the order's `content_hash`.
+    """
     sealed = seal(keyring, contact_of(record), contact_id, params)
     row: Payload = {name: getattr(record, name) for name in _PLAIN}
     row |= {name: _iso(getattr(record, name)) for name in _TIMES}
@@ -208,9 +211,15 @@ def order_row(
         "contact": sealed.cells,
         "items": [_item(item) for item in record.items],
         "facts_hash": sealed.facts_hash,
-        "content_hash": content_hash(keyring, record),
+        "content_hash": content,
     }
     return row, verdict(record, sealed)
+
+
+def known_row(record: OrderRecord, content: str) -> Payload:
+    """The staged row of an order of which the shop has everything already."""
+    row: Payload = {name: getattr(record, name) for name in ("row", "order_no", "status", "refund")}
+    return row | {"content_hash": content}
 
 
 def verdict(record: OrderRecord, sealed: Sealed) -> Payload | None:

@@ -7,10 +7,12 @@ stopped.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -68,10 +70,15 @@ class Importer:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Version and parameters that the checks of a shop run under."""
+    """Version and parameters that the checks of a shop run under.
+
+    `is_current` is false in an old replica while a newer one has announced itself: verdicts made here are stored
+    under the old version, and the orders stay unchecked until the newer one judges them.
+    """
 
     version: str
     params: Mapping[str, Any]
+    is_current: bool = True
 
 
 def import_file(
@@ -129,7 +136,8 @@ def check_rules(service: Rpc, shop_id: int | None) -> Rules:
     """Announce the checks of this program and learn version and parameters for a shop."""
     service("service_announce_checks", p_version=CHECKS_VERSION)
     answer = service("service_check_rules", p_shop_id=shop_id)
-    return Rules(version=answer["version"], params=answer["params"])
+    version = f"{CHECKS_VERSION}.{answer['version'].partition('.')[2]}"
+    return Rules(version=version, params=answer["params"], is_current=version == answer["version"])
 
 
 def sentence(key: str, params: Mapping[str, Any], lang: str = "zh-CN") -> str:
@@ -251,16 +259,25 @@ class _Run:
             self._call("import_reject", p_import_id=import_id, p_errors=part)
         if self.parsed.kind == "orders":
             self.rules = check_rules(self.importer.service, self.shop.id if self.shop else None)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="import") as sender:
+            self._stage_chunks(import_id, staged, sender)
+
+    def _stage_chunks(self, import_id: int, staged: set[int], sender: Executor) -> None:
+        """Check and encrypt a chunk while the one before it is on its way to the database."""
         total, done = len(self.parsed.records), 0
+        sent: Future[None] | None = None
         for number, records in enumerate(_chunks(self.parsed.records)):
-            if number not in staged:
-                self._stage_chunk(import_id, number, records)
+            encoded = self._encoded(import_id, records) if number not in staged else None
+            if sent is not None:
+                sent.result()
+            sent = sender.submit(self._send, import_id, number, *encoded) if encoded else None
             done += len(records)
             self.importer.say("staging", done, total)
+        if sent is not None:
+            sent.result()
 
-    def _stage_chunk(self, import_id: int, number: int, records: Records) -> None:
+    def _send(self, import_id: int, number: int, rows: str, verdicts: list[encode.Payload]) -> None:
         """Verdicts go first: a staged chunk is a judged chunk, whenever the process dies."""
-        rows, verdicts = self._encoded(records)
         if verdicts:
             patiently(
                 lambda: self.importer.service(
@@ -272,16 +289,32 @@ class _Run:
             )
         self._call("import_stage", p_import_id=import_id, p_chunk_no=number, p_rows=rows)
 
-    def _encoded(self, records: Records) -> tuple[list[encode.Payload], list[encode.Payload]]:
+    def _encoded(self, import_id: int, records: Records) -> tuple[str, list[encode.Payload]]:
+        """The rows of a chunk as JSON text (the gateway need not read it), and the verdicts of its orders."""
         orders = [record for record in records if isinstance(record, OrderRecord)]
         if not orders:
-            return [_plain_row(record) for record in records], []
-        ids = self._call("reserve_contact_ids", p_count=len(orders))
-        keyring, params = self.importer.keyring, self.rules.params
+            return _json([_plain_row(record) for record in records]), []
+        keyring = self.importer.keyring
+        hashes = [encode.content_hash(keyring, order) for order in orders]
+        known = self._known(import_id, orders, hashes)
+        fresh = [pair for pair in zip(orders, hashes, strict=True) if pair[0].order_no not in known]
+        ids = self._call("reserve_contact_ids", p_count=len(fresh)) if fresh else []
         pairs = [
-            encode.order_row(keyring, order, id_, params) for order, id_ in zip(orders, ids, strict=True)
+            encode.order_row(keyring, order, contact_id, content, self.rules.params)
+            for (order, content), contact_id in zip(fresh, ids, strict=True)
         ]
-        return [row for row, _ in pairs], [verdict for _, verdict in pairs if verdict is not None]
+        rows = [row for row, _ in pairs]
+        rows += [
+            encode.known_row(order, content)
+            for order, content in zip(orders, hashes, strict=True)
+            if order.order_no in known
+        ]
+        return _json(rows), [verdict for _, verdict in pairs if verdict is not None]
+
+    def _known(self, import_id: int, orders: Sequence[OrderRecord], hashes: Sequence[str]) -> set[str]:
+        """Orders that the shop already has exactly so: they need neither a check nor encryption."""
+        items = [[order.order_no, content] for order, content in zip(orders, hashes, strict=True)]
+        return set(self._call("import_known", p_import_id=import_id, p_items=_json(items)))
 
     def _call(self, name: str, **params: Any) -> Any:
         return patiently(lambda: self.importer.call(name, **params))
@@ -370,6 +403,10 @@ def _report(parsed: ParsedFile[Any], lang: str) -> Report:
 
 def _rejected(item: Any) -> Report:
     return {"row": item.row, "column": item.column, "reason": item.key, "params": dict(item.params)}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -102,8 +102,9 @@ begin
         update public.orders o set checked_facts_hash = null from private.import_results r
         where r.import_id = p_import.id and r.outcome <> 'unchanged' and o.id = r.entity_id and p_import.kind = 'orders';
         if found then
-            perform private.enqueue('recheck_orders', jsonb_build_object('shop_id', p_import.shop_id),
-                'recheck:' || p_import.shop_id, private.now());
+            perform private.enqueue('evaluate_shop', jsonb_build_object('shop_id', p_import.shop_id),
+                'evaluate:' || p_import.shop_id, private.now());
+            perform private.queue_recheck(p_import.shop_id, private.now());
         end if;
     end if;
     update public.imports set state = p_state, finished_at = private.now(), touched_at = private.now() where id = p_import.id;
@@ -243,6 +244,22 @@ grant execute on function public.import_stage(bigint, integer, jsonb) to authent
 comment on function public.import_stage(bigint, integer, jsonb) is
     'Adds up to 5,000 records to an import; the same row twice counts once. import.none, import.state, import.bad_row, import.clear_text.';
 
+create or replace function public.import_known(p_import_id bigint, p_items jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports := private.import_of(v_me, p_import_id, array['staging']);
+begin
+    return (select coalesce(jsonb_agg(o.order_no), '[]')
+        from jsonb_array_elements(private.as_json(p_items)) i
+        join public.orders o on o.shop_id = v_import.shop_id and o.order_no = i ->> 0 and o.content_hash = i ->> 1
+            and (o.status <> 'to_ship' or (o.is_checked and o.checked_version = (select private.current_check_version()))));
+end;
+$$;
+grant execute on function public.import_known(bigint, jsonb) to authenticated, service_role;
+comment on function public.import_known(bigint, jsonb) is
+    'Which of [[order_no, content_hash]] the shop of this import already has exactly so, with a current verdict; they are staged without contact. import.none, import.state.';
+
 create or replace function public.import_reject(p_import_id bigint, p_errors jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -313,6 +330,7 @@ begin
         perform private.end_import(v_import, 'refused', v_me);
     else
         update public.imports set state = 'applying', as_of = p_as_of where id = p_import_id;
+        perform private.refresh_statistics(v_import, 'staged');
     end if;
     return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
 end;
@@ -612,16 +630,20 @@ language sql set search_path = '' as $$
     where i.id = p_import.id
 $$;
 
-create or replace function private.refresh_statistics(p_import public.imports) returns void
+create or replace function private.refresh_statistics(p_import public.imports, p_step text) returns void
 language plpgsql set search_path = '' as $$
 begin
-    if p_import.kind = 'orders' and p_import.rows_staged >= 1000 then
-        analyze public.orders, public.order_items, private.contacts;
+    if p_import.rows_staged < 1000 then
+        return;
+    elsif p_step = 'staged' then
+        analyze (skip_locked) private.import_rows, private.import_verdicts;
+    elsif p_import.kind = 'orders' then
+        analyze (skip_locked) private.import_results, public.orders, public.order_items, private.contacts;
     end if;
 end;
 $$;
-comment on function private.refresh_statistics(public.imports) is
-    'After a big file the planner must know that the tables are no longer empty; autovacuum would notice a minute too late.';
+comment on function private.refresh_statistics(public.imports, text) is
+    'Connections keep plans (those of foreign keys too) made while a table was small: then each row reads the whole table. Fresh statistics make them plan anew; autovacuum would do it a minute too late.';
 
 create or replace function public.import_apply(p_import_id bigint, p_limit integer) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -636,7 +658,7 @@ begin
     if v_to is null then
         if v_import.state = 'applying' then
             update public.imports set state = 'checking' where id = p_import_id;
-            perform private.refresh_statistics(v_import);
+            perform private.refresh_statistics(v_import, 'applied');
         end if;
         return private.import_report(p_import_id);
     end if;
@@ -648,6 +670,9 @@ begin
         perform private.apply_parcels(v_import, v_to, private.now());
     end if;
     perform private.count_results(v_import, v_to);
+    if v_import.applied_to = 0 then
+        perform private.refresh_statistics(v_import, 'applied');
+    end if;
     return private.import_report(p_import_id);
 exception when check_violation or not_null_violation or data_exception or foreign_key_violation then
     perform private.fail('PT422', 'import.bad_row');
@@ -660,23 +685,26 @@ comment on function public.import_apply(bigint, integer) is
 -- Judging and closing -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.refresh_verdicts(p_import public.imports, p_to integer) returns bigint[]
-language plpgsql set search_path = '' as $$
-declare
-    v_version text := private.current_check_version();
-begin
-    update public.orders o set findings = v.findings, checked_facts_hash = o.facts_hash, checked_version = v.version
-    from private.import_results r
-    join private.import_verdicts v on v.import_id = r.import_id and v.row_no = r.row_no
-    where r.import_id = p_import.id and r.row_no > p_import.checked_to and r.row_no <= p_to and r.outcome = 'unchanged'
-      and o.id = r.entity_id and o.facts_hash = v.facts_hash and v.version = v_version
-      and (not o.is_checked or o.checked_version is distinct from v.version);
-    return array(select o.id from private.import_results r join public.orders o on o.id = r.entity_id
+language sql set search_path = '' as $$
+    with refreshed as (
+        update public.orders o set findings = v.findings, checked_facts_hash = o.facts_hash, checked_version = v.version
+        from private.import_results r
+        join private.import_verdicts v on v.import_id = r.import_id and v.row_no = r.row_no
+        where r.import_id = p_import.id and r.row_no > p_import.checked_to and r.row_no <= p_to and r.outcome = 'unchanged'
+          and o.id = r.entity_id and o.facts_hash = v.facts_hash and v.version = (select private.current_check_version())
+          and (not o.is_checked or o.checked_version is distinct from v.version)
+        returning o.id
+    )
+    select array(select id from refreshed
+        union select o.id from private.import_results r join public.orders o on o.id = r.entity_id
         where r.import_id = p_import.id and r.row_no > p_import.checked_to and r.row_no <= p_to
-          and (o.status in ('unpaid', 'to_ship') or exists (select from public.order_exceptions x where x.order_id = o.id)));
-end;
+          and (r.outcome <> 'unchanged' and (o.status in ('unpaid', 'to_ship')
+                  or exists (select from public.order_exceptions x where x.order_id = o.id))
+              or r.outcome = 'unchanged' and o.status = 'unpaid'
+                  and not exists (select from public.order_exceptions x where x.order_id = o.id)))
 $$;
 comment on function private.refresh_verdicts(public.imports, integer) is
-    'Also an unchanged order gets the verdict of newer rules; answers the orders of the chunk that can have exceptions.';
+    'An unchanged order without a current verdict gets the one of this file. Answers the orders of the chunk to judge anew: changed ones that can have exceptions, and those of an import that was broken off.';
 
 create or replace function public.import_check(p_import_id bigint, p_limit integer) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

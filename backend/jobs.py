@@ -1,0 +1,250 @@
+"""The worker: background jobs under a lease, in chunks of at most a few seconds, in any number of replicas.
+
+A kind is a function of a `Job`; it works one chunk at a time, reports after each where it stands, and may be
+run twice. Which replica works is decided by the lease in the database; where it stands is in the job's cursor.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Final
+
+from backend.checks.contact import CHECKS_VERSION
+from backend.config import Settings
+from backend.errors import AppError
+from backend.imports import encode, runner
+from backend.pii import Keyring, PiiError
+from backend.service import Service
+
+LEASE_SECONDS: Final = 60
+IDLE_SECONDS: Final = 5.0
+_TROUBLE_SECONDS: Final = 15.0
+_RECHECK_CHUNK: Final = 500
+_ABANDONED_SECONDS: Final = 120  # how long an import must stand still before somebody else may go on with it
+_OUTDATED_SECONDS: Final = 60.0  # a newer replica judges; this one only looks again
+_GIVEN_UP_SECONDS: Final = 1800  # a file that never arrived whole blocks its shop no longer than this
+log = logging.getLogger(__name__)
+
+
+class LeaseLostError(Exception):
+    """Another worker has the job now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What jobs work with. `stop` ends the worker after the chunk at hand."""
+
+    rpc: runner.Rpc
+    keyring: Keyring
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
+class Job:
+    """A claimed job. `cursor` is where it goes on, `progress` what people see ({"done": orders})."""
+
+    id: int
+    kind: str
+    payload: Mapping[str, Any]
+    cursor: dict[str, Any]
+    progress: dict[str, Any]
+    lease_id: str
+    worker: Worker
+    attempts: int = 0
+
+    def step(self, **cursor: Any) -> bool:
+        """Remember the place and keep the lease; False when the worker should stop here."""
+        self.cursor |= cursor
+        kept = self.worker.rpc(
+            "job_progress",
+            p_id=self.id,
+            p_lease_id=self.lease_id,
+            p_cursor=self.cursor,
+            p_progress=self.progress,
+            p_lease_seconds=LEASE_SECONDS,
+        )
+        if not kept:
+            raise LeaseLostError
+        return not self.worker.stop.is_set()
+
+
+Outcome = float | None  # seconds after which to look again; None = done
+Kind = Callable[[Job], Outcome]
+
+
+def finish_import(job: Job) -> Outcome:
+    """Go on with an import whose owner has vanished; give up one whose file never arrived whole."""
+    rpc, import_id = job.worker.rpc, job.payload["import_id"]
+    found = rpc("service_import_state", p_import_id=import_id)
+    if found is None or found["state"] not in {"staging", "applying", "checking"}:
+        return None
+    if found["quiet_seconds"] < _ABANDONED_SECONDS:
+        return float(_ABANDONED_SECONDS - found["quiet_seconds"] + 1)
+    if found["state"] == "staging":
+        if found["quiet_seconds"] < _GIVEN_UP_SECONDS:
+            return float(_GIVEN_UP_SECONDS - found["quiet_seconds"] + 1)
+        rpc("import_cancel", p_import_id=import_id)
+        return None
+    return _go_on(job, import_id)
+
+
+def _go_on(job: Job, import_id: int) -> Outcome:
+    def progress(step: str, done: int, _total: int) -> None:
+        job.progress = {"step": step, "done": done}
+        if not job.step():
+            raise _StoppedError
+
+    rpc = job.worker.rpc
+    importer = runner.Importer(call=rpc, service=rpc, keyring=job.worker.keyring, on_progress=progress)
+    runner.finish(importer, import_id)
+    return None
+
+
+def recheck_orders(job: Job) -> Outcome:
+    """Read phones and addresses of waiting orders again: rules or facts are newer than the verdict."""
+    rpc, shop_id = job.worker.rpc, job.payload["shop_id"]
+    rules = runner.check_rules(rpc, shop_id)
+    if not rules.is_current:
+        return _OUTDATED_SECONDS
+    while True:
+        rows = rpc(
+            "service_unchecked_orders",
+            p_shop_id=shop_id,
+            p_after=job.cursor.get("after", 0),
+            p_limit=_RECHECK_CHUNK,
+        )
+        if not rows:
+            return None
+        verdicts = [_verdict(job.worker.keyring, row, rules.params) for row in rows]
+        rpc("service_order_verdicts", p_rules_version=rules.version, p_verdicts=verdicts)
+        job.progress = {"done": job.progress.get("done", 0) + len(rows)}
+        if not job.step(after=rows[-1]["order_id"]):
+            return 1.0
+
+
+def recheck_order(rpc: runner.Rpc, keyring: Keyring, shop_id: int, order_id: int) -> bool:
+    """Judge one order now (a person corrected it and waits); False when it had a current verdict."""
+    rules = runner.check_rules(rpc, shop_id)
+    rows = rpc("service_unchecked_orders", p_shop_id=shop_id, p_after=order_id - 1, p_limit=1)
+    if not rows or rows[0]["order_id"] != order_id:
+        return False
+    verdicts = [_verdict(keyring, rows[0], rules.params)]
+    return bool(rpc("service_order_verdicts", p_rules_version=rules.version, p_verdicts=verdicts))
+
+
+def _verdict(keyring: Keyring, row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    checked = encode.opened(keyring, row).check(params)
+    found = encode.findings(checked)
+    return {"order_id": row["order_id"], "facts_hash": row["facts_hash"], "findings": found}
+
+
+def evaluate_shop(job: Job) -> Outcome:
+    """Judge all waiting orders of a shop anew, after a rule changed or an import was broken off."""
+    while True:
+        answer = job.worker.rpc(
+            "service_evaluate_shop",
+            p_shop_id=job.payload["shop_id"],
+            p_after=job.cursor.get("after", 0),
+            p_limit=runner.CHUNK,
+        )
+        if answer["done"]:
+            return None
+        if not job.step(after=answer["after"]):
+            return 1.0
+
+
+def retention(job: Job) -> Outcome:
+    """Forget what is kept long enough; the database puts tomorrow's run into the queue itself."""
+    while job.worker.rpc("service_retention", p_limit=5000):
+        if not job.step():
+            return 1.0
+    return None
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "finish_import": finish_import,
+    "recheck_orders": recheck_orders,
+    "evaluate_shop": evaluate_shop,
+    "retention": retention,
+}
+
+
+class _StoppedError(Exception):
+    """The worker is shutting down in the middle of a job; the next one goes on."""
+
+
+def run_once(worker: Worker) -> bool:
+    """Claim and work one job; False when none is due."""
+    claimed = worker.rpc("job_claim", p_kinds=list(KINDS), p_lease_seconds=LEASE_SECONDS)
+    if claimed is None:
+        return False
+    job = Job(worker=worker, **claimed)
+    try:
+        _close(job, KINDS[job.kind](job))
+    except LeaseLostError:
+        log.warning("job %s (%s): another worker has it now", job.id, job.kind)
+    except _StoppedError:
+        _close(job, 1.0)
+    except (AppError, PiiError, KeyError, ValueError, TypeError) as problem:
+        key = problem.key if isinstance(problem, AppError) else type(problem).__name__
+        log.warning("job %s (%s) failed: %s", job.id, job.kind, key)
+        worker.rpc("job_fail", p_id=job.id, p_lease_id=job.lease_id, p_error=key)
+    return True
+
+
+def _close(job: Job, again: Outcome) -> None:
+    if again is None:
+        job.worker.rpc("job_finish", p_id=job.id, p_lease_id=job.lease_id)
+    else:
+        seconds = max(1, round(again))
+        job.worker.rpc("job_snooze", p_id=job.id, p_lease_id=job.lease_id, p_seconds=seconds)
+
+
+def work(settings: Settings, stop: threading.Event) -> int:
+    """Work every job that is due now, then return how many there were."""
+    worker = _worker(settings, stop)
+    announce(worker)
+    done = 0
+    while not stop.is_set() and run_once(worker):
+        done += 1
+    return done
+
+
+def run_forever(settings: Settings, stop: threading.Event) -> None:
+    """Work until `stop` is set (the chunk at hand is ended first); waits while the service is away."""
+    worker = _worker(settings, stop)
+    announced = False
+    while not stop.is_set():
+        try:
+            if not announced:
+                announce(worker)
+                announced = True
+            wait = 0.0 if run_once(worker) else IDLE_SECONDS
+        except AppError as problem:
+            log.warning("worker: %s", problem.key)
+            wait = _TROUBLE_SECONDS
+        stop.wait(wait)
+
+
+def announce(worker: Worker) -> None:
+    """Tell the database which version of the checks this program brings."""
+    worker.rpc("service_announce_checks", p_version=CHECKS_VERSION)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM and SIGINT end the worker after the chunk at hand (main thread only)."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+def _worker(settings: Settings, stop: threading.Event) -> Worker:
+    return Worker(rpc=Service(settings).rpc, keyring=Keyring.parse(settings.pii_key), stop=stop)
