@@ -173,7 +173,7 @@ class Stack:
             self._postgres.start()
             if bring_up_to_date:
                 self.apply_schema()
-        except (ChildError, ValueError, OSError, psycopg.OperationalError) as problem:
+        except (ChildError, apply.ApplyError, ValueError, OSError, psycopg.OperationalError) as problem:
             self.stop()
             raise StackError(str(problem)) from problem
         except BaseException:
