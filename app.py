@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -27,17 +28,18 @@ ROOT = Path(__file__).resolve().parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from backend import auth, tickets  # noqa: E402 (needs the repository root on the path)
+from backend import auth, demo, jobs, tickets  # noqa: E402 (needs the repository root on the path)
 from backend.config import Settings  # noqa: E402
-from backend.demo import demo_accounts  # noqa: E402
 from backend.errors import AppError  # noqa: E402
 from backend.local import current  # noqa: E402
 from backend.local.demo import keep  # noqa: E402
-from backend.local.stack import Stack, say_on_stderr  # noqa: E402
+from backend.local.stack import Stack  # noqa: E402
 from pages.shared import session  # noqa: E402
 
 log = logging.getLogger("shopdesk.app")
 OWN_DEVICE_DAYS = 30
+WORKER_GRACE = 15.0  # seconds the worker gets to end the chunk at hand
+WORKER_PAUSE = 5.0
 
 
 async def keep_session(request: Request) -> Response:
@@ -100,19 +102,15 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """
     settings = session.connection()
     async with AsyncExitStack() as running:
-        if _wants_stack(settings):
+        if not settings.connected and session.embedded_allowed(settings, st.get_option("server.address")):
             await _start_stack(running, settings)
-        settings = session.connection()
+            settings = session.connection()
         if settings.connected:
             await anyio.to_thread.run_sync(_welcome, settings)
+            _start_worker(running, settings)
         else:
-            print("No SUPABASE_URL, and not on the local address alone: showing the set-up page.", flush=True)
+            _say("No SUPABASE_URL, and not on the local address alone: showing the set-up page.")
         yield
-
-
-def _wants_stack(settings: Settings) -> bool:
-    allowed = session.embedded_allowed(settings, st.get_option("server.address"))
-    return not settings.connected and allowed
 
 
 async def _start_stack(running: AsyncExitStack, settings: Settings) -> None:
@@ -120,25 +118,49 @@ async def _start_stack(running: AsyncExitStack, settings: Settings) -> None:
     running.push_async_callback(anyio.to_thread.run_sync, stack.stop)
     await anyio.to_thread.run_sync(stack.start)
     if settings.demo is not False:
-        await anyio.to_thread.run_sync(partial(keep.ensure, stack, say=say_on_stderr))
+        await anyio.to_thread.run_sync(partial(keep.ensure, stack, say=_say))
     current.hold(stack)
 
 
+def _start_worker(running: AsyncExitStack, settings: Settings) -> None:
+    """Background work in a thread of this process; leases in the database make any number of them safe."""
+    stop = threading.Event()
+    worker = threading.Thread(target=_work, args=(settings, stop), name="worker", daemon=True)
+    worker.start()
+    running.push_async_callback(anyio.to_thread.run_sync, worker.join, WORKER_GRACE)
+    running.callback(stop.set)
+
+
+def _work(settings: Settings, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            jobs.run_forever(settings, stop)
+        except Exception:  # one broken job must not end all background work
+            log.exception("the worker stumbled and goes on")
+            stop.wait(WORKER_PAUSE)
+
+
 def _welcome(settings: Settings) -> None:
-    """Prints where the desk is, and the first person's code while nobody is a member."""
-    address = st.get_option("server.address") or "127.0.0.1"
-    print(f"\n  Shopdesk  http://{address}:{st.get_option('server.port')}\n", flush=True)
+    """Prints where the desk is, the demo accounts, and the first person's code while nobody is a member."""
+    address = f"http://{st.get_option('server.address') or '127.0.0.1'}:{st.get_option('server.port')}"
+    lines = [f"Shopdesk  {address}"]
+    accounts = demo.demo_accounts(settings)
+    if accounts:
+        lines.append(f"Demo accounts, password {accounts[0].password} (or one click on the sign-in page):")
+        lines += [f"  {account.staff_no}  {account.name}  {account.role}" for account in accounts]
     try:
         code = auth.issue_first_admin_code(settings)
     except AppError as error:
-        print(
-            f"  The database does not answer as expected ({error.key}): python -m backend doctor", flush=True
-        )
-        return
+        lines.append(f"The database does not answer as expected ({error.key}): python -m backend doctor")
+        code = None
     if code:
-        print(f"  First start: the first person becomes admin with the one-time code {code}\n", flush=True)
-    for account in demo_accounts(settings):
-        print(f"  {account.role:<11} {account.staff_no}  {account.password}  {account.name}", flush=True)
+        lines.append(f"First start: the first person becomes admin with the one-time code {code}")
+        lines.append(f"  {address}/?first={code}")
+    _say("\n" + "\n".join(f"  {line}" for line in lines) + "\n")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _close_quietly(settings: Settings, sid: str) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from backend import auth
+from backend import auth, demo
 from backend.config import HOSTED_KEYS, Settings
 from backend.errors import AppError
 from pages.shared import frame, session
@@ -21,16 +21,22 @@ def draw(settings: Settings) -> None:
     with _card("desk_gate"):
         _head()
         _notice()
-        invited = st.query_params.get("invite")
-        if invited:
-            st.session_state[_CODE] = invited
-            del st.query_params["invite"]
-        if st.session_state.get(_CODE):
+        _take_from_address("invite", _CODE)
+        _take_from_address("first", _FIRST)
+        if st.session_state.get(_FIRST):
+            _first_admin(settings, st.session_state[_FIRST])
+        elif st.session_state.get(_CODE):
             _sign_up(settings, st.session_state[_CODE])
-        elif st.session_state.get(_FIRST):
-            _first_admin(settings)
         else:
             _sign_in(settings)
+            _demo(settings)
+
+
+def _take_from_address(param: str, name: str) -> None:
+    """A code leaves the address at once, so that it stays out of the history and of copied links."""
+    if st.query_params.get(param):
+        st.session_state[name] = st.query_params[param]
+        del st.query_params[param]
 
 
 def draw_not_connected(problem: str | None) -> None:
@@ -78,21 +84,31 @@ def _sign_in(settings: Settings) -> None:
     if sent:
         with frame.boundary():
             _enter(auth.sign_in(settings, login, password, source=session.source(), own_device=own))
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        with (
-            st.popover(t("auth.have_code"), type="tertiary", icon=":material/key:"),
-            st.form("desk_code", border=False),
-        ):
-            code = st.text_input(t("auth.code"), key="desk_code_text", placeholder="XXXX-XXXX-XXXX")
-            if (
-                st.form_submit_button(t("common.continue"), type="primary", key="desk_code_send")
-                and code.strip()
-            ):
-                st.session_state[_CODE] = code
-                st.rerun()
-        if st.button(t("auth.first_admin_link"), type="tertiary", key="desk_first_link"):
-            st.session_state[_FIRST] = True
-            st.rerun()
+    with st.popover(t("auth.have_code"), type="tertiary", icon=":material/key:"):
+        _code_form()
+
+
+def _code_form() -> None:
+    with st.form("desk_code", border=False):
+        code = st.text_input(t("auth.code"), key="desk_code_text", placeholder="XXXX-XXXX-XXXX")
+        sent = st.form_submit_button(t("common.continue"), type="primary", key="desk_code_send")
+    if sent and code.strip():
+        st.session_state[_CODE] = code
+        st.rerun()
+
+
+def _demo(settings: Settings) -> None:
+    """One click per demo account; only where the demo is."""
+    accounts = demo.demo_accounts(settings)
+    if not accounts:
+        return
+    st.caption(t("auth.demo"))
+    with st.container(horizontal=True, gap="small", key="desk_demo"):
+        for account in accounts:
+            if st.button(account.name, key=f"desk_demo_{account.staff_no}", help=t(f"role.{account.role}")):
+                with frame.boundary():
+                    source = session.source()
+                    _enter(auth.sign_in(settings, account.staff_no, account.password, source=source))
 
 
 def _sign_up(settings: Settings, code: str) -> None:
@@ -100,6 +116,9 @@ def _sign_up(settings: Settings, code: str) -> None:
         invitation = auth.open_invitation(settings, code)
     except AppError as error:
         st.error(refusal(error), icon=":material/error:")
+        if st.button(t("auth.first_admin_link"), key="desk_first_link", type="tertiary"):
+            st.session_state[_FIRST] = code
+            st.rerun()
         _back()
         return
     st.markdown(t("auth.welcome", name=invitation.display_name))
@@ -117,10 +136,10 @@ def _sign_up(settings: Settings, code: str) -> None:
     _back()
 
 
-def _first_admin(settings: Settings) -> None:
+def _first_admin(settings: Settings, given: str) -> None:
     st.markdown(t("auth.first_admin_text"))
     with st.form("desk_first_admin", border=False):
-        code = st.text_input(t("auth.console_code"), key="desk_first_code", placeholder="XXXX-XXXX-XXXX")
+        code = st.text_input(t("auth.console_code"), given, key="desk_first_code")
         name = st.text_input(t("auth.your_name"), key="desk_first_name", max_chars=40)
         staff_no = st.text_input(
             t("member.staff_no"), key="desk_first_staff_no", max_chars=20, help=t("member.staff_no_help")

@@ -1,0 +1,171 @@
+"""A real server and a real browser. Screenshots go to tests/browser/output, to be looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from backend.local.postgres import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = Path(__file__).with_name("output")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+START_SECONDS = 90
+
+
+class Server:
+    """`streamlit run app.py` (or the plain main script) on a port and data folder of its own."""
+
+    def __init__(
+        self, data_dir: Path, *, script: str = "app.py", environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._script = script
+        self._environment = dict(environment or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = data_dir / f"server-{self.port}.log"
+
+    def start(self) -> None:
+        """Starts and returns when the server answers."""
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SUPABASE_", "DESK_"))
+        }
+        environment = {**kept, "DESK_DATA_DIR": str(self.data_dir), **self._environment}
+        command = [sys.executable, "-m", "streamlit", "run", self._script, f"--server.port={self.port}"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self._await()
+
+    def stop(self) -> None:
+        """Ends the server as Ctrl-C does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=30)
+            self._process = None
+
+    def restart(self) -> None:
+        """A new process on the same port and data."""
+        self.stop()
+        self.start()
+
+    @property
+    def output(self) -> str:
+        """What the server printed so far."""
+        return self._log.read_text("utf-8")
+
+    @property
+    def console_code(self) -> str:
+        """The latest one-time code for the first person."""
+        return re.findall(r"one-time code (\S+)", self.output)[-1]
+
+    @property
+    def runtime(self) -> dict[str, Any]:
+        """What the embedded stack wrote about itself."""
+        found: dict[str, Any] = json.loads((self.data_dir / "runtime.json").read_text("utf-8"))
+        return found
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        assert self._process is not None
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, self.output
+            try:
+                with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2):
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                self._pause()
+        raise AssertionError(f"the server did not answer within {START_SECONDS} s:\n{self.output}")
+
+    def _pause(self) -> None:
+        """Waits for the process, not for time: ends at once when the server dies."""
+        assert self._process is not None
+        try:
+            self._process.wait(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            return
+
+
+@pytest.fixture(scope="session")
+def empty_desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
+    """A desk on its embedded stack without anybody in it."""
+    server = Server(data_folder("browser"), environment={"DESK_DEMO": "0"})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser of this machine."""
+    found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.fail("the browser tests need Chromium: apt-get install -y chromium fonts-noto-cjk")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_browser(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Opens a browser with a profile of its own: `new_browser(width=420, dark=True)`."""
+    opened: list[BrowserContext] = []
+
+    def make(*, width: int = 1440, height: int = 900, dark: bool = False) -> BrowserContext:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+        )
+        context.set_default_timeout(20_000)
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def shoot() -> Callable[[Page, str], None]:
+    """Stores a screenshot once the page has stopped drawing."""
+    OUTPUT.mkdir(exist_ok=True)
+
+    def take(page: Page, name: str) -> None:
+        page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+        page.evaluate("document.fonts.ready")
+        page.screenshot(path=OUTPUT / f"{name}.png")
+
+    return take
+
+
+def sign_in(page: Page, login: str, password: str) -> None:
+    """Fills in the sign-in page and waits until the desk is there."""
+    page.get_by_role("textbox", name="工号或邮箱").fill(login)
+    page.get_by_role("textbox", name="密码").fill(password)
+    page.get_by_role("button", name="登录", exact=True).click()
+    page.locator(".st-key-desk_bar").wait_for()
+
+
+def settled(page: Page) -> None:
+    """Waits until the script run under way is over."""
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")

@@ -1,0 +1,252 @@
+"""From an empty installation to a signed-in team, in a real browser, as people do it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import Server, settled, sign_in
+
+Shoot = Callable[[Page, str], None]
+NewBrowser = Callable[..., BrowserContext]
+PASSWORD = "one phrase of mine"
+TEAM = (
+    "姓名\t工号\t角色\t店铺\t技能\t手机\n"
+    "经理A\t8001\t经理\t全部\n"
+    "**客服A**\t1001\t客服\ttm\t售前\t13800001111\n"
+)
+
+
+@pytest.fixture(scope="module")
+def desk(empty_desk: Server) -> Server:
+    """The installation with two shops in it."""
+    with psycopg.connect(empty_desk.runtime["db_url"]) as owner:
+        for code, name, platform in (("tm", "示例旗舰店", "taobao"), ("jd", "示例京东店", "jd")):
+            owner.execute("select private.ensure_shop(%s, %s, %s)", (code, name, platform))
+    return empty_desk
+
+
+@pytest.fixture(scope="module")
+def admin(desk: Server, chromium: object) -> str:
+    """The staff number of the first admin, made by hand in the first test that needs one."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})  # type: ignore[attr-defined]
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.goto(f"{desk.url}/shops?first={desk.console_code}")
+    page.get_by_role("textbox", name="姓名").fill("管理员A")
+    page.get_by_role("textbox", name="工号").fill("9001")
+    page.get_by_role("textbox", name="新密码").fill(PASSWORD)
+    page.get_by_role("textbox", name="再输一次").fill(PASSWORD)
+    page.get_by_role("button", name="建立管理员账号").click()
+    page.locator(".st-key-desk_bar").wait_for()
+    expect(page.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+    context.close()
+    return "9001"
+
+
+@pytest.fixture
+def page(new_browser: NewBrowser) -> Page:
+    return new_browser().new_page()
+
+
+def cookie_of(context: BrowserContext) -> dict[str, object] | None:
+    return next((dict(one) for one in context.cookies() if str(one["name"]).startswith("desk_")), None)
+
+
+def test_the_session_survives_reload_new_tab_restart_and_an_expiring_token(
+    desk: Server, admin: str, page: Page
+) -> None:
+    page.goto(f"{desk.url}/shops")
+    with page.expect_response("**/api/session") as answer:
+        sign_in(page, admin, PASSWORD)
+    assert answer.value.status == 204
+    expect(page.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+
+    cookie = cookie_of(page.context)
+    assert cookie is not None
+    assert cookie["httpOnly"] is True
+    assert cookie["sameSite"] == "Lax"
+    assert str(cookie["value"]) not in page.evaluate("document.cookie + JSON.stringify(localStorage)")
+
+    page.reload()
+    expect(page.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+    tab = page.context.new_page()
+    tab.goto(f"{desk.url}/shops")
+    expect(tab.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+
+    desk.restart()
+    tab.goto(f"{desk.url}/shops")
+    expect(tab.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+
+    with psycopg.connect(desk.runtime["db_url"]) as owner:
+        owner.execute("update private.web_sessions set access_expires_at = now() - interval '1 minute'")
+    tab.reload()
+    expect(tab.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+
+
+def test_signing_out_ends_the_cookie_and_the_other_tab(desk: Server, admin: str, page: Page) -> None:
+    page.goto(f"{desk.url}/shops")
+    sign_in(page, admin, PASSWORD)
+    settled(page)
+    other = page.context.new_page()
+    other.goto(f"{desk.url}/shops")
+    expect(other.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+    page.locator(".st-key-desk_person button").first.click()
+    with page.expect_response("**/api/session") as answer:
+        page.get_by_role("button", name="退出登录").click()
+    assert answer.value.status == 204
+    expect(page.get_by_text("已退出登录。")).to_be_visible()
+    assert cookie_of(page.context) is None
+    page.reload()
+    expect(page.get_by_role("button", name="登录", exact=True)).to_be_visible()
+    other.reload()
+    expect(other.get_by_role("button", name="登录", exact=True)).to_be_visible()
+
+
+def test_a_team_is_pasted_and_each_person_opens_an_account(
+    desk: Server, admin: str, page: Page, new_browser: NewBrowser, shoot: Shoot
+) -> None:
+    page.goto(f"{desk.url}/members")
+    sign_in(page, admin, PASSWORD)
+    page.get_by_role("radio", name="粘贴整个团队").click()
+    box = page.get_by_role("textbox", name="粘贴表格")
+    box.fill(TEAM.replace("经理\t", "经里\t"))
+    page.get_by_role("button", name="预览").click()
+    expect(page.get_by_text("1 行要先改")).to_be_visible()
+    shoot(page, "members_preview_light")
+    box.fill(TEAM)
+    page.get_by_role("button", name="预览").click()
+    page.get_by_role("button", name="生成 2 个邀请码").click()
+    expect(page.get_by_text("2 个邀请码，只显示这一次")).to_be_visible()
+    shoot(page, "members_codes_light")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="打印用纸条").click()
+    slips = Path(download.value.path()).read_text("utf-8")
+    assert "**客服A**" in slips
+    code = slips.split("<code>")[2].split("</code>")[0]
+
+    agent = new_browser(width=420, height=860).new_page()
+    agent.goto(f"{desk.url}/?invite={code}")
+    expect(agent.get_by_text("**客服A**，你好")).to_be_visible()
+    assert agent.locator("strong", has_text="客服A").count() == 1  # our own emphasis, not the name's stars
+    shoot(agent, "sign_up_420")
+    agent.get_by_role("textbox", name="新密码").fill(PASSWORD)
+    agent.get_by_role("textbox", name="再输一次").fill(PASSWORD)
+    agent.get_by_role("button", name="设好密码并登录").click()
+    agent.locator(".st-key-desk_bar").wait_for()
+    agent.goto(f"{desk.url}/members")
+    expect(agent.get_by_text("你的角色不能使用这个页面")).to_be_visible()
+
+    with psycopg.connect(desk.runtime["db_url"]) as owner:
+        stored = owner.execute("select string_agg(c::text, ' ') from private.contacts c").fetchone()
+    assert stored is not None
+    assert "v1." in stored[0]
+    assert "13800001111" not in stored[0]
+
+
+def test_an_abandoned_shared_machine_locks_itself(desk: Server, admin: str, page: Page) -> None:
+    page.clock.install()
+    page.goto(f"{desk.url}/shops")
+    sign_in(page, admin, PASSWORD)
+    settled(page)
+    page.clock.fast_forward("59:00")
+    expect(page.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+    page.clock.fast_forward("02:00")
+    expect(page.get_by_text("已自动锁定")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="登录", exact=True)).to_be_visible()
+
+
+def test_no_address_of_a_fresh_server_shows_a_page_without_the_frame(
+    desk: Server, admin: str, page: Page
+) -> None:
+    desk.restart()
+    for address in ("/members", "/shared", "/people", "/main", "/setup"):
+        page.goto(f"{desk.url}{address}")
+        expect(page.get_by_role("button", name="登录", exact=True)).to_be_attached()
+        assert page.get_by_text("管理员A").count() == 0
+        assert page.locator("[data-testid=stSidebarNavLink]").count() == 0
+
+
+def test_the_browser_asks_nobody_else(desk: Server, admin: str, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{desk.url}/members")
+    sign_in(page, admin, PASSWORD)
+    settled(page)
+    assert [url for url in asked if not url.startswith((desk.url, "data:", "blob:"))] == []
+
+
+def test_the_plain_script_signs_in_for_as_long_as_the_tab_lives(
+    desk: Server, admin: str, page: Page, data_folder: Callable[[str], Path]
+) -> None:
+    facts = desk.runtime
+    secret = json.loads((desk.data_dir / "secrets.json").read_text("utf-8"))
+    plain = Server(
+        data_folder("plain"),
+        script="pages/main.py",
+        environment={
+            "SUPABASE_URL": facts["api_url"],
+            "SUPABASE_PUBLISHABLE_KEY": facts["publishable_key"],
+            "SUPABASE_SECRET_KEY": facts["secret_key"],
+            "DESK_COOKIE_SECRET": secret["cookie_secret"],
+            "DESK_PII_KEY": secret["pii_key"],
+        },
+    )
+    plain.start()
+    try:
+        page.goto(f"{plain.url}/shops")
+        sign_in(page, admin, PASSWORD)
+        page.get_by_role("link", name="成员").click()
+        expect(page.get_by_role("heading", name="成员", exact=True)).to_be_visible()
+        assert cookie_of(page.context) is None
+        page.reload()
+        expect(page.get_by_role("button", name="登录", exact=True)).to_be_visible()
+        assert not (plain.data_dir / "postgres").exists()
+    finally:
+        plain.stop()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (1440, True), (420, False), (420, True)])
+def test_how_it_looks(
+    desk: Server, admin: str, new_browser: NewBrowser, shoot: Shoot, width: int, dark: bool
+) -> None:
+    page = new_browser(width=width, dark=dark).new_page()
+    name = f"{width}_{'dark' if dark else 'light'}"
+    page.goto(f"{desk.url}/members")
+    expect(page.get_by_role("button", name="登录", exact=True)).to_be_visible()
+    shoot(page, f"sign_in_{name}")
+    sign_in(page, admin, PASSWORD)
+    for address in ("members", "shops", "setup"):
+        page.goto(f"{desk.url}/{address}")
+        page.locator(".st-key-desk_bar").wait_for()
+        shoot(page, f"{address}_{name}")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    page.locator(".st-key-desk_person button").first.click()
+    expect(page.get_by_role("button", name="切换用户")).to_be_visible()
+    shoot(page, f"person_{name}")
+
+
+def test_theme_and_language_switches_last(desk: Server, admin: str, page: Page, shoot: Shoot) -> None:
+    page.goto(f"{desk.url}/shops")
+    sign_in(page, admin, PASSWORD)
+    settled(page)
+    page.reload()
+    page.locator(".st-key-desk_theme_button button").click()
+    expect(page.locator(".stApp")).to_have_css("background-color", "rgb(20, 24, 26)")
+    page.goto(f"{desk.url}/members")
+    expect(page.locator(".stApp")).to_have_css("background-color", "rgb(20, 24, 26)")
+    page.locator(".st-key-desk_language button").click()
+    expect(page.get_by_role("heading", name="Members", exact=True)).to_be_visible()
+    shoot(page, "members_1440_dark_en")
+    page.reload()
+    expect(page.get_by_role("heading", name="Members", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "en"
+    page.locator(".st-key-desk_language button").click()
+    expect(page.get_by_role("heading", name="成员", exact=True)).to_be_visible()
