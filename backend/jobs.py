@@ -1,7 +1,7 @@
 """The worker: background jobs under a lease, in chunks of at most a few seconds, in any number of replicas.
 
 A kind is a function of a `Job`; it works one chunk at a time, reports after each where it stands, and may be
-run twice. Which replica works is decided by the lease in the database; where it stands is in the job's cursor.
+run twice. Which replica works is decided by the lease in the database; its place is in the job's cursor.
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ class Importer:
 class Rules:
     """Version and parameters that the checks of a shop run under.
 
-    `is_current` is false in an old replica while a newer one has announced itself: verdicts made here are stored
-    under the old version, and the orders stay unchecked until the newer one judges them.
+    `is_current` is false in an old replica while a newer one has announced itself: verdicts made here are
+    stored under the old version, and the orders stay unchecked until the newer one judges them.
     """
 
     version: str
