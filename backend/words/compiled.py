@@ -8,7 +8,7 @@ One byte a character is what makes the scan fast; a candidate is compared with t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from backend.words.conditions import Condition, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
-from backend.words.lang import any_of
+from backend.words.lang import any_of, last_choice
 from backend.words.scanner import Scan, build_scan
 from backend.words.superlatives import superlative_entries
 
@@ -26,6 +26,7 @@ DROP, WALL, SEVERAL, OTHER = 0, 1, 2, 3
 _FIRST_LETTER: Final = 4
 _FIRST_DIGIT: Final = 30
 _FIRST_FREE: Final = 40
+_FIRST_SHARED: Final = 60
 LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in range(256)).translate(
     bytes.maketrans(bytes(range(_FIRST_LETTER, _FIRST_DIGIT)), b"abcdefghijklmnopqrstuvwxyz")
 )
@@ -41,21 +42,26 @@ class Rule(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A compiled family of terms."""
+    """A compiled family of terms. `gate` is its last necessary choice, cheap to look for."""
 
     entry: Entry
+    gate: Any
     regex: Any
     conditions: tuple[Condition, ...]
 
 
 class Meaning(NamedTuple):
-    """One folded needle. `plain` is the folded term it stands for; they differ in an alias."""
+    """One folded needle. `plain` is the folded term it stands for; they differ in an alias.
+
+    A stand-in ("女子" for 好, "醉" for 最) means nothing but that a term may be spelt here.
+    """
 
     needle: str
     plain: str
     rule: Rule | None
     disguised: bool
     patterns: tuple[Pattern, ...]
+    stand_in: bool = False
 
 
 class Compiled(NamedTuple):
@@ -86,7 +92,7 @@ def _rules(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]])
     groups = dict(dictionary.superlatives)
     for entry in dictionary.entries:
         folded = fold_text(entry.term)
-        if entry.match_kind == "prefix" and folded not in conditions:
+        if len(folded) < 2 or (entry.match_kind == "prefix" and folded not in conditions):
             continue  # a prefix alone says nothing: superlatives and `need` rows stand for it
         group = groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
         if folded and folded not in rules:
@@ -106,10 +112,15 @@ def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
 def _pattern(row: PatternRow, dictionary: Dictionary, conditions: tuple[Condition, ...]) -> Pattern:
     basis, suggestion = _ground(dictionary, row.category)
     entry = Entry(row.name, row.category, row.severity, basis, suggestion, "context")
-    return Pattern(entry, any_of([row.pattern]), conditions)
+    return Pattern(entry, any_of([last_choice(row.pattern)]), any_of([row.pattern]), conditions)
 
 
-def _meanings(dictionary: Dictionary, rules: dict[str, Rule], conditions: dict[str, tuple[Condition, ...]]) -> list[Meaning]:
+def _meanings(
+    dictionary: Dictionary,
+    rules: dict[str, Rule],
+    conditions: dict[str, tuple[Condition, ...]],
+    stand_ins: Iterable[str],
+) -> list[Meaning]:
     triggers: dict[str, list[Pattern]] = {}
     for row in dictionary.patterns:
         pattern = _pattern(row, dictionary, conditions.get(fold_text(row.name), ()))
@@ -124,25 +135,32 @@ def _meanings(dictionary: Dictionary, rules: dict[str, Rule], conditions: dict[s
     for needle, plain, rule in _aliases(rules):
         if needle not in found or found[needle].rule is None:
             found[needle] = Meaning(needle, plain, rule, True, found[needle].patterns if needle in found else ())
+    for needle in stand_ins:
+        known = found.get(needle) or Meaning(needle, needle, None, False, ())
+        found[needle] = known._replace(stand_in=True)
     return list(found.values())
 
 
 def _aliases(rules: dict[str, Rule]) -> Iterable[tuple[str, str, Rule]]:
     for needle, rule in rules.items():
-        if rule.superlative and (rule.superlative != "quality" or len(needle) > 4):
-            continue
         for alias in aliases(needle, severe=rule.entry.severity == "block"):
             yield alias, needle, rule
 
 
-def _classes(needles: Iterable[str]) -> npt.NDArray[np.uint8]:
-    """Give every code point its class: the characters of the needles, and whatever folds to them."""
+def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Give every code point its class: the characters of the needles, and whatever folds to them.
+
+    Characters that are a needle on their own share their class with nobody, the others as evenly as they can.
+    """
     counted = Counter(char for needle in needles for char in needle)
     code: dict[str, int] = {SKIP: DROP, BARRIER: WALL}
     code.update((chr(ord("a") + i), _FIRST_LETTER + i) for i in range(26))
     code.update((str(i), _FIRST_DIGIT + i) for i in range(10))
+    alone = sorted({needle for needle in needles if len(needle) == 1 and needle not in code})[: _FIRST_SHARED - _FIRST_FREE]
+    code.update((char, _FIRST_FREE + i) for i, char in enumerate(alone))
     rest = [char for char, _ in counted.most_common() if char not in code]
-    code.update((char, _FIRST_FREE + i % (256 - _FIRST_FREE)) for i, char in enumerate(rest))
+    free = _FIRST_FREE + len(alone)
+    code.update((char, free + i % (256 - free)) for i, char in enumerate(rest))
     table = np.full(0x110000, OTHER, np.uint8)
     table[0xD800:0xF900] = DROP
     for char, number in code.items():
@@ -162,8 +180,9 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     """Compile a dictionary. `engine` forces one matcher (see scanner.py)."""
     conditions = _conditions(dictionary)
     rules = _rules(dictionary, conditions)
-    meanings = _meanings(dictionary, rules, conditions)
-    classes = _classes(m.needle for m in meanings)
+    spellings = phonetics(term for term, rule in rules.items() if len(term) > 2 or rule.entry.severity == "block")
+    meanings = _meanings(dictionary, rules, conditions, spellings.stand_ins)
+    classes = _classes([m.needle for m in meanings])
     groups: dict[bytes, list[Meaning]] = {}
     for meaning in meanings:
         groups.setdefault(encode(meaning.needle, classes), []).append(meaning)
@@ -176,7 +195,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
         tuple(map(tuple, groups.values())),
         tuple(map(len, groups)),
         rules,
-        phonetics(rules),
+        spellings,
         {},
     )
 

@@ -1,8 +1,9 @@
 """Disguises that folding cannot undo: sound-alikes, look-alikes, split characters, pinyin.
 
-A folded term is given *aliases*, other spellings that stand for it. Sound-alikes are ordinary words elsewhere, so an
-alias exists only inside a whole term, never when it is a common word itself, and never for a two-character term that
-merely asks for evidence.
+A folded term is given *aliases*, sound-alike spellings that stand for it. Sound-alikes are ordinary words elsewhere, so
+an alias exists only as a whole term, never when it is a common word itself, and never for a two-character term that
+merely asks for evidence. Pinyin and split characters are found by their own signs (a run of letters that is nothing but
+syllables, a pair of components) and fitted to the terms around them.
 """
 
 from __future__ import annotations
@@ -53,20 +54,13 @@ def _superlative_alias(alias: str) -> bool:
 
 
 def aliases(term: str, *, severe: bool) -> set[str]:
-    """Return other spellings of a folded term. `severe`: the term is a block, short aliases are worth their risk."""
-    if len(term) < 2 or (len(term) == 2 and not severe):
+    """Return sound-alike spellings of a folded term. `severe`: the term is a block, short aliases are worth their risk.
+
+    最 is not replaced here: its stand-ins are found on their own (`phonetics`), as they begin hundreds of terms.
+    """
+    if len(term) < 2 or (len(term) == 2 and not severe) or term.startswith(_SUPERLATIVE):
         return set()
-    table = variants()
-    found = {
-        alias
-        for alias in _substitutes(term, table.alike)
-        if alias not in common_words()
-        and (term[0] != _SUPERLATIVE or alias[0] == _SUPERLATIVE or _superlative_alias(alias))
-    }
-    if severe or len(term) > 2:
-        found.update(_substitutes(term, table.split))
-        taken_apart = "".join(table.split.get(char, (char,))[0] for char in term)
-        found.add(taken_apart)
+    found = {alias for alias in _substitutes(term, variants().alike) if alias not in common_words()}
     found.discard(term)
     return found
 
@@ -85,32 +79,60 @@ def readings() -> dict[str, tuple[str, ...]]:
 
 
 class Spelling(NamedTuple):
-    """A term that pinyin can hide: its folded characters and the syllables of each."""
+    """A folded term, and for each of its characters what may be written instead: syllables, its parts, a stand-in."""
 
     term: str
-    syllables: tuple[tuple[str, ...], ...]
+    forms: tuple[tuple[str, ...], ...]
 
 
 class Phonetics(NamedTuple):
-    """Where each syllable stands in which term."""
+    """Where each form stands in which term: form -> the term's next character ("" at its end) -> places.
 
-    at: dict[str, list[tuple[Spelling, int]]]
+    `stand_ins` are the forms written in ideographs, `openings` their first characters.
+    """
+
+    at: dict[str, dict[str, list[tuple[Spelling, int]]]]
     longest: int
+    stand_ins: frozenset[str]
+    openings: frozenset[str]
+
+    def places(self, form: str, following: str) -> Iterator[tuple[Spelling, int]]:
+        """Yield the places of a form that can be followed by a character of the text."""
+        groups = self.at.get(form)
+        if groups is None:
+            return
+        if following and (_is_letter(following) or following in self.openings):
+            for group in groups.values():
+                yield from group
+        else:
+            yield from groups.get("", ())
+            if following:
+                yield from groups.get(following, ())
+
+
+def _forms(term: str) -> tuple[tuple[str, ...], ...]:
+    """Return the forms of each character; without a reading a character has none but its parts."""
+    table = variants()
+    forms = [readings().get(char, ()) + table.split.get(char, ()) for char in term]
+    if term.startswith(_SUPERLATIVE):
+        forms[0] += tuple(c for c in table.alike.get(_SUPERLATIVE, ()) if _superlative_alias(c + term[1:]))
+    return tuple(forms)
 
 
 def phonetics(terms: Iterable[str]) -> Phonetics:
-    """Index folded terms by the syllables of their characters; terms with unknown readings are left out."""
-    table = readings()
-    at: dict[str, list[tuple[Spelling, int]]] = {}
+    """Index folded terms by the forms of their characters."""
+    at: dict[str, dict[str, list[tuple[Spelling, int]]]] = {}
     for term in terms:
-        if len(term) < 2 or not all(char in table for char in term):
+        if len(term) < 2:
             continue
-        spelling = Spelling(term, tuple(table[char] for char in term))
-        for position, syllables in enumerate(spelling.syllables):
-            for syllable in syllables:
-                if len(syllable) > 1:
-                    at.setdefault(syllable, []).append((spelling, position))
-    return Phonetics(at, max(map(len, at), default=0))
+        spelling = Spelling(term, _forms(term))
+        for position, forms in enumerate(spelling.forms):
+            for form in forms:
+                if len(form) > 1 or not _is_letter(form):
+                    groups = at.setdefault(form, {})
+                    groups.setdefault(term[position + 1 : position + 2], []).append((spelling, position))
+    stand_ins = frozenset(form for form in at if not _is_letter(form[0]))
+    return Phonetics(at, max(map(len, at), default=0), stand_ins, frozenset(form[0] for form in stand_ins))
 
 
 def is_pinyin(word: str, index: Phonetics, *, depth: int = 8) -> bool:
@@ -129,15 +151,15 @@ def _is_letter(char: str) -> bool:
     return "a" <= char <= "z"
 
 
-def _consume(text: str, i: int, char: str, syllables: tuple[str, ...], step: int) -> int | None:
+def _consume(text: str, i: int, char: str, forms: tuple[str, ...], step: int) -> int | None:
     """Return the position after (step 1) or before (step -1) one character of a term, written or spelt."""
     if step > 0:
         if text[i : i + 1] == char:
             return i + 1
-        return next((i + len(s) for s in syllables if text.startswith(s, i)), None)
+        return next((i + len(s) for s in forms if text.startswith(s, i)), None)
     if text[i - 1 : i] == char and i > 0:
         return i - 1
-    return next((i - len(s) for s in syllables if text.endswith(s, 0, i)), None)
+    return next((i - len(s) for s in forms if text.endswith(s, 0, i)), None)
 
 
 def align(text: str, start: int, spelling: Spelling, position: int) -> tuple[int, int] | None:
@@ -147,11 +169,11 @@ def align(text: str, start: int, spelling: Spelling, position: int) -> tuple[int
     """
     begin: int | None = start
     for p in range(position - 1, -1, -1):
-        if (begin := _consume(text, begin, spelling.term[p], spelling.syllables[p], -1)) is None:
+        if (begin := _consume(text, begin, spelling.term[p], spelling.forms[p], -1)) is None:
             return None
     end: int | None = start
     for p in range(position, len(spelling.term)):
-        if (end := _consume(text, end, spelling.term[p], spelling.syllables[p], 1)) is None:
+        if (end := _consume(text, end, spelling.term[p], spelling.forms[p], 1)) is None:
             return None
     if _is_letter(text[begin - 1 : begin]) and begin > 0 and _is_letter(text[begin]):
         return None

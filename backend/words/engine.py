@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from backend.words.view import GAP, code_points, view_of
 
 BLOCK: Final = 60_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
+_REACH: Final = 24
 _NEAR: Final = 48
 _FAR: Final = 120
 _SENTENCE_ENDS: Final = "。！？；\n"
@@ -146,11 +147,15 @@ def _straddles(found: _Found, view: str) -> bool:
 
 def _pattern_hits(found: _Found, reader: _Reader, context: Context) -> Iterator[_Judged]:
     """Match the families of terms whose trigger was found, in the view around it."""
-    low, high = max(0, found.start - 24), found.end + 24
-    window = reader.view[low:high]
-    places = [i for i, char in enumerate(window) if char != GAP]
-    seen = "".join(window[i] for i in places)
+    low = max(0, found.start - _REACH)
+    seen = reader.view[low : found.end + _REACH]
+    places: Sequence[int] = range(len(seen))
+    if GAP in seen:
+        places = [i for i, char in enumerate(seen) if char != GAP]
+        seen = seen.replace(GAP, "")
     for pattern in found.meaning.patterns:
+        if not pattern.gate.search(seen):
+            continue
         for match in pattern.regex.finditer(seen):
             start, end = low + places[match.start()], low + places[match.end() - 1] + 1
             if start <= found.start and found.end <= end:
@@ -253,7 +258,8 @@ def _check_block(texts: Sequence[str], contexts: Sequence[Context], table: Compi
         for item in _verify(block, table, candidates):
             found.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
     spelt: dict[int, list[Spelt]] = {}
-    for at in _letters_spelling_terms(block, table):
+    signs = [item.start for items in found.values() for item in items if item.meaning.stand_in]
+    for at in chain(signs, _letters_spelling_terms(block, table)):
         n = bisect_right(starts, at) - 1
         if terms := spelt_terms(texts[n], at - starts[n], table.phonetics):
             spelt.setdefault(n, []).extend(terms)

@@ -51,6 +51,8 @@ def _replacements() -> dict[str, str]:
 
 def _replacement(rule: Rule, severity: Severity) -> str | None:
     term = rule.entry.term
+    if severity != rule.entry.severity:
+        return None  # evidence or a licence allows it
     written = _replacements().get(fold_text(term))
     if written is not None:
         return written

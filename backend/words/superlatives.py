@@ -79,10 +79,11 @@ _HARMLESS_AFTER: Final = {
     "轻松": view_regex(r"的?(?:时刻|时候)"),
     "干净": view_regex(r"的?(?:方法|办法)"),
     "专业": view_regex(r"的?(?:术语|角度)"),
-    "值得": view_regex(r"(?:注意|一提|关注|珍惜|去|看|纪念|期待)"),
+    "值得": view_regex(r"(?:注意|一提|关注|珍惜|去|看|纪念|期待|称|赞扬|夸)"),
+    "值": view_regex(r"得"),
+    "热": view_regex(r"闹|断|的?(?:天|时|季|月)"),
     "甜": view_regex(r"蜜"),
     "燃": view_regex(r"烧"),
-    "早": view_regex(r""),
 }  # fmt: skip
 _SELF: Final = view_regex(
     r"同系列|本系列|该系列|全系列|系列中|系列里|系列产品中|同品牌|本品牌|品牌历|历代|自家|上一代|前代|前几代|本店|店内|店里|小店|旗下|家族|全系|我家|咱家|我们家|我们店|本公司|我司|公司(?:内|里|历)"
@@ -102,7 +103,7 @@ def superlative_entries(dictionary: Dictionary) -> list[tuple[Entry, str]]:
 def is_harmless(word: str, group: str, around: Surroundings) -> bool:
     """Tell whether 最 + `word` (folded) compares no goods where it stands."""
     right, left = around.right, around.clause_left
-    if group == "measure" and not _CLAIMED.match(right) and (_IS_PARAMETER.match(right) or left.endswith(("的", "差"))):
+    if group == "measure" and not _CLAIMED.match(right) and (_IS_PARAMETER.match(right) or left.endswith(("的", "差", "调到", "开到", "降至", "降到", "放到", "拉到", "设为", "调至", "印象", "控制到", "减到", "降低到"))):
         return True
     if word == "好" and _ADVICE_AFTER_GOOD.match(right):
         return True

@@ -54,14 +54,15 @@ def _kept(text: str, low: int, high: int) -> tuple[str, list[int]]:
 
 
 def spelt_terms(text: str, at: int, index: Phonetics) -> list[Spelt]:
-    """Find the terms spelt with the run of letters that begins at text[at]."""
+    """Find the terms spelt with the letters or stand-in that begin at text[at]."""
     kept, places = _kept(text, at - _REACH, at + 2 * _REACH)
     start = next((k for k, place in enumerate(places) if place >= at), None)
     if start is None:
         return []
     found = []
-    for length in range(2, index.longest + 1):
-        for spelling, position in index.at.get(kept[start : start + length], ()):
+    for length in range(1, index.longest + 1):
+        following = kept[start + length : start + length + 1]
+        for spelling, position in index.places(kept[start : start + length], following):
             fitted = align(kept, start, spelling, position)
             if fitted:
                 begin, end = fitted
