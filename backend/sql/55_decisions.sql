@@ -544,18 +544,19 @@ declare
     v_id bigint := coalesce(p_contact_id, (p_contact ->> 'id')::bigint);
 begin
     if v_id is null or exists (select from jsonb_each_text(p_contact) c
-        where c.key in ('name', 'phone', 'address') and c.value not like 'v1.%') then
+        where c.key in ('name', 'phone', 'address', 'note') and c.value not like 'v1.%') then
         perform private.fail('PT422', 'contact.form');
     end if;
-    insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, name_hash, phone_hash, phone_last4_hash)
-    values (v_id, 'order', p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address',
+    insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
+    values (v_id, 'order', p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note',
             p_contact ->> 'name_hash', p_contact ->> 'phone_hash', p_contact ->> 'phone_last4_hash')
     on conflict (id) do update set
         name_cipher = coalesce(excluded.name_cipher, c.name_cipher), name_hash = coalesce(excluded.name_hash, c.name_hash),
         phone_cipher = coalesce(excluded.phone_cipher, c.phone_cipher),
         phone_hash = case when excluded.phone_cipher is null then c.phone_hash else excluded.phone_hash end,
         phone_last4_hash = case when excluded.phone_cipher is null then c.phone_last4_hash else excluded.phone_last4_hash end,
-        address_cipher = coalesce(excluded.address_cipher, c.address_cipher)
+        address_cipher = coalesce(excluded.address_cipher, c.address_cipher),
+        note_cipher = coalesce(excluded.note_cipher, c.note_cipher)
     where c.id = p_contact_id;
     if not found then
         perform private.fail('PT409', 'contact.taken');
@@ -576,7 +577,7 @@ declare
     v_now timestamptz := private.now();
     v_contact jsonb := private.as_json(p_contact);
     v_answer jsonb := private.begin_request(p_request_id, 'correct_order', jsonb_build_array(p_order_id,
-        p_version, v_contact - '{name,phone,address}'::text[], p_province, p_city, p_district, p_facts_hash));
+        p_version, v_contact - '{name,phone,address,note}'::text[], p_province, p_city, p_district, p_facts_hash));
     v_order public.orders;
 begin
     if v_answer is not null then
@@ -588,7 +589,8 @@ begin
     v_order := private.order_to_correct(v_me, p_order_id, p_version, v_now);
     update public.orders set contact_id = private.store_contact(v_order.contact_id, v_contact),
         receiver_masked = coalesce(v_contact ->> 'name_masked', receiver_masked),
-        phone_masked = coalesce(v_contact ->> 'phone_masked', phone_masked), contact_state = 'ok',
+        phone_masked = coalesce(v_contact ->> 'phone_masked', phone_masked),
+        contact_state = coalesce(v_contact ->> 'state', 'ok'),
         province = p_province, city = p_city, district = p_district,
         platform_facts_hash = coalesce(platform_facts_hash, facts_hash), facts_hash = p_facts_hash
     where id = p_order_id returning * into v_order;
@@ -601,7 +603,7 @@ end;
 $$;
 grant execute on function public.correct_order(uuid, bigint, integer, jsonb, text, text, text, text) to authenticated;
 comment on function public.correct_order(uuid, bigint, integer, jsonb, text, text, text, text) is
-    'Reviewers (not the warehouse): what the customer said is right. p_contact {id?, name?, phone?, address?: ciphertexts, hashes, masks}; the order is unchecked until the service stores the verdict on p_facts_hash. order.none, order.stale, order.released, order.not_waiting, review.claimed, contact.form, contact.taken.';
+    'Reviewers (not the warehouse): what the customer said is right. p_contact {id?, name?, phone?, address?, note?: ciphertexts, hashes, masks, state}; the order is unchecked until the service stores the verdict on p_facts_hash. order.none, order.stale, order.released, order.not_waiting, review.claimed, contact.form, contact.taken.';
 
 -- Opening personal data --------------------------------------------------------------------------------------------------------------
 
@@ -642,7 +644,7 @@ begin
     if not v_claimed then
         perform private.watch_reveals(v_me, v_now);
     end if;
-    return (select jsonb_build_object('contact_id', c.id, 'name', c.name_cipher, 'phone', c.phone_cipher,
+    return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_order.contact_state, 'version', v_order.version, 'name', c.name_cipher, 'phone', c.phone_cipher,
                 'address', c.address_cipher, 'note', c.note_cipher)
             from (select v_order.contact_id as id) o left join private.contacts c on c.id = o.id);
 end;

@@ -412,3 +412,70 @@ $$;
 grant execute on function public.home_screen() to authenticated;
 comment on function public.home_screen() is
     'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, data (age of each data set)}.';
+
+-- Saved views, and exports that leave ----------------------------------------------------------------------------------------------------
+
+create or replace function public.save_view(p_request_id uuid, p_area text, p_name text, p_params jsonb, p_is_shared boolean default false)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_answer jsonb := private.begin_request(p_request_id, 'save_view', jsonb_build_array(p_area, p_name, p_params, p_is_shared));
+    v_id bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports')
+        or char_length(btrim(coalesce(p_name, ''))) not between 1 and 40 or coalesce(length(p_params::text), 0) not between 2 and 4000 then
+        perform private.fail('PT422', 'view.form');
+    end if;
+    if p_is_shared and v_me.role not in ('operations', 'manager', 'admin') then
+        perform private.fail('PT403', 'view.share_right');
+    end if;
+    insert into public.saved_views as v (member_id, area, name, params, is_shared, updated_at)
+    values (v_me.member_id, p_area, btrim(p_name), private.as_json(p_params), coalesce(p_is_shared, false), private.now())
+    on conflict (member_id, area, name) do update
+        set params = excluded.params, is_shared = excluded.is_shared, updated_at = excluded.updated_at
+    returning v.id into v_id;
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_id));
+end;
+$$;
+grant execute on function public.save_view(uuid, text, text, jsonb, boolean) to authenticated;
+comment on function public.save_view(uuid, text, text, jsonb, boolean) is
+    'Members: keeps the filters of a queue under a name; the same name again replaces them. Shared with colleagues by operations, managers, admins. view.form, view.share_right.';
+
+create or replace function public.delete_view(p_request_id uuid, p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_answer jsonb := private.begin_request(p_request_id, 'delete_view', to_jsonb(p_id));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    delete from public.saved_views where id = p_id and member_id = v_me.member_id;
+    if not found then
+        perform private.fail('PT404', 'view.none');
+    end if;
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id));
+end;
+$$;
+grant execute on function public.delete_view(uuid, bigint) to authenticated;
+comment on function public.delete_view(uuid, bigint) is 'Members: forgets one of my own saved views. view.none.';
+
+create or replace function public.note_export(p_area text, p_count integer, p_filter jsonb default '{}') returns void
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports', 'payment_nudge') then
+        perform private.fail('PT422', 'view.form');
+    end if;
+    perform private.audit(v_me, null, 'export', null, 'exported', jsonb_build_object('area', p_area, 'count', p_count,
+        'filter', (select coalesce(jsonb_object_agg(f.key, f.value), '{}') from jsonb_each(coalesce(p_filter, '{}')) f
+                   where f.key in ('state', 'kind', 'platform', 'shop_id', 'owner', 'due', 'amount_min', 'amount_max'))));
+end;
+$$;
+grant execute on function public.note_export(text, integer, jsonb) to authenticated;
+comment on function public.note_export(text, integer, jsonb) is 'Members: a masked file of so many rows was made; recorded for managers. view.form.';

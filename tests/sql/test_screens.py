@@ -270,3 +270,38 @@ def test_the_logs_show_who_made_and_downloaded(floor: Connection) -> None:
             "one",
         )
         assert row(floor, "select count(*) from public.import_log") == (0,)
+
+
+# Saved views and exports --------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_view_is_replaced_shared_and_forgotten_by_its_owner(floor: Connection) -> None:
+    first = call(floor, "ann", "save_view", "orders", "我的偏远", {"kind": "remote"})["id"]
+    assert call(floor, "ann", "save_view", "orders", "我的偏远", {"kind": "mismatch"})["id"] == first
+    with refusal("PT403", "view.share_right"):
+        call(floor, "ann", "save_view", "orders", "共享", {"kind": "remote"}, True)
+    shared = call(floor, "mgr", "save_view", "orders", "共享", {"kind": "remote"}, True)["id"]
+    with as_role(floor, "authenticated", user_id("ben")):
+        assert row(floor, "select count(*), min(id) from public.saved_views") == (1, shared)
+    for who in ("ben", "mgr"):
+        with refusal("PT404", "view.none"):
+            call(floor, who, "delete_view", first)
+    call(floor, "ann", "delete_view", first)
+    assert one(floor, "select count(*) from saved_views") == 1
+
+
+@pytest.mark.parametrize(("area", "name"), [("nowhere", "x"), ("orders", " "), ("orders", "长" * 41)])
+def test_a_view_without_place_or_name_is_refused(floor: Connection, area: str, name: str) -> None:
+    with refusal("PT422", "view.form"):
+        call(floor, "ann", "save_view", area, name, {})
+
+
+def test_an_export_is_recorded_without_search_words(floor: Connection) -> None:
+    ask(floor, "ann", "note_export", "orders", 7, {"kind": "remote", "text": "张三"})
+    assert one(floor, "select detail from audit_events where action = 'exported'") == {
+        "area": "orders",
+        "count": 7,
+        "filter": {"kind": "remote"},
+    }
+    with refusal("PT401", "member.none"):
+        ask(floor, "stranger", "note_export", "orders", 1, {})
