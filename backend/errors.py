@@ -59,7 +59,7 @@ def message(key: str, lang: str = "zh-CN", **params: Any) -> str:
     """The sentence of ``key`` in ``lang``; the general sentence for a key without one."""
     sentences = catalogue()
     template = sentences.get(key, sentences["error.unexpected"])[lang if lang in LANGUAGES else "zh-CN"]
-    return template.format_map(_Blank(params))
+    return template.format_map(_Blank({name: value for name, value in params.items() if value is not None}))
 
 
 class _Blank(dict[str, Any]):
