@@ -1,0 +1,114 @@
+"""The log of imports: who, when, which file, what came of it; refused lines of any of them as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import format as fmt
+from pages.shared import frame, importing_calls, importing_report, widgets
+from pages.shared.format import md
+from pages.shared.i18n import known, plain, t
+
+_RUNNING = ("staging", "applying", "checking")
+_COLUMNS = ("at", "who", "kind", "shop", "file", "state", "counts", "rejected", "exceptions")
+
+
+@st.fragment(run_every="5s")
+def running(user_id: int) -> None:
+    """Imports under way, with progress that refreshes itself."""
+    with frame.boundary():
+        rows = [row for row in importing_calls.history() if row["state"] in _RUNNING]
+        for row in rows:
+            total = max(row["rows_total"], 1)
+            done = row["rows_staged"] if row["state"] == "staging" else row["rows_applied"]
+            words = t(
+                f"imports.under_way.{row['state']}",
+                file=row["file_name"],
+                who=row["made_by"] or plain("imports.system"),
+                done=f"{done:,}",
+                total=f"{row['rows_total']:,}",
+            )
+            st.progress(min(done / total, 1.0), words)
+        if rows:
+            st.caption(t("imports.under_way_text"))
+
+
+def table(rows: Sequence[Mapping[str, Any]], zone: str) -> None:
+    """The latest imports; a selected one shows its refused lines."""
+    st.subheader(t("imports.history"), anchor=False)
+    if not rows:
+        widgets.empty_state(t("imports.history_none"), t("imports.history_hint"), key="imports_history")
+        return
+    with widgets.wide("imports_history"):
+        chosen = st.dataframe(
+            pd.DataFrame([_row(row) for row in rows], columns=_COLUMNS),
+            hide_index=True,
+            key="imports_history_table",
+            on_select="rerun",
+            selection_mode="single-row",
+            column_config=_columns(),
+            alt=plain("imports.history"),
+        )
+        st.caption(t("imports.history_select"))
+        picked = chosen.selection.rows
+        if picked and picked[0] < len(rows):
+            _detail(rows[picked[0]], zone)
+    with widgets.narrow("imports_history"):
+        for row in rows[:10]:
+            _card(row)
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "at": frame.clock(row["started_at"]),
+        "who": row["made_by"] or plain("imports.system"),
+        "kind": plain(f"imports.kind.{row['kind']}"),
+        "shop": row["shop_name"] or plain("imports.all_shops"),
+        "file": row["file_name"],
+        "state": _state(row),
+        "counts": _counts(row),
+        "rejected": row["rejected"],
+        "exceptions": ", ".join(importing_report.kinds(row["exceptions"] or {})),
+    }
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    key = f"imports.state.{row['state']}"
+    return plain(key) if known(key) else str(row["state"])
+
+
+def _counts(row: Mapping[str, Any]) -> str:
+    return plain("imports.history_counts", new=row["accepted"], updated=row["updated"], same=row["unchanged"])
+
+
+def _columns() -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: st.column_config.TextColumn(plain(f"imports.history.{name}")) for name in _COLUMNS
+    }
+    found["rejected"] = st.column_config.NumberColumn(plain("imports.history.rejected"), format="%d")
+    return found
+
+
+def _card(row: Mapping[str, Any]) -> None:
+    with st.container(border=True, gap="xxsmall"):
+        st.markdown(f"**{md(row['file_name'])}** · {md(_state(row))}")
+        facts = _row(row)
+        st.caption(md(" · ".join(str(facts[name]) for name in ("at", "who", "kind", "shop"))))
+        st.caption(md(f"{facts['counts']} · {plain('imports.history.rejected')} {row['rejected']}"))
+
+
+def _detail(row: Mapping[str, Any], zone: str) -> None:
+    """The chosen import: exact times and its refused lines."""
+    ended = fmt.exact_time(row["finished_at"], zone=zone) or plain("imports.not_ended")
+    began = fmt.exact_time(row["started_at"], zone=zone)
+    st.markdown(t("imports.history_detail", file=row["file_name"], began=began, ended=ended))
+    if not row["rejected"]:
+        st.caption(t("imports.nothing_refused"))
+        return
+    with frame.boundary():
+        rows = importing_calls.refused_rows(row["id"])
+        importing_report.refused(rows, key=f"log_{row['id']}", name=row["file_name"])
