@@ -1,0 +1,139 @@
+"""A1–A3 and A5: lists, screens and claims with a million orders, row level security on.
+
+`DESK_BENCH_ORDERS` changes the million; A1 runs the same statement as a member and as the
+owner, whom no policy binds.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from backend import db
+from tests.bench import million
+from tests.bench.measure import Row, in_turns, row, seconds
+
+MANY = int(os.environ.get("DESK_BENCH_ORDERS", "1000000"))
+FEW = 10_000
+BARE = """
+select r.order_id, r.due_sort, o.order_no, o.amount from order_reviews r join orders o on o.id = r.order_id
+where r.shop_id = any (array[1, 2, 3]) and r.state = 'open' and r.kinds @> array['mismatch']
+order by r.due_sort, r.order_id limit 50"""
+PAGE: dict[str, Any] = {"state": "open", "kind": "mismatch", "limit": 50}
+SCREENS: dict[str, dict[str, Any]] = {
+    "order_queue": {"p": PAGE},
+    "home_screen": {},
+    "order_detail": {"p_order_id": 200},
+    "payment_nudge": {"p": {}},
+}
+
+
+def rows() -> list[Row]:
+    """Measures everything; the million is made once."""
+    with million.installation(FEW) as (_, settings):
+        few = _screens(million.client(settings))
+    with million.installation(MANY) as (stack, settings):
+        client = million.client(settings)
+        return [*_page(stack), *_depth(client), *_grown(few, _screens(client)), *_claims(stack, client)]
+
+
+def _page(stack: Any) -> list[Row]:
+    with million.as_member(stack) as mine, psycopg.connect(stack.admin_url) as bare:
+        ours, other = in_turns(
+            lambda: mine.execute(BARE).fetchall(),
+            lambda: bare.execute(BARE).fetchall(),
+            rounds=21,
+        )
+    return [
+        row(
+            f"A1 page of 50 of {MANY:,} filtered and sorted, with policies against without",
+            ours * 1000,
+            other * 1000,
+            goal="database time <= 2x the same query without RLS",
+            met=lambda ratio: ratio <= 2,
+        )
+    ]
+
+
+def _depth(client: db.Client) -> list[Row]:
+    deep = {"due_sort": _deep(client), "order_id": 0}
+    page = {"state": "done", "limit": 50}
+    ours, other = in_turns(
+        lambda: db.rpc(client, "order_queue", p=page | {"after": deep}),
+        lambda: db.rpc(client, "order_queue", p=page),
+    )
+    return [
+        row(
+            "A2 page at half depth against the first page",
+            ours * 1000,
+            other * 1000,
+            goal="<= 1.3x",
+            met=lambda ratio: ratio <= 1.3,
+        )
+    ]
+
+
+def _deep(client: db.Client) -> str:
+    """The sort value in the middle of the list: the orders lie seven seconds apart."""
+    first = db.rpc(client, "order_queue", p={"state": "done", "limit": 1})["rows"][0]["due_sort"]
+    return (datetime.fromisoformat(first) - timedelta(seconds=7 * MANY / 2)).isoformat()
+
+
+def _screens(client: db.Client) -> dict[str, float]:
+    """The slowest of twenty calls of each screen (its p95), in seconds."""
+    return {name: sorted(seconds(_call(client, name)) for _ in range(20))[-2] for name in SCREENS}
+
+
+def _call(client: db.Client, name: str) -> Callable[[], Any]:
+    return lambda: db.rpc(client, name, **SCREENS[name])
+
+
+def _grown(few: dict[str, float], many: dict[str, float]) -> list[Row]:
+    return [
+        row(
+            f"A3 screen {name} through the client, p95 at {MANY:,} against {FEW:,}",
+            many[name] * 1000,
+            few[name] * 1000,
+            goal="<= 1.5x and <= 150 ms",
+            met=lambda ratio, name=name: ratio <= 1.5 and many[name] <= 0.15,
+        )
+        for name in SCREENS
+    ]
+
+
+def _claims(stack: Any, client: db.Client) -> list[Row]:
+    def claim(count: int) -> Callable[[], Any]:
+        return lambda: db.rpc(
+            client, "claim_next", p_request_id=str(uuid.uuid4()), p_filter={}, p_count=count
+        )
+
+    with million.as_member(stack) as mine:
+        bare, one = in_turns(
+            lambda: mine.execute("select public.claim_next(gen_random_uuid())").fetchone(),
+            claim(1),
+            rounds=30,
+        )
+    twenty = seconds(claim(20))
+    return [
+        row(
+            "A5 claims a second, one a call through the gateway, against the function in bare SQL",
+            1 / one,
+            1 / bare,
+            goal=">= 0.1x",
+            met=lambda ratio: ratio >= 0.1,
+            unit="1/s",
+        ),
+        row(
+            "A5 claims a second, twenty a call, against one a call",
+            20 / twenty,
+            1 / one,
+            goal=">= 10x",
+            met=lambda ratio: ratio >= 10,
+            unit="1/s",
+        ),
+    ]
