@@ -17,7 +17,9 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from backend.errors import AppError
-from backend.imports.records import OrderItem, OrderRecord
+from backend.imports import runner
+from backend.imports.records import OrderItem, OrderRecord, ParsedFile, ProductRecord, Rejected
+from backend.imports.runner import Importer, Shop
 from backend.pii import Keyring, generate_key
 
 Connection = psycopg.Connection[Any]
@@ -164,3 +166,39 @@ def evidence(conn: Connection, order_no: str, kind: str) -> Mapping[str, Any]:
 def numbers(*records: OrderRecord) -> Sequence[str]:
     """Their order numbers."""
     return [entry.order_no for entry in records]
+
+
+def shop_of(conn: Connection, code: str = "one") -> Shop:
+    row = conn.execute("select id, code, platform from shops where code = %s", (code,)).fetchone()
+    assert row is not None
+    return Shop(*row)
+
+
+def parsed(kind: Any, records: Sequence[Any], rejected: Sequence[Rejected] = ()) -> ParsedFile[Any]:
+    return ParsedFile(
+        kind, "own", "utf-8", len(records) + len(rejected), tuple(records), tuple(rejected), 0, ()
+    )
+
+
+def bring(
+    conn: Connection,
+    records: Sequence[Any],
+    *,
+    kind: str = "orders",
+    call: Rpc | None = None,
+    rejected: Sequence[Rejected] = (),
+    strict: bool = False,
+    shop: Shop | None = None,
+    file_hash: str | None = None,
+) -> dict[str, Any]:
+    """Import records as the runner does; `call` is the actor (the service by default)."""
+    importer = Importer(call or Rpc(conn), Rpc(conn), KEYRING)
+    file = parsed(kind, records, rejected)
+    place = shop or (shop_of(conn) if kind == "orders" else None)
+    return runner._Run(importer, file, place, "test.csv", file_hash or uuid.uuid4().hex, strict).run()
+
+
+def stock(
+    row: int, sku: str, available: int | None, name: str = "保温杯", spec: str = "黑色"
+) -> ProductRecord:
+    return ProductRecord(row, sku, name, spec, available, None)
