@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from supabase import Client
 
-from backend import db
+from backend import db, jobs
+from backend.imports import encode
+from backend.pii import Keyring
+from backend.service import Service
 
 Row = dict[str, Any]
 Filter = Mapping[str, Any]
 PAGE = 25
 
 
-def queue(client: Client, wanted: Filter, *, after: Mapping[str, Any] | None = None, limit: int = PAGE) -> Row:
+def queue(
+    client: Client, wanted: Filter, *, after: Mapping[str, Any] | None = None, limit: int = PAGE
+) -> Row:
     """A page of the queue: {rows, count (to 1,001), next, tabs}."""
     filters = {**wanted, "limit": limit} | ({"after": after} if after else {})
     answer: Row = db.rpc(client, "order_queue", p=filters)
@@ -163,3 +169,41 @@ def nudge(client: Client, wanted: Filter, *, after: Mapping[str, Any] | None = N
     """Orders that wait for payment: {count, amount, rows}, 50 a page."""
     answer: Row = db.rpc(client, "payment_nudge", p={**wanted} | ({"after": after} if after else {}))
     return answer
+
+
+def correct(
+    client: Client,
+    service: Service,
+    keyring: Keyring,
+    order: Row,
+    change: Mapping[str, str],
+    *,
+    request_id: str,
+) -> None:
+    """Writes what the customer said is right ({receiver, phone, address}: what is not in it stays) and judges
+    the order anew.
+
+    Opens the contact first, which is recorded: the verdict needs what is not changed as well.
+    """
+    kept = reveal(client, order["id"], "address_check")
+    old = encode.opened(keyring, {**kept, "contact_state": "ok"})
+    fresh = dict(change) | ({"province": None, "city": None, "district": None} if "address" in change else {})
+    new = replace(old, **fresh)
+    contact_id = kept["contact_id"] or db.rpc(client, "reserve_contact_ids", p_count=1)[0]
+    sealed = encode.seal(keyring, new, contact_id)
+    cells = {"receiver": "name"}
+    untouched = {cells.get(name, name) for name in ("receiver", "phone", "address") if name not in change}
+    untouched |= {"note"} | (set() if kept["contact_id"] is None else {"id"})
+    db.rpc(
+        client,
+        "correct_order",
+        p_request_id=request_id,
+        p_order_id=order["id"],
+        p_version=order["version"],
+        p_contact={name: value for name, value in sealed.cells.items() if name not in untouched},
+        p_province=sealed.province,
+        p_city=sealed.city,
+        p_district=sealed.district,
+        p_facts_hash=sealed.facts_hash,
+    )
+    jobs.recheck_order(service.rpc, keyring, order["shop_id"], order["id"])

@@ -1,0 +1,23 @@
+"""订单异常: the queue of orders that must not ship before somebody decided."""
+
+import streamlit as st
+
+from pages.shared import frame
+from pages.shared.i18n import t
+from pages.shared.queue import bulk, claims, drawer, filters, listing, state
+
+user = frame.require_user("agent", "operations", "manager", "admin", "analyst", "warehouse")
+filters.sync(user)
+
+with st.container(horizontal=True, vertical_alignment="center", gap="small", key="orders_head"):
+    frame.page_header(t("orders.title"), help=t("orders.help"))
+    claims.next_button(user)
+    claims.keys()
+
+if state.opened() is None:
+    state.undo_bar("orders")
+listing.draw(user)
+if state.bulk() is not None:
+    bulk.dialog()
+else:
+    drawer.draw(user)

@@ -1,0 +1,157 @@
+"""What the queue page remembers between runs: the open order, the bulk decision being made, the last undo.
+
+The open order is the `?id=` of the address, so that a link to it is a link to its drawer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from pages.shared import frame
+from pages.shared.i18n import t
+from pages.shared.queue import gateway
+
+UNDO_MINUTES = 10
+_ANSWER = "orders_answer"
+_ACT = "orders_act"
+_BULK = "orders_bulk"
+_IDS = "orders_ids"
+_NOTES = "orders_notes"
+_ROUND = "orders_round"
+_UNDO = "orders_undo"
+
+
+def opened() -> int | None:
+    """The order whose drawer is open."""
+    text = st.query_params.get("id", "")
+    return int(text) if text.isdigit() and len(text) < 19 else None
+
+
+def open_order(order_id: int) -> None:
+    """Opens the drawer of an order on the next run."""
+    st.query_params["id"] = str(order_id)
+    st.session_state.pop(_ACT, None)
+    st.session_state.pop(_BULK, None)
+    new_table()
+
+
+def close_order() -> None:
+    """Closes the drawer."""
+    st.query_params.pop("id", None)
+    st.session_state.pop(_ACT, None)
+
+
+def acting() -> tuple[int, str] | None:
+    """The exception and the decision whose panel is open in the drawer."""
+    found: tuple[int, str] | None = st.session_state.get(_ACT)
+    return found
+
+
+def act(exception_id: int, action: str) -> None:
+    """Opens the panel of a decision, or closes it when it is open."""
+    wanted = (exception_id, action)
+    st.session_state[_ACT] = None if acting() == wanted else wanted
+
+
+def bulk() -> dict[str, Any] | None:
+    """The bulk decision that is being made: {decision, items} or {decision, filter}."""
+    found: dict[str, Any] | None = st.session_state.get(_BULK)
+    return found
+
+
+def start_bulk(**what: Any) -> None:
+    """Opens the preview of a bulk decision on the next run."""
+    st.session_state[_BULK] = what
+
+
+def end_bulk() -> None:
+    """Puts the bulk decision away."""
+    st.session_state.pop(_BULK, None)
+
+
+def remembered(mark: str) -> gateway.Row | None:
+    """The list as it was last read under this filter; None when it must be read again."""
+    kept = st.session_state.get(_ANSWER)
+    return kept[1] if kept and kept[0] == mark else None
+
+
+def remember(mark: str, answer: gateway.Row) -> None:
+    """Keeps the list, and the order of its rows for next and previous in the drawer."""
+    st.session_state[_ANSWER] = (mark, answer)
+    st.session_state[_IDS] = [row["order_id"] for row in answer["rows"]]
+
+
+def forget_list() -> None:
+    """The list has to be read again."""
+    st.session_state.pop(_ANSWER, None)
+
+
+def neighbour(order_id: int, step: int) -> int | None:
+    """The order before (-1) or after (1) this one in the list, as it was last shown."""
+    ids: list[int] = st.session_state.get(_IDS, [])
+    if order_id not in ids:
+        return ids[0] if ids and step == 1 else None
+    place = ids.index(order_id) + step
+    return ids[place] if 0 <= place < len(ids) else None
+
+
+def table_key() -> str:
+    """The key of the table; a new one forgets what was selected."""
+    return f"orders_table_{st.session_state.setdefault(_ROUND, 0)}"
+
+
+def new_table() -> None:
+    """Forgets the selection."""
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+
+
+def sealed_note(exception_id: int, text: str) -> str:
+    """A note, encrypted; the same ciphertext until the write succeeded, so that a repeat stays a repeat."""
+    notes: dict[tuple[int, str], str] = st.session_state.setdefault(_NOTES, {})
+    if (exception_id, text) not in notes:
+        notes[exception_id, text] = frame.keyring().encrypt("order_exceptions", "note", exception_id, text)
+    return notes[exception_id, text]
+
+
+def changed(batch_id: int | None, words: str) -> None:
+    """After a write: the list is old, nothing is selected, and the decision can be undone."""
+    forget_list()
+    new_table()
+    end_bulk()
+    for name in (_ACT, _NOTES):
+        st.session_state.pop(name, None)
+    if batch_id is not None:
+        st.session_state[_UNDO] = {"batch_id": batch_id, "words": words, "at": datetime.now(UTC)}
+
+
+def undoable() -> Mapping[str, Any] | None:
+    """The last decision while it can be undone: {batch_id, words, minutes}."""
+    kept = st.session_state.get(_UNDO)
+    if kept is None:
+        return None
+    left = timedelta(minutes=UNDO_MINUTES) - (datetime.now(UTC) - kept["at"])
+    if left <= timedelta(0):
+        st.session_state.pop(_UNDO)
+        return None
+    return {**kept, "minutes": max(1, round(left.total_seconds() / 60))}
+
+
+def undo_bar(key: str) -> None:
+    """The last decision and its 撤销, for ten minutes."""
+    kept = undoable()
+    if kept is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{key}_undo_bar"):
+        st.caption(t("orders.undo_of", words=kept["words"]), width="content")
+        label = t("orders.undo", minutes=kept["minutes"])
+        if st.button(label, key=f"{key}_undo", icon=":material/undo:", shortcut="Alt+Z", type="tertiary"):
+            with frame.boundary():
+                mark = frame.request_id("orders_undo", kept["batch_id"])
+                count = gateway.undo(frame.client(), kept["batch_id"], request_id=mark)
+                st.session_state.pop(_UNDO, None)
+                changed(None, "")
+                frame.flash_and_rerun(t("orders.undone", count=count), icon=":material/undo:")
