@@ -1,0 +1,7217 @@
+-- Assembled from backend/sql by `python -m backend.sql.build`; edit the parts, not this file.
+
+-- ==== 00_guard.sql ====
+
+-- Shopdesk: the whole database in one file.
+--
+-- Contents   00 guard · 10 private helpers · 20 people · 30 clock · 40 stock · 50 orders · 80 jobs · 90 screens · 99 reload
+-- Apply      paste into the Supabase SQL editor, or run `python -m backend deploy`. Runs as a non-superuser owner, on
+--            Postgres 17 and 18 without extensions, as often as you like: functions, views, policies and grants are
+--            replaced, tables change by numbered steps (private.schema_steps), each run once.
+-- Schemas    `public` is the API: tables and views to read, functions (RPCs) to act. `private` is never exposed.
+-- Rights     Nobody writes to a table through the API. anon may do nothing at all. `authenticated` reads what a policy
+--            allows and calls RPCs; `service_role` calls the few RPCs named for it and reads no table.
+-- Errors     PT4xx with a stable key as message and jsonb parameters as detail (backend/errors.py lists every key).
+-- Time       Public RPCs use private.now(); private functions take p_now.
+
+begin;
+set local lock_timeout = '3s';
+set local client_min_messages = 'warning';
+set local check_function_bodies = off; -- a function may call one of a later section
+
+do $$
+begin
+    if (select count(*) from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')) < 3 then
+        raise exception 'schema.sql needs the roles anon, authenticated and service_role: apply it to a Supabase project, or start the embedded stack with "python -m backend local"';
+    end if;
+    if to_regclass('auth.users') is null then
+        raise exception 'schema.sql needs the table auth.users of Supabase Auth';
+    end if;
+end;
+$$;
+
+create schema if not exists private;
+revoke all on schema private from public, anon;
+grant usage on schema private to authenticated; -- policies call helpers there; every other function stays without EXECUTE
+
+-- From here on a new function or table belongs to nobody but its owner until a grant says otherwise.
+alter default privileges revoke execute on functions from public;
+alter default privileges in schema public revoke execute on functions from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
+revoke all on all tables in schema public from anon, authenticated, service_role;
+revoke all on all sequences in schema public from anon, authenticated, service_role;
+revoke execute on all functions in schema public from public, anon, authenticated, service_role;
+revoke execute on all functions in schema private from public, anon, authenticated, service_role;
+
+-- ==== 10_private.sql ====
+
+-- 10 ---------------------------------------------------------------------------------------------- private helpers
+
+create table if not exists private.schema_steps (
+    step text primary key,
+    applied_at timestamptz not null default now()
+);
+alter table private.schema_steps enable row level security;
+comment on table private.schema_steps is 'Numbered changes of tables and data that ran once on this database.';
+
+create or replace function private.now() returns timestamptz
+language sql stable set search_path = '' as $$ select pg_catalog.now() $$;
+comment on function private.now() is 'The clock of the product. Only the embedded test stack replaces it.';
+
+create or replace function private.fail(p_code text, p_key text, p_detail jsonb default '{}') returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    raise exception using errcode = p_code, message = p_key, detail = p_detail::text;
+end;
+$$;
+comment on function private.fail(text, text, jsonb) is
+    'Refuses the request: PT4xx, a stable key, parameters. The sentence is built by the client in the user''s language.';
+
+create or replace function private.as_json(p_value jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+    select case when pg_catalog.jsonb_typeof(p_value) = 'string' then (p_value #>> '{}')::jsonb else p_value end
+$$;
+comment on function private.as_json(jsonb) is 'Supabase Lite hands jsonb arrays over as a jsonb string; hosted does not.';
+
+create or replace function private.sha256(p_text text) returns text
+language sql immutable strict set search_path = '' as $$
+    select pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p_text, 'utf8')), 'hex')
+$$;
+
+-- Who acts ---------------------------------------------------------------------------------------------------------
+
+do $$
+begin
+    if to_regtype('private.actor') is null then
+        create type private.actor as (
+            member_id bigint, role text, skills text[], is_duty_lead boolean, approval_limit numeric
+        );
+    end if;
+end;
+$$;
+comment on type private.actor is 'The member behind a request; member_id null and role system for the service key.';
+
+-- Repeated requests ------------------------------------------------------------------------------------------------
+
+create table if not exists private.requests (
+    actor text not null,
+    request_id uuid not null,
+    rpc text not null,
+    args_hash text not null,
+    answer jsonb,
+    created_at timestamptz not null default now(),
+    primary key (actor, request_id)
+);
+create index if not exists requests_created_at_idx on private.requests (created_at);
+alter table private.requests enable row level security;
+comment on table private.requests is 'Answers of write RPCs, kept 7 days: the same request twice does its work once.';
+
+create or replace function private.request_actor() returns text
+language sql stable set search_path = '' as $$
+    select coalesce((select auth.uid())::text, pg_catalog.current_setting('role', true), 'owner')
+$$;
+
+create or replace function private.begin_request(p_request_id uuid, p_rpc text, p_args jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_hash text := private.sha256(coalesce(p_args::text, ''));
+    v_seen private.requests;
+begin
+    if p_request_id is null then
+        perform private.fail('PT422', 'request.id_missing');
+    end if;
+    insert into private.requests (actor, request_id, rpc, args_hash)
+    values (private.request_actor(), p_request_id, p_rpc, v_hash)
+    on conflict do nothing;
+    if found then
+        return null;
+    end if;
+    select * into v_seen from private.requests where actor = private.request_actor() and request_id = p_request_id;
+    if v_seen.rpc <> p_rpc or v_seen.args_hash <> v_hash then
+        perform private.fail('PT409', 'request.reused', pg_catalog.jsonb_build_object('rpc', v_seen.rpc));
+    end if;
+    return v_seen.answer;
+end;
+$$;
+comment on function private.begin_request(uuid, text, jsonb) is
+    'Null for a new request; the stored answer for a repeated one; request.reused when the arguments differ.';
+
+create or replace function private.finish_request(p_request_id uuid, p_answer jsonb) returns jsonb
+language sql set search_path = '' as $$
+    update private.requests set answer = p_answer
+    where actor = private.request_actor() and request_id = p_request_id
+    returning answer
+$$;
+
+-- History ----------------------------------------------------------------------------------------------------------
+
+create table if not exists public.audit_events (
+    id bigint generated always as identity primary key,
+    at timestamptz not null,
+    member_id bigint,
+    actor text not null,
+    shop_id bigint,
+    entity text not null,
+    entity_id bigint,
+    action text not null,
+    detail jsonb not null default '{}'
+);
+create index if not exists audit_events_entity_idx on public.audit_events (entity, entity_id, id);
+create index if not exists audit_events_at_idx on public.audit_events (at);
+create index if not exists audit_events_shop_id_idx on public.audit_events (shop_id, at desc, id desc);
+create index if not exists audit_events_member_id_idx on public.audit_events (member_id, at);
+alter table public.audit_events enable row level security;
+comment on table public.audit_events is
+    '操作留痕: who did what, when, to which record. Append-only, kept at least three years; never holds personal data.';
+
+create or replace function private.tg_append_only() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if tg_op = 'DELETE' and old.at < pg_catalog.now() - interval '3 years' then
+        return old;
+    end if;
+    raise exception using errcode = 'PT403', message = 'history.append_only';
+end;
+$$;
+comment on function private.tg_append_only() is 'History cannot be changed; retention may drop rows older than three years.';
+create or replace trigger t10_append_only before update or delete on public.audit_events
+    for each row execute function private.tg_append_only();
+
+create or replace function private.audit(
+    p_me private.actor, p_shop_id bigint, p_entity text, p_entity_id bigint, p_action text, p_detail jsonb default '{}'
+) returns void
+language sql set search_path = '' as $$
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    values (private.now(), (p_me).member_id, coalesce((p_me).role, 'system'), p_shop_id, p_entity, p_entity_id,
+            p_action, coalesce(p_detail, '{}'))
+$$;
+
+-- Settings of the installation --------------------------------------------------------------------------------------
+
+create table if not exists private.settings (
+    key text primary key,
+    value jsonb not null,
+    updated_at timestamptz not null default now()
+);
+alter table private.settings enable row level security;
+comment on table private.settings is 'Small facts of the installation: check versions, first-admin code, demo marks.';
+
+create or replace function private.touch_version() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    new.version := old.version + 1;
+    new.updated_at := private.now();
+    return new;
+end;
+$$;
+comment on function private.touch_version() is 'Every change raises version: the second of two editors is refused.';
+
+-- ==== 20_people.sql ====
+
+-- 20 ------------------------------------------------------------------------------------------------ shops and people
+
+create table if not exists public.stock_pools (
+    id bigint generated always as identity primary key,
+    name text not null constraint stock_pools_name_unique unique,
+    is_default boolean not null default false
+);
+create unique index if not exists stock_pools_one_default_idx on public.stock_pools (is_default) where is_default;
+alter table public.stock_pools enable row level security;
+comment on table public.stock_pools is '库存池: shops that sell from the same stock share one pool (one by default).';
+
+create table if not exists public.shops (
+    id bigint generated always as identity primary key,
+    code text not null constraint shops_code_unique unique
+        constraint shops_code_form check (code ~ '^[a-z0-9][a-z0-9_-]{0,19}$'),
+    name text not null constraint shops_name_length check (char_length(name) between 1 and 60),
+    platform text not null constraint shops_platform_known
+        check (platform in ('taobao', 'jd', 'douyin', 'pinduoduo', 'youzan', 'shopify', 'own')),
+    timezone text not null default 'Asia/Shanghai',
+    currency text not null default 'CNY',
+    stock_pool_id bigint not null references public.stock_pools,
+    review_limit numeric(14, 2) not null default 1000,
+    is_active boolean not null default true,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    created_at timestamptz not null default now()
+);
+create index if not exists shops_stock_pool_id_idx on public.shops (stock_pool_id);
+alter table public.shops enable row level security;
+create or replace trigger t10_touch before update on public.shops
+    for each row execute function private.touch_version();
+comment on table public.shops is '店铺: one shop on one platform; every row of work belongs to a shop.';
+comment on column public.shops.review_limit is
+    'Above this amount (CNY) only a manager or the 当班主管 may waive an exception of the shop.';
+
+create table if not exists public.members (
+    id bigint generated always as identity primary key,
+    user_id uuid constraint members_user_unique unique,
+    staff_no text constraint members_staff_no_unique unique
+        constraint members_staff_no_form check (staff_no ~ '^[A-Za-z0-9_-]{1,20}$'),
+    display_name text not null constraint members_name_length check (char_length(display_name) between 1 and 40),
+    role text not null constraint members_role_known
+        check (role in ('agent', 'warehouse', 'operations', 'analyst', 'manager', 'admin')),
+    skills text[] not null default '{}' constraint members_skills_known
+        check (skills <@ array['presales', 'aftersales', 'review']),
+    approval_limit numeric(14, 2) not null default 0 constraint members_limit_not_negative check (approval_limit >= 0),
+    duty_lead_until timestamptz,
+    state text not null default 'invited' constraint members_state_known check (state in ('invited', 'active', 'off')),
+    locale text not null default 'zh-CN' constraint members_locale_known check (locale in ('zh-CN', 'en')),
+    home_seen_at timestamptz,
+    contact_id bigint,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    created_at timestamptz not null default now(),
+    constraint members_active_has_user check (state <> 'active' or user_id is not null)
+);
+create index if not exists members_role_idx on public.members (role) where state = 'active';
+alter table public.members enable row level security;
+create or replace trigger t10_touch
+    before update of display_name, staff_no, role, skills, approval_limit, duty_lead_until, state on public.members
+    for each row execute function private.touch_version();
+comment on table public.members is '成员: a person of the team, one role, any number of shops. Role and state count at every request.';
+comment on column public.members.duty_lead_until is '当班主管 until then: may waive what otherwise needs a manager.';
+comment on column public.members.approval_limit is 'Money (CNY, inclusive) that the member may approve for others.';
+
+create table if not exists public.member_shops (
+    member_id bigint not null references public.members,
+    shop_id bigint not null references public.shops,
+    primary key (member_id, shop_id)
+);
+create index if not exists member_shops_shop_id_idx on public.member_shops (shop_id);
+alter table public.member_shops enable row level security;
+comment on table public.member_shops is 'Which shops a member works for; an admin works for all of them.';
+
+-- Who am I (called by policies: definer, so that they read members without its own policy) ---------------------------
+
+create or replace function private.my_member_id() returns bigint
+language sql stable security definer set search_path = '' as $$
+    select id from public.members where user_id = (select auth.uid()) and state = 'active'
+$$;
+create or replace function private.my_role() returns text
+language sql stable security definer set search_path = '' as $$
+    select role from public.members where user_id = (select auth.uid()) and state = 'active'
+$$;
+create or replace function private.my_shop_ids() returns setof bigint
+language sql stable security definer set search_path = '' as $$
+    select ms.shop_id
+    from public.members m join public.member_shops ms on ms.member_id = m.id
+    where m.user_id = (select auth.uid()) and m.state = 'active' and m.role <> 'admin'
+    union all
+    select s.id from public.shops s
+    where exists (select from public.members m where m.user_id = (select auth.uid()) and m.state = 'active' and m.role = 'admin')
+$$;
+grant execute on function private.my_member_id(), private.my_role(), private.my_shop_ids() to authenticated;
+comment on function private.my_member_id() is 'The active member of this request, or null.';
+comment on function private.my_role() is 'The role of this request''s active member, or null.';
+comment on function private.my_shop_ids() is 'Shops whose rows this request may see; all of them for an admin, none without membership.';
+
+create or replace function private.require_member(p_roles text[] default null) returns private.actor
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor;
+begin
+    select m.id, m.role, m.skills, coalesce(m.duty_lead_until > private.now(), false), m.approval_limit
+    into v_me
+    from public.members m
+    where m.user_id = (select auth.uid()) and m.state = 'active';
+    if not found then
+        perform private.fail('PT401', 'member.none');
+    end if;
+    if p_roles is not null and v_me.role <> all (p_roles) then
+        perform private.fail('PT403', 'member.role', pg_catalog.jsonb_build_object('role', v_me.role, 'allowed', p_roles));
+    end if;
+    return v_me;
+end;
+$$;
+comment on function private.require_member(text[]) is
+    'First statement of every RPC of members: PT401 member.none without an active member, PT403 member.role for another role.';
+
+create or replace function private.require_actor(p_roles text[] default null) returns private.actor
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor;
+begin
+    if pg_catalog.current_setting('role', true) = 'service_role' then
+        v_me.role := 'system';
+        v_me.skills := '{}';
+        v_me.is_duty_lead := false;
+        v_me.approval_limit := 0;
+        return v_me;
+    end if;
+    return private.require_member(p_roles);
+end;
+$$;
+comment on function private.require_actor(text[]) is 'As require_member, and the service key passes too (commands and jobs).';
+
+create or replace function private.require_shop(p_me private.actor, p_shop_id bigint) returns void
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    if (p_me).role = 'system' then
+        if not exists (select from public.shops where id = p_shop_id) then
+            perform private.fail('PT404', 'shop.none');
+        end if;
+    elsif p_shop_id is null or p_shop_id not in (select private.my_shop_ids()) then
+        perform private.fail('PT404', 'shop.none');
+    end if;
+end;
+$$;
+comment on function private.require_shop(private.actor, bigint) is 'PT404 shop.none unless the shop is one of the actor''s.';
+
+-- Policies -----------------------------------------------------------------------------------------------------------
+
+drop policy if exists "members read shops they work for" on public.shops;
+create policy "members read shops they work for" on public.shops
+    for select to authenticated using (id in (select private.my_shop_ids()));
+grant select on public.shops to authenticated;
+
+drop policy if exists "members read the stock pools" on public.stock_pools;
+create policy "members read the stock pools" on public.stock_pools
+    for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.stock_pools to authenticated;
+
+drop policy if exists "members read their colleagues" on public.members;
+create policy "members read their colleagues" on public.members
+    for select to authenticated using ((select private.my_role()) is not null);
+grant select (id, user_id, staff_no, display_name, role, skills, approval_limit, duty_lead_until, state, locale,
+              home_seen_at, version, created_at) on public.members to authenticated;
+
+drop policy if exists "members read who works for their shops" on public.member_shops;
+create policy "members read who works for their shops" on public.member_shops
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.member_shops to authenticated;
+
+drop policy if exists "managers and admins read the history of their shops" on public.audit_events;
+create policy "managers and admins read the history of their shops" on public.audit_events
+    for select to authenticated using (
+        (select private.my_role()) in ('manager', 'admin')
+        and (shop_id is null or shop_id in (select private.my_shop_ids()))
+    );
+grant select on public.audit_events to authenticated;
+
+-- Contacts: everything personal, encrypted by the app before it comes here --------------------------------------------
+
+create sequence if not exists private.contact_ids;
+create table if not exists private.contacts (
+    id bigint primary key,
+    kind text not null constraint contacts_kind_known check (kind in ('order', 'member', 'lead')),
+    name_cipher text,
+    phone_cipher text,
+    address_cipher text,
+    note_cipher text,
+    wechat_cipher text,
+    name_hash text,
+    phone_hash text,
+    phone_last4_hash text,
+    wechat_hash text,
+    email_hash text,
+    created_at timestamptz not null default now(),
+    constraint contacts_ciphers_only check (
+        coalesce(name_cipher, 'v1.') like 'v1.%' and coalesce(phone_cipher, 'v1.') like 'v1.%'
+        and coalesce(address_cipher, 'v1.') like 'v1.%' and coalesce(note_cipher, 'v1.') like 'v1.%'
+        and coalesce(wechat_cipher, 'v1.') like 'v1.%')
+);
+create index if not exists contacts_phone_hash_idx on private.contacts (phone_hash) where phone_hash is not null;
+create index if not exists contacts_phone_last4_hash_idx on private.contacts (phone_last4_hash) where phone_last4_hash is not null;
+create index if not exists contacts_name_hash_idx on private.contacts (name_hash) where name_hash is not null;
+create index if not exists contacts_wechat_hash_idx on private.contacts (wechat_hash) where wechat_hash is not null;
+create index if not exists contacts_email_hash_idx on private.contacts (email_hash) where email_hash is not null;
+alter table private.contacts enable row level security;
+comment on table private.contacts is
+    'Names, phones, addresses, remarks: AES-GCM text made by the app (v1.<key>.<nonce>.<text>), key outside the database. Hashes are keyed blind indexes.';
+
+create or replace function public.reserve_contact_ids(p_count integer) returns bigint[]
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+    perform private.require_actor();
+    if p_count is null or p_count not between 1 and 5000 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 5000}');
+    end if;
+    return array(select pg_catalog.nextval('private.contact_ids') from pg_catalog.generate_series(1, p_count));
+end;
+$$;
+grant execute on function public.reserve_contact_ids(integer) to authenticated, service_role;
+comment on function public.reserve_contact_ids(integer) is
+    'Ids of contacts to come: the app binds each ciphertext to its row before it sends it. At most 5,000 (bulk.too_many).';
+
+-- Logins and invitations ----------------------------------------------------------------------------------------------
+
+create table if not exists private.member_logins (
+    member_id bigint primary key references public.members,
+    login_email text constraint member_logins_email_unique unique,
+    auth_email text not null constraint member_logins_auth_email_unique unique
+);
+alter table private.member_logins enable row level security;
+comment on table private.member_logins is
+    'How a person signs in. auth_email is synthetic and new at each password reset: Supabase Auth never sees or mails a real address.';
+
+create table if not exists private.invitations (
+    id bigint generated always as identity primary key,
+    member_id bigint not null references public.members,
+    token_hash text not null constraint invitations_token_unique unique,
+    expires_at timestamptz not null,
+    used_at timestamptz,
+    created_by bigint references public.members,
+    created_at timestamptz not null default now()
+);
+create index if not exists invitations_member_id_idx on private.invitations (member_id);
+create index if not exists invitations_created_by_idx on private.invitations (created_by);
+alter table private.invitations enable row level security;
+comment on table private.invitations is 'One-time codes (32 random bytes, only the hash is kept, 7 days) that open or renew a member''s account.';
+
+create or replace function private.new_auth_email() returns text
+language sql volatile set search_path = '' as $$
+    select 'm' || pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '') || '@members.shopdesk.internal'
+$$;
+
+create or replace function private.invite(p_member_id bigint, p_token_hash text, p_by bigint) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if p_token_hash !~ '^[0-9a-f]{64}$' then
+        perform private.fail('PT422', 'invitation.form');
+    end if;
+    update private.invitations set used_at = private.now() where member_id = p_member_id and used_at is null;
+    insert into private.invitations (member_id, token_hash, expires_at, created_by)
+    values (p_member_id, p_token_hash, private.now() + interval '7 days', p_by);
+    insert into private.member_logins (member_id, auth_email) values (p_member_id, private.new_auth_email())
+    on conflict (member_id) do update set auth_email = excluded.auth_email;
+end;
+$$;
+comment on function private.invite(bigint, text, bigint) is
+    'A fresh one-time code and a fresh synthetic address; earlier codes end. The old account of a reset member reads nothing any more.';
+
+create or replace function private.tg_sign_up() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_meta jsonb := private.as_json(pg_catalog.to_jsonb(new.raw_user_meta_data));
+    v_member_id bigint;
+begin
+    update private.invitations i set used_at = private.now()
+    from private.member_logins l, public.members m
+    where i.token_hash = private.sha256(v_meta ->> 'invitation_token')
+      and i.used_at is null and i.expires_at > private.now()
+      and l.member_id = i.member_id and l.auth_email = new.email
+      and m.id = i.member_id and m.state <> 'off'
+    returning i.member_id into v_member_id;
+    if v_member_id is null then
+        perform private.fail('PT403', 'invitation.invalid');
+    end if;
+    update public.members set user_id = new.id, state = 'active' where id = v_member_id;
+    new.raw_user_meta_data := '{}';
+    insert into public.audit_events (at, member_id, actor, entity, entity_id, action)
+    values (private.now(), v_member_id, 'member', 'member', v_member_id, 'signed_up');
+    return new;
+end;
+$$;
+comment on function private.tg_sign_up() is
+    'Accounts exist by invitation only: Supabase Auth may insert a user only with a valid one-time token and the address issued with it.';
+create or replace trigger t10_desk_sign_up before insert on auth.users
+    for each row execute function private.tg_sign_up();
+
+create or replace function public.invitation_open(p_token_hash text) returns jsonb
+language sql stable security definer set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('auth_email', l.auth_email, 'display_name', m.display_name,
+        'staff_no', m.staff_no, 'locale', m.locale)
+    from private.invitations i
+    join private.member_logins l on l.member_id = i.member_id
+    join public.members m on m.id = i.member_id
+    where i.token_hash = p_token_hash and i.used_at is null and i.expires_at > private.now() and m.state <> 'off'
+$$;
+grant execute on function public.invitation_open(text) to service_role;
+comment on function public.invitation_open(text) is 'Service: who a one-time code is for, and the address to sign up with; null when it is used, expired or unknown.';
+
+-- The first person -----------------------------------------------------------------------------------------------------
+
+create or replace function public.first_admin_code(p_code_hash text) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+    if exists (select from public.members) then
+        return false;
+    end if;
+    insert into private.settings (key, value) values ('first_admin_code', pg_catalog.to_jsonb(p_code_hash))
+    on conflict (key) do update set value = excluded.value, updated_at = private.now();
+    return true;
+end;
+$$;
+grant execute on function public.first_admin_code(text) to service_role;
+comment on function public.first_admin_code(text) is 'Service: stores the hash of the code printed on the console; false once anybody is a member.';
+
+create or replace function public.first_admin(p_code_hash text, p_display_name text, p_staff_no text, p_token_hash text)
+returns bigint
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_id bigint;
+begin
+    lock table public.members in share row exclusive mode;
+    if exists (select from public.members) then
+        perform private.fail('PT409', 'first_admin.taken');
+    end if;
+    if not exists (select from private.settings where key = 'first_admin_code' and value #>> '{}' = p_code_hash) then
+        perform private.fail('PT403', 'first_admin.code');
+    end if;
+    insert into public.members (display_name, staff_no, role) values (p_display_name, p_staff_no, 'admin')
+    returning id into v_id;
+    perform private.invite(v_id, p_token_hash, null);
+    delete from private.settings where key = 'first_admin_code';
+    insert into public.stock_pools (name, is_default) values ('默认库存', true) on conflict do nothing;
+    return v_id;
+end;
+$$;
+grant execute on function public.first_admin(text, text, text, text) to service_role;
+comment on function public.first_admin(text, text, text, text) is
+    'Service: with the console code the first person becomes admin. first_admin.taken, first_admin.code.';
+
+-- Web sessions: opaque cookie outside, tokens (encrypted by the app) inside --------------------------------------------
+
+create table if not exists private.web_sessions (
+    sid_hash text primary key,
+    user_id uuid not null,
+    access_cipher text not null,
+    refresh_cipher text not null,
+    access_expires_at timestamptz not null,
+    is_own_device boolean not null,
+    refresh_lease_until timestamptz,
+    created_at timestamptz not null,
+    last_seen_at timestamptz not null,
+    expires_at timestamptz not null
+);
+create index if not exists web_sessions_user_id_idx on private.web_sessions (user_id, last_seen_at desc);
+create index if not exists web_sessions_expires_at_idx on private.web_sessions (expires_at);
+alter table private.web_sessions enable row level security;
+comment on table private.web_sessions is 'Signed-in browsers. Own device 30 days; shared machine 12 h and locked after 60 idle minutes.';
+
+create or replace function public.session_open(
+    p_sid_hash text, p_user_id uuid, p_access_cipher text, p_refresh_cipher text, p_access_expires_at timestamptz,
+    p_is_own_device boolean
+) returns void
+language sql volatile security definer set search_path = '' as $$
+    delete from private.web_sessions where expires_at < private.now();
+    insert into private.web_sessions values (
+        p_sid_hash, p_user_id, p_access_cipher, p_refresh_cipher, p_access_expires_at, p_is_own_device, null,
+        private.now(), private.now(),
+        private.now() + case when p_is_own_device then interval '30 days' else interval '12 hours' end);
+$$;
+grant execute on function public.session_open(text, uuid, text, text, timestamptz, boolean) to service_role;
+comment on function public.session_open(text, uuid, text, text, timestamptz, boolean) is 'Service: a browser signed in.';
+
+create or replace function public.session_read(p_sid_hash text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_now timestamptz := private.now();
+    v_session private.web_sessions;
+begin
+    select s.* into v_session from private.web_sessions s
+    join public.members m on m.user_id = s.user_id and m.state = 'active'
+    where s.sid_hash = p_sid_hash and s.expires_at > v_now;
+    if not found then
+        return null;
+    end if;
+    if not v_session.is_own_device and v_session.last_seen_at < v_now - interval '60 minutes' then
+        delete from private.web_sessions where sid_hash = p_sid_hash;
+        return pg_catalog.jsonb_build_object('locked', true);
+    end if;
+    if v_session.last_seen_at < v_now - interval '1 minute' then
+        update private.web_sessions set last_seen_at = v_now where sid_hash = p_sid_hash;
+    end if;
+    return pg_catalog.to_jsonb(v_session) - 'sid_hash';
+end;
+$$;
+grant execute on function public.session_read(text) to service_role;
+comment on function public.session_read(text) is
+    'Service: the session behind a cookie; null when ended or its member is not active; {"locked": true} when a shared machine idled.';
+
+create or replace function public.session_lease(p_sid_hash text) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+    update private.web_sessions set refresh_lease_until = private.now() + interval '15 seconds'
+    where sid_hash = p_sid_hash and (refresh_lease_until is null or refresh_lease_until < private.now());
+    return found;
+end;
+$$;
+grant execute on function public.session_lease(text) to service_role;
+comment on function public.session_lease(text) is 'Service: true for the one replica that may refresh this session''s tokens now.';
+
+create or replace function public.session_renew(
+    p_sid_hash text, p_access_cipher text, p_refresh_cipher text, p_access_expires_at timestamptz
+) returns void
+language sql volatile security definer set search_path = '' as $$
+    update private.web_sessions
+    set access_cipher = p_access_cipher, refresh_cipher = p_refresh_cipher,
+        access_expires_at = p_access_expires_at, refresh_lease_until = null
+    where sid_hash = p_sid_hash;
+$$;
+grant execute on function public.session_renew(text, text, text, timestamptz) to service_role;
+comment on function public.session_renew(text, text, text, timestamptz) is 'Service: stores refreshed tokens and ends the lease.';
+
+create or replace function public.session_close(p_sid_hash text, p_everywhere boolean default false) returns void
+language sql volatile security definer set search_path = '' as $$
+    delete from private.web_sessions s
+    where s.sid_hash = p_sid_hash
+       or (p_everywhere and s.user_id = (select o.user_id from private.web_sessions o where o.sid_hash = p_sid_hash));
+$$;
+grant execute on function public.session_close(text, boolean) to service_role;
+comment on function public.session_close(text, boolean) is 'Service: signs this browser out, or every browser of the same person.';
+
+-- Sign-in: staff number or e-mail to the synthetic address, slowed down after failures ----------------------------------
+
+create table if not exists private.sign_in_failures (
+    id bigint generated always as identity primary key,
+    login_hash text not null,
+    source_hash text not null,
+    at timestamptz not null
+);
+create index if not exists sign_in_failures_login_idx on private.sign_in_failures (login_hash, at);
+create index if not exists sign_in_failures_source_idx on private.sign_in_failures (source_hash, at);
+create index if not exists sign_in_failures_at_idx on private.sign_in_failures (at);
+alter table private.sign_in_failures enable row level security;
+comment on table private.sign_in_failures is 'Failed sign-ins of the last day, by hash of login and of source address.';
+
+create or replace function public.sign_in_begin(p_login text, p_source_hash text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_login text := pg_catalog.lower(pg_catalog.btrim(p_login));
+    v_hash text := private.sha256(pg_catalog.lower(pg_catalog.btrim(p_login)));
+    v_failures integer;
+    v_last timestamptz;
+    v_wait numeric;
+begin
+    select pg_catalog.count(*), pg_catalog.max(at) into v_failures, v_last from private.sign_in_failures
+    where login_hash = v_hash and at > private.now() - interval '15 minutes';
+    select greatest(v_failures, pg_catalog.count(*) / 6) into v_failures from private.sign_in_failures
+    where source_hash = p_source_hash and at > private.now() - interval '15 minutes';
+    v_wait := case when v_failures < 5 then 0
+        else extract(epoch from (v_last + pg_catalog.make_interval(secs => least(900, 2 ^ (v_failures - 2))) - private.now())) end;
+    return pg_catalog.jsonb_build_object(
+        'wait_seconds', greatest(0, pg_catalog.ceil(coalesce(v_wait, 0))),
+        'auth_email', coalesce(
+            (select l.auth_email from private.member_logins l join public.members m on m.id = l.member_id
+             where m.state = 'active' and (pg_catalog.lower(m.staff_no) = v_login or l.login_email = v_login)),
+            'm' || pg_catalog.left(v_hash, 32) || '@members.shopdesk.internal'));
+end;
+$$;
+grant execute on function public.sign_in_begin(text, text) to service_role;
+comment on function public.sign_in_begin(text, text) is
+    'Service: seconds to wait (doubling after five failures, at most 15 minutes) and the address to sign in with; unknown logins get one that cannot exist.';
+
+create or replace function public.sign_in_end(p_login text, p_source_hash text, p_ok boolean) returns void
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_hash text := private.sha256(pg_catalog.lower(pg_catalog.btrim(p_login)));
+begin
+    delete from private.sign_in_failures where at < private.now() - interval '1 day' or (p_ok and login_hash = v_hash);
+    if not p_ok then
+        insert into private.sign_in_failures (login_hash, source_hash, at) values (v_hash, p_source_hash, private.now());
+    end if;
+end;
+$$;
+grant execute on function public.sign_in_end(text, text, boolean) to service_role;
+comment on function public.sign_in_end(text, text, boolean) is 'Service: the outcome of a sign-in; success forgets the failures of that login.';
+
+-- What a signed-in person does about himself ------------------------------------------------------------------------------
+
+create or replace function public.my_profile() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select pg_catalog.jsonb_build_object('id', m.id, 'display_name', m.display_name, 'staff_no', m.staff_no,
+            'role', m.role, 'skills', m.skills, 'locale', m.locale, 'is_duty_lead', v_me.is_duty_lead,
+            'approval_limit', m.approval_limit, 'home_seen_at', m.home_seen_at,
+            'shops', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', s.id, 'code', s.code,
+                'name', s.name, 'platform', s.platform, 'timezone', s.timezone) order by s.id)
+                from public.shops s where s.is_active and s.id in (select private.my_shop_ids())), '[]'))
+        from public.members m where m.id = v_me.member_id);
+end;
+$$;
+grant execute on function public.my_profile() to authenticated;
+comment on function public.my_profile() is 'Who I am: name, role, skills, shops. One request at the start of each run. member.none.';
+
+create or replace function public.set_my_locale(p_locale text) returns void
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    if p_locale is null or p_locale not in ('zh-CN', 'en') then
+        perform private.fail('PT422', 'locale.unknown');
+    end if;
+    update public.members set locale = p_locale where id = v_me.member_id and locale <> p_locale;
+end;
+$$;
+grant execute on function public.set_my_locale(text) to authenticated;
+comment on function public.set_my_locale(text) is 'My language: zh-CN or en (locale.unknown).';
+
+create or replace function public.home_seen() returns void
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    update public.members set home_seen_at = private.now() where id = v_me.member_id;
+end;
+$$;
+grant execute on function public.home_seen() to authenticated;
+comment on function public.home_seen() is 'Marks "since I was last here" on Home.';
+
+-- ==== 25_members.sql ====
+
+-- 25 ------------------------------------------------------------------------------------ the admin's page: members, shops
+
+create or replace function public.list_members() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['admin', 'manager']);
+begin
+    return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+            'id', m.id, 'display_name', m.display_name, 'staff_no', m.staff_no, 'login_email', l.login_email,
+            'role', m.role, 'skills', m.skills, 'approval_limit', m.approval_limit, 'state', m.state,
+            'duty_lead_until', m.duty_lead_until, 'version', m.version,
+            'shops', coalesce((select pg_catalog.jsonb_agg(s.code order by s.id) from public.member_shops ms
+                join public.shops s on s.id = ms.shop_id where ms.member_id = m.id), '[]'),
+            'invited_until', (select pg_catalog.max(i.expires_at) from private.invitations i
+                where i.member_id = m.id and i.used_at is null),
+            'last_seen_at', (select pg_catalog.max(w.last_seen_at) from private.web_sessions w where w.user_id = m.user_id)
+        ) order by m.state = 'off', m.id), '[]')
+        from public.members m left join private.member_logins l on l.member_id = m.id);
+end;
+$$;
+grant execute on function public.list_members() to authenticated;
+comment on function public.list_members() is 'Admin and manager: everybody with shops, open invitation and last activity.';
+
+create or replace function private.set_member_shops(p_member_id bigint, p_codes jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_unknown text;
+begin
+    select c into v_unknown from pg_catalog.jsonb_array_elements_text(coalesce(p_codes, '[]')) c
+    where not exists (select from public.shops where code = c) limit 1;
+    if v_unknown is not null then
+        perform private.fail('PT422', 'shop.unknown_code', pg_catalog.jsonb_build_object('code', v_unknown));
+    end if;
+    delete from public.member_shops where member_id = p_member_id;
+    insert into public.member_shops (member_id, shop_id)
+    select p_member_id, s.id from public.shops s
+    where s.code in (select pg_catalog.jsonb_array_elements_text(coalesce(p_codes, '[]')));
+end;
+$$;
+
+create or replace function private.check_member(p_person jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if coalesce(p_person ->> 'role', '') not in ('agent', 'warehouse', 'operations', 'analyst', 'manager', 'admin') then
+        perform private.fail('PT422', 'member.bad_role', pg_catalog.jsonb_build_object('name', p_person ->> 'display_name'));
+    end if;
+    if coalesce(p_person ->> 'staff_no', '') !~ '^[A-Za-z0-9_-]{1,20}$' then
+        perform private.fail('PT422', 'member.bad_staff_no', pg_catalog.jsonb_build_object('name', p_person ->> 'display_name'));
+    end if;
+    if pg_catalog.char_length(coalesce(p_person ->> 'display_name', '')) not between 1 and 40 then
+        perform private.fail('PT422', 'member.bad_name', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
+    end if;
+    if not coalesce(array(select pg_catalog.jsonb_array_elements_text(coalesce(p_person -> 'skills', '[]'))), '{}')
+        <@ array['presales', 'aftersales', 'review'] then
+        perform private.fail('PT422', 'member.bad_skill', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
+    end if;
+    if coalesce((p_person ->> 'approval_limit')::numeric, 0) not between 0 and 99999999 then
+        perform private.fail('PT422', 'member.bad_limit', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
+    end if;
+end;
+$$;
+
+create or replace function private.add_member(p_me private.actor, p_person jsonb) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_id bigint;
+begin
+    perform private.check_member(p_person);
+    insert into public.members (display_name, staff_no, role, skills, approval_limit, contact_id)
+    values (p_person ->> 'display_name', p_person ->> 'staff_no', p_person ->> 'role',
+        array(select pg_catalog.jsonb_array_elements_text(coalesce(p_person -> 'skills', '[]'))),
+        coalesce((p_person ->> 'approval_limit')::numeric, 0), (p_person #>> '{contact,id}')::bigint)
+    on conflict (staff_no) do nothing
+    returning id into v_id;
+    if v_id is null then
+        perform private.fail('PT409', 'member.staff_no_taken', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
+    end if;
+    if p_person #>> '{contact,id}' is not null then
+        insert into private.contacts (id, kind, phone_cipher, phone_hash)
+        values ((p_person #>> '{contact,id}')::bigint, 'member', p_person #>> '{contact,phone}', p_person #>> '{contact,phone_hash}');
+    end if;
+    perform private.set_member_shops(v_id, p_person -> 'shops');
+    perform private.invite(v_id, p_person ->> 'token_hash', (p_me).member_id);
+    update private.member_logins set login_email = pg_catalog.lower(nullif(p_person ->> 'login_email', '')) where member_id = v_id;
+    perform private.audit(p_me, null, 'member', v_id, 'invited', pg_catalog.jsonb_build_object('role', p_person ->> 'role'));
+    return v_id;
+exception when unique_violation then
+    perform private.fail('PT409', 'member.email_taken', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
+end;
+$$;
+
+create or replace function public.invite_members(p_people jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array['admin']);
+    v_people jsonb := private.as_json(p_people);
+    v_answer jsonb := private.begin_request(p_request_id, 'invite_members', v_people);
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if pg_catalog.jsonb_array_length(v_people) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+        'id', private.add_member(v_me, p.value), 'staff_no', p.value ->> 'staff_no') order by p.ordinality)
+    into v_answer from pg_catalog.jsonb_array_elements(v_people) with ordinality p;
+    return private.finish_request(p_request_id, v_answer);
+end;
+$$;
+grant execute on function public.invite_members(jsonb, uuid) to authenticated, service_role;
+comment on function public.invite_members(jsonb, uuid) is
+    'Admin: adds people [{display_name, staff_no, login_email, role, skills, shops, approval_limit, contact, token_hash}], all or none. member.bad_*, member.staff_no_taken, member.email_taken, shop.unknown_code.';
+
+create or replace function private.member_for_change(p_id bigint, p_version integer) returns public.members
+language plpgsql set search_path = '' as $$
+declare
+    v_member public.members;
+begin
+    perform from public.members where role = 'admin' and state = 'active' order by id for update;
+    select * into v_member from public.members where id = p_id for update;
+    if not found then
+        perform private.fail('PT404', 'member.unknown');
+    end if;
+    if v_member.version <> p_version then
+        perform private.fail('PT409', 'member.stale', pg_catalog.jsonb_build_object('id', p_id));
+    end if;
+    return v_member;
+end;
+$$;
+
+create or replace function private.keep_an_admin() returns void
+language plpgsql set search_path = '' as $$
+begin
+    if not exists (select from public.members where role = 'admin' and state = 'active') then
+        perform private.fail('PT409', 'member.last_admin');
+    end if;
+end;
+$$;
+
+create or replace function public.change_member(p_id bigint, p_version integer, p_change jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'change_member', pg_catalog.jsonb_build_array(p_id, p_version, p_change));
+    v_old public.members;
+    v_new jsonb;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_old := private.member_for_change(p_id, p_version);
+    v_new := pg_catalog.jsonb_build_object('display_name', v_old.display_name, 'staff_no', v_old.staff_no, 'role', v_old.role,
+        'skills', v_old.skills, 'approval_limit', v_old.approval_limit) || private.as_json(p_change);
+    perform private.check_member(v_new);
+    if exists (select from public.members where staff_no = v_new ->> 'staff_no' and id <> p_id) then
+        perform private.fail('PT409', 'member.staff_no_taken', pg_catalog.jsonb_build_object('staff_no', v_new ->> 'staff_no'));
+    end if;
+    update public.members set display_name = v_new ->> 'display_name', staff_no = v_new ->> 'staff_no', role = v_new ->> 'role',
+        skills = array(select pg_catalog.jsonb_array_elements_text(v_new -> 'skills')),
+        approval_limit = (v_new ->> 'approval_limit')::numeric
+    where id = p_id;
+    if v_new ? 'shops' then
+        perform private.set_member_shops(p_id, v_new -> 'shops');
+    end if;
+    if v_old.role = 'admin' and v_old.state = 'active' then
+        perform private.keep_an_admin();
+    end if;
+    perform private.audit(v_me, null, 'member', p_id, 'changed', pg_catalog.jsonb_build_object('role', v_new ->> 'role'));
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', p_id));
+end;
+$$;
+grant execute on function public.change_member(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.change_member(bigint, integer, jsonb, uuid) is
+    'Admin: changes name, staff number, role, skills, limit, shops. Works from the member''s next request. member.stale, member.last_admin, member.bad_*.';
+
+create or replace function public.renew_invitation(p_id bigint, p_version integer, p_token_hash text, p_request_id uuid)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'renew_invitation', pg_catalog.jsonb_build_array(p_id, p_version, p_token_hash));
+    v_old public.members;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_old := private.member_for_change(p_id, p_version);
+    if v_old.state = 'off' then
+        perform private.fail('PT409', 'member.is_off');
+    end if;
+    perform private.invite(p_id, p_token_hash, v_me.member_id);
+    delete from private.web_sessions where user_id = v_old.user_id;
+    update public.members set user_id = null, state = 'invited' where id = p_id;
+    perform private.keep_an_admin();
+    perform private.audit(v_me, null, 'member', p_id, 'password_reset');
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', p_id));
+end;
+$$;
+grant execute on function public.renew_invitation(bigint, integer, text, uuid) to authenticated;
+comment on function public.renew_invitation(bigint, integer, text, uuid) is
+    'Admin: resets a password, or sends a new code. The old account stops reading at once; the person opens a new one with the code. member.last_admin, member.is_off.';
+
+create or replace function public.switch_member(p_id bigint, p_version integer, p_on boolean, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'switch_member', pg_catalog.jsonb_build_array(p_id, p_version, p_on));
+    v_old public.members;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_old := private.member_for_change(p_id, p_version);
+    update public.members
+    set state = case when not p_on then 'off' when user_id is null then 'invited' else 'active' end
+    where id = p_id;
+    if not p_on then
+        delete from private.web_sessions where user_id = v_old.user_id;
+        perform private.give_back_all(p_id, private.now());
+    end if;
+    perform private.keep_an_admin();
+    perform private.audit(v_me, null, 'member', p_id, case when p_on then 'switched_on' else 'switched_off' end);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', p_id));
+end;
+$$;
+grant execute on function public.switch_member(bigint, integer, boolean, uuid) to authenticated;
+comment on function public.switch_member(bigint, integer, boolean, uuid) is
+    'Admin: switches a member off (effective at the next request, claimed work goes back) or on. member.last_admin.';
+
+create or replace function public.set_duty_lead(p_id bigint, p_until timestamptz, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['admin', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'set_duty_lead', pg_catalog.jsonb_build_array(p_id, p_until));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_until > private.now() + interval '24 hours' then
+        perform private.fail('PT422', 'duty_lead.too_long');
+    end if;
+    update public.members set duty_lead_until = p_until where id = p_id and state = 'active' and id <> v_me.member_id;
+    if not found then
+        perform private.fail('PT404', 'member.unknown');
+    end if;
+    perform private.audit(v_me, null, 'member', p_id, 'duty_lead', pg_catalog.jsonb_build_object('until', p_until));
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', p_id));
+end;
+$$;
+grant execute on function public.set_duty_lead(bigint, timestamptz, uuid) to authenticated;
+comment on function public.set_duty_lead(bigint, timestamptz, uuid) is
+    '当班主管: a manager names somebody else for at most 24 hours, or ends it with null. duty_lead.too_long, member.unknown.';
+
+-- Shops ----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.ensure_shop(p_code text, p_name text, p_platform text) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_id bigint;
+begin
+    insert into public.stock_pools (name, is_default) select '默认库存', true
+    where not exists (select from public.stock_pools where is_default) on conflict do nothing;
+    insert into public.shops (code, name, platform, stock_pool_id)
+    values (p_code, p_name, p_platform, (select id from public.stock_pools where is_default))
+    on conflict (code) do nothing
+    returning id into v_id;
+    return coalesce(v_id, (select id from public.shops where code = p_code));
+end;
+$$;
+
+create or replace function public.save_shop(p_id bigint, p_version integer, p_shop jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array['admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_shop', pg_catalog.jsonb_build_array(p_id, p_version, p_shop));
+    v_shop jsonb := private.as_json(p_shop);
+    v_id bigint := p_id;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_id is null then
+        if exists (select from public.shops where code = v_shop ->> 'code') then
+            perform private.fail('PT409', 'shop.code_taken', pg_catalog.jsonb_build_object('code', v_shop ->> 'code'));
+        end if;
+        v_id := private.ensure_shop(v_shop ->> 'code', v_shop ->> 'name', v_shop ->> 'platform');
+    end if;
+    perform private.change_shop(v_id, case when p_id is not null then p_version end, v_shop);
+    perform private.audit(v_me, v_id, 'shop', v_id, case when p_id is null then 'created' else 'changed' end, v_shop);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v_id));
+exception when check_violation or not_null_violation then
+    perform private.fail('PT422', 'shop.bad_value');
+end;
+$$;
+grant execute on function public.save_shop(bigint, integer, jsonb, uuid) to authenticated, service_role;
+comment on function public.save_shop(bigint, integer, jsonb, uuid) is
+    'Admin: adds a shop (p_id null) or changes one: code, name, platform, timezone, review_limit, is_active. shop.code_taken, shop.stale, shop.bad_value.';
+
+create or replace function private.change_shop(p_id bigint, p_version integer, p_shop jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if p_shop ? 'timezone' and not exists (select from pg_catalog.pg_timezone_names where name = p_shop ->> 'timezone') then
+        perform private.fail('PT422', 'shop.bad_timezone');
+    end if;
+    update public.shops set
+        name = coalesce(p_shop ->> 'name', name), timezone = coalesce(p_shop ->> 'timezone', timezone),
+        review_limit = coalesce((p_shop ->> 'review_limit')::numeric, review_limit),
+        is_active = coalesce((p_shop ->> 'is_active')::boolean, is_active)
+    where id = p_id and (p_version is null or version = p_version);
+    if not found then
+        perform private.fail('PT409', 'shop.stale', pg_catalog.jsonb_build_object('id', p_id));
+    end if;
+end;
+$$;
+
+-- ==== 30_clock.sql ====
+
+-- 30 ------------------------------------------------------------------------------- the clock: calendars, policies, clocks
+--
+-- Minutes of a day are counted from its 00:00: 480 is 08:00, 1440 is 24:00, 1800 is 06:00 of the next day. So a shift to
+-- 24:00 or across midnight is an ordinary range, and it belongs to the day on which it begins.
+
+create table if not exists public.calendars (
+    id bigint generated always as identity primary key,
+    code text not null constraint calendars_code_unique unique
+        constraint calendars_code_form check (code ~ '^[a-z][a-z0-9_-]{0,29}$'),
+    name text not null constraint calendars_name_length check (char_length(name) between 1 and 60),
+    kind text not null default 'working' constraint calendars_kind_known check (kind in ('working', 'workdays', 'wall')),
+    timezone text not null default 'Asia/Shanghai',
+    follows_holidays boolean not null default false,
+    is_active boolean not null default true,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    created_at timestamptz not null default now(),
+    constraint calendars_wall_is_free check (kind <> 'wall' or not follows_holidays)
+);
+alter table public.calendars enable row level security;
+comment on table public.calendars is
+    '班次日历: when time counts. working: the hours of its shifts; workdays: whole days; wall: always.';
+comment on column public.calendars.follows_holidays is
+    'Closed on public holidays, open on make-up workdays, and without answer in a year whose list is not there yet.';
+comment on column public.calendars.version is 'Raised by every change of the calendar, its shifts, its days, or a holiday list it follows.';
+
+create table if not exists public.calendar_shifts (
+    id bigint generated always as identity primary key,
+    calendar_id bigint not null references public.calendars,
+    name text not null default '',
+    weekdays smallint[] not null constraint calendar_shifts_weekdays_iso
+        check (cardinality(weekdays) > 0 and weekdays <@ array[1, 2, 3, 4, 5, 6, 7]::smallint[]),
+    opens smallint not null,
+    closes smallint not null,
+    constraint calendar_shifts_form check (opens between 0 and 1439 and closes > opens and closes <= opens + 1440)
+);
+create index if not exists calendar_shifts_calendar_id_idx on public.calendar_shifts (calendar_id);
+alter table public.calendar_shifts enable row level security;
+comment on table public.calendar_shifts is '班次: hours on weekdays (1 Monday … 7 Sunday), minutes from 00:00. Overlaps count once.';
+
+create table if not exists public.calendar_days (
+    calendar_id bigint not null references public.calendars,
+    day date not null,
+    hours int4multirange not null constraint calendar_days_hours_form check (
+        isempty(hours) or coalesce(lower(hours) >= 0 and lower(hours) <= 1440 and upper(hours) <= 2880, false)),
+    note text not null default '',
+    primary key (calendar_id, day)
+);
+alter table public.calendar_days enable row level security;
+comment on table public.calendar_days is 'A single date with its own hours (campaign night, short day); empty hours: closed. It beats shifts and holidays.';
+
+create table if not exists public.holiday_years (
+    year integer primary key constraint holiday_years_form check (year between 2000 and 2200),
+    holidays date[] not null,
+    makeup_workdays date[] not null,
+    source text not null default '',
+    updated_at timestamptz not null default now(),
+    constraint holiday_years_days_differ check (not holidays && makeup_workdays),
+    constraint holiday_years_dates_near check (
+        make_date(year - 1, 12, 1) <= all (holidays || makeup_workdays)
+        and make_date(year + 1, 1, 31) >= all (holidays || makeup_workdays))
+);
+alter table public.holiday_years enable row level security;
+comment on table public.holiday_years is '节假日与调休上班日: the national list of a year. A year without a row is not maintained: nothing is guessed for it.';
+
+create or replace function private.is_ladder(p_ladder jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_ladder) = 'array' and not exists (
+        select from pg_catalog.jsonb_array_elements(case when pg_catalog.jsonb_typeof(p_ladder) = 'array' then p_ladder else '[]' end) s
+        where not coalesce((s.value ? 'percent') <> (s.value ? 'minutes')
+            and pg_catalog.jsonb_typeof(coalesce(s.value -> 'percent', s.value -> 'minutes')) = 'number'
+            and coalesce((s.value ->> 'percent')::numeric between 0 and 1000, true)
+            and pg_catalog.jsonb_typeof(s.value -> 'who') = 'array' and s.value -> 'who' <> '[]'
+            and s.value -> 'who' <@ '["owner", "on_duty", "duty_lead", "manager", "warehouse"]'
+            and s.value ->> 'action' in ('notify', 'to_pool', 'raise_priority'), false))
+$$;
+comment on function private.is_ladder(jsonb) is 'Whether a value is a list of escalation steps as sla_policies.ladder describes them.';
+
+create or replace function private.is_conditions(p_conditions jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_conditions) = 'object' and not exists (
+        select from pg_catalog.jsonb_each(case when pg_catalog.jsonb_typeof(p_conditions) = 'object' then p_conditions else '{}' end) c
+        where pg_catalog.jsonb_typeof(c.value) <> 'array' or c.value = '[]'
+           or pg_catalog.jsonb_path_exists(c.value, '$[*] ? (@.type() != "string")'))
+$$;
+comment on function private.is_conditions(jsonb) is 'Whether a value maps facts to lists of texts.';
+
+create table if not exists public.sla_policies (
+    id bigint generated always as identity primary key,
+    code text not null constraint sla_policies_code_form check (code ~ '^[a-z][a-z0-9_]{0,39}$'),
+    name text not null constraint sla_policies_name_length check (char_length(name) between 1 and 60),
+    applies_to text not null constraint sla_policies_applies_form check (applies_to ~ '^[a-z][a-z_]{0,29}$'),
+    target text not null constraint sla_policies_target_form check (target ~ '^[a-z][a-z_]{0,29}$'),
+    shop_id bigint references public.shops,
+    conditions jsonb not null default '{}' constraint sla_policies_conditions_form check (private.is_conditions(conditions)),
+    measure text not null constraint sla_policies_measure_known check (measure in ('wall', 'working', 'workdays')),
+    calendar_id bigint references public.calendars,
+    allowance numeric not null,
+    ladder jsonb not null default '[]' constraint sla_policies_ladder_form check (private.is_ladder(ladder)),
+    remind_calendar_id bigint references public.calendars,
+    on_reopen text not null default 'restart' constraint sla_policies_on_reopen_known
+        check (on_reopen in ('restart', 'continue', 'keep')),
+    is_active boolean not null default true,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    created_at timestamptz not null default now(),
+    constraint sla_policies_unique unique nulls not distinct (code, shop_id, conditions),
+    constraint sla_policies_wall_needs_no_calendar check ((measure = 'wall') = (calendar_id is null)),
+    constraint sla_policies_allowance_range check (
+        allowance between 0 and 5256000 and (measure <> 'workdays' or allowance = trunc(allowance) and allowance <= 3660))
+);
+create index if not exists sla_policies_shop_id_idx on public.sla_policies (shop_id) where shop_id is not null;
+create index if not exists sla_policies_calendar_id_idx on public.sla_policies (calendar_id) where calendar_id is not null;
+create index if not exists sla_policies_remind_calendar_id_idx on public.sla_policies (remind_calendar_id) where remind_calendar_id is not null;
+alter table public.sla_policies enable row level security;
+create or replace trigger t10_touch before update on public.sla_policies
+    for each row execute function private.touch_version();
+comment on table public.sla_policies is
+    '时效规则: how long a piece of work may take, by which clock, and who hears of it when. A shop''s own row beats the default (shop_id null).';
+comment on column public.sla_policies.conditions is 'Facts that must hold: {"grade": ["A"], "priority": ["high"]}; more conditions beat fewer.';
+comment on column public.sla_policies.allowance is 'Minutes; whole working days where measure is workdays. At most ten years.';
+comment on column public.sla_policies.ladder is
+    'Steps [{"percent": 50 | "minutes": -720, "who": ["owner"], "action": "notify"}]: percent of the allowance used, or minutes before (-) and after the deadline. who: owner, on_duty, duty_lead, manager, warehouse; action: notify, to_pool, raise_priority.';
+comment on column public.sla_policies.remind_calendar_id is 'Reminders wait until this calendar is open; null: they go at once.';
+comment on column public.sla_policies.on_reopen is
+    'When finished work opens again: restart with the full allowance, continue with what was left, or keep the verdict (a first response is given once).';
+
+create table if not exists public.sla_clocks (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    entity text not null,
+    entity_id bigint not null,
+    target text not null,
+    instance integer not null default 1 constraint sla_clocks_instance_positive check (instance > 0),
+    state text not null constraint sla_clocks_state_known check (state in
+        ('scheduled', 'running', 'paused', 'breached', 'uncovered', 'fulfilled', 'fulfilled_late', 'cancelled')),
+    policy_id bigint not null references public.sla_policies,
+    policy jsonb not null,
+    measure text not null constraint sla_clocks_measure_known check (measure in ('wall', 'working', 'workdays')),
+    calendar_id bigint references public.calendars,
+    calendar_version integer,
+    allowance numeric not null constraint sla_clocks_allowance_not_negative check (allowance >= 0),
+    used numeric not null default 0 constraint sla_clocks_used_not_negative check (used >= 0),
+    started_at timestamptz not null,
+    counted_from timestamptz not null,
+    pauses tstzmultirange not null default '{}'
+        constraint sla_clocks_pauses_ended check (isempty(pauses) or coalesce(isfinite(lower(pauses)) and isfinite(upper(pauses)), false)),
+    paused_at timestamptz,
+    pause_reason text,
+    due_at timestamptz,
+    last_due_at timestamptz,
+    due_version integer not null default 0,
+    next_step smallint,
+    next_step_at timestamptz,
+    breached_at timestamptz,
+    stopped_at timestamptz,
+    version integer not null default 1,
+    updated_at timestamptz not null,
+    created_at timestamptz not null,
+    constraint sla_clocks_unique unique (entity, entity_id, target, instance),
+    constraint sla_clocks_wall_needs_no_calendar check ((measure = 'wall') = (calendar_id is null)),
+    constraint sla_clocks_paused_is_whole check (
+        (state = 'paused') = (paused_at is not null) and (paused_at is null) = (pause_reason is null)),
+    constraint sla_clocks_due_follows_state check (case
+        when state in ('scheduled', 'running', 'breached') then due_at is not null
+        when state in ('paused', 'uncovered') then due_at is null else true end),
+    constraint sla_clocks_breach_follows_state check (case
+        when state in ('breached', 'fulfilled_late') then breached_at is not null
+        when state in ('scheduled', 'running', 'uncovered', 'fulfilled') then breached_at is null else true end),
+    constraint sla_clocks_stop_follows_state check (case
+        when state in ('fulfilled', 'fulfilled_late', 'cancelled') then stopped_at is not null
+        when state = 'uncovered' then true else stopped_at is null end),
+    constraint sla_clocks_steps_need_a_deadline check (next_step_at is null or (due_at is not null and stopped_at is null))
+);
+create unique index if not exists sla_clocks_one_open_idx on public.sla_clocks (entity, entity_id, target) where stopped_at is null;
+create index if not exists sla_clocks_due_at_idx on public.sla_clocks (due_at) where state = 'running';
+create index if not exists sla_clocks_scheduled_idx on public.sla_clocks (started_at) where state = 'scheduled';
+create index if not exists sla_clocks_next_step_at_idx on public.sla_clocks (next_step_at) where next_step_at is not null;
+create index if not exists sla_clocks_shop_due_idx on public.sla_clocks (shop_id, due_at) where stopped_at is null;
+create index if not exists sla_clocks_calendar_idx on public.sla_clocks (calendar_id, state) where stopped_at is null or state = 'uncovered';
+create index if not exists sla_clocks_policy_idx on public.sla_clocks (policy_id) where stopped_at is null;
+alter table public.sla_clocks enable row level security;
+comment on table public.sla_clocks is
+    '时效: one running or finished deadline per record, target and instance. Changed by the functions of the clock alone, each with its event.';
+comment on column public.sla_clocks.policy is 'Snapshot of the policy when the clock started or was re-targeted: later edits do not reach it by themselves.';
+comment on column public.sla_clocks.used is 'Minutes (working days) used up before counted_from; never changed by later edits of a calendar.';
+comment on column public.sla_clocks.counted_from is 'From here on the remaining allowance is counted with today''s calendar, without pauses.';
+comment on column public.sla_clocks.due_at is 'Overdue means now > due_at; null while paused or while the calendar of that year is missing.';
+comment on column public.sla_clocks.last_due_at is 'The deadline last given; due_version rises when a new one differs from it.';
+comment on column public.sla_clocks.next_step is 'Position (from 1) of the ladder step that comes next, at next_step_at.';
+comment on column public.sla_clocks.stopped_at is 'When the work was done or cancelled; with state uncovered the verdict waits for the calendar.';
+
+create table if not exists public.sla_clock_events (
+    id bigint generated always as identity primary key,
+    clock_id bigint not null references public.sla_clocks,
+    shop_id bigint not null references public.shops,
+    kind text not null constraint sla_clock_events_kind_known check (kind in
+        ('started', 'scheduled', 'began', 'paused', 'resumed', 'breached', 'stopped', 'cancelled', 'merged', 'reopened',
+         'retargeted', 'recalculated', 'reply_ignored')),
+    at timestamptz not null,
+    actor_id bigint references public.members,
+    reason text,
+    state text not null,
+    due_at timestamptz,
+    due_version integer not null,
+    detail jsonb not null default '{}'
+);
+create index if not exists sla_clock_events_clock_id_idx on public.sla_clock_events (clock_id, id);
+create index if not exists sla_clock_events_shop_id_idx on public.sla_clock_events (shop_id, at);
+create index if not exists sla_clock_events_actor_id_idx on public.sla_clock_events (actor_id) where actor_id is not null;
+alter table public.sla_clock_events enable row level security;
+create or replace trigger t10_append_only before update or delete on public.sla_clock_events
+    for each row execute function private.tg_append_only();
+comment on table public.sla_clock_events is 'What happened to a clock, in order. Append-only; actor_id null: the system.';
+
+-- A change of what a calendar is made of is a change of the calendar --------------------------------------------------
+
+create or replace function private.tg_raise_calendar_version() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if tg_table_name = 'holiday_years' then
+        update public.calendars set version = version + 1, updated_at = private.now()
+        where follows_holidays and exists (select from changed);
+    else
+        update public.calendars set version = version + 1, updated_at = private.now()
+        where id in (select calendar_id from changed);
+    end if;
+    return null;
+end;
+$$;
+create or replace trigger t20_raise_version after insert on public.calendar_shifts
+    referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t21_raise_version after update on public.calendar_shifts
+    referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t22_raise_version after delete on public.calendar_shifts
+    referencing old table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t20_raise_version after insert on public.calendar_days
+    referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t21_raise_version after update on public.calendar_days
+    referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t22_raise_version after delete on public.calendar_days
+    referencing old table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t20_raise_version after insert on public.holiday_years
+    referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t21_raise_version after update on public.holiday_years
+    referencing new table as changed for each statement execute function private.tg_raise_calendar_version();
+create or replace trigger t22_raise_version after delete on public.holiday_years
+    referencing old table as changed for each statement execute function private.tg_raise_calendar_version();
+
+-- Who reads -------------------------------------------------------------------------------------------------------------
+
+drop policy if exists "members read the calendars" on public.calendars;
+create policy "members read the calendars" on public.calendars
+    for select to authenticated using ((select private.my_role()) is not null);
+drop policy if exists "members read the shifts of calendars" on public.calendar_shifts;
+create policy "members read the shifts of calendars" on public.calendar_shifts
+    for select to authenticated using ((select private.my_role()) is not null);
+drop policy if exists "members read the special days of calendars" on public.calendar_days;
+create policy "members read the special days of calendars" on public.calendar_days
+    for select to authenticated using ((select private.my_role()) is not null);
+drop policy if exists "members read the holiday lists" on public.holiday_years;
+create policy "members read the holiday lists" on public.holiday_years
+    for select to authenticated using ((select private.my_role()) is not null);
+drop policy if exists "members read the deadline policies" on public.sla_policies;
+create policy "members read the deadline policies" on public.sla_policies
+    for select to authenticated using ((select private.my_role()) is not null);
+drop policy if exists "members read the clocks of their shops" on public.sla_clocks;
+create policy "members read the clocks of their shops" on public.sla_clocks
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+drop policy if exists "members read the clock events of their shops" on public.sla_clock_events;
+create policy "members read the clock events of their shops" on public.sla_clock_events
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.calendars, public.calendar_shifts, public.calendar_days, public.holiday_years, public.sla_policies,
+    public.sla_clocks, public.sla_clock_events to authenticated;
+
+-- ==== 31_clock_time.sql ====
+
+-- 31 ---------------------------------------------------------------------------------------- the clock: counting open time
+--
+-- Windows are half-open. A deadline is the first instant at which the minutes are used up. Zone maths go through the
+-- calendar's own zone and through seconds, never through the zone of the session or of the server.
+
+create or replace function private.day_hours(p_calendar_id bigint, p_first date, p_last date)
+returns table (day date, hours int4multirange)
+language sql stable set search_path = '' as $$
+    with c as (
+        select cal.*, (select pg_catalog.min(w) from public.calendar_shifts s, pg_catalog.unnest(s.weekdays) w
+                       where s.calendar_id = cal.id) as first_weekday
+        from public.calendars cal where cal.id = p_calendar_id
+    ), lists as (
+        select y.holidays, y.makeup_workdays from public.holiday_years y, c
+        where c.follows_holidays and y.year between extract(year from p_first) - 1 and extract(year from p_last) + 1
+    ), days as (
+        select p_first + n as day,
+            exists (select from lists where p_first + n = any (holidays)) as is_holiday,
+            exists (select from lists where p_first + n = any (makeup_workdays)) as is_makeup
+        from pg_catalog.generate_series(0, p_last - p_first) n
+    )
+    select d.day, case
+        when c.kind = 'wall' then '{[0,1440)}'
+        when o.hours is not null then o.hours
+        when d.is_holiday then '{}'
+        else coalesce((select pg_catalog.range_agg(pg_catalog.int4range(s.opens, s.closes))
+            from public.calendar_shifts s
+            where s.calendar_id = c.id
+              and case when d.is_makeup then c.first_weekday else extract(isodow from d.day) end = any (s.weekdays)), '{}')
+        end
+    from days d cross join c left join public.calendar_days o on o.calendar_id = c.id and o.day = d.day
+$$;
+comment on function private.day_hours(bigint, date, date) is
+    'Hours (minutes from 00:00) of each date: own hours first, then holidays, then shifts; a make-up workday has the hours of the first weekday with any (Monday, as a rule).';
+
+create or replace function private.first_unknown_day(p_calendar_id bigint, p_from date) returns date
+language plpgsql stable set search_path = '' as $$
+declare
+    v_day date := p_from;
+begin
+    if not exists (select from public.calendars where id = p_calendar_id and follows_holidays) then
+        return null;
+    end if;
+    loop
+        if exists (select from public.holiday_years where year = extract(year from v_day)) then
+            v_day := pg_catalog.make_date(extract(year from v_day)::integer + 1, 1, 1);
+        elsif exists (select from public.calendar_days where calendar_id = p_calendar_id and day = v_day) then
+            v_day := v_day + 1;
+        else
+            return v_day;
+        end if;
+    end loop;
+end;
+$$;
+comment on function private.first_unknown_day(bigint, date) is
+    'The first date from p_from on that no holiday list and no special day covers; null for a calendar that follows no holidays.';
+
+create or replace function private.first_day_needed(p_calendar_id bigint, p_from timestamptz) returns date
+language sql stable set search_path = '' as $$
+    select (p_from at time zone c.timezone)::date - case when exists (
+        select from public.calendar_shifts s where s.calendar_id = c.id and s.closes > 1440) then 1 else 0 end
+    from public.calendars c where c.id = p_calendar_id
+$$;
+comment on function private.first_day_needed(bigint, timestamptz) is
+    'The date to begin with: the day before where shifts reach across midnight.';
+
+create or replace function private.known_windows(p_calendar_id bigint, p_from timestamptz, p_to timestamptz, p_unknown date)
+returns tstzmultirange
+language sql stable set search_path = '' as $$
+    select coalesce((
+        select pg_catalog.range_agg(pg_catalog.tstzrange(b.opens, b.closes)) * pg_catalog.tstzmultirange(pg_catalog.tstzrange(p_from, p_to))
+        from public.calendars c
+        cross join lateral private.day_hours(c.id, (p_from at time zone c.timezone)::date - 1,
+            least((p_to at time zone c.timezone)::date, p_unknown - 1)) d
+        cross join lateral pg_catalog.unnest(d.hours) w
+        cross join lateral (select (d.day + pg_catalog.make_interval(mins => lower(w))) at time zone c.timezone as opens,
+            (d.day + pg_catalog.make_interval(mins => upper(w))) at time zone c.timezone as closes) b
+        where c.id = p_calendar_id and b.opens < b.closes), '{}')
+$$;
+comment on function private.known_windows(bigint, timestamptz, timestamptz, date) is
+    'Merged open time within [p_from, p_to), from the dates before p_unknown (null: all of them).';
+
+create or replace function private.fail_uncovered(p_calendar_id bigint, p_year integer) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    perform private.fail('PT422', 'calendar.uncovered', pg_catalog.jsonb_build_object('year', p_year,
+        'calendar', (select code from public.calendars where id = p_calendar_id)));
+end;
+$$;
+
+create or replace function private.open_windows(p_calendar_id bigint, p_from timestamptz, p_to timestamptz)
+returns tstzmultirange
+language plpgsql stable set search_path = '' as $$
+declare
+    v_unknown date;
+    v_zone text := (select timezone from public.calendars where id = p_calendar_id);
+begin
+    if p_to <= p_from then
+        return '{}';
+    end if;
+    if p_calendar_id is null then
+        return pg_catalog.tstzmultirange(pg_catalog.tstzrange(p_from, p_to));
+    end if;
+    v_unknown := private.first_unknown_day(p_calendar_id, private.first_day_needed(p_calendar_id, p_from));
+    if v_unknown <= ((p_to - interval '1 microsecond') at time zone v_zone)::date then
+        perform private.fail_uncovered(p_calendar_id, extract(year from v_unknown)::integer);
+    end if;
+    return private.known_windows(p_calendar_id, p_from, p_to, v_unknown);
+end;
+$$;
+comment on function private.open_windows(bigint, timestamptz, timestamptz) is
+    'Open time within [p_from, p_to), merged; calendar null: all of it. calendar.uncovered when it needs a year that is not maintained.';
+
+create or replace function private.seconds_of(p_time tstzmultirange) returns numeric
+language sql immutable set search_path = '' as $$
+    select coalesce(pg_catalog.sum(extract(epoch from upper(r)) - extract(epoch from lower(r))), 0) from pg_catalog.unnest(p_time) r
+$$;
+
+create or replace function private.working_minutes_between(
+    p_calendar_id bigint, p_from timestamptz, p_to timestamptz, p_pauses tstzmultirange default '{}'
+) returns numeric
+language sql stable set search_path = '' as $$
+    select pg_catalog.trim_scale(pg_catalog.round(
+        private.seconds_of(private.open_windows(p_calendar_id, p_from, p_to) - p_pauses) / 60, 9))
+$$;
+comment on function private.working_minutes_between(bigint, timestamptz, timestamptz, tstzmultirange) is
+    'Minutes (to a fraction of a microsecond) that count between two instants, without pauses. calendar.uncovered like open_windows.';
+
+create or replace function private.instant_at(p_time tstzmultirange, p_seconds numeric) returns timestamptz
+language sql immutable set search_path = '' as $$
+    select upper(w.r) - pg_catalog.make_interval(secs => (w.spent - p_seconds)::double precision)
+    from (
+        select r, pg_catalog.sum(extract(epoch from upper(r)) - extract(epoch from lower(r))) over (order by lower(r)) as spent
+        from pg_catalog.unnest(p_time) r
+    ) w
+    where w.spent >= p_seconds order by w.spent limit 1
+$$;
+comment on function private.instant_at(tstzmultirange, numeric) is 'The first instant at which p_seconds of p_time are over; null when there are fewer.';
+
+create or replace function private.add_working_minutes(
+    p_calendar_id bigint, p_from timestamptz, p_minutes numeric, p_pauses tstzmultirange default '{}',
+    out due_at timestamptz, out problem text, out year integer
+)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_wall boolean := p_calendar_id is null or exists (select from public.calendars where id = p_calendar_id and kind = 'wall');
+    v_zone text := coalesce((select timezone from public.calendars where id = p_calendar_id), 'UTC');
+    v_pauses tstzmultirange := p_pauses * pg_catalog.tstzmultirange(pg_catalog.tstzrange(p_from, 'infinity'));
+    v_endless timestamptz := (select lower(r) from pg_catalog.unnest(v_pauses) r where not pg_catalog.isfinite(upper(r)));
+    v_unknown date := private.first_unknown_day(p_calendar_id, private.first_day_needed(p_calendar_id, p_from));
+    v_seconds numeric := pg_catalog.round(p_minutes * 60, 6); -- minutes are fractions of seconds, rounded: back to whole microseconds
+    v_days integer := 2 + pg_catalog.ceil(p_minutes / 720);
+    v_to timestamptz;
+begin
+    loop
+        year := extract(year from v_unknown);
+        v_to := p_from + pg_catalog.make_interval(hours => 24 * v_days);
+        if v_unknown <= (p_from at time zone v_zone)::date then
+            problem := 'uncovered';
+            return;
+        end if;
+        due_at := case when v_seconds = 0 then p_from
+            when v_wall then private.instant_at(pg_catalog.tstzmultirange(pg_catalog.tstzrange(p_from, v_to)) - v_pauses, v_seconds)
+            else private.instant_at(private.known_windows(p_calendar_id, p_from, v_to, v_unknown) - v_pauses, v_seconds) end;
+        problem := case when due_at is not null then null
+            when v_endless <= v_to and (v_unknown is null or (v_endless at time zone v_zone)::date < v_unknown) then 'paused'
+            when v_unknown <= (v_to at time zone v_zone)::date then 'uncovered'
+            when v_days = 22000 then 'never_open' end;
+        exit when due_at is not null or problem is not null;
+        v_days := least(v_days * 3, 22000);
+    end loop;
+    year := case when problem = 'uncovered' then year end;
+end;
+$$;
+comment on function private.add_working_minutes(bigint, timestamptz, numeric, tstzmultirange) is
+    'The first instant at which p_minutes of open time without pauses are used up (calendar null: wall clock), or the problem: uncovered (with the year), paused (a pause without end), never_open (not within sixty years).';
+
+-- Whole working days ------------------------------------------------------------------------------------------------------
+
+create or replace function private.day_end(p_calendar_id bigint, p_at timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select ((p_at at time zone c.timezone)::date + 1)::timestamp at time zone c.timezone
+    from public.calendars c where c.id = p_calendar_id
+$$;
+comment on function private.day_end(bigint, timestamptz) is '24:00 of the calendar''s day that holds p_at.';
+
+create or replace function private.day_start(p_calendar_id bigint, p_at timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select (p_at at time zone c.timezone)::date::timestamp at time zone c.timezone
+    from public.calendars c where c.id = p_calendar_id
+$$;
+comment on function private.day_start(bigint, timestamptz) is '00:00 of the calendar''s day that holds p_at.';
+
+create or replace function private.whole_days(
+    p_calendar_id bigint, p_from timestamptz, p_last date, p_pauses tstzmultirange
+) returns table (n bigint, ends_at timestamptz)
+language sql stable set search_path = '' as $$
+    select pg_catalog.row_number() over (order by b.starts_at), b.ends_at
+    from public.calendars c
+    cross join lateral private.day_hours(c.id, (p_from at time zone c.timezone)::date, p_last) d
+    cross join lateral (select d.day::timestamp at time zone c.timezone as starts_at,
+        (d.day + 1)::timestamp at time zone c.timezone as ends_at) b
+    where c.id = p_calendar_id and not isempty(d.hours) and b.starts_at >= p_from
+      and not p_pauses && pg_catalog.tstzrange(b.starts_at, b.ends_at)
+$$;
+comment on function private.whole_days(bigint, timestamptz, date, tstzmultirange) is
+    'Numbered working days that begin at or after p_from. A day on which the clock stood paused, however short, does not count.';
+
+create or replace function private.add_working_days(
+    p_calendar_id bigint, p_from timestamptz, p_days integer, p_pauses tstzmultirange default '{}',
+    out due_at timestamptz, out problem text, out year integer
+)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_first date := (select (p_from at time zone timezone)::date from public.calendars where id = p_calendar_id);
+    v_unknown date := private.first_unknown_day(p_calendar_id, v_first);
+    v_span integer := p_days * 2 + 14;
+begin
+    loop
+        due_at := case when p_days = 0 then p_from else (
+            select d.ends_at from private.whole_days(p_calendar_id, p_from, least(v_first + v_span, v_unknown - 1), p_pauses) d
+            where d.n = p_days) end;
+        problem := case when due_at is not null then null
+            when v_unknown <= v_first + v_span then 'uncovered'
+            when v_span = 22000 then 'never_open' end;
+        exit when due_at is not null or problem is not null;
+        v_span := least(v_span * 3, 22000);
+    end loop;
+    year := case when problem = 'uncovered' then extract(year from v_unknown) end;
+end;
+$$;
+comment on function private.add_working_days(bigint, timestamptz, integer, tstzmultirange) is
+    '24:00 of the p_days-th working day that begins at or after p_from; problems as in add_working_minutes.';
+
+-- Both, by the measure of a policy -----------------------------------------------------------------------------------------
+
+create or replace function private.deadline(
+    p_measure text, p_calendar_id bigint, p_from timestamptz, p_amount numeric, p_pauses tstzmultirange,
+    out due_at timestamptz, out problem text, out year integer
+)
+language plpgsql stable set search_path = '' as $$
+begin
+    if p_measure = 'workdays' then
+        select d.* into due_at, problem, year from private.add_working_days(p_calendar_id, p_from, p_amount::integer, p_pauses) d;
+    else
+        select d.* into due_at, problem, year from private.add_working_minutes(p_calendar_id, p_from, p_amount, p_pauses) d;
+    end if;
+end;
+$$;
+comment on function private.deadline(text, bigint, timestamptz, numeric, tstzmultirange) is
+    'When p_amount minutes or working days from p_from are used up.';
+
+create or replace function private.elapsed(
+    p_measure text, p_calendar_id bigint, p_from timestamptz, p_to timestamptz, p_pauses tstzmultirange
+) returns numeric
+language plpgsql stable set search_path = '' as $$
+declare
+    v_unknown date;
+    v_last date := (select (p_to at time zone timezone)::date from public.calendars where id = p_calendar_id);
+begin
+    if p_to <= p_from then
+        return 0;
+    end if;
+    v_unknown := private.first_unknown_day(p_calendar_id, private.first_day_needed(p_calendar_id, p_from));
+    if v_unknown <= v_last then
+        return null;
+    end if;
+    if p_measure = 'workdays' then
+        return (select pg_catalog.count(*) from private.whole_days(p_calendar_id, p_from, v_last, p_pauses) where ends_at <= p_to);
+    end if;
+    return private.working_minutes_between(p_calendar_id, p_from, p_to, p_pauses);
+end;
+$$;
+comment on function private.elapsed(text, bigint, timestamptz, timestamptz, tstzmultirange) is
+    'Minutes or whole working days used between two instants; null when a year in between is not maintained.';
+
+-- Asking without a clock -----------------------------------------------------------------------------------------------------
+
+create or replace function private.calendar_id(p_code text) returns bigint
+language plpgsql stable set search_path = '' as $$
+declare
+    v_id bigint := (select id from public.calendars where code = p_code);
+begin
+    if v_id is null then
+        perform private.fail('PT422', 'calendar.unknown', pg_catalog.jsonb_build_object('calendar', p_code));
+    end if;
+    return v_id;
+end;
+$$;
+comment on function private.calendar_id(text) is 'The calendar of a code; calendar.unknown.';
+
+create or replace function private.check_start(p_started_at timestamptz) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_started_at is null or extract(year from p_started_at at time zone 'UTC') not between 1970 and 2200 then
+        perform private.fail('PT422', 'clock.bad_start', '{"from": 1970, "to": 2200}');
+    end if;
+end;
+$$;
+
+create or replace function private.refuse_problem(p_problem text, p_calendar_id bigint, p_year integer) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if p_problem = 'uncovered' then
+        perform private.fail_uncovered(p_calendar_id, p_year);
+    elsif p_problem = 'never_open' then
+        perform private.fail('PT422', 'calendar.never_open', pg_catalog.jsonb_build_object(
+            'calendar', (select code from public.calendars where id = p_calendar_id)));
+    end if;
+end;
+$$;
+
+create or replace function public.preview_deadline(
+    p_calendar text, p_started_at timestamptz, p_minutes numeric, p_pauses tstzmultirange default '{}'
+) returns timestamptz
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor();
+    v_calendar_id bigint := case when p_calendar is not null then private.calendar_id(p_calendar) end;
+    v_answer record;
+begin
+    perform private.check_start(p_started_at);
+    if p_minutes is null or p_minutes not between 0 and 5256000 then
+        perform private.fail('PT422', 'clock.bad_minutes', '{"limit": 5256000}');
+    end if;
+    v_answer := private.add_working_minutes(v_calendar_id, p_started_at, p_minutes, coalesce(p_pauses, '{}'));
+    perform private.refuse_problem(v_answer.problem, v_calendar_id, v_answer.year);
+    return v_answer.due_at;
+end;
+$$;
+grant execute on function public.preview_deadline(text, timestamptz, numeric, tstzmultirange) to authenticated, service_role;
+comment on function public.preview_deadline(text, timestamptz, numeric, tstzmultirange) is
+    'Members and commands: when p_minutes are used up on a calendar (null: wall clock), pauses left out; null under a pause without end. calendar.unknown, calendar.uncovered (year), calendar.never_open, clock.bad_start, clock.bad_minutes.';
+
+create or replace function public.preview_workdays(p_calendar text, p_started_at timestamptz, p_days integer) returns timestamptz
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor();
+    v_calendar_id bigint := private.calendar_id(p_calendar);
+    v_answer record;
+begin
+    perform private.check_start(p_started_at);
+    if p_days is null or p_days not between 0 and 3660 then
+        perform private.fail('PT422', 'clock.bad_days', '{"limit": 3660}');
+    end if;
+    v_answer := private.add_working_days(v_calendar_id, private.day_end(v_calendar_id, p_started_at), p_days);
+    perform private.refuse_problem(v_answer.problem, v_calendar_id, v_answer.year);
+    return v_answer.due_at;
+end;
+$$;
+grant execute on function public.preview_workdays(text, timestamptz, integer) to authenticated, service_role;
+comment on function public.preview_workdays(text, timestamptz, integer) is
+    'Members and commands: 24:00 of the p_days-th working day after the start day. calendar.unknown, calendar.uncovered (year), calendar.never_open, clock.bad_start, clock.bad_days.';
+
+create or replace function public.calendar_zone(p_calendar text) returns text
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor();
+begin
+    return (select timezone from public.calendars where id = private.calendar_id(p_calendar));
+end;
+$$;
+grant execute on function public.calendar_zone(text) to authenticated, service_role;
+comment on function public.calendar_zone(text) is 'Members and commands: the time zone in which a calendar shows its times. calendar.unknown.';
+
+-- ==== 32_clock_commands.sql ====
+
+-- 32 ------------------------------------------------------------------------------------------- the clock: start to stop
+--
+-- Every command locks the clock, changes it in memory, stores it and appends its event: one transaction. Commands that are
+-- repeated change nothing. Areas keep the deadline of their work rows by a trigger on sla_clocks for their own entity.
+
+create or replace function private.policy_matches(p_conditions jsonb, p_facts jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select coalesce(pg_catalog.bool_and(coalesce(c.value ? (p_facts ->> c.key), false)), true)
+    from pg_catalog.jsonb_each(p_conditions) c
+$$;
+comment on function private.policy_matches(jsonb, jsonb) is 'Every condition names the fact''s value: {"grade": ["A", "B"]} holds for {"grade": "B"}.';
+
+create or replace function private.policy_for(p_code text, p_shop_id bigint, p_facts jsonb default '{}') returns public.sla_policies
+language plpgsql stable set search_path = '' as $$
+declare
+    v_policy public.sla_policies;
+begin
+    select * into v_policy from public.sla_policies
+    where code = p_code and is_active and (shop_id is null or shop_id = p_shop_id)
+      and private.policy_matches(conditions, p_facts)
+    order by shop_id nulls last, (select pg_catalog.count(*) from pg_catalog.jsonb_object_keys(conditions)) desc, id
+    limit 1;
+    if not found then
+        perform private.fail('PT422', 'policy.none', pg_catalog.jsonb_build_object('code', p_code));
+    end if;
+    return v_policy;
+end;
+$$;
+comment on function private.policy_for(text, bigint, jsonb) is
+    'The active policy of a code: the shop''s own first, then the one with most conditions that hold. policy.none.';
+
+create or replace function private.with_policy(p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb)
+returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+begin
+    v.policy_id := p_policy.id;
+    v.measure := p_policy.measure;
+    v.calendar_id := p_policy.calendar_id;
+    v.allowance := p_policy.allowance;
+    v.policy := pg_catalog.jsonb_build_object('code', p_policy.code, 'name', p_policy.name, 'version', p_policy.version,
+        'measure', p_policy.measure, 'allowance', p_policy.allowance, 'ladder', p_policy.ladder,
+        'calendar', (select code from public.calendars where id = p_policy.calendar_id),
+        'remind_calendar_id', p_policy.remind_calendar_id, 'on_reopen', p_policy.on_reopen, 'facts', p_facts);
+    return v;
+end;
+$$;
+comment on function private.with_policy(public.sla_clocks, public.sla_policies, jsonb) is
+    'The clock with a snapshot of the policy and of the facts that chose it.';
+
+-- The deadline of a clock in memory, and the step of its ladder that comes next -----------------------------------------
+
+create or replace function private.clock_steps(p_clock public.sla_clocks) returns table (step smallint, at timestamptz)
+language sql stable set search_path = '' as $$
+    select s.ordinality::smallint, case
+        when s.value ? 'minutes' then p_clock.due_at + pg_catalog.make_interval(secs => 60 * (s.value ->> 'minutes')::double precision)
+        when (s.value ->> 'percent')::numeric = 100 then p_clock.due_at
+        else least((private.deadline(p_clock.measure, p_clock.calendar_id, p_clock.counted_from,
+                greatest(0, case when p_clock.measure = 'workdays' then pg_catalog.ceil(l.share) else l.share end), p_clock.pauses)).due_at,
+            case when (s.value ->> 'percent')::numeric < 100 then p_clock.due_at end)
+        end
+    from pg_catalog.jsonb_array_elements(p_clock.policy -> 'ladder') with ordinality s
+    cross join lateral (select p_clock.allowance * (s.value ->> 'percent')::numeric / 100 - p_clock.used as share) l
+$$;
+comment on function private.clock_steps(public.sla_clocks) is
+    'Instants of the ladder of a clock that has a deadline; null where the calendar of that year is missing.';
+
+create or replace function private.with_next_step(p_clock public.sla_clocks, p_now timestamptz) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+begin
+    v.next_step := null;
+    v.next_step_at := null;
+    if v.due_at < p_now then
+        select s.step, s.at into v.next_step, v.next_step_at from private.clock_steps(v) s
+        where s.at <= p_now order by s.at desc, s.step desc limit 1;
+    end if;
+    if v.next_step is null then
+        select s.step, s.at into v.next_step, v.next_step_at from private.clock_steps(v) s
+        where s.at >= p_now order by s.at, s.step limit 1;
+    end if;
+    return v;
+end;
+$$;
+comment on function private.with_next_step(public.sla_clocks, timestamptz) is
+    'After a new deadline: the first step ahead. Steps already behind are passed over, but an overdue clock says its last one once.';
+
+create or replace function private.with_due(
+    p_clock public.sla_clocks, p_now timestamptz, p_not_before timestamptz default null
+) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+begin
+    v.calendar_version := (select version from public.calendars where id = v.calendar_id);
+    v.due_at := (private.deadline(v.measure, v.calendar_id, v.counted_from, greatest(v.allowance - v.used, 0), v.pauses)).due_at;
+    v.next_step_at := null;
+    if v.due_at is null then
+        v.state := 'uncovered';
+        return v;
+    end if;
+    v.due_at := greatest(v.due_at, p_not_before);
+    v.state := case when v.started_at > p_now then 'scheduled' else 'running' end;
+    if v.due_at = v.last_due_at then
+        v.next_step_at := (select s.at from private.clock_steps(v) s where s.step = v.next_step);
+        return v;
+    end if;
+    v.due_version := v.due_version + 1;
+    v.last_due_at := v.due_at;
+    return private.with_next_step(v, p_now);
+end;
+$$;
+comment on function private.with_due(public.sla_clocks, timestamptz, timestamptz) is
+    'The clock with the deadline of what is left of its allowance, not before p_not_before; due_version rises only when the deadline differs from the last one given.';
+
+create or replace function private.settled(p_clock public.sla_clocks, p_at timestamptz) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+    v_elapsed numeric := private.elapsed(v.measure, v.calendar_id, v.counted_from, p_at, v.pauses);
+begin
+    if v_elapsed is null or p_at <= v.counted_from then
+        return v;
+    end if;
+    v.used := v.used + v_elapsed;
+    v.counted_from := case when v.measure = 'workdays'
+        then greatest(v.counted_from, private.day_start(v.calendar_id, p_at)) else p_at end;
+    return v;
+end;
+$$;
+comment on function private.settled(public.sla_clocks, timestamptz) is
+    'The clock with its time up to p_at written down as used, so that later edits of the calendar cannot change it. Unchanged while the calendar of that time is missing.';
+
+-- Storing ------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.clock_for_change(p_clock_id bigint) returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks;
+begin
+    select * into v from public.sla_clocks where id = p_clock_id for update;
+    if not found then
+        perform private.fail('PT404', 'clock.none');
+    end if;
+    return v;
+end;
+$$;
+
+create or replace function private.store_clock(
+    p_clock public.sla_clocks, p_kind text, p_now timestamptz, p_actor bigint, p_reason text default null, p_detail jsonb default '{}'
+) returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+begin
+    update public.sla_clocks set (state, policy_id, policy, measure, calendar_id, calendar_version, allowance, used,
+        counted_from, pauses, paused_at, pause_reason, due_at, last_due_at, due_version, next_step, next_step_at, breached_at,
+        stopped_at, version, updated_at) = (v.state, v.policy_id, v.policy, v.measure, v.calendar_id, v.calendar_version,
+        v.allowance, v.used, v.counted_from, v.pauses, v.paused_at, v.pause_reason, v.due_at, v.last_due_at, v.due_version,
+        v.next_step, v.next_step_at, v.breached_at, v.stopped_at, sla_clocks.version + 1, p_now)
+    where id = v.id returning * into v;
+    insert into public.sla_clock_events (clock_id, shop_id, kind, at, actor_id, reason, state, due_at, due_version, detail)
+    values (v.id, v.shop_id, p_kind, p_now, p_actor, p_reason, v.state, v.due_at, v.due_version, p_detail);
+    return v;
+end;
+$$;
+
+create or replace function private.insert_clocks(
+    p_clock public.sla_clocks, p_entity_ids bigint[], p_kind text, p_now timestamptz, p_actor bigint, p_reason text default null
+) returns void
+language sql set search_path = '' as $$
+    with added as (
+        insert into public.sla_clocks (shop_id, entity, entity_id, target, instance, state, policy_id, policy, measure,
+            calendar_id, calendar_version, allowance, used, started_at, counted_from, pauses, due_at, last_due_at,
+            due_version, next_step, next_step_at, updated_at, created_at)
+        select (p_clock).shop_id, (p_clock).entity, e.id, (p_clock).target, coalesce((
+                select pg_catalog.max(o.instance) + 1 from public.sla_clocks o
+                where o.entity = (p_clock).entity and o.entity_id = e.id and o.target = (p_clock).target), 1),
+            (p_clock).state, (p_clock).policy_id, (p_clock).policy, (p_clock).measure, (p_clock).calendar_id,
+            (p_clock).calendar_version, (p_clock).allowance, (p_clock).used, (p_clock).started_at, (p_clock).counted_from,
+            (p_clock).pauses, (p_clock).due_at, (p_clock).last_due_at, (p_clock).due_version, (p_clock).next_step,
+            (p_clock).next_step_at, p_now, p_now
+        from (select distinct pg_catalog.unnest(p_entity_ids) as id) e
+        on conflict do nothing
+        returning *
+    )
+    insert into public.sla_clock_events (clock_id, shop_id, kind, at, actor_id, reason, state, due_at, due_version)
+    select id, shop_id, p_kind, p_now, p_actor, p_reason, state, due_at, due_version from added
+$$;
+comment on function private.insert_clocks(public.sla_clocks, bigint[], text, timestamptz, bigint, text) is
+    'One new instance per record, like p_clock; a record whose clock of that target is still open keeps it.';
+
+-- Start --------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.fresh_clock(
+    p_shop_id bigint, p_entity text, p_target text, p_policy_code text, p_facts jsonb, p_starts_at timestamptz,
+    p_now timestamptz, p_latest timestamptz default null
+) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks;
+begin
+    v.shop_id := p_shop_id;
+    v.entity := p_entity;
+    v.target := p_target;
+    v.used := 0;
+    v.pauses := '{}';
+    v.due_version := 0;
+    v.started_at := p_starts_at;
+    v := private.with_policy(v, private.policy_for(p_policy_code, p_shop_id, p_facts), p_facts);
+    v.counted_from := case when v.measure = 'workdays' then private.day_end(v.calendar_id, p_starts_at) else p_starts_at end;
+    if p_latest is not null and v.measure <> 'workdays' then
+        v.allowance := least(v.allowance, private.elapsed(v.measure, v.calendar_id, v.counted_from, p_latest, '{}'));
+    end if;
+    return private.with_due(v, p_now);
+end;
+$$;
+comment on function private.fresh_clock(bigint, text, text, text, jsonb, timestamptz, timestamptz, timestamptz) is
+    'A clock in memory. A deadline given from outside (p_latest, the platform''s own) shortens the allowance, never lengthens it.';
+
+create or replace function private.start_clocks(
+    p_entity text, p_entity_ids bigint[], p_shop_id bigint, p_target text, p_policy_code text, p_now timestamptz,
+    p_actor bigint default null, p_facts jsonb default '{}', p_starts_at timestamptz default null,
+    p_latest timestamptz default null
+) returns setof public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks := private.fresh_clock(p_shop_id, p_entity, p_target, p_policy_code, p_facts,
+        coalesce(p_starts_at, p_now), p_now, p_latest);
+begin
+    perform private.insert_clocks(v, p_entity_ids, case when v.state = 'scheduled' then 'scheduled' else 'started' end, p_now, p_actor);
+    return query select c.* from public.sla_clocks c
+        where c.entity = p_entity and c.target = p_target and c.entity_id = any (p_entity_ids) and c.stopped_at is null;
+end;
+$$;
+comment on function private.start_clocks(text, bigint[], bigint, text, text, timestamptz, bigint, jsonb, timestamptz, timestamptz) is
+    'Starts the clock of many records of one shop at once and returns the open clocks: a record whose clock is open already keeps it untouched. policy.none.';
+
+create or replace function private.start_clock(
+    p_entity text, p_entity_id bigint, p_shop_id bigint, p_target text, p_policy_code text, p_now timestamptz,
+    p_actor bigint default null, p_facts jsonb default '{}', p_starts_at timestamptz default null,
+    p_latest timestamptz default null
+) returns public.sla_clocks
+language sql set search_path = '' as $$
+    select * from private.start_clocks(p_entity, array[p_entity_id], p_shop_id, p_target, p_policy_code, p_now, p_actor,
+        p_facts, p_starts_at, p_latest)
+$$;
+comment on function private.start_clock(text, bigint, bigint, text, text, timestamptz, bigint, jsonb, timestamptz, timestamptz) is
+    'Starts the clock of one record, or returns the one that is open (a customer''s third message does not restart it). policy.none.';
+
+-- Pause, resume --------------------------------------------------------------------------------------------------------------
+
+create or replace function private.refuse_stopped(p_clock public.sla_clocks) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if (p_clock).stopped_at is not null then
+        perform private.fail('PT409', 'clock.stopped', pg_catalog.jsonb_build_object('state', (p_clock).state));
+    end if;
+end;
+$$;
+
+create or replace function private.pause_clock(p_clock_id bigint, p_reason text, p_now timestamptz, p_actor bigint default null)
+returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks := private.clock_for_change(p_clock_id);
+begin
+    perform private.refuse_stopped(v);
+    if v.state = 'paused' then
+        return v;
+    end if;
+    if pg_catalog.btrim(coalesce(p_reason, '')) = '' then
+        perform private.fail('PT422', 'clock.reason_missing');
+    end if;
+    if v.state = 'running' and p_now > v.due_at then
+        v.breached_at := v.due_at;
+    end if;
+    v := private.settled(v, p_now);
+    v.state := 'paused';
+    v.paused_at := p_now;
+    v.pause_reason := p_reason;
+    v.due_at := null;
+    v.next_step_at := null;
+    return private.store_clock(v, 'paused', p_now, p_actor, p_reason);
+end;
+$$;
+comment on function private.pause_clock(bigint, text, timestamptz, bigint) is
+    'Stops counting, for a reason: no deadline and no reminder until it is resumed. clock.none, clock.stopped, clock.reason_missing.';
+
+create or replace function private.unpaused(p_clock public.sla_clocks, p_at timestamptz) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+begin
+    v.pauses := v.pauses + pg_catalog.tstzmultirange(pg_catalog.tstzrange(v.paused_at, greatest(p_at, v.paused_at)));
+    v.paused_at := null;
+    v.pause_reason := null;
+    return v;
+end;
+$$;
+comment on function private.unpaused(public.sla_clocks, timestamptz) is 'The paused clock with its pause written down as ended at p_at.';
+
+create or replace function private.resume_clock(p_clock_id bigint, p_now timestamptz, p_actor bigint default null)
+returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks := private.clock_for_change(p_clock_id);
+begin
+    perform private.refuse_stopped(v);
+    if v.state <> 'paused' then
+        return v;
+    end if;
+    v := private.unpaused(v, p_now);
+    if v.breached_at is null then
+        v := private.with_due(v, p_now);
+    else
+        v.state := 'breached';
+        v.due_at := v.last_due_at;
+        v.due_version := v.due_version + 1;
+        v := private.with_next_step(v, p_now);
+    end if;
+    return private.store_clock(v, 'resumed', p_now, p_actor);
+end;
+$$;
+comment on function private.resume_clock(bigint, timestamptz, bigint) is
+    'Counts on with what was left. A clock that was overdue before its pause stays overdue, and says so once more (new due_version). clock.none, clock.stopped.';
+
+-- Stop, cancel ----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.verdict(p_clock public.sla_clocks, p_done_at timestamptz) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+    v_met boolean := coalesce(p_done_at <= coalesce(v.due_at, v.breached_at),
+        v.state = 'paused' or v.used + private.elapsed(v.measure, v.calendar_id, v.counted_from, p_done_at, v.pauses) <= v.allowance);
+begin
+    if v_met is null then
+        return v;
+    end if;
+    v.state := case when v_met then 'fulfilled' else 'fulfilled_late' end;
+    v.breached_at := case when not v_met then coalesce(v.breached_at, v.due_at) end;
+    return v;
+end;
+$$;
+comment on function private.verdict(public.sla_clocks, timestamptz) is
+    'Met means done at or before the deadline. Without a deadline: met while paused in time, met as long as the known time fits; else it stays uncovered and waits for the calendar.';
+
+create or replace function private.stop_clock(
+    p_clock_id bigint, p_now timestamptz, p_actor bigint default null, p_reason text default null,
+    p_done_at timestamptz default null
+) returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks := private.clock_for_change(p_clock_id);
+    v_done_at timestamptz := coalesce(p_done_at, p_now);
+begin
+    if v.stopped_at is not null then
+        return v;
+    end if;
+    v := private.verdict(v, v_done_at);
+    if v.paused_at is not null then
+        v := private.unpaused(v, v_done_at);
+    else
+        v := private.settled(v, v_done_at);
+    end if;
+    v.stopped_at := v_done_at;
+    v.next_step_at := null;
+    return private.store_clock(v, 'stopped', p_now, p_actor, p_reason);
+end;
+$$;
+comment on function private.stop_clock(bigint, timestamptz, bigint, text, timestamptz) is
+    'The work is done (p_done_at, when it was done earlier than we learned of it). Stopping twice changes nothing. clock.none.';
+
+create or replace function private.cancel_clock(p_clock_id bigint, p_reason text, p_now timestamptz, p_actor bigint default null)
+returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks := private.clock_for_change(p_clock_id);
+begin
+    if v.stopped_at is not null then
+        return v;
+    end if;
+    if v.paused_at is not null then
+        v := private.unpaused(v, p_now);
+    else
+        v := private.settled(v, p_now);
+    end if;
+    v.state := 'cancelled';
+    v.stopped_at := p_now;
+    v.next_step_at := null;
+    return private.store_clock(v, 'cancelled', p_now, p_actor, p_reason);
+end;
+$$;
+comment on function private.cancel_clock(bigint, text, timestamptz, bigint) is
+    'The work is no longer needed: no verdict. Cancelling twice changes nothing. clock.none.';
+
+-- ==== 33_clock_changes.sql ====
+
+-- 33 --------------------------------------------------------------------- the clock: what changes a deadline afterwards
+
+-- The passing of time ------------------------------------------------------------------------------------------------------
+
+create or replace function private.tick_clocks(p_now timestamptz, p_limit integer default 10000) returns integer
+language sql set search_path = '' as $$
+    with late as (
+        select id from public.sla_clocks where state = 'running' and due_at < p_now
+        order by due_at limit p_limit for update skip locked
+    ), begun as (
+        select id from public.sla_clocks where state = 'scheduled' and started_at <= p_now
+        order by started_at limit p_limit for update skip locked
+    ), changed as (
+        update public.sla_clocks c set
+            state = case c.state when 'scheduled' then 'running' else 'breached' end,
+            breached_at = case c.state when 'running' then c.due_at end,
+            version = c.version + 1, updated_at = p_now
+        from (select id from late union all select id from begun) ripe where c.id = ripe.id
+        returning c.*
+    ), told as (
+        insert into public.sla_clock_events (clock_id, shop_id, kind, at, state, due_at, due_version)
+        select id, shop_id, case state when 'running' then 'began' else 'breached' end, p_now, state, due_at, due_version
+        from changed returning 1
+    )
+    select pg_catalog.count(*)::integer from told
+$$;
+comment on function private.tick_clocks(timestamptz, integer) is
+    'Marks clocks past their deadline as breached and begins those whose start has come; returns how many. Safe to run in parallel and after any downtime.';
+
+-- Reopening ----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.reopened(p_clock public.sla_clocks, p_now timestamptz) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+begin
+    if v.policy ->> 'on_reopen' <> 'continue' then
+        return private.fresh_clock(v.shop_id, v.entity, v.target, v.policy ->> 'code', v.policy -> 'facts', p_now, p_now);
+    end if;
+    v.pauses := v.pauses + pg_catalog.tstzmultirange(pg_catalog.tstzrange(v.stopped_at, greatest(p_now, v.stopped_at)));
+    v.started_at := p_now;
+    v.stopped_at := null;
+    v.breached_at := null;
+    v.last_due_at := null;
+    v.due_version := 0;
+    return private.with_due(v, p_now, p_now);
+end;
+$$;
+comment on function private.reopened(public.sla_clocks, timestamptz) is
+    'The next instance of a stopped clock: with what was left (nothing left: due at once), or with the full allowance of today''s policy.';
+
+create or replace function private.reopen_clock(
+    p_clock_id bigint, p_now timestamptz, p_actor bigint default null, p_reason text default null
+) returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks := private.clock_for_change(p_clock_id);
+begin
+    select * into v from public.sla_clocks
+    where entity = v.entity and entity_id = v.entity_id and target = v.target order by instance desc limit 1 for update;
+    if v.stopped_at is null or (v.policy ->> 'on_reopen' = 'keep' and v.state <> 'cancelled') then
+        return v;
+    end if;
+    perform private.insert_clocks(private.reopened(v, p_now), array[v.entity_id], 'reopened', p_now, p_actor, p_reason);
+    select * into v from public.sla_clocks
+    where entity = v.entity and entity_id = v.entity_id and target = v.target order by instance desc limit 1;
+    return v;
+end;
+$$;
+comment on function private.reopen_clock(bigint, timestamptz, bigint, text) is
+    'The work opens again: a new instance beside the finished one, whose verdict stays (instance 1: first resolution; the last: total). An open clock, or a target that is answered once, is returned as it is. clock.none.';
+
+-- Another target: a changed policy applied to a running clock, or another policy (a lead graded anew) -------------------
+
+create or replace function private.retargeted(
+    p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb, p_now timestamptz
+) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+    v_new_unit boolean := (v.measure = 'workdays') <> (p_policy.measure = 'workdays');
+begin
+    if v.paused_at is null then
+        v := private.settled(v, p_now);
+    end if;
+    if v_new_unit then
+        v.used := pg_catalog.trunc(least(1, v.used / nullif(v.allowance, 0)) * p_policy.allowance);
+        v.used := coalesce(v.used, 0);
+        v.counted_from := case when p_policy.measure = 'workdays'
+            then private.day_end(p_policy.calendar_id, p_now) else coalesce(v.paused_at, p_now) end;
+    end if;
+    v := private.with_policy(v, p_policy, p_facts);
+    if v.paused_at is not null then
+        return v;
+    end if;
+    v := private.with_due(v, p_now, p_now);
+    return case when v.due_at is null then v else private.with_next_step(v, p_now) end;
+end;
+$$;
+comment on function private.retargeted(public.sla_clocks, public.sla_policies, jsonb, timestamptz) is
+    'The clock under another policy: time already used stays (its share, when minutes become days), only what remains changes, and nothing becomes overdue before now.';
+
+create or replace function private.retarget_clock(
+    p_clock_id bigint, p_now timestamptz, p_actor bigint default null, p_reason text default null,
+    p_policy_code text default null, p_facts jsonb default null
+) returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks := private.clock_for_change(p_clock_id);
+    v_old jsonb := v.policy;
+    v_facts jsonb := coalesce(p_facts, v.policy -> 'facts');
+begin
+    perform private.refuse_stopped(v);
+    if v.breached_at is not null or v.due_at < p_now then
+        return v;
+    end if;
+    v := private.retargeted(v, private.policy_for(coalesce(p_policy_code, v_old ->> 'code'), v.shop_id, v_facts), v_facts, p_now);
+    return private.store_clock(v, 'retargeted', p_now, p_actor, p_reason,
+        pg_catalog.jsonb_build_object('from', v_old, 'to', v.policy));
+end;
+$$;
+comment on function private.retarget_clock(bigint, timestamptz, bigint, text, text, jsonb) is
+    'Applies the policy as it is now, or another one, to a running or paused clock. An overdue clock keeps its verdict. clock.none, clock.stopped, policy.none.';
+
+-- Two records become one -------------------------------------------------------------------------------------------------------
+
+create or replace function private.due_if_running(p_clock public.sla_clocks, p_now timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select case
+        when p_clock.breached_at is not null then p_clock.last_due_at
+        when p_clock.paused_at is not null then (private.with_due(private.unpaused(p_clock, p_now), p_now)).due_at
+        else p_clock.due_at end
+$$;
+comment on function private.due_if_running(public.sla_clocks, timestamptz) is 'The deadline of a clock, as if a pause ended now.';
+
+create or replace function private.counting_like(p_clock public.sla_clocks, p_other public.sla_clocks, p_now timestamptz)
+returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+    v_other public.sla_clocks := case when p_other.paused_at is null then p_other else private.unpaused(p_other, p_now) end;
+begin
+    v.breached_at := coalesce(p_other.breached_at, case when p_other.due_at < p_now then p_other.due_at end);
+    v_other := private.settled(v_other, p_now);
+    v.policy_id := v_other.policy_id;
+    v.policy := v_other.policy;
+    v.measure := v_other.measure;
+    v.calendar_id := v_other.calendar_id;
+    v.allowance := v_other.allowance;
+    v.used := v_other.used;
+    v.counted_from := v_other.counted_from;
+    v.pauses := v_other.pauses;
+    v.last_due_at := coalesce(v.breached_at, v.last_due_at);
+    if v.paused_at is not null then
+        v.paused_at := p_now;
+        return v;
+    elsif v.breached_at is null then
+        return private.with_due(v, p_now);
+    end if;
+    v.state := 'breached';
+    v.due_at := v.last_due_at;
+    v.due_version := v.due_version + 1;
+    return private.with_next_step(v, p_now);
+end;
+$$;
+comment on function private.counting_like(public.sla_clocks, public.sla_clocks, timestamptz) is
+    'The clock with the policy, the used time and the deadline of the other; paused if it is paused itself.';
+
+create or replace function private.merge_clock(p_clock_id bigint, p_into_id bigint, p_now timestamptz, p_actor bigint default null)
+returns public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v_first public.sla_clocks := private.clock_for_change(least(p_clock_id, p_into_id)); -- one order of locks: no deadlock
+    v_from public.sla_clocks := private.clock_for_change(p_clock_id);
+    v_into public.sla_clocks := private.clock_for_change(p_into_id);
+begin
+    if v_from.stopped_at is not null or p_clock_id = p_into_id then
+        return v_into;
+    end if;
+    perform private.cancel_clock(p_clock_id, 'merged', p_now, p_actor);
+    if v_into.stopped_at is not null then
+        return v_into;
+    end if;
+    if private.due_if_running(v_from, p_now) < coalesce(private.due_if_running(v_into, p_now), 'infinity') then
+        v_into := private.counting_like(v_into, v_from, p_now);
+    end if;
+    return private.store_clock(v_into, 'merged', p_now, p_actor, null, pg_catalog.jsonb_build_object('from', p_clock_id));
+end;
+$$;
+comment on function private.merge_clock(bigint, bigint, timestamptz, bigint) is
+    'The first clock falls silent for ever; the second keeps the earlier of both deadlines. Both histories say so. clock.none.';
+
+-- Replies ------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.record_reply(
+    p_entity text, p_entity_id bigint, p_channel text, p_now timestamptz, p_actor bigint default null
+) returns setof public.sla_clocks
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks;
+    v_counts boolean := p_channel = 'outward' and p_actor is not null;
+begin
+    for v in select * from public.sla_clocks
+        where entity = p_entity and entity_id = p_entity_id and target in ('first', 'next') and stopped_at is null
+        order by id for update
+    loop
+        return next case when v_counts then private.stop_clock(v.id, p_now, p_actor, p_channel)
+            else private.store_clock(v, 'reply_ignored', p_now, p_actor, p_channel) end;
+    end loop;
+end;
+$$;
+comment on function private.record_reply(text, bigint, text, timestamptz, bigint) is
+    'A message went out. Only a person''s outward reply (channel outward with an actor) answers the targets first and next; notes, automatic replies and imports are noted and change nothing.';
+
+-- Calendars change -------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.day_instant(p_calendar_id bigint, p_day date) returns timestamptz
+language sql stable set search_path = '' as $$
+    select p_day::timestamp at time zone timezone from public.calendars where id = p_calendar_id
+$$;
+comment on function private.day_instant(bigint, date) is '00:00 of a date in the calendar''s zone.';
+
+create or replace function private.settle_calendar_clocks(p_calendar_id bigint, p_since timestamptz, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.sla_clocks c set used = s.used, counted_from = s.counted_from
+    from public.sla_clocks o cross join lateral private.settled(o, p_now) s
+    where c.id = o.id and p_since < p_now and o.calendar_id = p_calendar_id
+      and o.state in ('running', 'scheduled', 'uncovered') and o.stopped_at is null
+      and coalesce(o.due_at >= p_now and o.due_at > p_since, true)
+$$;
+comment on function private.settle_calendar_clocks(bigint, timestamptz, timestamptz) is
+    'Before a calendar changes from p_since on: time used so far is written down, so that the change reaches only the time that remains.';
+
+create or replace function private.recalculated(p_clock public.sla_clocks, p_now timestamptz) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := private.with_due(p_clock, p_now, case when p_clock.state <> 'uncovered' then p_now end);
+begin
+    if v.stopped_at is not null and v.due_at is not null then
+        v := private.verdict(v, v.stopped_at);
+        v.next_step_at := null;
+    end if;
+    return v;
+end;
+$$;
+comment on function private.recalculated(public.sla_clocks, timestamptz) is
+    'The deadline by the calendar of today. A running clock does not become overdue before now; one that waited for its calendar gets the deadline, or the verdict, that it always had.';
+
+create or replace function private.recalculate_clocks(
+    p_calendar_id bigint, p_since timestamptz, p_states text[], p_now timestamptz, p_actor bigint default null
+) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_old public.sla_clocks;
+    v public.sla_clocks;
+    v_changed integer := 0;
+begin
+    for v_old in select * from public.sla_clocks
+        where calendar_id = p_calendar_id and state = any (p_states) and coalesce(due_at >= p_now and due_at > p_since, true)
+        order by id for update
+    loop
+        v := private.recalculated(v_old, p_now);
+        if (v.state, v.due_at) is distinct from (v_old.state, v_old.due_at) then
+            perform private.store_clock(v, 'recalculated', p_now, p_actor, null,
+                pg_catalog.jsonb_build_object('due_before', v_old.due_at, 'calendar_version', v.calendar_version));
+            v_changed := v_changed + 1;
+        end if;
+    end loop;
+    return v_changed;
+end;
+$$;
+comment on function private.recalculate_clocks(bigint, timestamptz, text[], timestamptz, bigint) is
+    'After a calendar changed from p_since on: new deadlines for its clocks in these states; returns how many moved. Finished clocks, overdue ones and their verdicts stay.';
+
+create or replace function private.recompute_uncovered(p_now timestamptz, p_actor bigint default null) returns integer
+language sql set search_path = '' as $$
+    select coalesce(pg_catalog.sum(private.recalculate_clocks(c.id, p_now, '{uncovered}', p_now, p_actor)), 0)::integer
+    from public.calendars c where c.follows_holidays
+$$;
+comment on function private.recompute_uncovered(timestamptz, bigint) is
+    'After a year''s list came: deadlines, or verdicts, of the clocks that waited for it; returns how many got one.';
+
+-- ==== 34_clock_rpcs.sql ====
+
+-- 34 ----------------------------------------------------------------------------------------- the clock: what members call
+
+-- Why is this the deadline? --------------------------------------------------------------------------------------------------
+
+create or replace function private.clock_windows(p_clock public.sla_clocks, p_from timestamptz, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    with span as (
+        select case when isempty(s.r) then '{}'::tstzmultirange
+            when p_clock.calendar_id is null then pg_catalog.tstzmultirange(s.r)
+            else private.known_windows(p_clock.calendar_id, lower(s.r), upper(s.r), private.first_unknown_day(p_clock.calendar_id,
+                private.first_day_needed(p_clock.calendar_id, lower(s.r)))) end - p_clock.pauses as open
+        from (select pg_catalog.tstzrange(p_from, greatest(p_from,
+            coalesce(p_clock.due_at, p_clock.paused_at, p_clock.stopped_at, p_now))) as r) s
+    )
+    select pg_catalog.jsonb_build_object(
+        'minutes', pg_catalog.trim_scale(pg_catalog.round(private.seconds_of(open) / 60, 3)),
+        'windows', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('from', lower(w.r), 'to', upper(w.r),
+                'minutes', pg_catalog.trim_scale(pg_catalog.round(private.seconds_of(pg_catalog.tstzmultirange(w.r)) / 60, 3)))
+                order by w.r)
+            from pg_catalog.unnest(open) with ordinality w (r, n) where w.n <= 60), '[]'),
+        'windows_count', (select pg_catalog.count(*) from pg_catalog.unnest(open)))
+    from span
+$$;
+comment on function private.clock_windows(public.sla_clocks, timestamptz, timestamptz) is
+    'Open time that counted from p_from to the deadline (or to where the clock stands): the first sixty windows, their number, all minutes.';
+
+create or replace function private.clock_pauses(p_clock public.sla_clocks) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('from', lower(p.r),
+        'to', case when pg_catalog.isfinite(upper(p.r)) then upper(p.r) end,
+        'reason', coalesce((select pg_catalog.string_agg(distinct e.reason, '; ') from public.sla_clock_events e
+            where e.clock_id = p_clock.id and e.kind = 'paused' and p.r @> e.at), '')) order by p.r), '[]')
+    from pg_catalog.unnest(p_clock.pauses + case when p_clock.paused_at is null then '{}'::tstzmultirange
+        else pg_catalog.tstzmultirange(pg_catalog.tstzrange(p_clock.paused_at, 'infinity')) end) p (r)
+$$;
+comment on function private.clock_pauses(public.sla_clocks) is 'Pauses with their reasons; a pause that lasts has no end.';
+
+create or replace function public.explain_clock(p_clock_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor();
+    v_now timestamptz := private.now();
+    v public.sla_clocks;
+    v_from timestamptz;
+begin
+    select * into v from public.sla_clocks where id = p_clock_id;
+    if not found or (v_me.role <> 'system' and v.shop_id not in (select private.my_shop_ids())) then
+        perform private.fail('PT404', 'clock.none');
+    end if;
+    v_from := case when exists (select from public.sla_clock_events where clock_id = v.id
+            and kind in ('reopened', 'retargeted', 'recalculated', 'merged')) then v.counted_from else v.started_at end;
+    return pg_catalog.jsonb_build_object('id', v.id, 'entity', v.entity, 'entity_id', v.entity_id, 'target', v.target,
+        'instance', v.instance, 'state', v.state, 'started_at', v.started_at, 'due_at', v.due_at, 'stopped_at', v.stopped_at,
+        'breached_at', v.breached_at, 'policy', v.policy -> 'name', 'measure', v.measure, 'allowance', v.allowance,
+        'used_before', case when v_from = v.counted_from then v.used else 0 end,
+        'counted_from', v_from,
+        'timezone', coalesce((select timezone from public.calendars where id = v.calendar_id),
+            (select timezone from public.shops where id = v.shop_id)),
+        'calendar', (select name from public.calendars where id = v.calendar_id),
+        'pauses', private.clock_pauses(v)) || private.clock_windows(v, v_from, v_now);
+end;
+$$;
+grant execute on function public.explain_clock(bigint) to authenticated, service_role;
+comment on function public.explain_clock(bigint) is
+    'Members of the shop: 为什么是这个时间？ What counted towards a deadline: policy, time used before, windows, pauses with reasons. clock.none.';
+
+-- Calendars: a year's list, and a date with its own hours ---------------------------------------------------------------------
+
+create or replace function private.dates_of(p_list jsonb, p_key text) returns date[]
+language plpgsql stable set search_path = '' as $$
+begin
+    if pg_catalog.jsonb_typeof(p_list -> p_key) = 'array' then
+        return array(select distinct d::date from pg_catalog.jsonb_array_elements_text(p_list -> p_key) d order by 1);
+    end if;
+    raise data_exception;
+exception when data_exception then
+    perform private.fail('PT422', 'calendar.bad_list', pg_catalog.jsonb_build_object('field', p_key));
+end;
+$$;
+comment on function private.dates_of(jsonb, text) is 'A list of dates out of a year''s list; calendar.bad_list.';
+
+create or replace function private.checked_list(p_list jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+    if coalesce(p_list ->> 'year', '') !~ '^2[01][0-9]{2}$' then
+        perform private.fail('PT422', 'calendar.bad_list', '{"field": "year"}');
+    end if;
+    return p_list;
+end;
+$$;
+comment on function private.checked_list(jsonb) is 'A year''s list that names its year; calendar.bad_list.';
+
+create or replace function private.store_holiday_year(p_list jsonb) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_year integer;
+begin
+    insert into public.holiday_years (year, holidays, makeup_workdays, source, updated_at)
+    values ((p_list ->> 'year')::integer, private.dates_of(p_list, 'holidays'), private.dates_of(p_list, 'makeup_workdays'),
+        coalesce(p_list ->> 'source', ''), private.now())
+    on conflict (year) do update set holidays = excluded.holidays, makeup_workdays = excluded.makeup_workdays,
+        source = excluded.source, updated_at = excluded.updated_at
+    returning year into v_year;
+    return v_year;
+exception when check_violation then
+    perform private.fail('PT422', 'calendar.bad_list', pg_catalog.jsonb_build_object('field', 'year'));
+end;
+$$;
+
+create or replace function private.first_day_of_list(p_list jsonb) returns date
+language sql stable set search_path = '' as $$
+    select pg_catalog.min(d) from (
+        select pg_catalog.make_date((p_list ->> 'year')::integer, 1, 1)
+        union all select pg_catalog.unnest(private.dates_of(p_list, 'holidays') || private.dates_of(p_list, 'makeup_workdays'))
+        union all select pg_catalog.unnest(holidays || makeup_workdays) from public.holiday_years
+        where year = (p_list ->> 'year')::integer) as dates (d)
+$$;
+comment on function private.first_day_of_list(jsonb) is 'The first date that a year''s list, or the one it replaces, can change.';
+
+create or replace function public.import_holiday_year(p_list jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_list jsonb := private.as_json(p_list);
+    v_answer jsonb := private.begin_request(p_request_id, 'import_holiday_year', v_list);
+    v_year integer;
+    v_since date;
+    v_moved integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_since := private.first_day_of_list(private.checked_list(v_list));
+    perform private.settle_calendar_clocks(id, private.day_instant(id, v_since), v_now)
+    from public.calendars where follows_holidays;
+    v_year := private.store_holiday_year(v_list);
+    select coalesce(pg_catalog.sum(private.recalculate_clocks(id, private.day_instant(id, v_since),
+        '{running,scheduled,uncovered}', v_now, v_me.member_id)), 0)
+    into v_moved from public.calendars where follows_holidays;
+    perform private.audit(v_me, null, 'holiday_year', v_year, 'imported', v_list);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('year', v_year, 'moved', v_moved));
+end;
+$$;
+grant execute on function public.import_holiday_year(jsonb, uuid) to authenticated, service_role;
+comment on function public.import_holiday_year(jsonb, uuid) is
+    'Manager, admin: the national list of a year, {year, holidays: [date], makeup_workdays: [date], source}; replaces what was there. Answers {year, moved}: deadlines that changed or were waiting for it. calendar.bad_list.';
+
+create or replace function private.hours_of(p_hours jsonb) returns int4multirange
+language plpgsql immutable set search_path = '' as $$
+begin
+    return coalesce((select pg_catalog.range_agg(pg_catalog.int4range((h ->> 0)::integer, (h ->> 1)::integer))
+        from pg_catalog.jsonb_array_elements(p_hours) h), '{}');
+exception when data_exception then
+    perform private.fail('PT422', 'calendar.bad_hours');
+end;
+$$;
+comment on function private.hours_of(jsonb) is 'Minutes [[480, 1440]] as a multirange, [] is closed; calendar.bad_hours.';
+
+create or replace function private.store_calendar_day(p_calendar_id bigint, p_day date, p_hours jsonb, p_note text) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if p_hours is null or pg_catalog.jsonb_typeof(p_hours) = 'null' then
+        delete from public.calendar_days where calendar_id = p_calendar_id and day = p_day;
+        return;
+    end if;
+    insert into public.calendar_days (calendar_id, day, hours, note)
+    values (p_calendar_id, p_day, private.hours_of(p_hours), coalesce(p_note, ''))
+    on conflict (calendar_id, day) do update set hours = excluded.hours, note = excluded.note;
+exception when check_violation or not_null_violation then
+    perform private.fail('PT422', 'calendar.bad_hours');
+end;
+$$;
+
+create or replace function public.set_calendar_day(
+    p_calendar text, p_day date, p_hours jsonb, p_note text, p_request_id uuid
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_hours jsonb := private.as_json(p_hours);
+    v_calendar_id bigint := private.calendar_id(p_calendar);
+    v_answer jsonb := private.begin_request(p_request_id, 'set_calendar_day',
+        pg_catalog.jsonb_build_array(p_calendar, p_day, v_hours, p_note));
+    v_since timestamptz;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_since := private.day_instant(v_calendar_id, p_day);
+    perform private.settle_calendar_clocks(v_calendar_id, v_since, v_now);
+    perform private.store_calendar_day(v_calendar_id, p_day, v_hours, p_note);
+    v_answer := pg_catalog.jsonb_build_object('moved',
+        private.recalculate_clocks(v_calendar_id, v_since, '{running,scheduled,uncovered}', v_now, v_me.member_id));
+    perform private.audit(v_me, null, 'calendar', v_calendar_id, 'day_set',
+        pg_catalog.jsonb_build_object('day', p_day, 'hours', v_hours, 'note', p_note));
+    return private.finish_request(p_request_id, v_answer);
+end;
+$$;
+grant execute on function public.set_calendar_day(text, date, jsonb, text, uuid) to authenticated, service_role;
+comment on function public.set_calendar_day(text, date, jsonb, text, uuid) is
+    'Manager, admin: own hours [[480, 1440]] of one date ([]: closed; null: as usual again). Answers {moved}: running deadlines that changed. calendar.unknown, calendar.bad_hours.';
+
+-- ==== 35_clock_seed.sql ====
+
+-- 35 ------------------------------------------------------------------------------- the clock: what a new installation has
+--
+-- Only what is missing is added: a calendar or policy that somebody has edited stays as it is.
+
+insert into public.holiday_years (year, holidays, makeup_workdays, source) values (2026,
+    '{2026-01-01,2026-01-02,2026-01-03,2026-02-15,2026-02-16,2026-02-17,2026-02-18,2026-02-19,2026-02-20,2026-02-21,
+      2026-02-22,2026-02-23,2026-04-04,2026-04-05,2026-04-06,2026-05-01,2026-05-02,2026-05-03,2026-05-04,2026-05-05,
+      2026-06-19,2026-06-20,2026-06-21,2026-09-25,2026-09-26,2026-09-27,2026-10-01,2026-10-02,2026-10-03,2026-10-04,
+      2026-10-05,2026-10-06,2026-10-07}',
+    '{2026-01-04,2026-02-14,2026-02-28,2026-05-09,2026-09-20,2026-10-10}',
+    '国务院办公厅关于2026年部分节假日安排的通知')
+on conflict do nothing;
+
+with wanted (code, name, kind, follows_holidays) as (values
+    ('all', '早班＋晚班', 'working', false),
+    ('early', '早班', 'working', false),
+    ('late', '晚班', 'working', false),
+    ('office', '办公时间', 'working', true),
+    ('workdays', '工作日', 'workdays', true),
+    ('wall', '自然时间', 'wall', false)
+), added as (
+    insert into public.calendars (code, name, kind, follows_holidays)
+    select * from wanted on conflict do nothing returning id, code
+)
+insert into public.calendar_shifts (calendar_id, name, weekdays, opens, closes)
+select a.id, s.name, s.weekdays::smallint[], s.opens, s.closes
+from added a join (values
+    ('all', '早班', '{1,2,3,4,5,6,7}', 480, 990),
+    ('all', '晚班', '{1,2,3,4,5,6,7}', 960, 1440),
+    ('early', '早班', '{1,2,3,4,5,6,7}', 480, 990),
+    ('late', '晚班', '{1,2,3,4,5,6,7}', 960, 1440),
+    ('office', '办公时间', '{1,2,3,4,5}', 540, 1080),
+    ('workdays', '全天', '{1,2,3,4,5}', 0, 1440)
+) s (code, name, weekdays, opens, closes) using (code);
+
+with steps (ladder_code, ladder) as (values
+    ('review', '[{"percent": 50, "who": ["owner"], "action": "notify"},
+                 {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"},
+                 {"percent": 150, "who": ["owner", "on_duty"], "action": "to_pool"}]'::jsonb),
+    ('promise', '[{"minutes": -720, "who": ["warehouse"], "action": "notify"},
+                  {"minutes": -240, "who": ["duty_lead"], "action": "notify"}]'),
+    ('half', '[{"percent": 50, "who": ["owner"], "action": "notify"},
+               {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+    ('lead', '[{"percent": 80, "who": ["owner"], "action": "notify"},
+               {"percent": 100, "who": ["owner", "manager"], "action": "notify"},
+               {"percent": 150, "who": ["owner"], "action": "to_pool"}]'),
+    ('late', '[{"percent": 80, "who": ["owner"], "action": "notify"},
+               {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+    ('refund', '[{"percent": 60, "who": ["owner"], "action": "notify"},
+                 {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+    ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
+                    {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
+                    {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
+    ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
+    ('owner_only', '[{"percent": 100, "who": ["owner"], "action": "notify"}]')
+), wanted (code, name, applies_to, target, measure, calendar, allowance, ladder_code, remind_calendar, on_reopen) as (values
+    ('order_review', '订单异常审核', 'order_review', 'review', 'working', 'all', 120, 'review', null, 'restart'),
+    ('ship_promise', '发货承诺', 'order', 'ship', 'wall', null, 2880, 'promise', null, 'continue'),
+    ('deliver_promise', '送达承诺', 'order', 'deliver', 'wall', null, 4320, 'promise', null, 'continue'),
+    ('parcel_contact', '异常件联系', 'parcel_exception', 'contact', 'wall', null, 720, 'half', 'all', 'restart'),
+    ('lead_a', 'A 级线索跟进', 'lead', 'follow_up', 'wall', null, 1440, 'lead', null, 'restart'),
+    ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
+    ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
+    ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
+    ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),
+    ('return_review', '退货审核', 'return', 'review', 'wall', null, 1440, 'late', null, 'restart'),
+    ('reship', '补发', 'ticket', 'reship', 'wall', null, 1440, 'late', null, 'restart'),
+    ('refund_arrival', '退款到账', 'return', 'refund', 'workdays', 'workdays', 5, 'refund', null, 'restart'),
+    ('public_complaint', '舆情投诉', 'public_complaint', 'answer', 'working', 'all', 60, 'complaint', null, 'restart'),
+    ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
+    ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
+    ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
+    ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'late', null, 'restart')
+)
+insert into public.sla_policies
+    (code, name, applies_to, target, measure, calendar_id, allowance, ladder, remind_calendar_id, on_reopen)
+select w.code, w.name, w.applies_to, w.target, w.measure, c.id, w.allowance, s.ladder, r.id, w.on_reopen
+from wanted w
+join steps s using (ladder_code)
+left join public.calendars c on c.code = w.calendar
+left join public.calendars r on r.code = w.remind_calendar
+on conflict do nothing;
+
+-- ==== 40_stock.sql ====
+
+-- 40 ------------------------------------------------------------------------------------------------------------- stock
+
+create table if not exists public.products (
+    id bigint generated always as identity primary key,
+    stock_pool_id bigint not null references public.stock_pools,
+    sku text not null,
+    name text not null,
+    spec text not null default '',
+    available integer constraint products_available_not_negative check (available >= 0),
+    safety_stock integer not null default 50 constraint products_safety_not_negative check (safety_stock >= 0),
+    stock_at timestamptz,
+    import_id bigint,
+    updated_at timestamptz not null default now(),
+    constraint products_sku_unique unique (stock_pool_id, sku)
+);
+create index if not exists products_name_idx on public.products (stock_pool_id, name, spec);
+alter table public.products enable row level security;
+comment on table public.products is '商品与库存: what a stock pool holds. available null = never counted; below safety_stock (50 by default) it is on the refill list.';
+
+drop policy if exists "members read the products" on public.products;
+create policy "members read the products" on public.products
+    for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.products to authenticated;
+
+-- ==== 50_orders.sql ====
+
+-- 50 ------------------------------------------------------------------------------------ imports, orders, exceptions
+
+-- Imports ----------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.imports (
+    id bigint generated always as identity primary key,
+    kind text not null constraint imports_kind_known check (kind in ('orders', 'products', 'shipments')),
+    shop_id bigint references public.shops,
+    stock_pool_id bigint references public.stock_pools,
+    platform text,
+    file_name text not null,
+    file_hash text not null,
+    is_strict boolean not null default false,
+    state text not null default 'staging' constraint imports_state_known
+        check (state in ('staging', 'applying', 'checking', 'done', 'refused', 'cancelled')),
+    rows_total integer not null default 0,
+    rows_staged integer not null default 0,
+    rows_applied integer not null default 0,
+    applied_to integer not null default 0,
+    checked_to integer not null default 0,
+    as_of timestamptz,
+    accepted integer not null default 0,
+    updated integer not null default 0,
+    unchanged integer not null default 0,
+    rejected integer not null default 0,
+    exceptions jsonb,
+    member_id bigint references public.members,
+    actor text not null,
+    started_at timestamptz not null,
+    touched_at timestamptz not null,
+    finished_at timestamptz,
+    constraint imports_has_place check (shop_id is not null or stock_pool_id is not null),
+    constraint imports_finished_has_time check ((state in ('done', 'refused', 'cancelled')) = (finished_at is not null))
+);
+create index if not exists imports_shop_id_idx on public.imports (shop_id, kind, id desc);
+create index if not exists imports_stock_pool_id_idx on public.imports (stock_pool_id, kind, id desc);
+create index if not exists imports_member_id_idx on public.imports (member_id, id desc);
+create unique index if not exists imports_one_running_idx on public.imports (shop_id)
+    where state in ('staging', 'applying', 'checking') and shop_id is not null;
+create unique index if not exists imports_one_running_pool_idx on public.imports (stock_pool_id)
+    where state in ('staging', 'applying', 'checking') and shop_id is null;
+alter table public.imports enable row level security;
+comment on table public.imports is '导入: one file of one shop (or stock pool). One runs at a time; until it is done nothing of the shop is released.';
+comment on column public.imports.applied_to is 'Line of the file up to which rows are taken over; checked_to: up to which they are judged. Both only grow.';
+comment on column public.imports.as_of is 'Newest instant in the file: how old its news are.';
+comment on column public.imports.rows_total is 'Data lines of the file; accepted, updated and unchanged count entities (orders, products, parcels).';
+
+create table if not exists public.import_errors (
+    id bigint generated always as identity primary key,
+    import_id bigint not null references public.imports,
+    row_no integer not null,
+    column_name text,
+    reason text not null,
+    params jsonb not null default '{}'
+);
+create index if not exists import_errors_import_id_idx on public.import_errors (import_id, row_no);
+alter table public.import_errors enable row level security;
+comment on table public.import_errors is 'Refused rows: 1-based line of the file, column, reason key. Never holds the refused value of a personal field.';
+
+create table if not exists public.import_mappings (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    kind text not null,
+    signature text not null,
+    tool text not null default '',
+    mapping jsonb not null,
+    member_id bigint references public.members,
+    updated_at timestamptz not null,
+    constraint import_mappings_unique unique nulls not distinct (shop_id, kind, signature)
+);
+create index if not exists import_mappings_member_id_idx on public.import_mappings (member_id);
+alter table public.import_mappings enable row level security;
+comment on table public.import_mappings is '字段对应: which header of an unknown tool means which field, remembered per shop and header signature.';
+
+-- Orders -----------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.orders (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    order_no text not null,
+    platform_status text not null,
+    status text not null constraint orders_status_known
+        check (status in ('unpaid', 'to_ship', 'shipped', 'completed', 'closed')),
+    refund text not null default 'none' constraint orders_refund_known check (refund in ('none', 'requested', 'done')),
+    placed_at timestamptz,
+    paid_at timestamptz,
+    shipped_at timestamptz,
+    completed_at timestamptz,
+    promise_ship_at timestamptz,
+    amount numeric(14, 2),
+    buyer_account text,
+    contact_id bigint references private.contacts,
+    contact_state text not null default 'ok' constraint orders_contact_state_known
+        check (contact_state in ('ok', 'masked', 'absent')),
+    receiver_masked text,
+    phone_masked text,
+    province text,
+    city text,
+    district text,
+    ip_hash text,
+    ip_masked text,
+    carrier text,
+    tracking_no text,
+    last_scan_at timestamptz,
+    last_scan_text text,
+    signed_at timestamptz,
+    facts_hash text not null,
+    content_hash text not null,
+    checked_facts_hash text,
+    checked_version text,
+    findings jsonb,
+    is_checked boolean not null generated always as (facts_hash = coalesce(checked_facts_hash, '')) stored,
+    platform_facts_hash text,
+    released_at timestamptz,
+    release_id bigint,
+    held_at timestamptz,
+    held_reason text,
+    import_id bigint references public.imports,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    created_at timestamptz not null default now(),
+    constraint orders_no_unique unique (shop_id, order_no),
+    constraint orders_held_is_whole check ((held_at is null) = (held_reason is null)),
+    constraint orders_released_is_whole check ((released_at is null) = (release_id is null))
+);
+create index if not exists orders_shop_placed_idx on public.orders (shop_id, placed_at desc, id desc);
+create index if not exists orders_placed_idx on public.orders (placed_at desc, id desc);
+create index if not exists orders_waiting_idx on public.orders (shop_id, paid_at, id) where status = 'to_ship';
+create index if not exists orders_ready_idx on public.orders (shop_id, id) where status = 'to_ship' and released_at is null;
+create index if not exists orders_unpaid_idx on public.orders (shop_id, placed_at desc, id desc) where status = 'unpaid';
+create index if not exists orders_held_idx on public.orders (shop_id, id) where held_at is not null and status = 'to_ship';
+create index if not exists orders_contact_id_idx on public.orders (contact_id);
+create index if not exists orders_import_id_idx on public.orders (import_id);
+create index if not exists orders_release_id_idx on public.orders (release_id);
+create index if not exists orders_order_no_idx on public.orders (order_no);
+create index if not exists orders_last_six_idx on public.orders ((pg_catalog.right(order_no, 6)));
+create index if not exists orders_tracking_idx on public.orders (tracking_no) where tracking_no is not null;
+create index if not exists orders_tracking_last_six_idx on public.orders ((pg_catalog.right(tracking_no, 6))) where tracking_no is not null;
+create index if not exists orders_buyer_idx on public.orders (buyer_account, shop_id) where buyer_account is not null;
+create index if not exists orders_ip_idx on public.orders (shop_id, ip_hash, placed_at) where ip_hash is not null;
+alter table public.orders enable row level security;
+create or replace trigger t10_touch before update on public.orders
+    for each row execute function private.touch_version();
+comment on table public.orders is '订单: facts from the platform''s export, masked. Personal values are in private.contacts; the tool adds only checks, release and scans.';
+comment on column public.orders.checked_version is 'Version of the Python checks that judged checked_facts_hash; both must be current or the order is unchecked.';
+comment on column public.orders.is_checked is 'The facts were judged as they are now; with checked_version current the order counts as checked.';
+comment on column public.orders.platform_facts_hash is
+    'Set when a person corrected the contact: facts_hash of the platform''s own version. An import with that hash keeps the correction.';
+comment on column public.orders.held_at is
+    '拦截: must not ship although no rule blocks it: cancelled in review (held_reason cancelled) or put on a hold list.';
+comment on column public.orders.findings is 'Verdict of the Python checks: [{kind, evidence}], free of personal data.';
+
+create table if not exists public.order_items (
+    order_id bigint not null references public.orders,
+    shop_id bigint not null references public.shops,
+    line_no integer not null,
+    sku text,
+    name text not null default '',
+    spec text not null default '',
+    quantity integer not null constraint order_items_quantity_positive check (quantity > 0),
+    unit_price numeric(14, 2),
+    product_id bigint references public.products,
+    primary key (order_id, line_no)
+);
+create index if not exists order_items_shop_id_idx on public.order_items (shop_id);
+create index if not exists order_items_product_id_idx on public.order_items (product_id);
+alter table public.order_items enable row level security;
+comment on table public.order_items is 'What was bought. product_id null = unknown to the stock list (shown, not guessed).';
+
+-- Exceptions --------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.exception_rules (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    kind text not null constraint exception_rules_kind_known check (kind in (
+        'duplicate', 'unpaid', 'out_of_stock', 'same_ip', 'remote', 'bad_phone', 'missing_detail', 'mismatch',
+        'suspicious', 'refund_stop')),
+    is_active boolean not null default true,
+    is_blocking boolean not null default true,
+    severity text not null default 'normal' constraint exception_rules_severity_known check (severity in ('normal', 'high')),
+    waived_by text not null constraint exception_rules_waived_by_known
+        check (waived_by in ('reviewer', 'manager', 'warehouse', 'never')),
+    params jsonb not null default '{}',
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint exception_rules_unique unique nulls not distinct (shop_id, kind)
+);
+alter table public.exception_rules enable row level security;
+create or replace trigger t10_touch before update on public.exception_rules
+    for each row execute function private.touch_version();
+comment on table public.exception_rules is '异常规则: the default of a kind (shop_id null) and a shop''s own version of it.';
+comment on column public.exception_rules.waived_by is
+    'Who may say 确认无误: reviewer (operations, agents with the skill, managers), manager (or 当班主管), warehouse (or managers), never.';
+
+create table if not exists public.order_reviews (
+    order_id bigint primary key references public.orders,
+    shop_id bigint not null references public.shops,
+    state text not null constraint order_reviews_state_known check (state in ('open', 'waiting_customer', 'done')),
+    owner_id bigint references public.members,
+    claim_until timestamptz,
+    clock_id bigint,
+    due_at timestamptz,
+    due_sort timestamptz not null default 'infinity',
+    kinds text[] not null default '{}',
+    group_key text,
+    is_blocking boolean not null default true,
+    is_high boolean not null default false,
+    amount numeric(14, 2),
+    detected_at timestamptz not null,
+    done_at timestamptz,
+    is_on_time boolean,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint order_reviews_claim_is_whole check ((owner_id is null) = (claim_until is null)),
+    constraint order_reviews_done_has_time check ((state = 'done') = (done_at is not null))
+);
+create index if not exists order_reviews_queue_idx on public.order_reviews (shop_id, state, due_sort, order_id)
+    include (kinds, amount, owner_id, claim_until, due_at, detected_at); -- filters of the queue are read from the index alone
+create index if not exists order_reviews_pool_idx on public.order_reviews (due_sort, order_id) where state = 'open' and owner_id is null;
+create index if not exists order_reviews_owner_idx on public.order_reviews (owner_id, state, due_sort, order_id) where owner_id is not null;
+create index if not exists order_reviews_group_idx on public.order_reviews (shop_id, group_key) where group_key is not null;
+create index if not exists order_reviews_done_idx on public.order_reviews (shop_id, done_at) include (is_on_time) where state = 'done';
+create index if not exists order_reviews_lease_idx on public.order_reviews (claim_until) where owner_id is not null;
+create index if not exists order_reviews_clock_id_idx on public.order_reviews (clock_id);
+alter table public.order_reviews enable row level security;
+create or replace trigger t10_touch before update on public.order_reviews
+    for each row execute function private.touch_version();
+comment on table public.order_reviews is '订单异常 work row: one per order with exceptions; owner, lease, deadline. The queue reads and sorts this.';
+comment on column public.order_reviews.claim_until is 'Lease of the owner: afterwards the item is in the pool again.';
+comment on column public.order_reviews.due_sort is 'Open: the deadline (infinity while paused); done: when it was done. One index sorts every tab.';
+comment on column public.order_reviews.is_on_time is 'Verdict of the deadline, once done; null while its calendar is missing.';
+
+create table if not exists public.order_exceptions (
+    id bigint generated always as identity primary key,
+    order_id bigint not null references public.orders,
+    shop_id bigint not null references public.shops,
+    kind text not null,
+    state text not null default 'open' constraint order_exceptions_state_known
+        check (state in ('open', 'waiting_customer', 'fixed', 'waived', 'cancelled')),
+    is_blocking boolean not null,
+    severity text not null,
+    evidence jsonb not null default '{}',
+    fingerprint text not null,
+    group_key text,
+    detected_at timestamptz not null,
+    decided_at timestamptz,
+    decided_by bigint references public.members,
+    decided_as text,
+    reason text,
+    note_cipher text constraint order_exceptions_note_is_cipher check (note_cipher like 'v1.%'),
+    same_key text not null generated always as (coalesce(case kind
+        when 'duplicate' then group_key
+        when 'same_ip' then group_key
+        when 'remote' then evidence ->> 'province'
+        when 'mismatch' then (evidence ->> 'left') || ' ≠ ' || (evidence ->> 'right')
+        when 'missing_detail' then evidence ->> 'have'
+        when 'bad_phone' then evidence ->> 'problem'
+        when 'suspicious' then evidence ->> 'word'
+        when 'out_of_stock' then coalesce(evidence ->> 'sku', evidence #>> '{items,0,sku}')
+    end, '')) stored,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint order_exceptions_unique unique (order_id, kind),
+    constraint order_exceptions_decided_has_time
+        check ((state in ('fixed', 'waived', 'cancelled')) = (decided_at is not null)),
+    constraint order_exceptions_waived_has_reason check (state <> 'waived' or reason is not null)
+);
+create index if not exists order_exceptions_open_idx on public.order_exceptions (shop_id, kind, same_key)
+    include (state, is_blocking, order_id)
+    where state in ('open', 'waiting_customer');
+create index if not exists order_exceptions_group_idx on public.order_exceptions (shop_id, group_key) where group_key is not null;
+create index if not exists order_exceptions_decided_by_idx on public.order_exceptions (decided_by, decided_at);
+alter table public.order_exceptions enable row level security;
+create or replace trigger t10_touch before update on public.order_exceptions
+    for each row execute function private.touch_version();
+comment on table public.order_exceptions is '异常: one row per order and kind, with its evidence in jsonb free of personal data. "Open" = open or waiting_customer.';
+comment on column public.order_exceptions.fingerprint is 'Hash of the facts that raised it: a waiver holds for exactly these; other facts open it again.';
+comment on column public.order_exceptions.same_key is 'What makes two exceptions of a kind the same decision: the province, the contradicting names, the word, the SKU.';
+comment on column public.order_exceptions.decided_as is 'system when newer facts cleared it, else the role of the person.';
+comment on column public.order_exceptions.note_cipher is 'A person''s free text, encrypted like every text that may name a customer (AAD order_exceptions|note|order id).';
+
+-- Releases ----------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.releases (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    kind text not null constraint releases_kind_known check (kind in ('release', 'hold')),
+    order_count integer not null,
+    member_id bigint references public.members,
+    created_at timestamptz not null,
+    downloaded_at timestamptz,
+    downloaded_by bigint references public.members,
+    undone_at timestamptz
+);
+create index if not exists releases_shop_id_idx on public.releases (shop_id, id desc);
+create index if not exists releases_member_id_idx on public.releases (member_id);
+create index if not exists releases_downloaded_by_idx on public.releases (downloaded_by);
+alter table public.releases enable row level security;
+comment on table public.releases is '放行单 / 拦截单: lists for the ERP. Until downloaded a release can be undone; afterwards 追加拦截 makes a hold list.';
+
+create table if not exists public.release_orders (
+    release_id bigint not null references public.releases,
+    order_id bigint not null references public.orders,
+    primary key (release_id, order_id)
+);
+create index if not exists release_orders_order_id_idx on public.release_orders (order_id);
+alter table public.release_orders enable row level security;
+comment on table public.release_orders is 'Orders of a release or hold list.';
+
+create table if not exists public.hold_breaches (
+    id bigint generated always as identity primary key,
+    order_id bigint not null references public.orders,
+    shop_id bigint not null references public.shops,
+    kinds text[] not null,
+    shipped_at timestamptz,
+    found_at timestamptz not null,
+    import_id bigint references public.imports,
+    constraint hold_breaches_once unique (order_id)
+);
+create index if not exists hold_breaches_shop_id_idx on public.hold_breaches (shop_id, found_at desc);
+create index if not exists hold_breaches_import_id_idx on public.hold_breaches (import_id);
+alter table public.hold_breaches enable row level security;
+comment on table public.hold_breaches is '拦截失效: an order that a later file shows as shipped while a blocking exception was open.';
+
+-- Undo and saved views ------------------------------------------------------------------------------------------------------
+
+create table if not exists public.action_batches (
+    id bigint generated always as identity primary key,
+    member_id bigint not null references public.members,
+    action text not null,
+    item_count integer not null,
+    items jsonb not null,
+    created_at timestamptz not null,
+    undone_at timestamptz
+);
+create index if not exists action_batches_member_id_idx on public.action_batches (member_id, id desc);
+alter table public.action_batches enable row level security;
+comment on table public.action_batches is 'What a person can undo for ten minutes: ids, versions after the action, and the state before it.';
+
+create table if not exists public.saved_views (
+    id bigint generated always as identity primary key,
+    member_id bigint not null references public.members,
+    area text not null,
+    name text not null constraint saved_views_name_length check (char_length(name) between 1 and 40),
+    params jsonb not null,
+    is_shared boolean not null default false,
+    updated_at timestamptz not null default now(),
+    constraint saved_views_unique unique (member_id, area, name)
+);
+alter table public.saved_views enable row level security;
+comment on table public.saved_views is '保存的视图: the filters of a queue under a name, own or shared with colleagues of the installation.';
+
+-- Who reads what --------------------------------------------------------------------------------------------------------------
+
+drop policy if exists "members read the orders of their shops" on public.orders;
+create policy "members read the orders of their shops" on public.orders
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select (id, shop_id, order_no, platform_status, status, refund, placed_at, paid_at, shipped_at, completed_at,
+              promise_ship_at, amount, buyer_account, contact_state, receiver_masked, phone_masked, province, city,
+              district, ip_masked, carrier, tracking_no, last_scan_at, last_scan_text, signed_at, checked_version, findings,
+              is_checked, released_at, release_id, held_at, held_reason, import_id, version, updated_at, created_at) on public.orders to authenticated;
+
+drop policy if exists "members read the items of their shops' orders" on public.order_items;
+create policy "members read the items of their shops' orders" on public.order_items
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.order_items to authenticated;
+
+drop policy if exists "members read the reviews of their shops" on public.order_reviews;
+create policy "members read the reviews of their shops" on public.order_reviews
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.order_reviews to authenticated;
+
+drop policy if exists "members read the exceptions of their shops" on public.order_exceptions;
+create policy "members read the exceptions of their shops" on public.order_exceptions
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.order_exceptions to authenticated;
+
+drop policy if exists "members read the default rules and those of their shops" on public.exception_rules;
+create policy "members read the default rules and those of their shops" on public.exception_rules
+    for select to authenticated using (
+        (select private.my_role()) is not null
+        and (shop_id is null or shop_id in (select private.my_shop_ids())));
+grant select on public.exception_rules to authenticated;
+
+drop policy if exists "members read the release lists of their shops" on public.releases;
+create policy "members read the release lists of their shops" on public.releases
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.releases to authenticated;
+drop policy if exists "members read the orders of release lists they see" on public.release_orders;
+create policy "members read the orders of release lists they see" on public.release_orders
+    for select to authenticated using (
+        exists (select from public.releases r where r.id = release_id and r.shop_id in (select private.my_shop_ids())));
+grant select on public.release_orders to authenticated;
+
+drop policy if exists "members read the hold breaches of their shops" on public.hold_breaches;
+create policy "members read the hold breaches of their shops" on public.hold_breaches
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.hold_breaches to authenticated;
+
+drop policy if exists "members read their own undo batches" on public.action_batches;
+create policy "members read their own undo batches" on public.action_batches
+    for select to authenticated using (member_id = (select private.my_member_id()));
+grant select on public.action_batches to authenticated;
+
+drop policy if exists "members read their own and shared views" on public.saved_views;
+create policy "members read their own and shared views" on public.saved_views
+    for select to authenticated using (
+        member_id = (select private.my_member_id())
+        or (is_shared and (select private.my_role()) is not null));
+grant select on public.saved_views to authenticated;
+
+drop policy if exists "members read imports they made, leaders those of their shops" on public.imports;
+create policy "members read imports they made, leaders those of their shops" on public.imports
+    for select to authenticated using (
+        member_id = (select private.my_member_id())
+        or ((select private.my_role()) in ('operations', 'manager', 'admin')
+            and (shop_id is null or shop_id in (select private.my_shop_ids()))));
+grant select on public.imports to authenticated;
+
+drop policy if exists "members read the errors of imports they see" on public.import_errors;
+create policy "members read the errors of imports they see" on public.import_errors
+    for select to authenticated using (import_id in (select i.id from public.imports i));
+grant select on public.import_errors to authenticated;
+
+drop policy if exists "importers read the column mappings" on public.import_mappings;
+create policy "importers read the column mappings" on public.import_mappings
+    for select to authenticated using (
+        (select private.my_role()) in ('operations', 'manager', 'admin', 'warehouse', 'analyst', 'agent')
+        and (shop_id is null or shop_id in (select private.my_shop_ids())));
+grant select on public.import_mappings to authenticated;
+
+-- ==== 51_imports.sql ====
+
+-- 51 ------------------------------------------------------------------------ imports: staged, applied in chunks, judged
+--
+-- A file becomes import_rows (staging), then orders, products or parcels (applying), then exceptions (checking). Every
+-- step takes a chunk, is safe to repeat, and continues where it stopped. Each statement below works on a whole chunk.
+
+create table if not exists private.import_rows (
+    import_id bigint not null references public.imports,
+    row_no integer not null,
+    chunk_no integer not null,
+    key text not null,
+    payload jsonb not null,
+    primary key (import_id, row_no),
+    constraint import_rows_key_unique unique (import_id, key)
+);
+alter table private.import_rows enable row level security;
+comment on table private.import_rows is 'Staged records (personal values already encrypted) until the import ends; then they are dropped.';
+comment on column private.import_rows.key is 'Order number, SKU or parcel: one staged row each, however often a client sends it.';
+
+create table if not exists private.import_verdicts (
+    import_id bigint not null references public.imports,
+    row_no integer not null,
+    facts_hash text not null,
+    findings jsonb not null,
+    version text not null,
+    primary key (import_id, row_no)
+);
+alter table private.import_verdicts enable row level security;
+comment on table private.import_verdicts is 'What the Python checks found in a staged row; only the service key writes it.';
+
+create table if not exists private.import_results (
+    import_id bigint not null references public.imports,
+    row_no integer not null,
+    entity_id bigint not null,
+    outcome text not null constraint import_results_outcome_known check (outcome in ('accepted', 'updated', 'unchanged')),
+    primary key (import_id, row_no)
+);
+alter table private.import_results enable row level security;
+comment on table private.import_results is 'Which order or product a staged row became, and whether that was new, changed or nothing.';
+
+-- Who, where, in which state -------------------------------------------------------------------------------------------
+
+create or replace function private.import_roles(p_kind text) returns text[]
+language sql immutable set search_path = '' as $$
+    select case when p_kind = 'orders' then array['operations', 'manager', 'admin']
+        else array['operations', 'manager', 'admin', 'warehouse'] end
+$$;
+comment on function private.import_roles(text) is 'Orders: operations, manager, admin; products and parcels the warehouse too.';
+
+create or replace function private.import_place(p_me private.actor, p_kind text, p_shop_id bigint, out shop_id bigint, out pool_id bigint)
+language plpgsql volatile set search_path = '' as $$
+begin
+    if p_kind is null or p_kind not in ('orders', 'products', 'shipments') then
+        perform private.fail('PT422', 'import.kind_unknown');
+    end if;
+    if p_shop_id is not null then
+        perform private.require_shop(p_me, p_shop_id);
+        select s.stock_pool_id into pool_id from public.shops s where s.id = p_shop_id;
+    elsif p_kind = 'orders' then
+        perform private.fail('PT422', 'import.shop_missing');
+    else
+        insert into public.stock_pools (name, is_default) select '默认库存', true
+        where not exists (select from public.stock_pools where is_default) on conflict do nothing;
+        select p.id into pool_id from public.stock_pools p where p.is_default;
+    end if;
+    shop_id := case when p_kind = 'products' then null else p_shop_id end;
+end;
+$$;
+comment on function private.import_place(private.actor, text, bigint) is
+    'Where a file belongs: orders to a shop, products to a stock pool, parcels to either (no shop: all shops of the pool).';
+
+create or replace function private.import_of(p_me private.actor, p_id bigint, p_states text[]) returns public.imports
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_import public.imports;
+begin
+    select * into v_import from public.imports where id = p_id for update;
+    if not found or ((p_me).role <> 'system' and v_import.member_id is distinct from (p_me).member_id) then
+        perform private.fail('PT404', 'import.none');
+    end if;
+    if v_import.state <> all (p_states) then
+        perform private.fail('PT409', 'import.state', jsonb_build_object('state', v_import.state, 'file', v_import.file_name));
+    end if;
+    update public.imports set touched_at = private.now() where id = p_id;
+    return v_import;
+end;
+$$;
+comment on function private.import_of(private.actor, bigint, text[]) is
+    'Locks an import of the actor (any for the service) in one of the states and marks it as alive. import.none, import.state.';
+
+create or replace function private.import_report(p_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', i.id, 'kind', i.kind, 'shop_id', i.shop_id, 'state', i.state, 'rows', i.rows_total,
+        'staged', i.rows_staged, 'applied', i.rows_applied, 'accepted', i.accepted, 'updated', i.updated,
+        'unchanged', i.unchanged, 'rejected', i.rejected, 'exceptions', coalesce(i.exceptions, '{}'))
+    from public.imports i where i.id = p_id
+$$;
+
+create or replace function private.end_import(p_import public.imports, p_state text, p_me private.actor) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if p_state = 'cancelled' then
+        update public.orders o set checked_facts_hash = null from private.import_results r
+        where r.import_id = p_import.id and r.outcome <> 'unchanged' and o.id = r.entity_id and p_import.kind = 'orders';
+        if found then
+            perform private.enqueue('evaluate_shop', jsonb_build_object('shop_id', p_import.shop_id),
+                'evaluate:' || p_import.shop_id, private.now());
+            perform private.queue_recheck(p_import.shop_id, private.now());
+        end if;
+    end if;
+    update public.imports set state = p_state, finished_at = private.now(), touched_at = private.now() where id = p_import.id;
+    delete from private.import_rows where import_id = p_import.id;
+    delete from private.import_verdicts where import_id = p_import.id;
+    delete from private.import_results where import_id = p_import.id;
+    perform private.audit(p_me, p_import.shop_id, 'import', p_import.id, p_state, private.import_report(p_import.id) - 'id');
+end;
+$$;
+comment on function private.end_import(public.imports, text, private.actor) is
+    'Last step of every import: staged rows are dropped. What a cancelled one had applied but not judged becomes unchecked.';
+
+-- Beginning: one at a time, and never stuck on a browser that was closed ---------------------------------------------------
+
+create or replace function private.clear_running(
+    p_me private.actor, p_shop_id bigint, p_pool_id bigint, p_kind text, p_file_hash text, p_is_strict boolean
+) returns public.imports
+language plpgsql set search_path = '' as $$
+declare
+    v_running public.imports;
+    v_abandoned boolean;
+begin
+    select * into v_running from public.imports i
+    where i.state in ('staging', 'applying', 'checking')
+      and (i.shop_id = p_shop_id or (p_shop_id is null and i.shop_id is null and i.stock_pool_id = p_pool_id))
+    for update;
+    if not found then
+        return null;
+    end if;
+    v_abandoned := v_running.touched_at < private.now() - interval '2 minutes';
+    if v_running.file_hash = p_file_hash and v_running.kind = p_kind and v_running.is_strict = p_is_strict
+        and (v_abandoned or v_running.member_id is not distinct from (p_me).member_id) then
+        update public.imports set touched_at = private.now(), member_id = (p_me).member_id where id = v_running.id;
+        return v_running;
+    end if;
+    if not v_abandoned then
+        perform private.fail('PT409', 'import.busy', jsonb_build_object('file', v_running.file_name, 'at', v_running.started_at,
+            'who', coalesce((select m.display_name from public.members m where m.id = v_running.member_id), v_running.actor)));
+    end if;
+    perform private.end_import(v_running, 'cancelled', p_me);
+    return null;
+end;
+$$;
+comment on function private.clear_running(private.actor, bigint, bigint, text, text, boolean) is
+    'The unfinished import to go on with (same file, same person or abandoned for 2 minutes); cancels another abandoned one; import.busy.';
+
+create or replace function private.import_progress(p_import_id bigint, p_resumed boolean) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.import_report(p_import_id) || jsonb_build_object('resumed', p_resumed, 'chunks', coalesce(
+        (select jsonb_agg(distinct r.chunk_no) from private.import_rows r where r.import_id = p_import_id), '[]'))
+$$;
+
+create or replace function public.import_begin(
+    p_kind text, p_shop_id bigint, p_platform text, p_file_name text, p_file_hash text, p_is_strict boolean,
+    p_rows_total integer, p_request_id uuid
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(p_kind));
+    v_answer jsonb := private.begin_request(p_request_id, 'import_begin',
+        jsonb_build_array(p_kind, p_shop_id, p_platform, p_file_name, p_file_hash, p_is_strict, p_rows_total));
+    v_place record := private.import_place(v_me, p_kind, p_shop_id);
+    v_running public.imports;
+    v_id bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_running := private.clear_running(v_me, v_place.shop_id, v_place.pool_id, p_kind, p_file_hash, coalesce(p_is_strict, false));
+    if v_running.id is not null then
+        return private.finish_request(p_request_id, private.import_progress(v_running.id, true));
+    end if;
+    insert into public.imports (kind, shop_id, stock_pool_id, platform, file_name, file_hash, is_strict, rows_total,
+        member_id, actor, started_at, touched_at)
+    values (p_kind, v_place.shop_id, v_place.pool_id, p_platform, left(coalesce(p_file_name, ''), 200), coalesce(p_file_hash, ''),
+        coalesce(p_is_strict, false), coalesce(p_rows_total, 0), v_me.member_id, v_me.role, private.now(), private.now())
+    returning id into v_id;
+    perform private.enqueue('finish_import', jsonb_build_object('import_id', v_id), 'finish_import:' || v_id,
+        private.now() + interval '5 minutes');
+    perform private.audit(v_me, v_place.shop_id, 'import', v_id, 'begun',
+        jsonb_build_object('kind', p_kind, 'file', p_file_name, 'rows', p_rows_total));
+    return private.finish_request(p_request_id, private.import_progress(v_id, false));
+exception when unique_violation then
+    perform private.fail('PT409', 'import.busy', jsonb_build_object('file', p_file_name));
+end;
+$$;
+grant execute on function public.import_begin(text, bigint, text, text, text, boolean, integer, uuid) to authenticated, service_role;
+comment on function public.import_begin(text, bigint, text, text, text, boolean, integer, uuid) is
+    'Opens the import of one file, or goes on with it: answers the chunks already staged. import.busy, import.kind_unknown, import.shop_missing, shop.none.';
+
+-- Staging ---------------------------------------------------------------------------------------------------------------
+
+create or replace function private.check_staged(p_kind text, p_rows jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if jsonb_typeof(p_rows) is distinct from 'array' or jsonb_array_length(p_rows) not between 1 and 5000 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 5000}');
+    end if;
+    if exists (select from jsonb_array_elements(p_rows) r where private.staged_key(p_kind, r) is null or (r ->> 'row') is null) then
+        perform private.fail('PT422', 'import.bad_row');
+    end if;
+    if exists (select from jsonb_array_elements(p_rows) r,
+            unnest(array['name', 'phone', 'address', 'note']) f where r #>> array['contact', f] not like 'v1.%') then
+        perform private.fail('PT422', 'import.clear_text');
+    end if;
+end;
+$$;
+comment on function private.check_staged(text, jsonb) is 'bulk.too_many, import.bad_row, import.clear_text: personal values must come encrypted.';
+
+create or replace function private.staged_key(p_kind text, p_row jsonb) returns text
+language sql immutable set search_path = '' as $$
+    select nullif(case p_kind when 'orders' then p_row ->> 'order_no' when 'products' then p_row ->> 'sku'
+        else coalesce(p_row ->> 'order_no', '') || '|' || (p_row ->> 'tracking_no') end, '')
+$$;
+
+create or replace function public.import_stage(p_import_id bigint, p_chunk_no integer, p_rows jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports := private.import_of(v_me, p_import_id, array['staging']);
+    v_rows jsonb := private.as_json(p_rows);
+    v_new integer;
+begin
+    perform private.check_staged(v_import.kind, v_rows);
+    insert into private.import_rows (import_id, row_no, chunk_no, key, payload)
+    select p_import_id, (r ->> 'row')::integer, p_chunk_no, private.staged_key(v_import.kind, r), r
+    from jsonb_array_elements(v_rows) r
+    on conflict do nothing;
+    get diagnostics v_new = row_count;
+    update public.imports set rows_staged = rows_staged + v_new where id = p_import_id;
+    return jsonb_build_object('staged', v_import.rows_staged + v_new);
+exception when not_null_violation or data_exception then
+    perform private.fail('PT422', 'import.bad_row');
+end;
+$$;
+grant execute on function public.import_stage(bigint, integer, jsonb) to authenticated, service_role;
+comment on function public.import_stage(bigint, integer, jsonb) is
+    'Adds up to 5,000 records to an import; the same row twice counts once. import.none, import.state, import.bad_row, import.clear_text.';
+
+create or replace function public.import_known(p_import_id bigint, p_items jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports := private.import_of(v_me, p_import_id, array['staging']);
+begin
+    return (select coalesce(jsonb_agg(o.order_no), '[]')
+        from jsonb_array_elements(private.as_json(p_items)) i
+        join public.orders o on o.shop_id = v_import.shop_id and o.order_no = i ->> 0 and o.content_hash = i ->> 1
+            and (o.status <> 'to_ship' or (o.is_checked and o.checked_version = (select private.current_check_version()))));
+end;
+$$;
+grant execute on function public.import_known(bigint, jsonb) to authenticated, service_role;
+comment on function public.import_known(bigint, jsonb) is
+    'Which of [[order_no, content_hash]] the shop of this import already has exactly so, with a current verdict; they are staged without contact. import.none, import.state.';
+
+create or replace function public.import_reject(p_import_id bigint, p_errors jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports := private.import_of(v_me, p_import_id, array['staging']);
+    v_errors jsonb := private.as_json(p_errors);
+begin
+    insert into public.import_errors (import_id, row_no, column_name, reason, params)
+    select p_import_id, (e ->> 'row')::integer, e ->> 'column', e ->> 'reason', coalesce(e -> 'params', '{}')
+    from jsonb_array_elements(v_errors) e
+    where not exists (select from public.import_errors x where x.import_id = p_import_id and x.row_no = (e ->> 'row')::integer
+        and x.reason = e ->> 'reason' and x.column_name is not distinct from e ->> 'column');
+    update public.imports set rejected =
+        (select count(distinct x.row_no) from public.import_errors x where x.import_id = p_import_id)
+    where id = p_import_id;
+    return private.import_report(v_import.id);
+exception when not_null_violation or data_exception then
+    perform private.fail('PT422', 'import.bad_row');
+end;
+$$;
+grant execute on function public.import_reject(bigint, jsonb) to authenticated, service_role;
+comment on function public.import_reject(bigint, jsonb) is
+    'Notes refused lines [{row, column, reason, params}], each once; reasons are keys and never hold a personal value.';
+
+create or replace function public.service_import_verdicts(p_import_id bigint, p_verdicts jsonb, p_rules_version text) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_import public.imports := private.import_of(v_me, p_import_id, array['staging']);
+    v_count integer;
+begin
+    insert into private.import_verdicts (import_id, row_no, facts_hash, findings, version)
+    select v_import.id, (v ->> 'row')::integer, v ->> 'facts_hash', coalesce(v -> 'findings', '[]'), p_rules_version
+    from jsonb_array_elements(private.as_json(p_verdicts)) v
+    on conflict (import_id, row_no) do update
+    set facts_hash = excluded.facts_hash, findings = excluded.findings, version = excluded.version;
+    get diagnostics v_count = row_count;
+    return v_count;
+end;
+$$;
+grant execute on function public.service_import_verdicts(bigint, jsonb, text) to service_role;
+comment on function public.service_import_verdicts(bigint, jsonb, text) is
+    'Service: what the Python checks found in rows [{row, facts_hash, findings}]; sent before the rows are staged, so that a staged chunk is a judged chunk.';
+
+create or replace function private.unknown_parcels(p_import_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('unknown', coalesce(jsonb_agg(jsonb_build_object('row', e.row_no, 'params', e.params) order by e.row_no), '[]'))
+    from public.import_errors e where e.import_id = p_import_id and e.reason = 'import.parcel_unknown'
+$$;
+
+create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports := private.import_of(v_me, p_import_id, array['staging', 'applying', 'checking']);
+begin
+    if v_import.state <> 'staging' then
+        return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
+    end if;
+    if v_import.rows_staged <> coalesce(p_records, -1) then
+        perform private.fail('PT409', 'import.incomplete', jsonb_build_object('staged', v_import.rows_staged, 'records', p_records));
+    end if;
+    if v_import.kind = 'shipments' then
+        perform private.reject_unknown_parcels(v_import, v_me);
+    end if;
+    select * into v_import from public.imports where id = p_import_id;
+    if v_import.is_strict and v_import.rejected > 0 then
+        perform private.end_import(v_import, 'refused', v_me);
+    else
+        update public.imports set state = 'applying', as_of = p_as_of where id = p_import_id;
+        perform private.refresh_statistics(v_import, 'staged');
+    end if;
+    return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
+end;
+$$;
+grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
+comment on function public.import_ready(bigint, integer, timestamptz) is
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels without an order come back as unknown [{row, params}]. import.incomplete.';
+
+-- Applying orders -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.staged_orders(p_import_id bigint, p_after integer, p_to integer) returns table (
+    row_no integer, entity_id bigint, outcome text, order_no text, platform_status text, status text, refund text,
+    placed_at timestamptz, paid_at timestamptz, shipped_at timestamptz, completed_at timestamptz, promise_ship_at timestamptz,
+    amount numeric, buyer_account text, province text, city text, district text, ip_hash text, ip_masked text, carrier text,
+    tracking_no text, facts_hash text, content_hash text, contact jsonb, items jsonb, findings jsonb, checked_version text
+)
+language sql stable rows 2000 set search_path = '' as $$
+    select r.row_no, e.entity_id, e.outcome, p.order_no, p.platform_status, p.status, p.refund, p.placed_at, p.paid_at,
+        p.shipped_at, p.completed_at, p.promise_ship_at, p.amount, p.buyer_account, p.province, p.city, p.district,
+        p.ip_hash, p.ip_masked, p.carrier, p.tracking_no, p.facts_hash, p.content_hash, p.contact, p.items, v.findings, v.version
+    from private.import_rows r
+    join private.import_results e on e.import_id = r.import_id and e.row_no = r.row_no and e.outcome <> 'unchanged'
+    left join private.import_verdicts v on v.import_id = r.import_id and v.row_no = r.row_no
+        and v.facts_hash = r.payload ->> 'facts_hash'
+    cross join lateral jsonb_to_record(r.payload) as p(order_no text, platform_status text, status text, refund text,
+        placed_at timestamptz, paid_at timestamptz, shipped_at timestamptz, completed_at timestamptz,
+        promise_ship_at timestamptz, amount numeric, buyer_account text, province text, city text, district text,
+        ip_hash text, ip_masked text, carrier text, tracking_no text, facts_hash text, content_hash text, contact jsonb, items jsonb)
+    where r.import_id = p_import_id and r.row_no > p_after and r.row_no <= p_to
+$$;
+comment on function private.staged_orders(bigint, integer, integer) is 'The rows of a chunk that change something, typed, with the verdict that belongs to their facts.';
+
+create or replace function private.is_older(
+    p_status text, p_refund text, p_as_of timestamptz, p_had_status text, p_had_refund text, p_had_as_of timestamptz
+) returns boolean
+language sql immutable set search_path = '' as $$
+    select case array_position(array['unpaid', 'to_ship', 'shipped', 'completed', 'closed'], p_status)
+            - array_position(array['unpaid', 'to_ship', 'shipped', 'completed', 'closed'], p_had_status)
+        when 0 then array_position(array['none', 'requested', 'done'], p_refund)
+            < array_position(array['none', 'requested', 'done'], p_had_refund) and coalesce(p_as_of < p_had_as_of, false)
+        else array_position(array['unpaid', 'to_ship', 'shipped', 'completed', 'closed'], p_status)
+            < array_position(array['unpaid', 'to_ship', 'shipped', 'completed', 'closed'], p_had_status) end
+$$;
+comment on function private.is_older(text, text, timestamptz, text, text, timestamptz) is
+    'Whether a row tells an earlier state than the one we have: an order never goes back (unpaid, to_ship, shipped, completed, closed); at the same status a refund is only withdrawn by a file that is not older.';
+
+create or replace function private.judge_orders(p_import public.imports, p_to integer) returns void
+language sql set search_path = '' as $$
+    insert into private.import_results (import_id, row_no, entity_id, outcome)
+    select p_import.id, r.row_no, coalesce(o.id, nextval('public.orders_id_seq')),
+        case when o.id is null then 'accepted'
+            when o.content_hash = r.payload ->> 'content_hash' then 'unchanged'
+            when private.is_older(r.payload ->> 'status', r.payload ->> 'refund', p_import.as_of, o.status, o.refund, f.as_of)
+                then 'unchanged'
+            else 'updated' end
+    from private.import_rows r
+    left join public.orders o on o.shop_id = p_import.shop_id and o.order_no = r.payload ->> 'order_no'
+    left join public.imports f on f.id = o.import_id
+    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to
+$$;
+
+create or replace function private.keeps_contact(p_order public.orders, p_facts_hash text, p_contact_state text) returns boolean
+language sql immutable set search_path = '' as $$
+    select coalesce((p_order).platform_facts_hash = p_facts_hash, false)
+        or ((p_order).contact_state = 'ok' and p_contact_state <> 'ok')
+$$;
+comment on function private.keeps_contact(public.orders, text, text) is
+    'A person''s correction of what the file still says stays, and so does a full contact when a later file is masked.';
+
+create or replace function private.insert_contacts(p_import public.imports, p_to integer) returns void
+language sql set search_path = '' as $$
+    insert into private.contacts (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
+    select (s.contact ->> 'id')::bigint, 'order', s.contact ->> 'name', s.contact ->> 'phone', s.contact ->> 'address',
+        s.contact ->> 'note', s.contact ->> 'name_hash', s.contact ->> 'phone_hash', s.contact ->> 'phone_last4_hash'
+    from private.staged_orders(p_import.id, p_import.applied_to, p_to) s
+    left join public.orders o on s.outcome = 'updated' and o.id = s.entity_id
+    where s.contact ->> 'id' is not null
+      and (o.id is null or not private.keeps_contact(o, s.facts_hash, s.contact ->> 'state'))
+$$;
+
+create or replace function private.insert_orders(p_import public.imports, p_to integer) returns void
+language sql set search_path = '' as $$
+    insert into public.orders (id, shop_id, order_no, platform_status, status, refund, placed_at, paid_at, shipped_at,
+        completed_at, promise_ship_at, amount, buyer_account, contact_id, contact_state, receiver_masked, phone_masked,
+        province, city, district, ip_hash, ip_masked, carrier, tracking_no, facts_hash, content_hash, findings,
+        checked_facts_hash, checked_version, import_id)
+    overriding system value
+    select s.entity_id, p_import.shop_id, s.order_no, s.platform_status, s.status, coalesce(s.refund, 'none'), s.placed_at,
+        s.paid_at, s.shipped_at, s.completed_at, s.promise_ship_at, s.amount, s.buyer_account, (s.contact ->> 'id')::bigint,
+        coalesce(s.contact ->> 'state', 'absent'), s.contact ->> 'name_masked', s.contact ->> 'phone_masked', s.province,
+        s.city, s.district, s.ip_hash, s.ip_masked, s.carrier, s.tracking_no, s.facts_hash, s.content_hash, s.findings,
+        case when s.checked_version is not null then s.facts_hash end, s.checked_version, p_import.id
+    from private.staged_orders(p_import.id, p_import.applied_to, p_to) s where s.outcome = 'accepted'
+$$;
+
+create or replace function private.update_orders(p_import public.imports, p_to integer) returns void
+language sql set search_path = '' as $$
+    update public.orders o set
+        platform_status = s.platform_status, status = s.status, refund = coalesce(s.refund, 'none'),
+        placed_at = coalesce(s.placed_at, o.placed_at), paid_at = coalesce(s.paid_at, o.paid_at),
+        shipped_at = coalesce(s.shipped_at, o.shipped_at), completed_at = coalesce(s.completed_at, o.completed_at),
+        promise_ship_at = coalesce(s.promise_ship_at, o.promise_ship_at), amount = s.amount,
+        buyer_account = coalesce(s.buyer_account, o.buyer_account), carrier = coalesce(s.carrier, o.carrier),
+        tracking_no = coalesce(s.tracking_no, o.tracking_no), ip_hash = coalesce(s.ip_hash, o.ip_hash),
+        ip_masked = coalesce(s.ip_masked, o.ip_masked), content_hash = s.content_hash, import_id = p_import.id,
+        (contact_id, contact_state, receiver_masked, phone_masked, province, city, district, facts_hash, findings,
+         checked_facts_hash, checked_version, platform_facts_hash) = (
+            select o.contact_id, o.contact_state, o.receiver_masked, o.phone_masked, o.province, o.city, o.district,
+                o.facts_hash, o.findings, o.checked_facts_hash, o.checked_version, o.platform_facts_hash
+            where private.keeps_contact(o, s.facts_hash, s.contact ->> 'state')
+            union all
+            select (s.contact ->> 'id')::bigint, coalesce(s.contact ->> 'state', 'absent'), s.contact ->> 'name_masked',
+                s.contact ->> 'phone_masked', s.province, s.city, s.district, s.facts_hash, s.findings,
+                case when s.checked_version is not null then s.facts_hash end, s.checked_version, null
+            where not private.keeps_contact(o, s.facts_hash, s.contact ->> 'state'))
+    from private.staged_orders(p_import.id, p_import.applied_to, p_to) s
+    where s.outcome = 'updated' and o.id = s.entity_id
+$$;
+
+-- Products by code, else by their exact name -----------------------------------------------------------------------------------
+
+create or replace function private.product_labels(p_pool_id bigint) returns table (label text, spec text, product_id bigint)
+language sql stable rows 1000 set search_path = '' as $$
+    select l.label, l.spec, min(l.id) from (
+        select p.name as label, p.spec, p.id from public.products p where p.stock_pool_id = p_pool_id
+        union select p.name, '', p.id from public.products p where p.stock_pool_id = p_pool_id
+        union select p.name || ' ' || p.spec, '', p.id from public.products p where p.stock_pool_id = p_pool_id and p.spec <> ''
+    ) l group by l.label, l.spec having count(*) = 1
+$$;
+comment on function private.product_labels(bigint) is
+    'Names that mean exactly one product of the pool: name and spec, name alone, or both in one text. What two products share means neither.';
+
+create or replace function private.insert_items(p_import public.imports, p_to integer) returns void
+language sql set search_path = '' as $$
+    insert into public.order_items (order_id, shop_id, line_no, sku, name, spec, quantity, unit_price, product_id)
+    select s.entity_id, p_import.shop_id, i.line_no, nullif(i.sku, ''), coalesce(i.name, ''), coalesce(i.spec, ''),
+        i.quantity, i.unit_price, coalesce(p.id, l.product_id)
+    from private.staged_orders(p_import.id, p_import.applied_to, p_to) s
+    cross join lateral jsonb_to_recordset(s.items) as i(line_no integer, sku text, name text, spec text, quantity integer, unit_price numeric)
+    left join public.products p on p.stock_pool_id = p_import.stock_pool_id and p.sku = nullif(i.sku, '')
+    left join private.product_labels(p_import.stock_pool_id) l
+        on nullif(i.sku, '') is null and l.label = i.name and l.spec = coalesce(i.spec, '')
+$$;
+
+create or replace function private.resolve_items(p_pool_id bigint) returns void
+language sql set search_path = '' as $$
+    update public.order_items i set product_id = n.product_id
+    from (select w.order_id, w.line_no, coalesce(p.id, l.product_id) as product_id
+        from public.orders o join public.order_items w on w.order_id = o.id
+        left join public.products p on p.stock_pool_id = p_pool_id and p.sku = w.sku
+        left join private.product_labels(p_pool_id) l on w.sku is null and l.label = w.name and l.spec = w.spec
+        where o.status in ('unpaid', 'to_ship') and o.shop_id in (select s.id from public.shops s where s.stock_pool_id = p_pool_id)) n
+    where n.order_id = i.order_id and n.line_no = i.line_no and i.product_id is distinct from n.product_id
+$$;
+comment on function private.resolve_items(bigint) is 'After a stock file: which product each waiting order line means now.';
+
+create or replace function private.apply_orders(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_shipped bigint[];
+    v_contacts bigint[];
+begin
+    perform private.judge_orders(p_import, p_to);
+    select array_agg(o.id) filter (where o.status = 'to_ship' and s.status in ('shipped', 'completed')),
+           array_agg(o.contact_id) filter (where o.contact_id is not null)
+    into v_shipped, v_contacts
+    from private.staged_orders(p_import.id, p_import.applied_to, p_to) s
+    join public.orders o on o.id = s.entity_id where s.outcome = 'updated';
+    perform private.insert_contacts(p_import, p_to);
+    perform private.insert_orders(p_import, p_to);
+    perform private.update_orders(p_import, p_to);
+    delete from public.order_items i using private.import_results r
+    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to and r.outcome = 'updated'
+      and i.order_id = r.entity_id;
+    perform private.insert_items(p_import, p_to);
+    if v_shipped is not null then
+        perform private.note_shipped(v_shipped, p_import.id, p_now);
+    end if;
+    delete from private.contacts c where c.id = any (v_contacts)
+      and not exists (select from public.orders o where o.contact_id = c.id);
+end;
+$$;
+comment on function private.apply_orders(public.imports, integer, timestamptz) is
+    'One chunk of orders: contacts, orders, items; replaced contacts are forgotten; what shipped in spite of a hold is noted.';
+
+-- Applying products and parcels ---------------------------------------------------------------------------------------------------
+
+create or replace function private.apply_products(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    with incoming as (
+        select r.row_no, n.sku, nullif(n.name, '') as name, n.spec, n.available, n.safety_stock
+        from private.import_rows r
+        cross join lateral jsonb_to_record(r.payload) as n(sku text, name text, spec text, available integer, safety_stock integer)
+        where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to
+    ), judged as (
+        select i.*, p.id as had, (p.name, p.spec, p.available, p.safety_stock) is distinct from
+            (coalesce(i.name, p.name), coalesce(i.spec, p.spec), coalesce(i.available, p.available),
+             coalesce(i.safety_stock, p.safety_stock)) as is_changed
+        from incoming i left join public.products p on p.stock_pool_id = p_import.stock_pool_id and p.sku = i.sku
+    ), written as (
+        insert into public.products as p (stock_pool_id, sku, name, spec, available, safety_stock, stock_at, import_id, updated_at)
+        select p_import.stock_pool_id, j.sku, coalesce(j.name, j.sku), coalesce(j.spec, ''), j.available,
+            coalesce(j.safety_stock, 50), case when j.available is not null then p_now end, p_import.id, p_now from judged j
+        on conflict (stock_pool_id, sku) do update set
+            (name, spec, available, safety_stock, stock_at, import_id, updated_at) = (
+            select coalesce(j.name, p.name), coalesce(j.spec, p.spec), coalesce(j.available, p.available),
+                coalesce(j.safety_stock, p.safety_stock), coalesce(excluded.stock_at, p.stock_at), p_import.id, p_now
+            from judged j where j.sku = p.sku)
+        returning p.id, p.sku
+    )
+    insert into private.import_results (import_id, row_no, entity_id, outcome)
+    select p_import.id, j.row_no, w.id, case when j.had is null then 'accepted' when j.is_changed then 'updated' else 'unchanged' end
+    from judged j join written w on w.sku = j.sku
+$$;
+comment on function private.apply_products(public.imports, integer, timestamptz) is
+    'One chunk of products or stock: a column that the file lacks keeps its value; every counted line gets the time of counting.';
+
+create or replace function private.parcel_orders(p_import public.imports, p_after integer, p_to integer) returns table (
+    row_no integer, order_id bigint, carrier text, tracking_no text, shipped_at timestamptz, last_scan_at timestamptz,
+    last_scan_text text, signed_at timestamptz
+)
+language sql stable rows 2000 set search_path = '' as $$
+    with places as (
+        select s.id from public.shops s where s.id = p_import.shop_id
+           or (p_import.shop_id is null and s.stock_pool_id = p_import.stock_pool_id and (p_import.member_id is null
+               or exists (select from public.member_shops m where m.member_id = p_import.member_id and m.shop_id = s.id)
+               or exists (select from public.members m where m.id = p_import.member_id and m.role = 'admin')))
+    )
+    select r.row_no, o.id, n.carrier, n.tracking_no, n.shipped_at, n.last_scan_at, n.last_scan_text, n.signed_at
+    from private.import_rows r
+    cross join lateral jsonb_to_record(r.payload) as n(order_no text, carrier text, tracking_no text, shipped_at timestamptz,
+        last_scan_at timestamptz, last_scan_text text, signed_at timestamptz)
+    join public.orders o on o.shop_id in (select id from places)
+        and (o.order_no = n.order_no or (n.order_no is null and o.tracking_no = n.tracking_no))
+    where r.import_id = p_import.id and r.row_no > p_after and r.row_no <= p_to
+$$;
+comment on function private.parcel_orders(public.imports, integer, integer) is
+    'Parcels of a chunk with the order they belong to: by order number, or by tracking number where the file has no other.';
+
+create or replace function private.reject_unknown_parcels(p_import public.imports, p_me private.actor) returns void
+language plpgsql set search_path = '' as $$
+begin
+    insert into public.import_errors (import_id, row_no, reason, params)
+    select p_import.id, r.row_no, 'import.parcel_unknown', jsonb_build_object('order_no', coalesce(r.payload ->> 'order_no', r.payload ->> 'tracking_no'))
+    from private.import_rows r
+    where r.import_id = p_import.id
+      and r.row_no not in (select x.row_no from private.parcel_orders(p_import, -1, 2147483647) x);
+    update public.imports set rejected =
+        (select count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
+    where id = p_import.id;
+end;
+$$;
+
+create or replace function private.apply_parcels(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_shipped bigint[];
+begin
+    insert into private.import_results (import_id, row_no, entity_id, outcome)
+    select distinct on (x.row_no) p_import.id, x.row_no, o.id, case
+        when o.tracking_no is null then 'accepted'
+        when (o.tracking_no, o.carrier, o.shipped_at, o.last_scan_at, o.last_scan_text, o.signed_at) is distinct from
+            (coalesce(x.tracking_no, o.tracking_no), coalesce(x.carrier, o.carrier), coalesce(x.shipped_at, o.shipped_at),
+             greatest(x.last_scan_at, o.last_scan_at), case when x.last_scan_at < o.last_scan_at then o.last_scan_text
+             else coalesce(x.last_scan_text, o.last_scan_text) end, coalesce(x.signed_at, o.signed_at))
+            or o.status in ('unpaid', 'to_ship') then 'updated'
+        else 'unchanged' end
+    from private.parcel_orders(p_import, p_import.applied_to, p_to) x join public.orders o on o.id = x.order_id
+    order by x.row_no, o.id;
+    select array_agg(o.id) into v_shipped from private.import_results r join public.orders o on o.id = r.entity_id
+    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to and o.status = 'to_ship';
+    update public.orders o set tracking_no = coalesce(x.tracking_no, o.tracking_no), carrier = coalesce(x.carrier, o.carrier),
+        shipped_at = coalesce(x.shipped_at, o.shipped_at), signed_at = coalesce(x.signed_at, o.signed_at),
+        last_scan_text = case when x.last_scan_at < o.last_scan_at then o.last_scan_text else coalesce(x.last_scan_text, o.last_scan_text) end,
+        last_scan_at = greatest(x.last_scan_at, o.last_scan_at),
+        status = case when o.status in ('unpaid', 'to_ship') then 'shipped' else o.status end
+    from private.parcel_orders(p_import, p_import.applied_to, p_to) x
+    join private.import_results r on r.import_id = p_import.id and r.row_no = x.row_no and r.outcome <> 'unchanged'
+    where o.id = x.order_id and r.entity_id = o.id;
+    if v_shipped is not null then
+        perform private.note_shipped(v_shipped, p_import.id, p_now);
+    end if;
+end;
+$$;
+comment on function private.apply_parcels(public.imports, integer, timestamptz) is
+    'One chunk of parcels: an order with a parcel has shipped; scans only move forward.';
+
+create or replace function private.count_results(p_import public.imports, p_to integer) returns void
+language sql set search_path = '' as $$
+    update public.imports i set applied_to = p_to,
+        rows_applied = i.rows_applied + n.accepted + n.updated + n.unchanged, accepted = i.accepted + n.accepted,
+        updated = i.updated + n.updated, unchanged = i.unchanged + n.unchanged
+    from (select count(*) filter (where outcome = 'accepted') as accepted, count(*) filter (where outcome = 'updated') as updated,
+                 count(*) filter (where outcome = 'unchanged') as unchanged
+          from private.import_results r
+          where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to) n
+    where i.id = p_import.id
+$$;
+
+create or replace function private.refresh_statistics(p_import public.imports, p_step text) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if p_import.rows_staged < 1000 then
+        return;
+    elsif p_step = 'staged' then
+        analyze (skip_locked) private.import_rows, private.import_verdicts;
+    elsif p_import.kind = 'orders' then
+        analyze (skip_locked) private.import_results, public.orders, public.order_items, private.contacts;
+    end if;
+end;
+$$;
+comment on function private.refresh_statistics(public.imports, text) is
+    'Connections keep plans (those of foreign keys too) made while a table was small: then each row reads the whole table. Fresh statistics make them plan anew; autovacuum would do it a minute too late.';
+
+create or replace function public.import_apply(p_import_id bigint, p_limit integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports := private.import_of(v_me, p_import_id, array['applying', 'checking']);
+    v_to integer;
+begin
+    select max(n.row_no) into v_to from (select r.row_no from private.import_rows r
+        where r.import_id = p_import_id and r.row_no > v_import.applied_to
+        order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), 5000)) n;
+    if v_to is null then
+        if v_import.state = 'applying' then
+            update public.imports set state = 'checking' where id = p_import_id;
+            perform private.refresh_statistics(v_import, 'applied');
+        end if;
+        return private.import_report(p_import_id);
+    end if;
+    if v_import.kind = 'orders' then
+        perform private.apply_orders(v_import, v_to, private.now());
+    elsif v_import.kind = 'products' then
+        perform private.apply_products(v_import, v_to, private.now());
+    else
+        perform private.apply_parcels(v_import, v_to, private.now());
+    end if;
+    perform private.count_results(v_import, v_to);
+    if v_import.applied_to = 0 then
+        perform private.refresh_statistics(v_import, 'applied');
+    end if;
+    return private.import_report(p_import_id);
+exception when check_violation or not_null_violation or data_exception or foreign_key_violation then
+    perform private.fail('PT422', 'import.bad_row');
+end;
+$$;
+grant execute on function public.import_apply(bigint, integer) to authenticated, service_role;
+comment on function public.import_apply(bigint, integer) is
+    'Takes over the next p_limit staged rows (at most 5,000); state checking when none is left. import.none, import.state, import.bad_row.';
+
+-- Judging and closing -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.refresh_verdicts(p_import public.imports, p_to integer) returns bigint[]
+language sql set search_path = '' as $$
+    with refreshed as (
+        update public.orders o set findings = v.findings, checked_facts_hash = o.facts_hash, checked_version = v.version
+        from private.import_results r
+        join private.import_verdicts v on v.import_id = r.import_id and v.row_no = r.row_no
+        where r.import_id = p_import.id and r.row_no > p_import.checked_to and r.row_no <= p_to and r.outcome = 'unchanged'
+          and o.id = r.entity_id and o.facts_hash = v.facts_hash and v.version = (select private.current_check_version())
+          and (not o.is_checked or o.checked_version is distinct from v.version)
+        returning o.id
+    )
+    select array(select id from refreshed
+        union select o.id from private.import_results r join public.orders o on o.id = r.entity_id
+        where r.import_id = p_import.id and r.row_no > p_import.checked_to and r.row_no <= p_to
+          and (r.outcome <> 'unchanged' and (o.status in ('unpaid', 'to_ship')
+                  or exists (select from public.order_exceptions x where x.order_id = o.id))
+              or r.outcome = 'unchanged' and o.status = 'unpaid'
+                  and not exists (select from public.order_exceptions x where x.order_id = o.id)))
+$$;
+comment on function private.refresh_verdicts(public.imports, integer) is
+    'An unchanged order without a current verdict gets the one of this file. Answers the orders of the chunk to judge anew: changed ones that can have exceptions, and those of an import that was broken off.';
+
+create or replace function public.import_check(p_import_id bigint, p_limit integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports := private.import_of(v_me, p_import_id, array['checking']);
+    v_to integer;
+begin
+    select max(n.row_no) into v_to from (select r.row_no from private.import_results r
+        where r.import_id = p_import_id and r.row_no > v_import.checked_to
+        order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), 5000)) n;
+    if v_to is not null and v_import.kind <> 'products' then
+        perform private.evaluate_orders(private.refresh_verdicts(v_import, v_to), private.now());
+    end if;
+    if v_to is not null then
+        update public.imports set checked_to = v_to where id = p_import_id;
+    end if;
+    return private.import_report(p_import_id) || jsonb_build_object('checked', v_to is null);
+end;
+$$;
+grant execute on function public.import_check(bigint, integer) to authenticated, service_role;
+comment on function public.import_check(bigint, integer) is
+    'Finds the exceptions of the next p_limit rows; checked true when none is left. import.none, import.state.';
+
+create or replace function private.open_exceptions(p_import_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_object_agg(n.kind, n.orders), '{}') from (
+        select x.kind, count(distinct x.order_id) as orders
+        from private.import_results r join public.order_exceptions x on x.order_id = r.entity_id
+        where r.import_id = p_import_id and x.state in ('open', 'waiting_customer') group by x.kind) n
+$$;
+
+create or replace function public.import_finish(p_import_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports := private.import_of(v_me, p_import_id, array['checking', 'done']);
+begin
+    if v_import.state = 'done' then
+        return private.import_report(p_import_id);
+    end if;
+    if exists (select from private.import_results r where r.import_id = p_import_id and r.row_no > v_import.checked_to) then
+        perform private.fail('PT409', 'import.unjudged');
+    end if;
+    if v_import.kind = 'products' then
+        perform private.resolve_items(v_import.stock_pool_id);
+    end if;
+    perform private.evaluate_pool(v_import.stock_pool_id, private.now());
+    if v_import.kind = 'orders' then
+        update public.imports set exceptions = private.open_exceptions(p_import_id) where id = p_import_id;
+        perform private.queue_recheck(v_import.shop_id, private.now());
+    end if;
+    perform private.end_import(v_import, 'done', v_me);
+    return private.import_report(p_import_id);
+end;
+$$;
+grant execute on function public.import_finish(bigint) to authenticated, service_role;
+comment on function public.import_finish(bigint) is
+    'Stock of the pool, counts, end: only now can orders of the shop be released again. Repeating it answers the same. import.unjudged.';
+
+create or replace function public.import_cancel(p_import_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(null));
+    v_import public.imports;
+begin
+    select * into v_import from public.imports where id = p_import_id for update;
+    if v_me.role not in ('system', 'manager', 'admin') and v_import.member_id is distinct from v_me.member_id then
+        perform private.fail('PT404', 'import.none');
+    end if;
+    if v_import.shop_id is not null then
+        perform private.require_shop(v_me, v_import.shop_id);
+    end if;
+    if v_import.id is null then
+        perform private.fail('PT404', 'import.none');
+    end if;
+    if v_import.state in ('staging', 'applying', 'checking') then
+        perform private.end_import(v_import, 'cancelled', v_me);
+    end if;
+    return private.import_report(p_import_id);
+end;
+$$;
+grant execute on function public.import_cancel(bigint) to authenticated, service_role;
+comment on function public.import_cancel(bigint) is
+    'Ends an unfinished import (its owner, a manager or admin of the shop). What it applied stays, unchecked, and is judged by the worker. import.none.';
+
+-- Looking before leaping, shops of commands, remembered mappings --------------------------------------------------------------------
+
+create or replace function private.preview_orders(p_shop_id bigint, p_items jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('accepted', count(*) filter (where n.had is null), 'unchanged', count(*) filter (where n.is_same),
+        'updated', count(*) filter (where n.had is not null and not n.is_same))
+    from (select o.id as had, o.content_hash = i.content_hash
+            or private.is_older(i.status, i.refund, i.as_of, o.status, o.refund, f.as_of) as is_same
+        from jsonb_to_recordset(p_items) as i(order_no text, content_hash text, status text, refund text, as_of timestamptz)
+        left join public.orders o on o.shop_id = p_shop_id and o.order_no = i.order_no
+        left join public.imports f on f.id = o.import_id) n
+$$;
+
+create or replace function private.preview_products(p_pool_id bigint, p_items jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('accepted', count(*) filter (where n.had is null), 'unchanged', count(*) filter (where n.is_same),
+        'updated', count(*) filter (where n.had is not null and not n.is_same))
+    from (select p.id as had, (p.name, p.spec, p.available, p.safety_stock) is not distinct from
+            (coalesce(nullif(i.name, ''), p.name), coalesce(i.spec, p.spec), coalesce(i.available, p.available),
+             coalesce(i.safety_stock, p.safety_stock)) as is_same
+        from jsonb_to_recordset(p_items) as i(sku text, name text, spec text, available integer, safety_stock integer)
+        left join public.products p on p.stock_pool_id = p_pool_id and p.sku = i.sku) n
+$$;
+
+create or replace function public.import_preview(p_kind text, p_shop_id bigint, p_items jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(p_kind));
+    v_items jsonb := private.as_json(p_items);
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    if p_kind = 'orders' then
+        return private.preview_orders(p_shop_id, v_items);
+    elsif p_kind = 'products' then
+        return private.preview_products((select p.id from public.stock_pools p left join public.shops s on s.stock_pool_id = p.id
+            where s.id = p_shop_id or (p_shop_id is null and p.is_default) limit 1), v_items);
+    end if;
+    perform private.fail('PT422', 'import.kind_unknown');
+end;
+$$;
+grant execute on function public.import_preview(text, bigint, jsonb) to authenticated, service_role;
+comment on function public.import_preview(text, bigint, jsonb) is
+    'What the staged rows of an order or product file would do: accepted, updated, unchanged. Changes nothing. shop.none, import.kind_unknown.';
+
+create or replace function public.service_ensure_shop(p_platform text, p_code text, p_create boolean) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_codes text[];
+    v_code text := p_platform;
+begin
+    if p_code is not null then
+        if not exists (select from public.shops where code = p_code and is_active) then
+            perform private.fail('PT404', 'shop.unknown_code', jsonb_build_object('code', p_code));
+        end if;
+        v_codes := array[p_code];
+    else
+        v_codes := array(select code from public.shops where platform = p_platform and is_active order by id);
+    end if;
+    if cardinality(v_codes) > 1 then
+        perform private.fail('PT409', 'import.shop_ambiguous', jsonb_build_object('codes', array_to_string(v_codes, ', ')));
+    elsif cardinality(v_codes) = 0 and p_create then
+        while exists (select from public.shops where code = v_code) loop
+            v_code := v_code || '-2';
+        end loop;
+        perform private.audit(v_me, private.ensure_shop(v_code, private.platform_name(p_platform), p_platform), 'shop', null, 'created');
+        v_codes := array[v_code];
+    end if;
+    return (select jsonb_build_object('id', s.id, 'code', s.code, 'platform', s.platform, 'timezone', s.timezone)
+        from public.shops s where s.code = v_codes[1]);
+end;
+$$;
+grant execute on function public.service_ensure_shop(text, text, boolean) to service_role;
+comment on function public.service_ensure_shop(text, text, boolean) is
+    'Service: the shop a command means: by code, else the only one of the platform, else (p_create) one made from it; null without. shop.unknown_code, import.shop_ambiguous.';
+
+create or replace function private.platform_name(p_platform text) returns text
+language sql immutable set search_path = '' as $$
+    select case p_platform when 'taobao' then '天猫' when 'jd' then '京东' when 'douyin' then '抖音' when 'pinduoduo' then '拼多多'
+        when 'youzan' then '有赞' when 'shopify' then 'Shopify' else '自营商城' end
+$$;
+
+create or replace function public.save_mapping(
+    p_shop_id bigint, p_kind text, p_signature text, p_tool text, p_mapping jsonb, p_request_id uuid
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(private.import_roles(p_kind));
+    v_mapping jsonb := private.as_json(p_mapping);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_mapping',
+        jsonb_build_array(p_shop_id, p_kind, p_signature, p_tool, v_mapping));
+    v_id bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    if coalesce(p_kind, '') not in ('orders', 'products', 'shipments') then
+        perform private.fail('PT422', 'import.kind_unknown');
+    end if;
+    if jsonb_typeof(v_mapping) is distinct from 'object' or coalesce(p_signature, '') = '' then
+        perform private.fail('PT422', 'import.bad_mapping');
+    end if;
+    insert into public.import_mappings as m (shop_id, kind, signature, tool, mapping, member_id, updated_at)
+    values (p_shop_id, p_kind, p_signature, coalesce(p_tool, ''), v_mapping, v_me.member_id, private.now())
+    on conflict (shop_id, kind, signature) do update
+    set tool = excluded.tool, mapping = excluded.mapping, member_id = excluded.member_id, updated_at = excluded.updated_at
+    returning m.id into v_id;
+    perform private.audit(v_me, p_shop_id, 'import_mapping', v_id, 'saved', v_mapping);
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_id));
+end;
+$$;
+grant execute on function public.save_mapping(bigint, text, text, text, jsonb, uuid) to authenticated, service_role;
+comment on function public.save_mapping(bigint, text, text, text, jsonb, uuid) is
+    '字段对应: remembers which header means which field {field: header} for a header signature of a shop. import.bad_mapping, import.kind_unknown, shop.none.';
+
+create or replace function public.service_find_mapping(p_shop_id bigint, p_kind text, p_signature text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return (select jsonb_build_object('kind', m.kind, 'mapping', m.mapping) from public.import_mappings m
+        where m.signature = p_signature and (p_kind is null or m.kind = p_kind) and (m.shop_id = p_shop_id or m.shop_id is null)
+        order by m.shop_id nulls last, m.updated_at desc limit 1);
+end;
+$$;
+grant execute on function public.service_find_mapping(bigint, text, text) to service_role;
+comment on function public.service_find_mapping(bigint, text, text) is 'Service: the remembered mapping {kind, mapping} for a header signature of a shop, or of all shops; null when none.';
+
+-- ==== 52_rules.sql ====
+
+-- 52 ------------------------------------------------------------------------------- exception rules: what is an exception
+--
+-- Ten kinds. What relates rows (duplicate, same_ip, out_of_stock) and what the order itself says (unpaid, refund_stop,
+-- remote) is found here, for many orders at once; what reads a phone or an address (bad_phone, missing_detail, mismatch,
+-- suspicious) was judged in Python and lies in orders.findings. Only orders that wait for payment or to ship have
+-- exceptions; shipped, completed and closed ones feed the rules as history.
+
+do $$
+begin
+    if to_regtype('private.found') is null then
+        create type private.found as (
+            order_id bigint, shop_id bigint, kind text, evidence jsonb, fingerprint text, group_key text
+        );
+    end if;
+end;
+$$;
+comment on type private.found is 'An exception that a rule sees now: evidence for people, fingerprint of the facts, group to decide together.';
+
+insert into public.exception_rules (shop_id, kind, severity, waived_by, params) values
+    (null, 'duplicate', 'normal', 'reviewer', '{"window_minutes": 30}'),
+    (null, 'unpaid', 'normal', 'never', '{}'),
+    (null, 'out_of_stock', 'normal', 'warehouse', '{}'),
+    (null, 'same_ip', 'high', 'manager', '{"orders": 3, "minutes": 60, "accounts": 2}'),
+    (null, 'remote', 'normal', 'reviewer',
+     '{"provinces": ["新疆", "西藏", "内蒙古", "青海", "宁夏", "甘肃", "海南", "香港", "澳门", "台湾"]}'),
+    (null, 'bad_phone', 'normal', 'reviewer', '{}'),
+    (null, 'missing_detail', 'normal', 'reviewer', '{}'),
+    (null, 'mismatch', 'normal', 'reviewer', '{}'),
+    (null, 'suspicious', 'high', 'manager', '{}'),
+    (null, 'refund_stop', 'high', 'never', '{}')
+on conflict (shop_id, kind) do nothing;
+
+create or replace view private.effective_rules with (security_invoker = true) as
+select s.id as shop_id, s.stock_pool_id, d.kind, coalesce(o.is_active, d.is_active) as is_active,
+    coalesce(o.is_blocking, d.is_blocking) as is_blocking, coalesce(o.severity, d.severity) as severity,
+    coalesce(o.waived_by, d.waived_by) as waived_by, coalesce(o.params, d.params) as params
+from public.shops s
+join public.exception_rules d on d.shop_id is null
+left join public.exception_rules o on o.shop_id = s.id and o.kind = d.kind;
+comment on view private.effective_rules is 'The rule of each kind that holds for a shop: its own, else the default.';
+
+-- Versions of what Python judged ------------------------------------------------------------------------------------------
+
+create or replace function private.python_kinds() returns text[]
+language sql immutable set search_path = '' as $$ select array['bad_phone', 'missing_detail', 'mismatch', 'suspicious'] $$;
+
+create or replace function private.current_check_version() returns text
+language sql stable set search_path = '' as $$
+    select coalesce((select s.value #>> '{}' from private.settings s where s.key = 'checks_version'), '0') || '.'
+        || coalesce((select left(private.sha256(string_agg(coalesce(r.shop_id, 0) || r.kind || r.params::text, ',' order by r.shop_id, r.kind)), 8)
+            from public.exception_rules r where r.kind = any (private.python_kinds()) and r.params <> '{}'), '0')
+$$;
+comment on function private.current_check_version() is
+    'Version of the checks in the program and of the parameters they get; an order judged under another one is unchecked.';
+
+create or replace function public.service_announce_checks(p_version integer) returns text
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_before text := private.current_check_version();
+begin
+    insert into private.settings as s (key, value) values ('checks_version', to_jsonb(p_version))
+    on conflict (key) do update set value = excluded.value, updated_at = private.now()
+    where (s.value #>> '{}')::integer < p_version;
+    if private.current_check_version() <> v_before then
+        perform private.queue_recheck(s.id, private.now()) from public.shops s;
+    end if;
+    return private.current_check_version();
+end;
+$$;
+grant execute on function public.service_announce_checks(integer) to service_role;
+comment on function public.service_announce_checks(integer) is
+    'Service: the version of the checks this program brings. A higher one makes waiting orders unchecked and queues their re-check; a lower one (an old replica) changes nothing.';
+
+create or replace function public.service_check_rules(p_shop_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return jsonb_build_object('version', private.current_check_version(), 'params', (
+        select coalesce(jsonb_object_agg(d.kind, coalesce(o.params, d.params)), '{}')
+        from public.exception_rules d left join public.exception_rules o on o.shop_id = p_shop_id and o.kind = d.kind
+        where d.shop_id is null and d.kind = any (private.python_kinds()) and coalesce(o.params, d.params) <> '{}'));
+end;
+$$;
+grant execute on function public.service_check_rules(bigint) to service_role;
+comment on function public.service_check_rules(bigint) is 'Service: version and parameters of the checks for a shop; an empty parameter set means the built-in words.';
+
+create or replace function private.queue_recheck(p_shop_id bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if exists (select from private.unchecked_orders(p_shop_id, 0, 1)) then
+        perform private.enqueue('recheck_orders', jsonb_build_object('shop_id', p_shop_id), 'recheck:' || p_shop_id, p_now);
+    end if;
+end;
+$$;
+
+create or replace function private.unchecked_orders(p_shop_id bigint, p_after bigint, p_limit integer) returns setof public.orders
+language sql stable rows 500 set search_path = '' as $$
+    select o.* from public.orders o
+    where o.shop_id = p_shop_id and o.status = 'to_ship' and o.id > p_after
+      and (not o.is_checked or o.checked_version is distinct from private.current_check_version())
+    order by o.id limit p_limit
+$$;
+
+-- Which orders a change can touch ---------------------------------------------------------------------------------------------
+
+create or replace function private.same_buyer(p_order_ids bigint[]) returns table (
+    order_id bigint, shop_id bigint, status text, order_no text, placed_at timestamptz, buyer text
+)
+language sql stable rows 1000 set search_path = '' as $$
+    with mine as (
+        select o.shop_id, o.contact_state, o.buyer_account, c.phone_hash, c.name_hash
+        from public.orders o left join private.contacts c on c.id = o.contact_id where o.id = any (p_order_ids)
+    ), known as (
+        select distinct shop_id, phone_hash, name_hash from mine
+        where contact_state = 'ok' and phone_hash is not null and name_hash is not null
+    ), hidden as (
+        select distinct shop_id, buyer_account from mine where contact_state = 'masked' and buyer_account is not null
+    ), same as (
+        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, 'p' || k.phone_hash || k.name_hash as buyer
+        from known k join private.contacts c on c.phone_hash = k.phone_hash and c.name_hash = k.name_hash
+        join public.orders o on o.contact_id = c.id and o.shop_id = k.shop_id and o.contact_state = 'ok'
+        union all
+        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, 'b' || h.buyer_account
+        from hidden h join public.orders o on o.buyer_account = h.buyer_account and o.shop_id = h.shop_id
+            and o.contact_state = 'masked'
+    )
+    select s.id, s.shop_id, s.status, s.order_no, s.placed_at, s.buyer from same s
+    where s.placed_at is not null and s.status <> 'unpaid' and (s.status <> 'closed' or s.paid_at is not null)
+$$;
+comment on function private.same_buyer(bigint[]) is
+    'All paid orders, history included, of the people behind these orders: same phone and receiver in one shop; where the platform masks them, same buyer account.';
+
+create or replace function private.same_ip(p_order_ids bigint[]) returns table (
+    order_id bigint, shop_id bigint, status text, order_no text, placed_at timestamptz, ip_hash text, buyer_account text,
+    orders integer, span interval, accounts integer
+)
+language sql stable rows 1000 set search_path = '' as $$
+    with places as (
+        select o.shop_id, o.ip_hash, min(o.placed_at) as first, max(o.placed_at) as last
+        from public.orders o where o.id = any (p_order_ids) and o.ip_hash is not null and o.placed_at is not null
+        group by o.shop_id, o.ip_hash
+    )
+    select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.ip_hash, o.buyer_account,
+        coalesce((r.params ->> 'orders')::integer, 3), make_interval(mins => coalesce((r.params ->> 'minutes')::integer, 60)),
+        coalesce((r.params ->> 'accounts')::integer, 2)
+    from places p
+    join private.effective_rules r on r.shop_id = p.shop_id and r.kind = 'same_ip' and r.is_active
+    join public.orders o on o.shop_id = p.shop_id and o.ip_hash = p.ip_hash
+        and o.placed_at between p.first - interval '1 day' and p.last + interval '1 day'
+$$;
+comment on function private.same_ip(bigint[]) is
+    'Orders of all states from the IP addresses of these orders, a day around them, with the limits of the shop''s rule.';
+
+create or replace function private.review_scope(p_order_ids bigint[]) returns bigint[]
+language sql stable set search_path = '' as $$
+    select coalesce(array_agg(n.id), '{}') from (
+        select unnest(p_order_ids) as id
+        union select b.order_id from private.same_buyer(p_order_ids) b where b.status = 'to_ship'
+        union select i.order_id from private.same_ip(p_order_ids) i where i.status = 'to_ship'
+        union select x.order_id from public.order_exceptions m
+            join public.order_exceptions x on x.shop_id = m.shop_id and x.group_key = m.group_key
+            where m.order_id = any (p_order_ids) and m.group_key is not null
+    ) n where n.id is not null
+$$;
+comment on function private.review_scope(bigint[]) is
+    'These orders, those that share buyer or IP with them, and those that were grouped with them: all that a change of these can touch.';
+
+-- What the rules see ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.found_alone(p_order_ids bigint[]) returns setof private.found
+language sql stable rows 100 set search_path = '' as $$
+    select o.id, o.shop_id, 'unpaid', '{}'::jsonb, 'unpaid', null::text
+    from public.orders o where o.id = any (p_order_ids) and o.status = 'unpaid'
+    union all
+    select o.id, o.shop_id, 'refund_stop', jsonb_build_object('status', o.platform_status), 'requested', null
+    from public.orders o where o.id = any (p_order_ids) and o.status = 'to_ship' and o.refund = 'requested'
+    union all
+    select o.id, o.shop_id, 'remote', jsonb_build_object('province', o.province), o.province, null
+    from public.orders o
+    join private.effective_rules r on r.shop_id = o.shop_id and r.kind = 'remote'
+    where o.id = any (p_order_ids) and o.status = 'to_ship' and o.contact_state <> 'absent'
+      and exists (select from jsonb_array_elements_text(r.params -> 'provinces') p where starts_with(o.province, p))
+$$;
+comment on function private.found_alone(bigint[]) is 'unpaid, refund_stop and remote: what one order says by itself.';
+
+create or replace function private.found_in_python(p_order_ids bigint[]) returns setof private.found
+language sql stable rows 100 set search_path = '' as $$
+    select distinct on (o.id, f.kind) o.id, o.shop_id, f.kind, f.evidence,
+        private.sha256(o.facts_hash || f.evidence::text), null::text
+    from public.orders o cross join lateral jsonb_to_recordset(o.findings) as f(kind text, evidence jsonb)
+    where o.id = any (p_order_ids) and o.status = 'to_ship' and o.is_checked
+      and o.checked_version = (select private.current_check_version()) and f.kind = any (private.python_kinds())
+    order by o.id, f.kind
+$$;
+comment on function private.found_in_python(bigint[]) is 'bad_phone, missing_detail, mismatch, suspicious: the stored verdicts that are current.';
+
+create or replace function private.duplicate_groups(p_order_ids bigint[]) returns table (
+    order_id bigint, shop_id bigint, status text, order_no text, placed_at timestamptz, group_key text
+)
+language sql stable rows 100 set search_path = '' as $$
+    with repeated as (
+        select b.*, count(*) over (partition by b.shop_id, b.buyer) as orders from private.same_buyer(p_order_ids) b
+    ), baskets as (
+        select r.*, (select string_agg(n.product || ' x' || n.quantity, '|' order by n.product) from (
+                select coalesce(i.sku, i.name || '/' || i.spec) as product, sum(i.quantity) as quantity
+                from public.order_items i where i.order_id = r.order_id group by 1) n) as basket,
+            make_interval(mins => coalesce((e.params ->> 'window_minutes')::integer, 30)) as span
+        from repeated r join private.effective_rules e on e.shop_id = r.shop_id and e.kind = 'duplicate'
+        where r.orders > 1
+    ), gaps as (
+        select b.*, coalesce(b.placed_at - lag(b.placed_at) over same > b.span, true) as is_first
+        from baskets b where b.basket is not null
+        window same as (partition by b.shop_id, b.buyer, b.basket order by b.placed_at, b.order_id)
+    ), chains as (
+        select g.*, count(*) filter (where g.is_first) over (
+            partition by g.shop_id, g.buyer, g.basket order by g.placed_at, g.order_id) as chain from gaps g
+    )
+    select c.order_id, c.shop_id, c.status, c.order_no, c.placed_at,
+        case when count(*) over whole > 1 then 'duplicate:' || min(c.order_id) over whole end
+    from chains c window whole as (partition by c.shop_id, c.buyer, c.basket, c.chain)
+$$;
+comment on function private.duplicate_groups(bigint[]) is
+    'Paid orders of one buyer with the same products and quantities; each follows the one before within the window (30 minutes): one group. group_key null = alone.';
+
+create or replace function private.found_duplicates(p_order_ids bigint[]) returns setof private.found
+language sql stable rows 100 set search_path = '' as $$
+    with grouped as (
+        select g.*, string_agg(g.order_no, ',') over (partition by g.group_key) as numbers
+        from private.duplicate_groups(p_order_ids) g where g.group_key is not null
+    )
+    select g.order_id, g.shop_id, 'duplicate', jsonb_build_object('orders', others.list),
+        private.sha256((select string_agg(n, ',' order by n) from unnest(string_to_array(g.numbers, ',')) n)), g.group_key
+    from grouped g
+    cross join lateral (
+        select jsonb_agg(jsonb_build_object('order_no', n.order_no, 'minutes', n.minutes, 'status', n.status) order by n.minutes) as list
+        from (select o.order_no, o.status, round(abs(extract(epoch from o.placed_at - g.placed_at)) / 60)::integer as minutes
+            from grouped o where o.group_key = g.group_key and o.order_id <> g.order_id order by 3 limit 20) n
+    ) others
+    where g.status = 'to_ship' and g.order_id = any (p_order_ids)
+$$;
+comment on function private.found_duplicates(bigint[]) is
+    'duplicate: every waiting order of a group; evidence {orders: [{order_no, minutes, status}]}, at most 20 of the others.';
+
+create or replace function private.ip_windows(p_order_ids bigint[]) returns table (
+    order_id bigint, shop_id bigint, status text, order_no text, placed_at timestamptz, ip_hash text, buyer_account text,
+    span interval, is_in boolean
+)
+language sql stable rows 100 set search_path = '' as $$
+    with timeline as (
+        select i.*, coalesce(i.buyer_account, '') is distinct from
+            coalesce(lag(i.buyer_account) over (partition by i.shop_id, i.ip_hash order by i.placed_at, i.order_id), '') as is_other,
+            row_number() over (partition by i.shop_id, i.ip_hash order by i.placed_at, i.order_id) as n
+        from private.same_ip(p_order_ids) i
+    ), starts as (
+        select t.*, lead(t.placed_at, t.orders - 1) over (partition by t.shop_id, t.ip_hash order by t.n) as enough_at,
+            min(t.placed_at) filter (where t.is_other) over (partition by t.shop_id, t.ip_hash order by t.n desc
+                rows between unbounded preceding and 1 preceding) as other_at
+        from timeline t
+    ), windows as (
+        select s.*, max(s.placed_at) filter (where coalesce(s.enough_at <= s.placed_at + s.span, false)
+                and (s.accounts < 2 or coalesce(s.other_at <= s.placed_at + s.span, false)))
+            over (partition by s.shop_id, s.ip_hash order by s.n) as last_start
+        from starts s
+    )
+    select w.order_id, w.shop_id, w.status, w.order_no, w.placed_at, w.ip_hash, w.buyer_account, w.span,
+        coalesce(w.last_start >= w.placed_at - w.span, false)
+    from windows w
+$$;
+comment on function private.ip_windows(bigint[]) is
+    'Orders by IP and time; is_in = inside some window (60 minutes) that holds enough orders (3) of at least two buyer accounts. One pass, also for a busy address.';
+
+create or replace function private.found_same_ip(p_order_ids bigint[]) returns setof private.found
+language sql stable rows 100 set search_path = '' as $$
+    with inside as (
+        select w.*, count(*) filter (where w.is_new) over (partition by w.shop_id, w.ip_hash order by w.placed_at, w.order_id) as part
+        from (select v.*, coalesce(v.placed_at - lag(v.placed_at)
+                over (partition by v.shop_id, v.ip_hash order by v.placed_at, v.order_id) > v.span, true) as is_new
+            from private.ip_windows(p_order_ids) v where v.is_in) w
+    ), clusters as (
+        select i.shop_id, i.ip_hash, i.part, count(*) as orders, count(distinct i.buyer_account) as accounts,
+            round(extract(epoch from max(i.placed_at) - min(i.placed_at)) / 60)::integer as minutes,
+            (array_agg(i.order_no order by i.placed_at, i.order_id))[1:20] as numbers, min(i.order_id) as first_id,
+            private.sha256(string_agg(i.order_no, ',' order by i.order_no)) as fingerprint
+        from inside i group by i.shop_id, i.ip_hash, i.part
+    )
+    select i.order_id, i.shop_id, 'same_ip', jsonb_build_object('count', c.orders, 'accounts', c.accounts, 'minutes', c.minutes,
+        'orders', to_jsonb(array_remove(c.numbers, i.order_no))), c.fingerprint, 'at_ip:' || c.first_id
+    from inside i join clusters c using (shop_id, ip_hash, part)
+    where i.status = 'to_ship' and i.order_id = any (p_order_ids)
+$$;
+comment on function private.found_same_ip(bigint[]) is
+    'same_ip: every waiting order inside such a window; evidence {count, accounts, minutes, orders: numbers of the others}. Its group sorts before duplicate:…, which is the group to decide on when an order is in both.';
+
+create or replace function private.stock_demand(p_pool_id bigint) returns table (
+    order_id bigint, shop_id bigint, at timestamptz, product_id bigint, need bigint, has integer, is_short boolean
+)
+language sql stable rows 1000 set search_path = '' as $$
+    select o.id, o.shop_id, coalesce(o.paid_at, o.placed_at), p.id, sum(i.quantity), p.available,
+        sum(sum(i.quantity)) over (partition by p.id) > p.available
+    from public.orders o
+    join public.order_items i on i.order_id = o.id
+    join public.products p on p.id = i.product_id and p.available is not null
+    where o.status = 'to_ship' and o.shop_id in (select s.id from public.shops s where s.stock_pool_id = p_pool_id)
+    group by o.id, o.shop_id, o.paid_at, o.placed_at, p.id, p.available
+$$;
+comment on function private.stock_demand(bigint) is
+    'What waiting orders of a pool need of counted products; is_short where all of them together need more than there is.';
+
+create or replace function private.short_evidence(p_products bigint[], p_need bigint[], p_left bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('items', jsonb_agg(jsonb_build_object('sku', p.sku, 'name', p.name, 'spec', p.spec,
+        'need', n.need, 'left', n.remaining) order by p.sku))
+    from unnest(p_products, p_need, p_left) as n(id, need, remaining) join public.products p on p.id = n.id
+    where n.need > n.remaining
+$$;
+
+create or replace function private.found_short(p_pool_id bigint) returns setof private.found
+language plpgsql stable rows 100 set search_path = '' as $$
+declare
+    v record;
+    v_place jsonb;
+    v_left bigint[];
+    v_index integer[];
+    v_items jsonb;
+begin
+    select jsonb_object_agg(d.product_id, d.n), array_agg(d.has order by d.n) into v_place, v_left
+    from (select product_id, has, row_number() over (order by product_id) as n
+        from private.stock_demand(p_pool_id) where is_short group by product_id, has) d;
+    for v in
+        select d.order_id, d.shop_id, array_agg(d.product_id) as products, array_agg(d.need) as needs
+        from private.stock_demand(p_pool_id) d where d.is_short
+        group by d.order_id, d.shop_id, d.at order by d.at nulls last, d.order_id
+    loop
+        v_index := array(select (v_place ->> p::text)::integer from unnest(v.products) with ordinality u(p, n) order by n);
+        if (select bool_and(v.needs[n] <= v_left[v_index[n]]) from generate_subscripts(v_index, 1) n) then
+            for n in 1 .. cardinality(v_index) loop
+                v_left[v_index[n]] := v_left[v_index[n]] - v.needs[n];
+            end loop;
+        else
+            v_items := private.short_evidence(v.products, v.needs, array(select v_left[i] from unnest(v_index) with ordinality u(i, n) order by n));
+            return next row(v.order_id, v.shop_id, 'out_of_stock', v_items, private.sha256((select string_agg((i ->> 'sku') || 'x'
+                || (i ->> 'need'), ',') from jsonb_array_elements(v_items -> 'items') i)), null)::private.found;
+        end if;
+    end loop;
+end;
+$$;
+comment on function private.found_short(bigint) is
+    'out_of_stock: waiting orders take stock in order of payment; one that finds too little of anything takes nothing. Only products that cannot serve everybody are walked through. Unknown and never counted products are not short.';
+
+-- Keeping exceptions in step with what the rules see ----------------------------------------------------------------------------------
+
+create or replace function private.reopens(p_state text, p_fingerprint text, p_new_fingerprint text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_state = 'fixed' or (p_state = 'waived' and p_fingerprint <> p_new_fingerprint)
+$$;
+comment on function private.reopens(text, text, text) is
+    'A decision holds for the facts it was made on; what was fixed and is true again opens again; a cancelled order stays cancelled.';
+
+create or replace function private.upsert_exceptions(p_found private.found[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.order_exceptions as x (order_id, shop_id, kind, is_blocking, severity, evidence, fingerprint, group_key, detected_at)
+    select f.order_id, f.shop_id, f.kind,
+        r.is_blocking and (f.kind <> 'bad_phone' or coalesce(f.evidence ->> 'problem', '') <> 'masked'),
+        r.severity, f.evidence, f.fingerprint, f.group_key, p_now
+    from unnest(p_found) f
+    join private.effective_rules r on r.shop_id = f.shop_id and r.kind = f.kind and r.is_active
+    order by f.order_id, f.kind
+    on conflict (order_id, kind) do update set
+        is_blocking = excluded.is_blocking, severity = excluded.severity, evidence = excluded.evidence,
+        fingerprint = excluded.fingerprint, group_key = excluded.group_key,
+        state = case when private.reopens(x.state, x.fingerprint, excluded.fingerprint) then 'open' else x.state end,
+        detected_at = case when private.reopens(x.state, x.fingerprint, excluded.fingerprint) then excluded.detected_at else x.detected_at end,
+        decided_at = case when not private.reopens(x.state, x.fingerprint, excluded.fingerprint) then x.decided_at end,
+        decided_by = case when not private.reopens(x.state, x.fingerprint, excluded.fingerprint) then x.decided_by end,
+        decided_as = case when not private.reopens(x.state, x.fingerprint, excluded.fingerprint) then x.decided_as end,
+        reason = case when not private.reopens(x.state, x.fingerprint, excluded.fingerprint) then x.reason end
+    where x.state = 'fixed' or (x.is_blocking, x.severity, x.evidence, x.fingerprint, x.group_key)
+        is distinct from (excluded.is_blocking, excluded.severity, excluded.evidence, excluded.fingerprint, excluded.group_key)
+$$;
+comment on function private.upsert_exceptions(private.found[], timestamptz) is
+    'Opens what is new, renews evidence, and opens again what was fixed or waived for other facts. Masked phones never block.';
+
+create or replace function private.close_exceptions(p_order_ids bigint[], p_kinds text[], p_found private.found[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    with seen as (
+        select f.order_id, f.kind from unnest(p_found) f
+        join private.effective_rules r on r.shop_id = f.shop_id and r.kind = f.kind and r.is_active
+    )
+    update public.order_exceptions x
+    set state = 'fixed', decided_at = p_now, decided_as = 'system', decided_by = null, reason = null
+    from public.orders o
+    where x.order_id = any (p_order_ids) and o.id = x.order_id and x.state in ('open', 'waiting_customer')
+      and (o.status not in ('unpaid', 'to_ship') or (x.kind = any (p_kinds) and (x.kind <> all (private.python_kinds())
+          or (o.is_checked and o.checked_version = (select private.current_check_version())))))
+      and not exists (select from seen s where s.order_id = x.order_id and s.kind = x.kind)
+$$;
+comment on function private.close_exceptions(bigint[], text[], private.found[], timestamptz) is
+    'What is no longer true is fixed by the system. A Python kind only on a current verdict; all kinds once the order no longer waits.';
+
+create or replace function private.store_exceptions(p_order_ids bigint[], p_kinds text[], p_found private.found[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_touched bigint[];
+begin
+    perform private.upsert_exceptions(p_found, p_now);
+    perform private.close_exceptions(p_order_ids, p_kinds, p_found, p_now);
+    v_touched := array(select distinct x.order_id from public.order_exceptions x where x.order_id = any (p_order_ids));
+    if cardinality(v_touched) > 0 then
+        perform private.refresh_reviews(v_touched, p_now);
+    end if;
+end;
+$$;
+
+create or replace function private.found_now(p_order_ids bigint[]) returns private.found[]
+language sql stable set search_path = '' as $$
+    select array(
+        select f from private.found_alone(p_order_ids) f
+        union all select f from private.found_in_python(p_order_ids) f
+        union all select f from private.found_duplicates(p_order_ids) f
+        union all select f from private.found_same_ip(p_order_ids) f)
+$$;
+
+create or replace function private.evaluate_orders(p_order_ids bigint[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_scope bigint[] := private.review_scope(p_order_ids);
+begin
+    if cardinality(v_scope) > 0 then
+        perform private.store_exceptions(v_scope, array['unpaid', 'refund_stop', 'remote', 'duplicate', 'same_ip'] || private.python_kinds(),
+            private.found_now(v_scope), p_now);
+    end if;
+end;
+$$;
+comment on function private.evaluate_orders(bigint[], timestamptz) is
+    'All rules but stock for these orders and those they are related to; work rows follow. Stock is a matter of the whole pool: evaluate_pool.';
+
+create or replace function private.evaluate_pool(p_stock_pool_id bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_found private.found[];
+    v_orders bigint[];
+begin
+    perform pg_advisory_xact_lock(hashtextextended('stock_pool', p_stock_pool_id));
+    v_found := array(select f from private.found_short(p_stock_pool_id) f);
+    v_orders := array(
+        select f.order_id from unnest(v_found) f
+        union select x.order_id from public.order_exceptions x
+        where x.kind = 'out_of_stock' and x.state in ('open', 'waiting_customer')
+          and x.shop_id in (select s.id from public.shops s where s.stock_pool_id = p_stock_pool_id));
+    if cardinality(v_orders) > 0 then
+        perform private.store_exceptions(v_orders, array['out_of_stock'], v_found, p_now);
+    end if;
+end;
+$$;
+comment on function private.evaluate_pool(bigint, timestamptz) is 'Who finds too little in this stock pool now; one evaluation of a pool at a time.';
+
+-- Verdicts for orders that are already here (re-checks, corrections) -------------------------------------------------------------------
+
+create or replace function public.service_order_verdicts(p_rules_version text, p_verdicts jsonb) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_orders bigint[];
+begin
+    if jsonb_array_length(private.as_json(p_verdicts)) > 2000 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 2000}');
+    end if;
+    with judged as (
+        update public.orders o set findings = coalesce(v.findings, '[]'), checked_facts_hash = v.facts_hash, checked_version = p_rules_version
+        from jsonb_to_recordset(private.as_json(p_verdicts)) as v(order_id bigint, facts_hash text, findings jsonb)
+        where o.id = v.order_id and o.facts_hash = v.facts_hash
+        returning o.id
+    )
+    select array_agg(id) into v_orders from judged;
+    perform private.evaluate_orders(v_orders, private.now());
+    return coalesce(cardinality(v_orders), 0);
+end;
+$$;
+grant execute on function public.service_order_verdicts(text, jsonb) to service_role;
+comment on function public.service_order_verdicts(text, jsonb) is
+    'Service: verdicts of the Python checks [{order_id, facts_hash, findings}] (≤ 2,000); stored where the facts are still the same, then evaluated. Answers how many were. bulk.too_many.';
+
+create or replace function public.service_unchecked_orders(p_shop_id bigint, p_after bigint, p_limit integer) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('order_id', o.id, 'facts_hash', o.facts_hash, 'contact_state', o.contact_state,
+            'province', o.province, 'city', o.city, 'district', o.district, 'contact_id', c.id, 'name', c.name_cipher,
+            'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher) order by o.id), '[]')
+        from private.unchecked_orders(p_shop_id, coalesce(p_after, 0), least(coalesce(p_limit, 500), 1000)) o
+        left join private.contacts c on c.id = o.contact_id);
+end;
+$$;
+grant execute on function public.service_unchecked_orders(bigint, bigint, integer) to service_role;
+comment on function public.service_unchecked_orders(bigint, bigint, integer) is
+    'Service: the next waiting orders of a shop without a current verdict, with their encrypted contact, for the re-check.';
+
+create or replace function public.service_evaluate_shop(p_shop_id bigint, p_after bigint, p_limit integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_orders bigint[] := private.waiting_orders(p_shop_id, p_after, p_limit);
+begin
+    if cardinality(v_orders) = 0 then
+        perform private.evaluate_pool(s.stock_pool_id, private.now()) from public.shops s where s.id = p_shop_id;
+        return jsonb_build_object('after', p_after, 'done', true);
+    end if;
+    perform private.evaluate_orders(v_orders, private.now());
+    return jsonb_build_object('after', v_orders[cardinality(v_orders)], 'done', false);
+end;
+$$;
+grant execute on function public.service_evaluate_shop(bigint, bigint, integer) to service_role;
+comment on function public.service_evaluate_shop(bigint, bigint, integer) is 'Service: judges the next waiting orders of a shop anew after a rule changed; done once the stock was looked at too.';
+
+create or replace function private.waiting_orders(p_shop_id bigint, p_after bigint, p_limit integer) returns bigint[]
+language sql stable set search_path = '' as $$
+    select array(select o.id from public.orders o
+        where (p_shop_id is null or o.shop_id = p_shop_id) and o.status in ('unpaid', 'to_ship') and o.id > coalesce(p_after, 0)
+        order by o.id limit least(coalesce(p_limit, 2000), 5000))
+$$;
+
+-- Changing a rule ------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.number_within(p_params jsonb, p_name text, p_min integer, p_max integer) returns boolean
+language sql immutable set search_path = '' as $$
+    select jsonb_typeof(p_params -> p_name) = 'number' and (p_params ->> p_name) ~ '^[0-9]{1,6}$'
+        and (p_params ->> p_name)::integer between p_min and p_max
+$$;
+
+create or replace function private.words_within(p_params jsonb, p_name text, p_max integer, p_length integer) returns boolean
+language sql immutable set search_path = '' as $$
+    select jsonb_typeof(p_params -> p_name) = 'array' and jsonb_array_length(p_params -> p_name) <= p_max
+        and not exists (select from jsonb_array_elements(p_params -> p_name) w
+            where jsonb_typeof(w) <> 'string' or char_length(w #>> '{}') not between 1 and p_length)
+$$;
+
+create or replace function private.check_rule(p_kind text, p_rule jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_params jsonb := coalesce(p_rule -> 'params', '{}');
+begin
+    if not exists (select from public.exception_rules where kind = p_kind and shop_id is null) then
+        perform private.fail('PT404', 'rule.none');
+    end if;
+    if (p_kind in ('unpaid', 'refund_stop') and p_rule ->> 'waived_by' <> 'never')
+        or p_rule ->> 'waived_by' not in ('reviewer', 'manager', 'warehouse', 'never')
+        or p_rule ->> 'severity' not in ('normal', 'high') then
+        perform private.fail('PT422', 'rule.bad_value', jsonb_build_object('kind', p_kind));
+    end if;
+    if p_rule ? 'params' and not coalesce(case p_kind
+        when 'duplicate' then private.number_within(v_params, 'window_minutes', 1, 1440)
+        when 'same_ip' then private.number_within(v_params, 'orders', 2, 100) and private.number_within(v_params, 'minutes', 1, 1440)
+            and private.number_within(v_params, 'accounts', 1, 2)
+        when 'remote' then private.words_within(v_params, 'provinces', 40, 10)
+        when 'suspicious' then v_params = '{}' or (private.words_within(v_params, 'keywords', 500, 40)
+            and private.words_within(v_params, 'allow', 500, 40))
+        else v_params = '{}' end, false) then
+        perform private.fail('PT422', 'rule.bad_params', jsonb_build_object('kind', p_kind));
+    end if;
+end;
+$$;
+comment on function private.check_rule(text, jsonb) is 'rule.none, rule.bad_value (who may waive, severity), rule.bad_params (limits of the parameters).';
+
+create or replace function private.write_rule(p_shop_id bigint, p_kind text, p_rule jsonb) returns public.exception_rules
+language sql set search_path = '' as $$
+    insert into public.exception_rules as r (shop_id, kind, is_active, is_blocking, severity, waived_by, params)
+    select p_shop_id, d.kind, coalesce((p_rule ->> 'is_active')::boolean, d.is_active),
+        coalesce((p_rule ->> 'is_blocking')::boolean, d.is_blocking), coalesce(p_rule ->> 'severity', d.severity),
+        coalesce(p_rule ->> 'waived_by', d.waived_by), coalesce(p_rule -> 'params', d.params)
+    from public.exception_rules d
+    where d.kind = p_kind and (d.shop_id is null or d.shop_id = p_shop_id) order by d.shop_id nulls last limit 1
+    on conflict (shop_id, kind) do update set is_active = excluded.is_active, is_blocking = excluded.is_blocking,
+        severity = excluded.severity, waived_by = excluded.waived_by, params = excluded.params
+    returning r.*
+$$;
+comment on function private.write_rule(bigint, text, jsonb) is 'The default rule, or the shop''s own (a copy of the default at first) with these values changed.';
+
+create or replace function private.rule_for_change(p_me private.actor, p_shop_id bigint, p_kind text, p_version integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_version integer;
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(p_me, p_shop_id);
+    end if;
+    select version into v_version from public.exception_rules
+    where kind = p_kind and shop_id is not distinct from p_shop_id for update;
+    if coalesce(v_version, 0) <> coalesce(p_version, 0) then
+        perform private.fail('PT409', 'rule.stale', jsonb_build_object('kind', p_kind));
+    end if;
+end;
+$$;
+
+create or replace function private.reevaluate(p_shop_id bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_orders bigint[] := private.waiting_orders(p_shop_id, 0, 501);
+    v_shop record;
+begin
+    for v_shop in select s.id, s.stock_pool_id from public.shops s where p_shop_id is null or s.id = p_shop_id loop
+        if cardinality(v_orders) > 500 then
+            perform private.enqueue('evaluate_shop', jsonb_build_object('shop_id', v_shop.id), 'evaluate:' || v_shop.id, p_now);
+        else
+            perform private.evaluate_pool(v_shop.stock_pool_id, p_now);
+        end if;
+        perform private.queue_recheck(v_shop.id, p_now);
+    end loop;
+    if cardinality(v_orders) <= 500 then
+        perform private.evaluate_orders(v_orders, p_now);
+    end if;
+end;
+$$;
+comment on function private.reevaluate(bigint, timestamptz) is
+    'After a rule changed: up to 500 waiting orders at once, more by the worker; words changed = the checks run again (worker).';
+
+create or replace function public.save_rule(p_shop_id bigint, p_kind text, p_rule jsonb, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_rule jsonb := private.as_json(p_rule);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_rule', jsonb_build_array(p_shop_id, p_kind, v_rule, p_version));
+    v_saved public.exception_rules;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_rule(p_kind, v_rule);
+    perform private.rule_for_change(v_me, p_shop_id, p_kind, p_version);
+    v_saved := private.write_rule(p_shop_id, p_kind, v_rule);
+    perform private.reevaluate(p_shop_id, private.now());
+    perform private.audit(v_me, p_shop_id, 'exception_rule', v_saved.id, 'saved', v_rule || jsonb_build_object('kind', p_kind));
+    return private.finish_request(p_request_id, to_jsonb(v_saved));
+end;
+$$;
+grant execute on function public.save_rule(bigint, text, jsonb, integer, uuid) to authenticated;
+comment on function public.save_rule(bigint, text, jsonb, integer, uuid) is
+    'Manager: changes the default rule of a kind (p_shop_id null) or a shop''s own: is_active, is_blocking, severity, waived_by, params. p_version 0 makes the shop''s own. rule.stale, rule.bad_value, rule.bad_params, rule.none, shop.none.';
+
+create or replace function public.reset_rule(p_shop_id bigint, p_kind text, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'reset_rule', jsonb_build_array(p_shop_id, p_kind, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    perform private.rule_for_change(v_me, p_shop_id, p_kind, p_version);
+    delete from public.exception_rules where shop_id = p_shop_id and kind = p_kind;
+    if not found then
+        perform private.fail('PT404', 'rule.none');
+    end if;
+    perform private.reevaluate(p_shop_id, private.now());
+    perform private.audit(v_me, p_shop_id, 'exception_rule', null, 'reset', jsonb_build_object('kind', p_kind));
+    return private.finish_request(p_request_id, jsonb_build_object('kind', p_kind));
+end;
+$$;
+grant execute on function public.reset_rule(bigint, text, integer, uuid) to authenticated;
+comment on function public.reset_rule(bigint, text, integer, uuid) is 'Manager: the shop follows the default rule of this kind again. rule.stale, rule.none, shop.none.';
+
+create or replace function private.rule_effect(p_shop_ids bigint[], p_kind text) returns bigint[]
+language plpgsql stable set search_path = '' as $$
+declare
+    v_orders bigint[];
+    v_found private.found[];
+begin
+    if p_kind = 'out_of_stock' then
+        v_found := array(select f from (select distinct s.stock_pool_id as id from public.shops s where s.id = any (p_shop_ids)) p,
+            private.found_short(p.id) f where f.shop_id = any (p_shop_ids));
+    else
+        v_orders := array(select o.id from public.orders o where o.shop_id = any (p_shop_ids) and o.status in ('unpaid', 'to_ship'));
+        v_found := private.found_now(v_orders);
+    end if;
+    return array(select f.order_id from unnest(v_found) f
+        join private.effective_rules r on r.shop_id = f.shop_id and r.kind = f.kind and r.is_active where f.kind = p_kind);
+end;
+$$;
+comment on function private.rule_effect(bigint[], text) is 'Waiting orders of these shops that the rule of a kind sees as it is now.';
+
+create or replace function public.preview_rule(p_shop_id bigint, p_kind text, p_rule jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_shops bigint[];
+    v_open bigint[];
+    v_then bigint[];
+begin
+    perform private.check_rule(p_kind, private.as_json(p_rule));
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    v_shops := array(select s.id from public.shops s where p_shop_id is null or s.id = p_shop_id);
+    v_open := array(select x.order_id from public.order_exceptions x
+        where x.shop_id = any (v_shops) and x.kind = p_kind and x.state in ('open', 'waiting_customer'));
+    begin
+        perform private.write_rule(p_shop_id, p_kind, private.as_json(p_rule));
+        v_then := private.rule_effect(v_shops, p_kind);
+        raise exception using errcode = 'PT409', message = 'rule.preview';
+    exception when sqlstate 'PT409' then
+        null;
+    end;
+    return jsonb_build_object('open', cardinality(v_open), 'appear', (select count(*) from unnest(v_then) i where i <> all (v_open)),
+        'vanish', (select count(*) from unnest(v_open) i where i <> all (v_then)),
+        'rechecks', p_kind = any (private.python_kinds()) and private.as_json(p_rule) ? 'params');
+end;
+$$;
+grant execute on function public.preview_rule(bigint, text, jsonb) to authenticated;
+comment on function public.preview_rule(bigint, text, jsonb) is
+    'Manager: what a change of a rule would do: {open, appear, vanish}; rechecks true when addresses must be read again to know. Changes nothing: it is tried and undone. rule.bad_value, rule.bad_params, rule.none, shop.none.';
+
+-- ==== 53_review.sql ====
+
+-- 53 ------------------------------------------------------------------------------ review: work rows, claims, decisions
+--
+-- order_exceptions says what is wrong; order_reviews is the piece of work that follows from it: one row per order with an
+-- exception that blocks, with owner, lease and deadline. Exceptions that do not block, and unpaid orders, make no work row.
+
+create or replace function private.review_facts(p_order_ids bigint[])
+returns table (order_id bigint, shop_id bigint, amount numeric, state text, kinds text[], group_key text, is_high boolean,
+               detected_at timestamptz)
+language sql stable set search_path = '' as $$
+    select e.order_id, e.shop_id, o.amount,
+        case when bool_or(e.state = 'open') then 'open'
+             when bool_or(e.state = 'waiting_customer') then 'waiting_customer' else 'done' end,
+        coalesce(array_agg(e.kind order by e.kind) filter (where e.state in ('open', 'waiting_customer')),
+                 array_agg(e.kind order by e.kind)),
+        coalesce(max(e.group_key) filter (where e.state in ('open', 'waiting_customer')), max(e.group_key)),
+        bool_or(e.severity = 'high'),
+        coalesce(min(e.detected_at) filter (where e.state in ('open', 'waiting_customer')), min(e.detected_at))
+    from public.order_exceptions e join public.orders o on o.id = e.order_id
+    where e.order_id = any (p_order_ids) and e.kind <> 'unpaid' and e.is_blocking
+    group by e.order_id, e.shop_id, o.amount
+$$;
+comment on function private.review_facts(bigint[]) is
+    'What the exceptions of each order make of its work row: open while one is open, waiting while the rest waits, else done.';
+
+create or replace function private.tg_review_deadline() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    update public.order_reviews r
+    set clock_id = new.id,
+        due_at = case when new.stopped_at is null then new.due_at else coalesce(new.due_at, r.due_at) end,
+        due_sort = case when r.state = 'done' then r.due_sort else coalesce(new.due_at, 'infinity') end,
+        is_on_time = case new.state when 'fulfilled' then true when 'fulfilled_late' then false end
+    where r.order_id = new.entity_id;
+    return null;
+end;
+$$;
+comment on function private.tg_review_deadline() is 'The work row shows the deadline of its clock, however the clock was changed.';
+create or replace trigger t50_review_deadline after insert or update on public.sla_clocks
+    for each row when (new.entity = 'order_review') execute function private.tg_review_deadline();
+
+create or replace function private.upsert_reviews(p_order_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.order_reviews as r
+        (order_id, shop_id, state, kinds, group_key, is_high, amount, detected_at, done_at, due_sort)
+    select f.order_id, f.shop_id, f.state, f.kinds, f.group_key, f.is_high, f.amount, f.detected_at,
+        case when f.state = 'done' then p_now end, case when f.state = 'done' then p_now else 'infinity' end
+    from private.review_facts(p_order_ids) f
+    on conflict (order_id) do update set
+        state = excluded.state, kinds = excluded.kinds, group_key = excluded.group_key, is_high = excluded.is_high,
+        amount = excluded.amount,
+        detected_at = case when r.state = 'done' and excluded.state <> 'done' then excluded.detected_at else r.detected_at end,
+        done_at = case when excluded.state = 'done' then coalesce(r.done_at, p_now) end,
+        due_sort = case when excluded.state = 'done' then coalesce(r.done_at, p_now)
+                        when r.state = 'done' then 'infinity' else r.due_sort end,
+        is_on_time = case when excluded.state = 'done' then r.is_on_time end,
+        owner_id = case when excluded.state <> 'done' then r.owner_id end,
+        claim_until = case when excluded.state <> 'done' then r.claim_until end
+    where (r.state, r.kinds, r.group_key, r.is_high, r.amount)
+        is distinct from (excluded.state, excluded.kinds, excluded.group_key, excluded.is_high, excluded.amount);
+
+    update public.order_reviews r
+    set state = 'done', done_at = p_now, due_sort = p_now, owner_id = null, claim_until = null
+    where r.order_id = any (p_order_ids) and r.state <> 'done'
+      and not exists (select from private.review_facts(p_order_ids) f where f.order_id = r.order_id)
+$$;
+comment on function private.upsert_reviews(bigint[], timestamptz) is
+    'Brings the work rows in line with the exceptions; rows that say the same already keep their version.';
+
+create or replace function private.refresh_review_clocks(p_order_ids bigint[], p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+begin
+    for v in
+        select r.shop_id, r.detected_at, array_agg(r.order_id) as ids
+        from public.order_reviews r left join public.sla_clocks c on c.id = r.clock_id
+        where r.order_id = any (p_order_ids) and r.state <> 'done' and (c.id is null or c.stopped_at is not null)
+          and exists (select from public.sla_policies p where p.code = 'order_review' and p.is_active
+                      and p.conditions = '{}' and (p.shop_id is null or p.shop_id = r.shop_id))
+        group by r.shop_id, r.detected_at
+    loop
+        perform private.start_clocks('order_review', v.ids, v.shop_id, 'review', 'order_review', p_now,
+            p_actor => p_actor, p_starts_at => v.detected_at);
+    end loop;
+    for v in
+        select r.state, c.id from public.order_reviews r join public.sla_clocks c on c.id = r.clock_id
+        where r.order_id = any (p_order_ids) and c.stopped_at is null
+          and (r.state = 'done' or (r.state = 'waiting_customer') <> (c.state = 'paused'))
+    loop
+        if v.state = 'done' then
+            perform private.stop_clock(v.id, p_now, p_actor);
+        elsif v.state = 'waiting_customer' then
+            perform private.pause_clock(v.id, 'waiting_customer', p_now, p_actor);
+        else
+            perform private.resume_clock(v.id, p_now, p_actor);
+        end if;
+    end loop;
+end;
+$$;
+comment on function private.refresh_review_clocks(bigint[], timestamptz, bigint) is
+    'Clocks of the work rows: started at detection (many at once), paused while everything waits for the customer, stopped when done. Without an active policy there is no clock.';
+
+create or replace function private.refresh_reviews(p_order_ids bigint[], p_now timestamptz, p_actor bigint default null)
+returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.upsert_reviews(p_order_ids, p_now);
+    perform private.refresh_review_clocks(p_order_ids, p_now, p_actor);
+end;
+$$;
+comment on function private.refresh_reviews(bigint[], timestamptz, bigint) is
+    'To be called after every change of order_exceptions, for all orders at once: work rows, then their clocks.';
+
+-- Who may do what -------------------------------------------------------------------------------------------------------
+
+create or replace function private.can_review(p_me private.actor, p_kinds text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select (p_me).role in ('operations', 'manager')
+        or ((p_me).role = 'agent' and 'review' = any ((p_me).skills))
+        or ((p_me).role = 'warehouse' and 'out_of_stock' = any (p_kinds))
+$$;
+comment on function private.can_review(private.actor, text[]) is
+    'Reviewers: operations, agents with the skill review, managers; the warehouse where stock is the matter. Nobody else.';
+
+create or replace function private.require_reviewer(p_kinds text[] default '{out_of_stock}') returns private.actor
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'warehouse']);
+begin
+    if not private.can_review(v_me, p_kinds) then
+        perform private.fail('PT403', 'review.not_reviewer');
+    end if;
+    return v_me;
+end;
+$$;
+comment on function private.require_reviewer(text[]) is 'Reviewers of at least one of the kinds: member.none, member.role, review.not_reviewer (an agent without the skill, the warehouse where stock is not the matter).';
+
+create or replace function private.is_lead(p_me private.actor) returns boolean
+language sql immutable set search_path = '' as $$
+    select (p_me).role = 'manager' or ((p_me).is_duty_lead and (p_me).role in ('agent', 'operations', 'warehouse'))
+$$;
+comment on function private.is_lead(private.actor) is 'Managers and the 当班主管.';
+
+create or replace function private.waive_refusal(
+    p_me private.actor, p_waived_by text, p_kind text, p_evidence jsonb, p_severity text, p_amount numeric, p_limit numeric
+) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when p_waived_by = 'never' or (p_kind = 'bad_phone' and p_evidence ->> 'problem' = 'empty') then 'exception.never_waived'
+        when p_waived_by = 'warehouse' and (p_me).role not in ('warehouse', 'manager') then 'exception.needs_warehouse'
+        when (p_waived_by = 'manager' or p_severity = 'high' or coalesce(p_amount, 'infinity') > p_limit)
+            and not private.is_lead(p_me) then 'exception.needs_manager'
+    end
+$$;
+comment on function private.waive_refusal(private.actor, text, text, jsonb, text, numeric, numeric) is
+    'Why this person may not say 确认无误, or null. An amount that is not known counts as above the limit of the shop.';
+
+create or replace function private.state_refusal(p_me private.actor, p_state text, p_decision text, p_is_released boolean) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when p_decision = 'reopened' then case
+            when p_state not in ('waived', 'cancelled') then 'exception.not_decided'
+            when p_is_released then 'order.released'
+            when not private.is_lead(p_me) then 'exception.needs_manager' end
+        when p_state not in ('open', 'waiting_customer') then 'exception.decided'
+        when p_decision = 'waiting_customer' and p_state = 'waiting_customer' then 'exception.waits_already'
+        when p_decision = 'resume' and p_state = 'open' then 'exception.not_waiting'
+    end
+$$;
+comment on function private.state_refusal(private.actor, text, text, boolean) is
+    'Why an exception in this state cannot take this decision, or null. What was decided is reopened by managers or the 当班主管 alone.';
+
+create or replace function private.decision_checks(p_me private.actor, p_items jsonb, p_decision text, p_now timestamptz)
+returns table (id bigint, order_id bigint, shop_id bigint, kind text, note text, refusal text, params jsonb)
+language sql stable set search_path = '' as $$
+    select distinct on (i.id) i.id, e.order_id, e.shop_id, e.kind, i.note,
+        case
+            when e.id is null then 'exception.none'
+            when e.version <> coalesce(i.version, -1) then 'order.stale'
+            when r.owner_id <> (p_me).member_id and r.claim_until > p_now then 'review.claimed'
+            when not private.can_review(p_me, array[e.kind]) then 'review.not_reviewer'
+            else coalesce(private.state_refusal(p_me, e.state, p_decision, o.released_at is not null),
+                case when p_decision = 'waived' then private.waive_refusal(p_me, coalesce(rule.waived_by, 'never'), e.kind,
+                    e.evidence, e.severity, o.amount, s.review_limit) end)
+        end,
+        jsonb_strip_nulls(jsonb_build_object('order_no', o.order_no, 'kind', e.kind, 'state', e.state, 'version', e.version,
+            'limit', s.review_limit, 'until', r.claim_until, 'at', e.updated_at,
+            'who', coalesce(case when r.claim_until > p_now then holder.display_name end, decider.display_name)))
+    from jsonb_to_recordset(p_items) i (id bigint, version integer, note text)
+    left join public.order_exceptions e on e.id = i.id and e.shop_id in (select private.my_shop_ids())
+    left join public.orders o on o.id = e.order_id
+    left join public.shops s on s.id = e.shop_id
+    left join public.order_reviews r on r.order_id = e.order_id
+    left join public.members holder on holder.id = r.owner_id
+    left join public.members decider on decider.id = e.decided_by
+    left join private.effective_rules rule on rule.shop_id = e.shop_id and rule.kind = e.kind
+    order by i.id
+$$;
+comment on function private.decision_checks(private.actor, jsonb, text, timestamptz) is
+    'Per item the reason why this person cannot decide it so now, or null: exception.none, order.stale (who, at), review.claimed (who, until), review.not_reviewer, exception.decided, exception.not_decided, exception.waits_already, exception.not_waiting, order.released, exception.never_waived, exception.needs_warehouse, exception.needs_manager (limit).';
+
+-- Claims: a lease of twenty minutes that activity renews ------------------------------------------------------------------
+
+create or replace function private.lease_end(p_now timestamptz) returns timestamptz
+language sql immutable set search_path = '' as $$ select p_now + interval '20 minutes' $$;
+
+create or replace function private.end_leases(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.order_reviews set owner_id = null, claim_until = null
+    where order_id in (
+        select order_id from public.order_reviews
+        where owner_id is not null and claim_until <= p_now for update skip locked)
+$$;
+comment on function private.end_leases(timestamptz) is 'Items whose owner has gone quiet are in the pool again.';
+
+create or replace function private.take_items(p_me private.actor, p_order_ids bigint[], p_action text, p_now timestamptz)
+returns jsonb
+language sql set search_path = '' as $$
+    with taken as (
+        update public.order_reviews
+        set owner_id = (p_me).member_id, claim_until = private.lease_end(p_now)
+        where order_id = any (p_order_ids)
+        returning order_id, shop_id, state, kinds, group_key, due_at, due_sort, claim_until, version
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action)
+        select p_now, (p_me).member_id, (p_me).role, shop_id, 'order', order_id, p_action from taken
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('order_id', order_id, 'state', state, 'kinds', kinds, 'group_key', group_key,
+        'due_at', due_at, 'claim_until', claim_until, 'version', version) order by due_sort, order_id), '[]')
+    from taken
+$$;
+comment on function private.take_items(private.actor, bigint[], text, timestamptz) is 'Makes the member owner of the items (checked and locked by the caller) and answers with them.';
+
+create or replace function private.next_items(p_me private.actor, p_filter jsonb, p_count integer) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(
+        select r.order_id from public.order_reviews r
+        where r.state = 'open' and r.owner_id is null
+          and r.shop_id in (select private.my_shop_ids())
+          and (p_filter ->> 'shop_id' is null or r.shop_id = (p_filter ->> 'shop_id')::bigint)
+          and (p_filter ->> 'kind' is null or p_filter ->> 'kind' = any (r.kinds))
+          and (p_filter ->> 'platform' is null
+               or r.shop_id in (select s.id from public.shops s where s.platform = p_filter ->> 'platform'))
+          and ((p_me).role <> 'warehouse' or 'out_of_stock' = any (r.kinds))
+        order by r.due_sort, r.order_id
+        limit p_count for update skip locked)
+$$;
+comment on function private.next_items(private.actor, jsonb, integer) is 'Locks the most urgent free items that nobody else is taking at this moment.';
+
+create or replace function private.with_group(p_order_ids bigint[]) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select p_order_ids || array(
+        select g.order_id from public.order_reviews g
+        where g.state = 'open' and g.owner_id is null and g.order_id <> all (p_order_ids)
+          and exists (select from public.order_reviews r where r.order_id = any (p_order_ids)
+                      and r.group_key = g.group_key and r.shop_id = g.shop_id)
+        for update skip locked)
+$$;
+comment on function private.with_group(bigint[]) is 'The free members of the same groups come along: a group is decided by one person.';
+
+create or replace function public.claim_next(p_request_id uuid, p_filter jsonb default '{}', p_count integer default 1) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_next', jsonb_build_array(p_filter, p_count));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_count is null or p_count not between 1 and 20 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 20}');
+    end if;
+    perform private.end_leases(v_now);
+    v_answer := private.take_items(v_me,
+        private.with_group(private.next_items(v_me, private.as_json(coalesce(p_filter, '{}')), p_count)), 'claimed', v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('items', v_answer));
+end;
+$$;
+grant execute on function public.claim_next(uuid, jsonb, integer) to authenticated;
+comment on function public.claim_next(uuid, jsonb, integer) is
+    'Reviewers: the next free items by deadline (at most 20, and the rest of their duplicate groups), mine for 20 minutes; filter {shop_id, kind, platform}. Never the same item to two people. review.not_reviewer, bulk.too_many.';
+
+create or replace function private.item_for_claim(p_me private.actor, p_order_id bigint) returns public.order_reviews
+language plpgsql set search_path = '' as $$
+declare
+    v_item public.order_reviews;
+begin
+    select * into v_item from public.order_reviews
+    where order_id = p_order_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'review.none');
+    end if;
+    if v_item.state = 'done' then
+        perform private.fail('PT409', 'review.done');
+    end if;
+    if not private.can_review(p_me, v_item.kinds) then
+        perform private.fail('PT403', 'review.not_reviewer');
+    end if;
+    return v_item;
+end;
+$$;
+comment on function private.item_for_claim(private.actor, bigint) is 'Locks one item: review.none, review.done, review.not_reviewer.';
+
+create or replace function public.claim_order(p_request_id uuid, p_order_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_order', to_jsonb(p_order_id));
+    v_item public.order_reviews;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_item := private.item_for_claim(v_me, p_order_id);
+    if v_item.owner_id <> v_me.member_id and v_item.claim_until > v_now then
+        perform private.fail('PT409', 'review.claimed', jsonb_build_object('until', v_item.claim_until,
+            'who', (select display_name from public.members where id = v_item.owner_id)));
+    end if;
+    v_answer := private.take_items(v_me, private.with_group(array[p_order_id]), 'claimed', v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('items', v_answer));
+end;
+$$;
+grant execute on function public.claim_order(uuid, bigint) to authenticated;
+comment on function public.claim_order(uuid, bigint) is
+    'Reviewers: this item (and the free rest of its duplicate group) is mine for 20 minutes. review.none, review.done, review.claimed (who, until), review.not_reviewer.';
+
+create or replace function public.take_over(p_request_id uuid, p_order_id bigint, p_version integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'take_over', jsonb_build_array(p_order_id, p_version));
+    v_item public.order_reviews;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_item := private.item_for_claim(v_me, p_order_id);
+    if v_item.version is distinct from p_version then
+        perform private.fail('PT409', 'order.stale', jsonb_build_object('at', v_item.updated_at, 'version', v_item.version,
+            'who', (select display_name from public.members where id = v_item.owner_id)));
+    end if;
+    v_answer := private.take_items(v_me, array[p_order_id], 'taken_over', v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('items', v_answer, 'from_id', v_item.owner_id));
+end;
+$$;
+grant execute on function public.take_over(uuid, bigint, integer) to authenticated;
+comment on function public.take_over(uuid, bigint, integer) is
+    'Reviewers: takes over a colleague''s item of a shop we share (p_version: of the work row as shown). order.stale (who, at), review.none, review.done, review.not_reviewer.';
+
+create or replace function private.return_items(p_me private.actor, p_member_id bigint, p_order_ids bigint[], p_now timestamptz)
+returns integer
+language sql set search_path = '' as $$
+    with freed as (
+        update public.order_reviews set owner_id = null, claim_until = null
+        where owner_id = p_member_id and (p_order_ids is null or order_id = any (p_order_ids))
+        returning order_id, shop_id
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action)
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), shop_id, 'order', order_id, 'given_back' from freed
+    )
+    select count(*)::integer from freed
+$$;
+
+create or replace function private.give_back_all(p_member_id bigint, p_now timestamptz) returns integer
+language sql set search_path = '' as $$ select private.return_items(null, p_member_id, null, p_now) $$;
+comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off or goes home: all items are in the pool again.';
+
+create or replace function public.give_back(p_request_id uuid, p_order_ids jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_answer jsonb := private.begin_request(p_request_id, 'give_back', p_order_ids);
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_answer := to_jsonb(private.return_items(v_me, v_me.member_id,
+        array(select jsonb_array_elements_text(private.as_json(p_order_ids))::bigint), private.now()));
+    return private.finish_request(p_request_id, jsonb_build_object('done', v_answer));
+end;
+$$;
+grant execute on function public.give_back(uuid, jsonb) to authenticated;
+comment on function public.give_back(uuid, jsonb) is 'Reviewers: puts my own items (order ids) back into the pool; others'' are left alone. Answers {done}.';
+
+create or replace function public.keep_claims(p_order_ids jsonb) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_count integer;
+begin
+    update public.order_reviews set claim_until = private.lease_end(v_now)
+    where owner_id = v_me.member_id and state = 'open' and claim_until > v_now
+      and claim_until < v_now + interval '15 minutes'
+      and order_id in (select jsonb_array_elements_text(private.as_json(p_order_ids))::bigint);
+    get diagnostics v_count = row_count;
+    return v_count;
+end;
+$$;
+grant execute on function public.keep_claims(jsonb) to authenticated;
+comment on function public.keep_claims(jsonb) is
+    'Reviewers: renews the lease of my live claims (order ids) while I work on them; called by the page at most every few minutes. Answers how many were renewed.';
+
+-- ==== 54_release.sql ====
+
+-- 54 --------------------------------------------------------------------------- release: what may ship, what must be stopped
+--
+-- Shipping happens in the ERP. A release marks orders and gives a list to import there; a hold list names those that must
+-- not ship. Whether an order may be released is decided in one place, private.release_refusal, and the trigger on orders asks
+-- it again, so that no path to the table goes around it.
+
+create or replace function private.release_refusal(p_order public.orders) returns text
+language sql stable set search_path = '' as $$
+    select case
+        when (p_order).status <> 'to_ship' then 'order.not_waiting'
+        when (p_order).held_at is not null then 'order.held'
+        when (p_order).refund <> 'none' then 'order.refund'
+        when (p_order).checked_facts_hash is distinct from (p_order).facts_hash
+            or (p_order).checked_version is distinct from private.current_check_version() then 'order.unchecked'
+        when exists (select from public.order_exceptions e
+            where e.order_id = (p_order).id and e.is_blocking and e.state in ('open', 'waiting_customer')) then 'order.blocked'
+        when exists (select from public.imports i
+            where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking'))
+            or exists (select from public.imports i join public.shops s on s.stock_pool_id = i.stock_pool_id
+                where s.id = (p_order).shop_id and i.shop_id is null and i.state in ('applying', 'checking')) then 'order.importing'
+    end
+$$;
+comment on function private.release_refusal(public.orders) is
+    'Why the order may not be released, or null: order.not_waiting, order.held, order.refund, order.unchecked, order.blocked, order.importing.';
+
+create or replace function private.is_releasable(p_order_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select o.released_at is null and private.release_refusal(o) is null from public.orders o where o.id = p_order_id
+$$;
+comment on function private.is_releasable(bigint) is 'Waits to ship, not released yet, and nothing speaks against it.';
+
+create or replace function private.tg_release_guard() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+    v_key text := private.release_refusal(new);
+begin
+    if v_key is not null then
+        perform private.fail('PT409', v_key, jsonb_build_object('order_no', new.order_no));
+    end if;
+    return new;
+end;
+$$;
+comment on function private.tg_release_guard() is 'No statement of anybody, owner and jobs included, marks an order as released that must not ship.';
+create or replace trigger t05_release_guard before insert or update of released_at on public.orders
+    for each row when (new.released_at is not null) execute function private.tg_release_guard();
+
+create or replace function private.can_release(p_me private.actor) returns boolean
+language sql immutable set search_path = '' as $$ select (p_me).role in ('operations', 'manager', 'warehouse') $$;
+comment on function private.can_release(private.actor) is 'Operations, managers and the warehouse release, download and hold.';
+
+-- What is ready ----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.ready_orders(p_filter jsonb, p_limit integer) returns table (id bigint, version integer)
+language sql stable set search_path = '' as $$
+    select r.id, r.version
+    from public.shops s cross join lateral (
+        select o.id, o.version from public.orders o
+        where o.shop_id = s.id and o.status = 'to_ship' and o.released_at is null and o.held_at is null and o.refund = 'none'
+          and o.is_checked and o.checked_version = (select private.current_check_version())
+          and o.id > coalesce((p_filter ->> 'after')::bigint, 0)
+          and not exists (select from public.order_exceptions e
+              where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0) -- row by row: the limit ends it early
+        order by o.id limit p_limit) r
+    where s.id in (select private.my_shop_ids())
+      and (p_filter ->> 'shop_id' is null or s.id = (p_filter ->> 'shop_id')::bigint)
+      and (p_filter ->> 'platform' is null or s.platform = p_filter ->> 'platform')
+      and not exists (select from public.imports i where i.shop_id = s.id and i.state in ('staging', 'applying', 'checking'))
+      and not exists (select from public.imports i where i.shop_id is null and i.stock_pool_id = s.stock_pool_id
+                      and i.state in ('applying', 'checking'))
+    order by r.id limit p_limit
+$$;
+comment on function private.ready_orders(jsonb, integer) is
+    'Orders of my shops that private.release_refusal lets pass, in the order of arrival; {shop_id, platform, after}.';
+
+create or replace function public.ready_list(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_filter jsonb := coalesce(private.as_json(p_filter), '{}');
+begin
+    return jsonb_build_object(
+        'count', (select count(*) from private.ready_orders(v_filter - 'after', 5001)),
+        'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'version', o.version, 'shop_id', o.shop_id,
+                'order_no', o.order_no, 'amount', o.amount, 'paid_at', o.paid_at, 'promise_ship_at', o.promise_ship_at,
+                'receiver_masked', o.receiver_masked, 'phone_masked', o.phone_masked, 'province', o.province, 'city', o.city,
+                'items', (select coalesce(sum(i.quantity), 0) from public.order_items i where i.order_id = o.id)) order by o.id), '[]')
+            from private.ready_orders(v_filter, least(greatest(p_limit, 1), 500)) r join public.orders o on o.id = r.id));
+end;
+$$;
+grant execute on function public.ready_list(jsonb, integer) to authenticated;
+comment on function public.ready_list(jsonb, integer) is
+    'Members: what may be released now in my shops: {count (at most 5,001), rows}; filter {shop_id, platform, after: last id}.';
+
+-- Releasing -----------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.release_checks(p_items jsonb)
+returns table (id bigint, shop_id bigint, order_no text, refusal text, params jsonb)
+language sql stable set search_path = '' as $$
+    select distinct on (i.id) i.id, o.shop_id, o.order_no,
+        case when o.id is null then 'order.none'
+             when o.version <> coalesce(i.version, -1) then 'order.stale'
+             when o.released_at is not null then 'order.released'
+             else private.release_refusal(o) end,
+        jsonb_strip_nulls(jsonb_build_object('order_no', o.order_no, 'at', o.updated_at,
+            'kinds', (select jsonb_agg(e.kind order by e.kind) from public.order_exceptions e
+                      where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer'))))
+    from jsonb_to_recordset(p_items) i (id bigint, version integer)
+    left join public.orders o on o.id = i.id and o.shop_id in (select private.my_shop_ids())
+    order by i.id
+$$;
+comment on function private.release_checks(jsonb) is 'Per order why it cannot be released, or null: order.none, order.stale, order.released, and private.release_refusal.';
+
+create or replace function private.lock_orders(p_order_ids bigint[]) returns void
+language sql volatile set search_path = '' as $$
+    select count(*) from (
+        select o.id from public.orders o where o.id = any (p_order_ids) order by o.id for no key update) locked
+$$;
+comment on function private.lock_orders(bigint[]) is 'Decisions and releases of one order wait for each other.';
+
+create or replace function private.new_lists(
+    p_me private.actor, p_kind text, p_order_ids bigint[], p_now timestamptz
+) returns jsonb
+language sql volatile set search_path = '' as $$
+    with chosen as (
+        select o.id, o.shop_id from public.orders o where o.id = any (p_order_ids)
+    ), made as (
+        insert into public.releases (shop_id, kind, order_count, member_id, created_at)
+        select shop_id, p_kind, count(*), (p_me).member_id, p_now from chosen group by shop_id
+        returning id, shop_id, order_count
+    ), listed as (
+        insert into public.release_orders (release_id, order_id)
+        select made.id, chosen.id from made join chosen using (shop_id)
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, (p_me).member_id, (p_me).role, shop_id, 'order', chosen.id,
+            case p_kind when 'release' then 'released' else 'hold_listed' end, jsonb_build_object('release_id', made.id)
+        from made join chosen using (shop_id)
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('id', id, 'shop_id', shop_id, 'count', order_count) order by shop_id), '[]') from made
+$$;
+comment on function private.new_lists(private.actor, text, bigint[], timestamptz) is 'One list per shop, with its orders and their history.';
+
+create or replace function private.release(p_me private.actor, p_items jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_checks jsonb;
+    v_ids bigint[];
+    v_lists jsonb;
+begin
+    perform private.lock_orders(array(select i.id from jsonb_to_recordset(p_items) i (id bigint)));
+    select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'key', c.refusal, 'params', c.params)) filter (where c.refusal is not null), '[]'),
+           coalesce(array_agg(c.id) filter (where c.refusal is null), '{}')
+    into v_checks, v_ids from private.release_checks(p_items) c;
+    v_lists := private.new_lists(p_me, 'release', v_ids, p_now);
+    update public.orders o set released_at = p_now, release_id = l.release_id
+    from public.release_orders l
+    where l.order_id = o.id and o.id = any (v_ids)
+      and l.release_id in (select x.id from jsonb_to_recordset(v_lists) x (id bigint));
+    return jsonb_build_object('done', cardinality(v_ids), 'releases', v_lists, 'refused', v_checks);
+end;
+$$;
+comment on function private.release(private.actor, jsonb, timestamptz) is 'Releases what may be released; the rest is answered with its reason.';
+
+create or replace function private.items_to_release(p_items jsonb, p_filter jsonb, p_count integer) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_items jsonb := p_items;
+    v_limit integer := case when p_items is null then 5000 else 500 end;
+begin
+    if v_items is null then
+        select coalesce(jsonb_agg(to_jsonb(r)), '[]') into v_items from private.ready_orders(p_filter - 'after', 5001) r;
+        if jsonb_array_length(v_items) is distinct from p_count then
+            perform private.fail('PT409', 'bulk.count_changed',
+                jsonb_build_object('shown', p_count, 'found', jsonb_array_length(v_items)));
+        end if;
+    end if;
+    if jsonb_array_length(v_items) = 0 then
+        perform private.fail('PT422', 'bulk.empty');
+    end if;
+    if jsonb_array_length(v_items) > v_limit then
+        perform private.fail('PT422', 'bulk.too_many', jsonb_build_object('limit', v_limit));
+    end if;
+    return v_items;
+end;
+$$;
+comment on function private.items_to_release(jsonb, jsonb, integer) is 'The orders named, or all that are ready under a filter while they are as many as shown: bulk.count_changed, bulk.empty, bulk.too_many.';
+
+create or replace function private.require_releaser() returns private.actor
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return private.require_member(array['operations', 'manager', 'warehouse']);
+end;
+$$;
+comment on function private.require_releaser() is 'Operations, managers and the warehouse: member.none, member.role.';
+
+create or replace function public.release_orders(
+    p_request_id uuid, p_items jsonb, p_filter jsonb default null, p_count integer default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_releaser();
+    v_items jsonb := private.as_json(p_items);
+    v_filter jsonb := coalesce(private.as_json(p_filter), '{}');
+    v_answer jsonb := private.begin_request(p_request_id, 'release_orders', jsonb_build_array(v_items, v_filter, p_count));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id,
+        private.release(v_me, private.items_to_release(v_items, v_filter, p_count), private.now()));
+end;
+$$;
+grant execute on function public.release_orders(uuid, jsonb, jsonb, integer) to authenticated;
+comment on function public.release_orders(uuid, jsonb, jsonb, integer) is
+    'Operations, managers, warehouse: releases orders [{id, version}] (at most 500), or with p_items null everything ready under {shop_id, platform} if there are still p_count. Answers {done, releases: [{id, shop_id, count}], refused: [{id, key, params}]}; keys of private.release_checks. bulk.count_changed, bulk.empty, bulk.too_many.';
+
+create or replace function public.preview_release(p_items jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_releaser();
+begin
+    return (with checked as (select c.* from private.release_checks(private.as_json(p_items)) c)
+        select jsonb_build_object('count', (select count(*) from checked), 'ok', (select count(*) from checked where refusal is null),
+            'refused', coalesce((select jsonb_agg(jsonb_build_object('id', id, 'key', refusal, 'params', params)) from checked
+                                 where refusal is not null), '[]')));
+end;
+$$;
+grant execute on function public.preview_release(jsonb) to authenticated;
+comment on function public.preview_release(jsonb) is 'Operations, managers, warehouse: what releasing [{id, version}] would do: {count, ok, refused: [{id, key, params}]}. Changes nothing.';
+
+-- The list for the ERP -----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.list_for_change(p_release_id bigint) returns public.releases
+language plpgsql set search_path = '' as $$
+declare
+    v public.releases;
+begin
+    select * into v from public.releases where id = p_release_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'release.none');
+    end if;
+    if v.undone_at is not null then
+        perform private.fail('PT409', 'release.undone', jsonb_build_object('at', v.undone_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.list_for_change(bigint) is 'Locks a list of my shops: release.none, release.undone.';
+
+create or replace function private.list_rows(p_list public.releases) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('order_id', o.id, 'order_no', o.order_no, 'status', o.status, 'amount', o.amount,
+        'paid_at', o.paid_at, 'promise_ship_at', o.promise_ship_at, 'buyer_account', o.buyer_account, 'province', o.province,
+        'city', o.city, 'district', o.district, 'receiver_masked', o.receiver_masked, 'phone_masked', o.phone_masked,
+        'contact_id', c.id, 'contact_state', o.contact_state, 'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher,
+        'held_reason', o.held_reason,
+        'kinds', (select jsonb_agg(e.kind order by e.kind) from public.order_exceptions e
+                  where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')),
+        'ship_with', (select e.group_key from public.order_exceptions e
+                      where e.order_id = o.id and e.kind = 'duplicate' and e.reason = 'ship_together'),
+        'items', (select coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name, 'spec', i.spec, 'quantity', i.quantity)
+                    order by i.line_no), '[]') from public.order_items i where i.order_id = o.id)) order by o.id), '[]')
+    from public.release_orders l
+    join public.orders o on o.id = l.order_id
+    left join private.contacts c on c.id = o.contact_id
+    where l.release_id = (p_list).id and ((p_list).kind = 'hold' or o.release_id = (p_list).id)
+$$;
+comment on function private.list_rows(public.releases) is 'Rows of a list with their ciphertexts; an order that was held after its release is no longer in the release list.';
+
+create or replace function public.release_list(p_release_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_releaser();
+    v_now timestamptz := private.now();
+    v_list public.releases := private.list_for_change(p_release_id);
+    v_rows jsonb := private.list_rows(v_list);
+begin
+    update public.releases set downloaded_at = coalesce(downloaded_at, v_now), downloaded_by = coalesce(downloaded_by, v_me.member_id)
+    where id = p_release_id returning * into v_list;
+    perform private.audit(v_me, v_list.shop_id, 'release', p_release_id, v_list.kind || '_downloaded',
+        jsonb_build_object('count', jsonb_array_length(v_rows)));
+    return jsonb_build_object('release', to_jsonb(v_list), 'rows', v_rows);
+end;
+$$;
+grant execute on function public.release_list(bigint) to authenticated;
+comment on function public.release_list(bigint) is
+    'Operations, managers, warehouse: the rows of a release or hold list for the ERP, contacts as ciphertexts; recorded, and from now on the release cannot be undone. release.none, release.undone.';
+
+create or replace function public.undo_release(p_request_id uuid, p_release_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_releaser();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'undo_release', to_jsonb(p_release_id));
+    v_list public.releases;
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_list := private.list_for_change(p_release_id);
+    if v_list.kind <> 'release' then
+        perform private.fail('PT404', 'release.none');
+    end if;
+    if v_list.downloaded_at is not null then
+        perform private.fail('PT409', 'release.downloaded', jsonb_build_object('at', v_list.downloaded_at,
+            'who', (select display_name from public.members where id = v_list.downloaded_by)));
+    end if;
+    if v_me.role <> 'manager' and (v_list.member_id is distinct from v_me.member_id or v_list.created_at < v_now - interval '10 minutes') then
+        perform private.fail('PT403', 'release.undo_right');
+    end if;
+    with freed as (update public.orders set released_at = null, release_id = null where release_id = p_release_id returning id)
+    select coalesce(array_agg(id), '{}') into v_ids from freed;
+    update public.releases set undone_at = v_now where id = p_release_id;
+    perform private.tell_orders(v_me, v_ids, 'release_undone', jsonb_build_object('release_id', p_release_id), v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.undo_release(uuid, bigint) to authenticated;
+comment on function public.undo_release(uuid, bigint) is
+    'Takes a release back while nobody has downloaded its list: its maker for ten minutes, a manager afterwards too. release.none, release.undone, release.downloaded (who, at), release.undo_right.';
+
+create or replace function private.tell_orders(
+    p_me private.actor, p_order_ids bigint[], p_action text, p_detail jsonb, p_now timestamptz
+) returns void
+language sql set search_path = '' as $$
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), o.shop_id, 'order', o.id, p_action, p_detail
+    from public.orders o where o.id = any (p_order_ids)
+$$;
+
+create or replace function public.pick_list(p_release_id bigint) returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    with chosen as (
+        select o.id, o.order_no, o.shop_id, o.receiver_masked, o.province, o.city
+        from public.release_orders l join public.releases r on r.id = l.release_id and r.kind = 'release'
+        join public.orders o on o.id = l.order_id and o.release_id = l.release_id
+        where l.release_id = p_release_id
+    ), lines as (
+        select c.id as order_id, i.line_no, coalesce(i.sku, p.sku, '') as sku, coalesce(p.name, i.name) as name, i.spec, i.quantity, p.available
+        from chosen c join public.order_items i on i.order_id = c.id left join public.products p on p.id = i.product_id
+    )
+    select jsonb_build_object(
+        'by_sku', (select coalesce(jsonb_agg(to_jsonb(s) order by s.sku, s.name, s.spec), '[]') from (
+            select sku, name, spec, sum(quantity) as quantity, count(distinct order_id) as orders, min(available) as available
+            from lines group by sku, name, spec) s),
+        'by_order', (select coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('items', (
+            select coalesce(jsonb_agg(jsonb_build_object('sku', l.sku, 'name', l.name, 'spec', l.spec, 'quantity', l.quantity)
+                order by l.line_no), '[]') from lines l where l.order_id = c.id)) order by c.id), '[]') from chosen c))
+$$;
+grant execute on function public.pick_list(bigint) to authenticated;
+comment on function public.pick_list(bigint) is
+    'Readers of the shop: what to take from the shelves for a release, by SKU and by order {by_sku, by_order}; masked, two empty lists for a release that is not visible.';
+
+-- Holding ------------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.hold_orders(p_order_ids bigint[], p_reason text, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.orders set held_at = p_now, held_reason = p_reason, released_at = null, release_id = null
+    where id = any (p_order_ids) and held_at is null
+$$;
+comment on function private.hold_orders(bigint[], text, timestamptz) is 'Stops orders; a released one is no longer released (its list in the ERP needs the hold list).';
+
+create or replace function private.unhold_orders(p_order_ids bigint[], p_reason text) returns void
+language sql set search_path = '' as $$
+    update public.orders set held_at = null, held_reason = null
+    where id = any (p_order_ids) and held_at is not null and held_reason = p_reason
+$$;
+
+create or replace function private.hold_checks(p_items jsonb) returns table (id bigint, refusal text, params jsonb)
+language sql stable set search_path = '' as $$
+    select distinct on (i.id) i.id,
+        case when o.id is null then 'order.none'
+             when o.version <> coalesce(i.version, -1) then 'order.stale'
+             when o.status <> 'to_ship' then 'order.not_waiting'
+             when o.held_at is not null then 'order.held_already' end,
+        jsonb_strip_nulls(jsonb_build_object('order_no', o.order_no, 'at', o.updated_at))
+    from jsonb_to_recordset(p_items) i (id bigint, version integer)
+    left join public.orders o on o.id = i.id and o.shop_id in (select private.my_shop_ids())
+    order by i.id
+$$;
+comment on function private.hold_checks(jsonb) is 'Per order why it cannot be stopped, or null: order.none, order.stale, order.not_waiting, order.held_already.';
+
+create or replace function public.add_hold(p_request_id uuid, p_items jsonb, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_items jsonb := private.as_json(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'add_hold', jsonb_build_array(v_items, p_reason));
+    v_refused jsonb;
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_reason is null or p_reason not in ('customer_asked', 'address_changed', 'no_stock', 'fraud', 'price', 'other') then
+        perform private.fail('PT422', 'hold.reason');
+    end if;
+    if jsonb_array_length(v_items) > 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    perform private.lock_orders(array(select i.id from jsonb_to_recordset(v_items) i (id bigint)));
+    select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'key', c.refusal, 'params', c.params)) filter (where c.refusal is not null), '[]'),
+           coalesce(array_agg(c.id) filter (where c.refusal is null), '{}')
+    into v_refused, v_ids from private.hold_checks(v_items) c;
+    perform private.hold_orders(v_ids, p_reason, v_now);
+    perform private.tell_orders(v_me, v_ids, 'held', jsonb_build_object('reason', p_reason), v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids),
+        'releases', private.new_lists(v_me, 'hold', v_ids, v_now), 'refused', v_refused));
+end;
+$$;
+grant execute on function public.add_hold(uuid, jsonb, text) to authenticated;
+comment on function public.add_hold(uuid, jsonb, text) is
+    'Reviewers and warehouse 追加拦截: stops orders [{id, version}] that wait to ship, released or not, and makes a hold list per shop. p_reason customer_asked, address_changed, no_stock, fraud, price, other. Answers {done, releases, refused}; per item order.none, order.stale, order.not_waiting, order.held_already. hold.reason, bulk.too_many.';
+
+create or replace function public.lift_hold(p_request_id uuid, p_items jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_items jsonb := private.as_json(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'lift_hold', v_items);
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.lock_orders(array(select i.id from jsonb_to_recordset(v_items) i (id bigint)));
+    v_ids := array(select o.id from public.orders o
+        join jsonb_to_recordset(v_items) i (id bigint, version integer) on i.id = o.id and i.version = o.version
+        where o.held_at is not null and o.held_reason <> 'cancelled' and o.shop_id in (select private.my_shop_ids()));
+    update public.orders set held_at = null, held_reason = null where id = any (v_ids);
+    perform private.tell_orders(v_me, v_ids, 'hold_lifted', '{}', v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids),
+        'refused', (select coalesce(jsonb_agg(jsonb_build_object('id', i.id, 'key', 'order.not_held')), '[]')
+                    from jsonb_to_recordset(v_items) i (id bigint) where i.id <> all (v_ids))));
+end;
+$$;
+grant execute on function public.lift_hold(uuid, jsonb) to authenticated;
+comment on function public.lift_hold(uuid, jsonb) is
+    'Operations and managers: the orders [{id, version}] may be released again. Those cancelled in review come back by reopening the decision. Answers {done, refused: [{id, key: order.not_held}]}.';
+
+create or replace function public.make_hold_list(p_request_id uuid, p_shop_id bigint default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_releaser();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'make_hold_list', to_jsonb(p_shop_id));
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_ids := array(select o.id from public.orders o
+        where o.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or o.shop_id = p_shop_id)
+          and o.status = 'to_ship' and (o.held_at is not null or exists (select from public.order_exceptions e
+              where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')))
+        order by o.id limit 5000);
+    if cardinality(v_ids) = 0 then
+        perform private.fail('PT422', 'hold.none');
+    end if;
+    return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids),
+        'releases', private.new_lists(v_me, 'hold', v_ids, v_now)));
+end;
+$$;
+grant execute on function public.make_hold_list(uuid, bigint) to authenticated;
+comment on function public.make_hold_list(uuid, bigint) is
+    'Operations, managers, warehouse 拦截单号: one list per shop of all orders that wait to ship and must not (at most 5,000). Answers {done, releases: [{id, shop_id, count}]}. hold.none.';
+
+create or replace function private.note_shipped(p_order_ids bigint[], p_import_id bigint, p_now timestamptz) returns integer
+language sql set search_path = '' as $$
+    with breached as (
+        select o.id, o.shop_id, o.shipped_at, array_remove(array_agg(e.kind order by e.kind)
+            || case when o.held_at is not null then 'held' end, null) as kinds
+        from public.orders o
+        left join public.order_exceptions e on e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')
+            and e.kind <> 'unpaid'
+        where o.id = any (p_order_ids) and (e.id is not null or o.held_at is not null)
+        group by o.id
+    ), noted as (
+        insert into public.hold_breaches (order_id, shop_id, kinds, shipped_at, found_at, import_id)
+        select id, shop_id, kinds, shipped_at, p_now, p_import_id from breached
+        on conflict do nothing
+        returning order_id, shop_id, kinds
+    ), told as (
+        insert into public.audit_events (at, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, 'system', shop_id, 'order', order_id, 'hold_breach', jsonb_build_object('kinds', kinds, 'import_id', p_import_id) from noted
+    )
+    select count(*)::integer from noted
+$$;
+comment on function private.note_shipped(bigint[], bigint, timestamptz) is
+    '拦截失效: to be called with orders that a file shows as shipped, before their exceptions close. An order that was unpaid in our last file was not held by anybody and is no breach. Answers how many were noted.';
+
+-- ==== 55_decisions.sql ====
+
+-- 55 --------------------------------------------------------------------- review: decisions, groups, undo, correction, reveal
+--
+-- Every decision goes through private.decide: lock, check each item, write, remember how to undo it, tell the history,
+-- bring work rows and clocks in line. What cannot be done is answered per item, the rest is done.
+
+create or replace function private.decision_reasons(p_decision text) returns text[]
+language sql immutable set search_path = '' as $$
+    select case p_decision
+        when 'waived' then array['customer_confirmed', 'verified', 'both_wanted', 'stock_coming', 'known_buyer', 'keep_all',
+                                 'kept_one', 'ship_together', 'other']
+        when 'cancelled' then array['customer_cancelled', 'duplicate_order', 'no_stock', 'undeliverable', 'unreachable',
+                                    'fraud', 'other']
+        when 'waiting_customer' then array['asked_chat', 'asked_phone', 'asked_sms', 'other']
+        when 'reopened' then array['customer_changed', 'mistake', 'later_proof', 'other']
+        when 'fixed' then '{}'::text[]
+        when 'resume' then '{}'::text[]
+    end
+$$;
+comment on function private.decision_reasons(text) is 'The reasons a decision takes (none: it needs none); null for an unknown decision.';
+
+create or replace function private.check_decision(p_items jsonb, p_decision text, p_reason text, p_limit integer) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_reasons text[] := private.decision_reasons(p_decision);
+    v_count integer := case when jsonb_typeof(p_items) = 'array' then jsonb_array_length(p_items) else 0 end;
+begin
+    if v_reasons is null then
+        perform private.fail('PT422', 'decision.unknown');
+    end if;
+    if v_count = 0 then
+        perform private.fail('PT422', 'bulk.empty');
+    end if;
+    if v_count > p_limit then
+        perform private.fail('PT422', 'bulk.too_many', jsonb_build_object('limit', p_limit));
+    end if;
+    if (cardinality(v_reasons) > 0) <> (p_reason is not null) or (p_reason is not null and p_reason <> all (v_reasons)) then
+        perform private.fail('PT422', 'decision.reason', jsonb_build_object('reasons', v_reasons));
+    end if;
+    if p_reason = 'other' and exists (
+        select from jsonb_to_recordset(p_items) i (note text) where i.note is null or i.note not like 'v1.%') then
+        perform private.fail('PT422', 'decision.note_missing');
+    end if;
+end;
+$$;
+comment on function private.check_decision(jsonb, text, text, integer) is
+    'decision.unknown, bulk.empty, bulk.too_many, decision.reason (the reasons allowed), decision.note_missing (reason other, encrypted note per item).';
+
+create or replace function private.lock_items(p_items jsonb) returns void
+language sql volatile set search_path = '' as $$
+    select private.lock_orders(array(select e.order_id from public.order_exceptions e
+        where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))));
+    select count(*) from (
+        select r.order_id from public.order_reviews r
+        where r.order_id in (select e.order_id from public.order_exceptions e
+                             where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint)))
+        order by r.order_id for update) locked;
+    select count(*) from (
+        select e.id from public.order_exceptions e
+        where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))
+        order by e.id for update) locked
+$$;
+comment on function private.lock_items(jsonb) is 'Orders, work rows, then exceptions, each in the order of their ids: two people cannot block each other for ever.';
+
+create or replace function private.with_siblings(p_items jsonb, p_decision text) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'note', i.note)), '[]')
+    from jsonb_to_recordset(p_items) i (id bigint, note text)
+    join public.order_exceptions given on given.id = i.id
+    join public.order_exceptions e on e.order_id = given.order_id and (
+        e.id = given.id
+        or (p_decision = 'cancelled' and e.state in ('open', 'waiting_customer'))
+        or (p_decision = 'reopened' and given.state = 'cancelled' and e.state = 'cancelled'))
+$$;
+comment on function private.with_siblings(jsonb, text) is
+    'An order is cancelled as a whole: its other open exceptions go the same way, and come back together.';
+
+create or replace function private.write_decision(
+    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz
+) returns void
+language sql set search_path = '' as $$
+    update public.order_exceptions e
+    set state = case when p_decision in ('resume', 'reopened') then 'open' else p_decision end,
+        decided_at = case when p_decision in ('waived', 'cancelled') then p_now end,
+        decided_by = case when p_decision in ('waived', 'cancelled') then (p_me).member_id end,
+        decided_as = case when p_decision in ('waived', 'cancelled') then (p_me).role end,
+        reason = case when p_decision in ('waived', 'cancelled', 'waiting_customer') then p_reason end,
+        note_cipher = coalesce(i.note, e.note_cipher)
+    from (select distinct on (id) id, note from jsonb_to_recordset(p_items) x (id bigint, note text)) i
+    where e.id = i.id
+$$;
+
+create or replace function private.undo_items(p_items jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'order_id', e.order_id, 'version', e.version + 1,
+        'before', jsonb_build_object('state', e.state, 'decided_at', e.decided_at, 'decided_by', e.decided_by,
+            'decided_as', e.decided_as, 'reason', e.reason, 'note_cipher', e.note_cipher)) order by e.id), '[]')
+    from public.order_exceptions e
+    where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))
+$$;
+comment on function private.undo_items(jsonb) is 'Before the write: what an undo restores, and the version it must find.';
+
+create or replace function private.tell_decision(
+    p_me private.actor, p_items jsonb, p_action text, p_reason text, p_batch_id bigint, p_now timestamptz
+) returns void
+language sql set search_path = '' as $$
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, (p_me).role, e.shop_id, 'order', e.order_id, p_action, jsonb_strip_nulls(jsonb_build_object(
+        'exception_id', e.id, 'kind', e.kind, 'reason', p_reason, 'batch_id', p_batch_id))
+    from public.order_exceptions e
+    where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))
+$$;
+
+create or replace function private.settle_claims(p_me private.actor, p_order_ids bigint[], p_decision text, p_now timestamptz)
+returns void
+language sql set search_path = '' as $$
+    update public.order_reviews r
+    set owner_id = (p_me).member_id,
+        claim_until = case when r.state = 'waiting_customer' then p_now + interval '24 hours' else private.lease_end(p_now) end
+    where r.order_id = any (p_order_ids) and r.state <> 'done'
+      and (r.owner_id = (p_me).member_id
+           or (p_decision in ('waiting_customer', 'resume') and (r.owner_id is null or r.claim_until <= p_now)))
+$$;
+comment on function private.settle_claims(private.actor, bigint[], text, timestamptz) is
+    'Deciding is activity: it renews my lease. Who asked the customer keeps the item for a day, until the answer comes.';
+
+create or replace function private.confirm_fixed(p_me private.actor, p_items jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+    perform private.evaluate_orders(array(select distinct e.order_id from public.order_exceptions e
+        where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))), p_now);
+    perform private.evaluate_pool(p.stock_pool_id, p_now) from (
+        select distinct s.stock_pool_id from public.order_exceptions e join public.shops s on s.id = e.shop_id
+        where e.kind = 'out_of_stock' and e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))) p;
+    update public.order_exceptions e
+    set decided_by = (p_me).member_id, decided_as = (p_me).role, note_cipher = coalesce(i.note, e.note_cipher)
+    from jsonb_to_recordset(p_items) i (id bigint, note text)
+    where e.id = i.id and e.state = 'fixed';
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'order_id', e.order_id)), '[]')
+            from public.order_exceptions e
+            where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint)) and e.state = 'fixed');
+end;
+$$;
+comment on function private.confirm_fixed(private.actor, jsonb, timestamptz) is
+    '已修正 is true only if the rule, judged again on the facts of now, no longer holds. Answers with the items that passed.';
+
+create or replace function private.new_batch(p_me private.actor, p_action text, p_items jsonb, p_now timestamptz) returns bigint
+language sql set search_path = '' as $$
+    insert into public.action_batches (member_id, action, item_count, items, created_at)
+    select (p_me).member_id, p_action, jsonb_array_length(p_items), p_items, p_now
+    where jsonb_array_length(p_items) > 0
+    returning id
+$$;
+
+create or replace function private.change_exceptions(
+    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz
+) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_all jsonb := private.with_siblings(p_items, p_decision);
+    v_undo jsonb := private.undo_items(v_all);
+    v_order_ids bigint[] := array(select distinct u.order_id from jsonb_to_recordset(v_undo) u (order_id bigint) order by 1);
+    v_batch bigint;
+begin
+    if p_decision = 'reopened' then
+        perform private.unhold_orders(v_order_ids, 'cancelled');
+    end if;
+    perform private.write_decision(p_me, v_all, p_decision, p_reason, p_now);
+    if p_decision = 'cancelled' then
+        perform private.hold_orders(v_order_ids, 'cancelled', p_now);
+    end if;
+    v_batch := private.new_batch(p_me, p_decision, v_undo, p_now);
+    perform private.tell_decision(p_me, v_all, 'exception_' || p_decision, p_reason, v_batch, p_now);
+    perform private.refresh_reviews(v_order_ids, p_now, (p_me).member_id);
+    perform private.settle_claims(p_me, v_order_ids, p_decision, p_now);
+    return v_batch;
+end;
+$$;
+comment on function private.change_exceptions(private.actor, jsonb, text, text, timestamptz) is
+    'Writes a checked decision with everything that follows from it; answers with the batch that can undo it (null: nothing to do).';
+
+create or replace function private.decide(p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_checks jsonb;
+    v_ok jsonb;
+    v_batch bigint;
+begin
+    perform private.lock_items(p_items);
+    select coalesce(jsonb_agg(to_jsonb(c)), '[]'), coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'order_id', c.order_id, 'note', c.note))
+        filter (where c.refusal is null), '[]')
+    into v_checks, v_ok from private.decision_checks(p_me, p_items, p_decision, p_now) c;
+    if p_decision = 'fixed' and v_ok <> '[]' then
+        v_ok := private.confirm_fixed(p_me, v_ok, p_now);
+        perform private.tell_decision(p_me, v_ok, 'exception_fixed', null, null, p_now);
+        perform private.settle_claims(p_me, array(select x.order_id from jsonb_to_recordset(v_ok) x (order_id bigint)), p_decision, p_now);
+    elsif v_ok <> '[]' then
+        v_batch := private.change_exceptions(p_me, v_ok, p_decision, p_reason, p_now);
+    end if;
+    return jsonb_build_object('batch_id', v_batch, 'done', jsonb_array_length(v_ok), 'items', private.decision_answers(v_checks, v_ok));
+end;
+$$;
+comment on function private.decide(private.actor, jsonb, text, text, timestamptz) is
+    'One decision on many exceptions: {batch_id, done, items: [{id, order_id, ok, version} | {id, ok: false, key, params}]}.';
+
+create or replace function private.decision_answers(p_checks jsonb, p_ok jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        'id', c.id, 'order_id', c.order_id, 'ok', ok.id is not null, 'version', e.version, 'state', e.state,
+        'key', case when ok.id is null then coalesce(c.refusal, 'exception.still_holds') end,
+        'params', case when ok.id is null then c.params end)) order by c.id), '[]')
+    from jsonb_to_recordset(p_checks) c (id bigint, order_id bigint, refusal text, params jsonb)
+    left join (select distinct x.id from jsonb_to_recordset(p_ok) x (id bigint)) ok on ok.id = c.id
+    left join public.order_exceptions e on e.id = c.id and c.order_id is not null
+$$;
+
+create or replace function public.decide_exceptions(
+    p_request_id uuid, p_items jsonb, p_decision text, p_reason text default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_items jsonb := private.as_json(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_exceptions', jsonb_build_array(v_items, p_decision, p_reason));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_decision(v_items, p_decision, p_reason, 500);
+    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, private.now()));
+end;
+$$;
+grant execute on function public.decide_exceptions(uuid, jsonb, text, text) to authenticated;
+comment on function public.decide_exceptions(uuid, jsonb, text, text) is
+    'Reviewers: decides up to 500 exceptions [{id, version, note?}] at once: fixed (judged again), waived, waiting_customer, resume, cancelled (the whole order, held back), reopened. Refuses per item (see private.decision_checks, exception.still_holds); as a whole decision.unknown, decision.reason, decision.note_missing, bulk.empty, bulk.too_many, review.not_reviewer.';
+
+-- Many of the same --------------------------------------------------------------------------------------------------------
+
+create or replace function private.matching_exceptions(p_me private.actor, p_filter jsonb, p_now timestamptz)
+returns table (id bigint, version integer)
+language sql stable set search_path = '' as $$
+    select e.id, e.version
+    from public.order_exceptions e
+    join public.order_reviews r on r.order_id = e.order_id
+    where e.state in ('open', 'waiting_customer') and e.is_blocking and e.kind = p_filter ->> 'kind'
+      and e.shop_id in (select private.my_shop_ids())
+      and (p_filter ->> 'same_key' is null or e.same_key = p_filter ->> 'same_key')
+      and (p_filter ->> 'state' is null or e.state = p_filter ->> 'state')
+      and (p_filter ->> 'shop_id' is null or e.shop_id = (p_filter ->> 'shop_id')::bigint)
+      and (p_filter ->> 'platform' is null
+           or e.shop_id in (select s.id from public.shops s where s.platform = p_filter ->> 'platform'))
+      and (p_filter ->> 'amount_min' is null or r.amount >= (p_filter ->> 'amount_min')::numeric)
+      and (p_filter ->> 'amount_max' is null or r.amount <= (p_filter ->> 'amount_max')::numeric)
+      and case p_filter ->> 'owner' when 'me' then r.owner_id = (p_me).member_id and r.claim_until > p_now
+          when 'none' then r.owner_id is null or r.claim_until <= p_now else true end
+      and case p_filter ->> 'due' when 'overdue' then r.due_at < p_now
+          when 'soon' then r.due_at between p_now and p_now + interval '30 minutes' else true end
+    order by e.id
+    limit 2001
+$$;
+comment on function private.matching_exceptions(private.actor, jsonb, timestamptz) is
+    'Open exceptions of one kind in my shops that match {kind, same_key, state, shop_id, platform, amount_min, amount_max, owner me|none, due overdue|soon}.';
+
+create or replace function private.matching_items(p_me private.actor, p_filter jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_items jsonb;
+begin
+    if p_filter ->> 'kind' is null then
+        perform private.fail('PT422', 'filter.kind_missing');
+    end if;
+    select coalesce(jsonb_agg(to_jsonb(m)), '[]') into v_items from private.matching_exceptions(p_me, p_filter, p_now) m;
+    return v_items;
+end;
+$$;
+
+create or replace function public.decide_matching(
+    p_request_id uuid, p_filter jsonb, p_count integer, p_decision text, p_reason text default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_matching', jsonb_build_array(p_filter, p_count, p_decision, p_reason));
+    v_items jsonb;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_items := private.matching_items(v_me, private.as_json(p_filter), v_now);
+    if jsonb_array_length(v_items) is distinct from p_count then
+        perform private.fail('PT409', 'bulk.count_changed',
+            jsonb_build_object('shown', p_count, 'found', jsonb_array_length(v_items)));
+    end if;
+    perform private.check_decision(v_items, p_decision, p_reason, 2000);
+    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, v_now));
+end;
+$$;
+grant execute on function public.decide_matching(uuid, jsonb, integer, text, text) to authenticated;
+comment on function public.decide_matching(uuid, jsonb, integer, text, text) is
+    'Reviewers: decides all open exceptions of a kind that match a filter (see private.matching_exceptions), if there are still as many as were shown (at most 2,000). bulk.count_changed (shown, found), filter.kind_missing, and what decide_exceptions refuses; reason other needs notes and is refused.';
+
+create or replace function public.preview_decision(p_items jsonb, p_filter jsonb, p_decision text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_items jsonb := coalesce(private.as_json(p_items), private.matching_items(v_me, private.as_json(p_filter), v_now));
+begin
+    return (
+        with checked as (select c.* from private.decision_checks(v_me, v_items, p_decision, v_now) c)
+        select jsonb_build_object('count', (select count(*) from checked), 'ok', (select count(*) from checked where refusal is null),
+            'orders', (select count(distinct order_id) from checked where refusal is null),
+            'amount', (select sum(o.amount) from public.orders o where o.id in (select order_id from checked where refusal is null)),
+            'refused', coalesce((select jsonb_agg(jsonb_build_object('key', refusal, 'count', n, 'params', params) order by n desc)
+                from (select refusal, count(*) as n, min(params::text)::jsonb as params from checked
+                      where refusal is not null group by refusal) r), '[]')));
+end;
+$$;
+grant execute on function public.preview_decision(jsonb, jsonb, text) to authenticated;
+comment on function public.preview_decision(jsonb, jsonb, text) is
+    'Reviewers: what a decision on these items [{id, version}] (or, with items null, on a filter) would do: {count, ok, orders, amount, refused: [{key, count, params of one}]}. Changes nothing. filter.kind_missing.';
+
+-- Duplicate groups -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.check_group(p_shop_id bigint, p_group_key text, p_items jsonb, p_decision text, p_keep_order_id bigint)
+returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_found bigint[] := array(select e.id from public.order_exceptions e
+        where e.shop_id = p_shop_id and e.group_key = p_group_key and e.kind = 'duplicate'
+          and e.state in ('open', 'waiting_customer') and e.shop_id in (select private.my_shop_ids()) order by e.id);
+begin
+    if p_decision is null or p_decision not in ('keep_all', 'keep_one', 'ship_together') then
+        perform private.fail('PT422', 'decision.unknown');
+    end if;
+    if cardinality(v_found) = 0 then
+        perform private.fail('PT404', 'group.none');
+    end if;
+    if v_found <> array(select i.id from jsonb_to_recordset(p_items) i (id bigint) order by i.id) then
+        perform private.fail('PT409', 'group.changed', jsonb_build_object('found', cardinality(v_found)));
+    end if;
+    if p_decision = 'keep_one' and not exists (select from public.order_exceptions e
+        where e.id = any (v_found) and e.order_id = p_keep_order_id) then
+        perform private.fail('PT422', 'group.keep_missing');
+    end if;
+end;
+$$;
+comment on function private.check_group(bigint, text, jsonb, text, bigint) is
+    'decision.unknown, group.none, group.changed (an order joined or left since it was shown), group.keep_missing.';
+
+create or replace function private.refuse_any(p_checks jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_first jsonb := (select c from jsonb_array_elements(p_checks) c where c ->> 'refusal' is not null limit 1);
+begin
+    if v_first is not null then
+        perform private.fail(case when v_first ->> 'refusal' in ('exception.never_waived', 'exception.needs_warehouse',
+            'exception.needs_manager', 'review.not_reviewer') then 'PT403' else 'PT409' end, v_first ->> 'refusal', v_first -> 'params');
+    end if;
+end;
+$$;
+comment on function private.refuse_any(jsonb) is 'A group is decided as a whole or not at all: the first refusal of an item refuses it.';
+
+create or replace function public.decide_group(
+    p_request_id uuid, p_shop_id bigint, p_group_key text, p_items jsonb, p_decision text, p_keep_order_id bigint default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer();
+    v_now timestamptz := private.now();
+    v_items jsonb := private.as_json(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_group',
+        jsonb_build_array(p_shop_id, p_group_key, v_items, p_decision, p_keep_order_id));
+    v_kept jsonb;
+    v_dropped jsonb;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.lock_items(v_items);
+    perform private.check_group(p_shop_id, p_group_key, v_items, p_decision, p_keep_order_id);
+    select coalesce(jsonb_agg(to_jsonb(i)) filter (where p_decision <> 'keep_one' or e.order_id = p_keep_order_id), '[]'),
+           coalesce(jsonb_agg(to_jsonb(i)) filter (where p_decision = 'keep_one' and e.order_id <> p_keep_order_id), '[]')
+    into v_kept, v_dropped
+    from jsonb_to_recordset(v_items) i (id bigint, version integer) join public.order_exceptions e on e.id = i.id;
+    perform private.refuse_any((select jsonb_agg(to_jsonb(c)) from (
+        select * from private.decision_checks(v_me, v_kept, 'waived', v_now) union all
+        select * from private.decision_checks(v_me, v_dropped, 'cancelled', v_now)) c));
+    return private.finish_request(p_request_id, private.write_group(v_me, v_kept, v_dropped, p_decision, v_now));
+end;
+$$;
+grant execute on function public.decide_group(uuid, bigint, text, jsonb, text, bigint) to authenticated;
+comment on function public.decide_group(uuid, bigint, text, jsonb, text, bigint) is
+    'Reviewers: decides a duplicate group as a whole: keep_all, keep_one (p_keep_order_id stays, the others are cancelled), ship_together; p_items [{id, version}] of all its open duplicate exceptions. Answers {batch_id, done, kept, cancelled}. decision.unknown, group.none, group.changed, group.keep_missing, or the first refusal of an item.';
+
+create or replace function private.write_group(
+    p_me private.actor, p_kept jsonb, p_dropped jsonb, p_decision text, p_now timestamptz
+) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_first bigint := private.change_exceptions(p_me, p_kept, 'waived',
+        case p_decision when 'keep_one' then 'kept_one' else p_decision end, p_now);
+    v_second bigint;
+begin
+    if p_dropped <> '[]' then
+        v_second := private.change_exceptions(p_me, p_dropped, 'cancelled', 'duplicate_order', p_now);
+        update public.action_batches b set items = b.items || s.items, item_count = b.item_count + s.item_count, action = 'keep_one'
+        from public.action_batches s where b.id = v_first and s.id = v_second;
+        delete from public.action_batches where id = v_second;
+    end if;
+    return jsonb_build_object('batch_id', v_first, 'done', jsonb_array_length(p_kept) + jsonb_array_length(p_dropped),
+        'kept', jsonb_array_length(p_kept), 'cancelled', jsonb_array_length(p_dropped));
+end;
+$$;
+
+-- Undo -------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.batch_for_undo(p_me private.actor, p_batch_id bigint, p_now timestamptz)
+returns public.action_batches
+language plpgsql set search_path = '' as $$
+declare
+    v public.action_batches;
+begin
+    select * into v from public.action_batches where id = p_batch_id and member_id = (p_me).member_id for update;
+    if not found then
+        perform private.fail('PT404', 'undo.none');
+    end if;
+    if v.undone_at is not null then
+        perform private.fail('PT409', 'undo.done', jsonb_build_object('at', v.undone_at));
+    end if;
+    if v.created_at < p_now - interval '10 minutes' then
+        perform private.fail('PT409', 'undo.too_late', jsonb_build_object('at', v.created_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.batch_for_undo(private.actor, bigint, timestamptz) is
+    'My own batch of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
+
+create or replace function private.check_undo(p_items jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_order_no text;
+begin
+    select o.order_no into v_order_no
+    from jsonb_to_recordset(p_items) i (id bigint, order_id bigint, version integer)
+    join public.order_exceptions e on e.id = i.id join public.orders o on o.id = e.order_id
+    where e.version <> i.version limit 1;
+    if v_order_no is not null then
+        perform private.fail('PT409', 'undo.changed', jsonb_build_object('order_no', v_order_no));
+    end if;
+    select o.order_no into v_order_no
+    from jsonb_to_recordset(p_items) i (order_id bigint) join public.orders o on o.id = i.order_id
+    where o.released_at is not null limit 1;
+    if v_order_no is not null then
+        perform private.fail('PT409', 'undo.released', jsonb_build_object('order_no', v_order_no));
+    end if;
+end;
+$$;
+comment on function private.check_undo(jsonb) is 'undo.changed: somebody or newer facts changed an item since; undo.released: the order was released.';
+
+create or replace function private.restore_items(p_items jsonb) returns void
+language sql set search_path = '' as $$
+    update public.order_exceptions e
+    set state = b.state, decided_at = b.decided_at, decided_by = b.decided_by, decided_as = b.decided_as, reason = b.reason,
+        note_cipher = b.note_cipher
+    from jsonb_to_recordset(p_items) i (id bigint, before jsonb),
+        jsonb_to_record(i.before) b (state text, decided_at timestamptz, decided_by bigint, decided_as text, reason text,
+                                     note_cipher text)
+    where e.id = i.id
+$$;
+
+create or replace function public.undo_batch(p_request_id uuid, p_batch_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'warehouse']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'undo_batch', to_jsonb(p_batch_id));
+    v_batch public.action_batches;
+    v_order_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_batch := private.batch_for_undo(v_me, p_batch_id, v_now);
+    perform private.lock_items(v_batch.items);
+    perform private.check_undo(v_batch.items);
+    v_order_ids := array(select distinct i.order_id from jsonb_to_recordset(v_batch.items) i (order_id bigint));
+    perform private.unhold_orders(array(select i.order_id from jsonb_to_recordset(v_batch.items) i (id bigint, order_id bigint)
+        join public.order_exceptions e on e.id = i.id where e.state = 'cancelled'), 'cancelled');
+    perform private.restore_items(v_batch.items);
+    if v_batch.action = 'reopened' then
+        perform private.hold_orders(array(select e.order_id from public.order_exceptions e
+            where e.order_id = any (v_order_ids) and e.state = 'cancelled'), 'cancelled', v_now);
+    end if;
+    perform private.tell_decision(v_me, v_batch.items, 'decision_undone', v_batch.action, v_batch.id, v_now);
+    perform private.refresh_reviews(v_order_ids, v_now, v_me.member_id);
+    perform private.settle_claims(v_me, v_order_ids, 'resume', v_now);
+    update public.action_batches set undone_at = v_now where id = v_batch.id;
+    return private.finish_request(p_request_id, jsonb_build_object('done', v_batch.item_count, 'order_ids', v_order_ids));
+end;
+$$;
+grant execute on function public.undo_batch(uuid, bigint) to authenticated;
+comment on function public.undo_batch(uuid, bigint) is
+    'Takes back my own decision of the last ten minutes, all of it or nothing. The deadline runs on from detection. undo.none, undo.done, undo.too_late, undo.changed (order_no), undo.released (order_no).';
+
+-- Correcting the contact ----------------------------------------------------------------------------------------------------------
+
+create or replace function private.order_to_correct(p_me private.actor, p_order_id bigint, p_version integer, p_now timestamptz)
+returns public.orders
+language plpgsql set search_path = '' as $$
+declare
+    v public.orders;
+    v_review public.order_reviews;
+begin
+    select * into v from public.orders where id = p_order_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'order.none');
+    end if;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'order.stale', jsonb_build_object('at', v.updated_at, 'version', v.version));
+    end if;
+    if v.released_at is not null then
+        perform private.fail('PT409', 'order.released', jsonb_build_object('order_no', v.order_no));
+    end if;
+    if v.status not in ('to_ship', 'unpaid') then
+        perform private.fail('PT409', 'order.not_waiting', jsonb_build_object('order_no', v.order_no));
+    end if;
+    select * into v_review from public.order_reviews where order_id = p_order_id;
+    if v_review.owner_id <> (p_me).member_id and v_review.claim_until > p_now then
+        perform private.fail('PT409', 'review.claimed', jsonb_build_object('until', v_review.claim_until,
+            'who', (select display_name from public.members where id = v_review.owner_id)));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.order_to_correct(private.actor, bigint, integer, timestamptz) is
+    'Locks the order: order.none, order.stale, order.released, order.not_waiting, review.claimed.';
+
+create or replace function private.store_contact(p_contact_id bigint, p_contact jsonb) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_id bigint := coalesce(p_contact_id, (p_contact ->> 'id')::bigint);
+begin
+    if v_id is null or exists (select from jsonb_each_text(p_contact) c
+        where c.key in ('name', 'phone', 'address', 'note') and c.value not like 'v1.%') then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+    insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
+    values (v_id, 'order', p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note',
+            p_contact ->> 'name_hash', p_contact ->> 'phone_hash', p_contact ->> 'phone_last4_hash')
+    on conflict (id) do update set
+        name_cipher = coalesce(excluded.name_cipher, c.name_cipher), name_hash = coalesce(excluded.name_hash, c.name_hash),
+        phone_cipher = coalesce(excluded.phone_cipher, c.phone_cipher),
+        phone_hash = case when excluded.phone_cipher is null then c.phone_hash else excluded.phone_hash end,
+        phone_last4_hash = case when excluded.phone_cipher is null then c.phone_last4_hash else excluded.phone_last4_hash end,
+        address_cipher = coalesce(excluded.address_cipher, c.address_cipher),
+        note_cipher = coalesce(excluded.note_cipher, c.note_cipher)
+    where c.id = p_contact_id;
+    if not found then
+        perform private.fail('PT409', 'contact.taken');
+    end if;
+    return v_id;
+end;
+$$;
+comment on function private.store_contact(bigint, jsonb) is
+    'Writes what was corrected and keeps the rest. contact.form (no ciphertext, no id), contact.taken (the id belongs to another record).';
+
+create or replace function public.correct_order(
+    p_request_id uuid, p_order_id bigint, p_version integer, p_contact jsonb, p_province text, p_city text, p_district text,
+    p_facts_hash text
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_reviewer('{}');
+    v_now timestamptz := private.now();
+    v_contact jsonb := private.as_json(p_contact);
+    v_answer jsonb := private.begin_request(p_request_id, 'correct_order', jsonb_build_array(p_order_id,
+        p_version, v_contact - '{name,phone,address,note}'::text[], p_province, p_city, p_district, p_facts_hash));
+    v_order public.orders;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if coalesce(p_facts_hash, '') !~ '^[0-9a-f]{64}$' then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+    v_order := private.order_to_correct(v_me, p_order_id, p_version, v_now);
+    update public.orders set contact_id = private.store_contact(v_order.contact_id, v_contact),
+        receiver_masked = coalesce(v_contact ->> 'name_masked', receiver_masked),
+        phone_masked = coalesce(v_contact ->> 'phone_masked', phone_masked),
+        contact_state = coalesce(v_contact ->> 'state', 'ok'),
+        province = p_province, city = p_city, district = p_district,
+        platform_facts_hash = coalesce(platform_facts_hash, facts_hash), facts_hash = p_facts_hash
+    where id = p_order_id returning * into v_order;
+    perform private.audit(v_me, v_order.shop_id, 'order', p_order_id, 'contact_corrected', jsonb_build_object('fields',
+        (select jsonb_agg(k order by k) from jsonb_object_keys(v_contact) k where k in ('name', 'phone', 'address'))));
+    perform private.settle_claims(v_me, array[p_order_id], 'resume', v_now);
+    return private.finish_request(p_request_id,
+        jsonb_build_object('order_id', p_order_id, 'version', v_order.version, 'contact_id', v_order.contact_id));
+end;
+$$;
+grant execute on function public.correct_order(uuid, bigint, integer, jsonb, text, text, text, text) to authenticated;
+comment on function public.correct_order(uuid, bigint, integer, jsonb, text, text, text, text) is
+    'Reviewers (not the warehouse): what the customer said is right. p_contact {id?, name?, phone?, address?, note?: ciphertexts, hashes, masks, state}; the order is unchecked until the service stores the verdict on p_facts_hash. order.none, order.stale, order.released, order.not_waiting, review.claimed, contact.form, contact.taken.';
+
+-- Opening personal data --------------------------------------------------------------------------------------------------------------
+
+create or replace function private.watch_reveals(p_me private.actor, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if (select count(*) from public.audit_events where member_id = (p_me).member_id and at > p_now - interval '1 hour'
+            and action = 'contact_revealed' and not (detail ->> 'claimed')::boolean) > 30
+        and not exists (select from public.audit_events where entity = 'member' and entity_id = (p_me).member_id
+            and action = 'reveals_many' and at > p_now - interval '1 hour') then
+        perform private.audit(p_me, null, 'member', (p_me).member_id, 'reveals_many', '{"limit": 30, "minutes": 60}');
+    end if;
+end;
+$$;
+comment on function private.watch_reveals(private.actor, timestamptz) is
+    'More than 30 reveals an hour outside one''s claimed items are told to the managers, once an hour.';
+
+create or replace function public.reveal_contact(p_entity text, p_id bigint, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'warehouse', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_order public.orders;
+    v_claimed boolean;
+begin
+    select * into v_order from public.orders where id = p_id and p_entity = 'order' and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'order.none');
+    end if;
+    v_claimed := exists (select from public.order_reviews
+        where order_id = p_id and owner_id = v_me.member_id and claim_until > v_now);
+    if not v_claimed and coalesce(p_reason, '')
+        not in ('contact_customer', 'address_check', 'courier', 'after_sales', 'complaint', 'audit') then
+        perform private.fail('PT422', 'reveal.reason');
+    end if;
+    perform private.audit(v_me, v_order.shop_id, 'order', p_id, 'contact_revealed',
+        jsonb_strip_nulls(jsonb_build_object('claimed', v_claimed, 'reason', p_reason)));
+    if not v_claimed then
+        perform private.watch_reveals(v_me, v_now);
+    end if;
+    return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_order.contact_state, 'version', v_order.version, 'name', c.name_cipher, 'phone', c.phone_cipher,
+                'address', c.address_cipher, 'note', c.note_cipher)
+            from (select v_order.contact_id as id) o left join private.contacts c on c.id = o.id);
+end;
+$$;
+grant execute on function public.reveal_contact(text, bigint, text) to authenticated;
+comment on function public.reveal_contact(text, bigint, text) is
+    'Everybody but analysts: the ciphertexts of an order''s contact, each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, reveal.reason.';
+
+-- What happened --------------------------------------------------------------------------------------------------------------------------
+
+create or replace function public.order_timeline(p_order_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    if not exists (select from public.orders where id = p_order_id and shop_id in (select private.my_shop_ids())) then
+        perform private.fail('PT404', 'order.none');
+    end if;
+    return (
+        with told (at, action, who, actor, detail) as (
+            select a.at, a.action, m.display_name, a.actor, a.detail
+            from public.audit_events a left join public.members m on m.id = a.member_id
+            where a.entity = 'order' and a.entity_id = p_order_id
+            union all
+            select e.detected_at, 'exception_found', null, 'system', jsonb_build_object('kind', e.kind)
+            from public.order_exceptions e where e.order_id = p_order_id
+            union all
+            select e.decided_at, 'exception_cleared', null, 'system', jsonb_build_object('kind', e.kind)
+            from public.order_exceptions e where e.order_id = p_order_id and e.decided_as = 'system'
+            union all
+            select v.at, 'clock_' || v.kind, m.display_name, 'system', jsonb_strip_nulls(jsonb_build_object('due_at', v.due_at, 'reason', v.reason))
+            from public.sla_clocks c join public.sla_clock_events v on v.clock_id = c.id left join public.members m on m.id = v.actor_id
+            where c.entity = 'order_review' and c.entity_id = p_order_id
+            union all
+            select x.at, x.action, null, 'platform', '{}'
+            from public.orders o cross join lateral (values (o.placed_at, 'placed'), (o.paid_at, 'paid'), (o.shipped_at, 'shipped'),
+                (o.signed_at, 'signed'), (o.completed_at, 'completed')) x (at, action)
+            where o.id = p_order_id and x.at is not null)
+        select coalesce(jsonb_agg(to_jsonb(t) order by t.at desc, t.action), '[]') from (select * from told order by at desc limit 200) t);
+end;
+$$;
+grant execute on function public.order_timeline(bigint) to authenticated;
+comment on function public.order_timeline(bigint) is
+    'Readers of the order: what happened to it, newest first [{at, action, who, actor, detail}], free of personal data; at most 200. order.none.';
+
+-- ==== 60_search.sql ====
+
+-- 60 ------------------------------------------------------------------------------------------------------------ search
+--
+-- The app takes candidates out of what was pasted (backend/search.py) and sends personal ones as blind indexes only.
+
+create or replace function private.texts(p jsonb, p_key text) returns text[]
+language sql immutable set search_path = '' as $$
+    select coalesce(array(select jsonb_array_elements_text(private.as_json(p -> p_key)) limit 20), '{}')
+$$;
+comment on function private.texts(jsonb, text) is 'The texts of a list in the search request, at most 20.';
+
+create or replace function private.search_hits(p jsonb, p_personal boolean) returns table (id bigint, how text, place integer)
+language sql stable set search_path = '' as $$
+    with mine as (select private.my_shop_ids() as id)
+    (select o.id, 'order_no', 1 from public.orders o where o.order_no = any (private.texts(p, 'order_nos')) and o.shop_id in (select id from mine) limit 20)
+    union all
+    (select o.id, 'tracking', 2 from public.orders o where o.tracking_no = any (private.texts(p, 'tracking')) and o.shop_id in (select id from mine) limit 20)
+    union all
+    (select o.id, 'buyer', 3 from public.orders o where o.buyer_account = any (private.texts(p, 'buyers')) and o.shop_id in (select id from mine)
+     order by o.placed_at desc nulls last limit 20)
+    union all
+    (select o.id, 'phone', 4 from private.contacts c join public.orders o on o.contact_id = c.id
+     where p_personal and c.phone_hash = any (private.texts(p, 'phone_hashes')) and o.shop_id in (select id from mine)
+     order by o.placed_at desc nulls last limit 20)
+    union all
+    (select o.id, 'name', 5 from private.contacts c join public.orders o on o.contact_id = c.id
+     where p_personal and c.name_hash = any (private.texts(p, 'name_hashes')) and o.shop_id in (select id from mine)
+     order by o.placed_at desc nulls last limit 20)
+    union all
+    (select o.id, 'last_six', 6 from public.orders o where right(o.order_no, 6) = any (private.texts(p, 'six')) and o.shop_id in (select id from mine) limit 20)
+    union all
+    (select o.id, 'tracking_last_six', 7 from public.orders o where right(o.tracking_no, 6) = any (private.texts(p, 'six')) and o.shop_id in (select id from mine) limit 20)
+    union all
+    (select o.id, 'last_four', 8 from private.contacts c join public.orders o on o.contact_id = c.id
+     where p_personal and c.phone_last4_hash = any (private.texts(p, 'last4_hashes')) and o.shop_id in (select id from mine)
+     order by o.placed_at desc nulls last limit 20)
+$$;
+comment on function private.search_hits(jsonb, boolean) is 'Orders of my shops by each kind of candidate, the surest kind first. Personal ones are looked up by blind index.';
+
+create or replace function private.search_orders(p jsonb, p_personal boolean) returns jsonb
+language sql stable set search_path = '' as $$
+    with best as (
+        select h.id, min(h.place) as place, (array_agg(h.how order by h.place))[1] as how
+        from private.search_hits(p, p_personal) h group by h.id
+    ), shown as (
+        select o.id, o.order_no, o.shop_id, s.name as shop_name, s.platform, o.status, o.platform_status, o.amount, o.placed_at,
+            o.buyer_account, o.receiver_masked, o.phone_masked, o.tracking_no, o.released_at, o.held_at, b.how, b.place,
+            r.state as review_state, r.kinds, r.due_at
+        from best b join public.orders o on o.id = b.id join public.shops s on s.id = o.shop_id
+        left join public.order_reviews r on r.order_id = o.id
+        order by b.place, o.placed_at desc nulls last, o.id desc limit 20
+    )
+    select coalesce(jsonb_agg(to_jsonb(x) - 'place' order by x.place, x.placed_at desc nulls last, x.id desc), '[]') from shown x
+$$;
+
+create or replace function public.search_desk(p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_words jsonb := private.as_json(p);
+begin
+    return jsonb_build_object(
+        'orders', private.search_orders(v_words, v_me.role <> 'analyst'),
+        'members', (select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'display_name', m.display_name,
+                'staff_no', m.staff_no, 'role', m.role, 'state', m.state) order by m.display_name), '[]')
+            from (select * from public.members m
+                where m.state <> 'off' and (m.display_name = any (private.texts(v_words, 'names')) or m.staff_no = any (private.texts(v_words, 'names'))
+                    or exists (select from unnest(private.texts(v_words, 'names')) n where char_length(n) >= 2 and starts_with(m.display_name, n)))
+                limit 20) m));
+end;
+$$;
+grant execute on function public.search_desk(jsonb) to authenticated;
+comment on function public.search_desk(jsonb) is
+    'Members: {orders, members}, at most 20 each, of my shops, for candidates {order_nos, six (last six digits of order or tracking number), tracking, buyers, phone_hashes, last4_hashes, name_hashes, names (of colleagues)}. Exact; for analysts the personal ones find nothing.';
+
+-- ==== 80_jobs.sql ====
+
+-- 80 --------------------------------------------------------------------------------------------- jobs of the worker
+--
+-- Work that is too long for a request, done by `python -m backend work` in any number of replicas: a lease picks one, the
+-- cursor lets the next one go on. A job runs at least once; every kind is safe to run twice. Payloads hold ids alone.
+
+create table if not exists private.jobs (
+    id bigint generated always as identity primary key,
+    kind text not null constraint jobs_kind_form check (kind ~ '^[a-z][a-z_]{1,39}$'),
+    payload jsonb not null default '{}',
+    dedupe_key text not null,
+    state text not null default 'queued' constraint jobs_state_known check (state in ('queued', 'running', 'done', 'dead')),
+    run_at timestamptz not null,
+    lease_id uuid,
+    lease_until timestamptz,
+    attempts integer not null default 0,
+    cursor jsonb not null default '{}',
+    progress jsonb not null default '{}',
+    last_error text,
+    created_at timestamptz not null,
+    finished_at timestamptz,
+    constraint jobs_running_has_lease check ((state = 'running') = (lease_id is not null) and (lease_id is null) = (lease_until is null)),
+    constraint jobs_ended_has_time check ((state in ('done', 'dead')) = (finished_at is not null))
+);
+create unique index if not exists jobs_queued_once_idx on private.jobs (dedupe_key) where state = 'queued';
+create index if not exists jobs_due_idx on private.jobs (run_at, id) where state = 'queued';
+create index if not exists jobs_running_idx on private.jobs (dedupe_key, lease_until) where state = 'running';
+create index if not exists jobs_finished_at_idx on private.jobs (finished_at) where finished_at is not null;
+alter table private.jobs enable row level security;
+comment on table private.jobs is 'Background work: what, how far (cursor), who has it (lease), how often it failed. Never holds personal data.';
+comment on column private.jobs.dedupe_key is 'One waiting job per key; while one runs, one more may wait for what changed meanwhile.';
+
+create or replace function private.enqueue(p_kind text, p_payload jsonb, p_dedupe_key text, p_run_at timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into private.jobs as j (kind, payload, dedupe_key, run_at, created_at)
+    values (p_kind, coalesce(p_payload, '{}'), coalesce(p_dedupe_key, p_kind), p_run_at, private.now())
+    on conflict (dedupe_key) where state = 'queued' do update
+    set payload = excluded.payload, run_at = least(j.run_at, excluded.run_at)
+$$;
+comment on function private.enqueue(text, jsonb, text, timestamptz) is 'Adds a job, or brings the waiting one of the same key forward.';
+
+create or replace function private.return_expired_jobs(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update private.jobs j set lease_id = null, lease_until = null,
+        state = case when n.is_replaced then 'done' when j.attempts >= 8 then 'dead' else 'queued' end,
+        finished_at = case when n.is_replaced or j.attempts >= 8 then p_now end,
+        last_error = case when j.attempts >= 8 then 'job.abandoned' else j.last_error end
+    from (select r.id, exists (select from private.jobs q where q.dedupe_key = r.dedupe_key and q.state = 'queued') as is_replaced
+        from private.jobs r where r.state = 'running' and r.lease_until <= p_now for update skip locked) n
+    where n.id = j.id
+$$;
+comment on function private.return_expired_jobs(timestamptz) is
+    'Jobs whose worker vanished are due again; one that took eight workers with it is dead; one with a newer job of its key is over.';
+
+create or replace function public.job_claim(p_kinds jsonb, p_lease_seconds integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_job private.jobs;
+begin
+    perform private.return_expired_jobs(private.now());
+    update private.jobs j
+    set state = 'running', attempts = j.attempts + 1, lease_id = gen_random_uuid(),
+        lease_until = private.now() + make_interval(secs => least(greatest(coalesce(p_lease_seconds, 60), 5), 600))
+    where j.id = (select q.id from private.jobs q
+        where q.state = 'queued' and q.run_at <= private.now()
+          and q.kind in (select jsonb_array_elements_text(private.as_json(p_kinds)))
+          and not exists (select from private.jobs r where r.dedupe_key = q.dedupe_key and r.state = 'running')
+        order by q.run_at, q.id limit 1 for update skip locked)
+    returning * into v_job;
+    return case when v_job.id is not null then jsonb_build_object('id', v_job.id, 'kind', v_job.kind, 'payload', v_job.payload,
+        'cursor', v_job.cursor, 'progress', v_job.progress, 'attempts', v_job.attempts, 'lease_id', v_job.lease_id) end;
+end;
+$$;
+grant execute on function public.job_claim(jsonb, integer) to service_role;
+comment on function public.job_claim(jsonb, integer) is
+    'Service: the next due job of these kinds under a lease, or null. A job whose lease ran out is due again; two jobs of one key never run at once.';
+
+create or replace function public.job_progress(p_id bigint, p_lease_id uuid, p_cursor jsonb, p_progress jsonb, p_lease_seconds integer) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    update private.jobs set cursor = coalesce(p_cursor, cursor), progress = coalesce(p_progress, progress), attempts = 1,
+        lease_until = private.now() + make_interval(secs => least(greatest(coalesce(p_lease_seconds, 60), 5), 600))
+    where id = p_id and lease_id = p_lease_id and state = 'running';
+    return found;
+end;
+$$;
+grant execute on function public.job_progress(bigint, uuid, jsonb, jsonb, integer) to service_role;
+comment on function public.job_progress(bigint, uuid, jsonb, jsonb, integer) is 'Service: remembers how far a job is and keeps its lease; false when the lease was lost: stop.';
+
+create or replace function public.job_finish(p_id bigint, p_lease_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    update private.jobs set state = 'done', finished_at = private.now(), lease_id = null, lease_until = null, last_error = null
+    where id = p_id and lease_id = p_lease_id and state = 'running';
+    return found;
+end;
+$$;
+grant execute on function public.job_finish(bigint, uuid) to service_role;
+comment on function public.job_finish(bigint, uuid) is 'Service: the job is done; false when its lease was lost.';
+
+create or replace function private.requeue(p_job private.jobs, p_run_at timestamptz, p_error text) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if exists (select from private.jobs q where q.dedupe_key = (p_job).dedupe_key and q.state = 'queued') then
+        update private.jobs set state = 'done', finished_at = private.now(), lease_id = null, lease_until = null, last_error = p_error
+        where id = (p_job).id;
+    else
+        update private.jobs set state = 'queued', run_at = p_run_at, lease_id = null, lease_until = null, last_error = p_error
+        where id = (p_job).id;
+    end if;
+end;
+$$;
+comment on function private.requeue(private.jobs, timestamptz, text) is 'Back to the queue; where a newer job of the key already waits, that one does the work.';
+
+create or replace function public.job_snooze(p_id bigint, p_lease_id uuid, p_seconds integer) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_job private.jobs;
+begin
+    select * into v_job from private.jobs where id = p_id and lease_id = p_lease_id and state = 'running' for update;
+    if v_job.id is null then
+        return false;
+    end if;
+    update private.jobs set attempts = 0 where id = p_id;
+    perform private.requeue(v_job, private.now() + make_interval(secs => greatest(p_seconds, 1)), null);
+    return true;
+end;
+$$;
+grant execute on function public.job_snooze(bigint, uuid, integer) to service_role;
+comment on function public.job_snooze(bigint, uuid, integer) is 'Service: there is nothing to do yet; look again in p_seconds. Counts as no failure.';
+
+create or replace function public.job_fail(p_id bigint, p_lease_id uuid, p_error text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_job private.jobs;
+begin
+    select * into v_job from private.jobs where id = p_id and lease_id = p_lease_id and state = 'running' for update;
+    if v_job.id is null then
+        return jsonb_build_object('state', 'lost');
+    end if;
+    if v_job.attempts >= 8 then
+        update private.jobs set state = 'dead', finished_at = private.now(), lease_id = null, lease_until = null,
+            last_error = left(p_error, 200) where id = p_id;
+    else
+        perform private.requeue(v_job, private.now() + (array['1 second', '5 seconds', '25 seconds', '2 minutes', '10 minutes',
+            '1 hour', '6 hours'])[greatest(v_job.attempts, 1)]::interval, left(p_error, 200));
+    end if;
+    return (select jsonb_build_object('state', state, 'run_at', run_at) from private.jobs where id = p_id);
+end;
+$$;
+grant execute on function public.job_fail(bigint, uuid, text) to service_role;
+comment on function public.job_fail(bigint, uuid, text) is
+    'Service: the job failed (an error key, never data); again after 1, 5, 25 s, 2, 10, 60 min, 6 h; dead after eight tries without progress.';
+
+create or replace function public.list_jobs() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', j.id, 'kind', j.kind, 'state', j.state, 'run_at', j.run_at,
+            'attempts', j.attempts, 'progress', j.progress, 'last_error', j.last_error, 'finished_at', j.finished_at,
+            'shop_id', j.shop_id) order by j.state = 'dead' desc, j.id desc), '[]')
+        from (select q.*, coalesce((q.payload ->> 'shop_id')::bigint,
+                (select i.shop_id from public.imports i where i.id = (q.payload ->> 'import_id')::bigint)) as shop_id
+            from private.jobs q where q.state <> 'done' or q.finished_at > private.now() - interval '1 day'
+            order by q.id desc limit 200) j
+        where j.shop_id is null or j.shop_id in (select private.my_shop_ids()));
+end;
+$$;
+grant execute on function public.list_jobs() to authenticated;
+comment on function public.list_jobs() is 'Manager and admin: background work of their shops: waiting, running, failed for good (first), done today.';
+
+create or replace function public.retry_job(p_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'retry_job', to_jsonb(p_id));
+    v_job private.jobs;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_job from private.jobs where id = p_id and state = 'dead' for update;
+    if v_job.id is null then
+        perform private.fail('PT404', 'job.not_dead');
+    end if;
+    if v_job.payload ? 'shop_id' then
+        perform private.require_shop(v_me, (v_job.payload ->> 'shop_id')::bigint);
+    end if;
+    perform private.enqueue(v_job.kind, v_job.payload, v_job.dedupe_key, private.now());
+    update private.jobs set state = 'done' where id = p_id;
+    perform private.audit(v_me, (v_job.payload ->> 'shop_id')::bigint, 'job', p_id, 'retried', jsonb_build_object('kind', v_job.kind));
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id));
+end;
+$$;
+grant execute on function public.retry_job(bigint, uuid) to authenticated;
+comment on function public.retry_job(bigint, uuid) is 'Manager and admin: lets a job that failed for good run again. job.not_dead, shop.none.';
+
+-- What the kinds of this installation need from the database ---------------------------------------------------------------
+
+create or replace function public.service_import_state(p_import_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return (select jsonb_build_object('state', i.state, 'kind', i.kind, 'quiet_seconds',
+            greatest(0, extract(epoch from private.now() - i.touched_at))::integer, 'shop_id', i.shop_id)
+        from public.imports i where i.id = p_import_id);
+end;
+$$;
+grant execute on function public.service_import_state(bigint) to service_role;
+comment on function public.service_import_state(bigint) is 'Service: state of an import and for how many seconds nobody has worked on it; null when unknown.';
+
+create or replace function public.service_retention(p_limit integer) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_limit integer := least(greatest(coalesce(p_limit, 5000), 1), 20000);
+    v_count integer;
+    v_total integer := 0;
+begin
+    delete from private.requests where ctid = any (array(
+        select r.ctid from private.requests r where r.created_at < private.now() - interval '7 days' limit v_limit));
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+    delete from private.jobs where id = any (array(
+        select j.id from private.jobs j where j.finished_at < private.now() - interval '30 days' limit v_limit));
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+    delete from private.import_rows where ctid = any (array(
+        select r.ctid from private.import_rows r join public.imports i on i.id = r.import_id
+        where i.finished_at is not null limit v_limit));
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+    delete from public.audit_events where id = any (array(
+        select a.id from public.audit_events a where a.at < private.now() - interval '3 years' - interval '1 day' limit v_limit));
+    get diagnostics v_count = row_count;
+    v_total := v_total + v_count;
+    if v_total = 0 then
+        perform private.enqueue('retention', '{}', 'retention', private.now() + interval '1 day');
+    end if;
+    return v_total;
+end;
+$$;
+grant execute on function public.service_retention(integer) to service_role;
+comment on function public.service_retention(integer) is
+    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history older than three years. 0 = nothing left; then it comes back tomorrow.';
+
+select private.enqueue('retention', '{}', 'retention', private.now())
+where not exists (select from private.jobs where dedupe_key = 'retention' and state in ('queued', 'running'));
+
+-- ==== 90_screens.sql ====
+
+-- 90 ------------------------------------------------------------------------------------- screens: one request, one answer
+--
+-- What a page shows, shaped in the database. Functions that run as the reader stand on the policies and repeat the right as
+-- a filter (shop by shop), so that an index and not the policy finds the rows; the definers check the member first.
+
+grant execute on function private.now() to authenticated; -- screens compare with the clock of the product
+
+-- The queue ------------------------------------------------------------------------------------------------------------------
+
+drop view if exists public.order_work;
+create view public.order_work with (security_invoker = true) as
+select r.order_id, r.shop_id, s.name as shop_name, s.platform, o.order_no, o.version as order_version, o.status, o.amount,
+    o.placed_at, o.paid_at, o.promise_ship_at, o.buyer_account, o.receiver_masked, o.phone_masked, o.province, o.city,
+    o.released_at, o.held_at, o.held_reason, r.state, r.kinds, r.group_key, r.is_high, r.detected_at, r.done_at, r.is_on_time,
+    r.due_at, r.due_sort, r.version, r.claim_until,
+    case when r.claim_until > private.now() then r.owner_id end as owner_id,
+    case when r.claim_until > private.now() then m.display_name end as owner_name,
+    (select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'kind', e.kind, 'state', e.state, 'version', e.version,
+        'evidence', e.evidence, 'same_key', e.same_key, 'severity', e.severity, 'is_blocking', e.is_blocking, 'reason', e.reason)
+        order by e.kind), '[]') from public.order_exceptions e where e.order_id = r.order_id) as exceptions
+from public.order_reviews r
+join public.orders o on o.id = r.order_id
+join public.shops s on s.id = r.shop_id
+left join public.members m on m.id = r.owner_id;
+grant select on public.order_work to authenticated;
+comment on view public.order_work is 'A row of the queue: work row, masked order, holder of a live claim, exceptions with their evidence. Readers of the shop.';
+
+create or replace function public.queue_where(p jsonb) returns text
+language sql immutable security invoker set search_path = '' as $$
+    select concat_ws(' and ',
+        'r.state = coalesce($1 ->> ''state'', ''open'')',
+        case when p ->> 'kind' is not null then 'r.kinds @> array[$1 ->> ''kind'']' end,
+        case when p ->> 'amount_min' is not null then 'r.amount >= ($1 ->> ''amount_min'')::numeric' end,
+        case when p ->> 'amount_max' is not null then 'r.amount <= ($1 ->> ''amount_max'')::numeric' end,
+        case p ->> 'owner' when 'me' then 'r.owner_id = $3 and r.claim_until > $4'
+            when 'none' then '(r.owner_id is null or r.claim_until <= $4)' end,
+        case p ->> 'due' when 'overdue' then 'r.due_sort < $4'
+            when 'soon' then 'r.due_sort >= $4 and r.due_sort <= $4 + interval ''30 minutes''' end)
+$$;
+grant execute on function public.queue_where(jsonb) to authenticated;
+comment on function public.queue_where(jsonb) is
+    'Condition of the queue as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $3 me, $4 now). Used by order_queue alone.';
+
+create or replace function public.queue_page(p jsonb, p_shops bigint[], p_cursor jsonb, p_descending boolean, p_limit integer)
+returns table (order_id bigint, due_sort timestamptz)
+language plpgsql stable security invoker set search_path = '' as $$
+declare
+    v_direction text := case when p_descending then 'desc' else 'asc' end;
+    v_beyond text := case when p_cursor is null then '' else format(
+        'and (r.due_sort, r.order_id) %s (($5 ->> ''due_sort'')::timestamptz, ($5 ->> ''order_id'')::bigint)',
+        case when p_descending then '<' else '>' end) end;
+begin
+    return query execute format('
+        select r.order_id, r.due_sort
+        from unnest($2) s (id) cross join lateral (
+            select r.order_id, r.due_sort from public.order_reviews r
+            where r.shop_id = s.id and %1$s %2$s
+            order by r.due_sort %3$s, r.order_id %3$s limit $6) r
+        order by r.due_sort %3$s, r.order_id %3$s limit $6', public.queue_where(p), v_beyond, v_direction)
+    using p, p_shops, (select private.my_member_id()), (select private.now()), p_cursor, p_limit;
+end;
+$$;
+grant execute on function public.queue_page(jsonb, bigint[], jsonb, boolean, integer) to authenticated;
+comment on function public.queue_page(jsonb, bigint[], jsonb, boolean, integer) is
+    'One page of the queue by keyset, each shop from its own index range, whatever the depth. Used by order_queue alone.';
+
+create or replace function public.queue_count(p jsonb, p_shops bigint[]) returns integer
+language plpgsql stable security invoker set search_path = '' as $$
+declare
+    v_count integer;
+begin
+    execute format('select count(*) from (select from public.order_reviews r where r.shop_id = any ($2) and %s limit 1001) x', public.queue_where(p))
+    into v_count using p, p_shops, (select private.my_member_id()), (select private.now());
+    return v_count;
+end;
+$$;
+grant execute on function public.queue_count(jsonb, bigint[]) to authenticated;
+comment on function public.queue_count(jsonb, bigint[]) is 'How many rows of the queue match, counted up to 1,001 ("1000+"). Used by order_queue alone.';
+
+create or replace function public.queue_cursor(p_row jsonb) returns jsonb
+language sql immutable strict security invoker set search_path = '' as $$
+    select jsonb_build_object('due_sort', p_row -> 'due_sort', 'order_id', p_row -> 'order_id')
+$$;
+grant execute on function public.queue_cursor(jsonb) to authenticated;
+comment on function public.queue_cursor(jsonb) is 'Where a row stands in the queue, for the next page; null without a row. Used by order_queue alone.';
+
+create or replace function public.queue_tabs(p_shops bigint[]) returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    select jsonb_object_agg(t.tab, public.queue_count(t.filter, p_shops))
+    from (values ('open', '{"state": "open"}'::jsonb), ('waiting_customer', '{"state": "waiting_customer"}'),
+        ('mine', '{"state": "open", "owner": "me"}'), ('overdue', '{"state": "open", "due": "overdue"}')) t (tab, filter)
+$$;
+grant execute on function public.queue_tabs(bigint[]) to authenticated;
+comment on function public.queue_tabs(bigint[]) is 'Counts beside the tabs of the queue, each up to 1,001. Used by order_queue alone.';
+
+create or replace function public.order_queue(p jsonb default '{}') returns jsonb
+language plpgsql stable security invoker set search_path = '' as $$
+declare
+    v_shops bigint[];
+    v_limit integer;
+    v_back boolean := p -> 'before' is not null;
+    v_ids bigint[];
+    v_rows jsonb;
+    v_more boolean;
+begin
+    v_limit := least(greatest(coalesce((p ->> 'limit')::integer, 50), 1), 500);
+    v_shops := array(select s.id from public.shops s where s.id in (select private.my_shop_ids())
+        and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) and (p ->> 'platform' is null or s.platform = p ->> 'platform'));
+    v_ids := array(select q.order_id from public.queue_page(p, v_shops, coalesce(p -> 'before', p -> 'after'),
+        v_back <> coalesce(p ->> 'state' = 'done', false), v_limit + 1) q);
+    v_more := cardinality(v_ids) > v_limit;
+    select coalesce(jsonb_agg(to_jsonb(w) order by case when v_back then -u.n else u.n end), '[]') into v_rows
+    from unnest(v_ids[1:v_limit]) with ordinality u (id, n) join public.order_work w on w.order_id = u.id;
+    return jsonb_build_object('rows', v_rows,
+        'count', case when v_more or p ?| array['after', 'before'] then public.queue_count(p, v_shops) else cardinality(v_ids) end,
+        'next', case when v_more or v_back then ends.last end,
+        'prev', case when (v_back and v_more) or (not v_back and p -> 'after' is not null) then ends.first end,
+        'tabs', public.queue_tabs(v_shops))
+    from (select public.queue_cursor(v_rows -> -1) as last, public.queue_cursor(v_rows -> 0) as first) ends;
+exception when invalid_text_representation or invalid_datetime_format or datetime_field_overflow or numeric_value_out_of_range then
+    raise exception using errcode = 'PT422', message = 'filter.bad', detail = '{}';
+end;
+$$;
+grant execute on function public.order_queue(jsonb) to authenticated;
+comment on function public.order_queue(jsonb) is
+    'Members: a page of the queue of my shops, soonest deadline first (state done: latest first): {rows, count (to 1,001), next, prev, tabs}. p: state open|waiting_customer|done, kind, platform, shop_id, amount_min, amount_max, owner me|none, due overdue|soon, limit, after or before = {due_sort, order_id}. filter.bad.';
+
+create or replace function public.queue_groups(p_state text default 'open') returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    with biggest as (
+        select e.kind, e.same_key, count(*) as count, min(e.order_id) as order_id
+        from public.order_exceptions e
+        where e.shop_id in (select private.my_shop_ids()) and e.state in ('open', 'waiting_customer') and e.state = p_state
+          and e.is_blocking and e.kind not in ('unpaid', 'duplicate', 'same_ip')
+        group by e.kind, e.same_key having count(*) > 1 order by count(*) desc, e.kind, e.same_key limit 20
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('kind', g.kind, 'same_key', g.same_key, 'count', g.count, 'evidence', x.evidence)
+        order by g.count desc, g.kind, g.same_key), '[]')
+    from biggest g join public.order_exceptions x on x.order_id = g.order_id and x.kind = g.kind
+$$;
+grant execute on function public.queue_groups(text) to authenticated;
+comment on function public.queue_groups(text) is 'Members: what can be decided together in my shops: [{kind, same_key, count, evidence}], the biggest 20.';
+
+-- One order ---------------------------------------------------------------------------------------------------------------------
+
+create or replace function public.order_rights(p_order_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_items jsonb := (select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'version', e.version)), '[]')
+        from public.order_exceptions e where e.order_id = p_order_id);
+begin
+    return (select coalesce(jsonb_object_agg(x.id, x.answers), '{}') from (
+        select c.id, jsonb_object_agg(d.decision, jsonb_build_object('key', c.refusal, 'params', c.params)) as answers
+        from unnest(array['waived', 'waiting_customer', 'resume', 'cancelled', 'reopened']) d (decision)
+        cross join lateral private.decision_checks(v_me, v_items, d.decision, v_now) c
+        where c.order_id is not null group by c.id) x);
+end;
+$$;
+grant execute on function public.order_rights(bigint) to authenticated;
+comment on function public.order_rights(bigint) is
+    'Members: which decisions I may take on an order''s exceptions: {exception id: {decision: {key: null or why not, params}}}; empty for an order I do not see.';
+
+create or replace function public.order_facts(p_order_id bigint) returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    select to_jsonb(x) from (
+        select o.id, o.shop_id, s.name as shop_name, s.platform, s.timezone, s.review_limit, o.order_no, o.platform_status, o.status,
+            o.refund, o.placed_at, o.paid_at, o.shipped_at, o.completed_at, o.promise_ship_at, o.amount, o.buyer_account,
+            o.contact_state, o.receiver_masked, o.phone_masked, o.province, o.city, o.district, o.ip_masked, o.carrier,
+            o.tracking_no, o.last_scan_at, o.last_scan_text, o.signed_at, o.is_checked, o.released_at, o.release_id, o.held_at,
+            o.held_reason, o.version, o.updated_at, i.file_name as import_file, i.finished_at as imported_at
+        from public.orders o join public.shops s on s.id = o.shop_id left join public.imports i on i.id = o.import_id
+        where o.id = p_order_id) x
+$$;
+grant execute on function public.order_facts(bigint) to authenticated;
+comment on function public.order_facts(bigint) is 'Readers of the order: its masked facts; null when it is not visible. Used by order_detail.';
+
+create or replace function public.order_detail(p_order_id bigint) returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    select jsonb_build_object('order', f.facts,
+        'items', (select coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name, 'spec', i.spec, 'quantity', i.quantity,
+                'unit_price', i.unit_price, 'available', p.available, 'is_known', i.product_id is not null) order by i.line_no), '[]')
+            from public.order_items i left join public.products p on p.id = i.product_id where i.order_id = p_order_id),
+        'exceptions', (select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'kind', e.kind, 'state', e.state, 'version', e.version,
+                'evidence', e.evidence, 'severity', e.severity, 'is_blocking', e.is_blocking, 'same_key', e.same_key,
+                'group_key', e.group_key, 'detected_at', e.detected_at, 'decided_at', e.decided_at, 'decided_as', e.decided_as,
+                'decided_by', m.display_name, 'reason', e.reason, 'note_cipher', e.note_cipher, 'rights', r.rights -> e.id::text)
+                order by e.is_blocking desc, e.kind), '[]')
+            from public.order_exceptions e left join public.members m on m.id = e.decided_by where e.order_id = p_order_id),
+        'review', (select to_jsonb(w) - 'exceptions' from public.order_work w where w.order_id = p_order_id),
+        'group', (select coalesce(jsonb_agg(to_jsonb(w) order by w.placed_at, w.order_id), '[]') from public.order_reviews mine
+            join public.order_reviews g on g.shop_id = mine.shop_id and g.group_key = mine.group_key
+            join public.order_work w on w.order_id = g.order_id where mine.order_id = p_order_id),
+        'releases', (select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'kind', l.kind, 'created_at', l.created_at,
+                'downloaded_at', l.downloaded_at, 'undone_at', l.undone_at, 'by', m.display_name) order by l.id desc), '[]')
+            from public.release_orders x join public.releases l on l.id = x.release_id left join public.members m on m.id = l.member_id
+            where x.order_id = p_order_id),
+        'breach', (select to_jsonb(b) from public.hold_breaches b where b.order_id = p_order_id),
+        'timeline', public.order_timeline(p_order_id))
+    from (select public.order_facts(p_order_id) as facts) f cross join lateral (select public.order_rights(p_order_id) as rights) r
+    where f.facts is not null
+$$;
+grant execute on function public.order_detail(bigint) to authenticated;
+comment on function public.order_detail(bigint) is
+    'Readers of the order: everything its page shows in one answer {order, items, exceptions (with evidence and my rights), review, group, releases, breach, timeline}; null when it is not visible.';
+
+-- Lists beside the queue ------------------------------------------------------------------------------------------------------------
+
+create or replace function public.payment_nudge(p jsonb default '{}') returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    with mine as (
+        select o.id, o.shop_id, o.order_no, o.amount, o.placed_at, o.buyer_account, o.receiver_masked, o.phone_masked, o.version
+        from public.orders o
+        where o.status = 'unpaid' and o.shop_id in (select private.my_shop_ids())
+          and (p ->> 'shop_id' is null or o.shop_id = (p ->> 'shop_id')::bigint)
+    ), page as (
+        select * from mine
+        where p -> 'after' is null or (coalesce(placed_at, '-infinity'), id)
+            < (coalesce((p -> 'after' ->> 'placed_at')::timestamptz, '-infinity'), (p -> 'after' ->> 'id')::bigint)
+        order by coalesce(placed_at, '-infinity') desc, id desc limit 50
+    )
+    select jsonb_build_object('count', (select count(*) from (select from mine limit 1001) c), 'amount', (select sum(amount) from mine),
+        'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by coalesce(x.placed_at, '-infinity') desc, x.id desc), '[]')
+            from (select page.*, s.name as shop_name, s.platform from page join public.shops s on s.id = page.shop_id) x))
+$$;
+grant execute on function public.payment_nudge(jsonb) to authenticated;
+comment on function public.payment_nudge(jsonb) is
+    'Members 催付: orders of my shops that wait for payment, newest first, 50 a page: {count, amount, rows}; p {shop_id, after: {placed_at, id}}.';
+
+create or replace function public.hold_screen(p jsonb default '{}') returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    with stopped as (
+        select h.id from public.shops s cross join lateral (
+            select o.id from public.orders o
+            where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or exists (select from public.order_exceptions e
+                where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0))
+            order by o.paid_at, o.id limit 1001) h
+        where s.id in (select private.my_shop_ids()) and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) limit 1001
+    ), shown as (
+        select o.id, o.version, o.order_no, o.shop_id, s.name as shop_name, o.amount, o.paid_at, o.promise_ship_at, o.receiver_masked,
+            o.phone_masked, o.released_at, o.held_at, o.held_reason,
+            (select array_agg(e.kind order by e.kind) from public.order_exceptions e where e.order_id = o.id and e.is_blocking
+                and e.state in ('open', 'waiting_customer')) as kinds,
+            exists (select from public.release_orders l join public.releases r on r.id = l.release_id
+                where l.order_id = o.id and r.kind = 'release' and r.downloaded_at is not null and r.undone_at is null) as is_in_erp
+        from stopped x join public.orders o on o.id = x.id join public.shops s on s.id = o.shop_id
+        order by o.promise_ship_at nulls last, o.id limit 200
+    )
+    select jsonb_build_object('count', (select count(*) from stopped), 'rows',
+        (select coalesce(jsonb_agg(to_jsonb(d) order by d.is_in_erp desc, d.promise_ship_at nulls last, d.id), '[]') from shown d))
+$$;
+grant execute on function public.hold_screen(jsonb) to authenticated;
+comment on function public.hold_screen(jsonb) is
+    'Members 拦截未发: orders of my shops that wait to ship and must not: {count (to 1,001), rows (200)}; is_in_erp first: they are on a downloaded list and need 追加拦截.';
+
+drop view if exists public.release_log;
+create view public.release_log with (security_invoker = true) as
+select r.id, r.shop_id, s.name as shop_name, r.kind, r.order_count, r.created_at, m.display_name as made_by, r.member_id,
+    r.downloaded_at, d.display_name as downloaded_by, r.undone_at
+from public.releases r
+join public.shops s on s.id = r.shop_id
+left join public.members m on m.id = r.member_id
+left join public.members d on d.id = r.downloaded_by;
+grant select on public.release_log to authenticated;
+comment on view public.release_log is 'Release and hold lists with the people behind them. Readers of the shop.';
+
+drop view if exists public.import_log;
+create view public.import_log with (security_invoker = true) as
+select i.id, i.kind, i.shop_id, s.name as shop_name, i.platform, i.file_name, i.is_strict, i.state, i.rows_total, i.rows_staged,
+    i.rows_applied, i.accepted, i.updated, i.unchanged, i.rejected, i.exceptions, i.member_id, m.display_name as made_by, i.actor,
+    i.started_at, i.touched_at, i.finished_at
+from public.imports i
+left join public.shops s on s.id = i.shop_id
+left join public.members m on m.id = i.member_id;
+grant select on public.import_log to authenticated;
+comment on view public.import_log is 'Imports with shop and person: my own, for operations, managers and admins those of their shops.';
+
+create or replace function public.product_list(p jsonb default '{}') returns jsonb
+language sql stable security invoker set search_path = '' as $$
+    with matching as (
+        select r.id, r.stock_pool_id, r.sku, r.name, r.spec, r.available, r.safety_stock, r.stock_at, r.available < r.safety_stock as is_low
+        from public.products r
+        where (coalesce((p ->> 'low')::boolean, false) = false or r.available < r.safety_stock)
+          and (coalesce(p ->> 'text', '') = '' or strpos(lower(r.sku), lower(p ->> 'text')) > 0 or strpos(lower(r.name), lower(p ->> 'text')) > 0)
+    ), page as (
+        select * from matching where p -> 'after' is null or (sku, id) > (p -> 'after' ->> 'sku', (p -> 'after' ->> 'id')::bigint)
+        order by sku, id limit 50
+    )
+    select jsonb_build_object('count', (select count(*) from (select from matching limit 1001) c),
+        'low', (select count(*) from public.products r where r.available < r.safety_stock),
+        'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by x.sku, x.id), '[]') from page x))
+$$;
+grant execute on function public.product_list(jsonb) to authenticated;
+comment on function public.product_list(jsonb) is
+    'Members: products by SKU, 50 a page: {count, low (refill alerts), rows}; p {text, low: true = 补货提醒 only, after: {sku, id}}.';
+
+create or replace function private.data_ages(p_shops bigint[], p_now timestamptz)
+returns table (kind text, shop_id bigint, shop_name text, at timestamptz, file_name text, rejected integer, hours numeric, is_late boolean, is_running boolean)
+language sql stable set search_path = '' as $$
+    select w.kind, w.shop_id, w.shop_name, i.finished_at, i.file_name, i.rejected,
+        round(extract(epoch from p_now - i.finished_at) / 3600, 1), coalesce(i.finished_at < p_now - interval '24 hours', true), w.is_running
+    from (
+        select k.kind, s.id as shop_id, s.name as shop_name, s.stock_pool_id, exists (select from public.imports x
+            where x.shop_id = s.id and x.kind = k.kind and x.state in ('staging', 'applying', 'checking')) as is_running
+        from public.shops s cross join (values ('orders'), ('shipments')) k (kind) where s.id = any (p_shops) and s.is_active
+        union all
+        select 'products', null, p.name, p.id, exists (select from public.imports x where x.shop_id is null and x.stock_pool_id = p.id
+            and x.kind = 'products' and x.state in ('staging', 'applying', 'checking'))
+        from public.stock_pools p where p.id in (select s.stock_pool_id from public.shops s where s.id = any (p_shops))) w
+    left join lateral (
+        select x.finished_at, x.file_name, x.rejected from public.imports x
+        where x.kind = w.kind and x.state = 'done' and (x.shop_id = w.shop_id or (x.shop_id is null and x.stock_pool_id = w.stock_pool_id))
+        order by x.id desc limit 1) i on true
+    order by w.kind, w.shop_id
+$$;
+comment on function private.data_ages(bigint[], timestamptz) is 'How old each data set of these shops is: late when the last import ended more than 24 hours ago, or never.';
+
+create or replace function public.data_ages() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from private.data_ages(array(select private.my_shop_ids()), private.now()) a);
+end;
+$$;
+grant execute on function public.data_ages() to authenticated;
+comment on function public.data_ages() is
+    'Members: age of every data set of my shops, the import checklist of the day: [{kind, shop_id, shop_name, at, file_name, rejected, hours, is_late, is_running}].';
+
+-- Home --------------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.day_start_of(p_timezone text, p_now timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$ select date_trunc('day', p_now at time zone p_timezone) at time zone p_timezone $$;
+
+create or replace function private.home_items(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    with mine as (
+        select r.order_id, r.due_sort, true as is_mine from public.order_reviews r
+        where r.owner_id = (p_me).member_id and r.claim_until > p_now and r.state in ('open', 'waiting_customer') and r.shop_id = any (p_shops)
+    ), pool as (
+        select x.order_id, x.due_sort, false from unnest(p_shops) s (id) cross join lateral (
+            select r.order_id, r.due_sort from public.order_reviews r
+            where r.shop_id = s.id and r.state = 'open' and (r.owner_id is null or r.claim_until <= p_now)
+              and private.can_review(p_me, r.kinds)
+            order by r.due_sort, r.order_id limit 5) x
+        order by x.due_sort, x.order_id limit 5
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('area', 'orders', 'order_id', i.order_id, 'order_no', o.order_no, 'shop_id', o.shop_id,
+        'amount', o.amount, 'state', r.state, 'kinds', r.kinds, 'due_at', r.due_at, 'is_mine', i.is_mine) order by i.is_mine desc, i.due_sort, i.order_id), '[]')
+    from (select * from mine union all select * from pool) i
+    join public.orders o on o.id = i.order_id join public.order_reviews r on r.order_id = i.order_id
+$$;
+comment on function private.home_items(private.actor, bigint[], timestamptz) is 'What I hold, then what is most urgent in the pool and mine to take.';
+
+create or replace function private.home_figures(p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('shop_id', s.id, 'shop_name', s.name, 'platform', s.platform,
+        'open', q.open, 'overdue', q.overdue, 'soon', q.soon, 'waiting', q.waiting, 'decided', d.decided, 'judged', d.judged, 'on_time', d.on_time,
+        'released', (select coalesce(sum(l.order_count), 0) from public.releases l where l.shop_id = s.id and l.kind = 'release'
+            and l.created_at >= t.today and l.undone_at is null),
+        'breaches', (select count(*) from public.hold_breaches b where b.shop_id = s.id and b.found_at >= p_now - interval '7 days')) order by s.id), '[]')
+    from public.shops s
+    cross join lateral (select private.day_start_of(s.timezone, p_now) as today) t
+    cross join lateral (select count(*) filter (where r.state = 'open') as open, count(*) filter (where r.state = 'open' and r.due_at < p_now) as overdue,
+        count(*) filter (where r.state = 'open' and r.due_at between p_now and p_now + interval '30 minutes') as soon,
+        count(*) filter (where r.state = 'waiting_customer') as waiting
+        from public.order_reviews r where r.shop_id = s.id and r.state in ('open', 'waiting_customer')) q
+    cross join lateral (select count(*) as decided, count(r.is_on_time) as judged, count(*) filter (where r.is_on_time) as on_time
+        from public.order_reviews r where r.shop_id = s.id and r.state = 'done' and r.done_at >= t.today) d
+    where s.id = any (p_shops) and s.is_active
+$$;
+comment on function private.home_figures(bigint[], timestamptz) is
+    'Today (in the shop''s zone) per shop: open, overdue, soon (30 minutes), waiting, decided, judged and on_time (share = on_time / judged), released; breaches of the last seven days.';
+
+create or replace function private.home_changes(p_me private.actor, p_shops bigint[], p_since timestamptz, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('since', p_since,
+        'found', (select count(*) from public.order_reviews r where r.shop_id = any (p_shops) and r.state in ('open', 'waiting_customer') and r.detected_at > p_since),
+        'decided', (select count(*) from public.order_reviews r where r.shop_id = any (p_shops) and r.state = 'done' and r.done_at > p_since),
+        'released', (select coalesce(sum(l.order_count), 0) from public.releases l where l.shop_id = any (p_shops) and l.kind = 'release'
+            and l.created_at > p_since and l.undone_at is null),
+        'breaches', (select count(*) from public.hold_breaches b where b.shop_id = any (p_shops) and b.found_at > p_since),
+        'imports', (select count(*) from public.imports i where i.shop_id = any (p_shops) and i.state = 'done' and i.finished_at > p_since),
+        'taken_over', (select count(*) from public.audit_events a join public.audit_events mine on mine.entity = 'order'
+            and mine.entity_id = a.entity_id and mine.action = 'claimed' and mine.member_id = (p_me).member_id and mine.at > a.at - interval '1 day' and mine.at < a.at
+            where a.shop_id = any (p_shops) and a.at > p_since and a.action = 'taken_over' and a.member_id <> (p_me).member_id),
+        'reveals', case when (p_me).role in ('manager', 'admin') then (select coalesce(jsonb_agg(jsonb_build_object('who', m.display_name, 'at', a.at) order by a.at desc), '[]')
+            from public.audit_events a join public.members m on m.id = a.entity_id
+            where a.entity = 'member' and a.action = 'reveals_many' and a.at > greatest(p_since, p_now - interval '7 days')) end)
+$$;
+comment on function private.home_changes(private.actor, bigint[], timestamptz, timestamptz) is 'What happened in my shops since I was last here; managers also hear who opened many contacts.';
+
+create or replace function public.home_screen() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_shops bigint[] := array(select private.my_shop_ids());
+    v_since timestamptz := coalesce((select home_seen_at from public.members where id = v_me.member_id), v_now - interval '1 day');
+begin
+    return jsonb_build_object('now', v_now,
+        'items', private.home_items(v_me, v_shops, v_now),
+        'figures', private.home_figures(v_shops, v_now),
+        'changes', private.home_changes(v_me, v_shops, greatest(v_since, v_now - interval '7 days'), v_now),
+        'ready', (select count(*) from private.ready_orders('{}', 5001)),
+        'unpaid', (select count(*) from (select from public.orders o where o.status = 'unpaid' and o.shop_id = any (v_shops) limit 1001) u),
+        'low_stock', (select count(*) from public.products p where p.available < p.safety_stock),
+        'data', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from private.data_ages(v_shops, v_now) a));
+end;
+$$;
+grant execute on function public.home_screen() to authenticated;
+comment on function public.home_screen() is
+    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, data (age of each data set)}.';
+
+-- Saved views, and exports that leave ----------------------------------------------------------------------------------------------------
+
+create or replace function public.save_view(p_request_id uuid, p_area text, p_name text, p_params jsonb, p_is_shared boolean default false)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_answer jsonb := private.begin_request(p_request_id, 'save_view', jsonb_build_array(p_area, p_name, p_params, p_is_shared));
+    v_id bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports')
+        or char_length(btrim(coalesce(p_name, ''))) not between 1 and 40 or coalesce(length(p_params::text), 0) not between 2 and 4000 then
+        perform private.fail('PT422', 'view.form');
+    end if;
+    if p_is_shared and v_me.role not in ('operations', 'manager', 'admin') then
+        perform private.fail('PT403', 'view.share_right');
+    end if;
+    insert into public.saved_views as v (member_id, area, name, params, is_shared, updated_at)
+    values (v_me.member_id, p_area, btrim(p_name), private.as_json(p_params), coalesce(p_is_shared, false), private.now())
+    on conflict (member_id, area, name) do update
+        set params = excluded.params, is_shared = excluded.is_shared, updated_at = excluded.updated_at
+    returning v.id into v_id;
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_id));
+end;
+$$;
+grant execute on function public.save_view(uuid, text, text, jsonb, boolean) to authenticated;
+comment on function public.save_view(uuid, text, text, jsonb, boolean) is
+    'Members: keeps the filters of a queue under a name; the same name again replaces them. Shared with colleagues by operations, managers, admins. view.form, view.share_right.';
+
+create or replace function public.delete_view(p_request_id uuid, p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_answer jsonb := private.begin_request(p_request_id, 'delete_view', to_jsonb(p_id));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    delete from public.saved_views where id = p_id and member_id = v_me.member_id;
+    if not found then
+        perform private.fail('PT404', 'view.none');
+    end if;
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id));
+end;
+$$;
+grant execute on function public.delete_view(uuid, bigint) to authenticated;
+comment on function public.delete_view(uuid, bigint) is 'Members: forgets one of my own saved views. view.none.';
+
+create or replace function public.note_export(p_area text, p_count integer, p_filter jsonb default '{}') returns void
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports', 'payment_nudge') then
+        perform private.fail('PT422', 'view.form');
+    end if;
+    perform private.audit(v_me, null, 'export', null, 'exported', jsonb_build_object('area', p_area, 'count', p_count,
+        'filter', (select coalesce(jsonb_object_agg(f.key, f.value), '{}') from jsonb_each(coalesce(p_filter, '{}')) f
+                   where f.key in ('state', 'kind', 'platform', 'shop_id', 'owner', 'due', 'amount_min', 'amount_max'))));
+end;
+$$;
+grant execute on function public.note_export(text, integer, jsonb) to authenticated;
+comment on function public.note_export(text, integer, jsonb) is 'Members: a masked file of so many rows was made; recorded for managers. view.form.';
+
+-- ==== 99_reload.sql ====
+
+-- 99 ------------------------------------------------------------------------------------------------------------ reload
+
+notify pgrst, 'reload schema';
+commit;
