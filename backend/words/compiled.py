@@ -180,7 +180,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     """Compile a dictionary. `engine` forces one matcher (see scanner.py)."""
     conditions = _conditions(dictionary)
     rules = _rules(dictionary, conditions)
-    spellings = phonetics(term for term, rule in rules.items() if len(term) > 2 or rule.entry.severity == "block")
+    spellings = phonetics(rules)
     meanings = _meanings(dictionary, rules, conditions, spellings.stand_ins)
     classes = _classes([m.needle for m in meanings])
     groups: dict[bytes, list[Meaning]] = {}

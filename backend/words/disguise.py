@@ -61,6 +61,7 @@ def aliases(term: str, *, severe: bool) -> set[str]:
     if len(term) < 2 or (len(term) == 2 and not severe) or term.startswith(_SUPERLATIVE):
         return set()
     found = {alias for alias in _substitutes(term, variants().alike) if alias not in common_words()}
+    found.update(term.replace("100", zeros) for zeros in ("1oo", "10o", "1o0") if "100" in term)
     found.discard(term)
     return found
 

@@ -34,6 +34,7 @@ _SENTENCE_ENDS: Final = "。！？；\n"
 _CLAUSE_ENDS: Final = "，。！？；\n"
 _SEVERAL_BYTE: Final = bytes([SEVERAL])
 _DROPPED: Final = b"\0"
+_ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
 
 
 class _Found(NamedTuple):
@@ -64,8 +65,10 @@ def _is_plain_digit(char: str) -> bool:
 
 
 def _cuts_word(text: str, start: int, end: int) -> bool:
-    """Tell whether a letter or number goes on beyond the span: "no1" in "no12", "vx" in "svx"."""
+    """Tell whether a letter or number goes on beyond the span: "no1" in "no12", "vx" in "svx", "一次…" in "第一次…"."""
     first, last = text[start], text[end - 1]
+    if first in _ORDINALS and text[start - 1 : start] == "第" and start:
+        return True
     before, after = text[start - 1 : start] if start else "", text[end : end + 1]
     if first.isascii() and before.isascii() and first.isalpha() and before.isalpha():
         return True
@@ -145,7 +148,7 @@ def _straddles(found: _Found, view: str) -> bool:
     return before in words and after in words
 
 
-def _pattern_hits(found: _Found, reader: _Reader, context: Context) -> Iterator[_Judged]:
+def _pattern_hits(found: _Found, reader: _Reader, context: Context, table: Compiled) -> Iterator[_Judged]:
     """Match the families of terms whose trigger was found, in the view around it."""
     low = max(0, found.start - _REACH)
     seen = reader.view[low : found.end + _REACH]
@@ -158,7 +161,7 @@ def _pattern_hits(found: _Found, reader: _Reader, context: Context) -> Iterator[
             continue
         for match in pattern.regex.finditer(seen):
             start, end = low + places[match.start()], low + places[match.end() - 1] + 1
-            if start <= found.start and found.end <= end:
+            if start <= found.start and found.end <= end and fold_text(match[0]) not in table.rules:
                 rule = Rule(pattern.entry, pattern.conditions, "")
                 severity = judge(rule, reader.around(start, end), context, term="")
                 if severity:
@@ -174,13 +177,15 @@ class _Judged(NamedTuple):
     disguised: bool
 
 
-def _judge_text(text: str, points: npt.NDArray[Any], found: list[_Found], context: Context) -> list[_Judged]:
+def _judge_text(
+    text: str, points: npt.NDArray[Any], found: list[_Found], context: Context, table: Compiled
+) -> list[_Judged]:
     """Judge everything found in one text and keep the leftmost, then longest, of what overlaps."""
     reader = _Reader(text, points, context.category)
     judged: list[_Judged] = []
     for item in found:
         if item.meaning.patterns:
-            judged.extend(_pattern_hits(item, reader, context))
+            judged.extend(_pattern_hits(item, reader, context, table))
         rule = item.meaning.rule
         if rule is None or _straddles(item, reader.view):
             continue
@@ -206,7 +211,7 @@ def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[_Ju
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in _judge_text(unfolded.text, block.points, found, context)
+        for item in _judge_text(unfolded.text, block.points, found, context, table)
     ]
 
 
@@ -290,7 +295,7 @@ def _one_of_block(
         judged = _unfolded(unfolded_spelling, context, table)
     else:
         here = [_Found(f.start - start, f.end - start, f.meaning) for f in found[n]] if start else found[n]
-        judged = _judge_text(text, block.points[start : start + len(text)], here, context)
+        judged = _judge_text(text, block.points[start : start + len(text)], here, context, table)
     return _result(text, judged, context, table.version)
 
 

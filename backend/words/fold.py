@@ -16,7 +16,7 @@ DATA: Final = Path(__file__).parent / "data"
 SKIP: Final = ""
 BARRIER: Final = "\n"
 
-_BARRIERS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029,!?;:。，、！？；：．﹐﹑﹒﹔﹕﹖﹗…⋯；؟،")
+_BARRIERS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029,!?;:。，、！？；：﹐﹑﹔﹕﹖﹗…⋯；؟،")
 # Kept although they are symbols: they carry meaning in a term ("100%", "+v", "第—").
 _KEPT: Final = {"%": "%", "％": "%", "﹪": "%", "+": "+", "＋": "+", "➕": "+", "﹢": "+", "✚": "+"} | dict.fromkeys(
     "—―─━ー㇐", "—"

@@ -19,7 +19,7 @@ from backend.words.fold import BARRIER, fold_table
 GAP: Final = "\0"
 _PUNCTUATION: Final = {
     **dict(zip(",，﹐،", "，" * 4, strict=True)),
-    **dict(zip("。｡．", "。" * 3, strict=True)),
+    **dict(zip("。｡", "。" * 2, strict=True)),
     **dict(zip("!！﹗", "！" * 3, strict=True)),
     **dict(zip("?？﹖؟", "？" * 4, strict=True)),
     **dict(zip(";；﹔", "；" * 3, strict=True)),
@@ -31,7 +31,7 @@ _PUNCTUATION: Final = {
     **dict(zip("”」』〞", "”" * 4, strict=True)),
     **dict(zip("(（[［【〔", "(" * 6, strict=True)),
     **dict(zip(")）]］】〕", ")" * 6, strict=True)),
-    **dict(zip(".-~/@#&*_®¥￥'\"", ".-~/@#&*_®¥¥'\"", strict=True)),
+    **dict(zip("．.-~/@#&*_®¥￥'\"", "..-~/@#&*_®¥¥'\"", strict=True)),
     **dict(zip("－–～℃™…⋯", "--~℃®……", strict=True)),
 }
 
