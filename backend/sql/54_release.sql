@@ -252,7 +252,7 @@ language sql stable set search_path = '' as $$
     select coalesce(jsonb_agg(jsonb_build_object('order_id', o.id, 'order_no', o.order_no, 'status', o.status, 'amount', o.amount,
         'paid_at', o.paid_at, 'promise_ship_at', o.promise_ship_at, 'buyer_account', o.buyer_account, 'province', o.province,
         'city', o.city, 'district', o.district, 'receiver_masked', o.receiver_masked, 'phone_masked', o.phone_masked,
-        'contact_id', c.id, 'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher,
+        'contact_id', c.id, 'contact_state', o.contact_state, 'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher,
         'held_reason', o.held_reason,
         'kinds', (select jsonb_agg(e.kind order by e.kind) from public.order_exceptions e
                   where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')),
