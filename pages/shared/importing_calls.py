@@ -11,6 +11,7 @@ from supabase import Client
 from backend import db
 from backend.imports import mapping, runner
 from backend.imports.records import Detected
+from backend.orders import reads
 from pages.shared import frame
 from pages.shared.i18n import locale
 
@@ -62,13 +63,12 @@ def shop_of(shop: frame.Shop | None) -> runner.Shop | None:
 
 def data_ages() -> list[Row]:
     """The age of every data set of the person's shops."""
-    found: list[Row] = db.rpc(frame.client(), "data_ages")
-    return found
+    return reads.data_ages(frame.client())
 
 
 def history() -> list[Row]:
     """The latest imports that the person may see, newest first."""
-    return db.rows(frame.client().table("import_log").select("*").order("id", desc=True).limit(HISTORY))
+    return reads.import_log(frame.client(), limit=HISTORY)
 
 
 def refused_rows(import_id: int) -> list[Row]:
