@@ -200,6 +200,30 @@ def mask_phone(text: str | None) -> str:
     return f"{digits[:3]}****{digits[-2:]}" if len(digits) >= 10 else "****"
 
 
+_PHONE_IN_TEXT = re.compile(
+    r"(?<!\d)(?:\+?86[- ]?)?(1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)|(?<!\d)(0\d{2,3})-?\d{5,6}(\d{2})(?!\d)"
+)
+_SIGNER = re.compile(r"(签收人员?\s*[是为:：]?\s*[【\[(（「]?\s*)([^\s,，。.;；:：】\])）」]{1,20})")
+_NOBODY = re.compile(r"本人|家人|家属|同事|朋友|他人|代|门卫|保安|前台|物业|驿站|丰巢|柜|店|超市|\*")
+
+
+def mask_free_text(text: str | None) -> str | None:
+    """Free text that stays readable (a scan, an account) without phones and signatures.
+
+    `派件员 138****5678`, `签收人：李**`; `签收人：本人` stays.
+    """
+    if text is None:
+        return None
+
+    def phone(found: re.Match[str]) -> str:
+        return f"{found[1] or found[3]}****{found[2] or found[4]}"
+
+    def signer(found: re.Match[str]) -> str:
+        return found[1] + (found[2] if _NOBODY.search(found[2]) else mask_name(found[2]))
+
+    return _SIGNER.sub(signer, _PHONE_IN_TEXT.sub(phone, text))
+
+
 def mask_name(text: str | None) -> str:
     """`张**` whatever the length (the length would help guessing); a name of one character keeps nothing."""
     value = "".join(unicodedata.normalize("NFKC", text or "").split())

@@ -17,7 +17,7 @@ from typing import Any
 from backend.checks.contact import check_contact, facts, facts_hash
 from backend.checks.models import Checked
 from backend.imports.records import OrderItem, OrderRecord, ProductRecord, ShipmentRecord
-from backend.pii import Keyring, mask_ip, mask_name, mask_phone
+from backend.pii import Keyring, mask_free_text, mask_ip, mask_name, mask_phone
 
 Params = Mapping[str, Any]
 Payload = dict[str, Any]
@@ -38,9 +38,7 @@ _CONTENT = attrgetter(
 )
 _ITEM = attrgetter("line_no", "sku", "name", "spec", "quantity", "unit_price")
 _TIMES = ("placed_at", "paid_at", "shipped_at", "completed_at", "promise_ship_at")
-_PLAIN = (
-    *("row", "order_no", "platform_status", "status", "refund", "buyer_account", "carrier", "tracking_no"),
-)
+_PLAIN = (*("row", "order_no", "platform_status", "status", "refund", "tracking_no"),)
 _CELLS = ("name", "phone", "address", "note")
 
 
@@ -134,10 +132,16 @@ def seal(keyring: Keyring, contact: Contact, contact_id: int, params: Params | N
         cells=cells,
         facts_hash=facts_hash(keyring, contact.facts()),
         checked=checked,
-        province=checked.parts.province or contact.province,
-        city=checked.parts.city or contact.city,
-        district=checked.parts.district or contact.district,
+        province=checked.parts.province or _region(contact.province),
+        city=checked.parts.city or _region(contact.city),
+        district=checked.parts.district or _region(contact.district),
     )
+
+
+def _region(text: str | None) -> str | None:
+    """A region as the file names it, if it can only be a name: a number makes it an address."""
+    is_name = text is not None and len(text) <= 20 and not any(char.isdigit() for char in text)
+    return text if is_name else None
 
 
 def state_of(contact: Contact, checked: Checked) -> str:
@@ -202,6 +206,8 @@ def order_row(
     row: Payload = {name: getattr(record, name) for name in _PLAIN}
     row |= {name: _iso(getattr(record, name)) for name in _TIMES}
     row |= {
+        "buyer_account": mask_free_text(record.buyer_account),
+        "carrier": mask_free_text(record.carrier),
         "amount": _money(record.amount),
         "province": sealed.province,
         "city": sealed.city,
@@ -244,10 +250,8 @@ def product_row(record: ProductRecord) -> Payload:
 
 def shipment_row(record: ShipmentRecord) -> Payload:
     """The staged row of a parcel."""
-    row: Payload = {
-        name: getattr(record, name)
-        for name in ("row", "order_no", "tracking_no", "carrier", "last_scan_text")
-    }
+    row: Payload = {name: getattr(record, name) for name in ("row", "order_no", "tracking_no")}
+    row |= {name: mask_free_text(getattr(record, name)) for name in ("carrier", "last_scan_text")}
     return row | {name: _iso(getattr(record, name)) for name in ("shipped_at", "last_scan_at", "signed_at")}
 
 
