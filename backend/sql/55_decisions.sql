@@ -592,7 +592,8 @@ begin
         phone_masked = coalesce(v_contact ->> 'phone_masked', phone_masked),
         contact_state = coalesce(v_contact ->> 'state', 'ok'),
         province = p_province, city = p_city, district = p_district,
-        platform_facts_hash = coalesce(platform_facts_hash, facts_hash), facts_hash = p_facts_hash
+        platform_facts_hash = coalesce(platform_facts_hash, facts_hash), facts_hash = p_facts_hash,
+        checked_facts_hash = null -- whatever hash a caller names, an older verdict is not one about this contact
     where id = p_order_id returning * into v_order;
     perform private.audit(v_me, v_order.shop_id, 'order', p_order_id, 'contact_corrected', jsonb_build_object('fields',
         (select jsonb_agg(k order by k) from jsonb_object_keys(v_contact) k where k in ('name', 'phone', 'address'))));
