@@ -150,7 +150,7 @@ def bridge(
 
 def copy_button(label: str, text: str, *, copied: str, key: str) -> None:
     """A button that copies `text` and says so."""
-    _copy(data={"label": label, "text": text, "copied": copied}, key=key)
+    _copy(data={"label": label, "text": text, "copied": copied}, key=key, width="content")
 
 
 def _nothing() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from backend.local.postgres import free_port
 
@@ -151,7 +151,7 @@ def shoot() -> Callable[[Page, str], None]:
     OUTPUT.mkdir(exist_ok=True)
 
     def take(page: Page, name: str) -> None:
-        page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+        settled(page)
         page.evaluate("document.fonts.ready")
         page.screenshot(path=OUTPUT / f"{name}.png")
 
@@ -159,13 +159,15 @@ def shoot() -> Callable[[Page, str], None]:
 
 
 def sign_in(page: Page, login: str, password: str) -> None:
-    """Fills in the sign-in page and waits until the desk is there."""
+    """Fills in the sign-in page and waits until the desk is there and the cookie has been asked for."""
     page.get_by_role("textbox", name="工号或邮箱").fill(login)
     page.get_by_role("textbox", name="密码").fill(password)
-    page.get_by_role("button", name="登录", exact=True).click()
+    with page.expect_response("**/api/session"):
+        page.get_by_role("button", name="登录", exact=True).click()
     page.locator(".st-key-desk_bar").wait_for()
 
 
 def settled(page: Page) -> None:
-    """Waits until the script run under way is over."""
-    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+    """Waits until the script run under way is over and every widget has loaded its code."""
+    expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0)
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
