@@ -1,0 +1,15 @@
+"""异常规则: what counts as an exception, for all shops or one; managers see the effect, then change it."""
+
+import streamlit as st
+
+from pages.shared import frame, ruling, ruling_calls
+from pages.shared.i18n import t
+
+user = frame.require_user("operations", "manager", "admin")
+frame.page_header(t("rules.title"), help=t("rules.help"))
+
+with frame.boundary():
+    shop_id = ruling.shop_choice(user)
+    if not user.has("manager"):
+        st.caption(f":material/lock: {t('rules.read_only')}")
+    ruling.cards(ruling_calls.rules(shop_id), ruling_calls.overrides(), user)
