@@ -37,6 +37,7 @@ PAGES = (
     Spec("orders", "work", ":material/fact_check:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("nudge", "work", ":material/payments:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("release", "work", ":material/local_shipping:", ("warehouse", "operations", "manager", "admin")),
+    Spec("stock", "data", ":material/inventory_2:"),
     Spec(
         "imports",
         "data",
