@@ -6,7 +6,7 @@ from pages.shared import frame
 from pages.shared.i18n import t
 from pages.shared.queue import bulk, claims, drawer, filters, listing, state
 
-user = frame.require_user("agent", "operations", "manager", "admin", "analyst", "warehouse")
+user = frame.require_user("agent", "warehouse", "operations", "analyst", "manager", "admin")
 filters.sync(user)
 
 with st.container(horizontal=True, vertical_alignment="center", gap="small", key="orders_head"):
@@ -17,7 +17,9 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small", key
 if state.opened() is None:
     state.undo_bar("orders")
 listing.draw(user)
-if state.bulk() is not None:
-    bulk.dialog()
+
+making = state.bulk()
+if making is not None:
+    bulk.dialog(making)
 else:
     drawer.draw(user)

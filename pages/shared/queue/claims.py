@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from backend.orders import commands
 from pages.shared import frame
 from pages.shared.frame import User
 from pages.shared.i18n import t
-from pages.shared.queue import filters, gateway, state
+from pages.shared.queue import filters, state
 
-_KEYS = ("Alt+N", "Alt+1", "Alt+2", "Alt+3", "Alt+4", "Alt+5", "Alt+J", "Alt+K", "Alt+Z")
+_KEYS = ("alt_n", "alt_1", "alt_2", "alt_3", "alt_4", "alt_5", "alt_j", "alt_k", "alt_z")
 
 
 def may_review(user: User) -> bool:
@@ -29,18 +30,20 @@ def next_button(user: User) -> None:
         disabled=not may,
         help=None if may else t("orders.not_reviewer"),
     ):
-        claim()
+        _claim()
 
 
-def claim() -> None:
-    """Claims and opens; an empty pool is said, not an error."""
+def _claim() -> None:
+    """An empty pool is said, and is no error."""
     with frame.boundary():
         wanted = filters.wanted()
-        items = gateway.claim_next(frame.client(), wanted, request_id=frame.request_id("orders_next", wanted))
+        items = commands.claim_next(
+            frame.client(), request_id=state.mark("orders_next", wanted), wanted=wanted
+        )
         state.forget_list()
         if not items:
             frame.flash_and_rerun(t("orders.none_free"), icon=":material/task_alt:")
-        state.open_order(items[0]["order_id"])
+        state.open_order(items[0].order_id)
         frame.flash_and_rerun(t("orders.claimed_n", count=len(items)))
 
 
@@ -50,4 +53,4 @@ def keys() -> None:
         "", icon=":material/keyboard:", help=t("orders.keys"), key="orders_keys", type="tertiary"
     ):
         for name in _KEYS:
-            st.markdown(f"`{name}` {t('orders.key.' + name.replace('+', '_').lower())}")
+            st.markdown(f"`{name.title().replace('_', '+')}` {t(f'orders.key.{name}')}")

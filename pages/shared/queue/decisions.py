@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import streamlit as st
 
+from backend.orders import commands
+from backend.orders.models import Decision, ItemRef, OrderDetail, OrderException
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.queue import contact, gateway, state, words
+from pages.shared.queue import contact, state, words
 
-ACTIONS = ("fixed", "waived", "waiting_customer", "cancelled")
-_OPEN = ("open", "waiting_customer")
+ACTIONS: Sequence[Decision] = ("fixed", "waived", "waiting_customer", "cancelled")
 _ICONS = {
     "fixed": ":material/edit:",
     "waived": ":material/check:",
@@ -26,151 +26,153 @@ _ICONS = {
 }
 
 
-def card(user: User, found: gateway.Row, item: gateway.Row, *, first: bool) -> None:
-    """Draws the exception; the decisions of the first one also answer to Alt+1 to Alt+4."""
-    with st.container(border=True, gap="small", key=f"orders_exception_{item['id']}"):
+def card(user: User, found: OrderDetail, item: OrderException, *, first: bool) -> None:
+    """Draws the exception; the decisions of the first one also answer to Alt+1 to Alt+5."""
+    with st.container(border=True, gap="small", key=f"orders_exception_{item.id}"):
         _head(item)
-        if item["kind"] == "unpaid":
+        if item.kind == "unpaid":
             return
-        if item["state"] in _OPEN:
+        if item.state in words.OPEN:
             _buttons(item, shortcuts=first)
-        elif _right(item, "reopened") is None:
+        elif refusal(item, "reopened") is None:
             _button(item, "reopened", None)
         acting = state.acting()
-        if acting and acting[0] == item["id"]:
+        if acting and acting[0] == item.id:
             _panel(user, found, item, acting[1])
-        if item["state"] in ("waived", "cancelled"):
-            _remark(user, item)
+        if item.state in ("waived", "cancelled"):
+            text = words.remark(item.state, user)
+            widgets.copy_button(text, key=f"orders_remark_{item.id}", label=plain("orders.copy_remark"))
 
 
-def _head(item: gateway.Row) -> None:
-    why = words.evidence(item["kind"], item["evidence"])
-    high = f" :gray-badge[{t('orders.high')}]" if item["severity"] == "high" else ""
-    soft = "" if item["is_blocking"] else f" :gray[{t('orders.soft')}]"
-    st.markdown(f"**{md(words.kind(item['kind']))}** {md(why)}{high}{soft}")
-    if item["state"] == "open":
+def refusal(item: OrderException, decision: str) -> str | None:
+    """Why the person may not decide so, in words; None when it is allowed."""
+    right = (item.rights or {}).get(decision)
+    if right is None:
+        return words.refusal("exception.none", {})
+    return words.refusal(right.key, right.params) if right.key else None
+
+
+def _head(item: OrderException) -> None:
+    marks = f" :gray-badge[{t('orders.high')}]" if item.severity == "high" else ""
+    marks += "" if item.is_blocking else f" :gray[{t('orders.soft')}]"
+    st.markdown(f"**{md(words.kind(item.kind))}** {md(words.why(item))}{marks}")
+    if item.state == "open":
         return
-    who = item["decided_by"] or (plain("orders.system") if item["decided_as"] == "system" else "")
-    parts = [plain(f"orders.state.{item['state']}"), words.reason(item["reason"]), who]
-    if item["decided_at"]:
-        parts.append(frame.clock(item["decided_at"]))
-    st.caption(" · ".join(md(part) for part in parts if part))
+    who = item.decided_by or (plain("orders.system") if item.decided_as == "system" else "")
+    at = frame.clock(item.decided_at) if item.decided_at else ""
+    parts = (words.state(item.state), words.reason(item.reason), who, at)
+    st.caption(md(" · ".join(part for part in parts if part)))
 
 
-def _buttons(item: gateway.Row, *, shortcuts: bool) -> None:
+def _buttons(item: OrderException, *, shortcuts: bool) -> None:
     with st.container(horizontal=True, gap="xsmall"):
-        if item["state"] == "waiting_customer":
+        if item.state == "waiting_customer":
             _button(item, "resume", "Alt+5" if shortcuts else None)
         for number, action in enumerate(ACTIONS, start=1):
-            if action == "waiting_customer" and item["state"] == action:
-                continue
-            _button(item, action, f"Alt+{number}" if shortcuts else None)
-    refused = _right(item, "waived")
-    if refused is not None:
-        st.caption(f":material/lock: {md(refused)}")
+            if action != item.state:
+                _button(item, action, f"Alt+{number}" if shortcuts else None)
+    locked = refusal(item, "waived")
+    if locked is not None:
+        st.caption(f":material/lock: {md(locked)}")
 
 
-def _button(item: gateway.Row, action: str, shortcut: str | None) -> None:
-    refused = _right(item, "cancelled" if action == "fixed" else action)
-    acting = state.acting() == (item["id"], action)
+def _button(item: OrderException, action: Decision, shortcut: str | None) -> None:
+    locked = refusal(item, "cancelled" if action == "fixed" else action)
     st.button(
         t(_label(item, action)),
-        key=f"orders_{action}_{item['id']}",
+        key=f"orders_{action}_{item.id}",
         icon=_ICONS[action],
-        disabled=refused is not None,
-        help=md(refused) if refused else None,
-        type="primary" if acting else "secondary",
+        disabled=locked is not None,
+        help=md(locked) if locked else None,
+        type="primary" if state.acting() == (item.id, action) else "secondary",
         shortcut=shortcut,
-        on_click=partial(state.act, item["id"], action),
+        on_click=partial(state.act, item.id, action),
     )
 
 
-def _label(item: gateway.Row, action: str) -> str:
+def _label(item: OrderException, action: str) -> str:
     if action == "fixed":
-        return "orders.correct" if item["kind"] in words.CORRECTABLE else "orders.recheck"
+        return "orders.correct" if item.kind in words.CORRECTABLE else "orders.recheck"
     return f"orders.{action}_more"
 
 
-def _right(item: Mapping[str, Any], decision: str) -> str | None:
-    """Why the person may not decide so, in words; None when it is allowed."""
-    right = ((item["rights"] or {}).get(decision)) or {"key": "exception.none", "params": {}}
-    return words.refusal(right["key"], right["params"]) if right["key"] else None
-
-
-def _panel(user: User, found: gateway.Row, item: gateway.Row, action: str) -> None:
-    if action == "fixed" and item["kind"] in words.CORRECTABLE:
-        contact.correct(user, found, item)
+def _panel(user: User, found: OrderDetail, item: OrderException, action: str) -> None:
+    if action == "fixed" and item.kind in words.CORRECTABLE:
+        contact.correct(user, found)
     elif action == "fixed":
-        st.caption(t("orders.recheck_text"))
-        if st.button(t("orders.recheck_now"), key=f"orders_send_fixed_{item['id']}", type="primary"):
-            send(item, "fixed", None)
+        _plain_step(found, item, "fixed", "recheck")
     elif action == "resume":
-        st.caption(t("orders.resume_text"))
-        if st.button(t("orders.resume_now"), key=f"orders_send_resume_{item['id']}", type="primary"):
-            send(item, "resume", None)
+        _plain_step(found, item, "resume", "resume")
     elif action == "waiting_customer":
         _ask(found, item)
+    elif action == "waived":
+        _reasons(found, item, "waived")
+    elif action == "cancelled":
+        _reasons(found, item, "cancelled")
     else:
-        _reasons(item, action)
+        _reasons(found, item, "reopened")
 
 
-def _ask(found: gateway.Row, item: gateway.Row) -> None:
-    text = words.customer_text(item["kind"], found["order"], item["evidence"])
-    st.caption(t("orders.ask_text"))
-    st.info(md(text))
-    widgets.copy_button(text, key=f"orders_ask_{item['id']}", label=plain("orders.copy_text"))
-    _choices(item, "waiting_customer", words.WAIT_REASONS)
+def _plain_step(found: OrderDetail, item: OrderException, decision: Decision, name: str) -> None:
+    st.caption(t(f"orders.{name}_text"))
+    if st.button(t(f"orders.{name}_now"), key=f"orders_send_{decision}_{item.id}", type="primary"):
+        send(found, item, decision)
 
 
-def _reasons(item: gateway.Row, action: str) -> None:
-    st.caption(t(f"orders.{action}_text"))
-    reasons = {
-        "waived": words.WAIVE_REASONS.get(item["kind"], ("other",)),
-        "cancelled": words.CANCEL_REASONS,
-        "reopened": words.REOPEN_REASONS,
-    }[action]
-    _choices(item, action, [reason for reason in reasons if reason != "other"])
-    if "other" in reasons:
-        _other(item, action)
+def _ask(found: OrderDetail, item: OrderException) -> None:
+    text = words.customer_text(item.kind, item.evidence, found.order.order_no)
+    if text:
+        st.caption(t("orders.ask_text"))
+        st.markdown(f"> {md(text)}")
+        widgets.copy_button(text, key=f"orders_ask_{item.id}", label=plain("orders.copy_text"))
+    _reasons(found, item, "waiting_customer")
 
 
-def _choices(item: gateway.Row, action: str, reasons: Sequence[str]) -> None:
+def _reasons(found: OrderDetail, item: OrderException, decision: Decision) -> None:
+    st.caption(t(f"orders.{decision}_text"))
+    offered = words.reasons(decision, item.kind)
     with st.container(horizontal=True, gap="xsmall"):
-        for reason in reasons:
-            if st.button(words.reason(reason), key=f"orders_send_{action}_{reason}_{item['id']}"):
-                send(item, action, reason)
+        for reason in offered:
+            if reason != "other" and st.button(
+                words.reason(reason), key=f"orders_send_{decision}_{reason}_{item.id}"
+            ):
+                send(found, item, decision, reason)
+    if "other" in offered:
+        _other(found, item, decision)
 
 
-def _other(item: gateway.Row, action: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+def _other(found: OrderDetail, item: OrderException, decision: Decision) -> None:
+    with (
+        st.form(f"orders_other_{decision}_{item.id}", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"),
+    ):
         note = st.text_input(
-            t("orders.note"), key=f"orders_note_{action}_{item['id']}", max_chars=200, width="stretch"
-        ).strip()
-        if st.button(
-            t("orders.send_other"), key=f"orders_send_{action}_other_{item['id']}", disabled=not note
-        ):
-            send(item, action, "other", note)
+            t("orders.note"), key=f"orders_note_{decision}_{item.id}", max_chars=200, width="stretch"
+        )
+        sent = st.form_submit_button(t("orders.send_other"), key=f"orders_send_{decision}_other_{item.id}")
+    if sent and note.strip():
+        send(found, item, decision, "other", note.strip())
 
 
-def send(item: gateway.Row, decision: str, reason: str | None, note: str = "") -> None:
+def send(
+    found: OrderDetail, item: OrderException, decision: Decision, reason: str | None = None, note: str = ""
+) -> None:
     """Carries a decision on one exception out, and says what happened."""
     with frame.boundary():
-        mark = frame.request_id("orders_decide", item["id"], item["version"], decision, reason, note)
-        asked = {"id": item["id"], "version": item["version"]}
-        if note:
-            asked["note"] = state.sealed_note(item["id"], note)
-        answer = gateway.decide(frame.client(), [asked], decision, reason, request_id=mark)
-        refused = next((one for one in answer["items"] if not one["ok"]), None)
-        if refused:
+        answer = commands.decide(
+            frame.client(),
+            [ItemRef(id=item.id, version=item.version, order_id=found.order.id)],
+            decision,
+            request_id=state.mark("orders_decide", item.id, item.version, decision, reason, note),
+            reason=reason,
+            note=note,
+            keyring=frame.keyring() if note else None,
+        )
+        if answer.refused:
             frame.done()
-            st.error(md(words.refusal(refused["key"], refused.get("params"))), icon=":material/lock:")
+            first = answer.refused[0]
+            st.error(md(words.refusal(first.key or "", first.params)), icon=":material/lock:")
             return
-        told = plain(f"orders.did_one.{decision}", kind=words.kind(item["kind"]))
-        state.changed(answer["batch_id"], told)
-        frame.flash_and_rerun(md(told))
-
-
-def _remark(user: User, item: gateway.Row) -> None:
-    what = words.reason(item["reason"]) or plain(f"orders.state.{item['state']}")
-    text = words.remark(item["kind"], what, user)
-    widgets.copy_button(text, key=f"orders_remark_{item['id']}", label=plain("orders.copy_remark"))
+        told = plain(f"orders.did_one.{decision}", kind=words.kind(item.kind))
+        state.changed(answer.batch_id, told)
+        frame.flash_and_rerun(t(f"orders.did_one.{decision}", kind=words.kind(item.kind)))

@@ -1,30 +1,31 @@
-"""Tabs and filters of the queue: what the address says, what the widgets show, what the API is asked."""
+"""Tabs and filters of the queue. The address holds them as backend.orders.models.QueueFilter writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from backend.orders.models import QueueFilter
 from pages.shared import widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.queue import words
 
 TABS = ("open", "waiting", "mine", "overdue", "done", "same")
-OWNERS = ("me", "none")
-DUES = ("overdue", "soon")
-NAMES = ("tab", "kind", "where", "min", "max", "owner", "due")
+PAGE = 25
+_NAMES = ("state", "kind", "platform", "shop_id", "amount_min", "amount_max", "owner", "due", "view")
+_NARROWING = ("kind", "where", "min", "max", "owner", "due")
 _SEEN = "orders_seen_address"
-_OF_TAB: Mapping[str, Mapping[str, str]] = {
-    "open": {"state": "open"},
+_OF_TAB: Mapping[str, Mapping[str, Any]] = {
     "waiting": {"state": "waiting_customer"},
-    "mine": {"state": "open", "owner": "me"},
-    "overdue": {"state": "open", "due": "overdue"},
+    "mine": {"owner": "me"},
+    "overdue": {"due": "overdue"},
     "done": {"state": "done"},
-    "same": {"state": "open"},
 }
 _COUNT_OF_TAB = {"open": "open", "waiting": "waiting_customer", "mine": "mine", "overdue": "overdue"}
 
@@ -34,75 +35,95 @@ def sync(user: User) -> None:
 
     By hand and not by `bind`: a bound selectbox writes its label, which depends on language and counts.
     """
-    given = {name: st.query_params.get(name, "") for name in NAMES}
+    given = _address()
     if st.session_state.get(_SEEN) == given and "orders_tab" in st.session_state:
         return
     st.session_state[_SEEN] = given
-    for name, text in given.items():
-        st.session_state[f"orders_{name}"] = _read(name, text, user)
+    found = QueueFilter.parse(given)
+    where = str(found.shop_id) if found.shop_id else found.platform
+    values = {
+        "tab": _tab_of(found, given),
+        "kind": found.kind if found.kind in words.REVIEWED else None,
+        "where": where if where in _places(user) else None,
+        "min": None if found.amount_min is None else float(found.amount_min),
+        "max": None if found.amount_max is None else float(found.amount_max),
+        "owner": found.owner if found.owner == "none" else None,
+        "due": found.due if found.due == "soon" else None,
+    }
+    for name, value in values.items():
+        st.session_state[f"orders_{name}"] = value
 
 
-def wanted() -> dict[str, Any]:
-    """The filter for the API."""
-    values = {name: st.session_state.get(f"orders_{name}") for name in NAMES}
-    found: dict[str, Any] = {"kind": values["kind"], "owner": values["owner"], "due": values["due"]}
-    where = str(values["where"] or "")
-    found["shop_id" if where.isdigit() else "platform"] = where or None
-    found |= {"amount_min": values["min"], "amount_max": values["max"]}
-    found |= _OF_TAB[values["tab"] or "open"]
-    return {name: value for name, value in found.items() if value is not None}
+def wanted() -> QueueFilter:
+    """What the widgets ask for."""
+    where = str(_value("where") or "")
+    found = QueueFilter(
+        kind=_value("kind"),
+        shop_id=int(where) if where.isdigit() else None,
+        platform=None if where.isdigit() else where or None,
+        amount_min=_amount_of("min"),
+        amount_max=_amount_of("max"),
+        owner=_value("owner"),
+        due=_value("due"),
+        limit=PAGE,
+    )
+    return replace(found, **_OF_TAB.get(_value("tab") or "open", {}))
 
 
-def active() -> dict[str, str]:
-    """The filters in force as the address writes them, without the tab."""
-    return {name: text for name in NAMES[1:] if (text := st.query_params.get(name, ""))}
+def narrowed() -> bool:
+    """Whether anything but the tab narrows the list."""
+    return any(_value(name) is not None for name in _NARROWING)
 
 
 def clear() -> None:
     """Takes all filters back; the tab stays."""
-    for name in NAMES[1:]:
+    for name in _NARROWING:
         st.session_state[f"orders_{name}"] = None
-        _write(name)
+    _write()
 
 
-def apply(params: Mapping[str, str]) -> None:
+def params() -> dict[str, str]:
+    """The filters in force as the address writes them."""
+    return _address()
+
+
+def show(view: Mapping[str, str]) -> None:
     """Shows a saved view: exactly these filters."""
-    for name in NAMES:
-        if name in params:
-            st.query_params[name] = params[name]
-        elif name in st.query_params:
-            del st.query_params[name]
+    for name in _NAMES:
+        st.query_params.pop(name, None)
+    for name in _NAMES:
+        if name in view:
+            st.query_params[name] = view[name]
     st.session_state.pop(_SEEN, None)
 
 
-def tabs(counts: Mapping[str, int]) -> str:
-    """Draws the tabs with their counts and returns the one that is open."""
-    chosen: str = st.segmented_control(
+def tabs(counts: Mapping[str, int]) -> None:
+    """Draws the tabs with their counts."""
+    st.segmented_control(
         t("orders.tabs"),
         TABS,
         format_func=lambda name: _tab_words(name, counts),
         key="orders_tab",
         required=True,
         label_visibility="collapsed",
-        on_change=partial(_write, "tab"),
+        on_change=_write,
         wrap=True,
     )
-    return chosen
 
 
 def draw(user: User) -> None:
-    """Draws the filter row."""
-    _select("kind", words.KINDS, words.kind, 150)
+    """Draws the filters; the ones that are rarely needed behind a button."""
+    _select("kind", words.REVIEWED, words.kind, 150)
     _select("where", _places(user), partial(_place_words, user), 190)
-    count = sum(name in active() for name in ("min", "max", "owner", "due"))
+    count = sum(_value(name) is not None for name in ("min", "max", "owner", "due"))
     label = t("orders.more_filters_n", count=count) if count else t("orders.more_filters")
     with st.popover(label, icon=":material/filter_list:", key="orders_more"):
         with st.container(horizontal=True, gap="small"):
             _amount("min")
             _amount("max")
-        _select("owner", OWNERS, lambda name: plain(f"orders.owner.{name}"), "stretch")
-        _select("due", DUES, lambda name: plain(f"orders.due.{name}"), "stretch")
-    if active():
+        _select("owner", ("none",), lambda name: plain(f"orders.owner.{name}"), "stretch")
+        _select("due", ("soon",), lambda name: plain(f"orders.due.{name}"), "stretch")
+    if narrowed():
         st.button(t("common.clear_filters"), key="orders_clear", type="tertiary", on_click=clear)
 
 
@@ -120,7 +141,7 @@ def _select(name: str, options: Any, format_func: Any, width: Any) -> None:
         format_func=format_func,
         key=f"orders_{name}",
         width=width,
-        on_change=partial(_write, name),
+        on_change=_write,
     )
 
 
@@ -128,13 +149,35 @@ def _amount(name: str) -> None:
     st.number_input(
         t(f"orders.filter.{name}"),
         min_value=0.0,
+        max_value=99_999_999.0,
         value=None,
         step=100.0,
-        format="%.2f",
         placeholder=plain("orders.any_amount"),
         key=f"orders_{name}",
-        on_change=partial(_write, name),
+        on_change=_write,
     )
+
+
+def _value(name: str) -> Any:
+    return st.session_state.get(f"orders_{name}")
+
+
+def _amount_of(name: str) -> Decimal | None:
+    value = _value(name)
+    return None if value is None else Decimal(f"{value:.2f}")
+
+
+def _address() -> dict[str, str]:
+    return {name: text for name in _NAMES if (text := st.query_params.get(name, ""))}
+
+
+def _tab_of(found: QueueFilter, given: Mapping[str, str]) -> str:
+    if given.get("view") == "same":
+        return "same"
+    for tab, fixed in _OF_TAB.items():
+        if all(getattr(found, name) == value for name, value in fixed.items()):
+            return tab
+    return "open"
 
 
 def _tab_words(name: str, counts: Mapping[str, int]) -> str:
@@ -153,21 +196,11 @@ def _place_words(user: User, place: str) -> str:
     return shop.name if shop else plain("orders.all_of", platform=plain(f"platform.{place}"))
 
 
-def _read(name: str, text: str, user: User) -> Any:
-    known = {"tab": TABS, "kind": words.KINDS, "where": _places(user), "owner": OWNERS, "due": DUES}
-    if name in known:
-        return text if text in known[name] else ("open" if name == "tab" else None)
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < 1e9 else None
-
-
-def _write(name: str) -> None:
-    value = st.session_state.get(f"orders_{name}")
-    if value is None or (name == "tab" and value == "open"):
-        st.query_params.pop(name, None)
-    else:
-        st.query_params[name] = f"{value:g}" if isinstance(value, float) else str(value)
-    st.session_state[_SEEN] = {key: st.query_params.get(key, "") for key in NAMES}
+def _write() -> None:
+    now = wanted().params() | ({"view": "same"} if _value("tab") == "same" else {})
+    for name in _NAMES:
+        if name in now:
+            st.query_params[name] = now[name]
+        else:
+            st.query_params.pop(name, None)
+    st.session_state[_SEEN] = _address()

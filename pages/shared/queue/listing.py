@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from backend.orders import reads, wording
+from backend.orders.models import QueueFilter, QueuePage, QueueRow
 from pages.shared import format as fmt
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.queue import bulk, export, filters, gateway, same, state, words
+from pages.shared.queue import bulk, export, filters, same, state, views, words
 
 REFRESH_SECONDS = 25
 _COLORS = {
@@ -22,7 +24,6 @@ _COLORS = {
     "due_soon": {"light": "#9A4A06", "dark": "#F0A347"},
     "paused": {"light": "#5F6A66", "dark": "#9AA5A1"},
 }
-_EMPTY = {"waiting": "waiting", "mine": "mine", "overdue": "overdue", "done": "done"}
 
 
 def draw(user: User) -> None:
@@ -32,94 +33,97 @@ def draw(user: User) -> None:
 
 
 def _body(user: User, busy: bool) -> None:
-    tab = st.session_state.get("orders_tab", "open")
-    wanted = filters.wanted()
-    cursor = widgets.cursor("orders", wanted)
-    answer = _read(wanted, cursor, keep=busy or bool(_selected_rows()))
-    filters.tabs(answer["tabs"] if answer else {})
+    asked = filters.wanted()
+    cursor = widgets.cursor("orders", asked)
+    page = _read(replace(asked, after=cursor), keep=busy or bool(_ticked()))
+    filters.tabs(page.tabs if page else {})
     with filters.row():
         filters.draw(user)
-        export.draw(wanted)
-    if answer is None:
+        views.draw(user)
+        export.draw(asked)
+    if page is None:
         return
-    if tab == "same":
-        same.draw(user)
+    if st.session_state.get("orders_tab") == "same":
+        same.draw()
     else:
-        _rows(user, tab, wanted, answer)
+        _rows(user, asked, page)
 
 
-def _read(wanted: Mapping[str, Any], cursor: str | None, *, keep: bool) -> gateway.Row | None:
-    """The page of the list; while rows are selected or a drawer is open, the one that is already there."""
-    mark = json.dumps([wanted, cursor], sort_keys=True)
-    kept = state.remembered(mark)
+def _read(asked: QueueFilter, *, keep: bool) -> QueuePage | None:
+    """The page of the list; while rows are ticked or a drawer is open, the one that is already there."""
+    kept = state.remembered(asked)
     if keep and kept is not None:
         return kept
     with frame.boundary():
-        after = json.loads(cursor) if cursor else None
-        answer = gateway.queue(frame.client(), wanted, after=after)
-        state.remember(mark, answer)
-        return answer
+        page = reads.queue(frame.client(), asked)
+        state.remember(asked, page)
+        return page
     return None
 
 
-def _rows(user: User, tab: str, wanted: Mapping[str, Any], answer: gateway.Row) -> None:
-    rows = answer["rows"]
-    if not rows:
-        _empty(tab)
+def _rows(user: User, asked: QueueFilter, page: QueuePage) -> None:
+    if not page.rows:
+        _empty()
         return
-    chosen = [rows[place] for place in _selected_rows() if place < len(rows)]
-    bulk.bar(user, chosen, wanted, answer["count"])
+    bulk.bar(user, [page.rows[place] for place in _ticked() if place < len(page.rows)], asked, page.count)
     with widgets.wide("orders"):
-        _table(user, tab, rows)
+        _table(user, asked, page.rows)
     with widgets.narrow("orders"):
-        for row in rows:
-            _card(user, tab, row)
-    following = json.dumps(answer["next"]) if answer["next"] else None
-    total = min(answer["count"], 1000)
+        for row in page.rows:
+            _card(user, row)
     widgets.pager(
-        "orders", next_cursor=following, shown=len(rows), total=total, capped=answer["count"] > 1000
+        "orders",
+        next_cursor=page.next,
+        shown=len(page.rows),
+        total=min(page.count, 1000),
+        capped=page.count > 1000,
     )
 
 
-def _selected_rows() -> Sequence[int]:
+def _ticked() -> Sequence[int]:
     event = st.session_state.get(state.table_key())
     return event["selection"]["rows"] if event else ()
 
 
-def _table(user: User, tab: str, rows: Sequence[gateway.Row]) -> None:
-    key = state.table_key()
+def _table(user: User, asked: QueueFilter, rows: Sequence[QueueRow]) -> None:
     event = st.dataframe(
-        _styled([_cells(user, tab, row) for row in rows], [words.due(row).state for row in rows]),
+        _styled([_cells(user, row) for row in rows], [words.due(row).state for row in rows]),
         hide_index=True,
-        key=key,
+        key=state.table_key(),
         on_select="rerun",
         selection_mode=("multi-row", "single-cell"),
-        column_config=_columns(tab),
+        column_config=_columns(asked.state),
         height="content",
         alt=plain("orders.title"),
     )
     cells = event["selection"]["cells"]
     if cells:
-        state.open_order(rows[cells[0][0]]["order_id"])
+        state.open_order(rows[cells[0][0]].order_id)
         st.rerun()
     st.caption(t("orders.open_hint"))
 
 
-def _cells(user: User, tab: str, row: gateway.Row) -> dict[str, Any]:
+def _cells(user: User, row: QueueRow) -> dict[str, Any]:
     return {
-        "due": words.done_words(row) if tab == "done" else words.due(row).text,
-        "order_no": row["order_no"],
-        "kinds": [words.kind(code) for code in row["kinds"]],
+        "due": _due_words(row),
+        "order_no": row.order_no,
+        "kinds": [words.kind(code) for code in row.kinds],
         "why": _why(row),
-        "shop": row["shop_name"],
-        "amount": fmt.money(row["amount"]),
+        "shop": row.shop_name,
+        "amount": fmt.money(row.amount),
         "owner": words.owner(row, user.id),
     }
 
 
-def _why(row: gateway.Row) -> str:
-    first = next((e for e in row["exceptions"] if e["kind"] in row["kinds"]), None)
-    return words.evidence(first["kind"], first["evidence"]) if first else ""
+def _due_words(row: QueueRow) -> str:
+    return words.when_done(row) if row.state == "done" else words.due(row).text
+
+
+def _why(row: QueueRow) -> str:
+    """The evidence of the first exception that is still to be decided."""
+    shown = [item for item in row.exceptions if item.kind in row.kinds and item.is_blocking]
+    first = next((item for item in shown if item.state in words.OPEN), shown[0] if shown else None)
+    return words.why(first) if first else ""
 
 
 def _styled(cells: Sequence[Mapping[str, Any]], dues: Sequence[str]) -> Any:
@@ -128,40 +132,39 @@ def _styled(cells: Sequence[Mapping[str, Any]], dues: Sequence[str]) -> Any:
     return pd.DataFrame(cells).style.apply(lambda _: colors, subset=["due"])
 
 
-def _columns(tab: str) -> dict[str, Any]:
-    column = st.column_config
+def _columns(listed: str) -> dict[str, Any]:
+    text = st.column_config.TextColumn
     return {
-        "due": column.TextColumn(
-            plain("orders.column.done" if tab == "done" else "orders.column.due"), width=120
-        ),
-        "order_no": column.TextColumn(plain("orders.column.order_no"), width=165),
-        "kinds": column.ListColumn(plain("orders.column.kinds"), width=150),
-        "why": column.TextColumn(plain("orders.column.why"), width="large"),
-        "shop": column.TextColumn(plain("orders.column.shop"), width=110),
-        "amount": column.TextColumn(plain("orders.column.amount"), alignment="right", width=100),
-        "owner": column.TextColumn(plain("orders.column.owner"), width=90),
+        "due": text(plain("orders.column.done" if listed == "done" else "orders.column.due"), width=130),
+        "order_no": text(plain("orders.column.order_no"), width=165),
+        "kinds": st.column_config.ListColumn(plain("orders.column.kinds"), width=160),
+        "why": text(plain("orders.column.why"), width=330),
+        "shop": text(plain("orders.column.shop"), width=110),
+        "amount": text(plain("orders.column.amount"), alignment="right", width=95),
+        "owner": text(plain("orders.column.owner"), width=85),
     }
 
 
-def _card(user: User, tab: str, row: gateway.Row) -> None:
-    with st.container(border=True, gap="xxsmall", key=f"orders_card_{row['order_id']}"):
-        left = md(words.done_words(row)) if tab == "done" else widgets.due_chip(words.due(row))
-        facts = " · ".join(md(part) for part in (fmt.money(row["amount"]), row["shop_name"]) if part)
-        st.markdown(f"{left} {words.chips(row['kinds'], high=row['is_high'])}")
-        why = _why(row)
-        if why:
-            st.caption(md(why))
+def _card(user: User, row: QueueRow) -> None:
+    with st.container(border=True, gap="xxsmall", key=f"orders_card_{row.order_id}"):
+        left = md(_due_words(row)) if row.state == "done" else widgets.due_chip(words.due(row))
+        st.markdown(f"{left} {words.chips(row.kinds, high=row.is_high)}")
+        st.caption(md(_why(row)))
+        facts = (
+            wording.short_number(row.order_no),
+            fmt.money(row.amount),
+            row.shop_name,
+            words.owner(row, user.id),
+        )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(
-                f"**{md(words.order_no(row['order_no']))}** · {facts} · {md(words.owner(row, user.id))}"
-            )
-            if st.button(t("orders.handle"), key=f"orders_open_{row['order_id']}"):
-                state.open_order(row["order_id"])
+            st.markdown(md(" · ".join(facts)), width="stretch")
+            if st.button(t("orders.handle"), key=f"orders_open_{row.order_id}"):
+                state.open_order(row.order_id)
                 st.rerun()
 
 
-def _empty(tab: str) -> None:
-    if filters.active():
+def _empty() -> None:
+    if filters.narrowed():
         box = widgets.empty_state(
             t("orders.none_match"),
             t("orders.none_match_hint"),
@@ -170,6 +173,6 @@ def _empty(tab: str) -> None:
         )
         box.button(t("common.clear_filters"), key="orders_clear_empty", on_click=filters.clear)
         return
-    name = _EMPTY.get(tab, "open")
-    icon = ":material/task_alt:" if name in ("open", "overdue") else ":material/inbox:"
-    widgets.empty_state(t(f"orders.none.{name}"), t(f"orders.none.{name}_hint"), icon=icon, key="orders")
+    tab = st.session_state.get("orders_tab", "open")
+    icon = ":material/task_alt:" if tab in ("open", "overdue") else ":material/inbox:"
+    widgets.empty_state(t(f"orders.none.{tab}"), t(f"orders.none.{tab}_hint"), icon=icon, key="orders")

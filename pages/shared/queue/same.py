@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
+from backend.orders import reads, wording
+from backend.orders.models import QueueFilter, SameGroup
 from pages.shared import frame, widgets
 from pages.shared.format import md
-from pages.shared.frame import User
-from pages.shared.i18n import t
-from pages.shared.queue import bulk, gateway, state, words
+from pages.shared.i18n import locale, t
+from pages.shared.queue import bulk
+from pages.shared.queue.state import Bulk
 
 
-def draw(user: User) -> None:
+def draw() -> None:
     """One line per group with its decisions; the filter of the kind narrows them."""
     with frame.boundary():
-        wanted = st.session_state.get("orders_kind")
-        found = [group for group in gateway.groups(frame.client()) if wanted in (None, group["kind"])]
+        kind = st.session_state.get("orders_kind")
+        found = [group for group in reads.same_groups(frame.client()) if kind in (None, group.kind)]
         if not found:
             widgets.empty_state(t("orders.none.same"), t("orders.none.same_hint"), key="orders_same")
             return
@@ -24,19 +26,15 @@ def draw(user: User) -> None:
             _line(place, group)
 
 
-def _line(place: int, group: gateway.Row) -> None:
+def _line(place: int, group: SameGroup) -> None:
     with st.container(
         border=True, horizontal=True, vertical_alignment="center", gap="small", key=f"orders_same_{place}"
     ):
-        with st.container(gap="xxsmall", width="stretch"):
-            head = t("orders.same_count", count=group["count"])
-            st.markdown(f"{words.chips([group['kind']])} **{head}**")
-            st.caption(md(words.evidence(group["kind"], group["evidence"])))
+        count = t("orders.same_count", count=group.count)
+        st.markdown(
+            f"**{count}** · {md(wording.evidence(group.kind, group.evidence, locale()))}", width="stretch"
+        )
+        matching = QueueFilter(kind=group.kind, same_key=group.same_key)
         for decision in bulk.DECISIONS:
-            if group["kind"] == "refund_stop" and decision == "waived":
-                continue
-            key = f"orders_same_{place}_{decision}"
-            if st.button(t(f"orders.{decision}_more"), key=key, icon=bulk.ICONS[decision]):
-                asked = {"kind": group["kind"], "same_key": group["same_key"], "state": "open"}
-                state.start_bulk(decision=decision, filter=asked)
-                st.rerun()
+            if group.kind != "refund_stop" or decision != "waived":
+                bulk.button(f"same_{place}", Bulk(decision, matching=matching))

@@ -6,23 +6,41 @@ The open order is the `?id=` of the address, so that a link to it is a link to i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import streamlit as st
 
+from backend.orders import commands
+from backend.orders.models import Decision, ItemRef, QueueFilter, QueuePage
 from pages.shared import frame
 from pages.shared.i18n import t
-from pages.shared.queue import gateway
 
 UNDO_MINUTES = 10
 _ANSWER = "orders_answer"
 _ACT = "orders_act"
 _BULK = "orders_bulk"
 _IDS = "orders_ids"
-_NOTES = "orders_notes"
 _ROUND = "orders_round"
 _UNDO = "orders_undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A decision on many that is being made: on rows that were ticked, or on all that match a filter."""
+
+    decision: Decision
+    items: tuple[ItemRef, ...] = ()
+    kinds: tuple[str, ...] = ()
+    """The kind of each item."""
+    matching: QueueFilter | None = None
+
+
+def mark(name: str, *facts: Any) -> UUID:
+    """The id of an intention (see `frame.request_id`) as the commands take it."""
+    return UUID(frame.request_id(name, *facts))
 
 
 def opened() -> int | None:
@@ -57,13 +75,13 @@ def act(exception_id: int, action: str) -> None:
     st.session_state[_ACT] = None if acting() == wanted else wanted
 
 
-def bulk() -> dict[str, Any] | None:
-    """The bulk decision that is being made: {decision, items} or {decision, filter}."""
-    found: dict[str, Any] | None = st.session_state.get(_BULK)
+def bulk() -> Bulk | None:
+    """The bulk decision that is being made."""
+    found: Bulk | None = st.session_state.get(_BULK)
     return found
 
 
-def start_bulk(**what: Any) -> None:
+def start_bulk(what: Bulk) -> None:
     """Opens the preview of a bulk decision on the next run."""
     st.session_state[_BULK] = what
 
@@ -73,16 +91,16 @@ def end_bulk() -> None:
     st.session_state.pop(_BULK, None)
 
 
-def remembered(mark: str) -> gateway.Row | None:
+def remembered(asked: QueueFilter) -> QueuePage | None:
     """The list as it was last read under this filter; None when it must be read again."""
     kept = st.session_state.get(_ANSWER)
-    return kept[1] if kept and kept[0] == mark else None
+    return kept[1] if kept and kept[0] == asked else None
 
 
-def remember(mark: str, answer: gateway.Row) -> None:
+def remember(asked: QueueFilter, answer: QueuePage) -> None:
     """Keeps the list, and the order of its rows for next and previous in the drawer."""
-    st.session_state[_ANSWER] = (mark, answer)
-    st.session_state[_IDS] = [row["order_id"] for row in answer["rows"]]
+    st.session_state[_ANSWER] = (asked, answer)
+    st.session_state[_IDS] = [row.order_id for row in answer.rows]
 
 
 def forget_list() -> None:
@@ -109,21 +127,12 @@ def new_table() -> None:
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
 
 
-def sealed_note(exception_id: int, text: str) -> str:
-    """A note, encrypted; the same ciphertext until the write succeeded, so that a repeat stays a repeat."""
-    notes: dict[tuple[int, str], str] = st.session_state.setdefault(_NOTES, {})
-    if (exception_id, text) not in notes:
-        notes[exception_id, text] = frame.keyring().encrypt("order_exceptions", "note", exception_id, text)
-    return notes[exception_id, text]
-
-
 def changed(batch_id: int | None, words: str) -> None:
     """After a write: the list is old, nothing is selected, and the decision can be undone."""
     forget_list()
     new_table()
     end_bulk()
-    for name in (_ACT, _NOTES):
-        st.session_state.pop(name, None)
+    st.session_state.pop(_ACT, None)
     if batch_id is not None:
         st.session_state[_UNDO] = {"batch_id": batch_id, "words": words, "at": datetime.now(UTC)}
 
@@ -150,8 +159,8 @@ def undo_bar(key: str) -> None:
         label = t("orders.undo", minutes=kept["minutes"])
         if st.button(label, key=f"{key}_undo", icon=":material/undo:", shortcut="Alt+Z", type="tertiary"):
             with frame.boundary():
-                mark = frame.request_id("orders_undo", kept["batch_id"])
-                count = gateway.undo(frame.client(), kept["batch_id"], request_id=mark)
+                batch = kept["batch_id"]
+                count = commands.undo(frame.client(), batch, request_id=mark("orders_undo", batch))
                 st.session_state.pop(_UNDO, None)
                 changed(None, "")
                 frame.flash_and_rerun(t("orders.undone", count=count), icon=":material/undo:")
