@@ -416,6 +416,6 @@ def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _hash(source: bytes | Path) -> str:
     if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
+        return encode.letters(hashlib.sha256(source).hexdigest())
     with source.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return encode.letters(hashlib.file_digest(stream, "sha256").hexdigest())

@@ -16,6 +16,13 @@ end;
 $$;
 comment on type private.found is 'An exception that a rule sees now: evidence for people, fingerprint of the facts, group to decide together.';
 
+create or replace function private.fingerprint(p_text text) returns text
+language sql immutable strict set search_path = '' as $$
+    select translate(private.sha256(p_text), '0123456789', 'ghijklmnop')
+$$;
+comment on function private.fingerprint(text) is
+    'Hash of the facts behind an exception, in letters: a run of digits in it could be taken for a phone number in a dump.';
+
 insert into public.exception_rules (shop_id, kind, severity, waived_by, params) values
     (null, 'duplicate', 'normal', 'reviewer', '{"window_minutes": 30}'),
     (null, 'unpaid', 'normal', 'never', '{}'),
@@ -188,7 +195,7 @@ comment on function private.found_alone(bigint[]) is 'unpaid, refund_stop and re
 create or replace function private.found_in_python(p_order_ids bigint[]) returns setof private.found
 language sql stable rows 100 set search_path = '' as $$
     select distinct on (o.id, f.kind) o.id, o.shop_id, f.kind, f.evidence,
-        private.sha256(o.facts_hash || f.evidence::text), null::text
+        private.fingerprint(o.facts_hash || f.evidence::text), null::text
     from public.orders o cross join lateral jsonb_to_recordset(o.findings) as f(kind text, evidence jsonb)
     where o.id = any (p_order_ids) and o.status = 'to_ship' and o.is_checked
       and o.checked_version = (select private.current_check_version()) and f.kind = any (private.python_kinds())
@@ -231,7 +238,7 @@ language sql stable rows 100 set search_path = '' as $$
         from private.duplicate_groups(p_order_ids) g where g.group_key is not null
     )
     select g.order_id, g.shop_id, 'duplicate', jsonb_build_object('orders', others.list),
-        private.sha256((select string_agg(n, ',' order by n) from unnest(string_to_array(g.numbers, ',')) n)), g.group_key
+        private.fingerprint((select string_agg(n, ',' order by n) from unnest(string_to_array(g.numbers, ',')) n)), g.group_key
     from grouped g
     cross join lateral (
         select jsonb_agg(jsonb_build_object('order_no', n.order_no, 'minutes', n.minutes, 'status', n.status) order by n.minutes) as list
@@ -282,7 +289,7 @@ language sql stable rows 100 set search_path = '' as $$
         select i.shop_id, i.ip_hash, i.part, count(*) as orders, count(distinct i.buyer_account) as accounts,
             round(extract(epoch from max(i.placed_at) - min(i.placed_at)) / 60)::integer as minutes,
             (array_agg(i.order_no order by i.placed_at, i.order_id))[1:20] as numbers, min(i.order_id) as first_id,
-            private.sha256(string_agg(i.order_no, ',' order by i.order_no)) as fingerprint
+            private.fingerprint(string_agg(i.order_no, ',' order by i.order_no)) as fingerprint
         from inside i group by i.shop_id, i.ip_hash, i.part
     )
     select i.order_id, i.shop_id, 'same_ip', jsonb_build_object('count', c.orders, 'accounts', c.accounts, 'minutes', c.minutes,
@@ -340,7 +347,7 @@ begin
             end loop;
         else
             v_items := private.short_evidence(v.products, v.needs, array(select v_left[i] from unnest(v_index) with ordinality u(i, n) order by n));
-            return next row(v.order_id, v.shop_id, 'out_of_stock', v_items, private.sha256((select string_agg((i ->> 'sku') || 'x'
+            return next row(v.order_id, v.shop_id, 'out_of_stock', v_items, private.fingerprint((select string_agg((i ->> 'sku') || 'x'
                 || (i ->> 'need'), ',') from jsonb_array_elements(v_items -> 'items') i)), null)::private.found;
         end if;
     end loop;
