@@ -7,19 +7,22 @@ One byte a character is what makes the scan fast; a candidate is compared with t
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.conditions import Condition, compile_row
+from backend.words.conditions import Condition, compile_row, is_plain
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
 from backend.words.lang import any_of, last_choice
 from backend.words.scanner import Scan, build_scan
+from backend.words.signals import SIGNALS
 from backend.words.superlatives import superlative_entries
 
 DROP, WALL, SEVERAL, OTHER = 0, 1, 2, 3
@@ -27,6 +30,8 @@ _FIRST_LETTER: Final = 4
 _FIRST_DIGIT: Final = 30
 _FIRST_FREE: Final = 40
 _FIRST_SHARED: Final = 60
+DISGUISED: Final = 4_000
+"""Terms, in the dictionary's order, that are also looked for in sound-alikes, pinyin and split characters."""
 LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in range(256)).translate(
     bytes.maketrans(bytes(range(_FIRST_LETTER, _FIRST_DIGIT)), b"abcdefghijklmnopqrstuvwxyz")
 )
@@ -34,20 +39,34 @@ LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in r
 
 
 class Rule(NamedTuple):
-    """What a needle stands for: an entry of the dictionary and when it counts."""
+    """What a needle stands for: an entry of the dictionary and when it counts.
+
+    `superlative` is "" or the group of the word after 最. Where the conditions are nothing but harmless phrases, the
+    rule is `simple` and `before` and `after` are those phrases.
+    """
 
     entry: Entry
-    conditions: tuple[Condition, ...]
-    superlative: str  # "", or the group of the word after 最
+    conditions: tuple[Condition, ...] = ()
+    superlative: str = ""
+    simple: bool = False
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+def make_rule(entry: Entry, conditions: tuple[Condition, ...], superlative: str = "") -> Rule:
+    """Put a rule together and see whether it is simple."""
+    simple = all(is_plain(condition) for condition in conditions)
+    before = tuple(text for condition in conditions for text in condition.before)
+    after = tuple(text for condition in conditions for text in condition.after)
+    return Rule(entry, conditions, superlative, simple, before, after)
 
 
 class Pattern(NamedTuple):
     """A compiled family of terms. `gate` is its last necessary choice, cheap to look for."""
 
-    entry: Entry
-    gate: Any
-    regex: Any
-    conditions: tuple[Condition, ...]
+    rule: Rule
+    gate: re.Pattern[str]
+    regex: re.Pattern[str]
 
 
 class Meaning(NamedTuple):
@@ -62,6 +81,7 @@ class Meaning(NamedTuple):
     disguised: bool
     patterns: tuple[Pattern, ...]
     stand_in: bool = False
+    signal: str = ""
 
 
 class Compiled(NamedTuple):
@@ -96,10 +116,10 @@ def _rules(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]])
             continue  # a prefix alone says nothing: superlatives and `need` rows stand for it
         group = groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
         if folded and folded not in rules:
-            rules[folded] = Rule(entry, conditions.get(folded, ()), group)
+            rules[folded] = make_rule(entry, conditions.get(folded, ()), group)
     for entry, group in superlative_entries(dictionary):
         folded = fold_text(entry.term)
-        rules.setdefault(folded, Rule(entry, conditions.get(folded, ()), group))
+        rules.setdefault(folded, make_rule(entry, conditions.get(folded, ()), group))
     return rules
 
 
@@ -112,7 +132,7 @@ def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
 def _pattern(row: PatternRow, dictionary: Dictionary, conditions: tuple[Condition, ...]) -> Pattern:
     basis, suggestion = _ground(dictionary, row.category)
     entry = Entry(row.name, row.category, row.severity, basis, suggestion, "context")
-    return Pattern(entry, any_of([last_choice(row.pattern)]), any_of([row.pattern]), conditions)
+    return Pattern(make_rule(entry, conditions), any_of([last_choice(row.pattern)]), any_of([row.pattern]))
 
 
 def _meanings(
@@ -138,11 +158,15 @@ def _meanings(
     for needle in stand_ins:
         known = found.get(needle) or Meaning(needle, needle, None, False, ())
         found[needle] = known._replace(stand_in=True)
+    for signal, words in SIGNALS.items():
+        for needle in words:
+            known = found.get(needle) or Meaning(needle, needle, None, False, ())
+            found[needle] = known._replace(signal=signal)
     return list(found.values())
 
 
 def _aliases(rules: dict[str, Rule]) -> Iterable[tuple[str, str, Rule]]:
-    for needle, rule in rules.items():
+    for needle, rule in islice(rules.items(), DISGUISED):
         for alias in aliases(needle, severe=rule.entry.severity == "block"):
             yield alias, needle, rule
 
@@ -180,7 +204,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     """Compile a dictionary. `engine` forces one matcher (see scanner.py)."""
     conditions = _conditions(dictionary)
     rules = _rules(dictionary, conditions)
-    spellings = phonetics(rules)
+    spellings = phonetics(list(rules)[:DISGUISED])
     meanings = _meanings(dictionary, rules, conditions, spellings.stand_ins)
     classes = _classes([m.needle for m in meanings])
     groups: dict[bytes, list[Meaning]] = {}

@@ -82,6 +82,13 @@ def compile_row(row: ExceptionRow) -> Condition:
     return Condition(row.effect, row.where, regex=any_of(alternatives))
 
 
+def is_plain(condition: Condition) -> bool:
+    """Tell whether a condition is a list of harmless phrases that touch the term on one side."""
+    if condition.effect != CLEAN or condition.where != "phrase" or condition.around:
+        return False
+    return condition.before_regex is None and condition.after_regex is None
+
+
 def _phrase_holds(condition: Condition, left: str, right: str) -> bool:
     if condition.after and right.startswith(condition.after):
         return True

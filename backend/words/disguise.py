@@ -97,6 +97,11 @@ class Phonetics(NamedTuple):
     stand_ins: frozenset[str]
     openings: frozenset[str]
 
+    def can_follow(self, form: str, char: str) -> bool:
+        """Tell quickly whether a character of the text may follow a form of one character."""
+        folded = fold(char) if char else ""
+        return not folded or _is_letter(folded) or folded in self.openings or folded in self.at[form]
+
     def places(self, form: str, following: str) -> Iterator[tuple[Spelling, int]]:
         """Yield the places of a form that can be followed by a character of the text."""
         groups = self.at.get(form)

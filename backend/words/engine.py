@@ -6,10 +6,10 @@ characters; only texts with a candidate are looked at in Python. Offsets come ba
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,14 @@ from backend.words.disguise import is_pinyin
 from backend.words.fold import common_words, fold_text
 from backend.words.models import Category, Context, Kind, Result, Severity
 from backend.words.report import make_hit, notices
-from backend.words.rules import judge
+from backend.words.rules import SLOW, judge, judge_quickly
+from backend.words.signals import AIM, EVIDENCE, MENTION, REACH
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
 from backend.words.view import GAP, code_points, view_of
 
 BLOCK: Final = 60_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
-_REACH: Final = 24
+_SHAPE: Final = 24
 _NEAR: Final = 48
 _FAR: Final = 120
 _SENTENCE_ENDS: Final = "。！？；\n"
@@ -101,18 +102,22 @@ def _verify(block: _Block, table: Compiled, candidates: list[tuple[int, int]]) -
 
 
 class _Reader:
-    """Reads the surroundings of spans in one text; its view is made once."""
+    """Reads the surroundings of spans in the texts of a block, through one view."""
 
-    __slots__ = ("category", "text", "view")
+    __slots__ = ("near", "view")
 
-    def __init__(self, text: str, points: npt.NDArray[Any], category: str) -> None:
-        self.text = text
-        self.view = view_of(points)
-        self.category = category
+    def __init__(self, block: _Block) -> None:
+        self.view = view_of(block.points)
+        self.near: dict[str, list[int]] = {signal: [] for signal in REACH}
 
-    def around(self, start: int, end: int) -> Surroundings:
+    def has_signal(self, signal: str, start: int, end: int) -> bool:
+        places = self.near[signal]
+        i = bisect_left(places, start - REACH[signal])
+        return i < len(places) and places[i] < end + REACH[signal]
+
+    def around(self, start: int, end: int, span: tuple[int, int], category: str) -> Surroundings:
         view = self.view
-        far_left, far_right = view[max(0, start - _FAR) : start], view[end : end + _FAR]
+        far_left, far_right = view[max(span[0], start - _FAR) : start], view[end : min(span[1], end + _FAR)]
         term = view[start:end]
         if GAP in far_left or GAP in far_right or GAP in term:
             far_left, far_right, term = (part.replace(GAP, "") for part in (far_left, far_right, term))
@@ -127,7 +132,7 @@ class _Reader:
             sentence_right[: _first_of(sentence_right, _CLAUSE_ENDS)],
             sentence_left + term + sentence_right,
             far_left + term + far_right,
-            self.category,
+            category,
         )
 
 
@@ -139,33 +144,13 @@ def _first_of(text: str, signs: str) -> int:
     return min((i for i in map(text.find, signs) if i >= 0), default=len(text))
 
 
-def _straddles(found: _Found, view: str) -> bool:
+def _straddles(found: _Found, view: str, low: int) -> bool:
     """Tell whether a two-character span is the end of one common word and the start of another ("独|特价|值")."""
-    if len(found.meaning.needle) != 2 or found.start == 0:
+    if found.start == low:
         return False
     words = common_words()
     before, after = view[found.start - 1 : found.start + 1], view[found.end - 1 : found.end + 1]
     return before in words and after in words
-
-
-def _pattern_hits(found: _Found, reader: _Reader, context: Context, table: Compiled) -> Iterator[_Judged]:
-    """Match the families of terms whose trigger was found, in the view around it."""
-    low = max(0, found.start - _REACH)
-    seen = reader.view[low : found.end + _REACH]
-    places: Sequence[int] = range(len(seen))
-    if GAP in seen:
-        places = [i for i, char in enumerate(seen) if char != GAP]
-        seen = seen.replace(GAP, "")
-    for pattern in found.meaning.patterns:
-        if not pattern.gate.search(seen):
-            continue
-        for match in pattern.regex.finditer(seen):
-            start, end = low + places[match.start()], low + places[match.end() - 1] + 1
-            if start <= found.start and found.end <= end and fold_text(match[0]) not in table.rules:
-                rule = Rule(pattern.entry, pattern.conditions, "")
-                severity = judge(rule, reader.around(start, end), context, term="")
-                if severity:
-                    yield _Judged(start, end, rule, severity, match[0], False)
 
 
 class _Judged(NamedTuple):
@@ -177,22 +162,72 @@ class _Judged(NamedTuple):
     disguised: bool
 
 
-def _judge_text(
-    text: str, points: npt.NDArray[Any], found: list[_Found], context: Context, table: Compiled
-) -> list[_Judged]:
-    """Judge everything found in one text and keep the leftmost, then longest, of what overlaps."""
-    reader = _Reader(text, points, context.category)
-    judged: list[_Judged] = []
-    for item in found:
-        if item.meaning.patterns:
-            judged.extend(_pattern_hits(item, reader, context, table))
-        rule = item.meaning.rule
-        if rule is None or _straddles(item, reader.view):
+class _Text(NamedTuple):
+    """One text of a block: its code points [low, high) in the block, and its context."""
+
+    low: int
+    high: int
+    context: Context
+
+
+def _pattern_hits(found: _Found, reader: _Reader, text: _Text, table: Compiled) -> Iterator[_Judged]:
+    """Match the families of terms whose trigger was found, in the view around it."""
+    low = max(text.low, found.start - _SHAPE)
+    seen = reader.view[low : min(text.high, found.end + _SHAPE)]
+    places: Sequence[int] = range(len(seen))
+    if GAP in seen:
+        places = [i for i, char in enumerate(seen) if char != GAP]
+        seen = seen.replace(GAP, "")
+    for pattern in found.meaning.patterns:
+        if not pattern.gate.search(seen):
             continue
-        severity = judge(rule, reader.around(item.start, item.end), context, term=item.meaning.plain)
+        for match in pattern.regex.finditer(seen):
+            start, end = low + places[match.start()], low + places[match.end() - 1] + 1
+            if start <= found.start and found.end <= end and fold_text(match[0]) not in table.rules:
+                around = reader.around(start, end, (text.low, text.high), text.context.category)
+                severity = judge(pattern.rule, around, text.context, term="")
+                if severity:
+                    yield _Judged(start, end, pattern.rule, severity, match[0], False)
+
+
+def _severity(item: _Found, rule: Rule, reader: _Reader, text: _Text, *, plain: bool) -> Severity | None:
+    """Judge one needle: the short way if no signal is near, else with everything around it."""
+    start, end, term = item.start, item.end, item.meaning.plain
+    if plain and not (
+        reader.has_signal(MENTION, start, end)
+        or (rule.entry.category == "absolute" and reader.has_signal(AIM, start, end))
+        or (rule.entry.severity == "block" and reader.has_signal(EVIDENCE, start, end))
+    ):
+        quick = judge_quickly(rule, reader.view, start, end, text.low, term=term)
+        if quick != SLOW:
+            return cast("Severity | None", quick)
+    around = reader.around(start, end, (text.low, text.high), text.context.category)
+    return judge(rule, around, text.context, term=term)
+
+
+def _judge_text(found: list[_Found], reader: _Reader, text: _Text, table: Compiled) -> list[_Judged]:
+    """Judge everything found in one text and keep the leftmost, then longest, of what overlaps.
+
+    What lies inside a longer term that is harmless here is harmless too: 最高 in the grammar's 最高级.
+    """
+    plain = text.context.category == "general" and not text.context.licences
+    judged: list[_Judged] = []
+    cleared: list[_Found] = []
+    for item in found:
+        meaning = item.meaning
+        if meaning.patterns:
+            judged.extend(_pattern_hits(item, reader, text, table))
+        rule = meaning.rule
+        if rule is None or (len(meaning.needle) == 2 and _straddles(item, reader.view, text.low)):
+            continue
+        severity = _severity(item, rule, reader, text, plain=plain)
         if severity:
-            judged.append(_Judged(item.start, item.end, rule, severity, rule.entry.term, item.meaning.disguised))
-    return _leftmost_longest(judged)
+            judged.append(_Judged(item.start, item.end, rule, severity, rule.entry.term, meaning.disguised))
+        elif not meaning.disguised:
+            cleared.append(item)
+    if cleared and judged:
+        judged = [j for j in judged if not any(c.start <= j.start and j.end <= c.end for c in cleared)]
+    return _leftmost_longest(judged) if len(judged) > 1 else judged
 
 
 def _leftmost_longest(judged: list[_Judged]) -> list[_Judged]:
@@ -207,12 +242,27 @@ def _leftmost_longest(judged: list[_Judged]) -> list[_Judged]:
 def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[_Judged]:
     """Check a rewritten text and bring its hits back to the original's positions."""
     block = _block(unfolded.text, table)
-    found = list(_verify(block, table, table.scan(block.kept)))
+    reader = _Reader(block)
+    found = _sort_out(_verify(block, table, table.scan(block.kept)), reader)
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in _judge_text(unfolded.text, block.points, found, context, table)
+        for item in _judge_text(found, reader, _Text(0, len(unfolded.text), context), table)
     ]
+
+
+def _sort_out(found: Iterable[_Found], reader: _Reader) -> list[_Found]:
+    """Put signals into the reader and return what has to be judged."""
+    rest = []
+    for item in found:
+        meaning = item.meaning
+        if meaning.signal:
+            reader.near[meaning.signal].append(item.start)
+        if meaning.rule or meaning.patterns:
+            rest.append(item)
+    for places in reader.near.values():
+        places.sort()
+    return rest
 
 
 def _result(text: str, judged: list[_Judged], context: Context, version: str) -> Result:
@@ -257,46 +307,56 @@ def _check_block(texts: Sequence[str], contexts: Sequence[Context], table: Compi
     """Yield the position and result of every text of a block that is not plainly clean."""
     joined = texts[0] if len(texts) == 1 else "\n".join(texts)
     block = _block(joined, table)
+    candidates = table.scan(block.kept)
+    letters = _letters_spelling_terms(block, table)
+    several = _SEVERAL_BYTE in block.kept
+    if not candidates and not letters and not several:
+        return
     starts = [0, *accumulate(len(text) + 1 for text in texts[:-1])]
-    found: dict[int, list[_Found]] = {}
-    if candidates := table.scan(block.kept):
-        for item in _verify(block, table, candidates):
-            found.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
+    verified = list(_verify(block, table, candidates))
+    signs = [item.start for item in verified if item.meaning.stand_in]
     spelt: dict[int, list[Spelt]] = {}
-    signs = [item.start for items in found.values() for item in items if item.meaning.stand_in]
-    for at in chain(signs, _letters_spelling_terms(block, table)):
+    for at in chain(signs, letters):
         n = bisect_right(starts, at) - 1
         if terms := spelt_terms(texts[n], at - starts[n], table.phonetics):
             spelt.setdefault(n, []).extend(terms)
-    several = _texts_with(block, SEVERAL, starts) if _SEVERAL_BYTE in block.kept else set()
-    for n in sorted(found.keys() | spelt.keys() | several):
-        yield n, _one_of_block(n, texts[n], contexts[n], table, block, starts[n], found, spelt, several)
+    judged = _judge_block(verified, block, texts, contexts, starts, table)
+    for n in _texts_with(block, SEVERAL, starts) if several else ():
+        judged[n] = _unfolded(expand_text(texts[n]), contexts[n], table)
+    for n, terms in spelt.items():
+        if written := write_out(texts[n], terms):
+            judged[n] = _leftmost_longest([*judged.get(n, []), *_unfolded(written, contexts[n], table)])
+    for n, hits in judged.items():
+        if hits:
+            yield n, _result(texts[n], hits, contexts[n], table.version)
+
+
+def _judge_block(
+    verified: list[_Found],
+    block: _Block,
+    texts: Sequence[str],
+    contexts: Sequence[Context],
+    starts: list[int],
+    table: Compiled,
+) -> dict[int, list[_Judged]]:
+    """Judge what was found, text by text; positions become those of the text."""
+    if not any(item.meaning.rule or item.meaning.patterns for item in verified):
+        return {}
+    reader = _Reader(block)
+    by_text: dict[int, list[_Found]] = {}
+    for item in _sort_out(verified, reader):
+        by_text.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
+    judged: dict[int, list[_Judged]] = {}
+    for n, found in by_text.items():
+        low = starts[n]
+        hits = _judge_text(found, reader, _Text(low, low + len(texts[n]), contexts[n]), table)
+        if hits:
+            judged[n] = [h._replace(start=h.start - low, end=h.end - low) for h in hits] if low else hits
+    return judged
 
 
 def _texts_with(block: _Block, code: int, starts: list[int]) -> set[int]:
     return {bisect_right(starts, int(at)) - 1 for at in np.flatnonzero(block.classes == code)}
-
-
-def _one_of_block(
-    n: int,
-    text: str,
-    context: Context,
-    table: Compiled,
-    block: _Block,
-    start: int,
-    found: dict[int, list[_Found]],
-    spelt: dict[int, list[Spelt]],
-    several: set[int],
-) -> Result:
-    if n in several:
-        unfolded = expand_text(text)
-        judged = _unfolded(unfolded, context, table)
-    elif n in spelt and (unfolded_spelling := write_out(text, spelt[n])):
-        judged = _unfolded(unfolded_spelling, context, table)
-    else:
-        here = [_Found(f.start - start, f.end - start, f.meaning) for f in found[n]] if start else found[n]
-        judged = _judge_text(text, block.points[start : start + len(text)], here, context, table)
-    return _result(text, judged, context, table.version)
 
 
 def check_many(

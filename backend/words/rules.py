@@ -15,7 +15,7 @@ from backend.words.compiled import Rule
 from backend.words.conditions import CLEAN, WARN, Surroundings, verdict
 from backend.words.dictionary import Entry
 from backend.words.models import Context, Severity
-from backend.words.view import view_regex
+from backend.words.view import GAP, view_regex
 
 _NEGATION_SIGNS: Final = frozenset("不无没非未勿禁拒谢绝杜抵谨防警别从难骗假")
 _DENIED: Final = view_regex(
@@ -96,8 +96,8 @@ def is_mentioned(around: Surroundings) -> bool:
 
 def quoted_name(around: Surroundings) -> str:
     """Return "clean" for a work's title, "warn" for a registered name or award in quotes, else ""."""
-    left, right = around.left, around.right
-    if left.rfind("《") > left.rfind("》") and "》" in right[:24]:
+    left, right = around.left[-24:], around.right[:24]
+    if left.rfind("《") > left.rfind("》") and "》" in right:
         return CLEAN
     opened = max(left.rfind("“"), left.rfind('"'), left.rfind("'"), left.rfind("("))
     if opened >= 0 and opened > left.rfind("”"):
@@ -181,3 +181,38 @@ def judge(rule: Rule, around: Surroundings, context: Context, *, term: str) -> S
     if context.category not in _STRICT and _has_evidence(around, entry):
         return "warn"
     return severity
+
+
+SLOW: Final = "slow"
+"""The answer of `judge_quickly` when only `judge` can tell."""
+_QUOTES: Final = ("《", "“", '"', "®", "'")
+
+
+def judge_quickly(rule: Rule, view: str, start: int, end: int, low: int, *, term: str) -> str | None:
+    """Judge a span by what touches it: a severity, None, or `SLOW`.
+
+    For a context without licences and special category, and only where no signal is near (see signals.py).
+    `view` may hold more texts than one; the hit's begins at `low`. Barriers keep the next one out of reach.
+    """
+    if not rule.simple or rule.entry.term in _ORDERED:
+        return SLOW
+    left = view[max(low, start - 24) : start]
+    right = view[end : end + 24]
+    if GAP in left:
+        left = view[max(low, start - 96) : start].replace(GAP, "")[-24:]
+    if GAP in right:
+        right = view[end : end + 96].replace(GAP, "")[:24]
+    if not _NEGATION_SIGNS.isdisjoint(left) and not _NEGATION_SIGNS.isdisjoint(_clause_end(left)):
+        return SLOW
+    for sign in _QUOTES:
+        if sign in left or sign in right:
+            return SLOW
+    if (rule.after and right.startswith(rule.after)) or (rule.before and left.endswith(rule.before)):
+        return None
+    if rule.superlative and superlatives.is_harmless_here(term[1:], rule.superlative, _clause_end(left), right):
+        return None
+    return rule.entry.severity
+
+
+def _clause_end(left: str) -> str:
+    return left[max(map(left.rfind, "，。！？；\n")) + 1 :]

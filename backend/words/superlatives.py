@@ -91,6 +91,7 @@ _HARMLESS_AFTER: Final = {
     "甜": view_regex(r"蜜"),
     "燃": view_regex(r"烧"),
 }  # fmt: skip
+_SETTINGS: Final = ("的", "差", "调到", "开到", "降至", "降到", "放到", "拉到", "设为", "调至", "印象", "控制到", "减到", "降低到")
 _SELF: Final = view_regex(
     r"同系列|本系列|该系列|全系列|系列中|系列里|系列产品中|同品牌|本品牌|品牌历|历代|自家|上一代|前代|前几代|本店|店内|店里|小店|旗下|家族|全系|我家|咱家|我们家|我们店|本公司|我司|公司(?:内|里|历)"
     r"|(?:我们|品牌)(?:目前|现有|所有|历年)|往年|历年|今年|本季|迄今|三款中|款中|款里|型号中|型号里|产品线|各版本|机型中|上代|几款"
@@ -106,19 +107,22 @@ def superlative_entries(dictionary: Dictionary) -> list[tuple[Entry, str]]:
     ]
 
 
-def is_harmless(word: str, group: str, around: Surroundings) -> bool:
-    """Tell whether 最 + `word` (folded) compares no goods where it stands."""
-    right, left = around.right, around.clause_left
-    if group == "measure" and not _CLAIMED.match(right) and (_IS_PARAMETER.match(right) or left.endswith(("的", "差", "调到", "开到", "降至", "降到", "放到", "拉到", "设为", "调至", "印象", "控制到", "减到", "降低到"))):
+def is_harmless_here(word: str, group: str, left: str, right: str) -> bool:
+    """Tell whether what touches 最 + `word` (folded) makes it harmless: advice, a parameter, a phrase, manners."""
+    if group == "measure" and not _CLAIMED.match(right) and (_IS_PARAMETER.match(right) or left.endswith(_SETTINGS)):
         return True
     if word == "好" and not (_GOOD_CLAIM.match(right) or (_GOOD_ENDS.match(right) and _GOOD_SUBJECT.search(left))):
         return True
     if word[0] == "好" and len(word) == 2 and _ADVICE_AFTER.match(word[1] + right):
         return True
     after = _HARMLESS_AFTER.get(word)
-    if after and after.match(right):
-        return True
-    if _MANNERS.match(right) or _AIM.search(left[-16:]) or _AIM_AFTER.match(right):
+    return bool((after and after.match(right)) or _MANNERS.match(right))
+
+
+def is_harmless(word: str, group: str, around: Surroundings) -> bool:
+    """Tell whether 最 + `word` (folded) compares no goods where it stands."""
+    right, left = around.right, around.clause_left
+    if is_harmless_here(word, group, left, right) or _AIM.search(left[-16:]) or _AIM_AFTER.match(right):
         return True
     return bool(_CHOICE.search(left[-12:]))
 
