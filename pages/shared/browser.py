@@ -47,6 +47,17 @@ function watch() {
   for (const kind of ["pointerdown", "keydown", "wheel", "touchstart"]) {
     window.addEventListener(kind, acted, { capture: true, passive: true });
   }
+  window.addEventListener("keydown", (event) => {
+    const plain = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
+    if (plain && event.key.toLowerCase() === "k") {
+      const box = document.querySelector(".st-key-desk_search_text input");
+      if (box) {
+        event.preventDefault();
+        box.focus();
+        box.select();
+      }
+    }
+  });
   setInterval(() => {
     const idle = Number(desk.data.idle_seconds ?? 0);
     const last = Number(localStorage.getItem("shopdesk-acted") ?? 0);

@@ -38,7 +38,7 @@ from backend.pii import Keyring
 from backend.service import Service
 from pages.shared import format as fmt
 from pages.shared import session
-from pages.shared.i18n import locale, refusal, t
+from pages.shared.i18n import locale, plain, refusal, t
 
 log = logging.getLogger("shopdesk.pages")
 
@@ -168,9 +168,15 @@ def _show_unexpected() -> None:
     st.error(t("common.unexpected", mark=mark), icon=":material/error:")
 
 
-def page_header(title: str, help: str | None = None) -> None:  # noqa: A002 (the name Streamlit uses)
-    """The page's heading; `help` hangs on a question mark beside it."""
+def page_header(title: str, help: str | None = None, *, waiting: int | None = None) -> None:  # noqa: A002
+    """The page's heading; `help` hangs on a question mark beside it.
+
+    `waiting` is how much the person has to do here: the browser tab then reads `(3) …`.
+    """
     st.header(title, help=help, anchor=False)
+    if waiting is not None:
+        mark = f"({waiting}) " if waiting else ""
+        st.set_page_config(page_title=f"{mark}{title} · {plain('common.product')}")
 
 
 def no_access() -> NoReturn:

@@ -34,7 +34,7 @@ class Spec:
 
 PAGES = (
     Spec("home", "work", ":material/home:"),
-    Spec("orders", "work", ":material/fact_check:", ("agent", "operations", "analyst", "manager", "admin")),
+    Spec("orders", "work", ":material/fact_check:"),
     Spec("nudge", "work", ":material/payments:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("release", "work", ":material/local_shipping:", ("warehouse", "operations", "manager", "admin")),
     Spec("stock", "data", ":material/inventory_2:"),

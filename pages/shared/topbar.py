@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend import db
 from backend.config import Settings
-from pages.shared import frame, session
+from pages.shared import finder, frame, session
 from pages.shared.frame import User
 from pages.shared.i18n import LANGUAGES, locale, t, use_locale
 
@@ -16,31 +16,21 @@ _THEME = "desk_theme"
 
 
 def draw(user: User, settings: Settings) -> None:
-    """Draws the bar."""
+    """Draws the bar, and below it what the search box found."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="desk_bar"):
-        _search()
+        words = finder.box()
         _bell()
-        _language(user)
+        _language()
         _theme(settings)
         _person(user, settings)
+    if words:
+        finder.results(words, user)
 
 
 def wanted_theme() -> dict[str, str] | None:
     """The theme the person just asked for, with a mark that makes it happen once."""
     found: dict[str, str] | None = st.session_state.pop(_THEME, None)
     return found
-
-
-def _search() -> None:
-    st.text_input(
-        t("bar.search"),
-        key="desk_search_text",
-        type="search",
-        placeholder=t("bar.search"),
-        label_visibility="collapsed",
-        icon=":material/search:",
-        width="stretch",
-    )
 
 
 def _bell() -> None:
@@ -51,7 +41,7 @@ def _bell() -> None:
         st.caption(t("bar.inbox_empty"))
 
 
-def _language(user: User) -> None:
+def _language() -> None:
     other = next(name for name in LANGUAGES if name != locale())
     if st.button(t("bar.other_language"), key="desk_language", help=LANGUAGES[other], type="tertiary"):
         with frame.boundary():

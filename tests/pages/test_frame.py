@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend import auth
+from backend import auth, search
 from backend.config import ConfigError, Settings
 from backend.errors import AppError
 from backend.local.stack import Stack
@@ -317,3 +317,43 @@ def test_the_embedded_stack_serves_this_machine_only(
     desk: Settings, address: str | None, demo: bool | None, allowed: bool
 ) -> None:
     assert session.embedded_allowed(replace(desk, demo=demo), address) is allowed
+
+
+# Search ----------------------------------------------------------------------------------------------------
+
+
+def test_the_search_box_finds_a_colleague_from_any_page_and_closes(app_as: AppAs, stack: Stack) -> None:
+    colleague = sign_up(stack, "warehouse", name="仓储寻", shops=["tm"])
+    tab = app_as("agent", "home")
+    tab.text_input(key="desk_search_text").set_value("仓储寻").run()
+    assert not tab.exception
+    assert zh("search.found", count=1) in shown(tab)
+    assert colleague.staff_no in shown(tab).replace("\\", "")
+    tab.button(key="desk_found_close").click().run()
+    assert tab.text_input(key="desk_search_text").value == ""
+    assert zh("search.found", count=1) not in shown(tab)
+
+
+def test_a_search_without_a_match_says_what_to_try(app_as: AppAs) -> None:
+    tab = app_as("agent", "home")
+    tab.text_input(key="desk_search_text").set_value("no-such-9999999999").run()
+    assert zh("search.nothing") in shown(tab)
+
+
+def test_an_order_found_opens_beside_the_queue(app_as: AppAs, monkeypatch: pytest.MonkeyPatch) -> None:
+    hit = search.Hit(
+        id=7,
+        order_no="A-1",
+        shop_id=1,
+        shop_name="x",
+        platform="own",
+        status="to_ship",
+        platform_status="",
+        how="order_no",
+    )
+    monkeypatch.setattr(search, "search", lambda *_: search.Found(orders=(hit,)))
+    tab = app_as("agent", "home")
+    tab.text_input(key="desk_search_text").set_value("A-1").run()
+    tab.button(key="desk_hit_open_7").click().run()
+    assert tab.query_params["id"] == "7"
+    assert tab.header[0].value == zh("orders.title")

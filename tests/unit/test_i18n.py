@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,15 +118,3 @@ def test_no_key_is_left_over() -> None:
         if not any(pattern.fullmatch(key) for pattern in patterns) and f'"{key}"' not in source
     ]
     assert unused == []
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.glob("**/locales/*.json")), ids=lambda path: path.name)
-def test_files_hold_their_own_area_only(path: Path) -> None:
-    prefixes = {key.split(".")[0] for key in json.loads(path.read_text("utf-8"))}
-    others = {
-        key.split(".")[0]
-        for other in path.parent.glob("*.json")
-        if other != path
-        for key in json.loads(other.read_text("utf-8"))
-    }
-    assert not prefixes & others
