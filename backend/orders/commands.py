@@ -7,7 +7,7 @@ of single items come back as values (`Decided.refused`, `Released.refused`); ref
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from supabase import Client
 
 from backend import db, jobs
+from backend.checks import address as addresses
 from backend.imports import encode
 from backend.orders import reads
 from backend.orders.models import (
@@ -174,7 +175,7 @@ def correct(
     version: int,
     shop_id: int,
     request_id: UUID,
-    changes: dict[str, str],
+    changes: Mapping[str, str],
     reason: str | None = "contact_customer",
 ) -> bool:
     """Write what the customer said is right, and judge it at once; True when no check objects any more.
@@ -185,9 +186,7 @@ def correct(
     row = reads.reveal_row(client, order_id, reason=reason)
     contact_id = row["contact_id"] or db.rpc(client, "reserve_contact_ids", p_count=1)[0]
     before = encode.opened(keyring, row | {"contact_id": contact_id})
-    allowed = ("receiver", "phone", "province", "city", "district", "address")
-    given: dict[str, Any] = {name: changes[name].strip() or None for name in allowed if name in changes}
-    sealed = encode.seal(keyring, replace(before, receiver_known=True, **given), contact_id)
+    sealed = encode.seal(keyring, _corrected(before, changes), contact_id)
     db.rpc(
         client,
         "correct_order",
@@ -270,6 +269,18 @@ def make_hold_list(client: Client, *, request_id: UUID, shop_id: int | None = No
     return Released.model_validate(
         db.rpc(client, "make_hold_list", p_request_id=str(request_id), p_shop_id=shop_id)
     )
+
+
+def _corrected(before: encode.Contact, changes: Mapping[str, str]) -> encode.Contact:
+    """The contact with its changes. A new address that names its own region replaces the old region too."""
+    allowed = ("receiver", "phone", "province", "city", "district", "address")
+    given: dict[str, Any] = {name: changes[name].strip() or None for name in allowed if name in changes}
+    regions = ("province", "city", "district")
+    if given.get("address") and not any(name in given for name in regions):
+        named = addresses.parse(province=None, city=None, district=None, address=given["address"]).parts
+        if named.province or named.city:
+            given |= dict.fromkeys(regions)
+    return replace(before, receiver_known=True, **given)
 
 
 def _claimed(answer: dict[str, Any]) -> tuple[Claimed, ...]:

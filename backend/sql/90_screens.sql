@@ -98,11 +98,13 @@ language plpgsql stable security invoker set search_path = '' as $$
 declare
     v_shops bigint[];
     v_limit integer;
-    v_back boolean := p -> 'before' is not null;
+    v_back boolean;
     v_ids bigint[];
     v_rows jsonb;
     v_more boolean;
 begin
+    p := case when jsonb_typeof(p) = 'string' then (p #>> '{}')::jsonb else p end; -- see private.as_json
+    v_back := p -> 'before' is not null;
     v_limit := least(greatest(coalesce((p ->> 'limit')::integer, 50), 1), 500);
     v_shops := array(select s.id from public.shops s where s.id in (select private.my_shop_ids())
         and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) and (p ->> 'platform' is null or s.platform = p ->> 'platform'));
@@ -208,7 +210,10 @@ comment on function public.order_detail(bigint) is
 -- Lists beside the queue ------------------------------------------------------------------------------------------------------------
 
 create or replace function public.payment_nudge(p jsonb default '{}') returns jsonb
-language sql stable security invoker set search_path = '' as $$
+language plpgsql stable security invoker set search_path = '' as $$
+begin
+    p := case when jsonb_typeof(p) = 'string' then (p #>> '{}')::jsonb else p end; -- see private.as_json
+    return (
     with mine as (
         select o.id, o.shop_id, o.order_no, o.amount, o.placed_at, o.buyer_account, o.receiver_masked, o.phone_masked, o.version
         from public.orders o
@@ -222,14 +227,18 @@ language sql stable security invoker set search_path = '' as $$
     )
     select jsonb_build_object('count', (select count(*) from (select from mine limit 1001) c), 'amount', (select sum(amount) from mine),
         'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by coalesce(x.placed_at, '-infinity') desc, x.id desc), '[]')
-            from (select page.*, s.name as shop_name, s.platform from page join public.shops s on s.id = page.shop_id) x))
+            from (select page.*, s.name as shop_name, s.platform from page join public.shops s on s.id = page.shop_id) x)));
+end;
 $$;
 grant execute on function public.payment_nudge(jsonb) to authenticated;
 comment on function public.payment_nudge(jsonb) is
     'Members 催付: orders of my shops that wait for payment, newest first, 50 a page: {count, amount, rows}; p {shop_id, after: {placed_at, id}}.';
 
 create or replace function public.hold_screen(p jsonb default '{}') returns jsonb
-language sql stable security invoker set search_path = '' as $$
+language plpgsql stable security invoker set search_path = '' as $$
+begin
+    p := case when jsonb_typeof(p) = 'string' then (p #>> '{}')::jsonb else p end; -- see private.as_json
+    return (
     with stopped as (
         select h.id from public.shops s cross join lateral (
             select o.id from public.orders o
@@ -248,7 +257,8 @@ language sql stable security invoker set search_path = '' as $$
         order by o.promise_ship_at nulls last, o.id limit 200
     )
     select jsonb_build_object('count', (select count(*) from stopped), 'rows',
-        (select coalesce(jsonb_agg(to_jsonb(d) order by d.is_in_erp desc, d.promise_ship_at nulls last, d.id), '[]') from shown d))
+        (select coalesce(jsonb_agg(to_jsonb(d) order by d.is_in_erp desc, d.promise_ship_at nulls last, d.id), '[]') from shown d)));
+end;
 $$;
 grant execute on function public.hold_screen(jsonb) to authenticated;
 comment on function public.hold_screen(jsonb) is
@@ -277,7 +287,10 @@ grant select on public.import_log to authenticated;
 comment on view public.import_log is 'Imports with shop and person: my own, for operations, managers and admins those of their shops.';
 
 create or replace function public.product_list(p jsonb default '{}') returns jsonb
-language sql stable security invoker set search_path = '' as $$
+language plpgsql stable security invoker set search_path = '' as $$
+begin
+    p := case when jsonb_typeof(p) = 'string' then (p #>> '{}')::jsonb else p end; -- see private.as_json
+    return (
     with matching as (
         select r.id, r.stock_pool_id, r.sku, r.name, r.spec, r.available, r.safety_stock, r.stock_at, r.available < r.safety_stock as is_low
         from public.products r
@@ -289,7 +302,8 @@ language sql stable security invoker set search_path = '' as $$
     )
     select jsonb_build_object('count', (select count(*) from (select from matching limit 1001) c),
         'low', (select count(*) from public.products r where r.available < r.safety_stock),
-        'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by x.sku, x.id), '[]') from page x))
+        'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by x.sku, x.id), '[]') from page x)));
+end;
 $$;
 grant execute on function public.product_list(jsonb) to authenticated;
 comment on function public.product_list(jsonb) is
@@ -473,7 +487,7 @@ begin
         perform private.fail('PT422', 'view.form');
     end if;
     perform private.audit(v_me, null, 'export', null, 'exported', jsonb_build_object('area', p_area, 'count', p_count,
-        'filter', (select coalesce(jsonb_object_agg(f.key, f.value), '{}') from jsonb_each(coalesce(p_filter, '{}')) f
+        'filter', (select coalesce(jsonb_object_agg(f.key, f.value), '{}') from jsonb_each(coalesce(private.as_json(p_filter), '{}')) f
                    where f.key in ('state', 'kind', 'platform', 'shop_id', 'owner', 'due', 'amount_min', 'amount_max'))));
 end;
 $$;
