@@ -9,7 +9,7 @@ import streamlit as st
 from backend.orders import commands
 from backend.orders.models import Decided, Decision, ItemRef, Preview, QueueFilter, QueueRow
 from pages.shared import format as fmt
-from pages.shared import frame
+from pages.shared import frame, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.queue import state, words
@@ -20,21 +20,28 @@ ICONS = {"waived": ":material/check:", "waiting_customer": ":material/chat:", "c
 
 
 def bar(user: User, ticked: Sequence[QueueRow], asked: QueueFilter, count: int) -> None:
-    """What can be done with the ticked rows, or with all that match when the list shows one kind."""
-    if asked.state == "done" or not (ticked or (asked.kind and count > 1)):
+    """What can be done with the ticked rows, or with all that match when the list shows one kind.
+
+    Always as high, so that the table does not move away under the mouse.
+    """
+    if asked.state == "done":
         return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="orders_bulk_bar"):
-        if ticked:
-            amount = fmt.money(sum(row.amount or 0 for row in ticked))
-            st.markdown(t("orders.selected", count=len(ticked), amount=amount), width="content")
-            items, kinds = _items(ticked, asked.kind)
-            for decision in DECISIONS:
-                button("ticked", Bulk(decision, items=items, kinds=kinds))
-            _give_back([row.order_id for row in ticked if row.owner_id == user.id])
-        else:
-            st.caption(t("orders.all_matching", count=words.capped(count)), width="content")
+    with (
+        widgets.wide("orders_bulk"),
+        st.container(horizontal=True, vertical_alignment="center", gap="small", key="orders_bulk_bar"),
+    ):
+        if not ticked and asked.kind and count > 1:
+            st.markdown(t("orders.all_matching", count=words.capped(count)), width="content")
             for decision in DECISIONS:
                 button("matching", Bulk(decision, matching=asked))
+            return
+        amount = fmt.money(sum(row.amount or 0 for row in ticked))
+        told = t("orders.selected", count=len(ticked), amount=amount) if ticked else t("orders.tick_hint")
+        st.markdown(told, width="content")
+        items, kinds = _items(ticked, asked.kind)
+        for decision in DECISIONS:
+            button("ticked", Bulk(decision, items=items, kinds=kinds))
+        _give_back([row.order_id for row in ticked if row.owner_id == user.id])
 
 
 def button(name: str, what: Bulk) -> None:
@@ -43,6 +50,7 @@ def button(name: str, what: Bulk) -> None:
         t(f"orders.{what.decision}_more"),
         key=f"orders_bulk_{name}_{what.decision}",
         icon=ICONS[what.decision],
+        disabled=what.matching is None and not what.items,
     ):
         state.start_bulk(what)
         st.rerun()
