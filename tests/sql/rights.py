@@ -1,0 +1,142 @@
+"""The matrix of rights as data, and the scene it is tried on: by SQL and through the gateway.
+
+The scene has two shops. Every person with a role works for shop `a` only (an admin sees all). A cell says which rows of
+the scene that role reads: `shop` those of shop a, `all` both shops', `none` nothing, `denied` no right to ask at all.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+
+RPCS = json.loads((Path(__file__).parent / "rpcs.json").read_text("utf-8"))
+ROLES = ("agent", "warehouse", "operations", "analyst", "manager", "admin")
+OUTSIDERS = ("off", "invited", "stranger", "anon", "service_role")
+
+#                    agent   warehouse operations analyst manager admin   off     invited stranger anon     service_role
+TABLES = {
+    "shops":           "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "stock_pools":     "all     all       all        all     all     all     none    none    none     denied   denied",
+    "members":         "all     all       all        all     all     all     none    none    none     denied   denied",
+    "member_shops":    "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "products":        "all     all       all        all     all     all     none    none    none     denied   denied",
+    "orders":          "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "order_items":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "order_reviews":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "order_exceptions": "shop   shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "exception_rules": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "releases":        "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "release_orders":  "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "hold_breaches":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "imports":         "none    none      shop       none    shop    all     none    none    none     denied   denied",
+    "import_errors":   "none    none      shop       none    shop    all     none    none    none     denied   denied",
+    "import_mappings": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "audit_events":    "none    none      none       none    shop    all     none    none    none     denied   denied",
+    "action_batches":  "none    none      none       none    none    none    none    none    none     denied   denied",
+    "saved_views":     "all     all       all        all     all     all     none    none    none     denied   denied",
+    "sla_policies":    "all     all       all        all     all     all     none    none    none     denied   denied",
+    "calendars":       "all     all       all        all     all     all     none    none    none     denied   denied",
+    "sla_clocks":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "sla_clock_events": "shop   shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "calendar_shifts": "all     all       all        all     all     all     none    none    none     denied   denied",
+    "calendar_days":   "all     all       all        all     all     all     none    none    none     denied   denied",
+    "holiday_years":   "all     all       all        all     all     all     none    none    none     denied   denied",
+    "order_work":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "release_log":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "import_log":      "none    none      shop       none    shop    all     none    none    none     denied   denied",
+}  # fmt: skip
+
+HIDDEN_COLUMNS = {
+    "orders": ("contact_id", "ip_hash", "facts_hash", "content_hash"),
+    "members": ("contact_id",),
+}
+
+SCENE = """
+insert into stock_pools (name, is_default) select '测试库存', not exists (select from stock_pools where is_default);
+insert into shops (code, name, platform, stock_pool_id)
+select c, '店 ' || c, 'own', (select id from stock_pools where name = '测试库存') from unnest(array['right-a', 'right-b']) c;
+insert into products (stock_pool_id, sku, name) select id, 'RIGHT-1', '样品' from stock_pools where name = '测试库存';
+insert into imports (kind, shop_id, file_name, file_hash, actor, started_at, touched_at, state, finished_at)
+select 'orders', id, 'x.csv', 'x', 'cli', now(), now(), 'done', now() from shops where code like 'right-%';
+insert into import_errors (import_id, row_no, reason) select i.id, 2, 'cell.empty' from imports i where file_hash = 'x';
+insert into import_mappings (shop_id, kind, signature, mapping, updated_at)
+select id, 'orders', 'right', '{}', now() from shops where code like 'right-%';
+insert into orders (shop_id, order_no, platform_status, status, facts_hash, content_hash)
+select id, 'RIGHT-' || code, '待发货', 'to_ship', 'f', 'c' from shops where code like 'right-%';
+insert into order_items (order_id, shop_id, line_no, sku, quantity) select id, shop_id, 1, 'RIGHT-1', 1 from orders where order_no like 'RIGHT-%';
+insert into order_exceptions (order_id, shop_id, kind, is_blocking, severity, fingerprint, detected_at)
+select id, shop_id, 'remote', true, 'normal', 'f', now() from orders where order_no like 'RIGHT-%';
+insert into order_reviews (order_id, shop_id, state, detected_at) select id, shop_id, 'open', now() from orders where order_no like 'RIGHT-%';
+insert into exception_rules (shop_id, kind, waived_by) select id, 'remote', 'reviewer' from shops where code like 'right-%';
+insert into releases (shop_id, kind, order_count, created_at) select id, 'hold', 1, now() from shops where code like 'right-%';
+insert into release_orders select r.id, o.id from releases r join orders o using (shop_id) where o.order_no like 'RIGHT-%';
+insert into hold_breaches (order_id, shop_id, kinds, found_at) select id, shop_id, '{remote}', now() from orders where order_no like 'RIGHT-%';
+insert into audit_events (at, actor, shop_id, entity, action) select now(), 'cli', id, 'right', 'seen' from shops where code like 'right-%';
+insert into calendar_days select id, '2030-01-01', '{}' from calendars where code = 'all';
+"""
+
+PEOPLE = {role: UUID(int=0xA0 + number) for number, role in enumerate((*ROLES, "off", "invited", "stranger"))}
+
+
+def make_scene(db: psycopg.Connection) -> None:
+    """Two shops with one row of everything, and a person of each role in shop a, written by the owner."""
+    db.execute(SCENE)
+    for role in (*ROLES, "off"):
+        state = "off" if role == "off" else "active"
+        db.execute(
+            """with m as (insert into members (user_id, staff_no, display_name, role, state, skills)
+                 values (%s, %s, %s, %s, %s, '{review}') returning id)
+               insert into member_shops select m.id, s.id from m, shops s where s.code = 'right-a'""",
+            (PEOPLE[role], f"R-{role}", f"成员 {role}", role if role in ROLES else "manager", state),
+        )
+    db.execute(
+        """with m as (insert into members (staff_no, display_name, role) values ('R-invited', '未接受', 'manager')
+             returning id) insert into member_shops select m.id, s.id from m, shops s where s.code = 'right-b'"""
+    )
+    db.execute("""insert into action_batches (member_id, action, item_count, items, created_at)
+        select id, 'test', 1, '[]', now() from members where staff_no = 'R-off'""")
+    db.execute("""insert into saved_views (member_id, area, name, params, is_shared)
+        select id, 'orders', '共享', '{}', true from members where staff_no = 'R-off'""")
+    db.execute("""insert into saved_views (member_id, area, name, params)
+        select id, 'orders', '私有', '{}' from members where staff_no = 'R-off'""")
+    db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
+        from shops s where s.code like 'right-%'""")
+
+
+KEYS = {
+    "release_orders": "release_id",
+    "import_errors": "import_id",
+    "calendar_shifts": "calendar_id",
+    "calendar_days": "calendar_id",
+    "holiday_years": "year",
+}
+
+
+def key_of(table: str) -> str:
+    """The column by which rows of `table` are compared."""
+    return KEYS.get(table, "shop_id" if table in SHOP_KEYED else "id")
+
+
+SHOP_KEYED = {
+    "member_shops", "orders", "order_items", "order_reviews", "order_exceptions", "exception_rules", "releases",
+    "hold_breaches", "imports", "import_mappings", "audit_events", "sla_clocks", "sla_clock_events",
+    "order_work", "release_log", "import_log",
+}  # fmt: skip
+
+
+def expected(db: psycopg.Connection, table: str, cell: str) -> set[int]:
+    """What the owner finds in the scene for one cell of the table."""
+    if cell == "none":
+        return set()
+    shop = "" if cell == "all" else "where s.code = 'right-a'"
+    mine = f"select s.id from shops s {shop}"
+    if table in {*SHOP_KEYED, "shops"}:
+        return {row[0] for row in db.execute(mine).fetchall()}
+    if table in {"release_orders", "import_errors"}:
+        parent = "releases" if table == "release_orders" else "imports"
+        return {row[0] for row in db.execute(f"select id from {parent} where shop_id in ({mine})").fetchall()}
+    hidden = "where is_shared" if table == "saved_views" else ""
+    return {row[0] for row in db.execute(f"select {KEYS.get(table, 'id')} from {table} {hidden}").fetchall()}
