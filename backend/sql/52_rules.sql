@@ -234,17 +234,21 @@ comment on function private.duplicate_groups(bigint[]) is
 create or replace function private.found_duplicates(p_order_ids bigint[]) returns setof private.found
 language sql stable rows 100 set search_path = '' as $$
     with grouped as (
-        select g.*, string_agg(g.order_no, ',') over (partition by g.group_key) as numbers
-        from private.duplicate_groups(p_order_ids) g where g.group_key is not null
+        select g.* from private.duplicate_groups(p_order_ids) g where g.group_key is not null
+    ), members as (
+        select g.group_key, private.fingerprint(string_agg(g.order_no, ',' order by g.order_no)) as fingerprint,
+            (array_agg(g.order_no order by g.placed_at, g.order_id))[1:100] as numbers,
+            (array_agg(g.placed_at order by g.placed_at, g.order_id))[1:100] as times,
+            (array_agg(g.status order by g.placed_at, g.order_id))[1:100] as states
+        from grouped g group by g.group_key
     )
-    select g.order_id, g.shop_id, 'duplicate', jsonb_build_object('orders', others.list),
-        private.fingerprint((select string_agg(n, ',' order by n) from unnest(string_to_array(g.numbers, ',')) n)), g.group_key
-    from grouped g
-    cross join lateral (
-        select jsonb_agg(jsonb_build_object('order_no', n.order_no, 'minutes', n.minutes, 'status', n.status) order by n.minutes) as list
-        from (select o.order_no, o.status, round(abs(extract(epoch from o.placed_at - g.placed_at)) / 60)::integer as minutes
-            from grouped o where o.group_key = g.group_key and o.order_id <> g.order_id order by 3 limit 20) n
-    ) others
+    select g.order_id, g.shop_id, 'duplicate', jsonb_build_object('orders', (
+            select jsonb_agg(jsonb_build_object('order_no', n.order_no, 'minutes', n.minutes, 'status', n.status) order by n.minutes, n.order_no)
+            from (select o.order_no, o.status, round(abs(extract(epoch from o.placed_at - g.placed_at)) / 60)::integer as minutes
+                from unnest(m.numbers, m.times, m.states) as o(order_no, placed_at, status)
+                where o.order_no <> g.order_no order by 3, 1 limit 20) n)),
+        m.fingerprint, g.group_key
+    from grouped g join members m on m.group_key = g.group_key
     where g.status = 'to_ship' and g.order_id = any (p_order_ids)
 $$;
 comment on function private.found_duplicates(bigint[]) is
