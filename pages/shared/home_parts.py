@@ -109,8 +109,7 @@ def today(figures: Sequence[ShopFigures], ready: int) -> None:
         name: sum(getattr(one, name) for one in figures)
         for name in ("open", "overdue", "soon", "waiting", "judged", "on_time", "released", "breaches")
     }
-    share = total["on_time"] / total["judged"] if total["judged"] else None
-    on_time = plain("home.no_sample") if share is None else f"{share:.1%}"
+    on_time = _share(total["on_time"], total["judged"])
     with st.container(border=True, key="home_today", gap="small"):
         st.markdown(f"**{t('home.today')}**")
         with st.grid(min_column_width=100, gap="small"):
@@ -122,6 +121,13 @@ def today(figures: Sequence[ShopFigures], ready: int) -> None:
             st.metric(t("home.ready"), "5000+" if ready > 5000 else ready, help=t("home.ready_help"))
         if len(figures) > 1 and total["open"]:
             _by_shop(figures)
+
+
+def _share(part: int, whole: int) -> str:
+    """A percentage from ten cases on, the bare figures below, words without any."""
+    if not whole:
+        return plain("home.no_sample")
+    return f"{part / whole:.1%}" if whole >= 10 else f"{part} / {whole}"
 
 
 def _by_shop(figures: Sequence[ShopFigures]) -> None:
@@ -155,7 +161,7 @@ def _by_shop(figures: Sequence[ShopFigures]) -> None:
         )
     )
     st.caption(t("home.by_shop"))
-    st.altair_chart(bars.properties(height=34 * len(figures) + 34), width="stretch")
+    st.altair_chart(bars.properties(height=30 * len(figures) + 64), width="stretch")
 
 
 # What else the day wants -----------------------------------------------------------------------------------

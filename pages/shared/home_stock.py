@@ -61,7 +61,7 @@ def table(found: Mapping[str, Any], *, text: str, low_only: bool) -> None:
         st.dataframe(
             pd.DataFrame([_cells(row) for row in rows], columns=_COLUMNS),
             hide_index=True,
-            height=38 + 35 * len(rows),
+            height="content",
             column_config=_columns(),
             key="stock_table",
             alt=plain("stock.title"),

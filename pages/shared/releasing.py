@@ -58,8 +58,8 @@ def ready(user: User) -> None:
         return
     may = user.has(*RELEASERS)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="release_head"):
-        st.markdown(f"### {t('release.ready_count', count=_capped(count))}", width="content")
-        st.caption(_per_shop(rows, user, count), width="stretch")
+        title = t("release.ready_count", count=_capped(count))
+        st.markdown(f"**{title}** :gray[{_per_shop(rows, user, count)}]", width="content")
         button = st.container(width="content")
     selected = _table(rows, user, may=may)
     with button:
@@ -91,7 +91,8 @@ def _table(rows: Sequence[Row], user: User, *, may: bool) -> list[Row]:
             pd.DataFrame([_cells(row, names) for row in rows]),
             hide_index=True,
             key=key,
-            height=min(560, 38 + 35 * len(rows)),
+            height=560 if len(rows) > 15 else "content",
+            column_order=_order(rows),
             on_select="rerun" if may else "ignore",
             selection_mode="multi-row",
             column_config=_columns(),
@@ -103,6 +104,12 @@ def _table(rows: Sequence[Row], user: User, *, may: bool) -> list[Row]:
         if len(rows) > 30:
             st.caption(t("release.narrow_rest", count=len(rows) - 30))
     return [rows[place] for place in chosen.selection.rows if place < len(rows)] if may else []
+
+
+def _order(rows: Sequence[Row]) -> list[str]:
+    """The columns that say something: not every platform promises a time to ship."""
+    names = ["order_no", "shop", "receiver", "place", "items", "amount", "paid"]
+    return ["promise", *names] if any(row["promise_ship_at"] for row in rows) else names
 
 
 def _cells(row: Row, names: Mapping[int, str]) -> dict[str, object]:
@@ -263,8 +270,7 @@ def _badge(one: Release) -> str:
 
 
 def may_undo(one: Release, user: User, now: datetime) -> bool:
-    """Whether 撤销 is worth offering: nobody has the list yet, and it is mine and fresh, or I am a manager.
-    """
+    """Whether 撤销 is worth offering: nobody has the list yet, and it is mine and new, or I am a manager."""
     if one.kind != "release" or one.downloaded_at is not None:
         return False
     return user.has("manager") or (one.member_id == user.id and now - one.created_at < _UNDO)

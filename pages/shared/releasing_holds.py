@@ -37,8 +37,8 @@ def draw(user: User) -> None:
         st.error(t("release.in_erp", count=len(late)), icon=":material/front_hand:")
     with st.container(horizontal=True, vertical_alignment="center", key="release_hold_head"):
         shown = "1000+" if count > 1000 else str(count)
-        st.markdown(f"### {t('release.hold_count', count=shown)}", width="content")
-        st.caption(t("release.hold_text"), width="stretch")
+        title = t("release.hold_count", count=shown)
+        st.markdown(f"**{title}** :gray[{t('release.hold_text')}]", width="content")
         buttons = st.container(width="content")
     selected = _table(rows)
     with buttons:
@@ -54,6 +54,8 @@ def _table(rows: Sequence[Row]) -> list[Row]:
             key=key,
             on_select="rerun",
             selection_mode="multi-row",
+            height=560 if len(rows) > 15 else "content",
+            column_order=_order(rows),
             column_config=_columns(),
             alt=plain("release.holds_alt"),
         )
@@ -63,6 +65,14 @@ def _table(rows: Sequence[Row]) -> list[Row]:
         for row in rows[:40]:
             _card(row)
     return [rows[place] for place in chosen.selection.rows if place < len(rows)]
+
+
+def _order(rows: Sequence[Row]) -> list[str]:
+    """The columns that say something here."""
+    names = ["order_no", "why", "shop", "receiver", "amount"]
+    if any(row["is_in_erp"] for row in rows):
+        names.insert(0, "where")
+    return [*names, "promise"] if any(row["promise_ship_at"] for row in rows) else names
 
 
 def _cells(row: Row) -> dict[str, object]:

@@ -1,0 +1,80 @@
+"""The Taobao sample goes in through the page and gives exactly the expected exceptions, in a real browser."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from backend.local import secrets as local_secrets
+from tests.browser.conftest import Server, settled, sign_in
+from tests.people import PASSWORD, sign_up
+
+SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
+TAOBAO = SAMPLES / "taobao_ExportOrderList.csv"
+
+
+@pytest.fixture(scope="module")
+def desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
+    """An empty installation with one shop."""
+    server = Server(data_folder("imports"), environment={"DESK_DEMO": "0"})
+    server.start()
+    with psycopg.connect(server.runtime["db_url"]) as owner:
+        owner.execute("select private.ensure_shop('tm', '示例旗舰店', 'taobao')")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def operations(desk: Server) -> str:
+    """The staff number of a member of operations."""
+    facts = desk.runtime
+    keys = local_secrets.load(desk.data_dir)
+    stack = SimpleNamespace(db_url=facts["db_url"], api_url=facts["api_url"], secrets=keys)
+    return sign_up(stack, "operations", name="运营A", shops=["tm"]).staff_no  # type: ignore[arg-type]
+
+
+def drop(page: Page, *files: Path) -> None:
+    page.locator("input[type=file]").set_input_files(files)
+
+
+def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
+    desk: Server,
+    operations: str,
+    new_browser: Callable[..., BrowserContext],
+    shoot: Callable[[Page, str], None],
+) -> None:
+    page = new_browser().new_page()
+    page.goto(f"{desk.url}/imports")
+    sign_in(page, operations, PASSWORD)
+    drop(page, TAOBAO, SAMPLES / "stock.csv")
+    expect(page.get_by_text("64 单：新 64 / 更新 0 / 不变 0")).to_be_visible()
+    shoot(page, "imports_preview_light")
+    page.get_by_role("button", name="全部导入（2 个文件）").click()
+    expect(page.get_by_text("导入完成：64 单")).to_be_visible(timeout=60_000)
+    shoot(page, "imports_done_light")
+
+    expected = Counter(
+        kind
+        for kinds in json.loads((SAMPLES / "taobao_expected.json").read_text("utf-8")).values()
+        for kind in kinds
+    )
+    with psycopg.connect(desk.runtime["db_url"]) as owner:
+        found = owner.execute(
+            "select kind, count(*) from public.order_exceptions where state = 'open' group by kind"
+        ).fetchall()
+    assert dict(found) == dict(expected)
+    card = page.locator("[class*=st-key-imports_card_]").filter(has_text=TAOBAO.name)
+    for kind, count in (("偏远地区", 7), ("缺货", 6), ("重复下单", 4)):
+        expect(card.get_by_text(f"{kind} {count}", exact=True)).to_be_visible()
+
+    page.get_by_role("button", name="收起，导入下一批").click()
+    settled(page)
+    drop(page, TAOBAO)
+    expect(page.get_by_text("64 单：新 0 / 更新 0 / 不变 64")).to_be_visible()
