@@ -29,7 +29,6 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import streamlit as st
-from supabase import Client
 
 from backend import db, pii
 from backend.config import Settings
@@ -122,7 +121,7 @@ def settings() -> Settings:
     return session.connection()
 
 
-def client() -> Client:
+def client() -> db.Client:
     """The client that acts as the signed-in person.
 
     Fresh at each call (about a millisecond); never cache it.

@@ -54,10 +54,8 @@ def _theme(settings: Settings) -> None:
     if not session.survives_reload(settings):
         return  # the switch reloads the page
     dark = st.context.theme.type == "dark"
-    icon = ":material/light_mode:" if dark else ":material/dark_mode:"
-    if st.button(
-        "", key="desk_theme_button", icon=icon, help=t("bar.light" if dark else "bar.dark"), type="tertiary"
-    ):
+    icon, word = (":material/light_mode:", "bar.light") if dark else (":material/dark_mode:", "bar.dark")
+    if st.button(t(word), key="desk_theme_button", icon=icon, help=t(word), type="tertiary"):
         st.session_state[_THEME] = {"name": "Light" if dark else "Dark", "mark": secrets.token_hex(4)}
         st.rerun()
 

@@ -31,12 +31,18 @@ class Server:
     """`streamlit run app.py` (or the plain main script) on a port and data folder of its own."""
 
     def __init__(
-        self, data_dir: Path, *, script: str = "app.py", environment: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        script: str = "app.py",
+        address: str = "127.0.0.1",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._script = script
+        self._address = address
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log = data_dir / f"server-{self.port}.log"
@@ -47,7 +53,8 @@ class Server:
             name: value for name, value in os.environ.items() if not name.startswith(("SUPABASE_", "DESK_"))
         }
         environment = {**kept, "DESK_DATA_DIR": str(self.data_dir), **self._environment}
-        command = [sys.executable, "-m", "streamlit", "run", self._script, f"--server.port={self.port}"]
+        options = [f"--server.port={self.port}", f"--server.address={self._address}"]
+        command = [sys.executable, "-m", "streamlit", "run", self._script, *options]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True

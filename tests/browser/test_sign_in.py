@@ -212,6 +212,23 @@ def test_the_plain_script_signs_in_for_as_long_as_the_tab_lives(
         plain.stop()
 
 
+def test_a_desk_open_to_the_network_starts_no_stack_of_its_own(
+    page: Page, data_folder: Callable[[str], Path], shoot: Shoot
+) -> None:
+    server = Server(data_folder("network"), address="0.0.0.0")
+    server.start()
+    try:
+        page.goto(server.url)
+        expect(page.get_by_role("heading", name="还没有连上数据库")).to_be_visible()
+        expect(page.get_by_text("DESK_COOKIE_SECRET=")).to_be_visible()
+        shoot(page, "not_connected_1440_light")
+        assert "one-time code" not in server.output
+        assert not (server.data_dir / "postgres").exists()
+        assert page.request.get(f"{server.url}/api/health").status == 503
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (1440, True), (420, False), (420, True)])
 def test_how_it_looks(
     desk: Server, admin: str, new_browser: NewBrowser, shoot: Shoot, width: int, dark: bool

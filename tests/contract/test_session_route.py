@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 import app
 from backend import auth, tickets
@@ -17,6 +17,10 @@ from backend.errors import AppError
 from backend.local.stack import Stack
 from pages.shared import session
 from tests.people import settings_of, sign_up
+
+with warnings.catch_warnings():  # Starlette would rather have another client than the one Supabase brings
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
 
 ORIGIN = {"origin": "http://testserver"}
 

@@ -42,11 +42,14 @@ class Floor:
             )
         ]
 
+    def exception(self, order_id: int, kind: str) -> int:
+        """The id of an order's exception of a kind."""
+        query = "select id from public.order_exceptions where order_id = %s and kind = %s"
+        return int(self.ask(query, order_id, kind)[0][0])
+
     def states(self, order_id: int) -> dict[str, str]:
         """The state of each exception of an order."""
-        return dict(
-            self.ask("select kind, state from public.order_exceptions where order_id = %s", order_id)
-        )
+        return dict(self.ask("select kind, state from public.order_exceptions where order_id = %s", order_id))
 
     def ask(self, query: str, *values: object) -> list[tuple]:
         """Rows as the owner sees them."""

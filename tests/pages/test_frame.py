@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend import auth, search
+from backend import auth, demo, search
 from backend.config import ConfigError, Settings
 from backend.errors import AppError
 from backend.local.stack import Stack
@@ -101,6 +101,18 @@ def test_a_used_code_leads_back_to_signing_in(browser_tab: Callable[[], AppTest]
     assert [error.value for error in tab.error] == [AppError("invitation.invalid").message("zh-CN")]
     tab.button(key="desk_gate_back").click().run()
     assert tab.text_input(key="desk_login").value == ""
+
+
+def test_demo_accounts_sign_in_with_one_click_and_only_where_the_demo_is(
+    browser_tab: Callable[[], AppTest], stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = sign_up(stack, "analyst", name="数据D")
+    assert not [button for button in browser_tab().run().button if "desk_demo" in str(button.key)]
+    offered = demo.Account(account.staff_no, account.name, account.role, PASSWORD)
+    monkeypatch.setattr(demo, "demo_accounts", lambda _: [offered])
+    tab = browser_tab().run()
+    tab.button(key=f"desk_demo_{account.staff_no}").click().run()
+    assert "数据D" in shown(tab)
 
 
 def test_a_cookie_brings_the_session_back(

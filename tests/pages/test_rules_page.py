@@ -1,0 +1,133 @@
+"""异常规则: read by operations, changed by managers after a look at the effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.errors import AppError
+from backend.local.stack import Stack
+from pages.shared import ruling_calls
+from tests.pages.conftest import AppAs
+from tests.pages.floor import Floor
+from tests.pages.test_frame import shown, zh
+
+
+@pytest.fixture(scope="module")
+def floor(stack: Stack) -> Floor:
+    made = Floor(stack, "rul1", more_shops=["rul2"])
+    made.load("taobao_ExportOrderList.csv")
+    return made
+
+
+def own(floor: Floor, kind: str) -> Any:
+    return floor.one(
+        "select (select to_jsonb(r) from public.exception_rules r where shop_id = %s and kind = %s)",
+        floor.shop_id,
+        kind,
+    )
+
+
+def open_drawer(app_as: AppAs, floor: Floor, kind: str) -> AppTest:
+    tab = app_as(floor.person("manager"), "rules", query={"shop": str(floor.shop_id)})
+    tab.button(key=f"rules_change_{kind}").click().run()
+    assert not tab.exception
+    return tab
+
+
+def key(floor: Floor, kind: str, version: int = 0) -> str:
+    return f"rules_{kind}_{floor.shop_id}_{version}"
+
+
+@pytest.mark.parametrize("role", ["operations", "admin"])
+def test_who_may_only_read_sees_ten_rules_and_no_way_to_change(
+    app_as: AppAs, floor: Floor, role: str
+) -> None:
+    tab = app_as(floor.person(role), "rules")
+    assert not tab.exception
+    words = shown(tab)
+    assert all(f"**{zh(f'rules.kind.{kind}')}**" in words for kind in ruling_calls.KINDS)
+    assert zh("rules.read_only") in words
+    assert not [one for one in tab.button if (one.key or "").startswith("rules_change_")]
+
+
+@pytest.mark.parametrize("role", ["agent", "warehouse", "analyst"])
+def test_others_have_no_access(app_as: AppAs, floor: Floor, role: str) -> None:
+    assert zh("common.no_access") in shown(app_as(floor.person(role), "rules"))
+
+
+def test_a_shop_gets_its_own_version_after_a_look_at_the_effect(app_as: AppAs, floor: Floor) -> None:
+    tab = open_drawer(app_as, floor, "remote")
+    mark = key(floor, "remote")
+    remote = int(
+        floor.one(
+            "select count(*) from public.order_exceptions where shop_id = %s and kind = 'remote' and state = 'open'",
+            floor.shop_id,
+        )
+    )
+    assert remote == 7
+    assert zh("rules.nothing_changed") in shown(tab)
+    tab.multiselect(key=f"{mark}_provinces").set_value([]).run()
+    assert not [one for one in tab.button if one.key == f"{mark}_save"]  # first the effect
+    tab.button(key=f"{mark}_preview").click().run()
+    assert zh("rules.effect", now=7, appear=0, vanish=7) in [one.value for one in tab.info]
+    assert own(floor, "remote") is None
+    tab.button(key=f"{mark}_save").click().run()
+    assert not tab.exception
+    assert own(floor, "remote")["params"] == {"provinces": []}
+    assert (
+        floor.one(
+            "select count(*) from public.order_exceptions where shop_id = %s and kind = 'remote' and state = 'open'",
+            floor.shop_id,
+        )
+        == 0
+    )
+    tab = open_drawer(app_as, floor, "remote")
+    tab.button(key=f"{key(floor, 'remote', 1)}_reset").click().run()
+    assert own(floor, "remote") is None
+
+
+def test_another_value_asks_for_another_look(app_as: AppAs, floor: Floor) -> None:
+    tab = open_drawer(app_as, floor, "duplicate")
+    mark = key(floor, "duplicate")
+    tab.number_input(key=f"{mark}_window_minutes").set_value(60).run()
+    tab.button(key=f"{mark}_preview").click().run()
+    assert [one for one in tab.button if one.key == f"{mark}_save"]
+    tab.number_input(key=f"{mark}_window_minutes").set_value(90).run()
+    assert not [one for one in tab.button if one.key == f"{mark}_save"]
+
+
+def test_a_stale_form_is_refused_with_a_sentence(app_as: AppAs, floor: Floor) -> None:
+    tabs = [open_drawer(app_as, floor, "bad_phone") for _ in range(2)]
+    mark = key(floor, "bad_phone")
+    for tab in tabs:
+        tab.toggle(key=f"{mark}_blocking").set_value(False).run()
+        tab.button(key=f"{mark}_preview").click().run()
+    tabs[0].button(key=f"{mark}_save").click().run()
+    assert own(floor, "bad_phone")["is_blocking"] is False
+    tabs[1].button(key=f"{mark}_save").click().run()
+    assert AppError("rule.stale").message() in [one.value for one in tabs[1].error]
+    assert own(floor, "bad_phone")["version"] == 1
+
+
+def test_unpaid_can_never_be_waived(app_as: AppAs, floor: Floor) -> None:
+    tab = open_drawer(app_as, floor, "unpaid")
+    assert tab.selectbox(key=f"{key(floor, 'unpaid')}_waived").disabled
+
+
+def test_words_that_stay_built_in_are_not_stored(app_as: AppAs, floor: Floor) -> None:
+    tab = open_drawer(app_as, floor, "suspicious")
+    mark = key(floor, "suspicious")
+    tab.segmented_control(key=f"{mark}_severity") if hasattr(tab, "segmented_control") else None
+    tab.selectbox(key=f"{mark}_waived").set_value("reviewer").run()
+    tab.button(key=f"{mark}_preview").click().run()
+    tab.button(key=f"{mark}_save").click().run()
+    assert own(floor, "suspicious")["params"] == {}
+
+
+def test_every_province_is_there_once() -> None:
+    found = ruling_calls.provinces()
+    assert len(found) == len(set(found)) == 34
+    assert {"内蒙古", "新疆", "香港", "黑龙江"} <= set(found)
