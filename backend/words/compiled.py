@@ -81,11 +81,10 @@ class Meaning(NamedTuple):
     disguised: bool
     patterns: tuple[Pattern, ...]
     stand_in: bool = False
-    signal: str = ""
 
 
 class Compiled(NamedTuple):
-    """Everything the engine needs; immutable, shared by all threads."""
+    """Everything the engine needs, shared by all threads. The lists run parallel: a group is one class-coded needle."""
 
     version: str
     engine: str
@@ -93,6 +92,7 @@ class Compiled(NamedTuple):
     classes: npt.NDArray[np.uint8]
     meanings: tuple[tuple[Meaning, ...], ...]
     lengths: tuple[int, ...]
+    signals: tuple[str | None, ...]
     rules: dict[str, Rule]
     phonetics: Phonetics
     spelling_memory: dict[bytes, bool]
@@ -158,10 +158,6 @@ def _meanings(
     for needle in stand_ins:
         known = found.get(needle) or Meaning(needle, needle, None, False, ())
         found[needle] = known._replace(stand_in=True)
-    for signal, words in SIGNALS.items():
-        for needle in words:
-            known = found.get(needle) or Meaning(needle, needle, None, False, ())
-            found[needle] = known._replace(signal=signal)
     return list(found.values())
 
 
@@ -206,10 +202,15 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     rules = _rules(dictionary, conditions)
     spellings = phonetics(list(rules)[:DISGUISED])
     meanings = _meanings(dictionary, rules, conditions, spellings.stand_ins)
-    classes = _classes([m.needle for m in meanings])
+    signals = {word: signal for signal, words in SIGNALS.items() for word in words}
+    classes = _classes([*(m.needle for m in meanings), *signals])
     groups: dict[bytes, list[Meaning]] = {}
     for meaning in meanings:
         groups.setdefault(encode(meaning.needle, classes), []).append(meaning)
+    signalled: dict[bytes, str] = {}
+    for word, signal in signals.items():
+        groups.setdefault(encode(word, classes), [])
+        signalled.setdefault(encode(word, classes), signal)
     name, scan = build_scan(list(groups), engine=engine)
     return Compiled(
         dictionary.version,
@@ -218,6 +219,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
         classes,
         tuple(map(tuple, groups.values())),
         tuple(map(len, groups)),
+        tuple(map(signalled.get, groups)),
         rules,
         spellings,
         {},

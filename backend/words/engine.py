@@ -6,6 +6,7 @@ characters; only texts with a candidate are looked at in Python. Offsets come ba
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
@@ -22,7 +23,7 @@ from backend.words.fold import common_words, fold_text
 from backend.words.models import Category, Context, Kind, Result, Severity
 from backend.words.report import make_hit, notices
 from backend.words.rules import SLOW, judge, judge_quickly
-from backend.words.signals import AIM, EVIDENCE, MENTION, REACH
+from backend.words.signals import EVIDENCE, MENTION, REACH, SELF
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
 from backend.words.view import GAP, code_points, view_of
 
@@ -31,10 +32,12 @@ BLOCK: Final = 60_000
 _SHAPE: Final = 24
 _NEAR: Final = 48
 _FAR: Final = 120
-_SENTENCE_ENDS: Final = "。！？；\n"
-_CLAUSE_ENDS: Final = "，。！？；\n"
+_SENTENCE_LEFT: Final = re.compile(r".*[。！？；\n]", re.DOTALL)
+_SENTENCE_RIGHT: Final = re.compile(r"[^。！？；\n]*[。！？；\n]?")
+_CLAUSE_RIGHT: Final = re.compile(r"[^，。！？；\n]*")
 _SEVERAL_BYTE: Final = bytes([SEVERAL])
 _DROPPED: Final = b"\0"
+_RUN: Final = re.compile(rb"[a-z]+")
 _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
 
 
@@ -82,16 +85,28 @@ def _cuts_word(text: str, start: int, end: int) -> bool:
     )
 
 
-def _verify(block: _Block, table: Compiled, candidates: list[tuple[int, int]]) -> Iterator[_Found]:
-    """Turn candidates into needles that are really there, with their place in the block's text."""
+def _verify(
+    block: _Block, table: Compiled, candidates: list[tuple[int, int]], near: dict[str, list[int]]
+) -> Iterator[_Found]:
+    """Turn candidates into needles that are really there, with their place in the block's text.
+
+    Candidates that could be a signal are put into `near` as they are: one too many only costs time.
+    """
+    if not candidates:
+        return
     index = np.flatnonzero(block.classes)
-    text, lengths = block.text, table.lengths
-    for end, group in candidates:
-        start = int(index[end - lengths[group]])
-        stop = int(index[end - 1]) + 1
+    text, lengths, meanings, signals = block.text, table.lengths, table.meanings, table.signals
+    ends = np.array([end for end, _ in candidates])
+    starts = index[ends - np.array([lengths[group] for _, group in candidates])].tolist()
+    stops = (index[ends - 1] + 1).tolist()
+    for (_, group), start, stop in zip(candidates, starts, stops, strict=True):
+        if (signal := signals[group]) is not None:
+            near[signal].append(stop)
+        if not (group_meanings := meanings[group]):
+            continue
         raw = text[start:stop]
         folded = ""
-        for meaning in table.meanings[group]:
+        for meaning in group_meanings:
             if raw != meaning.needle:
                 folded = folded or fold_text(raw)
                 if folded != meaning.needle:
@@ -101,14 +116,20 @@ def _verify(block: _Block, table: Compiled, candidates: list[tuple[int, int]]) -
             break
 
 
+def _no_signals() -> dict[str, list[int]]:
+    return {signal: [] for signal in REACH}
+
+
 class _Reader:
     """Reads the surroundings of spans in the texts of a block, through one view."""
 
     __slots__ = ("near", "view")
 
-    def __init__(self, block: _Block) -> None:
+    def __init__(self, block: _Block, near: dict[str, list[int]]) -> None:
         self.view = view_of(block.points)
-        self.near: dict[str, list[int]] = {signal: [] for signal in REACH}
+        self.near = near
+        for places in near.values():
+            places.sort()
 
     def has_signal(self, signal: str, start: int, end: int) -> bool:
         places = self.near[signal]
@@ -122,26 +143,17 @@ class _Reader:
         if GAP in far_left or GAP in far_right or GAP in term:
             far_left, far_right, term = (part.replace(GAP, "") for part in (far_left, far_right, term))
         left, right = far_left[-_NEAR:], far_right[:_NEAR]
-        sentence_left = left[_last_of(left, _SENTENCE_ENDS) + 1 :]
-        sentence_right = right[: _first_of(right, _SENTENCE_ENDS) + 1]
+        sentence_left, sentence_right = _SENTENCE_LEFT.sub("", left, 1), cast(re.Match[str], _SENTENCE_RIGHT.match(right))[0]
         return Surroundings(
             left,
             term,
             right,
-            sentence_left[_last_of(sentence_left, _CLAUSE_ENDS) + 1 :],
-            sentence_right[: _first_of(sentence_right, _CLAUSE_ENDS)],
-            sentence_left + term + sentence_right,
-            far_left + term + far_right,
+            sentence_left[sentence_left.rfind("，") + 1 :],
+            cast(re.Match[str], _CLAUSE_RIGHT.match(right))[0],
+            f"{sentence_left}{term}{sentence_right}",
+            f"{far_left}{term}{far_right}",
             category,
         )
-
-
-def _last_of(text: str, signs: str) -> int:
-    return max(map(text.rfind, signs))
-
-
-def _first_of(text: str, signs: str) -> int:
-    return min((i for i in map(text.find, signs) if i >= 0), default=len(text))
 
 
 def _straddles(found: _Found, view: str, low: int) -> bool:
@@ -195,7 +207,7 @@ def _severity(item: _Found, rule: Rule, reader: _Reader, text: _Text, *, plain: 
     start, end, term = item.start, item.end, item.meaning.plain
     if plain and not (
         reader.has_signal(MENTION, start, end)
-        or (rule.entry.category == "absolute" and reader.has_signal(AIM, start, end))
+        or (rule.entry.category == "absolute" and reader.has_signal(SELF, start, end))
         or (rule.entry.severity == "block" and reader.has_signal(EVIDENCE, start, end))
     ):
         quick = judge_quickly(rule, reader.view, start, end, text.low, term=term)
@@ -241,9 +253,9 @@ def _leftmost_longest(judged: list[_Judged]) -> list[_Judged]:
 
 def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[_Judged]:
     """Check a rewritten text and bring its hits back to the original's positions."""
-    block = _block(unfolded.text, table)
-    reader = _Reader(block)
-    found = _sort_out(_verify(block, table, table.scan(block.kept)), reader)
+    block, near = _block(unfolded.text, table), _no_signals()
+    found = _to_judge(_verify(block, table, table.scan(block.kept), near))
+    reader = _Reader(block, near)
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
@@ -251,18 +263,8 @@ def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[_Ju
     ]
 
 
-def _sort_out(found: Iterable[_Found], reader: _Reader) -> list[_Found]:
-    """Put signals into the reader and return what has to be judged."""
-    rest = []
-    for item in found:
-        meaning = item.meaning
-        if meaning.signal:
-            reader.near[meaning.signal].append(item.start)
-        if meaning.rule or meaning.patterns:
-            rest.append(item)
-    for places in reader.near.values():
-        places.sort()
-    return rest
+def _to_judge(found: Iterable[_Found]) -> list[_Found]:
+    return [item for item in found if item.meaning.rule or item.meaning.patterns]
 
 
 def _result(text: str, judged: list[_Judged], context: Context, version: str) -> Result:
@@ -279,18 +281,11 @@ def _result(text: str, judged: list[_Judged], context: Context, version: str) ->
 def _letters_spelling_terms(block: _Block, table: Compiled) -> list[int]:
     """Return where runs of letters begin, in the block's text, that may spell a term in pinyin."""
     runs = block.kept.translate(LETTERS)
-    words = [word for word in set(runs.split()) if len(word) > 1 and _may_spell(word, table)]
+    words = {word for word in set(runs.split()) if len(word) > 1 and _may_spell(word, table)}
     if not words:
         return []
     index = np.flatnonzero(block.classes)
-    found = []
-    padded = b" " + runs + b" "
-    for word in words:
-        at = padded.find(b" " + word + b" ")
-        while at >= 0:
-            found.append(int(index[at]))
-            at = padded.find(b" " + word + b" ", at + 1)
-    return found
+    return [int(index[match.start()]) for match in _RUN.finditer(runs) if match[0] in words]
 
 
 def _may_spell(word: bytes, table: Compiled) -> bool:
@@ -313,14 +308,15 @@ def _check_block(texts: Sequence[str], contexts: Sequence[Context], table: Compi
     if not candidates and not letters and not several:
         return
     starts = [0, *accumulate(len(text) + 1 for text in texts[:-1])]
-    verified = list(_verify(block, table, candidates))
+    near = _no_signals()
+    verified = list(_verify(block, table, candidates, near))
     signs = [item.start for item in verified if item.meaning.stand_in]
     spelt: dict[int, list[Spelt]] = {}
     for at in chain(signs, letters):
         n = bisect_right(starts, at) - 1
         if terms := spelt_terms(texts[n], at - starts[n], table.phonetics):
             spelt.setdefault(n, []).extend(terms)
-    judged = _judge_block(verified, block, texts, contexts, starts, table)
+    judged = _judge_block(_to_judge(verified), _Texts(block, texts, contexts, starts), near, table)
     for n in _texts_with(block, SEVERAL, starts) if several else ():
         judged[n] = _unfolded(expand_text(texts[n]), contexts[n], table)
     for n, terms in spelt.items():
@@ -331,25 +327,30 @@ def _check_block(texts: Sequence[str], contexts: Sequence[Context], table: Compi
             yield n, _result(texts[n], hits, contexts[n], table.version)
 
 
+class _Texts(NamedTuple):
+    """A block, its texts, and where each begins in it."""
+
+    block: _Block
+    texts: Sequence[str]
+    contexts: Sequence[Context]
+    starts: list[int]
+
+
 def _judge_block(
-    verified: list[_Found],
-    block: _Block,
-    texts: Sequence[str],
-    contexts: Sequence[Context],
-    starts: list[int],
-    table: Compiled,
+    found: list[_Found], given: _Texts, near: dict[str, list[int]], table: Compiled
 ) -> dict[int, list[_Judged]]:
     """Judge what was found, text by text; positions become those of the text."""
-    if not any(item.meaning.rule or item.meaning.patterns for item in verified):
+    if not found:
         return {}
-    reader = _Reader(block)
+    reader = _Reader(given.block, near)
+    starts = given.starts
     by_text: dict[int, list[_Found]] = {}
-    for item in _sort_out(verified, reader):
+    for item in found:
         by_text.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
     judged: dict[int, list[_Judged]] = {}
-    for n, found in by_text.items():
+    for n, items in by_text.items():
         low = starts[n]
-        hits = _judge_text(found, reader, _Text(low, low + len(texts[n]), contexts[n]), table)
+        hits = _judge_text(items, reader, _Text(low, low + len(given.texts[n]), given.contexts[n]), table)
         if hits:
             judged[n] = [h._replace(start=h.start - low, end=h.end - low) for h in hits] if low else hits
     return judged

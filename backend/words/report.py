@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from backend.words.compiled import Rule
+from backend.words.dictionary import Entry
 from backend.words.fold import DATA, fold_text
 from backend.words.models import Context, Hit, Notice, Severity
 
@@ -38,47 +39,32 @@ _STATEMENT_MISSING: Final = Notice(
 )
 
 
-def exemption(category: str) -> tuple[str, str]:
-    """Return the exemption question of a category and the evidence it needs; both may be empty."""
-    return _QUESTIONS.get(category, ("", ""))
-
-
 @functools.cache
 def _replacements() -> dict[str, str]:
     with (DATA / "rewrites.csv").open(encoding="utf-8", newline="") as file:
         return {fold_text(row["term"]): row["replacement"] for row in csv.DictReader(file)}
 
 
-def _replacement(rule: Rule, severity: Severity) -> str | None:
-    term = rule.entry.term
-    if severity != rule.entry.severity:
+@functools.lru_cache(maxsize=8192)
+def _replacement(entry: Entry, severity: Severity, superlative: str) -> str | None:
+    term = entry.term
+    if severity != entry.severity:
         return None  # evidence or a licence allows it
     written = _replacements().get(fold_text(term))
     if written is not None:
         return written
-    if rule.superlative:
-        return term[1:] if rule.superlative != "measure" and len(term) > 2 else ""
+    if superlative:
+        return term[1:] if superlative != "measure" and len(term) > 2 else ""
     return "" if severity == "block" else None
 
 
 def make_hit(text: str, start: int, end: int, rule: Rule, severity: Severity, term: str, disguised: bool) -> Hit:
     """Describe one judged span of a text."""
-    entry = rule.entry
-    question, evidence = exemption(entry.category)
-    return Hit(
-        start,
-        end,
-        text[start:end],
-        term,
-        entry.category,
-        severity,
-        entry.legal_basis,
-        entry.suggestion,
-        question,
-        evidence,
-        disguised,
-        _replacement(rule, severity),
-    )
+    _, category, _, basis, suggestion, *_ = entry = rule.entry
+    question, evidence = _QUESTIONS.get(category, ("", ""))
+    written = text[start:end]
+    reworded = _replacement(entry, severity, rule.superlative)
+    return Hit(start, end, written, term, category, severity, basis, suggestion, question, evidence, disguised, reworded)
 
 
 _PAUSES: Final = re.compile(r"([，、；：,;:])(?:\s*[，、；：,;:])+")

@@ -157,7 +157,7 @@ def _is_free(rule: Rule, around: Surroundings) -> bool:
         return False
     if _is_aim(around):
         return True
-    return bool(_QUESTION.search(around.clause_left) and "？" in around.sentence)
+    return bool("？" in around.right[:24] and _QUESTION.search(around.clause_left) and "？" in around.sentence)
 
 
 def judge(rule: Rule, around: Surroundings, context: Context, *, term: str) -> Severity | None:
@@ -186,6 +186,8 @@ def judge(rule: Rule, around: Surroundings, context: Context, *, term: str) -> S
 SLOW: Final = "slow"
 """The answer of `judge_quickly` when only `judge` can tell."""
 _QUOTES: Final = ("《", "“", '"', "®", "'")
+_AFTER_SIGNS: Final = frozenset("违合骗假封被处责不存做保允许我会将公集事基研学出大幼俱剧影期杂股司")
+_AIM_SIGNS: Final = frozenset("追力争努致立目愿梦想理宗初价企使希没尽期己哪什谁几怎如您你")
 
 
 def judge_quickly(rule: Rule, view: str, start: int, end: int, low: int, *, term: str) -> str | None:
@@ -202,17 +204,26 @@ def judge_quickly(rule: Rule, view: str, start: int, end: int, low: int, *, term
         left = view[max(low, start - 96) : start].replace(GAP, "")[-24:]
     if GAP in right:
         right = view[end : end + 96].replace(GAP, "")[:24]
-    if not _NEGATION_SIGNS.isdisjoint(left) and not _NEGATION_SIGNS.isdisjoint(_clause_end(left)):
-        return SLOW
     for sign in _QUOTES:
         if sign in left or sign in right:
             return SLOW
     if (rule.after and right.startswith(rule.after)) or (rule.before and left.endswith(rule.before)):
         return None
-    if rule.superlative and superlatives.is_harmless_here(term[1:], rule.superlative, _clause_end(left), right):
-        return None
+    if not _NEGATION_SIGNS.isdisjoint(left) and _DENIED.search(left):
+        return SLOW
+    if not _AFTER_SIGNS.isdisjoint(right[:12]) and (_DENIED_AFTER.match(right) or _COMPANY_AFTER.match(right)):
+        return SLOW
+    if rule.entry.category == "absolute" and _may_be_free(left, right):
+        return SLOW
+    if rule.superlative:
+        clause = left[max(map(left.rfind, "，。！？；\n")) + 1 :]
+        if superlatives.is_harmless_here(term[1:], rule.superlative, clause, right):
+            return None
     return rule.entry.severity
 
 
-def _clause_end(left: str) -> str:
-    return left[max(map(left.rfind, "，。！？；\n")) + 1 :]
+def _may_be_free(left: str, right: str) -> bool:
+    """Tell whether an aim or a question may stand around an absolute term."""
+    if "？" in right or not _AIM_SIGNS.isdisjoint(left[-16:]):
+        return True
+    return not _AIM_SIGNS.isdisjoint(right[:16]) and bool(_AIM_AFTER.match(right) or superlatives.is_aim_after(right))
