@@ -155,7 +155,7 @@ declare
 begin
     return (select coalesce(jsonb_object_agg(x.id, x.answers), '{}') from (
         select c.id, jsonb_object_agg(d.decision, jsonb_build_object('key', c.refusal, 'params', c.params)) as answers
-        from unnest(array['waived', 'waiting_customer', 'resume', 'cancelled', 'reopened']) d (decision)
+        from unnest(array['fixed', 'waived', 'waiting_customer', 'resume', 'cancelled', 'reopened']) d (decision)
         cross join lateral private.decision_checks(v_me, v_items, d.decision, v_now) c
         where c.order_id is not null group by c.id) x);
 end;

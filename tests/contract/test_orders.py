@@ -86,8 +86,8 @@ def with_contact(
     sealed = encode.seal(keyring, contact, row[0])
     cells = sealed.cells
     owner.execute(
-        """insert into private.contacts (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash,
-               phone_hash, phone_last4_hash) values (%s, 'order', %s, %s, %s, %s, %s, %s, %s)""",
+        """insert into private.contacts (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher,
+               name_hash, phone_hash, phone_last4_hash) values (%s, 'order', %s, %s, %s, %s, %s, %s, %s)""",
         (
             row[0],
             *(
@@ -396,7 +396,8 @@ def test_home_lists_and_views(owner: psycopg.Connection[Any], client: As) -> Non
     assert reads.import_log(ann) == []
     owner.execute(
         """insert into products (stock_pool_id, sku, name, available)
-           select stock_pool_id, 'HTTP-' || n, '杯', n from shops, unnest(array[1, 900]) n where code = 'queue-http'"""
+           select stock_pool_id, 'HTTP-' || n, '杯', n from shops, unnest(array[1, 900]) n
+           where code = 'queue-http'"""
     )
     assert [p["sku"] for p in reads.products(ann, low_only=True, text="http-")["rows"]] == ["HTTP-1"]
     assert reads.products(ann, text="http-")["count"] == 2
