@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import anyio
@@ -29,11 +31,12 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from backend import auth, demo, jobs, tickets  # noqa: E402 (needs the repository root on the path)
-from backend.config import Settings  # noqa: E402
+from backend.config import ConfigError, Settings  # noqa: E402
 from backend.errors import AppError  # noqa: E402
 from backend.local import current  # noqa: E402
+from backend.local.apply import ApplyError  # noqa: E402
 from backend.local.demo import keep  # noqa: E402
-from backend.local.stack import Stack  # noqa: E402
+from backend.local.stack import Stack, StackError  # noqa: E402
 from pages.shared import session  # noqa: E402
 
 log = logging.getLogger("shopdesk.app")
@@ -100,17 +103,31 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Starts the embedded stack unless a hosted project is set (or the app listens to the network), and
     the worker.
     """
-    settings = session.connection()
     async with AsyncExitStack() as running:
-        if not settings.connected and session.embedded_allowed(settings, st.get_option("server.address")):
-            await _start_stack(running, settings)
-            settings = session.connection()
-        if settings.connected:
-            await anyio.to_thread.run_sync(_welcome, settings)
-            _start_worker(running, settings)
-        else:
-            _say("No SUPABASE_URL, and not on the local address alone: showing the set-up page.")
+        try:
+            await _start(running)
+        except (ConfigError, StackError, ApplyError) as problem:
+            await running.aclose()
+            _give_up(problem)
         yield
+
+
+async def _start(running: AsyncExitStack) -> None:
+    settings = session.connection()
+    if not settings.connected and session.embedded_allowed(settings, st.get_option("server.address")):
+        await _start_stack(running, settings)
+        settings = session.connection()
+    if settings.connected:
+        await anyio.to_thread.run_sync(_welcome, settings)
+        _start_worker(running, settings)
+    else:
+        _say("No SUPABASE_URL, and not on the local address alone: showing the set-up page.")
+
+
+def _give_up(problem: Exception) -> NoReturn:
+    """Ends the process with one sentence; the server would print a traceback around it."""
+    print(problem, file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 async def _start_stack(running: AsyncExitStack, settings: Settings) -> None:
