@@ -76,8 +76,10 @@ comment on function private.as_json(jsonb) is 'Supabase Lite hands jsonb arrays 
 
 create or replace function private.sha256(p_text text) returns text
 language sql immutable strict set search_path = '' as $$
-    select pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p_text, 'utf8')), 'hex')
+    select pg_catalog.translate(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p_text, 'utf8')), 'hex'),
+        '0123456789', 'ghijklmnop')
 $$;
+comment on function private.sha256(text) is 'SHA-256 in the letters a to p, as the app writes it: in a dump, digits in a row could be taken for a phone number.';
 
 -- Who acts ---------------------------------------------------------------------------------------------------------
 
@@ -468,7 +470,7 @@ $$;
 create or replace function private.invite(p_member_id bigint, p_token_hash text, p_by bigint) returns void
 language plpgsql set search_path = '' as $$
 begin
-    if p_token_hash !~ '^[0-9a-f]{64}$' then
+    if p_token_hash !~ '^[a-p]{64}$' then
         perform private.fail('PT422', 'invitation.form');
     end if;
     update private.invitations set used_at = private.now() where member_id = p_member_id and used_at is null;
@@ -4314,17 +4316,21 @@ comment on function private.duplicate_groups(bigint[]) is
 create or replace function private.found_duplicates(p_order_ids bigint[]) returns setof private.found
 language sql stable rows 100 set search_path = '' as $$
     with grouped as (
-        select g.*, string_agg(g.order_no, ',') over (partition by g.group_key) as numbers
-        from private.duplicate_groups(p_order_ids) g where g.group_key is not null
+        select g.* from private.duplicate_groups(p_order_ids) g where g.group_key is not null
+    ), members as (
+        select g.group_key, private.fingerprint(string_agg(g.order_no, ',' order by g.order_no)) as fingerprint,
+            (array_agg(g.order_no order by g.placed_at, g.order_id))[1:100] as numbers,
+            (array_agg(g.placed_at order by g.placed_at, g.order_id))[1:100] as times,
+            (array_agg(g.status order by g.placed_at, g.order_id))[1:100] as states
+        from grouped g group by g.group_key
     )
-    select g.order_id, g.shop_id, 'duplicate', jsonb_build_object('orders', others.list),
-        private.fingerprint((select string_agg(n, ',' order by n) from unnest(string_to_array(g.numbers, ',')) n)), g.group_key
-    from grouped g
-    cross join lateral (
-        select jsonb_agg(jsonb_build_object('order_no', n.order_no, 'minutes', n.minutes, 'status', n.status) order by n.minutes) as list
-        from (select o.order_no, o.status, round(abs(extract(epoch from o.placed_at - g.placed_at)) / 60)::integer as minutes
-            from grouped o where o.group_key = g.group_key and o.order_id <> g.order_id order by 3 limit 20) n
-    ) others
+    select g.order_id, g.shop_id, 'duplicate', jsonb_build_object('orders', (
+            select jsonb_agg(jsonb_build_object('order_no', n.order_no, 'minutes', n.minutes, 'status', n.status) order by n.minutes, n.order_no)
+            from (select o.order_no, o.status, round(abs(extract(epoch from o.placed_at - g.placed_at)) / 60)::integer as minutes
+                from unnest(m.numbers, m.times, m.states) as o(order_no, placed_at, status)
+                where o.order_no <> g.order_no order by 3, 1 limit 20) n)),
+        m.fingerprint, g.group_key
+    from grouped g join members m on m.group_key = g.group_key
     where g.status = 'to_ship' and g.order_id = any (p_order_ids)
 $$;
 comment on function private.found_duplicates(bigint[]) is
@@ -6290,7 +6296,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if coalesce(p_facts_hash, '') !~ '^[0-9a-f]{64}$' then
+    if coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' then
         perform private.fail('PT422', 'contact.form');
     end if;
     v_order := private.order_to_correct(v_me, p_order_id, p_version, v_now);
@@ -7183,7 +7189,7 @@ declare
 begin
     return (select coalesce(jsonb_object_agg(x.id, x.answers), '{}') from (
         select c.id, jsonb_object_agg(d.decision, jsonb_build_object('key', c.refusal, 'params', c.params)) as answers
-        from unnest(array['waived', 'waiting_customer', 'resume', 'cancelled', 'reopened']) d (decision)
+        from unnest(array['fixed', 'waived', 'waiting_customer', 'resume', 'cancelled', 'reopened']) d (decision)
         cross join lateral private.decision_checks(v_me, v_items, d.decision, v_now) c
         where c.order_id is not null group by c.id) x);
 end;

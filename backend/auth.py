@@ -139,7 +139,7 @@ def sign_in(
     if not login or not password:
         raise AppError("sign_in.empty")
     service = Service(settings)
-    source_hash = hmac.digest(_key(settings, b"shopdesk/source/v1"), source.encode(), "sha256").hex()
+    source_hash = pii.letters(hmac.digest(_key(settings, b"shopdesk/source/v1"), source.encode(), "sha256"))
     begun = service.rpc("sign_in_begin", p_login=login, p_source_hash=source_hash)
     if begun["wait_seconds"] > 0:
         raise AppError("sign_in.wait", status=429, params={"seconds": int(begun["wait_seconds"])})
@@ -392,7 +392,7 @@ def _unseal(settings: Settings, sid: str, kind: str, sealed: str) -> str:
 
 
 def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return pii.letters(hashlib.sha256(text.encode()).digest())
 
 
 def _iso(seconds: float) -> str:

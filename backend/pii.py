@@ -113,7 +113,7 @@ class Keyring:
         return clear.decode("utf-8", "surrogatepass")
 
     def blind(self, kind: BlindKind, text: str | None, *, key_id: str | None = None) -> str | None:
-        """Blind index (64 hex digits) of a value, or None when it is empty or masked."""
+        """Blind index (64 letters) of a value, or None when it is empty or masked."""
         value = normalise(kind, text)
         key = self._current if key_id is None else self._keys[key_id]
         return None if value is None else _hmac(key.index_key, f"{kind}:{value}")
@@ -124,7 +124,7 @@ class Keyring:
         return tuple(value for value in found if value is not None)
 
     def fingerprint(self, label: str, parts: Sequence[object]) -> str:
-        """Keyed hash (64 hex digits) of JSON values: tells whether facts changed, not what they are."""
+        """Keyed hash (64 letters) of JSON values: tells whether facts changed, not what they are."""
         body = json.dumps(list(parts), ensure_ascii=True, separators=(",", ":"), sort_keys=True, default=str)
         return _hmac(self._current.index_key, f"fingerprint:{label}:{body}")
 
@@ -274,8 +274,16 @@ def _split(token: str) -> tuple[str, bytes, bytes]:
     return parts[1], nonce, sealed
 
 
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+def letters(digest: bytes) -> str:
+    """A digest in the letters a to p: in a dump, digits in a row could be taken for a phone number."""
+    return digest.hex().translate(_LETTERS)
+
+
 def _hmac(key: bytes, text: str) -> str:
-    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
+    return letters(hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256"))
 
 
 def _b64(raw: bytes) -> str:

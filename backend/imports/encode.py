@@ -39,7 +39,6 @@ _CONTENT = attrgetter(
 _ITEM = attrgetter("line_no", "sku", "name", "spec", "quantity", "unit_price")
 _TIMES = ("placed_at", "paid_at", "shipped_at", "completed_at", "promise_ship_at")
 _PLAIN = (*("row", "order_no", "platform_status", "status", "refund", "tracking_no"),)
-_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _CELLS = ("name", "phone", "address", "note")
 
 
@@ -193,12 +192,7 @@ def shown_note(text: str | None) -> str:
 
 def content_hash(keyring: Keyring, record: OrderRecord) -> str:
     """Keyed hash of everything a record says except its place in the file: equal = nothing changed."""
-    return letters(keyring.fingerprint("order", (*_CONTENT(record), [_ITEM(item) for item in record.items])))
-
-
-def letters(digest: str) -> str:
-    """A hex digest without digits: in a dump, a run of them could be taken for a phone number."""
-    return digest.translate(_LETTERS)
+    return keyring.fingerprint("order", (*_CONTENT(record), [_ITEM(item) for item in record.items]))
 
 
 def order_row(

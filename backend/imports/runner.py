@@ -24,7 +24,7 @@ from backend.imports import encode
 from backend.imports.parse import parse_file
 from backend.imports.reasons import REASONS, reason
 from backend.imports.records import OrderRecord, ParsedFile, ProductRecord, ShipmentRecord
-from backend.pii import Keyring
+from backend.pii import Keyring, letters
 
 CHUNK: Final = 2000
 _RETRY_AFTER: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
@@ -416,6 +416,6 @@ def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _hash(source: bytes | Path) -> str:
     if isinstance(source, bytes):
-        return encode.letters(hashlib.sha256(source).hexdigest())
+        return letters(hashlib.sha256(source).digest())
     with source.open("rb") as stream:
-        return encode.letters(hashlib.file_digest(stream, "sha256").hexdigest())
+        return letters(hashlib.file_digest(stream, "sha256").digest())

@@ -257,7 +257,7 @@ $$;
 create or replace function private.invite(p_member_id bigint, p_token_hash text, p_by bigint) returns void
 language plpgsql set search_path = '' as $$
 begin
-    if p_token_hash !~ '^[0-9a-f]{64}$' then
+    if p_token_hash !~ '^[a-p]{64}$' then
         perform private.fail('PT422', 'invitation.form');
     end if;
     update private.invitations set used_at = private.now() where member_id = p_member_id and used_at is null;

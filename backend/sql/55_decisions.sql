@@ -583,7 +583,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if coalesce(p_facts_hash, '') !~ '^[0-9a-f]{64}$' then
+    if coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' then
         perform private.fail('PT422', 'contact.form');
     end if;
     v_order := private.order_to_correct(v_me, p_order_id, p_version, v_now);

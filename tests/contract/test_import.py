@@ -155,8 +155,7 @@ def test_nothing_personal_is_readable_in_the_database(installation: Stack) -> No
     )
     assert "69400034778899055" in text, "the orders themselves are there"
     assert [found for found in names | details if found in text] == []
-    without_hashes = re.sub(r"(?<![0-9a-z])[0-9a-f]{64}(?![0-9a-z])", "", text)
-    assert re.search(r"(?<!\d)1[3-9]\d{9}(?!\d)", without_hashes) is None
+    assert re.search(r"(?<!\d)1[3-9]\d{9}(?!\d)", text) is None
 
 
 def test_dry_run_stores_nothing(installation: Stack) -> None:

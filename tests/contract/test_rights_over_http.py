@@ -271,7 +271,7 @@ def test_nobody_raises_himself(desk: Stack, who: str) -> None:
     asked = client(desk, who)
     me = before.get(f"R-{who}", {"id": 1, "version": 1})
     change = {"role": "admin", "approval_limit": 99999, "skills": ["review"], "shops": ["right-a", "right-b"]}
-    person = {"display_name": "x", "staff_no": "R-new", "role": "admin", "token_hash": "0" * 64}
+    person = {"display_name": "x", "staff_no": "R-new", "role": "admin", "token_hash": "a" * 64}
     attempts: dict[str, dict[str, Any]] = {
         "change_member": {"p_id": me["id"], "p_version": me["version"], "p_change": change},
         "switch_member": {
@@ -279,7 +279,7 @@ def test_nobody_raises_himself(desk: Stack, who: str) -> None:
             "p_version": before["R-off"]["version"],
             "p_on": True,
         },
-        "renew_invitation": {"p_id": before["R-admin"]["id"], "p_version": 1, "p_token_hash": "0" * 64},
+        "renew_invitation": {"p_id": before["R-admin"]["id"], "p_version": 1, "p_token_hash": "a" * 64},
         "set_duty_lead": {"p_id": me["id"], "p_until": "2026-11-22T12:00:00+08:00"},
     }
     if who != "service_role":  # the command line invites people; a person's key does not
