@@ -1,4 +1,4 @@
-"""订单异常: what each role may do there, decisions with their undo and refusals, filters, groups, many at once."""
+"""订单异常: what each role may do there, decisions and undo, filters, groups, many at once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def as_person(stack: Stack, account: Account) -> db.Client:
     return db.user_client(settings_of(stack), account.session.access_token)
 
 
-# Who sees and may do what ----------------------------------------------------------------------------------------
+# Who sees and may do what ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_every_role_reads_the_queue_and_reviewers_claim(
 ) -> None:
     tab = app_as(full.member(role), "orders")
     assert not tab.exception
-    assert len(shown_orders(tab)) == filters.PAGE
+    assert len(shown_orders(tab)) > 10
     assert tab.button(key="orders_claim_next").disabled is not may
 
 
@@ -113,7 +113,7 @@ def test_the_page_speaks_english(app_as: AppAs, full: Floor) -> None:
     assert "Claim" in tab.button(key="orders_claim_next").label
 
 
-# Claim, decide, undo ---------------------------------------------------------------------------------------------
+# Claim, decide, undo --------------------------------------------------------------------------------------
 
 
 def test_claim_waive_undo(app_as: AppAs, full: Floor) -> None:
@@ -256,7 +256,7 @@ def test_an_order_of_another_shop_is_not_found(app_as: AppAs, stack: Stack, full
     assert zh("orders.not_found") in words(tab)
 
 
-# Groups and many at once -----------------------------------------------------------------------------------------
+# Groups and many at once ----------------------------------------------------------------------------------
 
 
 def test_a_duplicate_group_is_decided_as_one(app_as: AppAs, full: Floor, reviewer: Account) -> None:
@@ -306,17 +306,18 @@ def test_the_same_evidence_is_one_line(app_as: AppAs, full: Floor) -> None:
     tab.pills(key="orders_bulk_reason_cancelled")
 
 
-# Filters and views -----------------------------------------------------------------------------------------------
+# Filters and views ----------------------------------------------------------------------------------------
 
 
 def test_the_address_filters_the_list(app_as: AppAs, full: Floor) -> None:
     tab = app_as(full.member("manager"), "orders", query={"kind": "mismatch", "amount_min": "1"})
-    expected = {str(order) for order in full.orders("mismatch")}
-    numbers = {
-        str(row[0])
-        for row in full.ask("select id from public.orders where order_no = any (%s)", shown_orders(tab))
-    }
-    assert numbers == expected
+    found = full.ask(
+        "select o.id from public.orders o join public.shops s on s.id = o.shop_id"
+        " where s.code = %s and o.order_no = any (%s)",
+        full.code,
+        shown_orders(tab),
+    )
+    assert {order for (order,) in found} == set(full.orders("mismatch"))
     assert tab.selectbox(key="orders_kind").value == "mismatch"
     assert tab.number_input(key="orders_min").value == 1.0
 
@@ -326,7 +327,7 @@ def test_nonsense_in_the_address_is_left_out(app_as: AppAs, full: Floor) -> None
     tab = app_as(full.member("manager"), "orders", query=nonsense)
     assert not tab.exception
     assert not tab.error
-    assert len(shown_orders(tab)) == filters.PAGE
+    assert len(shown_orders(tab)) > 10
 
 
 def test_choosing_a_filter_writes_the_address_and_clearing_takes_it_back(app_as: AppAs, full: Floor) -> None:
@@ -340,12 +341,15 @@ def test_choosing_a_filter_writes_the_address_and_clearing_takes_it_back(app_as:
     assert tab.query_params["owner"] == ["me"]
 
 
-def test_the_next_page_goes_on_where_the_first_ended(app_as: AppAs, full: Floor) -> None:
+def test_the_next_page_goes_on_where_the_first_ended(
+    app_as: AppAs, full: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "PAGE", 8)
     tab = app_as(full.member("manager"), "orders")
     first = shown_orders(tab)
     click(tab, "orders_next")
     second = shown_orders(tab)
-    assert second
+    assert len(first) == len(second) == 8
     assert not set(first) & set(second)
     click(tab, "orders_previous")
     assert shown_orders(tab) == first

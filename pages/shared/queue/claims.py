@@ -33,6 +33,12 @@ def next_button(user: User) -> None:
         _claim()
 
 
+def go_on() -> None:
+    """The same at the end of a finished order, for hands without a keyboard."""
+    if st.button(t("orders.claim_next"), key="orders_claim_on", icon=":material/front_hand:"):
+        _claim()
+
+
 def _claim() -> None:
     """An empty pool is said, and is no error."""
     with frame.boundary():

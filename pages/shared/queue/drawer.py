@@ -15,7 +15,7 @@ from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.queue import contact, decisions, group, state, words
+from pages.shared.queue import claims, contact, decisions, group, state, words
 
 _KEPT = "orders_kept"
 _KEEP_EVERY = 240  # seconds between two renewals of a claim that somebody works on
@@ -41,7 +41,7 @@ def _body(user: User, order_id: int) -> None:
         _head(found)
         _owner(user, found)
         state.undo_bar("orders_drawer")
-        _news(found)
+        _news(user, found)
         for place, item in enumerate(_undecided_first(found.exceptions)):
             decisions.card(user, found, item, first=place == 0)
         group.draw(user, found)
@@ -66,7 +66,7 @@ def _head(found: OrderDetail) -> None:
     st.markdown(" · ".join(part for part in parts if part))
 
 
-def _news(found: OrderDetail) -> None:
+def _news(user: User, found: OrderDetail) -> None:
     order, review = found.order, found.review
     if found.breach:
         st.error(t("orders.breach"), icon=":material/report:")
@@ -79,6 +79,8 @@ def _news(found: OrderDetail) -> None:
         st.caption(t("orders.unchecked"))
     elif review and review.state == "done" and order.status == "to_ship":
         st.success(t("orders.finished"), icon=":material/task_alt:")
+    if (review is None or review.state == "done") and claims.may_review(user):
+        claims.go_on()
 
 
 def _owner(user: User, found: OrderDetail) -> None:

@@ -157,7 +157,14 @@ def message(row: Row) -> str:
 
 
 def export(shop_id: int | None) -> None:
-    """The whole list as a file, masked, with the messages; made when somebody asks for it."""
+    """The whole list as a file, masked, with the messages; made when somebody asks for it.
+
+    Drawn anew every few minutes: the button holds a token that lives for fifteen.
+    """
+    st.fragment(_export, run_every=300, key="nudge_export_part")(shop_id)
+
+
+def _export(shop_id: int | None) -> None:
     with st.popover("", icon=":material/download:", help=t("nudge.export"), key="nudge_export"):
         st.caption(t("nudge.export_text", most=MOST))
         heads = [(name, plain(f"nudge.column.{name}")) for name in _FILE]

@@ -1,0 +1,87 @@
+"""催付: unpaid orders with the message at hand."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend import db
+from backend.local.stack import Stack
+from pages.shared.i18n import catalogue
+from pages.shared.queue import nudging
+from tests.pages.conftest import AppAs
+from tests.pages.floor import Floor, empty_floor, open_floor
+from tests.people import settings_of
+
+
+@pytest.fixture(scope="module")
+def full(stack: Stack) -> Floor:
+    """A shop with the Taobao sample."""
+    return open_floor(stack)
+
+
+def zh(key: str, **params: object) -> str:
+    return catalogue()[key]["zh-CN"].format(**params)
+
+
+def words(tab: AppTest) -> str:
+    return "\n".join(str(part.value) for part in [*tab.markdown, *tab.caption, *tab.warning])
+
+
+def unpaid(floor: Floor) -> list[str]:
+    rows = floor.ask(
+        "select o.order_no from public.orders o join public.shops s on s.id = o.shop_id"
+        " where s.code = %s and o.status = 'unpaid' order by o.placed_at desc, o.id desc",
+        floor.code,
+    )
+    return [number for (number,) in rows]
+
+
+@pytest.mark.parametrize("role", ["agent", "operations", "analyst", "manager", "admin"])
+def test_unpaid_orders_are_listed_newest_first(app_as: AppAs, full: Floor, role: str) -> None:
+    tab = app_as(full.member(role), "nudge")
+    assert not tab.exception
+    assert list(tab.dataframe[0].value["order_no"]) == unpaid(full)
+    assert len(unpaid(full)) == 5
+
+
+def test_the_warehouse_has_no_access(app_as: AppAs, full: Floor) -> None:
+    tab = app_as(full.member("warehouse"), "nudge")
+    assert zh("common.no_access") in words(tab)
+    assert not tab.dataframe
+
+
+def test_the_message_names_the_order_and_is_ready_to_copy(app_as: AppAs, full: Floor) -> None:
+    tab = app_as(full.member("agent", skills=("presales",)), "nudge")
+    ((order_id, number),) = full.ask(
+        "select id, order_no from public.orders where order_no = %s and shop_id ="
+        " (select id from public.shops where code = %s)",
+        unpaid(full)[0],
+        full.code,
+    )
+    tab.button(key=f"nudge_open_{order_id}").click().run()
+    assert f"> 您好，您的订单 {number}" in words(tab)
+
+
+def test_nothing_unpaid_says_what_will_come(app_as: AppAs, stack: Stack) -> None:
+    tab = app_as(empty_floor(stack).member("agent"), "nudge")
+    assert zh("nudge.none") in words(tab)
+    assert zh("nudge.none_hint") in words(tab)
+
+
+def test_the_shop_in_the_address_is_chosen(app_as: AppAs, full: Floor) -> None:
+    ((shop_id,),) = full.ask("select id from public.shops where code = %s", full.code)
+    tab = app_as(full.member("manager"), "nudge", query={"shop": str(shop_id)})
+    assert tab.selectbox(key="nudge_shop").value == shop_id
+    tab = app_as(full.member("manager"), "nudge", query={"shop": "0"})
+    assert tab.selectbox(key="nudge_shop").value is None
+
+
+def test_the_file_holds_every_row_masked_with_its_message(full: Floor) -> None:
+    member = full.member("operations")
+    client = db.user_client(settings_of(full.stack), member.session.access_token)
+    heads = [(name, name) for name in ("order_no", "phone", "text")]
+    text = nudging._content(client, None, "csv", heads, "x", "zh-CN").decode("utf-8-sig")
+    for number in unpaid(full):
+        assert number in text
+    assert text.count("****") == 5
