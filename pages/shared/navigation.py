@@ -51,24 +51,21 @@ PAGES = (
 )
 
 
-def specs() -> list[Spec]:
-    """The pages of this installation."""
-    return [spec for spec in PAGES if spec.path.exists()]
+def specs() -> tuple[Spec, ...]:
+    """All pages, in the order of the menu."""
+    return PAGES
 
 
 def register(role: str | None) -> Page:
-    """Registers every page and returns the one this address asks for; without a role the menu is not
-    shown.
-    """
+    """Registers every page and returns the one this address asks for; no role, no menu."""
     sections: dict[str, list[Page]] = {}
-    found = specs()
-    for spec in found:
+    for spec in PAGES:
         page = st.Page(
             spec.path,
             title=plain(f"nav.{spec.name}"),
             icon=spec.icon,
             url_path=spec.name,
-            default=spec is found[0],
+            default=spec is PAGES[0],
             visibility="visible" if role in spec.roles else "hidden",
         )
         sections.setdefault(plain(f"nav.section.{spec.section}"), []).append(page)
@@ -77,4 +74,4 @@ def register(role: str | None) -> Page:
 
 def addresses() -> list[str]:
     """Paths under which the browser may open the desk (the theme is remembered per path)."""
-    return ["/", *(f"/{spec.name}" for spec in specs())]
+    return ["/", *(f"/{spec.name}" for spec in PAGES)]

@@ -182,7 +182,7 @@ def test_two_people_on_one_server_see_their_own_names(app_as: AppAs, stack: Stac
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("spec", navigation.specs(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", navigation.PAGES, ids=lambda spec: spec.name)
 def test_each_page_opens_for_its_roles_and_refuses_the_others(
     app_as: AppAs, spec: navigation.Spec, role: str
 ) -> None:
@@ -194,7 +194,7 @@ def test_each_page_opens_for_its_roles_and_refuses_the_others(
 
 
 def test_nobody_signed_in_means_no_page(browser_tab: Callable[[], AppTest]) -> None:
-    for spec in navigation.specs():
+    for spec in navigation.PAGES:
         tab = browser_tab().run().switch_page(f"{spec.name}.py").run()
         assert not tab.exception
         assert tab.text_input(key="desk_login").value == ""

@@ -6,20 +6,20 @@ import pytest
 
 from backend.local.stack import Stack
 from tests.pages.conftest import AppAs
-from tests.pages.floor import ROLES, Floor
+from tests.pages.shop_floor import ROLES, ShopFloor
 from tests.pages.test_frame import en, shown, zh
 
 
 @pytest.fixture(scope="module")
-def floor(stack: Stack) -> Floor:
-    made = Floor(stack, "hom1")
+def floor(stack: Stack) -> ShopFloor:
+    made = ShopFloor(stack, "hom1")
     made.load("stock.csv", of_shop=False)
     made.load("taobao_ExportOrderList.csv")
     return made
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_role_has_a_desk(app_as: AppAs, floor: Floor, role: str) -> None:
+def test_each_role_has_a_desk(app_as: AppAs, floor: ShopFloor, role: str) -> None:
     tab = app_as(floor.person(role), "home")
     assert not tab.exception
     assert not tab.error
@@ -28,7 +28,7 @@ def test_each_role_has_a_desk(app_as: AppAs, floor: Floor, role: str) -> None:
     assert checklist == (role in ("operations", "analyst", "manager", "admin"))
 
 
-def test_the_figures_are_those_of_my_shop(app_as: AppAs, floor: Floor) -> None:
+def test_the_figures_are_those_of_my_shop(app_as: AppAs, floor: ShopFloor) -> None:
     tab = app_as(floor.person("operations"), "home")
     figures = {one.label: one.value for one in tab.metric}
     open_ones = floor.one(
@@ -40,13 +40,13 @@ def test_the_figures_are_those_of_my_shop(app_as: AppAs, floor: Floor) -> None:
     assert all(one.help for one in tab.metric)
 
 
-def test_what_needs_me_is_the_most_urgent_of_the_pool(app_as: AppAs, floor: Floor) -> None:
+def test_what_needs_me_is_the_most_urgent_of_the_pool(app_as: AppAs, floor: ShopFloor) -> None:
     words = shown(app_as(floor.person("operations"), "home"))
     assert zh("home.pool") in words
     assert zh("rules.kind.mismatch") in words or zh("rules.kind.remote") in words
 
 
-def test_a_warehouse_sees_refill_alerts_and_presales_the_unpaid(app_as: AppAs, floor: Floor) -> None:
+def test_a_warehouse_sees_refill_alerts_and_presales_the_unpaid(app_as: AppAs, floor: ShopFloor) -> None:
     low = floor.one("select count(*) from public.products where available < safety_stock")
     unpaid = floor.count("status = 'unpaid'")
     assert low > 0
@@ -58,13 +58,13 @@ def test_a_warehouse_sees_refill_alerts_and_presales_the_unpaid(app_as: AppAs, f
     assert zh("home.also.refill", count=low) not in agent
 
 
-def _links(app_as: AppAs, floor: Floor, role: str) -> str:
+def _links(app_as: AppAs, floor: ShopFloor, role: str) -> str:
     tab = app_as(floor.person(role), "home")
     return "\n".join(one.proto.label for one in tab.get("page_link"))
 
 
 def test_a_second_look_in_the_same_visit_keeps_what_changed(app_as: AppAs, stack: Stack) -> None:
-    floor = Floor(stack, "hom2")
+    floor = ShopFloor(stack, "hom2")
     floor.load("taobao_ExportOrderList.csv")
     tab = app_as(floor.person("operations"), "home")
     found = zh("home.changed.imports", count=1)
@@ -76,7 +76,7 @@ def test_a_second_look_in_the_same_visit_keeps_what_changed(app_as: AppAs, stack
 
 
 def test_a_calm_desk_says_so_in_both_languages(app_as: AppAs, stack: Stack) -> None:
-    person = Floor(stack, "hom3").person("agent")
+    person = ShopFloor(stack, "hom3").person("agent")
     tab = app_as(person, "home")
     assert zh("home.calm") in shown(tab)
     tab.button(key="desk_language").click().run()

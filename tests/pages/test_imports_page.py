@@ -9,7 +9,7 @@ from backend.imports.reasons import reason
 from backend.local.stack import Stack
 from pages.shared import importing
 from tests.pages.conftest import AppAs
-from tests.pages.floor import SAMPLES, Floor
+from tests.pages.shop_floor import SAMPLES, ShopFloor
 from tests.pages.test_frame import shown, zh
 
 STOCK = "商品编码,商品名称,规格,可用库存,安全库存\nIP-1,杯子,黑,9,50\nIP-2,盘子,白,x,50\n".encode()
@@ -17,11 +17,11 @@ UNKNOWN = "单据号,客户,件,货名,当前,日期\nU-1,buyer_1,2,杯子,待�
 
 
 @pytest.fixture(scope="module")
-def floor(stack: Stack) -> Floor:
-    return Floor(stack, "imp1")
+def floor(stack: Stack) -> ShopFloor:
+    return ShopFloor(stack, "imp1")
 
 
-def drop(app_as: AppAs, floor: Floor, role: str, *files: tuple[str, bytes]) -> AppTest:
+def drop(app_as: AppAs, floor: ShopFloor, role: str, *files: tuple[str, bytes]) -> AppTest:
     tab = app_as(floor.person(role), "imports")
     tab.file_uploader[0].set_value([(name, content, "text/csv") for name, content in files])
     tab.run()
@@ -38,14 +38,14 @@ def press(tab: AppTest, start: str) -> AppTest:
 
 
 @pytest.mark.parametrize("role", ["warehouse", "operations", "manager", "admin"])
-def test_who_imports_sees_ages_and_the_drop_zone(app_as: AppAs, floor: Floor, role: str) -> None:
+def test_who_imports_sees_ages_and_the_drop_zone(app_as: AppAs, floor: ShopFloor, role: str) -> None:
     tab = app_as(floor.person(role), "imports")
     assert not tab.exception
     assert len(tab.file_uploader) == 1
     assert f"**{zh('imports.kind.orders')}** · 店铺 imp1" in shown(tab)
 
 
-def test_an_analyst_reads_and_an_agent_has_no_access(app_as: AppAs, floor: Floor) -> None:
+def test_an_analyst_reads_and_an_agent_has_no_access(app_as: AppAs, floor: ShopFloor) -> None:
     tab = app_as(floor.person("analyst"), "imports")
     assert not tab.file_uploader
     assert zh("imports.read_only") in shown(tab)
@@ -55,7 +55,7 @@ def test_an_analyst_reads_and_an_agent_has_no_access(app_as: AppAs, floor: Floor
 
 
 def test_an_order_file_is_previewed_imported_and_then_changes_nothing(app_as: AppAs, stack: Stack) -> None:
-    floor = Floor(stack, "imp2")
+    floor = ShopFloor(stack, "imp2")
     name = "taobao_ExportOrderList.csv"
     tab = drop(app_as, floor, "operations", (name, (SAMPLES / name).read_bytes()))
     words = shown(tab)
@@ -70,7 +70,7 @@ def test_an_order_file_is_previewed_imported_and_then_changes_nothing(app_as: Ap
     assert zh("imports.counts.orders", total="64", new="0", updated="0", same="64") in shown(again)
 
 
-def test_refused_rows_are_listed_and_strict_keeps_everything_out(app_as: AppAs, floor: Floor) -> None:
+def test_refused_rows_are_listed_and_strict_keeps_everything_out(app_as: AppAs, floor: ShopFloor) -> None:
     tab = drop(app_as, floor, "warehouse", ("库存.csv", STOCK))
     table = next(one.value for one in tab.dataframe if "reason" in one.value)
     assert [*table["row"]] == [3]
@@ -84,26 +84,26 @@ def test_refused_rows_are_listed_and_strict_keeps_everything_out(app_as: AppAs, 
     assert floor.one("select count(*) from public.products where sku in ('IP-1', 'IP-2')") == 1
 
 
-def test_files_that_are_no_tables_say_so(app_as: AppAs, floor: Floor) -> None:
+def test_files_that_are_no_tables_say_so(app_as: AppAs, floor: ShopFloor) -> None:
     tab = drop(app_as, floor, "operations", ("空.csv", b""), ("图.csv", b"\x89PNG\r\n\x1a\n" + bytes(64)))
     assert tab.error[0].value == reason("file_empty", {})
     assert len(tab.error) == 2
     assert not [one for one in tab.button if (one.key or "").startswith("imports_go_")]
 
 
-def test_the_warehouse_may_not_import_orders(app_as: AppAs, floor: Floor) -> None:
+def test_the_warehouse_may_not_import_orders(app_as: AppAs, floor: ShopFloor) -> None:
     name = "taobao_ExportOrderList.csv"
     tab = drop(app_as, floor, "warehouse", (name, (SAMPLES / name).read_bytes()))
     assert zh("imports.orders_not_yours") in [one.value for one in tab.warning]
 
 
-def test_a_platform_without_a_shop_of_mine_is_refused(app_as: AppAs, floor: Floor) -> None:
+def test_a_platform_without_a_shop_of_mine_is_refused(app_as: AppAs, floor: ShopFloor) -> None:
     tab = drop(app_as, floor, "operations", ("jd.csv", (SAMPLES / "jd_orders.csv").read_bytes()))
     assert zh("imports.no_fitting_shop", platform=zh("platform.jd")) in [one.value for one in tab.warning]
 
 
 def test_of_two_shops_one_has_to_be_chosen(app_as: AppAs, stack: Stack) -> None:
-    floor = Floor(stack, "imp3", more_shops=["imp4"])
+    floor = ShopFloor(stack, "imp3", more_shops=["imp4"])
     name = "taobao_ExportOrderList.csv"
     tab = drop(app_as, floor, "operations", (name, (SAMPLES / name).read_bytes()))
     box = next(one for one in tab.selectbox if (one.key or "").startswith("imports_shop_"))
@@ -115,7 +115,7 @@ def test_of_two_shops_one_has_to_be_chosen(app_as: AppAs, stack: Stack) -> None:
 
 
 def test_unknown_headers_are_mapped_once_and_remembered(app_as: AppAs, stack: Stack) -> None:
-    floor = Floor(stack, "imp5")
+    floor = ShopFloor(stack, "imp5")
     tab = drop(app_as, floor, "operations", ("某工具.csv", UNKNOWN))
     assert zh("imports.map_text", count=6) in [one.value for one in tab.info]
     send = next(one for one in tab.button if (one.key or "").endswith("_orders_send"))
@@ -134,7 +134,7 @@ def test_unknown_headers_are_mapped_once_and_remembered(app_as: AppAs, stack: St
     assert floor.count("order_no = 'U-2'") == 1
 
 
-def test_the_log_shows_what_was_imported(app_as: AppAs, floor: Floor) -> None:
+def test_the_log_shows_what_was_imported(app_as: AppAs, floor: ShopFloor) -> None:
     floor.load("taobao_ExportOrderList.csv")
     tab = app_as(floor.person("manager"), "imports")
     table = next(one.value for one in tab.dataframe if "counts" in one.value)

@@ -14,20 +14,20 @@ from backend import exports
 from backend.local.stack import Stack
 from pages.shared import releasing_calls, releasing_lists
 from tests.pages.conftest import AppAs
-from tests.pages.floor import Floor
+from tests.pages.shop_floor import ShopFloor
 from tests.pages.test_frame import shown, zh
 
 
 @pytest.fixture
-def floor(stack: Stack, request: pytest.FixtureRequest) -> Floor:
+def floor(stack: Stack, request: pytest.FixtureRequest) -> ShopFloor:
     """A shop of the test's own with the sample in it."""
-    made = Floor(stack, f"rel{abs(hash(request.node.name)) % 10**6}")
+    made = ShopFloor(stack, f"rel{abs(hash(request.node.name)) % 10**6}")
     made.load("stock.csv", of_shop=False)
     made.load("taobao_ExportOrderList.csv")
     return made
 
 
-def ready(floor: Floor) -> int:
+def ready(floor: ShopFloor) -> int:
     return int(
         floor.one(
             "select count(*) from public.orders o where o.shop_id = %s and private.is_releasable(o.id)",
@@ -36,7 +36,7 @@ def ready(floor: Floor) -> int:
     )
 
 
-def released(floor: Floor) -> int:
+def released(floor: ShopFloor) -> int:
     return floor.count("released_at is not null")
 
 
@@ -51,7 +51,9 @@ def button(tab: AppTest, start: str) -> Any:
     return next((one for one in tab.button if (one.key or "").startswith(start)), None)
 
 
-def test_an_agent_and_an_analyst_have_no_access_and_an_admin_only_looks(app_as: AppAs, floor: Floor) -> None:
+def test_an_agent_and_an_analyst_have_no_access_and_an_admin_only_looks(
+    app_as: AppAs, floor: ShopFloor
+) -> None:
     for role in ("agent", "analyst"):
         assert zh("common.no_access") in shown(app_as(floor.person(role), "release"))
     tab = app_as(floor.person("admin"), "release")
@@ -61,7 +63,7 @@ def test_an_agent_and_an_analyst_have_no_access_and_an_admin_only_looks(app_as: 
 
 
 @pytest.mark.parametrize("role", ["warehouse", "operations", "manager"])
-def test_all_that_is_ready_is_released_after_a_preview(app_as: AppAs, floor: Floor, role: str) -> None:
+def test_all_that_is_ready_is_released_after_a_preview(app_as: AppAs, floor: ShopFloor, role: str) -> None:
     count = ready(floor)
     assert count > 0
     tab = app_as(floor.person(role), "release")
@@ -74,7 +76,7 @@ def test_all_that_is_ready_is_released_after_a_preview(app_as: AppAs, floor: Flo
     assert zh("release.none_ready") in shown(tab)
 
 
-def test_a_release_is_undone_until_its_list_was_fetched(app_as: AppAs, floor: Floor) -> None:
+def test_a_release_is_undone_until_its_list_was_fetched(app_as: AppAs, floor: ShopFloor) -> None:
     count = ready(floor)
     tab = release_all(app_as(floor.person("operations"), "release"))
     button(tab, "release_undo_fresh_").click().run()
@@ -90,7 +92,7 @@ def test_a_release_is_undone_until_its_list_was_fetched(app_as: AppAs, floor: Fl
 
 
 def test_the_list_holds_clear_contacts_and_all_digits(
-    app_as: AppAs, floor: Floor, monkeypatch: pytest.MonkeyPatch
+    app_as: AppAs, floor: ShopFloor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[releasing_calls.Download] = []
     real = releasing_calls.download
@@ -116,7 +118,7 @@ def test_the_list_holds_clear_contacts_and_all_digits(
     )
 
 
-def test_a_hold_list_names_orders_and_reasons_but_nobody(app_as: AppAs, floor: Floor) -> None:
+def test_a_hold_list_names_orders_and_reasons_but_nobody(app_as: AppAs, floor: ShopFloor) -> None:
     tab = app_as(floor.person("warehouse"), "release")
     tab.get_by_key("release_view").set_value("holds").run()
     stopped = floor.one(
@@ -132,11 +134,11 @@ def test_a_hold_list_names_orders_and_reasons_but_nobody(app_as: AppAs, floor: F
     assert not {"name", "phone", "address", "note"} & set(releasing_lists.HOLD_COLUMNS)
 
 
-def test_orders_on_a_fetched_list_that_must_stop_are_loud(app_as: AppAs, floor: Floor) -> None:
+def test_orders_on_a_fetched_list_that_must_stop_are_loud(app_as: AppAs, floor: ShopFloor) -> None:
     tab = release_all(app_as(floor.person("manager"), "release"))
     button(tab, "release_fetch_fresh_").click().run()
     floor.one(
-        "with chosen as (select id, shop_id from public.orders where shop_id = %s and released_at is not null limit 1)"
+        "with chosen as (select id from public.orders where shop_id = %s and released_at is not null limit 1)"
         " update public.orders o set held_at = now(), held_reason = 'customer_asked', released_at = null,"
         " release_id = null from chosen where chosen.id = o.id returning o.id",
         floor.shop_id,
@@ -145,10 +147,10 @@ def test_orders_on_a_fetched_list_that_must_stop_are_loud(app_as: AppAs, floor: 
     tab.get_by_key("release_view").set_value("holds").run()
     assert zh("release.in_erp", count=1) in [one.value for one in tab.error]
     table = next(one.value for one in tab.dataframe if "why" in one.value)
-    assert [*table["where"]][0] == zh("release.where.erp")
+    assert next(iter(table["where"])) == zh("release.where.erp")
 
 
-def test_the_log_lists_who_made_what(app_as: AppAs, floor: Floor) -> None:
+def test_the_log_lists_who_made_what(app_as: AppAs, floor: ShopFloor) -> None:
     person = floor.person("operations")
     tab = app_as(person, "release")
     tab.get_by_key("release_view").set_value("log").run()
@@ -160,7 +162,7 @@ def test_the_log_lists_who_made_what(app_as: AppAs, floor: Floor) -> None:
     assert zh("release.not_downloaded") in shown(tab)
 
 
-def test_the_pick_list_counts_pieces_and_escapes_names(app_as: AppAs, floor: Floor) -> None:
+def test_the_pick_list_counts_pieces_and_escapes_names(app_as: AppAs, floor: ShopFloor) -> None:
     count = ready(floor)
     tab = release_all(app_as(floor.person("warehouse"), "release"))
     button(tab, "release_pick_fresh_").click().run()
@@ -177,5 +179,5 @@ def test_the_pick_list_counts_pieces_and_escapes_names(app_as: AppAs, floor: Flo
     assert "&lt;script&gt;" in page
 
 
-def _last(floor: Floor) -> int:
+def _last(floor: ShopFloor) -> int:
     return int(floor.one("select max(id) from public.releases where shop_id = %s", floor.shop_id))

@@ -7,25 +7,25 @@ import pytest
 from backend.local.stack import Stack
 from pages.shared import home_stock
 from tests.pages.conftest import AppAs
-from tests.pages.floor import ROLES, Floor
+from tests.pages.shop_floor import ROLES, ShopFloor
 from tests.pages.test_frame import shown, zh
 
 
 @pytest.fixture(scope="module")
-def floor(stack: Stack) -> Floor:
-    made = Floor(stack, "stk1")
+def floor(stack: Stack) -> ShopFloor:
+    made = ShopFloor(stack, "stk1")
     made.load("stock.csv", of_shop=False)
     return made
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_everybody_reads_the_stock(app_as: AppAs, floor: Floor, role: str) -> None:
+def test_everybody_reads_the_stock(app_as: AppAs, floor: ShopFloor, role: str) -> None:
     tab = app_as(floor.person(role), "stock", query={"stock_q": "SKU0"})
     assert not tab.exception
     assert "SKU003" in [*tab.dataframe[0].value["sku"]]
 
 
-def test_a_refill_alert_says_how_much_is_missing(app_as: AppAs, floor: Floor) -> None:
+def test_a_refill_alert_says_how_much_is_missing(app_as: AppAs, floor: ShopFloor) -> None:
     tab = app_as(floor.person("warehouse"), "stock", query={"stock_q": "SKU0", "stock_low": "true"})
     table = tab.dataframe[0].value
     low = floor.one(
@@ -35,7 +35,7 @@ def test_a_refill_alert_says_how_much_is_missing(app_as: AppAs, floor: Floor) ->
     assert all(table["alert"])
 
 
-def test_a_search_without_a_match_says_what_to_do(app_as: AppAs, floor: Floor) -> None:
+def test_a_search_without_a_match_says_what_to_do(app_as: AppAs, floor: ShopFloor) -> None:
     tab = app_as(floor.person("operations"), "stock")
     tab.text_input(key="stock_q").set_value("没有这种东西").run()
     assert not tab.dataframe
@@ -49,7 +49,7 @@ def test_the_words_of_an_alert() -> None:
     assert home_stock.alert(row | {"is_low": False}) == ""
 
 
-def test_the_export_is_offered_for_the_filter(app_as: AppAs, floor: Floor) -> None:
+def test_the_export_is_offered_for_the_filter(app_as: AppAs, floor: ShopFloor) -> None:
     tab = app_as(floor.person("warehouse"), "stock", query={"stock_q": "SKU00"})
     tab.toggle(key="stock_export").set_value(True).run()
     assert not tab.exception
