@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from backend.local.demo.orders import PRODUCTS, ZONE, Order
@@ -43,6 +43,18 @@ def stock_file() -> tuple[str, bytes]:
     """The stock list of the demo."""
     rows = [[p.sku, p.name, p.spec, str(p.stock), "50"] for p in PRODUCTS]
     return "库存.csv", _table(["商品编码", "商品名称", "规格", "可用库存", "安全库存"], rows, "utf-8-sig")
+
+
+def shipment_file(orders: Sequence[Order]) -> tuple[str, bytes]:
+    """What the carrier tells about shipped orders: sent the next morning, the older half signed for."""
+    header = ["订单号", "物流单号", "物流公司", "发货时间", "最后扫描时间", "最后扫描", "签收时间"]
+    rows = []
+    for place, order in enumerate(orders):
+        sent = order.placed_at + timedelta(hours=15)
+        signed = sent + timedelta(hours=40) if place < len(orders) // 2 else None
+        scan = (_at(signed or sent + timedelta(hours=9)), "已签收" if signed else "运输中", _at(signed))
+        rows.append([order.order_no, f"SF{order.order_no[-11:].zfill(12)}", "顺丰速运", _at(sent), *scan])
+    return "快递.csv", _table(header, rows, "utf-8-sig")
 
 
 def _table(header: list[str], rows: list[list[str]], encoding: str) -> bytes:

@@ -70,6 +70,13 @@ class Player:
                 name, data = files.order_file(code, mine)
                 import_file(self.importer, data, name=name, kind="orders", shop=shop)
 
+    def take_in_parcels(self, orders: Sequence[Order]) -> None:
+        """Imports the carrier's news of what is under way, one file a shop."""
+        for code, shop in self.shops.items():
+            mine = [order for order in orders if order.shop == code and order.status == "shipped"]
+            name, data = files.shipment_file(mine)
+            import_file(self.importer, data, name=name, kind="shipments", shop=shop)
+
     def decide(self, staff_no: str, numbers: frozenset[str], decision: str, reason: str | None) -> None:
         """One decision on everything open on these orders."""
         client = self.person(staff_no)
@@ -136,9 +143,16 @@ def _play_today(player: Player, story: plan.Plan, set_clock: Callable[[datetime]
     """The last full files, then this day's arrivals; some at the customer, some in colleagues' hands."""
     set_clock(story.final_at)
     player.take_in(story.final)
+    player.take_in_parcels(story.final)
+    name, data = files.stock_file()
+    import_file(player.importer, data, name=name, kind="products")
     for at, orders in story.today:
         set_clock(at)
         player.take_in(orders)
+        if at == story.today[0][0]:
+            set_clock(at + timedelta(minutes=40))
+            player.decide("Y001", story.done_today, "waived", "customer_confirmed")
+    set_clock(story.now)
     player.decide("K004", story.at_customer, "waiting_customer", "asked_chat")
     for staff_no, count in (("K002", 1), ("K004", 1), ("Y002", 1)):
         _ask(player.person(staff_no), "claim_next", p_filter={}, p_count=count)

@@ -17,7 +17,7 @@ from backend.local.demo.orders import SEED, ZONE, Order, history, spoil, twin
 BATCHES: Final = 7
 REVIEW: Final = timedelta(hours=2)
 DAY_OPENS: Final = time(8)
-FIXED, WAIVED, CANCELLED, LATE = 61, 49, 28, 3
+FIXED, WAIVED, CANCELLED, LATE = 61, 43, 28, 3  # six more are waived today
 WAITING: Final = 196
 UNPAID: Final = 12
 SHIPPED: Final = 540
@@ -25,13 +25,14 @@ CLOSED: Final = 44
 
 # Open at the end: kind, and how many minutes of its two hours have run (over 120 = overdue).
 OPEN: Final = (
-    ("mismatch", 138), ("out_of_stock", 185), ("missing_detail", 113), ("mismatch", 106), ("remote", 100),
-    ("bad_phone", 95), ("duplicate", 70), ("duplicate", 70), ("duplicate", 55), ("duplicate", 55),
-    ("out_of_stock", 80), ("out_of_stock", 62), ("out_of_stock", 41), ("out_of_stock", 28),
-    ("missing_detail", 66), ("missing_detail", 35), ("mismatch", 48), ("remote", 52), ("remote", 22),
-    ("bad_phone", 44), ("suspicious", 75), ("suspicious", 31), ("refund_stop", 38),
+    ("out_of_stock", 185), ("mismatch", 138), ("missing_detail", 112), ("mismatch", 112), ("remote", 97),
+    ("bad_phone", 97), ("duplicate", 72), ("duplicate", 72), ("duplicate", 48), ("duplicate", 48),
+    ("out_of_stock", 72), ("out_of_stock", 72), ("out_of_stock", 48), ("out_of_stock", 28),
+    ("missing_detail", 72), ("missing_detail", 28), ("mismatch", 48), ("remote", 48), ("remote", 28),
+    ("bad_phone", 48), ("suspicious", 72), ("suspicious", 28), ("refund_stop", 48),
 )  # fmt: skip
-AT_CUSTOMER: Final = (("missing_detail", 90), ("mismatch", 72), ("bad_phone", 58), ("missing_detail", 40))
+AT_CUSTOMER: Final = (("missing_detail", 97), ("mismatch", 72), ("bad_phone", 48), ("missing_detail", 28))
+DONE_TODAY: Final = ("remote", "mismatch", "missing_detail", "remote", "bad_phone", "mismatch")
 _PAST_KINDS: Final = ("missing_detail", "mismatch", "remote", "bad_phone", "suspicious")
 _PAST_WEIGHTS: Final = (30, 28, 24, 12, 6)
 
@@ -57,6 +58,8 @@ class Plan:
     final_at: datetime
     today: tuple[tuple[datetime, tuple[Order, ...]], ...]
     at_customer: frozenset[str]
+    done_today: frozenset[str]
+    now: datetime
 
 
 def make(now: datetime) -> Plan:
@@ -65,13 +68,16 @@ def make(now: datetime) -> Plan:
     everything = history(now, rng)
     past, recent = everything[: -(WAITING + UNPAID)], everything[-(WAITING + UNPAID) :]
     rounds, outcome = _rounds(past, rng)
-    today, at_customer = _today(now, recent, rng)
+    done = [spoil(order, kind, rng) for order, kind in zip(recent, DONE_TODAY, strict=False)]
+    today, at_customer = _today(now, recent[len(done) :], done, rng)
     return Plan(
         rounds=rounds,
         final=tuple(_final(past, outcome, rng)),
         final_at=open_time_before(now, 200),
         today=today,
         at_customer=at_customer,
+        done_today=frozenset(order.order_no for order in done),
+        now=now,
     )
 
 
@@ -145,7 +151,7 @@ def _final(past: Sequence[Order], outcome: dict[str, str], rng: random.Random) -
 
 
 def _today(
-    now: datetime, recent: Sequence[Order], rng: random.Random
+    now: datetime, recent: Sequence[Order], done: Sequence[Order], rng: random.Random
 ) -> tuple[tuple[tuple[datetime, tuple[Order, ...]], ...], frozenset[str]]:
     """What came in today by the time of its import, oldest first; and the numbers that wait for customers."""
     pool = list(recent)
@@ -166,6 +172,6 @@ def _today(
             at_customer.add(group[-1].order_no)
     for order in pool[:UNPAID]:
         arrivals.setdefault(100, []).append(spoil(order, "unpaid", rng))
-    arrivals[185].extend(pool[UNPAID:])
+    arrivals[185] += [*done, *pool[UNPAID:]]
     times = sorted(arrivals, reverse=True)
     return tuple((open_time_before(now, m), tuple(arrivals[m])) for m in times), frozenset(at_customer)
