@@ -158,8 +158,8 @@ def address(rng: random.Random) -> str:
 
 def order_no(shop: str, number: int) -> str:
     """A number in the form of the shop's platform."""
-    forms = {"tm": "39200180{:07d}8909", "jd": "3190{:08d}", "dy": "694{:07d}78899{:03d}"}
-    return forms[shop].format(number, number % 997)
+    forms = {"tm": "39200180{0:07d}{1:04d}", "jd": "3190{0:08d}", "dy": "694{0:07d}7889{1:04d}"}
+    return forms[shop].format(number, (number * 7919 + 1405) % 10000)
 
 
 def spoil(order: Order, kind: str, rng: random.Random) -> Order:
