@@ -203,6 +203,7 @@ comment on function private.decision_checks(private.actor, jsonb, text, timestam
 
 create or replace function private.lease_end(p_now timestamptz) returns timestamptz
 language sql immutable set search_path = '' as $$ select p_now + interval '20 minutes' $$;
+comment on function private.lease_end(timestamptz) is 'A claim lasts twenty minutes from the last activity.';
 
 create or replace function private.end_leases(p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -363,6 +364,7 @@ language sql set search_path = '' as $$
     )
     select count(*)::integer from freed
 $$;
+comment on function private.return_items(private.actor, bigint, bigint[], timestamptz) is 'Frees the items of a member (order ids null: all of them) and tells the history; answers how many.';
 
 create or replace function private.give_back_all(p_member_id bigint, p_now timestamptz) returns integer
 language sql set search_path = '' as $$ select private.return_items(null, p_member_id, null, p_now) $$;

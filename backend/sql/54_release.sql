@@ -328,6 +328,7 @@ language sql set search_path = '' as $$
     select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), o.shop_id, 'order', o.id, p_action, p_detail
     from public.orders o where o.id = any (p_order_ids)
 $$;
+comment on function private.tell_orders(private.actor, bigint[], text, jsonb, timestamptz) is 'One event per order in the history.';
 
 create or replace function public.pick_list(p_release_id bigint) returns jsonb
 language sql stable security invoker set search_path = '' as $$
@@ -366,6 +367,7 @@ language sql set search_path = '' as $$
     update public.orders set held_at = null, held_reason = null
     where id = any (p_order_ids) and held_at is not null and held_reason = p_reason
 $$;
+comment on function private.unhold_orders(bigint[], text) is 'Lifts holds of exactly this reason.';
 
 create or replace function private.hold_checks(p_items jsonb) returns table (id bigint, refusal text, params jsonb)
 language sql stable set search_path = '' as $$

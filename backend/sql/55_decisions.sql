@@ -88,6 +88,7 @@ language sql set search_path = '' as $$
     from (select distinct on (id) id, note from jsonb_to_recordset(p_items) x (id bigint, note text)) i
     where e.id = i.id
 $$;
+comment on function private.write_decision(private.actor, jsonb, text, text, timestamptz) is 'The new state of checked and locked items [{id, note?}].';
 
 create or replace function private.undo_items(p_items jsonb) returns jsonb
 language sql stable set search_path = '' as $$
@@ -109,6 +110,7 @@ language sql set search_path = '' as $$
     from public.order_exceptions e
     where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))
 $$;
+comment on function private.tell_decision(private.actor, jsonb, text, text, bigint, timestamptz) is 'One event per exception in the history of its order; the batch that can undo it is named.';
 
 create or replace function private.settle_claims(p_me private.actor, p_order_ids bigint[], p_decision text, p_now timestamptz)
 returns void
@@ -150,6 +152,7 @@ language sql set search_path = '' as $$
     where jsonb_array_length(p_items) > 0
     returning id
 $$;
+comment on function private.new_batch(private.actor, text, jsonb, timestamptz) is 'Remembers how to undo; null when nothing was done.';
 
 create or replace function private.change_exceptions(
     p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz
@@ -213,6 +216,7 @@ language sql stable set search_path = '' as $$
     left join (select distinct x.id from jsonb_to_recordset(p_ok) x (id bigint)) ok on ok.id = c.id
     left join public.order_exceptions e on e.id = c.id and c.order_id is not null
 $$;
+comment on function private.decision_answers(jsonb, jsonb) is 'Per item what became of it; checked and not done means that its rule still holds.';
 
 create or replace function public.decide_exceptions(
     p_request_id uuid, p_items jsonb, p_decision text, p_reason text default null
@@ -273,6 +277,7 @@ begin
     return v_items;
 end;
 $$;
+comment on function private.matching_items(private.actor, jsonb, timestamptz) is 'The matching exceptions as items to decide (at most 2,001, so that too many can be told). filter.kind_missing.';
 
 create or replace function public.decide_matching(
     p_request_id uuid, p_filter jsonb, p_count integer, p_decision text, p_reason text default null
@@ -413,6 +418,7 @@ begin
         'kept', jsonb_array_length(p_kept), 'cancelled', jsonb_array_length(p_dropped));
 end;
 $$;
+comment on function private.write_group(private.actor, jsonb, jsonb, text, timestamptz) is 'Waives the kept and cancels the dropped orders of a group, as one batch to undo.';
 
 -- Undo -------------------------------------------------------------------------------------------------------------------------
 
@@ -470,6 +476,7 @@ language sql set search_path = '' as $$
                                      note_cipher text)
     where e.id = i.id
 $$;
+comment on function private.restore_items(jsonb) is 'The state before the decision, item by item.';
 
 create or replace function public.undo_batch(p_request_id uuid, p_batch_id bigint) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

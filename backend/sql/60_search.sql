@@ -51,6 +51,7 @@ language sql stable set search_path = '' as $$
     )
     select coalesce(jsonb_agg(to_jsonb(x) - 'place' order by x.place, x.placed_at desc nulls last, x.id desc), '[]') from shown x
 $$;
+comment on function private.search_orders(jsonb, boolean) is 'The best 20 orders, each once, masked, with what their review says.';
 
 create or replace function public.search_desk(p jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

@@ -346,6 +346,7 @@ comment on function public.data_ages() is
 
 create or replace function private.day_start_of(p_timezone text, p_now timestamptz) returns timestamptz
 language sql stable set search_path = '' as $$ select date_trunc('day', p_now at time zone p_timezone) at time zone p_timezone $$;
+comment on function private.day_start_of(text, timestamptz) is '00:00 of today in a zone.';
 
 create or replace function private.home_items(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
