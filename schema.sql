@@ -5012,6 +5012,7 @@ comment on function private.decision_checks(private.actor, jsonb, text, timestam
 
 create or replace function private.lease_end(p_now timestamptz) returns timestamptz
 language sql immutable set search_path = '' as $$ select p_now + interval '20 minutes' $$;
+comment on function private.lease_end(timestamptz) is 'A claim lasts twenty minutes from the last activity.';
 
 create or replace function private.end_leases(p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -5172,6 +5173,7 @@ language sql set search_path = '' as $$
     )
     select count(*)::integer from freed
 $$;
+comment on function private.return_items(private.actor, bigint, bigint[], timestamptz) is 'Frees the items of a member (order ids null: all of them) and tells the history; answers how many.';
 
 create or replace function private.give_back_all(p_member_id bigint, p_now timestamptz) returns integer
 language sql set search_path = '' as $$ select private.return_items(null, p_member_id, null, p_now) $$;
@@ -5545,6 +5547,7 @@ language sql set search_path = '' as $$
     select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), o.shop_id, 'order', o.id, p_action, p_detail
     from public.orders o where o.id = any (p_order_ids)
 $$;
+comment on function private.tell_orders(private.actor, bigint[], text, jsonb, timestamptz) is 'One event per order in the history.';
 
 create or replace function public.pick_list(p_release_id bigint) returns jsonb
 language sql stable security invoker set search_path = '' as $$
@@ -5583,6 +5586,7 @@ language sql set search_path = '' as $$
     update public.orders set held_at = null, held_reason = null
     where id = any (p_order_ids) and held_at is not null and held_reason = p_reason
 $$;
+comment on function private.unhold_orders(bigint[], text) is 'Lifts holds of exactly this reason.';
 
 create or replace function private.hold_checks(p_items jsonb) returns table (id bigint, refusal text, params jsonb)
 language sql stable set search_path = '' as $$
@@ -5801,6 +5805,7 @@ language sql set search_path = '' as $$
     from (select distinct on (id) id, note from jsonb_to_recordset(p_items) x (id bigint, note text)) i
     where e.id = i.id
 $$;
+comment on function private.write_decision(private.actor, jsonb, text, text, timestamptz) is 'The new state of checked and locked items [{id, note?}].';
 
 create or replace function private.undo_items(p_items jsonb) returns jsonb
 language sql stable set search_path = '' as $$
@@ -5822,6 +5827,7 @@ language sql set search_path = '' as $$
     from public.order_exceptions e
     where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))
 $$;
+comment on function private.tell_decision(private.actor, jsonb, text, text, bigint, timestamptz) is 'One event per exception in the history of its order; the batch that can undo it is named.';
 
 create or replace function private.settle_claims(p_me private.actor, p_order_ids bigint[], p_decision text, p_now timestamptz)
 returns void
@@ -5863,6 +5869,7 @@ language sql set search_path = '' as $$
     where jsonb_array_length(p_items) > 0
     returning id
 $$;
+comment on function private.new_batch(private.actor, text, jsonb, timestamptz) is 'Remembers how to undo; null when nothing was done.';
 
 create or replace function private.change_exceptions(
     p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz
@@ -5926,6 +5933,7 @@ language sql stable set search_path = '' as $$
     left join (select distinct x.id from jsonb_to_recordset(p_ok) x (id bigint)) ok on ok.id = c.id
     left join public.order_exceptions e on e.id = c.id and c.order_id is not null
 $$;
+comment on function private.decision_answers(jsonb, jsonb) is 'Per item what became of it; checked and not done means that its rule still holds.';
 
 create or replace function public.decide_exceptions(
     p_request_id uuid, p_items jsonb, p_decision text, p_reason text default null
@@ -5986,6 +5994,7 @@ begin
     return v_items;
 end;
 $$;
+comment on function private.matching_items(private.actor, jsonb, timestamptz) is 'The matching exceptions as items to decide (at most 2,001, so that too many can be told). filter.kind_missing.';
 
 create or replace function public.decide_matching(
     p_request_id uuid, p_filter jsonb, p_count integer, p_decision text, p_reason text default null
@@ -6126,6 +6135,7 @@ begin
         'kept', jsonb_array_length(p_kept), 'cancelled', jsonb_array_length(p_dropped));
 end;
 $$;
+comment on function private.write_group(private.actor, jsonb, jsonb, text, timestamptz) is 'Waives the kept and cancels the dropped orders of a group, as one batch to undo.';
 
 -- Undo -------------------------------------------------------------------------------------------------------------------------
 
@@ -6183,6 +6193,7 @@ language sql set search_path = '' as $$
                                      note_cipher text)
     where e.id = i.id
 $$;
+comment on function private.restore_items(jsonb) is 'The state before the decision, item by item.';
 
 create or replace function public.undo_batch(p_request_id uuid, p_batch_id bigint) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -6459,6 +6470,7 @@ language sql stable set search_path = '' as $$
     )
     select coalesce(jsonb_agg(to_jsonb(x) - 'place' order by x.place, x.placed_at desc nulls last, x.id desc), '[]') from shown x
 $$;
+comment on function private.search_orders(jsonb, boolean) is 'The best 20 orders, each once, masked, with what their review says.';
 
 create or replace function public.search_desk(p jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -7380,6 +7392,7 @@ comment on function public.data_ages() is
 
 create or replace function private.day_start_of(p_timezone text, p_now timestamptz) returns timestamptz
 language sql stable set search_path = '' as $$ select date_trunc('day', p_now at time zone p_timezone) at time zone p_timezone $$;
+comment on function private.day_start_of(text, timestamptz) is '00:00 of today in a zone.';
 
 create or replace function private.home_items(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
