@@ -12,4 +12,7 @@ with frame.boundary():
     shop_id = ruling.shop_choice(user)
     if not user.has("manager"):
         st.caption(f":material/lock: {t('rules.read_only')}")
-    ruling.cards(ruling_calls.rules(shop_id), ruling_calls.overrides(), user)
+    rules = ruling_calls.rules(shop_id)
+    ruling.cards(rules, ruling_calls.overrides(), user)
+    if user.has("manager"):
+        ruling.drawer(rules)

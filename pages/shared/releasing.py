@@ -20,6 +20,7 @@ from pages.shared.queue import words
 from pages.shared.releasing_calls import READY_SHOWN, RELEASERS
 
 _ROUND = "release_round"
+_CONFIRM = "release_confirm"
 _UNDO = timedelta(minutes=10)
 VIEWS = ("ready", "holds", "log")
 Row = Mapping[str, Any]
@@ -152,7 +153,7 @@ def _buttons(count: int, shop_id: int | None, chosen: Sequence[OrderRef], user: 
         if chosen and st.button(
             t("release.selected", count=len(chosen)), icon=":material/checklist:", key="release_selected"
         ):
-            _confirm_selected(chosen)
+            st.session_state[_CONFIRM] = chosen[:500]
         if st.button(
             t("release.all", count=_capped(count)),
             type="primary",
@@ -160,39 +161,48 @@ def _buttons(count: int, shop_id: int | None, chosen: Sequence[OrderRef], user: 
             key="release_all",
             disabled=count > 5000,
         ):
-            _confirm_all(count, shop_id, user)
+            st.session_state[_CONFIRM] = count
+    asked = st.session_state.get(_CONFIRM)
+    if asked is not None:
+        _confirm(asked, shop_id, user)
+
+
+def _confirm(asked: int | Sequence[OrderRef], shop_id: int | None, user: User) -> None:
+    """What will happen, before it does: all (their number) or the selected orders."""
+
+    @st.dialog(t("release.confirm_title"), icon=":material/local_shipping:", on_dismiss=_close)
+    def body() -> None:
+        with frame.boundary():
+            if isinstance(asked, int):
+                _confirm_all(asked, shop_id, user)
+            else:
+                _confirm_selected(asked)
+
+    body()
+
+
+def _close() -> None:
+    st.session_state.pop(_CONFIRM, None)
 
 
 def _confirm_selected(chosen: Sequence[OrderRef]) -> None:
-    @st.dialog(t("release.confirm_title"), icon=":material/local_shipping:")
-    def body() -> None:
-        with frame.boundary():
-            seen = commands.preview_release(frame.client(), chosen[:500])
-            st.markdown(t("release.preview", ok=seen.ok, refused=seen.count - seen.ok))
-            _refusals(seen.refused)
-            st.caption(t("release.then"))
-            if seen.ok and st.button(
-                t("release.do", count=seen.ok), type="primary", key="release_do_selected"
-            ):
-                mark = frame.request_id("release", [(ref.id, ref.version) for ref in chosen])
-                _made(commands.release(frame.client(), chosen[:500], request_id=mark))
-
-    body()
+    seen = commands.preview_release(frame.client(), chosen)
+    st.markdown(t("release.preview", ok=seen.ok, refused=seen.count - seen.ok))
+    _refusals(seen.refused)
+    st.caption(t("release.then"))
+    if seen.ok and st.button(t("release.do", count=seen.ok), type="primary", key="release_do_selected"):
+        mark = frame.request_id("release", [(ref.id, ref.version) for ref in chosen])
+        _made(commands.release(frame.client(), chosen, request_id=mark))
 
 
 def _confirm_all(count: int, shop_id: int | None, user: User) -> None:
-    @st.dialog(t("release.confirm_title"), icon=":material/local_shipping:")
-    def body() -> None:
-        shop = user.shop(shop_id)
-        where = shop.name if shop else plain("release.all_shops")
-        st.markdown(t("release.preview_all", count=count, where=where))
-        st.caption(t("release.then"))
-        if st.button(t("release.do", count=count), type="primary", key="release_do_all"):
-            with frame.boundary():
-                mark = frame.request_id("release_all", count, shop_id)
-                _made(commands.release_ready(frame.client(), count=count, shop_id=shop_id, request_id=mark))
-
-    body()
+    shop = user.shop(shop_id)
+    where = shop.name if shop else plain("release.all_shops")
+    st.markdown(t("release.preview_all", count=count, where=where))
+    st.caption(t("release.then"))
+    if st.button(t("release.do", count=count), type="primary", key="release_do_all"):
+        mark = frame.request_id("release_all", count, shop_id)
+        _made(commands.release_ready(frame.client(), count=count, shop_id=shop_id, request_id=mark))
 
 
 def _refusals(refused: Sequence[Any]) -> None:
@@ -206,6 +216,7 @@ def _refusals(refused: Sequence[Any]) -> None:
 
 def _made(done: Released) -> None:
     """After a release: shows the new lists, and what was refused."""
+    _close()
     st.session_state["release_new"] = [made["id"] for made in done.releases]
     st.session_state["release_refused"] = [
         {"key": one.key, "params": one.params} for one in done.refused if one.key

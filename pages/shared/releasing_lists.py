@@ -17,6 +17,7 @@ from pages.shared.i18n import locale, plain, t
 from pages.shared.importing_report import kind_name
 
 _FILES = "release_files"
+_PICK = "release_pick_open"
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 RELEASE_COLUMNS = (
     *("order_no", "buyer_account", "name", "phone", "province", "city", "district", "address"),
@@ -104,11 +105,22 @@ def hold_reason(row: dict[str, Any]) -> str:
 def pick_button(one: Release, key: str) -> None:
     """拣货单: opens the pick list of a release."""
     if st.button(t("release.pick"), icon=":material/shopping_basket:", key=f"release_pick_{key}_{one.id}"):
+        st.session_state[_PICK] = (key, one.id)
+    if st.session_state.get(_PICK) == (key, one.id):
         _pick_dialog(one)
 
 
+def _close() -> None:
+    st.session_state.pop(_PICK, None)
+
+
 def _pick_dialog(one: Release) -> None:
-    @st.dialog(t("release.pick_title", number=one.id), width="large", icon=":material/shopping_basket:")
+    @st.dialog(
+        t("release.pick_title", number=one.id),
+        width="large",
+        icon=":material/shopping_basket:",
+        on_dismiss=_close,
+    )
     def body() -> None:
         with frame.boundary():
             found = releasing_calls.pick_list(one.id)

@@ -14,6 +14,7 @@ from pages.shared.i18n import plain, t
 from pages.shared.ruling_calls import Rule
 
 _SEEN = "rules_seen"
+_OPEN = "rules_open"
 _SHOWN_WORDS = 6
 
 
@@ -55,8 +56,8 @@ def _card(rule: Rule, own_shops: Sequence[int], user: User) -> None:
     if user.has("manager") and st.button(
         t("rules.change"), icon=":material/tune:", key=f"rules_change_{rule.kind}"
     ):
+        st.session_state[_OPEN] = rule.kind
         st.session_state.pop(_SEEN, None)
-        drawer(rule)
 
 
 def _badges(rule: Rule) -> str:
@@ -108,10 +109,19 @@ def params_words(rule: Rule) -> str:
 # The drawer ------------------------------------------------------------------------------------------------
 
 
-def drawer(rule: Rule) -> None:
-    """Change one rule: look at the effect first, then save; or go back to the default."""
+def drawer(rules: Sequence[Rule]) -> None:
+    """Change the chosen rule: look at the effect first, then save; or go back to the default."""
+    rule = next((one for one in rules if one.kind == st.session_state.get(_OPEN)), None)
+    if rule is None:
+        return
 
-    @st.dialog(plain(f"rules.kind.{rule.kind}"), position="right", width="medium", icon=":material/tune:")
+    @st.dialog(
+        plain(f"rules.kind.{rule.kind}"),
+        position="right",
+        width="medium",
+        icon=":material/tune:",
+        on_dismiss=_close,
+    )
     def body() -> None:
         shop = frame.require_user().shop(rule.shop_id)
         where = t("rules.for_shop", shop=shop.name) if shop else t("rules.for_all")
@@ -124,6 +134,11 @@ def drawer(rule: Rule) -> None:
             _reset(rule, key)
 
     body()
+
+
+def _close() -> None:
+    st.session_state.pop(_OPEN, None)
+    st.session_state.pop(_SEEN, None)
 
 
 def _inputs(rule: Rule, key: str) -> dict[str, Any]:
@@ -218,7 +233,7 @@ def _effect(rule: Rule, values: dict[str, Any], key: str) -> None:
     _effect_words(seen["effect"])
     if st.button(t("rules.save"), type="primary", icon=":material/check:", key=f"{key}_save"):
         ruling_calls.save(rule, values)
-        st.session_state.pop(_SEEN, None)
+        _close()
         frame.flash_and_rerun(t("rules.saved", kind=plain(f"rules.kind.{rule.kind}")))
 
 
@@ -237,4 +252,5 @@ def _reset(rule: Rule, key: str) -> None:
         if st.button(t("rules.reset"), icon=":material/restart_alt:", key=f"{key}_reset"):
             with frame.boundary():
                 ruling_calls.reset(rule)
+                _close()
                 frame.flash_and_rerun(t("rules.reset_done", kind=plain(f"rules.kind.{rule.kind}")))

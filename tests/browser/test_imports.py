@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from backend.local import secrets as local_secrets
-from tests.browser.conftest import Server, settled, sign_in
+from tests.browser.conftest import Server, sign_in
 from tests.people import PASSWORD, sign_up
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
@@ -75,6 +75,6 @@ def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
         expect(card.get_by_text(f"{kind} {count}", exact=True)).to_be_visible()
 
     page.get_by_role("button", name="收起，导入下一批").click()
-    settled(page)
+    expect(card).to_have_count(0)
     drop(page, TAOBAO)
     expect(page.get_by_text("64 单：新 0 / 更新 0 / 不变 64")).to_be_visible()
