@@ -56,7 +56,8 @@ HALF_WRITTEN = {
     "a review that contradicts its exceptions": """
         select r.order_id::text from order_reviews r where (r.state <> 'done') <> exists (
             select from order_exceptions e
-            where e.order_id = r.order_id and e.is_blocking and e.kind <> 'unpaid' and e.state in ('open', 'waiting_customer'))""",
+            where e.order_id = r.order_id and e.is_blocking and e.kind <> 'unpaid'
+              and e.state in ('open', 'waiting_customer'))""",
     "a finished review whose clock runs": """
         select r.order_id::text from order_reviews r join sla_clocks c on c.id = r.clock_id
         where (r.state = 'done') <> (c.stopped_at is not null)""",
