@@ -1,8 +1,9 @@
 """A dictionary compiled for matching: class codes, needles, and what each needle means.
 
-Every character is reduced to one byte. Code 0 is an insertion and is dropped, 1 is a barrier, 2 stands for several
-characters, 3 for everything no term contains; letters and digits have a code of their own, ideographs share the rest.
-One byte a character is what makes the scan fast; a candidate is compared with the real folded text afterwards.
+Every character is reduced to one byte. Code 0 is an insertion and is dropped, 1 is a barrier, 2 stands for
+several characters, 3 for everything no term contains; letters and digits have a code of their own,
+ideographs share the rest. One byte a character is what makes the scan fast; a candidate is compared with
+the real folded text afterwards.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in r
 class Rule(NamedTuple):
     """What a needle stands for: an entry of the dictionary and when it counts.
 
-    `superlative` is "" or the group of the word after 最. Where the conditions are nothing but harmless phrases, the
-    rule is `simple` and `before` and `after` are those phrases.
+    `superlative` is "" or the group of the word after 最. Where the conditions are nothing but harmless
+    phrases, the rule is `simple` and `before` and `after` are those phrases.
     """
 
     entry: Entry
@@ -84,7 +85,8 @@ class Meaning(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """Everything the engine needs, shared by all threads. The lists run parallel: a group is one class-coded needle."""
+    """Everything the engine needs, shared by all threads. The lists run parallel: a group is one
+    class-coded needle."""
 
     version: str
     engine: str
@@ -154,7 +156,9 @@ def _meanings(
             found[needle] = Meaning(needle, needle, None, False, tuple(patterns))
     for needle, plain, rule in _aliases(rules):
         if needle not in found or found[needle].rule is None:
-            found[needle] = Meaning(needle, plain, rule, True, found[needle].patterns if needle in found else ())
+            found[needle] = Meaning(
+                needle, plain, rule, True, found[needle].patterns if needle in found else ()
+            )
     for needle in stand_ins:
         known = found.get(needle) or Meaning(needle, needle, None, False, ())
         found[needle] = known._replace(stand_in=True)
@@ -176,7 +180,9 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
     code: dict[str, int] = {SKIP: DROP, BARRIER: WALL}
     code.update((chr(ord("a") + i), _FIRST_LETTER + i) for i in range(26))
     code.update((str(i), _FIRST_DIGIT + i) for i in range(10))
-    alone = sorted({needle for needle in needles if len(needle) == 1 and needle not in code})[: _FIRST_SHARED - _FIRST_FREE]
+    alone = sorted({needle for needle in needles if len(needle) == 1 and needle not in code})[
+        : _FIRST_SHARED - _FIRST_FREE
+    ]
     code.update((char, _FIRST_FREE + i) for i, char in enumerate(alone))
     rest = [char for char, _ in counted.most_common() if char not in code]
     free = _FIRST_FREE + len(alone)

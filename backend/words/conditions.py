@@ -1,9 +1,10 @@
 """Conditions of one term: where it is harmless, where it needs evidence, where alone it counts.
 
-A row of `exceptions.csv` has an effect and a place. Effects: `clean` (not a hit here), `warn` (evidence decides, so not
-a block) and `need` (a hit only here; any one of a term's `need` rows is enough). Places: `phrase` (`~` is the term, the
-rest touches it), `head` and `tail` (before or after it in its clause), `clause`, `sentence`, and `category` (the
-product's category). An evidence row (`warn`, in a sentence) also looks into the neighbouring sentences.
+A row of `exceptions.csv` has an effect and a place. Effects: `clean` (not a hit here), `warn` (evidence
+decides, so not a block) and `need` (a hit only here; any one of a term's `need` rows is enough). Places:
+`phrase` (`~` is the term, the rest touches it), `head` and `tail` (before or after it in its clause),
+`clause`, `sentence`, and `category` (the product's category). An evidence row (`warn`, in a sentence) also
+looks into the neighbouring sentences.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ class Condition(NamedTuple):
 
 
 def _phrase(row: ExceptionRow) -> Condition:
-    before, after, around, before_rx, after_rx = [], [], [], [], []
+    before: list[str] = []
+    after: list[str] = []
+    before_rx: list[str] = []
+    after_rx: list[str] = []
+    around: list[tuple[str, str]] = []
     for phrase in split_alternatives(row.pattern):
         pre, mark, post = phrase.partition("~")
         if not mark:

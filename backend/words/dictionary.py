@@ -14,7 +14,8 @@ from backend.words.models import Severity
 
 HERE: Final = Path(__file__).parent
 CATEGORIES: Final = (
-    "absolute", "authority", "national_symbol", "trademark", "medical", "health_food", "cosmetics", "time_limit",
+    "absolute", "authority", "national_symbol", "trademark", "medical", "health_food", "cosmetics",
+    "time_limit",
     "price_fraud", "superstition", "vulgar", "finance", "education", "patent", "data_citation", "disparage",
     "false_promise", "infant_alcohol_tobacco", "platform",
 )  # fmt: skip
@@ -79,7 +80,8 @@ def read_exceptions(text: str) -> tuple[ExceptionRow, ...]:
     """Parse the exceptions' CSV."""
     rows = csv.DictReader(io.StringIO(text))
     return tuple(
-        ExceptionRow(tuple(r["term"].split("|")), r["effect"], r["where"], r["pattern"], r["note"]) for r in rows
+        ExceptionRow(tuple(r["term"].split("|")), r["effect"], r["where"], r["pattern"], r["note"])
+        for r in rows
     )
 
 
@@ -88,7 +90,11 @@ def read_patterns(text: str) -> tuple[PatternRow, ...]:
     rows = csv.DictReader(io.StringIO(text))
     return tuple(
         PatternRow(
-            r["name"], tuple(r["trigger"].split("|")), r["pattern"], r["category"], cast(Severity, r["severity"])
+            r["name"],
+            tuple(r["trigger"].split("|")),
+            r["pattern"],
+            r["category"],
+            cast(Severity, r["severity"]),
         )
         for r in rows
     )

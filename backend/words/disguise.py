@@ -1,9 +1,9 @@
 """Disguises that folding cannot undo: sound-alikes, look-alikes, split characters, pinyin.
 
-A folded term is given *aliases*, sound-alike spellings that stand for it. Sound-alikes are ordinary words elsewhere, so
-an alias exists only as a whole term, never when it is a common word itself, and never for a two-character term that
-merely asks for evidence. Pinyin and split characters are found by their own signs (a run of letters that is nothing but
-syllables, a pair of components) and fitted to the terms around them.
+A folded term is given *aliases*, sound-alike spellings that stand for it. Sound-alikes are ordinary words
+elsewhere, so an alias exists only as a whole term, never when it is a common word itself, and never for a
+two-character term that merely asks for evidence. Pinyin and split characters are found by their own signs
+(a run of letters that is nothing but syllables, a pair of components) and fitted to the terms around them.
 """
 
 from __future__ import annotations
@@ -54,9 +54,11 @@ def _superlative_alias(alias: str) -> bool:
 
 
 def aliases(term: str, *, severe: bool) -> set[str]:
-    """Return sound-alike spellings of a folded term. `severe`: the term is a block, short aliases are worth their risk.
+    """Return sound-alike spellings of a folded term. `severe`: the term is a block, short aliases are
+    worth their risk.
 
-    最 is not replaced here: its stand-ins are found on their own (`phonetics`), as they begin hundreds of terms.
+    最 is not replaced here: its stand-ins are found on their own (`phonetics`), as they begin hundreds of
+    terms.
     """
     if len(term) < 2 or (len(term) == 2 and not severe) or term.startswith(_SUPERLATIVE):
         return set()
@@ -75,12 +77,13 @@ def readings() -> dict[str, tuple[str, ...]]:
             syllable, chars = line.split(" ")
             for char in chars:
                 folded = fold(char) or char
-                found[folded] = found.get(folded, ()) + (syllable,)
+                found[folded] = (*found.get(folded, ()), syllable)
     return found
 
 
 class Spelling(NamedTuple):
-    """A folded term, and for each of its characters what may be written instead: syllables, its parts, a stand-in."""
+    """A folded term, and for each of its characters what may be written instead: syllables, its parts, a
+    stand-in."""
 
     term: str
     forms: tuple[tuple[str, ...], ...]
@@ -169,19 +172,24 @@ def _consume(text: str, i: int, char: str, forms: tuple[str, ...], step: int) ->
 
 
 def align(text: str, start: int, spelling: Spelling, position: int) -> tuple[int, int] | None:
-    """Fit a term over folded text so that its character at `position` begins at `start`; None if it does not fit.
+    """Fit a term over folded text so that its character at `position` begins at `start`; None if it does
+    not fit.
 
-    At least one character must be written out, or six letters spelt, so that English words stay what they are.
+    At least one character must be written out, or six letters spelt, so that English words stay what they
+    are.
     """
-    begin: int | None = start
+    begin = end = start
     for p in range(position - 1, -1, -1):
-        if (begin := _consume(text, begin, spelling.term[p], spelling.forms[p], -1)) is None:
+        before = _consume(text, begin, spelling.term[p], spelling.forms[p], -1)
+        if before is None:
             return None
-    end: int | None = start
+        begin = before
     for p in range(position, len(spelling.term)):
-        if (end := _consume(text, end, spelling.term[p], spelling.forms[p], 1)) is None:
+        after = _consume(text, end, spelling.term[p], spelling.forms[p], 1)
+        if after is None:
             return None
-    if _is_letter(text[begin - 1 : begin]) and begin > 0 and _is_letter(text[begin]):
+        end = after
+    if _is_letter(text[begin]) and begin > 0 and _is_letter(text[begin - 1]):
         return None
     if _is_letter(text[end - 1]) and _is_letter(text[end : end + 1]):
         return None

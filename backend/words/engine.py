@@ -1,52 +1,38 @@
 """The word check: fold, scan, verify, judge, for one text or many at once.
 
-Many texts are joined with a barrier between them, so numpy and the scanner work on blocks of some ten thousand
-characters; only texts with a candidate are looked at in Python. Offsets come back in code points of the original.
+Many texts are joined with a barrier between them, so numpy and the scanner work on blocks of some ten
+thousand characters; only texts with a candidate are looked at in Python. Offsets come back in code points
+of the original.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.compiled import LETTERS, SEVERAL, Compiled, Meaning, Rule, compiled
-from backend.words.conditions import Surroundings
+from backend.words.compiled import LETTERS, SEVERAL, Compiled, compiled
 from backend.words.dictionary import Dictionary, shipped
 from backend.words.disguise import is_pinyin
-from backend.words.fold import common_words, fold_text
-from backend.words.models import Category, Context, Kind, Result, Severity
+from backend.words.fold import fold_text
+from backend.words.judging import Found, Judged, Reader, Text, judge_text, leftmost_longest
+from backend.words.models import Category, Context, Kind, Result
 from backend.words.report import make_hit, notices
-from backend.words.rules import SLOW, judge, judge_quickly
-from backend.words.signals import EVIDENCE, MENTION, REACH, SELF
+from backend.words.signals import REACH
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
-from backend.words.view import GAP, code_points, view_of
+from backend.words.view import code_points
 
 BLOCK: Final = 60_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
-_SHAPE: Final = 24
-_NEAR: Final = 48
-_FAR: Final = 120
-_SENTENCE_LEFT: Final = re.compile(r".*[。！？；\n]", re.DOTALL)
-_SENTENCE_RIGHT: Final = re.compile(r"[^。！？；\n]*[。！？；\n]?")
-_CLAUSE_RIGHT: Final = re.compile(r"[^，。！？；\n]*")
 _SEVERAL_BYTE: Final = bytes([SEVERAL])
 _DROPPED: Final = b"\0"
 _RUN: Final = re.compile(rb"[a-z]+")
 _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
-
-
-class _Found(NamedTuple):
-    """A verified needle: code points [start, end) of its text, and what it means."""
-
-    start: int
-    end: int
-    meaning: Meaning
 
 
 class _Block(NamedTuple):
@@ -69,7 +55,8 @@ def _is_plain_digit(char: str) -> bool:
 
 
 def _cuts_word(text: str, start: int, end: int) -> bool:
-    """Tell whether a letter or number goes on beyond the span: "no1" in "no12", "vx" in "svx", "一次…" in "第一次…"."""
+    """Tell whether a letter or number goes on beyond the span: "no1" in "no12", "vx" in "svx", "一次…" in
+    "第一次…"."""
     first, last = text[start], text[end - 1]
     if first in _ORDINALS and text[start - 1 : start] == "第" and start:
         return True
@@ -78,16 +65,22 @@ def _cuts_word(text: str, start: int, end: int) -> bool:
         return True
     if last.isascii() and after.isascii() and last.isalpha() and after.isalpha():
         return True
-    if _is_plain_digit(first) and before and (_is_plain_digit(before) or (before == "." and text[start - 2 : start - 1].isdecimal())):
+    if (
+        _is_plain_digit(first)
+        and before
+        and (_is_plain_digit(before) or (before == "." and text[start - 2 : start - 1].isdecimal()))
+    ):
         return True
-    return _is_plain_digit(last) and bool(after) and (
-        _is_plain_digit(after) or (after == "." and text[end + 1 : end + 2].isdecimal())
+    return (
+        _is_plain_digit(last)
+        and bool(after)
+        and (_is_plain_digit(after) or (after == "." and text[end + 1 : end + 2].isdecimal()))
     )
 
 
 def _verify(
     block: _Block, table: Compiled, candidates: list[tuple[int, int]], near: dict[str, list[int]]
-) -> Iterator[_Found]:
+) -> Iterator[Found]:
     """Turn candidates into needles that are really there, with their place in the block's text.
 
     Candidates that could be a signal are put into `near` as they are: one too many only costs time.
@@ -112,7 +105,7 @@ def _verify(
                 if folded != meaning.needle:
                     continue
             if not _cuts_word(text, start, stop):
-                yield _Found(start, stop, meaning)
+                yield Found(start, stop, meaning)
             break
 
 
@@ -120,156 +113,27 @@ def _no_signals() -> dict[str, list[int]]:
     return {signal: [] for signal in REACH}
 
 
-class _Reader:
-    """Reads the surroundings of spans in the texts of a block, through one view."""
-
-    __slots__ = ("near", "view")
-
-    def __init__(self, block: _Block, near: dict[str, list[int]]) -> None:
-        self.view = view_of(block.points)
-        self.near = near
-        for places in near.values():
-            places.sort()
-
-    def has_signal(self, signal: str, start: int, end: int) -> bool:
-        places = self.near[signal]
-        i = bisect_left(places, start - REACH[signal])
-        return i < len(places) and places[i] < end + REACH[signal]
-
-    def around(self, start: int, end: int, span: tuple[int, int], category: str) -> Surroundings:
-        view = self.view
-        far_left, far_right = view[max(span[0], start - _FAR) : start], view[end : min(span[1], end + _FAR)]
-        term = view[start:end]
-        if GAP in far_left or GAP in far_right or GAP in term:
-            far_left, far_right, term = (part.replace(GAP, "") for part in (far_left, far_right, term))
-        left, right = far_left[-_NEAR:], far_right[:_NEAR]
-        sentence_left, sentence_right = _SENTENCE_LEFT.sub("", left, 1), cast(re.Match[str], _SENTENCE_RIGHT.match(right))[0]
-        return Surroundings(
-            left,
-            term,
-            right,
-            sentence_left[sentence_left.rfind("，") + 1 :],
-            cast(re.Match[str], _CLAUSE_RIGHT.match(right))[0],
-            f"{sentence_left}{term}{sentence_right}",
-            f"{far_left}{term}{far_right}",
-            category,
-        )
-
-
-def _straddles(found: _Found, view: str, low: int) -> bool:
-    """Tell whether a two-character span is the end of one common word and the start of another ("独|特价|值")."""
-    if found.start == low:
-        return False
-    words = common_words()
-    before, after = view[found.start - 1 : found.start + 1], view[found.end - 1 : found.end + 1]
-    return before in words and after in words
-
-
-class _Judged(NamedTuple):
-    start: int
-    end: int
-    rule: Rule
-    severity: Severity
-    term: str
-    disguised: bool
-
-
-class _Text(NamedTuple):
-    """One text of a block: its code points [low, high) in the block, and its context."""
-
-    low: int
-    high: int
-    context: Context
-
-
-def _pattern_hits(found: _Found, reader: _Reader, text: _Text, table: Compiled) -> Iterator[_Judged]:
-    """Match the families of terms whose trigger was found, in the view around it."""
-    low = max(text.low, found.start - _SHAPE)
-    seen = reader.view[low : min(text.high, found.end + _SHAPE)]
-    places: Sequence[int] = range(len(seen))
-    if GAP in seen:
-        places = [i for i, char in enumerate(seen) if char != GAP]
-        seen = seen.replace(GAP, "")
-    for pattern in found.meaning.patterns:
-        if not pattern.gate.search(seen):
-            continue
-        for match in pattern.regex.finditer(seen):
-            start, end = low + places[match.start()], low + places[match.end() - 1] + 1
-            if start <= found.start and found.end <= end and fold_text(match[0]) not in table.rules:
-                around = reader.around(start, end, (text.low, text.high), text.context.category)
-                severity = judge(pattern.rule, around, text.context, term="")
-                if severity:
-                    yield _Judged(start, end, pattern.rule, severity, match[0], False)
-
-
-def _severity(item: _Found, rule: Rule, reader: _Reader, text: _Text, *, plain: bool) -> Severity | None:
-    """Judge one needle: the short way if no signal is near, else with everything around it."""
-    start, end, term = item.start, item.end, item.meaning.plain
-    if plain and not (
-        reader.has_signal(MENTION, start, end)
-        or (rule.entry.category == "absolute" and reader.has_signal(SELF, start, end))
-        or (rule.entry.severity == "block" and reader.has_signal(EVIDENCE, start, end))
-    ):
-        quick = judge_quickly(rule, reader.view, start, end, text.low, term=term)
-        if quick != SLOW:
-            return cast("Severity | None", quick)
-    around = reader.around(start, end, (text.low, text.high), text.context.category)
-    return judge(rule, around, text.context, term=term)
-
-
-def _judge_text(found: list[_Found], reader: _Reader, text: _Text, table: Compiled) -> list[_Judged]:
-    """Judge everything found in one text and keep the leftmost, then longest, of what overlaps.
-
-    What lies inside a longer term that is harmless here is harmless too: 最高 in the grammar's 最高级.
-    """
-    plain = text.context.category == "general" and not text.context.licences
-    judged: list[_Judged] = []
-    cleared: list[_Found] = []
-    for item in found:
-        meaning = item.meaning
-        if meaning.patterns:
-            judged.extend(_pattern_hits(item, reader, text, table))
-        rule = meaning.rule
-        if rule is None or (len(meaning.needle) == 2 and _straddles(item, reader.view, text.low)):
-            continue
-        severity = _severity(item, rule, reader, text, plain=plain)
-        if severity:
-            judged.append(_Judged(item.start, item.end, rule, severity, rule.entry.term, meaning.disguised))
-        elif not meaning.disguised:
-            cleared.append(item)
-    if cleared and judged:
-        judged = [j for j in judged if not any(c.start <= j.start and j.end <= c.end for c in cleared)]
-    return _leftmost_longest(judged) if len(judged) > 1 else judged
-
-
-def _leftmost_longest(judged: list[_Judged]) -> list[_Judged]:
-    judged.sort(key=lambda j: (j.start, -j.end, j.disguised))
-    kept: list[_Judged] = []
-    for item in judged:
-        if not kept or item.start >= kept[-1].end:
-            kept.append(item)
-    return kept
-
-
-def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[_Judged]:
+def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Judged]:
     """Check a rewritten text and bring its hits back to the original's positions."""
     block, near = _block(unfolded.text, table), _no_signals()
     found = _to_judge(_verify(block, table, table.scan(block.kept), near))
-    reader = _Reader(block, near)
+    reader = Reader(block.points, near)
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in _judge_text(found, reader, _Text(0, len(unfolded.text), context), table)
+        for item in judge_text(found, reader, Text(0, len(unfolded.text), context), table)
     ]
 
 
-def _to_judge(found: Iterable[_Found]) -> list[_Found]:
+def _to_judge(found: Iterable[Found]) -> list[Found]:
     return [item for item in found if item.meaning.rule or item.meaning.patterns]
 
 
-def _result(text: str, judged: list[_Judged], context: Context, version: str) -> Result:
+def _result(text: str, judged: list[Judged], context: Context, version: str) -> Result:
     hits = tuple(
-        make_hit(text, j.start, j.end, j.rule, j.severity, j.term, j.disguised or text[j.start : j.end] != j.term)
+        make_hit(
+            text, j.start, j.end, j.rule, j.severity, j.term, j.disguised or text[j.start : j.end] != j.term
+        )
         for j in judged
     )
     missing = notices(text, context)
@@ -298,7 +162,9 @@ def _may_spell(word: bytes, table: Compiled) -> bool:
     return known
 
 
-def _check_block(texts: Sequence[str], contexts: Sequence[Context], table: Compiled) -> Iterator[tuple[int, Result]]:
+def _check_block(
+    texts: Sequence[str], contexts: Sequence[Context], table: Compiled
+) -> Iterator[tuple[int, Result]]:
     """Yield the position and result of every text of a block that is not plainly clean."""
     joined = texts[0] if len(texts) == 1 else "\n".join(texts)
     block = _block(joined, table)
@@ -321,7 +187,7 @@ def _check_block(texts: Sequence[str], contexts: Sequence[Context], table: Compi
         judged[n] = _unfolded(expand_text(texts[n]), contexts[n], table)
     for n, terms in spelt.items():
         if written := write_out(texts[n], terms):
-            judged[n] = _leftmost_longest([*judged.get(n, []), *_unfolded(written, contexts[n], table)])
+            judged[n] = leftmost_longest([*judged.get(n, []), *_unfolded(written, contexts[n], table)])
     for n, hits in judged.items():
         if hits:
             yield n, _result(texts[n], hits, contexts[n], table.version)
@@ -337,20 +203,20 @@ class _Texts(NamedTuple):
 
 
 def _judge_block(
-    found: list[_Found], given: _Texts, near: dict[str, list[int]], table: Compiled
-) -> dict[int, list[_Judged]]:
+    found: list[Found], given: _Texts, near: dict[str, list[int]], table: Compiled
+) -> dict[int, list[Judged]]:
     """Judge what was found, text by text; positions become those of the text."""
     if not found:
         return {}
-    reader = _Reader(given.block, near)
+    reader = Reader(given.block.points, near)
     starts = given.starts
-    by_text: dict[int, list[_Found]] = {}
+    by_text: dict[int, list[Found]] = {}
     for item in found:
         by_text.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
-    judged: dict[int, list[_Judged]] = {}
+    judged: dict[int, list[Judged]] = {}
     for n, items in by_text.items():
         low = starts[n]
-        hits = _judge_text(items, reader, _Text(low, low + len(given.texts[n]), given.contexts[n]), table)
+        hits = judge_text(items, reader, Text(low, low + len(given.texts[n]), given.contexts[n]), table)
         if hits:
             judged[n] = [h._replace(start=h.start - low, end=h.end - low) for h in hits] if low else hits
     return judged
@@ -371,8 +237,8 @@ def check_many(
 ) -> list[Result]:
     """Check texts and return their results in the same order.
 
-    `contexts` gives each text its own context and takes the place of `kind`, `category` and `licences`. Time is linear
-    in the length of the texts, whatever they contain.
+    `contexts` gives each text its own context and takes the place of `kind`, `category` and `licences`.
+    Time is linear in the length of the texts, whatever they contain.
     """
     table = compiled(dictionary or shipped())
     texts = list(texts)

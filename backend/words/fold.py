@@ -1,8 +1,9 @@
 """Folding: what a character stands for once its disguise is removed.
 
-`fold(char)` is one canonical character, `SKIP` (an insertion that a reader does not see as text), `BARRIER` (sentence
-punctuation, which no term crosses) or None for the few characters that stand for several ("№", "⑩", "㈱").
-Those are unfolded by `expand`. Every table is made once, from Unicode's own data plus `data/traditional.txt`.
+`fold(char)` is one canonical character, `SKIP` (an insertion that a reader does not see as text),
+`BARRIER` (sentence punctuation, which no term crosses) or None for the few characters that stand for
+several ("№", "⑩", "㈱"). Those are unfolded by `expand`. Every table is made once, from Unicode's own data
+plus `data/traditional.txt`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,16 @@ BARRIER: Final = "\n"
 
 _BARRIERS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029,!?;:。，、！？；：﹐﹑﹔﹕﹖﹗…⋯；؟،")
 # Kept although they are symbols: they carry meaning in a term ("100%", "+v", "第—").
-_KEPT: Final = {"%": "%", "％": "%", "﹪": "%", "+": "+", "＋": "+", "➕": "+", "﹢": "+", "✚": "+"} | dict.fromkeys(
-    "—―─━ー㇐", "—"
-)
+_KEPT: Final = {
+    "%": "%",
+    "％": "%",
+    "﹪": "%",
+    "+": "+",
+    "＋": "+",
+    "➕": "+",
+    "﹢": "+",
+    "✚": "+",
+} | dict.fromkeys("—―─━ー㇐", "—")
 _DIGITS: Final = {
     **dict(zip("〇一二三四五六七八九", "0123456789", strict=True)),
     **dict(zip("零壹贰叁肆伍陆柒捌玖", "0123456789", strict=True)),
@@ -119,7 +127,8 @@ def fold_table() -> dict[int, str | None]:
 
 
 def fold(char: str) -> str | None:
-    """Return what one character stands for: a character, `SKIP`, `BARRIER`, or None if it stands for several."""
+    """Return what one character stands for: a character, `SKIP`, `BARRIER`, or None if it stands for
+    several."""
     return fold_table().get(ord(char), char)
 
 

@@ -1,9 +1,10 @@
 """The little language of `exceptions.csv` and `patterns.csv`.
 
-Alternatives are separated by `|` and matched in the folded view of a text (`view.py`): lower case, simplified,
-Chinese numerals as digits. `#` is a number, `…` up to eight characters without sentence punctuation, `&` an account
-name, `$` the end of a clause, `[a|b]` a choice and `[a|b]?` an optional one. Everything else is literal, so a rule stays readable for the people
-who maintain the dictionary, and no rule can take more than linear time: repetition is always bounded.
+Alternatives are separated by `|` and matched in the folded view of a text (`view.py`): lower case,
+simplified, Chinese numerals as digits. `#` is a number, `…` up to eight characters without sentence
+punctuation, `&` an account name, `$` the end of a clause, `[a|b]` a choice and `[a|b]?` an optional one.
+Everything else is literal, so a rule stays readable for the people who maintain the dictionary, and no
+rule can take more than linear time: repetition is always bounded.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def to_regex(pattern: str) -> str:
 
 
 def last_choice(pattern: str) -> str:
-    """Return the last choice that is not optional, or the whole pattern: nothing matches where that is absent."""
+    """Return the last choice that is not optional, or the whole pattern: nothing matches where that is
+    absent."""
     choices = re.findall(r"\[[^\]]*\](?!\?)", pattern)
     return choices[-1] if choices else pattern
 

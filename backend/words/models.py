@@ -33,11 +33,13 @@ class Context(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """One finding. `start` and `end` count code points of the original text; `text` is that slice, disguise included.
+    """One finding. `start` and `end` count code points of the original text; `text` is that slice,
+    disguise included.
 
-    `category` is the dictionary's; `exemption` is the question that decides whether the term may stay, `evidence` what
-    to keep on file for it (both empty if nothing exempts); `disguised` says that the slice is not the plain term;
-    `replacement` is the wording proposed for the slice, None to leave it and keep evidence.
+    `category` is the dictionary's; `exemption` is the question that decides whether the term may stay,
+    `evidence` what to keep on file for it (both empty if nothing exempts); `disguised` says that the slice
+    is not the plain term; `replacement` is the wording proposed for the slice, None to leave it and keep
+    evidence.
     """
 
     start: int
@@ -63,7 +65,8 @@ class Notice(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The judgement of one text. `hits` are in reading order and do not overlap; `version` names the dictionary."""
+    """The judgement of one text. `hits` are in reading order and do not overlap; `version` names the
+    dictionary."""
 
     verdict: Verdict
     hits: tuple[Hit, ...]

@@ -1,5 +1,7 @@
 """From a judgement to what people read: the question to answer, the evidence to keep, the wording to use."""
 
+# ruff: noqa: E501 -- word lists read better unbroken
+
 from __future__ import annotations
 
 import csv
@@ -58,13 +60,28 @@ def _replacement(entry: Entry, severity: Severity, superlative: str) -> str | No
     return "" if severity == "block" else None
 
 
-def make_hit(text: str, start: int, end: int, rule: Rule, severity: Severity, term: str, disguised: bool) -> Hit:
+def make_hit(
+    text: str, start: int, end: int, rule: Rule, severity: Severity, term: str, disguised: bool
+) -> Hit:
     """Describe one judged span of a text."""
     _, category, _, basis, suggestion, *_ = entry = rule.entry
     question, evidence = _QUESTIONS.get(category, ("", ""))
     written = text[start:end]
     reworded = _replacement(entry, severity, rule.superlative)
-    return Hit(start, end, written, term, category, severity, basis, suggestion, question, evidence, disguised, reworded)
+    return Hit(
+        start,
+        end,
+        written,
+        term,
+        category,
+        severity,
+        basis,
+        suggestion,
+        question,
+        evidence,
+        disguised,
+        reworded,
+    )
 
 
 _PAUSES: Final = re.compile(r"([，、；：,;:])(?:\s*[，、；：,;:])+")
@@ -89,7 +106,8 @@ def rewrite(text: str, hits: tuple[Hit, ...]) -> str:
 
 
 def notices(text: str, context: Context) -> tuple[Notice, ...]:
-    """Return what the text as a whole lacks. A title is too short for a statement, a reply is no advertisement."""
+    """Return what the text as a whole lacks. A title is too short for a statement, a reply is no
+    advertisement."""
     if context.category != "health_food" or context.kind != "description" or _STATEMENT.search(text):
         return ()
     return (_STATEMENT_MISSING,)

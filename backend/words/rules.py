@@ -1,10 +1,12 @@
 """The rules that hold for every term: negation, quotation, names, evidence, sector, licence.
 
-Each takes the surroundings of a hit and answers one question. `judge` puts them in order and returns the severity, or
-None when the term says nothing about the goods here. The order follows the SAMR guide on absolute terms: is it about
-the goods at all (guide 5: free), is it a provable fact (guide 6: evidence, so a warning), is the sector strict
-(guide 10: no relief).
+Each takes the surroundings of a hit and answers one question. `judge` puts them in order and returns the
+severity, or None when the term says nothing about the goods here. The order follows the SAMR guide on
+absolute terms: is it about the goods at all (guide 5: free), is it a provable fact (guide 6: evidence, so
+a warning), is the sector strict (guide 10: no relief).
 """
+
+# ruff: noqa: E501 -- word lists read better unbroken
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _DENIED: Final = view_regex(
     r"|拒绝|杜绝|谢绝|抵制|谨防|警惕|别(?:信|说|再|用|买|轻信|指望|被)|难以|抵触|打击|反对|远离|举报|骗局|谣言|辟谣|违规|违法)"
     r"(?P<gap>[^，。！？；\n]{0,14})\Z"
 )
-_TURN: Final = view_regex(r"也(?!不|没|无|非)|就(?!不|没)|还(?!不|没)|却|但|而是|即(?!使|便)|便(?!宜)|照样|都能|直接|又(?!不)|反而|立刻|马上|一样能|轻松")
+_TURN: Final = view_regex(
+    r"也(?!不|没|无|非)|就(?!不|没)|还(?!不|没)|却|但|而是|即(?!使|便)|便(?!宜)|照样|都能|直接|又(?!不)|反而|立刻|马上|一样能|轻松"
+)
 _WIDE_NEGATION: Final = frozenset({"medical", "health_food", "cosmetics"})
 _CLAIM_LIKE: Final = view_regex(r"(?:拒绝|杜绝|远离|难以|谢绝|抵制|警惕|无任何|没有?|无|不再|不会|别再)")
 _DENIED_AFTER: Final = view_regex(
@@ -42,23 +46,44 @@ _NAME_AFTER: Final = view_regex(
     r"(?:牌|品牌|商标|系列|店|公司|旗舰店|乐队|歌|电影|一书|这本书|小说|游戏|节目|餐厅|酒店|楼盘|书店|公众号|专场|大赛|杯|专辑|绘本|综艺|展|®|字号|一词|两字|二字|三字|四字|这个词|这首|茶馆|主题)"
 )
 _TRADEMARK: Final = view_regex(r"注册商标|商标|®|型号")
-_COMPANY_AFTER: Final = view_regex(r"[^，。！？；\n0-9]{0,6}?(?:有限公司|股份公司|股份有限|集团|有限责任|事务所|合作社|基金会|研究院|研究所|学会|出版社|大学|幼儿园|俱乐部|大剧院|影院|期刊|杂志)")
-_AWARD: Final = view_regex(r"荣获|获得|斩获|摘得|获评|获颁|授予|颁发|评为|入选|评选|奖项|大奖|获奖|称号|认定|第[0-9]+届|[”》]奖|奖得主")
+_COMPANY_AFTER: Final = view_regex(
+    r"[^，。！？；\n0-9]{0,6}?(?:有限公司|股份公司|股份有限|集团|有限责任|事务所|合作社|基金会|研究院|研究所|学会|出版社|大学|幼儿园|俱乐部|大剧院|影院|期刊|杂志)"
+)
+_AWARD: Final = view_regex(
+    r"荣获|获得|斩获|摘得|获评|获颁|授予|颁发|评为|入选|评选|奖项|大奖|获奖|称号|认定|第[0-9]+届|[”》]奖|奖得主"
+)
 _EVIDENCE: Final = view_regex(
     r"数据来源|来源：|资料来源|据[^，。！？；\n]{2,24}(?:统计|数据|报告|榜|监测|显示|调研|证明|发布)|(?:检测|检验|测试|查新|认证|鉴定|审计|调研|研究|质检|评价|试验)报告|报告(?:编)?号|证书|证号|注册号|登记号|备案号|备案编号|认证号|文号|批准号"
     r"|编号：?[a-z0-9]|榜单|排行榜|生意参谋|欧睿|尼尔森|弗若斯特|沙利文|艾瑞|国妆特|国食健|械注|械备|国药准|药准字|zl[0-9]{6}|gb/?t?[0-9]|授权书|合同|世界纪录|截至[0-9]{4}年|统计(?:时间|周期|区间|范围|口径)|协会发布|统计局|海关数据|cma|cnas"
     r"|[0-9]{4}年[^。！？；\n]{0,24}(?:销量|销售额|榜|统计|数据|排名|市场|类目|品类|销售|出货)|[0-9]{4}[.\-/][0-9]{1,2}[^。！？；\n]{0,20}(?:销量|销售额|统计|数据|榜)|授权编号|可查|认定|授予|评为|荣获|获评|第[0-9]+届"
 )
 _ORDER: Final = view_regex(r"[0-9]{4}年|[0-9]+月[0-9]+日|成立于|创立于|(?:省|市|县|区|州|镇)(?:内)?\Z")
-_ORDERED: Final = frozenset({"首家", "首个", "首款", "首创", "首发", "全国首发", "全球首发", "全网首发", "第1家", "百年老店"})
-_AIM: Final = view_regex(r"追求|力求|力争|争取|努力|致力|立志|目标|愿景|梦想|争做|争当|争创|想成为|理念|宗旨|初心|价值观|企业文化|使命")
-_AIM_AFTER: Final = view_regex(r"[^，。！？；\n]{0,6}(?:是我们[^，。]{0,6}(?:目标|追求|愿景|梦想|理念)|为目标|为己任|的目标|的愿景|的理念)")
+_ORDERED: Final = frozenset(
+    {"首家", "首个", "首款", "首创", "首发", "全国首发", "全球首发", "全网首发", "第1家", "百年老店"}
+)
+_AIM: Final = view_regex(
+    r"追求|力求|力争|争取|努力|致力|立志|目标|愿景|梦想|争做|争当|争创|想成为|理念|宗旨|初心|价值观|企业文化|使命"
+)
+_AIM_AFTER: Final = view_regex(
+    r"[^，。！？；\n]{0,6}(?:是我们[^，。]{0,6}(?:目标|追求|愿景|梦想|理念)|为目标|为己任|的目标|的愿景|的理念)"
+)
 _QUESTION: Final = view_regex(r"哪(?:个|款|种|一|家|里)|什么时候|是不是|是否|有没有|请问|会不会|吗\Z")
 _STRICT: Final = frozenset({"health_food", "drug", "device", "finance", "education"})
 _RELIEVED: Final = frozenset(
-    {"absolute", "authority", "price_fraud", "false_promise", "patent", "trademark", "data_citation", "time_limit"}
+    {
+        "absolute",
+        "authority",
+        "price_fraud",
+        "false_promise",
+        "patent",
+        "trademark",
+        "data_citation",
+        "time_limit",
+    }
 )
-_NO_RELIEF: Final = frozenset({"最终解释权", "最终解释权归本店所有", "概不退换", "正在申请专利", "专利申请中", "特供"})
+_NO_RELIEF: Final = frozenset(
+    {"最终解释权", "最终解释权归本店所有", "概不退换", "正在申请专利", "专利申请中", "特供"}
+)
 _HARD_MEDICAL: Final = frozenset(
     {"根治", "根除", "治愈率", "有效率", "药到病除", "包治百病", "起死回生", "无副作用", "0副作用", "安全无毒副作用", "不复发",
      "永不复发", "不再复发", "治百病", "长生不老", "抗癌", "防癌", "无毒副作用", "没有副作用", "偏方", "祖传秘方"}
@@ -101,7 +126,10 @@ def quoted_name(around: Surroundings) -> str:
         return CLEAN
     opened = max(left.rfind("“"), left.rfind('"'), left.rfind("'"), left.rfind("("))
     if opened >= 0 and opened > left.rfind("”"):
-        closing = min((i for i in (right.find("”"), right.find('"'), right.find("'"), right.find(")")) if i >= 0), default=-1)
+        closing = min(
+            (i for i in (right.find("”"), right.find('"'), right.find("'"), right.find(")")) if i >= 0),
+            default=-1,
+        )
         if 0 <= closing <= 12 and left[opened] != "(":
             before, after = left[:opened], right[closing + 1 :]
             if _TRADEMARK.search(before[-8:]) or after.startswith(("®", "商标")):
@@ -133,7 +161,9 @@ def _licensed(entry: Entry, around: Surroundings, context: Context) -> bool:
         return False
     if kind == "cosmetics" and not _SPECIAL_COSMETICS.search(entry.term):
         return False
-    return bool(pattern.search(around.window)) or any(pattern.search(licence.lower()) for licence in context.licences)
+    return bool(pattern.search(around.window)) or any(
+        pattern.search(licence.lower()) for licence in context.licences
+    )
 
 
 def _sector_severity(entry: Entry, around: Surroundings, context: Context) -> Severity:
@@ -143,7 +173,11 @@ def _sector_severity(entry: Entry, around: Surroundings, context: Context) -> Se
     if entry.category in _LICENCE and _licensed(entry, around, context):
         return "warn"
     sector = _CATEGORY_LICENCE.get(context.category)
-    if sector == "medical" and entry.category in ("medical", "health_food") and entry.term not in _HARD_MEDICAL:
+    if (
+        sector == "medical"
+        and entry.category in ("medical", "health_food")
+        and entry.term not in _HARD_MEDICAL
+    ):
         return "warn"  # reviewed with the approval document, this tool only points at it
     return "block"
 
@@ -157,7 +191,9 @@ def _is_free(rule: Rule, around: Surroundings) -> bool:
         return False
     if _is_aim(around):
         return True
-    return bool("？" in around.right[:24] and _QUESTION.search(around.clause_left) and "？" in around.sentence)
+    return bool(
+        "？" in around.right[:24] and _QUESTION.search(around.clause_left) and "？" in around.sentence
+    )
 
 
 def judge(rule: Rule, around: Surroundings, context: Context, *, term: str) -> Severity | None:
@@ -198,22 +234,12 @@ def judge_quickly(rule: Rule, view: str, start: int, end: int, low: int, *, term
     """
     if not rule.simple or rule.entry.term in _ORDERED:
         return SLOW
-    left = view[max(low, start - 24) : start]
-    right = view[end : end + 24]
-    if GAP in left:
-        left = view[max(low, start - 96) : start].replace(GAP, "")[-24:]
-    if GAP in right:
-        right = view[end : end + 96].replace(GAP, "")[:24]
-    for sign in _QUOTES:
-        if sign in left or sign in right:
-            return SLOW
+    left, right = _touching(view, start, end, low)
+    if any(sign in left or sign in right for sign in _QUOTES):
+        return SLOW
     if (rule.after and right.startswith(rule.after)) or (rule.before and left.endswith(rule.before)):
         return None
-    if not _NEGATION_SIGNS.isdisjoint(left) and _DENIED.search(left):
-        return SLOW
-    if not _AFTER_SIGNS.isdisjoint(right[:12]) and (_DENIED_AFTER.match(right) or _COMPANY_AFTER.match(right)):
-        return SLOW
-    if rule.entry.category == "absolute" and _may_be_free(left, right):
+    if _may_be_denied(left, right) or (rule.entry.category == "absolute" and _may_be_free(left, right)):
         return SLOW
     if rule.superlative:
         clause = left[max(map(left.rfind, "，。！？；\n")) + 1 :]
@@ -222,8 +248,28 @@ def judge_quickly(rule: Rule, view: str, start: int, end: int, low: int, *, term
     return rule.entry.severity
 
 
+def _touching(view: str, start: int, end: int, low: int) -> tuple[str, str]:
+    """Return the 24 characters on either side of a span, without gaps."""
+    left, right = view[max(low, start - 24) : start], view[end : end + 24]
+    if GAP in left:
+        left = view[max(low, start - 96) : start].replace(GAP, "")[-24:]
+    if GAP in right:
+        right = view[end : end + 96].replace(GAP, "")[:24]
+    return left, right
+
+
+def _may_be_denied(left: str, right: str) -> bool:
+    if not _NEGATION_SIGNS.isdisjoint(left) and _DENIED.search(left):
+        return True
+    if _AFTER_SIGNS.isdisjoint(right[:12]):
+        return False
+    return bool(_DENIED_AFTER.match(right) or _COMPANY_AFTER.match(right))
+
+
 def _may_be_free(left: str, right: str) -> bool:
     """Tell whether an aim or a question may stand around an absolute term."""
     if "？" in right or not _AIM_SIGNS.isdisjoint(left[-16:]):
         return True
-    return not _AIM_SIGNS.isdisjoint(right[:16]) and bool(_AIM_AFTER.match(right) or superlatives.is_aim_after(right))
+    return not _AIM_SIGNS.isdisjoint(right[:16]) and bool(
+        _AIM_AFTER.match(right) or superlatives.is_aim_after(right)
+    )

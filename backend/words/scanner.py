@@ -1,8 +1,9 @@
 """Finding many byte strings in one: the engine is chosen by the size of the list and by what is installed.
 
-Small lists run on hyperscan (wheels for Linux x86_64 and aarch64, glibc and musl, macOS, Windows), large ones on
-daachorse (compiles 60,000 terms in 0.1 s in a few megabytes; no wheel for Linux aarch64, where ahocorasick_rs takes its
-place). Where none of them can be imported, a plain trie gives the same answers slowly.
+Small lists run on hyperscan (wheels for Linux x86_64 and aarch64, glibc and musl, macOS, Windows), large
+ones on daachorse (compiles 60,000 terms in 0.1 s in a few megabytes; no wheel for Linux aarch64, where
+ahocorasick_rs takes its place). Where none of them can be imported, a plain trie gives the same answers
+slowly.
 """
 
 from __future__ import annotations
@@ -104,8 +105,8 @@ _BUILDERS: Final[dict[str, Callable[[Sequence[bytes]], Scan]]] = {
 def build_scan(needles: Sequence[bytes], *, engine: str | None = None) -> tuple[str, Scan]:
     """Compile needles and return the engine's name and its scan.
 
-    `engine` names one engine and lets its ImportError through; without it the best installed one for the list's size is
-    taken. Needles are distinct and not empty.
+    `engine` names one engine and lets its ImportError through; without it the best installed one for the
+    list's size is taken. Needles are distinct and not empty.
     """
     if engine is not None:
         return engine, _BUILDERS[engine](needles)

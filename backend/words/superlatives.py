@@ -1,8 +1,11 @@
 """最 and what follows it: a comparison of goods, or one of the many harmless uses.
 
-Nothing is hit for 最 alone. A word of data/superlatives.txt must follow, and none of the harmless uses may hold: advice
-("最好用温水清洗"), a parameter ("最大承重50kg"), the customer's own choice, an aim, manners, a fixed phrase.
+Nothing is hit for 最 alone. A word of data/superlatives.txt must follow, and none of the harmless uses may
+hold: advice ("最好用温水清洗"), a parameter ("最大承重50kg"), the customer's own choice, an aim, manners,
+a fixed phrase.
 """
+
+# ruff: noqa: E501 -- word lists read better unbroken
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ _PARAMETER: Final = (
     "|那|这|身|件|颗|只|个|档位|挡位|幅|化地|程|限"
 )
 _IS_PARAMETER: Final = view_regex(rf"(?:的?[^，。！？；\n]{{0,6}}?[0-9]|{_PARAMETER})")
-_CLAIMED: Final = view_regex(r"价|档|端(?!部)|配|品|标准|性价比|牌|级|颜值|规格|工艺|品质|生产|工厂|基地|厂|平台|电商|店")
+_CLAIMED: Final = view_regex(
+    r"价|档|端(?!部)|配|品|标准|性价比|牌|级|颜值|规格|工艺|品质|生产|工厂|基地|厂|平台|电商|店"
+)
 _GOOD_CLAIM: Final = view_regex(
     r"的(?!安排|时光|自己|我们|年纪|年华|朋友|闺蜜|时候|陪伴|回忆|时代|状态|祝福|教育|办法|方法|老师|尊重|结果|爱|家人|姐妹|时间|选择是|解释|消息|方式)"
     r"|品质|口碑|质量|效果|体验|礼物|选择|评价|口感|材质|面料|工艺|服务|设计|产品|性价比|一款|一次|一家"
@@ -44,8 +49,12 @@ _ADVICE_AFTER: Final = view_regex(
 _AIM: Final = view_regex(
     r"追求|力求|力争|争取|努力|致力|立志|目标|愿景|梦想|希望|争做|争当|想成为|没有最|尽$|尽可能|理念|宗旨|初心|期望|尽力"
 )
-_AIM_AFTER: Final = view_regex(r"[^，。！？；\n]{0,8}(?:是我们[^，。]{0,6}(?:目标|追求|愿景|梦想|理念)|为目标|为己任|的目标|的愿景)")
-_CHOICE: Final = view_regex(r"哪|什么|谁|几号|怎么|如何|您觉得|你觉得|您认为|对您来说|您平时|您最|你最|您方便")
+_AIM_AFTER: Final = view_regex(
+    r"[^，。！？；\n]{0,8}(?:是我们[^，。]{0,6}(?:目标|追求|愿景|梦想|理念)|为目标|为己任|的目标|的愿景)"
+)
+_CHOICE: Final = view_regex(
+    r"哪|什么|谁|几号|怎么|如何|您觉得|你觉得|您认为|对您来说|您平时|您最|你最|您方便"
+)
 _MANNERS: Final = view_regex(
     r"的?(?:服务态度|态度|诚意|祝福|歉意|敬意|心意|支持|解决方案|努力|速度(?:为您|给您|帮您|处理|发|安排|回复|解决)|时间内?(?:为您|给您|回复|处理|发))"
 )
@@ -91,12 +100,29 @@ _HARMLESS_AFTER: Final = {
     "甜": view_regex(r"蜜"),
     "燃": view_regex(r"烧"),
 }  # fmt: skip
-_SETTINGS: Final = ("的", "差", "调到", "开到", "降至", "降到", "放到", "拉到", "设为", "调至", "印象", "控制到", "减到", "降低到")
+_SETTINGS: Final = (
+    "的",
+    "差",
+    "调到",
+    "开到",
+    "降至",
+    "降到",
+    "放到",
+    "拉到",
+    "设为",
+    "调至",
+    "印象",
+    "控制到",
+    "减到",
+    "降低到",
+)
 _SELF: Final = view_regex(
     r"同系列|本系列|该系列|全系列|系列中|系列里|系列产品中|同品牌|本品牌|品牌历|历代|自家|上一代|前代|前几代|本店|店内|店里|小店|旗下|家族|全系|我家|咱家|我们家|我们店|本公司|我司|公司(?:内|里|历)"
     r"|(?:我们|品牌)(?:目前|现有|所有|历年)|往年|历年|今年|本季|迄今|三款中|款中|款里|型号中|型号里|产品线|各版本|机型中|上代|几款"
 )
-_WIDE: Final = view_regex(r"全网|全国|全球|世界|行业|史上|中国|亚洲|宇宙|地表|同行|业内|全城|市面|同类|全平台|全市|国内|国际|类目|市场")
+_WIDE: Final = view_regex(
+    r"全网|全国|全球|世界|行业|史上|中国|亚洲|宇宙|地表|同行|业内|全城|市面|同类|全平台|全市|国内|国际|类目|市场"
+)
 
 
 def superlative_entries(dictionary: Dictionary) -> list[tuple[Entry, str]]:
@@ -108,10 +134,17 @@ def superlative_entries(dictionary: Dictionary) -> list[tuple[Entry, str]]:
 
 
 def is_harmless_here(word: str, group: str, left: str, right: str) -> bool:
-    """Tell whether what touches 最 + `word` (folded) makes it harmless: advice, a parameter, a phrase, manners."""
-    if group == "measure" and not _CLAIMED.match(right) and (_IS_PARAMETER.match(right) or left.endswith(_SETTINGS)):
+    """Tell whether what touches 最 + `word` (folded) makes it harmless: advice, a parameter, a phrase,
+    manners."""
+    if (
+        group == "measure"
+        and not _CLAIMED.match(right)
+        and (_IS_PARAMETER.match(right) or left.endswith(_SETTINGS))
+    ):
         return True
-    if word == "好" and not (_GOOD_CLAIM.match(right) or (_GOOD_ENDS.match(right) and _GOOD_SUBJECT.search(left))):
+    if word == "好" and not (
+        _GOOD_CLAIM.match(right) or (_GOOD_ENDS.match(right) and _GOOD_SUBJECT.search(left))
+    ):
         return True
     if word[0] == "好" and len(word) == 2 and _ADVICE_AFTER.match(word[1] + right):
         return True
@@ -136,5 +169,3 @@ def is_self_comparison(around: Surroundings) -> bool:
     """Tell whether the claim is bounded by the seller's own goods, which evidence can support."""
     sentence = around.clause_left + around.term + around.clause_right
     return bool(_SELF.search(around.sentence)) and not _WIDE.search(sentence)
-
-

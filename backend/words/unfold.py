@@ -1,7 +1,7 @@
 """Texts that folding character by character cannot read: "№1", "zui好", "quan网di一".
 
-Such a text is rewritten with the characters that are meant, next to a map back to the original positions; the rewritten
-text is then checked like any other.
+Such a text is rewritten with the characters that are meant, next to a map back to the original positions;
+the rewritten text is then checked like any other.
 """
 
 from __future__ import annotations

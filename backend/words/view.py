@@ -1,8 +1,9 @@
 """The view: a text of the same length in which rules can be read.
 
-Where `fold.py` throws insertions and punctuation away, the view keeps one character per code point of the original:
-letters lower-case and narrow, ideographs simplified, Chinese numerals as digits, punctuation in its Chinese form, and
-`GAP` for what a reader does not see as text. Positions in the view are positions in the original.
+Where `fold.py` throws insertions and punctuation away, the view keeps one character per code point of the
+original: letters lower-case and narrow, ideographs simplified, Chinese numerals as digits, punctuation in
+its Chinese form, and `GAP` for what a reader does not see as text. Positions in the view are positions in
+the original.
 """
 
 from __future__ import annotations
