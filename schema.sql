@@ -4098,13 +4098,6 @@ end;
 $$;
 comment on type private.found is 'An exception that a rule sees now: evidence for people, fingerprint of the facts, group to decide together.';
 
-create or replace function private.fingerprint(p_text text) returns text
-language sql immutable strict set search_path = '' as $$
-    select translate(private.sha256(p_text), '0123456789', 'ghijklmnop')
-$$;
-comment on function private.fingerprint(text) is
-    'Hash of the facts behind an exception, in letters: a run of digits in it could be taken for a phone number in a dump.';
-
 insert into public.exception_rules (shop_id, kind, severity, waived_by, params) values
     (null, 'duplicate', 'normal', 'reviewer', '{"window_minutes": 30}'),
     (null, 'unpaid', 'normal', 'never', '{}'),
@@ -4277,7 +4270,7 @@ comment on function private.found_alone(bigint[]) is 'unpaid, refund_stop and re
 create or replace function private.found_in_python(p_order_ids bigint[]) returns setof private.found
 language sql stable rows 100 set search_path = '' as $$
     select distinct on (o.id, f.kind) o.id, o.shop_id, f.kind, f.evidence,
-        private.fingerprint(o.facts_hash || f.evidence::text), null::text
+        private.sha256(o.facts_hash || f.evidence::text), null::text
     from public.orders o cross join lateral jsonb_to_recordset(o.findings) as f(kind text, evidence jsonb)
     where o.id = any (p_order_ids) and o.status = 'to_ship' and o.is_checked
       and o.checked_version = (select private.current_check_version()) and f.kind = any (private.python_kinds())
@@ -4318,7 +4311,7 @@ language sql stable rows 100 set search_path = '' as $$
     with grouped as (
         select g.* from private.duplicate_groups(p_order_ids) g where g.group_key is not null
     ), members as (
-        select g.group_key, private.fingerprint(string_agg(g.order_no, ',' order by g.order_no)) as fingerprint,
+        select g.group_key, private.sha256(string_agg(g.order_no, ',' order by g.order_no)) as fingerprint,
             (array_agg(g.order_no order by g.placed_at, g.order_id))[1:100] as numbers,
             (array_agg(g.placed_at order by g.placed_at, g.order_id))[1:100] as times,
             (array_agg(g.status order by g.placed_at, g.order_id))[1:100] as states
@@ -4375,7 +4368,7 @@ language sql stable rows 100 set search_path = '' as $$
         select i.shop_id, i.ip_hash, i.part, count(*) as orders, count(distinct i.buyer_account) as accounts,
             round(extract(epoch from max(i.placed_at) - min(i.placed_at)) / 60)::integer as minutes,
             (array_agg(i.order_no order by i.placed_at, i.order_id))[1:20] as numbers, min(i.order_id) as first_id,
-            private.fingerprint(string_agg(i.order_no, ',' order by i.order_no)) as fingerprint
+            private.sha256(string_agg(i.order_no, ',' order by i.order_no)) as fingerprint
         from inside i group by i.shop_id, i.ip_hash, i.part
     )
     select i.order_id, i.shop_id, 'same_ip', jsonb_build_object('count', c.orders, 'accounts', c.accounts, 'minutes', c.minutes,
@@ -4433,7 +4426,7 @@ begin
             end loop;
         else
             v_items := private.short_evidence(v.products, v.needs, array(select v_left[i] from unnest(v_index) with ordinality u(i, n) order by n));
-            return next row(v.order_id, v.shop_id, 'out_of_stock', v_items, private.fingerprint((select string_agg((i ->> 'sku') || 'x'
+            return next row(v.order_id, v.shop_id, 'out_of_stock', v_items, private.sha256((select string_agg((i ->> 'sku') || 'x'
                 || (i ->> 'need'), ',') from jsonb_array_elements(v_items -> 'items') i)), null)::private.found;
         end if;
     end loop;
@@ -6789,11 +6782,16 @@ $$;
 
 create or replace function private.rekey_contacts(p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
-    with scanned as materialized (
-        select c from private.contacts c where c.id > p_after order by c.id limit 20000
+    with place as (
+        select count(*) as seen, max(w.id) as upto
+        from (select c.id from private.contacts c where c.id > p_after order by c.id limit 20000) w
     ), due as materialized (
-        select (s.c).id, (s.c).phone_hash from scanned s where not private.is_under(p_key_id, private.tokens_of(s.c))
-        order by 1 limit p_limit
+        select w.id, w.phone_hash from (select c.* from private.contacts c where c.id > p_after order by c.id limit 20000) w
+        cross join (select 'v1.' || p_key_id || '.' as k) n
+        where not (starts_with(coalesce(w.name_cipher, n.k), n.k) and starts_with(coalesce(w.phone_cipher, n.k), n.k)
+            and starts_with(coalesce(w.address_cipher, n.k), n.k) and starts_with(coalesce(w.note_cipher, n.k), n.k)
+            and starts_with(coalesce(w.wechat_cipher, n.k), n.k))
+        order by w.id limit p_limit
     ), picked as (
         select d.id from due d
         union (select c.id from private.contacts c where c.phone_hash in (select d.phone_hash from due d)
@@ -6801,8 +6799,8 @@ language sql stable set search_path = '' as $$
     )
     select jsonb_build_object(
         'after', case when (select count(*) from due) = p_limit then (select max(id) from due)
-            else coalesce((select max((s.c).id) from scanned s), p_after) end,
-        'done', (select count(*) from scanned) < 20000 and (select count(*) from due) < p_limit,
+            else coalesce((select p.upto from place p), p_after) end,
+        'done', (select p.seen from place p) < 20000 and (select count(*) from due) < p_limit,
         'last', (select coalesce(max(id), 0) from private.contacts),
         'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name_cipher, 'phone', c.phone_cipher,
                 'address', c.address_cipher, 'note', c.note_cipher, 'wechat', c.wechat_cipher, 'name_hash', c.name_hash,
@@ -6814,7 +6812,7 @@ language sql stable set search_path = '' as $$
             from private.contacts c where c.id in (select p.id from picked p)))
 $$;
 comment on function private.rekey_contacts(text, bigint, integer) is
-    'The next contacts that are not under the key, with their orders; those of one phone come together, so that a duplicate is never half on each side.';
+    'The next contacts that are not under the key (20,000 are looked at), with their orders; those of one phone come together, so that a duplicate is never half on each side.';
 
 create or replace function private.store_rekeyed_contacts(p_rows jsonb) returns integer
 language plpgsql set search_path = '' as $$
@@ -6861,15 +6859,18 @@ comment on function private.store_rekeyed_facts(jsonb) is
 
 create or replace function private.rekey_notes(p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
-    with scanned as materialized (
-        select x.id, x.order_id, x.note_cipher from public.order_exceptions x where x.id > p_after order by x.id limit 20000
+    with place as (
+        select count(*) as seen, max(w.id) as upto
+        from (select x.id from public.order_exceptions x where x.id > p_after order by x.id limit 20000) w
     ), due as materialized (
-        select s.* from scanned s where not private.is_under(p_key_id, array[s.note_cipher]) order by s.id limit p_limit
+        select w.id, w.order_id, w.note_cipher
+        from (select x.id, x.order_id, x.note_cipher from public.order_exceptions x where x.id > p_after order by x.id limit 20000) w
+        where not starts_with(w.note_cipher, 'v1.' || p_key_id || '.') order by w.id limit p_limit
     )
     select jsonb_build_object(
         'after', case when (select count(*) from due) = p_limit then (select max(id) from due)
-            else coalesce((select max(id) from scanned), p_after) end,
-        'done', (select count(*) from scanned) < 20000 and (select count(*) from due) < p_limit,
+            else coalesce((select p.upto from place p), p_after) end,
+        'done', (select p.seen from place p) < 20000 and (select count(*) from due) < p_limit,
         'last', (select coalesce(max(id), 0) from public.order_exceptions),
         'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'order_id', d.order_id, 'note', d.note_cipher)
             order by d.id), '[]') from due d))

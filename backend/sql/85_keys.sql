@@ -34,11 +34,16 @@ $$;
 
 create or replace function private.rekey_contacts(p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
-    with scanned as materialized (
-        select c from private.contacts c where c.id > p_after order by c.id limit 20000
+    with place as (
+        select count(*) as seen, max(w.id) as upto
+        from (select c.id from private.contacts c where c.id > p_after order by c.id limit 20000) w
     ), due as materialized (
-        select (s.c).id, (s.c).phone_hash from scanned s where not private.is_under(p_key_id, private.tokens_of(s.c))
-        order by 1 limit p_limit
+        select w.id, w.phone_hash from (select c.* from private.contacts c where c.id > p_after order by c.id limit 20000) w
+        cross join (select 'v1.' || p_key_id || '.' as k) n
+        where not (starts_with(coalesce(w.name_cipher, n.k), n.k) and starts_with(coalesce(w.phone_cipher, n.k), n.k)
+            and starts_with(coalesce(w.address_cipher, n.k), n.k) and starts_with(coalesce(w.note_cipher, n.k), n.k)
+            and starts_with(coalesce(w.wechat_cipher, n.k), n.k))
+        order by w.id limit p_limit
     ), picked as (
         select d.id from due d
         union (select c.id from private.contacts c where c.phone_hash in (select d.phone_hash from due d)
@@ -46,8 +51,8 @@ language sql stable set search_path = '' as $$
     )
     select jsonb_build_object(
         'after', case when (select count(*) from due) = p_limit then (select max(id) from due)
-            else coalesce((select max((s.c).id) from scanned s), p_after) end,
-        'done', (select count(*) from scanned) < 20000 and (select count(*) from due) < p_limit,
+            else coalesce((select p.upto from place p), p_after) end,
+        'done', (select p.seen from place p) < 20000 and (select count(*) from due) < p_limit,
         'last', (select coalesce(max(id), 0) from private.contacts),
         'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name_cipher, 'phone', c.phone_cipher,
                 'address', c.address_cipher, 'note', c.note_cipher, 'wechat', c.wechat_cipher, 'name_hash', c.name_hash,
@@ -59,7 +64,7 @@ language sql stable set search_path = '' as $$
             from private.contacts c where c.id in (select p.id from picked p)))
 $$;
 comment on function private.rekey_contacts(text, bigint, integer) is
-    'The next contacts that are not under the key, with their orders; those of one phone come together, so that a duplicate is never half on each side.';
+    'The next contacts that are not under the key (20,000 are looked at), with their orders; those of one phone come together, so that a duplicate is never half on each side.';
 
 create or replace function private.store_rekeyed_contacts(p_rows jsonb) returns integer
 language plpgsql set search_path = '' as $$
@@ -106,15 +111,18 @@ comment on function private.store_rekeyed_facts(jsonb) is
 
 create or replace function private.rekey_notes(p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
-    with scanned as materialized (
-        select x.id, x.order_id, x.note_cipher from public.order_exceptions x where x.id > p_after order by x.id limit 20000
+    with place as (
+        select count(*) as seen, max(w.id) as upto
+        from (select x.id from public.order_exceptions x where x.id > p_after order by x.id limit 20000) w
     ), due as materialized (
-        select s.* from scanned s where not private.is_under(p_key_id, array[s.note_cipher]) order by s.id limit p_limit
+        select w.id, w.order_id, w.note_cipher
+        from (select x.id, x.order_id, x.note_cipher from public.order_exceptions x where x.id > p_after order by x.id limit 20000) w
+        where not starts_with(w.note_cipher, 'v1.' || p_key_id || '.') order by w.id limit p_limit
     )
     select jsonb_build_object(
         'after', case when (select count(*) from due) = p_limit then (select max(id) from due)
-            else coalesce((select max(id) from scanned), p_after) end,
-        'done', (select count(*) from scanned) < 20000 and (select count(*) from due) < p_limit,
+            else coalesce((select p.upto from place p), p_after) end,
+        'done', (select p.seen from place p) < 20000 and (select count(*) from due) < p_limit,
         'last', (select coalesce(max(id), 0) from public.order_exceptions),
         'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'order_id', d.order_id, 'note', d.note_cipher)
             order by d.id), '[]') from due d))
