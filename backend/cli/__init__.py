@@ -14,16 +14,14 @@ from collections.abc import Sequence
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "local": ("backend.cli.local", "run the embedded stack until interrupted"),
-    "import": ("backend.cli.import_", "import orders, products, shipments and other exports"),
+    "import": ("backend.cli.import_", "import orders, products or shipments"),
     "words": ("backend.cli.words", "check advertising text"),
     "sla": ("backend.cli.sla", "work out a deadline"),
-    "kpi": ("backend.cli.kpi", "work out figures"),
     "work": ("backend.cli.work", "do background work"),
     "backup": ("backend.cli.backup", "write a backup of the embedded data"),
     "restore": ("backend.cli.restore", "put a backup into an empty data folder"),
     "rekey": ("backend.cli.rekey", "encrypt personal data with a new key"),
     "doctor": ("backend.cli.doctor", "check an installation, with a fix for each finding"),
-    "deploy": ("backend.cli.deploy", "bring a hosted project to this version"),
 }
 
 
