@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared import frame
-from pages.shared.i18n import t
+from pages.shared.i18n import plain, t
 from pages.shared.queue import bulk, claims, drawer, filters, listing, state
 
 user = frame.require_user("agent", "warehouse", "operations", "analyst", "manager", "admin")
@@ -17,6 +17,8 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small", key
 if state.opened() is None:
     state.undo_bar("orders")
 listing.draw(user)
+if state.mine():
+    st.set_page_config(page_title=f"({state.mine()}) {plain('orders.title')} · {plain('common.product')}")
 
 making = state.bulk()
 if making is not None:

@@ -37,9 +37,13 @@ def unpaid(floor: Floor) -> list[str]:
     return [number for (number,) in rows]
 
 
+def shop_id(floor: Floor) -> int:
+    return int(floor.ask("select id from public.shops where code = %s", floor.code)[0][0])
+
+
 @pytest.mark.parametrize("role", ["agent", "operations", "analyst", "manager", "admin"])
 def test_unpaid_orders_are_listed_newest_first(app_as: AppAs, full: Floor, role: str) -> None:
-    tab = app_as(full.member(role), "nudge")
+    tab = app_as(full.member(role), "nudge", query={"shop": str(shop_id(full))})
     assert not tab.exception
     assert list(tab.dataframe[0].value["order_no"]) == unpaid(full)
     assert len(unpaid(full)) == 5
@@ -70,9 +74,8 @@ def test_nothing_unpaid_says_what_will_come(app_as: AppAs, stack: Stack) -> None
 
 
 def test_the_shop_in_the_address_is_chosen(app_as: AppAs, full: Floor) -> None:
-    ((shop_id,),) = full.ask("select id from public.shops where code = %s", full.code)
-    tab = app_as(full.member("manager"), "nudge", query={"shop": str(shop_id)})
-    assert tab.selectbox(key="nudge_shop").value == shop_id
+    tab = app_as(full.member("manager"), "nudge", query={"shop": str(shop_id(full))})
+    assert tab.selectbox(key="nudge_shop").value == shop_id(full)
     tab = app_as(full.member("manager"), "nudge", query={"shop": "0"})
     assert tab.selectbox(key="nudge_shop").value is None
 

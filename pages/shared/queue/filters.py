@@ -20,7 +20,6 @@ TABS = ("open", "waiting", "mine", "overdue", "done", "same")
 PAGE = 25
 _NAMES = ("state", "kind", "platform", "shop_id", "amount_min", "amount_max", "owner", "due", "view")
 _NARROWING = ("kind", "where", "min", "max", "owner", "due")
-_SEEN = "orders_seen_address"
 _OF_TAB: Mapping[str, Mapping[str, Any]] = {
     "waiting": {"state": "waiting_customer"},
     "mine": {"owner": "me"},
@@ -31,14 +30,11 @@ _COUNT_OF_TAB = {"open": "open", "waiting": "waiting_customer", "mine": "mine", 
 
 
 def sync(user: User) -> None:
-    """Takes the filters of the address into the widgets when the address is not the one they wrote.
+    """Brings the widgets in line with the address, which alone says what is filtered.
 
-    By hand and not by `bind`: a bound selectbox writes its label, which depends on language and counts.
+    By hand and not by `bind`: a bound selectbox writes its label, and labels depend on language and counts.
     """
     given = _address()
-    if st.session_state.get(_SEEN) == given and "orders_tab" in st.session_state:
-        return
-    st.session_state[_SEEN] = given
     found = QueueFilter.parse(given)
     where = str(found.shop_id) if found.shop_id else found.platform
     values = {
@@ -94,7 +90,6 @@ def show(view: Mapping[str, str]) -> None:
     for name in _NAMES:
         if name in view:
             st.query_params[name] = view[name]
-    st.session_state.pop(_SEEN, None)
 
 
 def tabs(counts: Mapping[str, int]) -> None:
@@ -203,4 +198,3 @@ def _write() -> None:
             st.query_params[name] = now[name]
         else:
             st.query_params.pop(name, None)
-    st.session_state[_SEEN] = _address()

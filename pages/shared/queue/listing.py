@@ -33,6 +33,7 @@ def draw(user: User) -> None:
 
 
 def _body(user: User, busy: bool) -> None:
+    filters.sync(user)
     asked = filters.wanted()
     cursor = widgets.cursor("orders", asked)
     page = _read(replace(asked, after=cursor), keep=busy or bool(_ticked()))

@@ -24,7 +24,7 @@ _ACT = "orders_act"
 _BULK = "orders_bulk"
 _IDS = "orders_ids"
 _ROUND = "orders_round"
-_UNDO = "orders_undo"
+_UNDO = "orders_last_batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,12 @@ def remember(asked: QueueFilter, answer: QueuePage) -> None:
     """Keeps the list, and the order of its rows for next and previous in the drawer."""
     st.session_state[_ANSWER] = (asked, answer)
     st.session_state[_IDS] = [row.order_id for row in answer.rows]
+
+
+def mine() -> int:
+    """How many open orders are mine, as the list last said."""
+    kept = st.session_state.get(_ANSWER)
+    return int(kept[1].tabs.get("mine", 0)) if kept else 0
 
 
 def forget_list() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -120,4 +121,4 @@ def _param(key: str, name: str, value: Any) -> Any:
         return state(str(value))
     if name == "kinds" and isinstance(value, list):
         return plain("orders.joiner").join(kind(str(code)) for code in value)
-    return fmt.money(value) if (key, name) == ("exception.needs_manager", "limit") else value
+    return f"{Decimal(value):,.2f}" if (key, name) == ("exception.needs_manager", "limit") else value
