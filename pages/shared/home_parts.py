@@ -157,11 +157,11 @@ def _by_shop(figures: Sequence[ShopFigures]) -> None:
         color=alt.Color(
             "state:N",
             scale=alt.Scale(domain=[plain(f"home.{state}") for state in states], range=colors),
-            legend=alt.Legend(orient="bottom", title=None),
+            legend=alt.Legend(orient="bottom", title=None, offset=0, padding=0),
         )
     )
     st.caption(t("home.by_shop"))
-    st.altair_chart(bars.properties(height=30 * len(figures) + 64), width="stretch")
+    st.altair_chart(bars.properties(height=30 * len(figures) + 44), width="stretch")
 
 
 # What else the day wants -----------------------------------------------------------------------------------

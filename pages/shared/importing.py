@@ -47,7 +47,7 @@ def ages(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         st.info(t("imports.no_shops"), icon=":material/storefront:")
         return
-    with st.grid(min_column_width=230, gap="small", key="imports_ages"):
+    with st.grid(min_column_width=175, gap="small", key="imports_ages"):
         for row in rows:
             with st.container(border=True, gap="xxsmall"):
                 name = t(f"imports.kind.{row['kind']}")
@@ -150,7 +150,9 @@ def card(state: State, user: User, *, strict: bool, busy: bool) -> bool:
     with st.container(border=True, key=f"imports_card_{_short(state)}"):
         _title(state)
         if state.get("result"):
-            importing_report.result(state["result"], key=_short(state), name=state["name"])
+            importing_report.result(
+                state["result"], key=_short(state), name=state["name"], shop_id=state.get("shop_id")
+            )
             return False
         if state.get("problem"):
             st.error(problem(state), icon=":material/error:")

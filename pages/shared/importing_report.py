@@ -26,7 +26,7 @@ def preview(report: Report, *, key: str, name: str) -> None:
     refused(report["rejected"], key=f"preview_{key}", name=name)
 
 
-def result(report: Report, *, key: str, name: str) -> None:
+def result(report: Report, *, key: str, name: str, shop_id: int | None = None) -> None:
     """What importing the file did, and the way on."""
     if report["state"] == "refused":
         st.error(t("imports.refused_whole", count=len(report["rejected"])), icon=":material/block:")
@@ -37,7 +37,8 @@ def result(report: Report, *, key: str, name: str) -> None:
         _exceptions(report["exceptions"], t("imports.found"), help=t("imports.found_help"))
         with st.container(horizontal=True):
             if report["exceptions"]:
-                home_links.link(t("imports.to_queue"), "orders", icon=":material/fact_check:")
+                query = {"where": str(shop_id)} if shop_id else {}
+                home_links.link(t("imports.to_queue"), "orders", query=query, icon=":material/fact_check:")
             home_links.link(t("imports.to_release"), "release", icon=":material/local_shipping:")
     _notes(report["notes"])
     refused(report["rejected"], key=f"result_{key}", name=name)

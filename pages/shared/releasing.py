@@ -288,7 +288,7 @@ def may_undo(one: Release, user: User, now: datetime) -> bool:
 
 
 def _actions(one: Release, user: User, key: str) -> None:
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         releasing_lists.download_buttons(one, user, key)
         if one.kind == "release":
             releasing_lists.pick_button(one, key)
