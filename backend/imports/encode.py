@@ -38,7 +38,7 @@ _CONTENT = attrgetter(
 )
 _ITEM = attrgetter("line_no", "sku", "name", "spec", "quantity", "unit_price")
 _TIMES = ("placed_at", "paid_at", "shipped_at", "completed_at", "promise_ship_at")
-_PLAIN = (*("row", "order_no", "platform_status", "status", "refund", "tracking_no"),)
+_PLAIN = ("row", "order_no", "platform_status", "status", "refund", "tracking_no")
 _CELLS = ("name", "phone", "address", "note")
 
 

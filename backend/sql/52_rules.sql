@@ -16,13 +16,6 @@ end;
 $$;
 comment on type private.found is 'An exception that a rule sees now: evidence for people, fingerprint of the facts, group to decide together.';
 
-create or replace function private.fingerprint(p_text text) returns text
-language sql immutable strict set search_path = '' as $$
-    select translate(private.sha256(p_text), '0123456789', 'ghijklmnop')
-$$;
-comment on function private.fingerprint(text) is
-    'Hash of the facts behind an exception, in letters: a run of digits in it could be taken for a phone number in a dump.';
-
 insert into public.exception_rules (shop_id, kind, severity, waived_by, params) values
     (null, 'duplicate', 'normal', 'reviewer', '{"window_minutes": 30}'),
     (null, 'unpaid', 'normal', 'never', '{}'),
@@ -195,7 +188,7 @@ comment on function private.found_alone(bigint[]) is 'unpaid, refund_stop and re
 create or replace function private.found_in_python(p_order_ids bigint[]) returns setof private.found
 language sql stable rows 100 set search_path = '' as $$
     select distinct on (o.id, f.kind) o.id, o.shop_id, f.kind, f.evidence,
-        private.fingerprint(o.facts_hash || f.evidence::text), null::text
+        private.sha256(o.facts_hash || f.evidence::text), null::text
     from public.orders o cross join lateral jsonb_to_recordset(o.findings) as f(kind text, evidence jsonb)
     where o.id = any (p_order_ids) and o.status = 'to_ship' and o.is_checked
       and o.checked_version = (select private.current_check_version()) and f.kind = any (private.python_kinds())
@@ -236,7 +229,7 @@ language sql stable rows 100 set search_path = '' as $$
     with grouped as (
         select g.* from private.duplicate_groups(p_order_ids) g where g.group_key is not null
     ), members as (
-        select g.group_key, private.fingerprint(string_agg(g.order_no, ',' order by g.order_no)) as fingerprint,
+        select g.group_key, private.sha256(string_agg(g.order_no, ',' order by g.order_no)) as fingerprint,
             (array_agg(g.order_no order by g.placed_at, g.order_id))[1:100] as numbers,
             (array_agg(g.placed_at order by g.placed_at, g.order_id))[1:100] as times,
             (array_agg(g.status order by g.placed_at, g.order_id))[1:100] as states
@@ -293,7 +286,7 @@ language sql stable rows 100 set search_path = '' as $$
         select i.shop_id, i.ip_hash, i.part, count(*) as orders, count(distinct i.buyer_account) as accounts,
             round(extract(epoch from max(i.placed_at) - min(i.placed_at)) / 60)::integer as minutes,
             (array_agg(i.order_no order by i.placed_at, i.order_id))[1:20] as numbers, min(i.order_id) as first_id,
-            private.fingerprint(string_agg(i.order_no, ',' order by i.order_no)) as fingerprint
+            private.sha256(string_agg(i.order_no, ',' order by i.order_no)) as fingerprint
         from inside i group by i.shop_id, i.ip_hash, i.part
     )
     select i.order_id, i.shop_id, 'same_ip', jsonb_build_object('count', c.orders, 'accounts', c.accounts, 'minutes', c.minutes,
@@ -351,7 +344,7 @@ begin
             end loop;
         else
             v_items := private.short_evidence(v.products, v.needs, array(select v_left[i] from unnest(v_index) with ordinality u(i, n) order by n));
-            return next row(v.order_id, v.shop_id, 'out_of_stock', v_items, private.fingerprint((select string_agg((i ->> 'sku') || 'x'
+            return next row(v.order_id, v.shop_id, 'out_of_stock', v_items, private.sha256((select string_agg((i ->> 'sku') || 'x'
                 || (i ->> 'need'), ',') from jsonb_array_elements(v_items -> 'items') i)), null)::private.found;
         end if;
     end loop;
