@@ -5,7 +5,7 @@
 -- Shopdesk: the whole database in one file.
 --
 -- Contents   00 guard · 10 private helpers · 20 people · 30 clock · 40 stock · 50 orders · 80 jobs · 90 screens · 99 reload
--- Apply      paste into the Supabase SQL editor, or run `python -m backend deploy`. Runs as a non-superuser owner, on
+-- Apply      paste into the Supabase SQL editor; the embedded stack applies it itself. Runs as a non-superuser owner, on
 --            Postgres 17 and 18 without extensions, as often as you like: functions, views, policies and grants are
 --            replaced, tables change by numbered steps (private.schema_steps), each run once.
 -- Schemas    `public` is the API: tables and views to read, functions (RPCs) to act. `private` is never exposed.
@@ -98,7 +98,7 @@ comment on type private.actor is 'The member behind a request; member_id null an
 
 create table if not exists private.requests (
     actor text not null,
-    request_id uuid not null,
+    request_id text not null,
     rpc text not null,
     args_hash text not null,
     answer jsonb,
@@ -107,7 +107,7 @@ create table if not exists private.requests (
 );
 create index if not exists requests_created_at_idx on private.requests (created_at);
 alter table private.requests enable row level security;
-comment on table private.requests is 'Answers of write RPCs, kept 7 days: the same request twice does its work once.';
+comment on table private.requests is 'Answers of write RPCs, kept 7 days: the same request twice does its work once. Ids are hashed to letters: no digits that read like a phone.';
 
 create or replace function private.request_actor() returns text
 language sql stable set search_path = '' as $$
@@ -124,12 +124,12 @@ begin
         perform private.fail('PT422', 'request.id_missing');
     end if;
     insert into private.requests (actor, request_id, rpc, args_hash)
-    values (private.request_actor(), p_request_id, p_rpc, v_hash)
+    values (private.request_actor(), private.sha256(p_request_id::text), p_rpc, v_hash)
     on conflict do nothing;
     if found then
         return null;
     end if;
-    select * into v_seen from private.requests where actor = private.request_actor() and request_id = p_request_id;
+    select * into v_seen from private.requests where actor = private.request_actor() and request_id = private.sha256(p_request_id::text);
     if v_seen.rpc <> p_rpc or v_seen.args_hash <> v_hash then
         perform private.fail('PT409', 'request.reused', pg_catalog.jsonb_build_object('rpc', v_seen.rpc));
     end if;
@@ -142,7 +142,7 @@ comment on function private.begin_request(uuid, text, jsonb) is
 create or replace function private.finish_request(p_request_id uuid, p_answer jsonb) returns jsonb
 language sql set search_path = '' as $$
     update private.requests set answer = p_answer
-    where actor = private.request_actor() and request_id = p_request_id
+    where actor = private.request_actor() and request_id = private.sha256(p_request_id::text)
     returning answer
 $$;
 
@@ -6842,11 +6842,11 @@ comment on function private.store_rekeyed_contacts(jsonb) is
 
 create or replace function private.store_rekeyed_facts(p_orders jsonb) returns void
 language sql set search_path = '' as $$
-    update public.order_exceptions x set fingerprint = private.fingerprint(n.new_hash || x.evidence::text)
+    update public.order_exceptions x set fingerprint = private.sha256(n.new_hash || x.evidence::text)
     from jsonb_to_recordset(p_orders) n (id bigint, facts_hash text, new_hash text)
     join public.orders o on o.id = n.id and o.facts_hash = n.facts_hash
     where x.order_id = n.id and x.kind = any (private.python_kinds())
-      and x.fingerprint = private.fingerprint(n.facts_hash || x.evidence::text);
+      and x.fingerprint = private.sha256(n.facts_hash || x.evidence::text);
     update public.orders o set facts_hash = n.new_hash,
         checked_facts_hash = case when o.checked_facts_hash = n.facts_hash then n.new_hash else o.checked_facts_hash end
     from jsonb_to_recordset(p_orders) n (id bigint, facts_hash text, new_hash text)

@@ -1,7 +1,7 @@
 -- Shopdesk: the whole database in one file.
 --
 -- Contents   00 guard · 10 private helpers · 20 people · 30 clock · 40 stock · 50 orders · 80 jobs · 90 screens · 99 reload
--- Apply      paste into the Supabase SQL editor, or run `python -m backend deploy`. Runs as a non-superuser owner, on
+-- Apply      paste into the Supabase SQL editor; the embedded stack applies it itself. Runs as a non-superuser owner, on
 --            Postgres 17 and 18 without extensions, as often as you like: functions, views, policies and grants are
 --            replaced, tables change by numbered steps (private.schema_steps), each run once.
 -- Schemas    `public` is the API: tables and views to read, functions (RPCs) to act. `private` is never exposed.

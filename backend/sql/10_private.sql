@@ -50,7 +50,7 @@ comment on type private.actor is 'The member behind a request; member_id null an
 
 create table if not exists private.requests (
     actor text not null,
-    request_id uuid not null,
+    request_id text not null,
     rpc text not null,
     args_hash text not null,
     answer jsonb,
@@ -59,7 +59,7 @@ create table if not exists private.requests (
 );
 create index if not exists requests_created_at_idx on private.requests (created_at);
 alter table private.requests enable row level security;
-comment on table private.requests is 'Answers of write RPCs, kept 7 days: the same request twice does its work once.';
+comment on table private.requests is 'Answers of write RPCs, kept 7 days: the same request twice does its work once. Ids are hashed to letters: no digits that read like a phone.';
 
 create or replace function private.request_actor() returns text
 language sql stable set search_path = '' as $$
@@ -76,12 +76,12 @@ begin
         perform private.fail('PT422', 'request.id_missing');
     end if;
     insert into private.requests (actor, request_id, rpc, args_hash)
-    values (private.request_actor(), p_request_id, p_rpc, v_hash)
+    values (private.request_actor(), private.sha256(p_request_id::text), p_rpc, v_hash)
     on conflict do nothing;
     if found then
         return null;
     end if;
-    select * into v_seen from private.requests where actor = private.request_actor() and request_id = p_request_id;
+    select * into v_seen from private.requests where actor = private.request_actor() and request_id = private.sha256(p_request_id::text);
     if v_seen.rpc <> p_rpc or v_seen.args_hash <> v_hash then
         perform private.fail('PT409', 'request.reused', pg_catalog.jsonb_build_object('rpc', v_seen.rpc));
     end if;
@@ -94,7 +94,7 @@ comment on function private.begin_request(uuid, text, jsonb) is
 create or replace function private.finish_request(p_request_id uuid, p_answer jsonb) returns jsonb
 language sql set search_path = '' as $$
     update private.requests set answer = p_answer
-    where actor = private.request_actor() and request_id = p_request_id
+    where actor = private.request_actor() and request_id = private.sha256(p_request_id::text)
     returning answer
 $$;
 
