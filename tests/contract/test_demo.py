@@ -1,0 +1,76 @@
+"""The demo as a person meets it: made once, with its figures, and out of the way on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from backend import auth, db
+from backend.demo import demo_accounts
+from backend.local.demo import keep
+from backend.local.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def shown(data_folder: Callable[[str], Path]) -> Iterator[Stack]:
+    """An installation that has just made its demo."""
+    with Stack(data_folder("demo"), fsync=False) as stack:
+        keep.ensure(stack, say=lambda _: None)
+        yield stack
+
+
+def only(stack: Stack, query: str) -> list[tuple[object, ...]]:
+    """Rows of a query as the superuser."""
+    with psycopg.connect(stack.admin_url) as admin:
+        return admin.execute(query).fetchall()
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_queue_shows_what_the_tour_promises(shown: Stack) -> None:
+    states = dict(only(shown, "select state, count(*) from order_reviews group by state"))
+    assert states == {"open": 23, "waiting_customer": 4, "done": 138}
+    kinds = dict(
+        only(shown, "select k, count(*) from order_reviews, unnest(kinds) k where state = 'open' group by k")
+    )
+    assert kinds == {
+        "duplicate": 4, "out_of_stock": 5, "missing_detail": 3, "mismatch": 3, "remote": 3, "bad_phone": 2,
+        "suspicious": 2, "refund_stop": 1,
+    }  # fmt: skip
+    assert only(
+        shown, "select count(*) from order_reviews where state = 'open' and owner_id is not null"
+    ) == [(3,)]
+    assert only(shown, "select count(*) from order_reviews where state = 'open' and due_at < now()") == [(2,)]
+    assert only(shown, "select count(*) from hold_breaches") == [(1,)]
+
+
+@pytest.mark.xdist_group("demo")
+def test_every_role_can_sign_in_and_see_its_desk(shown: Stack) -> None:
+    settings = keep.connect(shown)
+    accounts = demo_accounts(replace(settings, data_dir=shown.data_dir))
+    assert {a.role for a in accounts} == {"agent", "warehouse", "operations", "analyst", "manager", "admin"}
+    for account in accounts:
+        session = auth.sign_in(settings, account.staff_no, account.password, source="test")
+        home = db.rpc(db.user_client(settings, session.access_token), "home_screen")
+        assert home["figures"]
+        if account.role == "operations":
+            assert home["ready"] == 169
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_clock_is_given_back(shown: Stack) -> None:
+    assert only(shown, "select to_regclass('private.test_clock'), private.now() = now()") == [(None, True)]
+
+
+@pytest.mark.xdist_group("demo")
+def test_a_second_start_leaves_it_alone_and_clearing_keeps_a_backup(shown: Stack) -> None:
+    keep.ensure(shown, say=lambda _: None)
+    assert only(shown, "select count(*) from members") == [(17,)]
+    kept = keep.clear(shown, say=lambda _: None)
+    assert kept.stat().st_size > 0
+    assert keep.read(shown.data_dir) is None
+    assert only(shown, "select (select count(*) from members), (select count(*) from orders)") == [(0, 0)]
+    assert auth.issue_first_admin_code(keep.connect(shown)) is not None
