@@ -1,6 +1,5 @@
 """商品库存: what is on the shelves, and what has to be refilled."""
 
-
 from backend.orders import reads
 from pages.shared import frame, home_stock
 from pages.shared.i18n import t
