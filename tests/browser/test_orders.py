@@ -14,6 +14,8 @@ from tests.browser.conftest import Server, settled, sign_in
 from tests.pages.floor import Floor, open_floor
 from tests.people import PASSWORD
 
+expect.set_options(timeout=20_000)  # a page of the queue on a busy machine
+
 Open = Callable[..., BrowserContext]
 Shoot = Callable[[Page, str], None]
 
