@@ -94,11 +94,11 @@ comment on function private.store_rekeyed_contacts(jsonb) is
 
 create or replace function private.store_rekeyed_facts(p_orders jsonb) returns void
 language sql set search_path = '' as $$
-    update public.order_exceptions x set fingerprint = private.fingerprint(n.new_hash || x.evidence::text)
+    update public.order_exceptions x set fingerprint = private.sha256(n.new_hash || x.evidence::text)
     from jsonb_to_recordset(p_orders) n (id bigint, facts_hash text, new_hash text)
     join public.orders o on o.id = n.id and o.facts_hash = n.facts_hash
     where x.order_id = n.id and x.kind = any (private.python_kinds())
-      and x.fingerprint = private.fingerprint(n.facts_hash || x.evidence::text);
+      and x.fingerprint = private.sha256(n.facts_hash || x.evidence::text);
     update public.orders o set facts_hash = n.new_hash,
         checked_facts_hash = case when o.checked_facts_hash = n.facts_hash then n.new_hash else o.checked_facts_hash end
     from jsonb_to_recordset(p_orders) n (id bigint, facts_hash text, new_hash text)
