@@ -155,7 +155,10 @@ def boundary() -> Iterator[None]:
         if error.status == 401:
             session.ended(error.key)
             st.rerun()
-        st.error(refusal(error), icon=":material/error:")
+        if error.key == "error.unexpected":
+            _show_unexpected()
+        else:
+            st.error(refusal(error), icon=":material/error:")
     except Exception:  # noqa: BLE001 (the last net: logged with an id; stop and rerun signals pass through)
         _show_unexpected()
 

@@ -119,6 +119,10 @@ def empty_desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
     server.stop()
 
 
+PATIENCE = 30_000  # milliseconds; two busy cores may need them, an idle machine never does
+expect.set_options(timeout=PATIENCE)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The browser of this machine."""
@@ -133,17 +137,23 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def new_browser(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Opens a browser with a profile of its own: `new_browser(width=420, dark=True)`."""
+    """Opens a browser with a profile of its own: `new_browser(width=420, dark=True)`.
+
+    `state` is the `storage_state()` of another one: whoever is signed in there is signed in here.
+    """
     opened: list[BrowserContext] = []
 
-    def make(*, width: int = 1440, height: int = 900, dark: bool = False) -> BrowserContext:
+    def make(
+        *, width: int = 1440, height: int = 900, dark: bool = False, state: Any = None
+    ) -> BrowserContext:
         context = chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             locale="zh-CN",
             timezone_id="Asia/Shanghai",
+            storage_state=state,
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         opened.append(context)
         return context
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
 
-from tests.browser.conftest import Server, settled, sign_in
+from tests.browser.conftest import PATIENCE, Server, settled, sign_in
 
 Shoot = Callable[[Page, str], None]
 NewBrowser = Callable[..., BrowserContext]
 PASSWORD = "one phrase of mine"
+DARK = "rgb(20, 24, 26)"  # theme.dark.backgroundColor
 TEAM = (
     "姓名\t工号\t角色\t店铺\t技能\t手机\n"
     "经理A\t8001\t经理\t全部\n"
@@ -32,10 +33,10 @@ def desk(empty_desk: Server) -> Server:
 
 
 @pytest.fixture(scope="module")
-def admin(desk: Server, chromium: object) -> str:
+def admin(desk: Server, chromium: Browser) -> str:
     """The staff number of the first admin, made by hand in the first test that needs one."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900})  # type: ignore[attr-defined]
-    context.set_default_timeout(20_000)
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(f"{desk.url}/shops?first={desk.console_code}")
     page.get_by_role("textbox", name="姓名").fill("管理员A")
@@ -49,6 +50,18 @@ def admin(desk: Server, chromium: object) -> str:
     return "9001"
 
 
+@pytest.fixture(scope="module")
+def signed_in(desk: Server, admin: str, chromium: Browser) -> StorageState:
+    """The cookies of a browser in which the admin is signed in."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{desk.url}/setup")
+    sign_in(page, admin, PASSWORD)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture
 def page(new_browser: NewBrowser) -> Page:
     return new_browser().new_page()
@@ -59,7 +72,7 @@ def cookie_of(context: BrowserContext) -> dict[str, object] | None:
 
 
 def test_the_session_survives_reload_new_tab_restart_and_an_expiring_token(
-    desk: Server, admin: str, page: Page
+    desk: Server, admin: str, page: Page, new_browser: NewBrowser
 ) -> None:
     page.goto(f"{desk.url}/shops")
     with page.expect_response("**/api/session") as answer:
@@ -80,6 +93,7 @@ def test_the_session_survives_reload_new_tab_restart_and_an_expiring_token(
     expect(tab.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
 
     desk.restart()
+    no_page_without_the_frame(desk, new_browser().new_page())
     tab.goto(f"{desk.url}/shops")
     expect(tab.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
 
@@ -87,6 +101,15 @@ def test_the_session_survives_reload_new_tab_restart_and_an_expiring_token(
         owner.execute("update private.web_sessions set access_expires_at = now() - interval '1 minute'")
     tab.reload()
     expect(tab.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
+
+
+def no_page_without_the_frame(desk: Server, stranger: Page) -> None:
+    """The first visitors of a fresh process: whatever the address, they see the sign-in page and no more."""
+    for address in ("/members", "/shared", "/main"):
+        stranger.goto(f"{desk.url}{address}")
+        expect(stranger.get_by_role("button", name="登录", exact=True)).to_be_attached()
+        assert stranger.get_by_text("管理员A").count() == 0
+        assert stranger.locator("[data-testid=stSidebarNavLink]").count() == 0
 
 
 def test_signing_out_ends_the_cookie_and_the_other_tab(desk: Server, admin: str, page: Page) -> None:
@@ -134,7 +157,7 @@ def test_a_team_is_pasted_and_each_person_opens_an_account(
     agent.goto(f"{desk.url}/?invite={code}")
     expect(agent.get_by_text("**客服A**，你好")).to_be_visible()
     assert agent.locator("strong", has_text="客服A").count() == 1  # our own emphasis, not the name's stars
-    shoot(agent, "sign_up_420")
+    shoot(agent, "sign_up_light_420")
     agent.get_by_role("textbox", name="新密码").fill(PASSWORD)
     agent.get_by_role("textbox", name="再输一次").fill(PASSWORD)
     agent.get_by_role("button", name="设好密码并登录").click()
@@ -160,17 +183,6 @@ def test_an_abandoned_shared_machine_locks_itself(desk: Server, admin: str, page
     expect(page.get_by_text("已自动锁定")).to_be_visible()
     page.reload()
     expect(page.get_by_role("button", name="登录", exact=True)).to_be_visible()
-
-
-def test_no_address_of_a_fresh_server_shows_a_page_without_the_frame(
-    desk: Server, admin: str, page: Page
-) -> None:
-    desk.restart()
-    for address in ("/members", "/shared", "/people", "/main", "/setup"):
-        page.goto(f"{desk.url}{address}")
-        expect(page.get_by_role("button", name="登录", exact=True)).to_be_attached()
-        assert page.get_by_text("管理员A").count() == 0
-        assert page.locator("[data-testid=stSidebarNavLink]").count() == 0
 
 
 def test_the_browser_asks_nobody_else(desk: Server, admin: str, page: Page) -> None:
@@ -221,7 +233,7 @@ def test_a_desk_open_to_the_network_starts_no_stack_of_its_own(
         page.goto(server.url)
         expect(page.get_by_role("heading", name="还没有连上数据库")).to_be_visible()
         expect(page.get_by_text("DESK_COOKIE_SECRET=")).to_be_visible()
-        shoot(page, "not_connected_1440_light")
+        shoot(page, "not_connected_light_1440")
         assert "one-time code" not in server.output
         assert not (server.data_dir / "postgres").exists()
         assert page.request.get(f"{server.url}/api/health").status == 503
@@ -229,41 +241,60 @@ def test_a_desk_open_to_the_network_starts_no_stack_of_its_own(
         server.stop()
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1440, False), (1440, True), (420, False), (420, True)])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_how_it_looks(
-    desk: Server, admin: str, new_browser: NewBrowser, shoot: Shoot, width: int, dark: bool
+    desk: Server, signed_in: StorageState, new_browser: NewBrowser, shoot: Shoot, dark: bool
 ) -> None:
-    page = new_browser(width=width, dark=dark).new_page()
-    name = f"{width}_{'dark' if dark else 'light'}"
-    page.goto(f"{desk.url}/members")
-    expect(page.get_by_role("button", name="登录", exact=True)).to_be_visible()
-    shoot(page, f"sign_in_{name}")
-    sign_in(page, admin, PASSWORD)
+    theme = "dark" if dark else "light"
+    gate = new_browser(dark=dark).new_page()
+    gate.goto(f"{desk.url}/members")
+    expect(gate.get_by_role("button", name="登录", exact=True)).to_be_visible()
+    both_widths(gate, f"sign_in_{theme}", shoot)
+    page = new_browser(dark=dark, state=signed_in).new_page()
     for address in ("members", "shops", "setup"):
         page.goto(f"{desk.url}/{address}")
         page.locator(".st-key-desk_bar").wait_for()
-        shoot(page, f"{address}_{name}")
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        both_widths(page, f"{address}_{theme}", shoot)
         expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     page.locator(".st-key-desk_person button:visible").click()
     expect(page.get_by_role("button", name="切换用户")).to_be_visible()
-    shoot(page, f"person_{name}")
+    both_widths(page, f"person_{theme}", shoot)
 
 
-def test_theme_and_language_switches_last(desk: Server, admin: str, page: Page, shoot: Shoot) -> None:
+def both_widths(page: Page, name: str, shoot: Shoot) -> None:
+    """Screenshots at 1440 and 420 px; at neither does the page scroll sideways."""
+    for width in (1440, 420):
+        page.set_viewport_size({"width": width, "height": 900})
+        shoot(page, f"{name}_{width}")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_theme_and_language_are_switched_and_kept(
+    desk: Server, signed_in: StorageState, new_browser: NewBrowser, shoot: Shoot
+) -> None:
+    page = new_browser(state=signed_in).new_page()
     page.goto(f"{desk.url}/shops")
-    sign_in(page, admin, PASSWORD)
-    settled(page)
-    page.reload()
     page.locator(".st-key-desk_theme_button button:visible").click()
-    expect(page.locator(".stApp")).to_have_css("background-color", "rgb(20, 24, 26)")
+    expect(page.locator(".stApp")).to_have_css("background-color", DARK)
     page.goto(f"{desk.url}/members")
-    expect(page.locator(".stApp")).to_have_css("background-color", "rgb(20, 24, 26)")
+    expect(page.locator(".stApp")).to_have_css("background-color", DARK)
     page.locator(".st-key-desk_language button:visible").click()
     expect(page.get_by_role("heading", name="Members", exact=True)).to_be_visible()
-    shoot(page, "members_1440_dark_en")
+    shoot(page, "members_dark_en_1440")
     page.reload()
     expect(page.get_by_role("heading", name="Members", exact=True)).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     page.locator(".st-key-desk_language button:visible").click()
     expect(page.get_by_role("heading", name="成员", exact=True)).to_be_visible()
+
+
+def test_filters_are_part_of_the_address(
+    desk: Server, signed_in: StorageState, new_browser: NewBrowser
+) -> None:
+    page = new_browser(width=420, state=signed_in).new_page()
+    page.goto(f"{desk.url}/members?members_q=nobody-of-that-name")
+    expect(page.get_by_text("没有符合条件的成员")).to_be_visible()
+    page.get_by_role("searchbox", name="姓名或工号").fill("9001")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("9001 · 在用")).to_be_visible()
+    expect(page).to_have_url(f"{desk.url}/members?members_q=9001")

@@ -247,6 +247,12 @@ def test_a_refusal_is_a_sentence_and_a_defect_is_an_id_in_the_log(
     monkeypatch.setattr("backend.shops.list_shops", refuse)
     tab.run()
     assert [error.value for error in tab.error] == [zh_message("service.slow")]
+    def break_down(*_: object) -> None:
+        raise AppError("error.unexpected", status=500, params={"code": "XX000"})
+
+    monkeypatch.setattr("backend.shops.list_shops", break_down)
+    tab.run()
+    assert f"unexpected error {tab.error[0].value.split('编号 ')[1][:8]}" in caplog.text
     monkeypatch.setattr("backend.shops.list_shops", fail)
     tab.run()
     mark = tab.error[0].value.split("编号 ")[1][:8]
