@@ -18,7 +18,25 @@ from tests.bench import million
 from tests.bench.measure import Row, row, seconds
 
 ORDERS = int(os.environ.get("DESK_BENCH_IMPORT", "20000"))
-HEADERS = ["订单号", "下单时间", "支付时间", "订单状态", "买家账号", "收货人", "手机号", "省", "市", "区", "详细地址", "商品编码", "商品名称", "规格", "数量", "单价", "实付金额"]
+HEADERS = [
+    "订单号",
+    "下单时间",
+    "支付时间",
+    "订单状态",
+    "买家账号",
+    "收货人",
+    "手机号",
+    "省",
+    "市",
+    "区",
+    "详细地址",
+    "商品编码",
+    "商品名称",
+    "规格",
+    "数量",
+    "单价",
+    "实付金额",
+]
 STORE = {"import_stage", "import_apply", "service_import_verdicts", "reserve_contact_ids"}
 COPIED = ("orders", "order_items", "contacts")
 
