@@ -17,6 +17,7 @@ from typing import Any, Final
 from backend.words import CATEGORIES, KINDS, Context, Result, check_many, check_one, rewrite
 
 _BATCH: Final = 500
+_LINE_ENDS: Final = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 _LABELS: Final = {"block": "不可发布", "warn": "需举证", "clean": "未发现问题"}
 _FIELDS: Final = frozenset({"text", "kind", "category", "licences"})
 
@@ -75,7 +76,7 @@ def as_json(text: str, result: Result) -> dict[str, Any]:
 def _write(value: object) -> None:
     """Write one line of JSON; a lone surrogate is written as its escape, which JSON can carry and UTF-8
     cannot."""
-    line = json.dumps(value, ensure_ascii=False)
+    line = json.dumps(value, ensure_ascii=False).translate(_LINE_ENDS)
     sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace") + b"\n")
     sys.stdout.buffer.flush()
 

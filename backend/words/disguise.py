@@ -92,31 +92,34 @@ class Spelling(NamedTuple):
 class Phonetics(NamedTuple):
     """Where each form stands in which term: form -> the term's next character ("" at its end) -> places.
 
-    `stand_ins` are the forms written in ideographs, `openings` their first characters.
+    `stand_ins` are the forms written in ideographs; `openings` tells for the first character of a form which
+    characters of a term it may begin.
     """
 
     at: dict[str, dict[str, list[tuple[Spelling, int]]]]
     longest: int
     stand_ins: frozenset[str]
-    openings: frozenset[str]
+    openings: dict[str, frozenset[str]]
 
     def can_follow(self, form: str, char: str) -> bool:
         """Tell quickly whether a character of the text may follow a form of one character."""
         folded = fold(char) if char else ""
-        return not folded or _is_letter(folded) or folded in self.openings or folded in self.at[form]
+        groups = self.at[form]
+        if not folded or folded in groups:
+            return True
+        return not self.openings.get(folded, frozenset()).isdisjoint(groups)
 
     def places(self, form: str, following: str) -> Iterator[tuple[Spelling, int]]:
         """Yield the places of a form that can be followed by a character of the text."""
         groups = self.at.get(form)
         if groups is None:
             return
-        if following and (_is_letter(following) or following in self.openings):
-            for group in groups.values():
-                yield from group
-        else:
-            yield from groups.get("", ())
-            if following:
-                yield from groups.get(following, ())
+        yield from groups.get("", ())
+        if following:
+            yield from groups.get(following, ())
+            for char in self.openings.get(following, ()):
+                if char != following:
+                    yield from groups.get(char, ())
 
 
 def _forms(term: str) -> tuple[tuple[str, ...], ...]:
@@ -141,7 +144,15 @@ def phonetics(terms: Iterable[str]) -> Phonetics:
                     groups = at.setdefault(form, {})
                     groups.setdefault(term[position + 1 : position + 2], []).append((spelling, position))
     stand_ins = frozenset(form for form in at if not _is_letter(form[0]))
-    return Phonetics(at, max(map(len, at), default=0), stand_ins, frozenset(form[0] for form in stand_ins))
+    openings: dict[str, set[str]] = {}
+    for groups in at.values():
+        for places in groups.values():
+            for spelling, position in places:
+                char = spelling.term[position]
+                for form in spelling.forms[position]:
+                    openings.setdefault(form[0], set()).add(char)
+    frozen = {first: frozenset(chars) for first, chars in openings.items()}
+    return Phonetics(at, max(map(len, at), default=0), stand_ins, frozen)
 
 
 def is_pinyin(word: str, index: Phonetics, *, depth: int = 8) -> bool:

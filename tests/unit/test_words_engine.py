@@ -1,0 +1,228 @@
+"""The engine's promises: offsets under every disguise, one answer by every way, no crash, linear time."""
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from backend.words import Context, check_many, check_one, judging, rewrite
+from backend.words.compiled import compile_dictionary
+from backend.words.dictionary import shipped
+from backend.words.fold import fold_text
+from backend.words.view import GAP, code_points, view_of
+from tests.unit.test_words_labelled import rows
+
+TERMS = [
+    e.term
+    for e in shipped().entries
+    if e.severity == "block"
+    and e.match_kind == "exact"
+    and len(fold_text(e.term)) >= 3
+    and check_one(f"这款{e.term}呢").verdict == "block"
+]
+FULL_WIDTH = {ord(c): ord(c) + 0xFEE0 for c in "0123456789abcdefghijklmnopqrstuvwxyz%+"}
+TRADITIONAL = str.maketrans(
+    "国级绝对专业疗效医药卫销个顶尖无价钱稳赚发", "國級絕對專業療效醫藥衛銷個頂尖無價錢穩賺發"
+)
+NUMERALS = str.maketrans("一二三四五六七八九", "①②③④⑤⑥⑦⑧⑨")
+CAPITALS = str.maketrans("一二三四五六七八九", "壹贰叁肆伍陆柒捌玖")
+INSERTED = [
+    " ",
+    "\u3000",
+    ".",
+    "·",
+    "*",
+    "~",
+    "|",
+    "_",
+    "-",
+    "\u200b",
+    "\u2060",
+    "\ufeff",
+    "★",
+    "❤",
+    "🔥",
+    "👨‍👩‍👧",
+    "/",
+    "^",
+    "【",
+]
+
+
+def disguises() -> st.SearchStrategy[Callable[[str], str]]:
+    inserted = st.sampled_from(INSERTED).map(lambda sign: lambda term: sign.join(term))
+    tables = st.sampled_from([FULL_WIDTH, TRADITIONAL, NUMERALS, CAPITALS])
+    swapped = tables.map(lambda table: lambda term: term.translate(table))
+    return st.one_of(inserted, swapped, st.just(str.upper), st.just(lambda term: term))
+
+
+def undisguise(text: str) -> str:
+    return fold_text(text).replace("\n", "")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(TERMS),
+    disguises(),
+    st.sampled_from(["", "这款", "🎉🎉 ", "亲，", "\u200b"]),
+    st.sampled_from(["", "呢", "，谢谢", "🎁"]),
+)
+def test_offsets_are_right_under_every_disguise(
+    term: str, disguise: Callable[[str], str], before: str, after: str
+) -> None:
+    written = disguise(term)
+    text = before + written + after
+    result = check_one(text)
+    over = [h for h in result.hits if h.start < len(before) + len(written) and len(before) < h.end]
+    assert over, f"{written!r} of {term!r} was not found in {text!r}"
+    for hit in result.hits:
+        assert text[hit.start : hit.end] == hit.text
+        assert hit.text.strip() == hit.text, (
+            "a hit begins and ends with what was written, not with an insertion"
+        )
+        assert undisguise(hit.text) == undisguise(hit.term)
+
+
+@pytest.mark.parametrize(
+    ("text", "slice_", "term"),
+    [
+        ("送你zuì便宜的数据线", "zuì便宜", "最便宜"),
+        ("家用quan网di一口碑", "quan网di一", "全网第一"),
+        ("№1品牌的水杯", "№1品牌", "no.1品牌"),
+        ("这是丁页级羊毛", "丁页级", "顶级"),
+        ("𝐍𝐎.𝟏品牌抱枕", "𝐍𝐎.𝟏品牌", "no.1品牌"),
+        ("😀醉便宜的😀水杯", "醉便宜", "最便宜"),
+        ("可以根zhi鼻炎", "根zhi", "根治"),
+        ("⑩⑩ 全网第一", "全网第一", "全网第一"),
+    ],
+)
+def test_spelt_and_composed_disguises_keep_their_place(text: str, slice_: str, term: str) -> None:
+    hits = {hit.text: hit.term for hit in check_one(text).hits}
+    assert hits.get(slice_) == term
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=80))
+@example("\ud800最好的\udfff")
+@example("最" * 50)
+@example("\u0301\u20dd第\ufe0f一\U000e0041品牌")
+@example("㍿№⑩½㎏ﬁ" * 5)
+@example("zuizuizui zui di di di")
+@example("《《《最好》“”‘’®")
+def test_odd_unicode_never_crashes_and_hits_never_overlap(text: str) -> None:
+    for context in (Context(), Context("reply", "device", ("械注准:1",)), Context("title", "alcohol")):
+        result = check_one(text, kind=context.kind, category=context.category, licences=context.licences)
+        for hit in result.hits:
+            assert 0 <= hit.start < hit.end <= len(text)
+            assert text[hit.start : hit.end] == hit.text
+        assert all(a.end <= b.start for a, b in pairwise(result.hits))
+        assert (result.verdict == "clean") == (not result.hits and not result.notices)
+        assert isinstance(rewrite(text, result.hits), str)
+
+
+def test_many_texts_at_once_give_the_same_as_one_by_one() -> None:
+    labelled = rows("dev")[:300]
+    contexts = [Context(r["kind"], r["category"], tuple(r["licences"])) for r in labelled]
+    texts = [r["text"] for r in labelled]
+    together = check_many(texts, contexts=contexts)
+    alone = [
+        check_one(t, kind=c.kind, category=c.category, licences=c.licences)
+        for t, c in zip(texts, contexts, strict=True)
+    ]
+    assert together == alone
+    assert check_many([]) == []
+    assert check_many(["", "\n", "最好的"])[2].verdict == "block"
+
+
+def test_contexts_must_be_as_many_as_texts() -> None:
+    with pytest.raises(ValueError, match="as many"):
+        check_many(["a", "b"], contexts=[Context()])
+
+
+def test_the_short_way_gives_the_same_as_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [r["text"] for r in rows("dev") + rows("holdout")]
+    joined = ["。".join(texts[i : i + 7]) for i in range(0, len(texts), 7)]
+    short = check_many(texts + joined)
+    monkeypatch.setattr(judging, "judge_quickly", lambda *_args, **_kwargs: judging.SLOW)
+    assert check_many(texts + joined) == short
+
+
+def test_every_engine_gives_the_same() -> None:
+    texts = [r["text"] for r in rows("dev")[:120]]
+    table = {name: compile_dictionary(shipped(), engine=name) for name in ("hyperscan", "daachorse", "trie")}
+    for text in texts:
+        data = table["trie"].classes.take(code_points(text)).tobytes().translate(None, b"\0")
+        found = {name: sorted(compiled.scan(data)) for name, compiled in table.items()}
+        assert found["hyperscan"] == found["trie"]
+        assert found["daachorse"] == found["trie"]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "最",
+        "最好",
+        "不",
+        "第一",
+        "zui",
+        "“最好的",
+        "《",
+        "100%",
+        "1",
+        "醉",
+        "女子",
+        "№",
+        "全网第一",
+        "天",
+        "😀最",
+        "a",
+        "瘦1",
+    ],
+)
+def test_time_is_linear_on_hostile_input(hostile: str) -> None:
+    def seconds(size: int) -> float:
+        text = hostile * (size // len(hostile))
+        best = float("inf")
+        for _ in range(2):
+            begun = time.process_time()
+            check_one(text)
+            best = min(best, time.process_time() - begun)
+        return best
+
+    seconds(500)
+    small, large = seconds(2_000), seconds(8_000)
+    assert large < 4 * 3 * small + 0.05, f"4x the text took {large / small:.1f}x the time"
+
+
+def test_threads_share_one_compiled_dictionary() -> None:
+    texts = [r["text"] for r in rows("dev")[:60]]
+    expected = check_many(texts)
+    answers: list[bool] = []
+
+    def work() -> None:
+        answers.extend(check_many(texts) == expected for _ in range(5))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [True] * 20
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60))
+def test_the_view_keeps_positions(text: str) -> None:
+    view = view_of(code_points(text))
+    assert len(view) == len(text)
+    assert all(a == GAP or b != " " for a, b in zip(view, text, strict=True))
+
+
+def test_a_rewritten_text_is_not_blocked() -> None:
+    blocked = [r["text"] for r in rows("dev") if r["label"] == "violation"]
+    again = check_many([rewrite(t, r.hits) for t, r in zip(blocked, check_many(blocked), strict=True)])
+    assert sum(r.verdict == "block" for r in again) <= 0.02 * len(blocked)
