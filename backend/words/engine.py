@@ -44,7 +44,8 @@ class _Block(NamedTuple):
     kept: bytes
 
 
-def _block(text: str, table: Compiled) -> _Block:
+def block_of(text: str, table: Compiled) -> _Block:
+    """Return the arrays of a text, or of texts joined."""
     points = code_points(text)
     classes = table.classes.take(points)
     return _Block(text, points, classes, classes.tobytes().translate(None, _DROPPED))
@@ -115,7 +116,7 @@ def _no_signals() -> dict[str, list[int]]:
 
 def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Judged]:
     """Check a rewritten text and bring its hits back to the original's positions."""
-    block, near = _block(unfolded.text, table), _no_signals()
+    block, near = block_of(unfolded.text, table), _no_signals()
     found = _to_judge(_verify(block, table, table.scan(block.kept), near))
     reader = Reader(block.points, near)
     starts, ends = unfolded.starts, unfolded.ends
@@ -167,7 +168,7 @@ def _check_block(
 ) -> Iterator[tuple[int, Result]]:
     """Yield the position and result of every text of a block that is not plainly clean."""
     joined = texts[0] if len(texts) == 1 else "\n".join(texts)
-    block = _block(joined, table)
+    block = block_of(joined, table)
     candidates = table.scan(block.kept)
     letters = _letters_spelling_terms(block, table)
     several = _SEVERAL_BYTE in block.kept
