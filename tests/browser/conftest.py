@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = Path(__file__).with_name("output")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 90
+STILL = """() => Promise.all(document.getAnimations()
+    .filter((one) => one.effect?.getTiming().iterations !== Infinity)
+    .map((one) => one.finished.catch(() => null)))"""
 
 
 class Server:
@@ -170,6 +173,7 @@ def shoot() -> Callable[[Page, str], None]:
     def take(page: Page, name: str) -> None:
         settled(page)
         page.evaluate("document.fonts.ready")
+        page.evaluate(STILL)
         page.screenshot(path=OUTPUT / f"{name}.png")
 
     return take
