@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.conditions import Condition, compile_row, is_plain
+from backend.words.conditions import Condition, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
@@ -42,24 +42,12 @@ LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in r
 class Rule(NamedTuple):
     """What a needle stands for: an entry of the dictionary and when it counts.
 
-    `superlative` is "" or the group of the word after 最. Where the conditions are nothing but harmless
-    phrases, the rule is `simple` and `before` and `after` are those phrases.
+    `superlative` is "" or the group of the word after 最.
     """
 
     entry: Entry
     conditions: tuple[Condition, ...] = ()
     superlative: str = ""
-    simple: bool = False
-    before: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-
-
-def make_rule(entry: Entry, conditions: tuple[Condition, ...], superlative: str = "") -> Rule:
-    """Put a rule together and see whether it is simple."""
-    simple = all(is_plain(condition) for condition in conditions)
-    before = tuple(text for condition in conditions for text in condition.before)
-    after = tuple(text for condition in conditions for text in condition.after)
-    return Rule(entry, conditions, superlative, simple, before, after)
 
 
 class Pattern(NamedTuple):
@@ -118,10 +106,10 @@ def _rules(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]])
             continue  # a prefix alone says nothing: superlatives and `need` rows stand for it
         group = groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
         if folded and folded not in rules:
-            rules[folded] = make_rule(entry, conditions.get(folded, ()), group)
+            rules[folded] = Rule(entry, conditions.get(folded, ()), group)
     for entry, group in superlative_entries(dictionary):
         folded = fold_text(entry.term)
-        rules.setdefault(folded, make_rule(entry, conditions.get(folded, ()), group))
+        rules.setdefault(folded, Rule(entry, conditions.get(folded, ()), group))
     return rules
 
 
@@ -134,7 +122,7 @@ def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
 def _pattern(row: PatternRow, dictionary: Dictionary, conditions: tuple[Condition, ...]) -> Pattern:
     basis, suggestion = _ground(dictionary, row.category)
     entry = Entry(row.name, row.category, row.severity, basis, suggestion, "context")
-    return Pattern(make_rule(entry, conditions), any_of([last_choice(row.pattern)]), any_of([row.pattern]))
+    return Pattern(Rule(entry, conditions), any_of([last_choice(row.pattern)]), any_of([row.pattern]))
 
 
 def _meanings(

@@ -10,26 +10,45 @@ looks into the neighbouring sentences.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from backend.words.dictionary import ExceptionRow
 from backend.words.lang import any_of, is_literal, split_alternatives, to_regex
 from backend.words.view import fold_view
 
+NEAR: Final = 48
+_SENTENCE_END: Final = re.compile(r"[。！？；\n]")
 CLEAN, WARN, NEED = "clean", "warn", "need"
 
 
-class Surroundings(NamedTuple):
-    """A hit and what stands around it, in the view without gaps. All are cut to a bounded window."""
+class Surroundings:
+    """A hit and what stands around it, in the view without gaps, cut to a bounded window.
 
-    left: str
-    term: str
-    right: str
-    clause_left: str
-    clause_right: str
-    sentence: str
-    window: str
-    category: str
+    """A hit and what stands around it, in the view without gaps, cut to a bounded window.
+
+    that need it are not tried.
+    """
+
+    __slots__ = (
+        "category", "clause_left", "clause_right", "evidence", "left", "mention", "own", "right", "sentence",
+        "term", "window",
+    )  # fmt: skip
+
+    def __init__(
+        self, parts: tuple[str, str, str], *, category: str, signals: tuple[bool, bool, bool]
+    ) -> None:
+        far_left, self.term, far_right = parts
+        self.category = category
+        self.mention, self.own, self.evidence = signals
+        self.left, self.right = left, right = far_left[-NEAR:], far_right[:NEAR]
+        ends = (left.rfind("。"), left.rfind("！"), left.rfind("？"), left.rfind("；"), left.rfind("\n"))
+        sentence_left = left[max(ends) + 1 :]
+        self.clause_left = sentence_left[sentence_left.rfind("，") + 1 :]
+        end = _SENTENCE_END.search(right)
+        sentence_right = right[: end.end()] if end else right
+        self.clause_right = sentence_right.partition("，")[0].rstrip("。！？；\n")
+        self.sentence = f"{sentence_left}{self.term}{sentence_right}"
+        self.window = f"{far_left}{self.term}{far_right}"
 
 
 class Condition(NamedTuple):
@@ -85,13 +104,6 @@ def compile_row(row: ExceptionRow) -> Condition:
     if row.where not in ("head", "tail", "clause", "sentence") or not alternatives:
         raise ValueError(f"unknown place {row.where!r} for {row.terms}")
     return Condition(row.effect, row.where, regex=any_of(alternatives))
-
-
-def is_plain(condition: Condition) -> bool:
-    """Tell whether a condition is a list of harmless phrases that touch the term on one side."""
-    if condition.effect != CLEAN or condition.where != "phrase" or condition.around:
-        return False
-    return condition.before_regex is None and condition.after_regex is None
 
 
 def _phrase_holds(condition: Condition, left: str, right: str) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +14,12 @@ from backend.words.compiled import Compiled, Meaning, Rule
 from backend.words.conditions import Surroundings
 from backend.words.fold import common_words, fold_text
 from backend.words.models import Context, Severity
-from backend.words.rules import SLOW, judge, judge_quickly
+from backend.words.rules import judge
 from backend.words.signals import EVIDENCE, MENTION, REACH, SELF
 from backend.words.view import GAP, view_of
 
 _SHAPE: Final = 24
-_NEAR: Final = 48
 _FAR: Final = 120
-_SENTENCE_LEFT: Final = re.compile(r".*[。！？；\n]", re.DOTALL)
-_SENTENCE_RIGHT: Final = re.compile(r"[^。！？；\n]*[。！？；\n]?")
-_CLAUSE_RIGHT: Final = re.compile(r"[^，。！？；\n]*")
 
 
 class Found(NamedTuple):
@@ -44,6 +39,14 @@ class Judged(NamedTuple):
     disguised: bool
 
 
+class Text(NamedTuple):
+    """One text of a block: its code points [low, high) in the block, and its context."""
+
+    low: int
+    high: int
+    context: Context
+
+
 class Reader:
     """Reads the surroundings of spans in the texts of a block, through one view."""
 
@@ -60,27 +63,21 @@ class Reader:
         i = bisect_left(places, start - REACH[signal])
         return i < len(places) and places[i] < end + REACH[signal]
 
-    def around(self, start: int, end: int, span: tuple[int, int], category: str) -> Surroundings:
+    def around(self, start: int, end: int, text: Text) -> Surroundings:
         view = self.view
-        far_left, far_right = view[max(span[0], start - _FAR) : start], view[end : min(span[1], end + _FAR)]
-        term = view[start:end]
-        if GAP in far_left or GAP in far_right or GAP in term:
-            far_left, far_right, term = (part.replace(GAP, "") for part in (far_left, far_right, term))
-        left, right = far_left[-_NEAR:], far_right[:_NEAR]
-        sentence_left, sentence_right = (
-            _SENTENCE_LEFT.sub("", left, 1),
-            cast(re.Match[str], _SENTENCE_RIGHT.match(right))[0],
+        parts = (
+            view[max(text.low, start - _FAR) : start],
+            view[start:end],
+            view[end : min(text.high, end + _FAR)],
         )
-        return Surroundings(
-            left,
-            term,
-            right,
-            sentence_left[sentence_left.rfind("，") + 1 :],
-            cast(re.Match[str], _CLAUSE_RIGHT.match(right))[0],
-            f"{sentence_left}{term}{sentence_right}",
-            f"{far_left}{term}{far_right}",
-            category,
+        if GAP in parts[0] or GAP in parts[1] or GAP in parts[2]:
+            parts = (parts[0].replace(GAP, ""), parts[1].replace(GAP, ""), parts[2].replace(GAP, ""))
+        signals = (
+            self.has_signal(MENTION, start, end),
+            self.has_signal(SELF, start, end),
+            self.has_signal(EVIDENCE, start, end),
         )
+        return Surroundings(parts, category=text.context.category, signals=signals)
 
 
 def _straddles(found: Found, view: str, low: int) -> bool:
@@ -91,14 +88,6 @@ def _straddles(found: Found, view: str, low: int) -> bool:
     words = common_words()
     before, after = view[found.start - 1 : found.start + 1], view[found.end - 1 : found.end + 1]
     return before in words and after in words
-
-
-class Text(NamedTuple):
-    """One text of a block: its code points [low, high) in the block, and its context."""
-
-    low: int
-    high: int
-    context: Context
 
 
 def _pattern_hits(found: Found, reader: Reader, text: Text, table: Compiled) -> Iterator[Judged]:
@@ -115,25 +104,10 @@ def _pattern_hits(found: Found, reader: Reader, text: Text, table: Compiled) -> 
         for match in pattern.regex.finditer(seen):
             start, end = low + places[match.start()], low + places[match.end() - 1] + 1
             if start <= found.start and found.end <= end and fold_text(match[0]) not in table.rules:
-                around = reader.around(start, end, (text.low, text.high), text.context.category)
+                around = reader.around(start, end, text)
                 severity = judge(pattern.rule, around, text.context, term="")
                 if severity:
                     yield Judged(start, end, pattern.rule, severity, match[0], False)
-
-
-def _severity(item: Found, rule: Rule, reader: Reader, text: Text, *, plain: bool) -> Severity | None:
-    """Judge one needle: the short way if no signal is near, else with everything around it."""
-    start, end, term = item.start, item.end, item.meaning.plain
-    if plain and not (
-        reader.has_signal(MENTION, start, end)
-        or (rule.entry.category == "absolute" and reader.has_signal(SELF, start, end))
-        or (rule.entry.severity == "block" and reader.has_signal(EVIDENCE, start, end))
-    ):
-        quick = judge_quickly(rule, reader.view, start, end, text.low, term=term)
-        if quick != SLOW:
-            return cast("Severity | None", quick)
-    around = reader.around(start, end, (text.low, text.high), text.context.category)
-    return judge(rule, around, text.context, term=term)
 
 
 def judge_text(found: list[Found], reader: Reader, text: Text, table: Compiled) -> list[Judged]:
@@ -141,7 +115,6 @@ def judge_text(found: list[Found], reader: Reader, text: Text, table: Compiled) 
 
     What lies inside a longer term that is harmless here is harmless too: 最高 in the grammar's 最高级.
     """
-    plain = text.context.category == "general" and not text.context.licences
     judged: list[Judged] = []
     cleared: list[Found] = []
     for item in found:
@@ -151,7 +124,8 @@ def judge_text(found: list[Found], reader: Reader, text: Text, table: Compiled) 
         rule = meaning.rule
         if rule is None or (len(meaning.needle) == 2 and _straddles(item, reader.view, text.low)):
             continue
-        severity = _severity(item, rule, reader, text, plain=plain)
+        around = reader.around(item.start, item.end, text)
+        severity = judge(rule, around, text.context, term=meaning.plain)
         if severity:
             judged.append(Judged(item.start, item.end, rule, severity, rule.entry.term, meaning.disguised))
         elif not meaning.disguised:

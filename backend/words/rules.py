@@ -17,8 +17,11 @@ from backend.words.compiled import Rule
 from backend.words.conditions import CLEAN, WARN, Surroundings, verdict
 from backend.words.dictionary import Entry
 from backend.words.models import Context, Severity
-from backend.words.view import GAP, view_regex
+from backend.words.view import view_regex
 
+_NAME_SIGNS: Final = frozenset("》”\"'®牌公股集有事合基研学出大幼俱剧影期杂")
+_AFTER_SIGNS: Final = frozenset("违骗信假证不允存做封被要处负")
+_AIM_SIGNS: Final = frozenset("追力争努致立目愿梦理宗初价企使我为己的")
 _NEGATION_SIGNS: Final = frozenset("不无没非未勿禁拒谢绝杜抵谨防警别从难骗假")
 _DENIED: Final = view_regex(
     r"(?:(?<![得法])不(?:能|可|得|会|是|属于|具备|具有|具|含|做|作|承诺|保证|支持|提供|参与|接受|宣传|宣称|敢|用于|涉及|宜|应|要|建议|售|卖|存在|添加|追求|代表|等于"
@@ -104,7 +107,8 @@ def is_denied(around: Surroundings, category: str) -> bool:
         turned = _TURN.search(found["gap"])
         boast = category in _WIDE_NEGATION and _CLAIM_LIKE.match(found[0]) and not _function(around)
         return not turned and not boast
-    return bool(_DENIED_AFTER.match(around.clause_right))
+    after = around.clause_right
+    return not _AFTER_SIGNS.isdisjoint(after[:12]) and bool(_DENIED_AFTER.match(after))
 
 
 _FUNCTION: Final = view_regex(r"功能|作用|效果|功效|疗效|能力|目的|用途|宣传|承诺|性质|成分|激素|效用")
@@ -116,12 +120,18 @@ def _function(around: Surroundings) -> bool:
 
 def is_mentioned(around: Surroundings) -> bool:
     """Tell whether the sentence is about words, not goods: training, a rule, a correction."""
-    return bool(_MENTION.search(around.sentence))
+    return around.mention and bool(_MENTION.search(around.sentence))
 
 
 def quoted_name(around: Surroundings) -> str:
     """Return "clean" for a work's title, "warn" for a registered name or award in quotes, else ""."""
     left, right = around.left[-24:], around.right[:24]
+    if _NAME_SIGNS.isdisjoint(right):
+        return ""
+    return _in_quotes(left, right) or (CLEAN if _COMPANY_AFTER.match(right) else "")
+
+
+def _in_quotes(left: str, right: str) -> str:
     if left.rfind("《") > left.rfind("》") and "》" in right:
         return CLEAN
     opened = max(left.rfind("“"), left.rfind('"'), left.rfind("'"), left.rfind("("))
@@ -138,17 +148,17 @@ def quoted_name(around: Surroundings) -> str:
                 return CLEAN
             if after.startswith(("奖", "称号", "荣誉")):
                 return WARN
-    if right.startswith(("®", "牌注册商标")):
-        return WARN
-    return CLEAN if _COMPANY_AFTER.match(right) else ""
+    return WARN if right.startswith(("®", "牌注册商标")) else ""
 
 
 def _is_aim(around: Surroundings) -> bool:
-    return bool(_AIM.search(around.clause_left[-16:]) or _AIM_AFTER.match(around.clause_right))
+    if not _AIM_SIGNS.isdisjoint(around.clause_left[-16:]) and _AIM.search(around.clause_left[-16:]):
+        return True
+    return not _AIM_SIGNS.isdisjoint(around.clause_right[:16]) and bool(_AIM_AFTER.match(around.clause_right))
 
 
 def _has_evidence(around: Surroundings, entry: Entry) -> bool:
-    if _EVIDENCE.search(around.window) or _AWARD.search(around.sentence):
+    if around.evidence and (_EVIDENCE.search(around.window) or _AWARD.search(around.sentence)):
         return True
     return entry.term in _ORDERED and bool(_ORDER.search(around.clause_left))
 
@@ -161,7 +171,7 @@ def _licensed(entry: Entry, around: Surroundings, context: Context) -> bool:
         return False
     if kind == "cosmetics" and not _SPECIAL_COSMETICS.search(entry.term):
         return False
-    return bool(pattern.search(around.window)) or any(
+    return (around.evidence and bool(pattern.search(around.window))) or any(
         pattern.search(licence.lower()) for licence in context.licences
     )
 
@@ -212,64 +222,10 @@ def judge(rule: Rule, around: Surroundings, context: Context, *, term: str) -> S
         return "warn"
     if entry.category not in _RELIEVED or entry.term in _NO_RELIEF:
         return severity
-    if name == WARN or (entry.category == "absolute" and superlatives.is_self_comparison(around)):
+    if name == WARN or (
+        entry.category == "absolute" and around.own and superlatives.is_self_comparison(around)
+    ):
         return "warn"
     if context.category not in _STRICT and _has_evidence(around, entry):
         return "warn"
     return severity
-
-
-SLOW: Final = "slow"
-"""The answer of `judge_quickly` when only `judge` can tell."""
-_QUOTES: Final = ("《", "“", '"', "®", "'")
-_AFTER_SIGNS: Final = frozenset("违合骗假封被处责不存做保允许我会将公集事基研学出大幼俱剧影期杂股司")
-_AIM_SIGNS: Final = frozenset("追力争努致立目愿梦想理宗初价企使希没尽期己哪什谁几怎如您你")
-
-
-def judge_quickly(rule: Rule, view: str, start: int, end: int, low: int, *, term: str) -> str | None:
-    """Judge a span by what touches it: a severity, None, or `SLOW`.
-
-    For a context without licences and special category, and only where no signal is near (see signals.py).
-    `view` may hold more texts than one; the hit's begins at `low`. Barriers keep the next one out of reach.
-    """
-    if not rule.simple or rule.entry.term in _ORDERED:
-        return SLOW
-    left, right = _touching(view, start, end, low)
-    if any(sign in left or sign in right for sign in _QUOTES):
-        return SLOW
-    if (rule.after and right.startswith(rule.after)) or (rule.before and left.endswith(rule.before)):
-        return None
-    if _may_be_denied(left, right) or (rule.entry.category == "absolute" and _may_be_free(left, right)):
-        return SLOW
-    if rule.superlative:
-        clause = left[max(map(left.rfind, "，。！？；\n")) + 1 :]
-        if superlatives.is_harmless_here(term[1:], rule.superlative, clause, right):
-            return None
-    return rule.entry.severity
-
-
-def _touching(view: str, start: int, end: int, low: int) -> tuple[str, str]:
-    """Return the 24 characters on either side of a span, without gaps."""
-    left, right = view[max(low, start - 24) : start], view[end : end + 24]
-    if GAP in left:
-        left = view[max(low, start - 96) : start].replace(GAP, "")[-24:]
-    if GAP in right:
-        right = view[end : end + 96].replace(GAP, "")[:24]
-    return left, right
-
-
-def _may_be_denied(left: str, right: str) -> bool:
-    if not _NEGATION_SIGNS.isdisjoint(left) and _DENIED.search(left):
-        return True
-    if _AFTER_SIGNS.isdisjoint(right[:12]):
-        return False
-    return bool(_DENIED_AFTER.match(right) or _COMPANY_AFTER.match(right))
-
-
-def _may_be_free(left: str, right: str) -> bool:
-    """Tell whether an aim or a question may stand around an absolute term."""
-    if "？" in right or not _AIM_SIGNS.isdisjoint(left[-16:]):
-        return True
-    return not _AIM_SIGNS.isdisjoint(right[:16]) and bool(
-        _AIM_AFTER.match(right) or superlatives.is_aim_after(right)
-    )

@@ -160,11 +160,6 @@ def is_harmless(word: str, group: str, around: Surroundings) -> bool:
     return bool(_CHOICE.search(left[-12:]))
 
 
-def is_aim_after(right: str) -> bool:
-    """Tell whether the clause goes on to call the claim an aim."""
-    return bool(_AIM_AFTER.match(right))
-
-
 def is_self_comparison(around: Surroundings) -> bool:
     """Tell whether the claim is bounded by the seller's own goods, which evidence can support."""
     sentence = around.clause_left + around.term + around.clause_right

@@ -147,7 +147,7 @@ def test_the_short_way_gives_the_same_as_the_long_way(monkeypatch: pytest.Monkey
     texts = [r["text"] for r in rows("dev") + rows("holdout")]
     joined = ["。".join(texts[i : i + 7]) for i in range(0, len(texts), 7)]
     short = check_many(texts + joined)
-    monkeypatch.setattr(judging, "judge_quickly", lambda *_args, **_kwargs: judging.SLOW)
+    monkeypatch.setattr(judging.Reader, "has_signal", lambda *_args: True)
     assert check_many(texts + joined) == short
 
 
