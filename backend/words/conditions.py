@@ -24,9 +24,8 @@ CLEAN, WARN, NEED = "clean", "warn", "need"
 class Surroundings:
     """A hit and what stands around it, in the view without gaps, cut to a bounded window.
 
-    """A hit and what stands around it, in the view without gaps, cut to a bounded window.
-
-    that need it are not tried.
+    `mention`, `own` and `evidence` say whether a signal of that kind is near (signals.py): without one, the
+    rules that need it are not tried.
     """
 
     __slots__ = (
