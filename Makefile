@@ -18,7 +18,7 @@ run: $(RUN_STAMP)
 
 test: $(TEST_STAMP) system-packages checks
 	@echo "== tests"
-	@$(PY) -m pytest -n 2 --dist loadgroup
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 bench: $(TEST_STAMP)
 	@$(PY) -m tests.bench

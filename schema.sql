@@ -81,6 +81,26 @@ language sql immutable strict set search_path = '' as $$
 $$;
 comment on function private.sha256(text) is 'SHA-256 in the letters a to p, as the app writes it: in a dump, digits in a row could be taken for a phone number.';
 
+create or replace function private.is_cipher(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_text is null or p_text ~ '^v1\.[A-Za-z0-9_-]{1,16}\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{22,}$'
+$$;
+comment on function private.is_cipher(text) is
+    'Null or v1.<key id>.<nonce of 12 bytes>.<text and tag of 16 bytes or more>, base64url: nothing a person could read.';
+
+create or replace function private.is_masked(p_name text, p_phone text) returns boolean
+language sql immutable set search_path = '' as $$
+    select (coalesce(p_name, '') = '' or (p_name like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_name, '*', '')) <= 2))
+       and (coalesce(p_phone, '') ~ '^[0-9*+ -]{0,20}$' and pg_catalog.char_length(pg_catalog.regexp_replace(coalesce(p_phone, ''), '[^0-9]', '', 'g')) <= 7)
+$$;
+comment on function private.is_masked(text, text) is '张** and 138****5678: at most two letters of a name, at most seven digits of a phone.';
+
+create or replace function private.is_region(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_text is null or (pg_catalog.char_length(p_text) <= 30 and p_text !~ '[0-9]')
+$$;
+comment on function private.is_region(text) is 'The name of a division: short and without figures, so no street address.';
+
 -- Who acts ---------------------------------------------------------------------------------------------------------
 
 do $$
@@ -410,9 +430,8 @@ create table if not exists private.contacts (
     email_hash text,
     created_at timestamptz not null default now(),
     constraint contacts_ciphers_only check (
-        coalesce(name_cipher, 'v1.') like 'v1.%' and coalesce(phone_cipher, 'v1.') like 'v1.%'
-        and coalesce(address_cipher, 'v1.') like 'v1.%' and coalesce(note_cipher, 'v1.') like 'v1.%'
-        and coalesce(wechat_cipher, 'v1.') like 'v1.%')
+        private.is_cipher(name_cipher) and private.is_cipher(phone_cipher) and private.is_cipher(address_cipher)
+        and private.is_cipher(note_cipher) and private.is_cipher(wechat_cipher))
 );
 create index if not exists contacts_phone_hash_idx on private.contacts (phone_hash) where phone_hash is not null;
 create index if not exists contacts_phone_last4_hash_idx on private.contacts (phone_last4_hash) where phone_last4_hash is not null;
@@ -680,7 +699,8 @@ declare
 begin
     select pg_catalog.count(*), pg_catalog.max(at) into v_failures, v_last from private.sign_in_failures
     where login_hash = v_hash and at > private.now() - interval '15 minutes';
-    select greatest(v_failures, pg_catalog.count(*) / 6) into v_failures from private.sign_in_failures
+    select greatest(v_failures, pg_catalog.count(*) / 6), greatest(v_last, pg_catalog.max(at)) into v_failures, v_last
+    from private.sign_in_failures
     where source_hash = p_source_hash and at > private.now() - interval '15 minutes';
     v_wait := case when v_failures < 5 then 0
         else extract(epoch from (v_last + pg_catalog.make_interval(secs => least(900, 2 ^ (v_failures - 2))) - private.now())) end;
@@ -880,7 +900,7 @@ begin
     if not found then
         perform private.fail('PT404', 'member.unknown');
     end if;
-    if v_member.version <> p_version then
+    if v_member.version is distinct from p_version then
         perform private.fail('PT409', 'member.stale', pg_catalog.jsonb_build_object('id', p_id));
     end if;
     return v_member;
@@ -2840,6 +2860,8 @@ create table if not exists public.orders (
     version integer not null default 1,
     updated_at timestamptz not null default now(),
     created_at timestamptz not null default now(),
+    constraint orders_masks_hide check (private.is_masked(receiver_masked, phone_masked)),
+    constraint orders_regions_are_names check (private.is_region(province) and private.is_region(city) and private.is_region(district)),
     constraint orders_no_unique unique (shop_id, order_no),
     constraint orders_held_is_whole check ((held_at is null) = (held_reason is null)),
     constraint orders_released_is_whole check ((released_at is null) = (release_id is null))
@@ -2968,7 +2990,7 @@ create table if not exists public.order_exceptions (
     decided_by bigint references public.members,
     decided_as text,
     reason text,
-    note_cipher text constraint order_exceptions_note_is_cipher check (note_cipher like 'v1.%'),
+    note_cipher text constraint order_exceptions_note_is_cipher check (private.is_cipher(note_cipher)),
     same_key text not null generated always as (coalesce(case kind
         when 'duplicate' then group_key
         when 'same_ip' then group_key
@@ -3361,7 +3383,11 @@ begin
         perform private.fail('PT422', 'import.bad_row');
     end if;
     if exists (select from jsonb_array_elements(p_rows) r,
-            unnest(array['name', 'phone', 'address', 'note']) f where r #>> array['contact', f] not like 'v1.%') then
+            unnest(array['name', 'phone', 'address', 'note']) f where not private.is_cipher(r #>> array['contact', f]))
+        or exists (select from jsonb_array_elements(p_rows) r
+            where not private.is_masked(r #>> '{contact,name_masked}', r #>> '{contact,phone_masked}')
+               or not private.is_region(r ->> 'province') or not private.is_region(r ->> 'city')
+               or not private.is_region(r ->> 'district')) then
         perform private.fail('PT422', 'import.clear_text');
     end if;
 end;
@@ -5747,7 +5773,7 @@ begin
         perform private.fail('PT422', 'decision.reason', jsonb_build_object('reasons', v_reasons));
     end if;
     if p_reason = 'other' and exists (
-        select from jsonb_to_recordset(p_items) i (note text) where i.note is null or i.note not like 'v1.%') then
+        select from jsonb_to_recordset(p_items) i (note text) where i.note is null or not private.is_cipher(i.note)) then
         perform private.fail('PT422', 'decision.note_missing');
     end if;
 end;
@@ -6261,7 +6287,7 @@ declare
     v_id bigint := coalesce(p_contact_id, (p_contact ->> 'id')::bigint);
 begin
     if v_id is null or exists (select from jsonb_each_text(p_contact) c
-        where c.key in ('name', 'phone', 'address', 'note') and c.value not like 'v1.%') then
+        where c.key in ('name', 'phone', 'address', 'note') and not private.is_cipher(c.value)) then
         perform private.fail('PT422', 'contact.form');
     end if;
     insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
@@ -6300,7 +6326,8 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' then
+    if coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' or not private.is_masked(v_contact ->> 'name_masked', v_contact ->> 'phone_masked')
+        or not (private.is_region(p_province) and private.is_region(p_city) and private.is_region(p_district)) then
         perform private.fail('PT422', 'contact.form');
     end if;
     v_order := private.order_to_correct(v_me, p_order_id, p_version, v_now);
@@ -6328,8 +6355,10 @@ comment on function public.correct_order(uuid, bigint, integer, jsonb, text, tex
 create or replace function private.watch_reveals(p_me private.actor, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
-    if (select count(*) from public.audit_events where member_id = (p_me).member_id and at > p_now - interval '1 hour'
+    if ((select count(*) from public.audit_events where member_id = (p_me).member_id and at > p_now - interval '1 hour'
             and action = 'contact_revealed' and not (detail ->> 'claimed')::boolean) > 30
+        or (select count(*) from public.audit_events where member_id = (p_me).member_id and at > p_now - interval '1 hour'
+            and action = 'contact_revealed') > 90)
         and not exists (select from public.audit_events where entity = 'member' and entity_id = (p_me).member_id
             and action = 'reveals_many' and at > p_now - interval '1 hour') then
         perform private.audit(p_me, null, 'member', (p_me).member_id, 'reveals_many', '{"limit": 30, "minutes": 60}');
@@ -6337,7 +6366,7 @@ begin
 end;
 $$;
 comment on function private.watch_reveals(private.actor, timestamptz) is
-    'More than 30 reveals an hour outside one''s claimed items are told to the managers, once an hour.';
+    'More than 30 reveals an hour outside one''s claimed items, or 90 in all, are told to the managers, once an hour.';
 
 create or replace function public.reveal_contact(p_entity text, p_id bigint, p_reason text default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -6359,9 +6388,7 @@ begin
     end if;
     perform private.audit(v_me, v_order.shop_id, 'order', p_id, 'contact_revealed',
         jsonb_strip_nulls(jsonb_build_object('claimed', v_claimed, 'reason', p_reason)));
-    if not v_claimed then
-        perform private.watch_reveals(v_me, v_now);
-    end if;
+    perform private.watch_reveals(v_me, v_now);
     return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_order.contact_state, 'version', v_order.version, 'name', c.name_cipher, 'phone', c.phone_cipher,
                 'address', c.address_cipher, 'note', c.note_cipher)
             from (select v_order.contact_id as id) o left join private.contacts c on c.id = o.id);
@@ -6951,7 +6978,7 @@ begin
     end if;
     if exists (select from jsonb_array_elements(v_rows) r, jsonb_each_text(case when jsonb_typeof(r -> 'new') = 'object'
             then (r -> 'new') - '{name_hash,phone_hash,phone_last4_hash,wechat_hash}'::text[]
-            else jsonb_build_object('note', r -> 'new') end) t where coalesce(t.value, 'v1.') not like 'v1.%') then
+            else jsonb_build_object('note', r -> 'new') end) t where not private.is_cipher(t.value)) then
         perform private.fail('PT422', 'import.clear_text');
     end if;
     perform set_config('desk.rekey', 'on', true);

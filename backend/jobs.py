@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Final
@@ -120,8 +120,9 @@ def recheck_orders(job: Job) -> Outcome:
         )
         if not rows:
             return None
-        verdicts = [_verdict(job.worker.keyring, row, rules.params) for row in rows]
-        rpc("service_order_verdicts", p_rules_version=rules.version, p_verdicts=verdicts)
+        verdicts = list(_verdicts(job.worker.keyring, rows, rules.params))
+        if verdicts:
+            rpc("service_order_verdicts", p_rules_version=rules.version, p_verdicts=verdicts)
         job.progress = {"done": job.progress.get("done", 0) + len(rows)}
         if not job.step(after=rows[-1]["order_id"]):
             return 1.0
@@ -135,6 +136,17 @@ def recheck_order(rpc: runner.Rpc, keyring: Keyring, shop_id: int, order_id: int
         return False
     verdicts = [_verdict(keyring, rows[0], rules.params)]
     return bool(rpc("service_order_verdicts", p_rules_version=rules.version, p_verdicts=verdicts))
+
+
+def _verdicts(
+    keyring: Keyring, rows: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Verdicts on the contacts that can be read; an unreadable one stays unchecked and stops no other."""
+    for row in rows:
+        try:
+            yield _verdict(keyring, row, params)
+        except PiiError as problem:
+            log.warning("order %s stays unchecked: %s", row["order_id"], problem)
 
 
 def _verdict(keyring: Keyring, row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,26 @@ language sql immutable strict set search_path = '' as $$
 $$;
 comment on function private.sha256(text) is 'SHA-256 in the letters a to p, as the app writes it: in a dump, digits in a row could be taken for a phone number.';
 
+create or replace function private.is_cipher(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_text is null or p_text ~ '^v1\.[A-Za-z0-9_-]{1,16}\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{22,}$'
+$$;
+comment on function private.is_cipher(text) is
+    'Null or v1.<key id>.<nonce of 12 bytes>.<text and tag of 16 bytes or more>, base64url: nothing a person could read.';
+
+create or replace function private.is_masked(p_name text, p_phone text) returns boolean
+language sql immutable set search_path = '' as $$
+    select (coalesce(p_name, '') = '' or (p_name like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_name, '*', '')) <= 2))
+       and (coalesce(p_phone, '') ~ '^[0-9*+ -]{0,20}$' and pg_catalog.char_length(pg_catalog.regexp_replace(coalesce(p_phone, ''), '[^0-9]', '', 'g')) <= 7)
+$$;
+comment on function private.is_masked(text, text) is '张** and 138****5678: at most two letters of a name, at most seven digits of a phone.';
+
+create or replace function private.is_region(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_text is null or (pg_catalog.char_length(p_text) <= 30 and p_text !~ '[0-9]')
+$$;
+comment on function private.is_region(text) is 'The name of a division: short and without figures, so no street address.';
+
 -- Who acts ---------------------------------------------------------------------------------------------------------
 
 do $$

@@ -197,9 +197,8 @@ create table if not exists private.contacts (
     email_hash text,
     created_at timestamptz not null default now(),
     constraint contacts_ciphers_only check (
-        coalesce(name_cipher, 'v1.') like 'v1.%' and coalesce(phone_cipher, 'v1.') like 'v1.%'
-        and coalesce(address_cipher, 'v1.') like 'v1.%' and coalesce(note_cipher, 'v1.') like 'v1.%'
-        and coalesce(wechat_cipher, 'v1.') like 'v1.%')
+        private.is_cipher(name_cipher) and private.is_cipher(phone_cipher) and private.is_cipher(address_cipher)
+        and private.is_cipher(note_cipher) and private.is_cipher(wechat_cipher))
 );
 create index if not exists contacts_phone_hash_idx on private.contacts (phone_hash) where phone_hash is not null;
 create index if not exists contacts_phone_last4_hash_idx on private.contacts (phone_last4_hash) where phone_last4_hash is not null;
@@ -467,7 +466,8 @@ declare
 begin
     select pg_catalog.count(*), pg_catalog.max(at) into v_failures, v_last from private.sign_in_failures
     where login_hash = v_hash and at > private.now() - interval '15 minutes';
-    select greatest(v_failures, pg_catalog.count(*) / 6) into v_failures from private.sign_in_failures
+    select greatest(v_failures, pg_catalog.count(*) / 6), greatest(v_last, pg_catalog.max(at)) into v_failures, v_last
+    from private.sign_in_failures
     where source_hash = p_source_hash and at > private.now() - interval '15 minutes';
     v_wait := case when v_failures < 5 then 0
         else extract(epoch from (v_last + pg_catalog.make_interval(secs => least(900, 2 ^ (v_failures - 2))) - private.now())) end;

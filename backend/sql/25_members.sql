@@ -122,7 +122,7 @@ begin
     if not found then
         perform private.fail('PT404', 'member.unknown');
     end if;
-    if v_member.version <> p_version then
+    if v_member.version is distinct from p_version then
         perform private.fail('PT409', 'member.stale', pg_catalog.jsonb_build_object('id', p_id));
     end if;
     return v_member;

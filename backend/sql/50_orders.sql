@@ -119,6 +119,8 @@ create table if not exists public.orders (
     version integer not null default 1,
     updated_at timestamptz not null default now(),
     created_at timestamptz not null default now(),
+    constraint orders_masks_hide check (private.is_masked(receiver_masked, phone_masked)),
+    constraint orders_regions_are_names check (private.is_region(province) and private.is_region(city) and private.is_region(district)),
     constraint orders_no_unique unique (shop_id, order_no),
     constraint orders_held_is_whole check ((held_at is null) = (held_reason is null)),
     constraint orders_released_is_whole check ((released_at is null) = (release_id is null))
@@ -247,7 +249,7 @@ create table if not exists public.order_exceptions (
     decided_by bigint references public.members,
     decided_as text,
     reason text,
-    note_cipher text constraint order_exceptions_note_is_cipher check (note_cipher like 'v1.%'),
+    note_cipher text constraint order_exceptions_note_is_cipher check (private.is_cipher(note_cipher)),
     same_key text not null generated always as (coalesce(case kind
         when 'duplicate' then group_key
         when 'same_ip' then group_key

@@ -207,7 +207,11 @@ begin
         perform private.fail('PT422', 'import.bad_row');
     end if;
     if exists (select from jsonb_array_elements(p_rows) r,
-            unnest(array['name', 'phone', 'address', 'note']) f where r #>> array['contact', f] not like 'v1.%') then
+            unnest(array['name', 'phone', 'address', 'note']) f where not private.is_cipher(r #>> array['contact', f]))
+        or exists (select from jsonb_array_elements(p_rows) r
+            where not private.is_masked(r #>> '{contact,name_masked}', r #>> '{contact,phone_masked}')
+               or not private.is_region(r ->> 'province') or not private.is_region(r ->> 'city')
+               or not private.is_region(r ->> 'district')) then
         perform private.fail('PT422', 'import.clear_text');
     end if;
 end;

@@ -37,7 +37,7 @@ begin
         perform private.fail('PT422', 'decision.reason', jsonb_build_object('reasons', v_reasons));
     end if;
     if p_reason = 'other' and exists (
-        select from jsonb_to_recordset(p_items) i (note text) where i.note is null or i.note not like 'v1.%') then
+        select from jsonb_to_recordset(p_items) i (note text) where i.note is null or not private.is_cipher(i.note)) then
         perform private.fail('PT422', 'decision.note_missing');
     end if;
 end;
@@ -551,7 +551,7 @@ declare
     v_id bigint := coalesce(p_contact_id, (p_contact ->> 'id')::bigint);
 begin
     if v_id is null or exists (select from jsonb_each_text(p_contact) c
-        where c.key in ('name', 'phone', 'address', 'note') and c.value not like 'v1.%') then
+        where c.key in ('name', 'phone', 'address', 'note') and not private.is_cipher(c.value)) then
         perform private.fail('PT422', 'contact.form');
     end if;
     insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
@@ -590,7 +590,8 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' then
+    if coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' or not private.is_masked(v_contact ->> 'name_masked', v_contact ->> 'phone_masked')
+        or not (private.is_region(p_province) and private.is_region(p_city) and private.is_region(p_district)) then
         perform private.fail('PT422', 'contact.form');
     end if;
     v_order := private.order_to_correct(v_me, p_order_id, p_version, v_now);
@@ -618,8 +619,10 @@ comment on function public.correct_order(uuid, bigint, integer, jsonb, text, tex
 create or replace function private.watch_reveals(p_me private.actor, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
-    if (select count(*) from public.audit_events where member_id = (p_me).member_id and at > p_now - interval '1 hour'
+    if ((select count(*) from public.audit_events where member_id = (p_me).member_id and at > p_now - interval '1 hour'
             and action = 'contact_revealed' and not (detail ->> 'claimed')::boolean) > 30
+        or (select count(*) from public.audit_events where member_id = (p_me).member_id and at > p_now - interval '1 hour'
+            and action = 'contact_revealed') > 90)
         and not exists (select from public.audit_events where entity = 'member' and entity_id = (p_me).member_id
             and action = 'reveals_many' and at > p_now - interval '1 hour') then
         perform private.audit(p_me, null, 'member', (p_me).member_id, 'reveals_many', '{"limit": 30, "minutes": 60}');
@@ -627,7 +630,7 @@ begin
 end;
 $$;
 comment on function private.watch_reveals(private.actor, timestamptz) is
-    'More than 30 reveals an hour outside one''s claimed items are told to the managers, once an hour.';
+    'More than 30 reveals an hour outside one''s claimed items, or 90 in all, are told to the managers, once an hour.';
 
 create or replace function public.reveal_contact(p_entity text, p_id bigint, p_reason text default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -649,9 +652,7 @@ begin
     end if;
     perform private.audit(v_me, v_order.shop_id, 'order', p_id, 'contact_revealed',
         jsonb_strip_nulls(jsonb_build_object('claimed', v_claimed, 'reason', p_reason)));
-    if not v_claimed then
-        perform private.watch_reveals(v_me, v_now);
-    end if;
+    perform private.watch_reveals(v_me, v_now);
     return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_order.contact_state, 'version', v_order.version, 'name', c.name_cipher, 'phone', c.phone_cipher,
                 'address', c.address_cipher, 'note', c.note_cipher)
             from (select v_order.contact_id as id) o left join private.contacts c on c.id = o.id);

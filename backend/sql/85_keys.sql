@@ -203,7 +203,7 @@ begin
     end if;
     if exists (select from jsonb_array_elements(v_rows) r, jsonb_each_text(case when jsonb_typeof(r -> 'new') = 'object'
             then (r -> 'new') - '{name_hash,phone_hash,phone_last4_hash,wechat_hash}'::text[]
-            else jsonb_build_object('note', r -> 'new') end) t where coalesce(t.value, 'v1.') not like 'v1.%') then
+            else jsonb_build_object('note', r -> 'new') end) t where not private.is_cipher(t.value)) then
         perform private.fail('PT422', 'import.clear_text');
     end if;
     perform set_config('desk.rekey', 'on', true);

@@ -10,44 +10,81 @@ looks into the neighbouring sentences.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import Final, NamedTuple
 
 from backend.words.dictionary import ExceptionRow
 from backend.words.lang import any_of, is_literal, split_alternatives, to_regex
-from backend.words.view import fold_view
+from backend.words.signals import REACH
+from backend.words.view import GAP, fold_view
 
 NEAR: Final = 48
+FAR: Final = 120
 _SENTENCE_END: Final = re.compile(r"[。！？；\n]")
 CLEAN, WARN, NEED = "clean", "warn", "need"
 
 
-class Surroundings:
-    """A hit and what stands around it, in the view without gaps, cut to a bounded window.
+class Page(NamedTuple):
+    """What surroundings are read from: a view, the bounds of the text in it, and where the signals are."""
 
-    `mention`, `own` and `evidence` say whether a signal of that kind is near (signals.py): without one, the
-    rules that need it are not tried.
-    """
+    view: str
+    low: int
+    high: int
+    category: str
+    signals: dict[str, list[int]]
+
+
+class Surroundings:
+    """A hit and what stands around it, in the view without gaps, cut to a bounded window."""
 
     __slots__ = (
-        "category", "clause_left", "clause_right", "evidence", "left", "mention", "own", "right", "sentence",
-        "term", "window",
+        "category", "clause_left", "clause_right", "end", "left", "page", "right", "sentence", "start",
+        "term",
     )  # fmt: skip
 
-    def __init__(
-        self, parts: tuple[str, str, str], *, category: str, signals: tuple[bool, bool, bool]
-    ) -> None:
-        far_left, self.term, far_right = parts
-        self.category = category
-        self.mention, self.own, self.evidence = signals
-        self.left, self.right = left, right = far_left[-NEAR:], far_right[:NEAR]
+    def __init__(self, page: Page, start: int, end: int) -> None:
+        self.page, self.start, self.end, self.category = page, start, end, page.category
+        view = page.view
+        self.term = _seen(view[start:end])
+        self.left = left = self._left(NEAR)
+        self.right = right = self._right(NEAR)
         ends = (left.rfind("。"), left.rfind("！"), left.rfind("？"), left.rfind("；"), left.rfind("\n"))
         sentence_left = left[max(ends) + 1 :]
         self.clause_left = sentence_left[sentence_left.rfind("，") + 1 :]
-        end = _SENTENCE_END.search(right)
-        sentence_right = right[: end.end()] if end else right
+        stop = _SENTENCE_END.search(right)
+        sentence_right = right[: stop.end()] if stop else right
         self.clause_right = sentence_right.partition("，")[0].rstrip("。！？；\n")
-        self.sentence = f"{sentence_left}{self.term}{sentence_right}"
-        self.window = f"{far_left}{self.term}{far_right}"
+        self.sentence = sentence_left + self.term + sentence_right
+
+    def _left(self, size: int) -> str:
+        page, start = self.page, self.start
+        left = page.view[max(page.low, start - size) : start]
+        return _seen(page.view[max(page.low, start - 3 * size) : start])[-size:] if GAP in left else left
+
+    def _right(self, size: int) -> str:
+        page, end = self.page, self.end
+        right = page.view[end : min(page.high, end + size)]
+        return _seen(page.view[end : min(page.high, end + 3 * size)])[:size] if GAP in right else right
+
+    @property
+    def window(self) -> str:
+        """The hit with the sentences before and after it."""
+        return self._left(FAR) + self.term + self._right(FAR)
+
+    def has(self, signal: str) -> bool:
+        """Tell whether a signal of a kind (signals.py) is near; rules that need it are not tried without."""
+        places = self.page.signals[signal]
+        if not places:
+            return False
+        reach = REACH[signal]
+        if GAP in self.page.view[max(0, self.start - reach) : self.end + reach]:
+            reach *= 3
+        i = bisect_left(places, self.start - reach)
+        return i < len(places) and places[i] < self.end + reach
+
+
+def _seen(text: str) -> str:
+    return text.replace(GAP, "") if GAP in text else text
 
 
 class Condition(NamedTuple):

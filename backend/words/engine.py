@@ -17,15 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from backend.words.compiled import LETTERS, SEVERAL, Compiled, compiled
+from backend.words.conditions import Page
 from backend.words.dictionary import Dictionary, shipped
 from backend.words.disguise import is_pinyin
 from backend.words.fold import fold_text
-from backend.words.judging import Found, Judged, Reader, Text, judge_text, leftmost_longest
+from backend.words.judging import Found, Judged, Text, judge_text, leftmost_longest
 from backend.words.models import Category, Context, Kind, Result
 from backend.words.report import make_hit, notices
 from backend.words.signals import REACH
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
-from backend.words.view import code_points
+from backend.words.view import code_points, view_of
 
 BLOCK: Final = 60_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
@@ -118,12 +119,18 @@ def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Jud
     """Check a rewritten text and bring its hits back to the original's positions."""
     block, near = block_of(unfolded.text, table), _no_signals()
     found = _to_judge(_verify(block, table, table.scan(block.kept), near))
-    reader = Reader(block.points, near)
+    page = Page(view_of(block.points), 0, len(unfolded.text), context.category, _sorted(near))
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in judge_text(found, reader, Text(0, len(unfolded.text), context), table)
+        for item in judge_text(found, Text(page, context), table)
     ]
+
+
+def _sorted(near: dict[str, list[int]]) -> dict[str, list[int]]:
+    for places in near.values():
+        places.sort()
+    return near
 
 
 def _to_judge(found: Iterable[Found]) -> list[Found]:
@@ -209,7 +216,7 @@ def _judge_block(
     """Judge what was found, text by text; positions become those of the text."""
     if not found:
         return {}
-    reader = Reader(given.block.points, near)
+    view, near = view_of(given.block.points), _sorted(near)
     starts = given.starts
     by_text: dict[int, list[Found]] = {}
     for item in found:
@@ -217,7 +224,9 @@ def _judge_block(
     judged: dict[int, list[Judged]] = {}
     for n, items in by_text.items():
         low = starts[n]
-        hits = judge_text(items, reader, Text(low, low + len(given.texts[n]), given.contexts[n]), table)
+        context = given.contexts[n]
+        page = Page(view, low, low + len(given.texts[n]), context.category, near)
+        hits = judge_text(items, Text(page, context), table)
         if hits:
             judged[n] = [h._replace(start=h.start - low, end=h.end - low) for h in hits] if low else hits
     return judged

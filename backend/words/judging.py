@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from backend.words.compiled import Compiled, Meaning, Rule
-from backend.words.conditions import Surroundings
+from backend.words.conditions import Page, Surroundings
 from backend.words.fold import common_words, fold_text
 from backend.words.models import Context, Severity
 from backend.words.rules import judge
-from backend.words.signals import EVIDENCE, MENTION, REACH, SELF
-from backend.words.view import GAP, view_of
+from backend.words.view import GAP
 
 _SHAPE: Final = 24
-_FAR: Final = 120
 
 
 class Found(NamedTuple):
@@ -40,44 +35,10 @@ class Judged(NamedTuple):
 
 
 class Text(NamedTuple):
-    """One text of a block: its code points [low, high) in the block, and its context."""
+    """One text: the page it is read from, and what it is for."""
 
-    low: int
-    high: int
+    page: Page
     context: Context
-
-
-class Reader:
-    """Reads the surroundings of spans in the texts of a block, through one view."""
-
-    __slots__ = ("near", "view")
-
-    def __init__(self, points: npt.NDArray[np.uint32], near: dict[str, list[int]]) -> None:
-        self.view = view_of(points)
-        self.near = near
-        for places in near.values():
-            places.sort()
-
-    def has_signal(self, signal: str, start: int, end: int) -> bool:
-        places = self.near[signal]
-        i = bisect_left(places, start - REACH[signal])
-        return i < len(places) and places[i] < end + REACH[signal]
-
-    def around(self, start: int, end: int, text: Text) -> Surroundings:
-        view = self.view
-        parts = (
-            view[max(text.low, start - _FAR) : start],
-            view[start:end],
-            view[end : min(text.high, end + _FAR)],
-        )
-        if GAP in parts[0] or GAP in parts[1] or GAP in parts[2]:
-            parts = (parts[0].replace(GAP, ""), parts[1].replace(GAP, ""), parts[2].replace(GAP, ""))
-        signals = (
-            self.has_signal(MENTION, start, end),
-            self.has_signal(SELF, start, end),
-            self.has_signal(EVIDENCE, start, end),
-        )
-        return Surroundings(parts, category=text.context.category, signals=signals)
 
 
 def _straddles(found: Found, view: str, low: int) -> bool:
@@ -90,10 +51,10 @@ def _straddles(found: Found, view: str, low: int) -> bool:
     return before in words and after in words
 
 
-def _pattern_hits(found: Found, reader: Reader, text: Text, table: Compiled) -> Iterator[Judged]:
+def _pattern_hits(found: Found, text: Text, table: Compiled) -> Iterator[Judged]:
     """Match the families of terms whose trigger was found, in the view around it."""
-    low = max(text.low, found.start - _SHAPE)
-    seen = reader.view[low : min(text.high, found.end + _SHAPE)]
+    low = max(text.page.low, found.start - _SHAPE)
+    seen = text.page.view[low : min(text.page.high, found.end + _SHAPE)]
     places: Sequence[int] = range(len(seen))
     if GAP in seen:
         places = [i for i, char in enumerate(seen) if char != GAP]
@@ -104,13 +65,13 @@ def _pattern_hits(found: Found, reader: Reader, text: Text, table: Compiled) -> 
         for match in pattern.regex.finditer(seen):
             start, end = low + places[match.start()], low + places[match.end() - 1] + 1
             if start <= found.start and found.end <= end and fold_text(match[0]) not in table.rules:
-                around = reader.around(start, end, text)
+                around = Surroundings(text.page, start, end)
                 severity = judge(pattern.rule, around, text.context, term="")
                 if severity:
                     yield Judged(start, end, pattern.rule, severity, match[0], False)
 
 
-def judge_text(found: list[Found], reader: Reader, text: Text, table: Compiled) -> list[Judged]:
+def judge_text(found: list[Found], text: Text, table: Compiled) -> list[Judged]:
     """Judge everything found in one text and keep the leftmost, then longest, of what overlaps.
 
     What lies inside a longer term that is harmless here is harmless too: 最高 in the grammar's 最高级.
@@ -120,11 +81,11 @@ def judge_text(found: list[Found], reader: Reader, text: Text, table: Compiled) 
     for item in found:
         meaning = item.meaning
         if meaning.patterns:
-            judged.extend(_pattern_hits(item, reader, text, table))
+            judged.extend(_pattern_hits(item, text, table))
         rule = meaning.rule
-        if rule is None or (len(meaning.needle) == 2 and _straddles(item, reader.view, text.low)):
+        if rule is None or (len(meaning.needle) == 2 and _straddles(item, text.page.view, text.page.low)):
             continue
-        around = reader.around(item.start, item.end, text)
+        around = Surroundings(text.page, item.start, item.end)
         severity = judge(rule, around, text.context, term=meaning.plain)
         if severity:
             judged.append(Judged(item.start, item.end, rule, severity, rule.entry.term, meaning.disguised))

@@ -17,6 +17,7 @@ from backend.words.compiled import Rule
 from backend.words.conditions import CLEAN, WARN, Surroundings, verdict
 from backend.words.dictionary import Entry
 from backend.words.models import Context, Severity
+from backend.words.signals import EVIDENCE, MENTION, SELF
 from backend.words.view import view_regex
 
 _NAME_SIGNS: Final = frozenset("》”\"'®牌公股集有事合基研学出大幼俱剧影期杂")
@@ -56,9 +57,9 @@ _AWARD: Final = view_regex(
     r"荣获|获得|斩获|摘得|获评|获颁|授予|颁发|评为|入选|评选|奖项|大奖|获奖|称号|认定|第[0-9]+届|[”》]奖|奖得主"
 )
 _EVIDENCE: Final = view_regex(
-    r"数据来源|来源：|资料来源|据[^，。！？；\n]{2,24}(?:统计|数据|报告|榜|监测|显示|调研|证明|发布)|(?:检测|检验|测试|查新|认证|鉴定|审计|调研|研究|质检|评价|试验)报告|报告(?:编)?号|证书|证号|注册号|登记号|备案号|备案编号|认证号|文号|批准号"
-    r"|编号：?[a-z0-9]|榜单|排行榜|生意参谋|欧睿|尼尔森|弗若斯特|沙利文|艾瑞|国妆特|国食健|械注|械备|国药准|药准字|zl[0-9]{6}|gb/?t?[0-9]|授权书|合同|世界纪录|截至[0-9]{4}年|统计(?:时间|周期|区间|范围|口径)|协会发布|统计局|海关数据|cma|cnas"
-    r"|[0-9]{4}年[^。！？；\n]{0,24}(?:销量|销售额|榜|统计|数据|排名|市场|类目|品类|销售|出货)|[0-9]{4}[.\-/][0-9]{1,2}[^。！？；\n]{0,20}(?:销量|销售额|统计|数据|榜)|授权编号|可查|认定|授予|评为|荣获|获评|第[0-9]+届"
+    r"(?=[数来资据检测查认鉴审调研质评试报证注登备文批编榜排生欧尼弗沙艾国械药zg授合世截统协海c可荣获第0-9])(?:数据来源|来源：|资料来源|据[^，。！？；\n]{2,24}(?:统计|数据|报告|榜|监测|显示|调研|证明|发布)|(?:检测|检验|测试|查新|认证|鉴定|审计|调研|研究|质检|评价|试验)报告|报告(?:编)?号|证书|证号|注册号|登记号|备案号|备案编号|认证号|文号|批准号"
+    r"|编号：?[a-z0-9]|榜单|排行榜|生意参谋|欧睿|尼尔森|弗若斯特|沙利文|艾瑞|国妆特|国食健|械注|械备|国药准|药准字|zl[0-9]{6}|gb/?t?[0-9]|授权书|合同|世界纪录|截至20[0-9]{2}年|统计(?:时间|周期|区间|范围|口径)|协会发布|统计局|海关数据|cma|cnas"
+    r"|20[0-9]{2}年[^。！？；\n]{0,24}(?:销量|销售额|榜|统计|数据|排名|市场|类目|品类|销售|出货)|20[0-9]{2}[.\-/][0-9]{1,2}[^。！？；\n]{0,20}(?:销量|销售额|统计|数据|榜)|授权编号|可查|认定|授予|评为|荣获|获评|第[0-9]+届)"
 )
 _ORDER: Final = view_regex(r"[0-9]{4}年|[0-9]+月[0-9]+日|成立于|创立于|(?:省|市|县|区|州|镇)(?:内)?\Z")
 _ORDERED: Final = frozenset(
@@ -120,7 +121,7 @@ def _function(around: Surroundings) -> bool:
 
 def is_mentioned(around: Surroundings) -> bool:
     """Tell whether the sentence is about words, not goods: training, a rule, a correction."""
-    return around.mention and bool(_MENTION.search(around.sentence))
+    return around.has(MENTION) and bool(_MENTION.search(around.sentence))
 
 
 def quoted_name(around: Surroundings) -> str:
@@ -158,7 +159,7 @@ def _is_aim(around: Surroundings) -> bool:
 
 
 def _has_evidence(around: Surroundings, entry: Entry) -> bool:
-    if around.evidence and (_EVIDENCE.search(around.window) or _AWARD.search(around.sentence)):
+    if around.has(EVIDENCE) and (_EVIDENCE.search(around.window) or _AWARD.search(around.sentence)):
         return True
     return entry.term in _ORDERED and bool(_ORDER.search(around.clause_left))
 
@@ -171,7 +172,7 @@ def _licensed(entry: Entry, around: Surroundings, context: Context) -> bool:
         return False
     if kind == "cosmetics" and not _SPECIAL_COSMETICS.search(entry.term):
         return False
-    return (around.evidence and bool(pattern.search(around.window))) or any(
+    return (around.has(EVIDENCE) and bool(pattern.search(around.window))) or any(
         pattern.search(licence.lower()) for licence in context.licences
     )
 
@@ -223,7 +224,7 @@ def judge(rule: Rule, around: Surroundings, context: Context, *, term: str) -> S
     if entry.category not in _RELIEVED or entry.term in _NO_RELIEF:
         return severity
     if name == WARN or (
-        entry.category == "absolute" and around.own and superlatives.is_self_comparison(around)
+        entry.category == "absolute" and around.has(SELF) and superlatives.is_self_comparison(around)
     ):
         return "warn"
     if context.category not in _STRICT and _has_evidence(around, entry):

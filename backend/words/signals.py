@@ -13,7 +13,7 @@ from typing import Final
 MENTION: Final = "mention"
 SELF: Final = "self"
 EVIDENCE: Final = "evidence"
-REACH: Final = {MENTION: 60, SELF: 60, EVIDENCE: 124}
+REACH: Final = {MENTION: 60, SELF: 60, EVIDENCE: 130}
 """How far from a hit, in code points, a signal counts; not less than the window its rules read."""
 
 SIGNALS: Final[dict[str, tuple[str, ...]]] = {
@@ -108,6 +108,9 @@ SIGNALS: Final[dict[str, tuple[str, ...]]] = {
         "几款",
     ),
     EVIDENCE: (
+        *(f"20{year}年" for year in range(10, 40)),
+        *(f"20{year}{tens}" for year in range(15, 40) for tens in (0, 1)),
+        "届",
         "来源",
         "资料来源",
         "据",
@@ -159,12 +162,6 @@ SIGNALS: Final[dict[str, tuple[str, ...]]] = {
         "海关数据",
         "cma",
         "cnas",
-        "198",
-        "199",
-        "200",
-        "201",
-        "202",
-        "203",
         "授权编号",
         "可查",
         "认定",
@@ -181,16 +178,6 @@ SIGNALS: Final[dict[str, tuple[str, ...]]] = {
         "评选",
         "奖",
         "称号",
-        "第0",
-        "第1",
-        "第2",
-        "第3",
-        "第4",
-        "第5",
-        "第6",
-        "第7",
-        "第8",
-        "第9",
         "注册商标",
         "商标",
     ),

@@ -82,7 +82,7 @@ def dropped(busy: bool) -> list[UploadedFile]:
     key = f"imports_drop_{st.session_state.setdefault(_ROUND, 0)}"
     files = st.file_uploader(
         t("imports.drop"),
-        type=["csv", "xlsx", "xls", "txt", "tsv"],
+        type=["csv", "xlsx", "txt", "tsv"],
         accept_multiple_files=True,
         key=key,
         disabled=busy,

@@ -29,7 +29,6 @@ def only(stack: Stack, query: str) -> list[tuple[object, ...]]:
         return admin.execute(query).fetchall()
 
 
-@pytest.mark.xdist_group("demo")
 def test_the_queue_shows_what_the_tour_promises(shown: Stack) -> None:
     states = dict(only(shown, "select state, count(*) from order_reviews group by state"))
     assert states == {"open": 23, "waiting_customer": 4, "done": 138}
@@ -47,7 +46,6 @@ def test_the_queue_shows_what_the_tour_promises(shown: Stack) -> None:
     assert only(shown, "select count(*) from hold_breaches") == [(1,)]
 
 
-@pytest.mark.xdist_group("demo")
 def test_every_role_can_sign_in_and_see_its_desk(shown: Stack) -> None:
     settings = keep.connect(shown)
     accounts = demo_accounts(replace(settings, data_dir=shown.data_dir))
@@ -60,12 +58,10 @@ def test_every_role_can_sign_in_and_see_its_desk(shown: Stack) -> None:
             assert home["ready"] == 169
 
 
-@pytest.mark.xdist_group("demo")
 def test_the_clock_is_given_back(shown: Stack) -> None:
     assert only(shown, "select to_regclass('private.test_clock'), private.now() = now()") == [(None, True)]
 
 
-@pytest.mark.xdist_group("demo")
 def test_a_second_start_leaves_it_alone_and_clearing_keeps_a_backup(shown: Stack) -> None:
     keep.ensure(shown, say=lambda _: None)
     assert only(shown, "select count(*) from members") == [(17,)]

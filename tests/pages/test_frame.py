@@ -247,6 +247,7 @@ def test_a_refusal_is_a_sentence_and_a_defect_is_an_id_in_the_log(
     monkeypatch.setattr("backend.shops.list_shops", refuse)
     tab.run()
     assert [error.value for error in tab.error] == [zh_message("service.slow")]
+
     def break_down(*_: object) -> None:
         raise AppError("error.unexpected", status=500, params={"code": "XX000"})
 

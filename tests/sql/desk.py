@@ -20,7 +20,7 @@ from tests.support import as_role
 
 Connection = psycopg.Connection[Any]
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
-BODY = "v1.k.AAAA.BBBB"
+BODY = "v1.k.AAAABBBBCCCCDDDD.AAAABBBBCCCCDDDDEEEEFF"
 HASH = "a" * 64
 
 #         name      role          skills       duty lead  shop

@@ -330,14 +330,23 @@ def test_a_verdict_on_other_facts_is_not_stored(conn: Connection) -> None:
     assert opened(conn) == {}
 
 
-def test_a_broken_value_fails_the_job_and_names_no_value(conn: Connection, worker: Worker) -> None:
-    bring(conn, [record(1)])
-    conn.execute("update private.contacts set phone_cipher = 'v1.x.y.z'")
+def test_a_value_nobody_can_read_stops_no_other_order(
+    conn: Connection, worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    bring(conn, [record(1), record(2)])
+    broken = "v1.x.AAAABBBBCCCCDDDD.AAAABBBBCCCCDDDDEEEEFF"
+    conn.execute(
+        "update private.contacts set phone_cipher = %s where id = (select min(contact_id) from orders)",
+        (broken,),
+    )
     conn.execute("update orders set checked_facts_hash = null")
     enqueue(conn, "recheck_orders", "recheck", shop_id=shop_of(conn).id)
     assert jobs.run_once(worker)
     row = conn.execute("select state, last_error from private.jobs where kind = 'recheck_orders'").fetchone()
-    assert row == ("queued", "PiiError")
+    assert row == ("done", None)
+    assert conn.execute("select is_checked from orders order by contact_id").fetchall() == [(False,), (True,)]
+    assert broken not in caplog.text
+    assert "stays unchecked" in caplog.text
 
 
 def test_a_stopped_worker_ends_after_its_chunk_and_the_next_goes_on(

@@ -607,7 +607,7 @@ def test_undo_is_refused_once_the_order_was_released(floor: Connection) -> None:
 def correct(conn: Connection, who: str, order: int, version: int | None = None) -> Any:
     shown = version or one(conn, "select version from orders where id = %s", order)
     contact = {
-        "phone": "v1.k.NEW.NEW",
+        "phone": "v1.k.NNNNBBBBCCCCDDDD.NNNNBBBBCCCCDDDDEEEEFF",
         "phone_hash": HASH,
         "phone_last4_hash": HASH,
         "phone_masked": "139****0001",
@@ -622,7 +622,7 @@ def test_a_correction_replaces_what_was_wrong_and_awaits_its_check(floor: Connec
         floor,
         """select c.phone_cipher, c.name_cipher, o.phone_masked, o.city, o.facts_hash, o.platform_facts_hash, o.is_checked
            from orders o join private.contacts c on c.id = o.contact_id where o.id = %s""", order,
-    ) == ("v1.k.NEW.NEW", BODY, "139****0001", "杭州市", HASH, "f", False)  # fmt: skip
+    ) == ("v1.k.NNNNBBBBCCCCDDDD.NNNNBBBBCCCCDDDDEEEEFF", BODY, "139****0001", "杭州市", HASH, "f", False)  # fmt: skip
     assert review(floor, order)[1] == "ann"
     with as_role(floor, "service_role"):
         floor.execute(

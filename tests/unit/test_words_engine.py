@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backend.words import Context, check_many, check_one, judging, rewrite
+from backend.words import Context, check_many, check_one, rewrite
 from backend.words.compiled import compile_dictionary
+from backend.words.conditions import Surroundings
 from backend.words.dictionary import shipped
 from backend.words.fold import fold_text
 from backend.words.view import GAP, code_points, view_of
@@ -147,7 +148,7 @@ def test_the_short_way_gives_the_same_as_the_long_way(monkeypatch: pytest.Monkey
     texts = [r["text"] for r in rows("dev") + rows("holdout")]
     joined = ["。".join(texts[i : i + 7]) for i in range(0, len(texts), 7)]
     short = check_many(texts + joined)
-    monkeypatch.setattr(judging.Reader, "has_signal", lambda *_args: True)
+    monkeypatch.setattr(Surroundings, "has", lambda *_args: True)
     assert check_many(texts + joined) == short
 
 

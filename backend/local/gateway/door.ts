@@ -4,13 +4,13 @@ import { judge, type Keys } from "./token.ts";
 
 type Handler = (request: Request) => Promise<Response>;
 
-/** What a session needs of /auth/v1. Links by e-mail, other providers and the admin API are not offered here. */
+/** What a session needs of /auth/v1. Links by e-mail, other providers, the admin API and
+ * changing an account with its token alone are not offered here: a new password takes a new invitation. */
 const AUTH_ROUTES: ReadonlySet<string> = new Set([
   "POST /auth/v1/signup",
   "POST /auth/v1/token",
   "POST /auth/v1/logout",
   "GET /auth/v1/user",
-  "PUT /auth/v1/user",
   "GET /auth/v1/health",
   "GET /auth/v1/settings",
   "GET /auth/v1/.well-known/jwks.json",
