@@ -198,12 +198,13 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     meanings = _meanings(dictionary, rules, conditions, spellings.stand_ins)
     signals = {word: signal for signal, words in SIGNALS.items() for word in words}
     classes = _classes([*(m.needle for m in meanings), *signals])
-    groups: dict[bytes, list[Meaning]] = {}
+    groups: dict[bytes, tuple[Meaning, ...]] = {}
     for meaning in meanings:
-        groups.setdefault(encode(meaning.needle, classes), []).append(meaning)
+        key = encode(meaning.needle, classes)
+        groups[key] = (*groups.get(key, ()), meaning)
     signalled: dict[bytes, str] = {}
     for word, signal in signals.items():
-        groups.setdefault(encode(word, classes), [])
+        groups.setdefault(encode(word, classes), ())
         signalled.setdefault(encode(word, classes), signal)
     name, scan = build_scan(list(groups), engine=engine)
     return Compiled(
@@ -211,7 +212,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
         name,
         scan,
         classes,
-        tuple(map(tuple, groups.values())),
+        tuple(groups.values()),
         tuple(map(len, groups)),
         tuple(map(signalled.get, groups)),
         rules,
