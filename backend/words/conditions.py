@@ -37,24 +37,41 @@ class Page(NamedTuple):
 class Surroundings:
     """A hit and what stands around it, in the view without gaps, cut to a bounded window."""
 
-    __slots__ = (
-        "category", "clause_left", "clause_right", "end", "left", "page", "right", "sentence", "start",
-        "term",
-    )  # fmt: skip
+    __slots__ = ("_parts", "category", "end", "left", "page", "right", "start", "term")
 
     def __init__(self, page: Page, start: int, end: int) -> None:
         self.page, self.start, self.end, self.category = page, start, end, page.category
-        view = page.view
-        self.term = _seen(view[start:end])
-        self.left = left = self._left(NEAR)
-        self.right = right = self._right(NEAR)
-        ends = (left.rfind("。"), left.rfind("！"), left.rfind("？"), left.rfind("；"), left.rfind("\n"))
-        sentence_left = left[max(ends) + 1 :]
-        self.clause_left = sentence_left[sentence_left.rfind("，") + 1 :]
-        stop = _SENTENCE_END.search(right)
-        sentence_right = right[: stop.end()] if stop else right
-        self.clause_right = sentence_right.partition("，")[0].rstrip("。！？；\n")
-        self.sentence = sentence_left + self.term + sentence_right
+        self.term = _seen(page.view[start:end])
+        self.left = self._left(NEAR)
+        self.right = self._right(NEAR)
+        self._parts: tuple[str, str, str] | None = None
+
+    def _split(self) -> tuple[str, str, str]:
+        """Return the clause before, the clause after, and the whole sentence."""
+        if self._parts is None:
+            left, right = self.left, self.right
+            ends = (left.rfind("。"), left.rfind("！"), left.rfind("？"), left.rfind("；"), left.rfind("\n"))
+            left = left[max(ends) + 1 :]
+            stop = _SENTENCE_END.search(right)
+            right = right[: stop.end()] if stop else right
+            clause = right.partition("，")[0].rstrip("。！？；\n")
+            self._parts = (left[left.rfind("，") + 1 :], clause, left + self.term + right)
+        return self._parts
+
+    @property
+    def clause_left(self) -> str:
+        """What stands before the hit in its clause."""
+        return self._split()[0]
+
+    @property
+    def clause_right(self) -> str:
+        """What stands after the hit in its clause."""
+        return self._split()[1]
+
+    @property
+    def sentence(self) -> str:
+        """The sentence the hit stands in, with its mark."""
+        return self._split()[2]
 
     def _left(self, size: int) -> str:
         page, start = self.page, self.start

@@ -103,13 +103,13 @@ _CATEGORY_LICENCE: Final = {"drug": "medical", "device": "medical", "health_food
 
 def is_denied(around: Surroundings, category: str) -> bool:
     """Tell whether the clause denies, forbids or warns of the term rather than claiming it."""
-    left = around.clause_left
-    if not _NEGATION_SIGNS.isdisjoint(left[-20:]) and (found := _DENIED.search(left[-24:])):
+    if not _NEGATION_SIGNS.isdisjoint(around.left[-24:]) and (
+        found := _DENIED.search(around.clause_left[-24:])
+    ):
         turned = _TURN.search(found["gap"])
         boast = category in _WIDE_NEGATION and _CLAIM_LIKE.match(found[0]) and not _function(around)
         return not turned and not boast
-    after = around.clause_right
-    return not _AFTER_SIGNS.isdisjoint(after[:12]) and bool(_DENIED_AFTER.match(after))
+    return not _AFTER_SIGNS.isdisjoint(around.right[:12]) and bool(_DENIED_AFTER.match(around.clause_right))
 
 
 _FUNCTION: Final = view_regex(r"功能|作用|效果|功效|疗效|能力|目的|用途|宣传|承诺|性质|成分|激素|效用")
@@ -153,9 +153,9 @@ def _in_quotes(left: str, right: str) -> str:
 
 
 def _is_aim(around: Surroundings) -> bool:
-    if not _AIM_SIGNS.isdisjoint(around.clause_left[-16:]) and _AIM.search(around.clause_left[-16:]):
+    if not _AIM_SIGNS.isdisjoint(around.left[-16:]) and _AIM.search(around.clause_left[-16:]):
         return True
-    return not _AIM_SIGNS.isdisjoint(around.clause_right[:16]) and bool(_AIM_AFTER.match(around.clause_right))
+    return not _AIM_SIGNS.isdisjoint(around.right[:16]) and bool(_AIM_AFTER.match(around.clause_right))
 
 
 def _has_evidence(around: Surroundings, entry: Entry) -> bool:
