@@ -89,7 +89,7 @@ def _verify(
     """
     if not candidates:
         return
-    index = np.flatnonzero(block.classes)
+    index = np.flatnonzero(block.classes != 0)
     text, lengths, meanings, signals = block.text, table.lengths, table.meanings, table.signals
     ends = np.array([end for end, _ in candidates])
     starts = index[ends - np.array([lengths[group] for _, group in candidates])].tolist()
@@ -156,7 +156,7 @@ def _letters_spelling_terms(block: _Block, table: Compiled) -> list[int]:
     words = {word for word in set(runs.split()) if len(word) > 1 and _may_spell(word, table)}
     if not words:
         return []
-    index = np.flatnonzero(block.classes)
+    index = np.flatnonzero(block.classes != 0)
     return [int(index[match.start()]) for match in _RUN.finditer(runs) if match[0] in words]
 
 

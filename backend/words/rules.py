@@ -20,10 +20,10 @@ from backend.words.models import Context, Severity
 from backend.words.signals import EVIDENCE, MENTION, SELF
 from backend.words.view import view_regex
 
-_NAME_SIGNS: Final = frozenset("》”\"'®牌公股集有事合基研学出大幼俱剧影期杂")
-_AFTER_SIGNS: Final = frozenset("违骗信假证不允存做封被要处负")
-_AIM_SIGNS: Final = frozenset("追力争努致立目愿梦理宗初价企使我为己的")
-_NEGATION_SIGNS: Final = frozenset("不无没非未勿禁拒谢绝杜抵谨防警别从难骗假")
+_NAME_SIGNS: Final = view_regex("[》”\"'®牌公股集有事合基研学出大幼俱剧影期杂]").search
+_AFTER_SIGNS: Final = view_regex("[违骗信假证不允存做封被要处负]").search
+_AIM_SIGNS: Final = view_regex("[追力争努致立目愿梦理宗初价企使我为己的]").search
+_NEGATION_SIGNS: Final = view_regex("[不无没非未勿禁拒谢绝杜抵谨防警别从难骗假]").search
 _DENIED: Final = view_regex(
     r"(?:(?<![得法])不(?:能|可|得|会|是|属于|具备|具有|具|含|做|作|承诺|保证|支持|提供|参与|接受|宣传|宣称|敢|用于|涉及|宜|应|要|建议|售|卖|存在|添加|追求|代表|等于"
     r"|等同|允许|使用|称|说|写|搞|构成|作为|再|盲目|涉|进行|认可|推荐|鼓励|夸大|虚假|刻意|像某些|适合|适用|赞成|主张|打|玩|讲|信)(?!不|得不|仅|但|光|只|错|断|少|愧)"
@@ -103,13 +103,11 @@ _CATEGORY_LICENCE: Final = {"drug": "medical", "device": "medical", "health_food
 
 def is_denied(around: Surroundings, category: str) -> bool:
     """Tell whether the clause denies, forbids or warns of the term rather than claiming it."""
-    if not _NEGATION_SIGNS.isdisjoint(around.left[-24:]) and (
-        found := _DENIED.search(around.clause_left[-24:])
-    ):
+    if _NEGATION_SIGNS(around.left[-24:]) and (found := _DENIED.search(around.clause_left[-24:])):
         turned = _TURN.search(found["gap"])
         boast = category in _WIDE_NEGATION and _CLAIM_LIKE.match(found[0]) and not _function(around)
         return not turned and not boast
-    return not _AFTER_SIGNS.isdisjoint(around.right[:12]) and bool(_DENIED_AFTER.match(around.clause_right))
+    return bool(_AFTER_SIGNS(around.right[:12]) and _DENIED_AFTER.match(around.clause_right))
 
 
 _FUNCTION: Final = view_regex(r"功能|作用|效果|功效|疗效|能力|目的|用途|宣传|承诺|性质|成分|激素|效用")
@@ -127,7 +125,7 @@ def is_mentioned(around: Surroundings) -> bool:
 def quoted_name(around: Surroundings) -> str:
     """Return "clean" for a work's title, "warn" for a registered name or award in quotes, else ""."""
     left, right = around.left[-24:], around.right[:24]
-    if _NAME_SIGNS.isdisjoint(right):
+    if not _NAME_SIGNS(right):
         return ""
     return _in_quotes(left, right) or (CLEAN if _COMPANY_AFTER.match(right) else "")
 
@@ -153,9 +151,9 @@ def _in_quotes(left: str, right: str) -> str:
 
 
 def _is_aim(around: Surroundings) -> bool:
-    if not _AIM_SIGNS.isdisjoint(around.left[-16:]) and _AIM.search(around.clause_left[-16:]):
+    if _AIM_SIGNS(around.left[-16:]) and _AIM.search(around.clause_left[-16:]):
         return True
-    return not _AIM_SIGNS.isdisjoint(around.right[:16]) and bool(_AIM_AFTER.match(around.clause_right))
+    return bool(_AIM_SIGNS(around.right[:16]) and _AIM_AFTER.match(around.clause_right))
 
 
 def _has_evidence(around: Surroundings, entry: Entry) -> bool:

@@ -1,7 +1,7 @@
 """The word check against raw matchers and a copy of memory: same texts, same run, in turns.
 
 `python -m tests.bench.words [SCALE]` prints its own table. Texts are generated: sixty-character titles and
-two-thousand-character descriptions from a shop's vocabulary, one prohibited term in about 400 characters, every fifth
+two-thousand-character descriptions from a shop's vocabulary and common words, one prohibited term in about 400 characters, every fifth
 of them disguised. A list of N words is the first rows of the dictionary, filled up with generated words; our engine
 applies its exceptions, context rules, disguises and offsets to them, the raw matchers look for the plain bytes.
 CPU seconds are counted, the garbage collector is off, as timeit does it.
@@ -263,12 +263,13 @@ class Corpus(NamedTuple):
     characters: int
 
 
-def text_of(length: int, rng: random.Random, terms: list[str]) -> str:
+def text_of(length: int, rng: random.Random, terms: list[str], common: list[str]) -> str:
     """Make one text of `length` characters."""
     parts: list[str] = []
     size = 0
     while size < length:
-        part = rng.choice(NOUNS) if rng.random() < 0.15 else rng.choice(WORDS)
+        kind = rng.random()
+        part = rng.choice(NOUNS if kind < 0.15 else WORDS if kind < 0.6 else common)
         draw = rng.random()
         if draw < 0.22:
             part += rng.choice(SIGNS)
@@ -284,8 +285,9 @@ def corpus(scale: float = 1.0) -> Corpus:
     """Make the texts; `scale` 1.0 is about two million characters."""
     rng = random.Random(20261122)
     terms = [e.term for e in shipped().entries if e.match_kind == "exact"][:409]
-    titles = [text_of(60, rng, terms) for _ in range(int(13_000 * scale))]
-    descriptions = [text_of(2_000, rng, terms) for _ in range(int(620 * scale))]
+    common = sorted(common_words())
+    titles = [text_of(60, rng, terms, common) for _ in range(int(13_000 * scale))]
+    descriptions = [text_of(2_000, rng, terms, common) for _ in range(int(620 * scale))]
     texts = [*titles, *descriptions]
     rng.shuffle(texts)
     joined = ["\n".join(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
