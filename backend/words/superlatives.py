@@ -55,12 +55,15 @@ _AIM_AFTER: Final = view_regex(
 _CHOICE: Final = view_regex(
     r"哪|什么|谁|几号|怎么|如何|您觉得|你觉得|您认为|对您来说|您平时|您最|你最|您方便"
 )
+_ASKED: Final = view_regex(r"的?[^，。！？；\n]{0,4}是(?:哪|什么|谁)")
 _MANNERS: Final = view_regex(
     r"的?(?:服务态度|态度|诚意|祝福|歉意|敬意|心意|支持|解决方案|努力|速度(?:为您|给您|帮您|处理|发|安排|回复|解决)|时间内?(?:为您|给您|回复|处理|发))"
 )
 _HARMLESS_AFTER: Final = {
     "美": view_regex(r"的?(?:时光|年华|样子|自己|风景|逆行|教师|乡村|你|遇见|年|新娘|人间|四月|夕阳|季节|瞬间|笑容|青春|时刻|记忆|回忆|公路|国|中国|婚纱照地|的你|表情|和声|女教师|爱情)"),
     "亮": view_regex(r"的?(?:星|仔|那颗|一颗)|档|模式"),
+    "强大": view_regex(r"脑"),
+    "炫": view_regex(r"民族风"),
     "强": view_regex(r"大脑|音(?!质|效|响|箱|色)|王者|台风|战队|法则|降雨|寒潮"),
     "优": view_regex(r"解|化|路径|策略|值|控制|惠券"),
     "小巧": view_regex(r"可"),
@@ -87,7 +90,7 @@ _HARMLESS_AFTER: Final = {
     "酷": view_regex(r"暑|热"),
     "伟大": view_regex(r"的?(?:母|父|爱|作品|诗|人)"),
     "香": view_regex(r"港"),
-    "火": view_regex(r"锅|车"),
+    "火": view_regex(r"锅|车|的?(?:电影|歌|电视剧|综艺|剧|原声|小说|话题|游戏)"),
     "真": view_regex(r"诚"),
     "稳": view_regex(r"妥"),
     "理想": view_regex(r"的?(?:状态|结果|温度|生活)"),
@@ -136,6 +139,8 @@ def superlative_entries(dictionary: Dictionary) -> list[tuple[Entry, str]]:
 def is_harmless_here(word: str, group: str, left: str, right: str) -> bool:
     """Tell whether what touches 最 + `word` (folded) makes it harmless: advice, a parameter, a phrase,
     manners."""
+    if word == "好的":
+        word, right = "好", "的" + right
     if (
         group == "measure"
         and not _CLAIMED.match(right)
@@ -157,7 +162,7 @@ def is_harmless(word: str, group: str, around: Surroundings) -> bool:
     right, left = around.right, around.clause_left
     if is_harmless_here(word, group, left, right) or _AIM.search(left[-16:]) or _AIM_AFTER.match(right):
         return True
-    return bool(_CHOICE.search(left[-12:]))
+    return bool(_CHOICE.search(left[-12:]) or _ASKED.match(right))
 
 
 def is_self_comparison(around: Surroundings) -> bool:
