@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.conditions import Condition, compile_row
+from backend.words.conditions import CLEAN, Condition, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
@@ -42,12 +42,19 @@ LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in r
 class Rule(NamedTuple):
     """What a needle stands for: an entry of the dictionary and when it counts.
 
-    `superlative` is "" or the group of the word after 最.
+    `superlative` is "" or the group of the word after 最; `after` holds what makes the term harmless by
+    following it, so that the commonest harmless uses are passed over at once.
     """
 
     entry: Entry
     conditions: tuple[Condition, ...] = ()
     superlative: str = ""
+    after: tuple[str, ...] = ()
+
+
+def _rule(entry: Entry, conditions: tuple[Condition, ...], superlative: str = "") -> Rule:
+    after = tuple(text for c in conditions if c.effect == CLEAN for text in c.after)
+    return Rule(entry, conditions, superlative, after)
 
 
 class Pattern(NamedTuple):
@@ -106,10 +113,10 @@ def _rules(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]])
             continue  # a prefix alone says nothing: superlatives and `need` rows stand for it
         group = groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
         if folded and folded not in rules:
-            rules[folded] = Rule(entry, conditions.get(folded, ()), group)
+            rules[folded] = _rule(entry, conditions.get(folded, ()), group)
     for entry, group in superlative_entries(dictionary):
         folded = fold_text(entry.term)
-        rules.setdefault(folded, Rule(entry, conditions.get(folded, ()), group))
+        rules.setdefault(folded, _rule(entry, conditions.get(folded, ()), group))
     return rules
 
 

@@ -85,8 +85,11 @@ def judge_text(found: list[Found], text: Text, table: Compiled) -> list[Judged]:
         rule = meaning.rule
         if rule is None or (len(meaning.needle) == 2 and _straddles(item, text.page.view, text.page.low)):
             continue
-        around = Surroundings(text.page, item.start, item.end)
-        severity = judge(rule, around, text.context, term=meaning.plain)
+        if rule.after and text.page.view.startswith(rule.after, item.end):
+            severity = None
+        else:
+            around = Surroundings(text.page, item.start, item.end)
+            severity = judge(rule, around, text.context, term=meaning.plain)
         if severity:
             judged.append(Judged(item.start, item.end, rule, severity, rule.entry.term, meaning.disguised))
         elif not meaning.disguised:
