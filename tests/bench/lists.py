@@ -1,7 +1,7 @@
 """A1–A3 and A5: lists, screens and claims with a million orders, row level security on.
 
 `DESK_BENCH_ORDERS` changes the million; A1 runs the same statement as a member and as the
-owner, whom no policy binds.
+owner, whom no policy binds. `DESK_BENCH_DIRECTUS=1` adds the peer of A1 (see `tests.bench.directus`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from backend import db
-from tests.bench import million
+from tests.bench import directus, million
 from tests.bench.measure import Row, in_turns, row, seconds
 
 MANY = int(os.environ.get("DESK_BENCH_ORDERS", "1000000"))
@@ -39,7 +39,9 @@ def rows() -> list[Row]:
         few = _screens(million.client(settings))
     with million.installation(MANY) as (stack, settings):
         client = million.client(settings)
-        return [*_page(stack), *_depth(client), *_grown(few, _screens(client)), *_claims(stack, client)]
+        peer = directus.rows(stack, client, PAGE) if os.environ.get("DESK_BENCH_DIRECTUS") == "1" else []
+        own = [*_page(stack), *_depth(client), *_grown(few, _screens(client)), *_claims(stack, client)]
+        return [*peer, *own]
 
 
 def _page(stack: Any) -> list[Row]:
