@@ -85,12 +85,13 @@ def open_time_before(now: datetime, minutes: float) -> datetime:
     """The instant from which `minutes` of open time (08:00 to 24:00) have run at `now`."""
     at, left = now.astimezone(ZONE), timedelta(minutes=minutes)
     while True:
-        opens = at.replace(hour=DAY_OPENS.hour, minute=0, second=0, microsecond=0)
+        before = at - timedelta(microseconds=1)  # midnight is the end of the day before
+        opens = before.replace(hour=DAY_OPENS.hour, minute=0, second=0, microsecond=0)
         if at > opens:
             if at - opens >= left:
                 return at - left
             left -= at - opens
-        at = opens - timedelta(hours=DAY_OPENS.hour)  # 24:00 of the day before
+        at = opens.replace(hour=0)
 
 
 def _rounds(past: Sequence[Order], rng: random.Random) -> tuple[tuple[Batch, ...], dict[str, str]]:
