@@ -41,7 +41,11 @@ def operations(desk: Server) -> str:
 
 
 def drop(page: Page, *files: Path) -> None:
-    page.locator("input[type=file]").set_input_files(files)
+    uploader = page.locator("input[type=file]")
+    expect(uploader).to_have_count(
+        1, timeout=30_000
+    )  # a spent one fades late
+    uploader.set_input_files(files)
 
 
 def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
