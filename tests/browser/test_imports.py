@@ -42,9 +42,7 @@ def operations(desk: Server) -> str:
 
 def drop(page: Page, *files: Path) -> None:
     uploader = page.locator("input[type=file]")
-    expect(uploader).to_have_count(
-        1, timeout=30_000
-    )  # a spent one fades late
+    expect(uploader).to_have_count(1, timeout=30_000)  # a spent one fades late
     uploader.set_input_files(files)
 
 
