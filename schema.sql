@@ -55,6 +55,15 @@ create table if not exists private.schema_steps (
 alter table private.schema_steps enable row level security;
 comment on table private.schema_steps is 'Numbered changes of tables and data that ran once on this database.';
 
+create table if not exists private.deployments (
+    part text primary key check (part in ('auth', 'secrets', 'functions', 'schedule')),
+    digest text not null,
+    deployed_at timestamptz not null default clock_timestamp()
+);
+alter table private.deployments enable row level security;
+comment on table private.deployments is
+    'What `python -m backend deploy` sent beside this schema, by digest: what has not changed is not sent again.';
+
 create or replace function private.now() returns timestamptz
 language sql stable set search_path = '' as $$ select pg_catalog.now() $$;
 comment on function private.now() is 'The clock of the product. Only the embedded test stack replaces it.';
@@ -70,9 +79,70 @@ comment on function private.fail(text, text, jsonb) is
 
 create or replace function private.as_json(p_value jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
-    select case when pg_catalog.jsonb_typeof(p_value) = 'string' then (p_value #>> '{}')::jsonb else p_value end
+    select case when pg_catalog.jsonb_typeof(p_value) = 'string' then private.parsed_json(p_value #>> '{}') else p_value end
 $$;
-comment on function private.as_json(jsonb) is 'Supabase Lite hands jsonb arrays over as a jsonb string; hosted does not.';
+comment on function private.as_json(jsonb) is 'Supabase Lite hands jsonb arrays over as a jsonb string; hosted does not. request.bad_value.';
+
+create or replace function private.parsed_json(p_text text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+    return p_text::jsonb;
+exception when data_exception then
+    perform private.fail('PT422', 'request.bad_value');
+end;
+$$;
+comment on function private.parsed_json(text) is 'A text that claims to be JSON: request.bad_value when it is not.';
+
+create or replace function private.is_id(p_text text) returns boolean
+language sql immutable set search_path = '' as $$ select coalesce(p_text ~ '^[0-9]{1,18}$', false) $$;
+comment on function private.is_id(text) is 'A number that fits bigint: what a hand-made request calls an id is checked before it is cast.';
+
+create or replace function private.as_items(p_value jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_items jsonb := private.as_json(p_value);
+begin
+    if v_items is null or jsonb_typeof(v_items) = 'null' then
+        return null;
+    elsif jsonb_typeof(v_items) <> 'array' or exists (select from jsonb_array_elements(v_items) i
+        where jsonb_typeof(i) <> 'object' or not private.is_id(i ->> 'id')
+           or coalesce(i ->> 'version', '0') !~ '^[0-9]{1,9}$') then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    return v_items;
+end;
+$$;
+comment on function private.as_items(jsonb) is 'Records that a request names: [{id, version, …}], null stays null. request.bad_value.';
+
+create or replace function private.as_ids(p_value jsonb) returns bigint[]
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_ids jsonb := private.as_json(p_value);
+begin
+    if coalesce(jsonb_typeof(v_ids), 'null') <> 'array'
+        or exists (select from jsonb_array_elements_text(v_ids) i where not private.is_id(i)) then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    return array(select i::bigint from jsonb_array_elements_text(v_ids) i);
+end;
+$$;
+comment on function private.as_ids(jsonb) is 'Ids that a request names: [1, 2]. request.bad_value.';
+
+create or replace function private.as_filter(p_value jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_filter jsonb := coalesce(private.as_json(p_value), '{}');
+begin
+    if jsonb_typeof(v_filter) <> 'object' or exists (select from jsonb_each_text(v_filter) f
+        where (f.key = 'shop_id' and not private.is_id(f.value))
+           or (f.key = 'after' and jsonb_typeof(v_filter -> 'after') <> 'object' and not private.is_id(f.value))
+           or (f.key in ('amount_min', 'amount_max') and f.value !~ '^[0-9]{1,12}(\.[0-9]{1,4})?$')) then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return v_filter;
+end;
+$$;
+comment on function private.as_filter(jsonb) is 'Filters of a list {shop_id, amount_min, amount_max, after, …} whose numbers are numbers. filter.bad.';
 
 create or replace function private.sha256(p_text text) returns text
 language sql immutable strict set search_path = '' as $$
@@ -334,7 +404,7 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor;
 begin
-    select m.id, m.role, m.skills, coalesce(m.duty_lead_until > private.now(), false), m.approval_limit
+    select m.id, m.role, m.skills, private.leads_now(m.id, private.now()), m.approval_limit
     into v_me
     from public.members m
     where m.user_id = (select auth.uid()) and m.state = 'active';
@@ -832,7 +902,7 @@ begin
         <@ array['presales', 'aftersales', 'review'] then
         perform private.fail('PT422', 'member.bad_skill', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
     end if;
-    if coalesce((p_person ->> 'approval_limit')::numeric, 0) not between 0 and 99999999 then
+    if coalesce(p_person ->> 'approval_limit', '0') !~ '^[0-9]{1,8}(\.[0-9]{1,2})?$' then
         perform private.fail('PT422', 'member.bad_limit', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
     end if;
 end;
@@ -844,6 +914,12 @@ declare
     v_id bigint;
 begin
     perform private.check_member(p_person);
+    if p_person #> '{contact,id}' is not null and not (private.is_id(p_person #>> '{contact,id}')
+        and private.is_reserved((p_person #>> '{contact,id}')::bigint)) then
+        perform private.fail('PT422', 'contact.form');
+    elsif exists (select from private.contacts where id = (p_person #>> '{contact,id}')::bigint) then
+        perform private.fail('PT409', 'contact.taken');
+    end if;
     insert into public.members (display_name, staff_no, role, skills, approval_limit, contact_id)
     values (p_person ->> 'display_name', p_person ->> 'staff_no', p_person ->> 'role',
         array(select pg_catalog.jsonb_array_elements_text(coalesce(p_person -> 'skills', '[]'))),
@@ -877,7 +953,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if pg_catalog.jsonb_array_length(v_people) not between 1 and 500 then
+    if pg_catalog.jsonb_typeof(v_people) is distinct from 'array' or pg_catalog.jsonb_array_length(v_people) not between 1 and 500 then
         perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
     end if;
     select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
@@ -888,7 +964,7 @@ end;
 $$;
 grant execute on function public.invite_members(jsonb, uuid) to authenticated, service_role;
 comment on function public.invite_members(jsonb, uuid) is
-    'Admin: adds people [{display_name, staff_no, login_email, role, skills, shops, approval_limit, contact, token_hash}], all or none. member.bad_*, member.staff_no_taken, member.email_taken, shop.unknown_code.';
+    'Admin: adds people [{display_name, staff_no, login_email, role, skills, shops, approval_limit, contact, token_hash}], all or none. member.bad_*, member.staff_no_taken, member.email_taken, contact.form, contact.taken, shop.unknown_code.';
 
 create or replace function private.member_for_change(p_id bigint, p_version integer) returns public.members
 language plpgsql set search_path = '' as $$
@@ -1272,9 +1348,14 @@ create unique index if not exists sla_clocks_one_open_idx on public.sla_clocks (
 create index if not exists sla_clocks_due_at_idx on public.sla_clocks (due_at) where state = 'running';
 create index if not exists sla_clocks_scheduled_idx on public.sla_clocks (started_at) where state = 'scheduled';
 create index if not exists sla_clocks_next_step_at_idx on public.sla_clocks (next_step_at) where next_step_at is not null;
-create index if not exists sla_clocks_shop_due_idx on public.sla_clocks (shop_id, due_at) where stopped_at is null;
+create index if not exists sla_clocks_open_idx on public.sla_clocks (shop_id, entity, target, due_at, id) include (state)
+    where stopped_at is null; -- lists and figures of open work are read from the index alone
+create index if not exists sla_clocks_finished_idx on public.sla_clocks (shop_id, stopped_at, id) include (entity, target, state)
+    where stopped_at is not null;
+drop index if exists public.sla_clocks_shop_due_idx;
 create index if not exists sla_clocks_calendar_idx on public.sla_clocks (calendar_id, state) where stopped_at is null or state = 'uncovered';
-create index if not exists sla_clocks_policy_idx on public.sla_clocks (policy_id) where stopped_at is null;
+create index if not exists sla_clocks_policy_due_idx on public.sla_clocks (policy_id, due_at, id) where stopped_at is null;
+drop index if exists public.sla_clocks_policy_idx;
 alter table public.sla_clocks enable row level security;
 comment on table public.sla_clocks is
     '时效: one running or finished deadline per record, target and instance. Changed by the functions of the clock alone, each with its event.';
@@ -1745,29 +1826,37 @@ comment on function public.calendar_zone(text) is 'Members and commands: the tim
 
 create or replace function private.policy_matches(p_conditions jsonb, p_facts jsonb) returns boolean
 language sql immutable set search_path = '' as $$
-    select coalesce(pg_catalog.bool_and(coalesce(c.value ? (p_facts ->> c.key), false)), true)
+    select coalesce(pg_catalog.bool_and(coalesce(case pg_catalog.jsonb_typeof(p_facts -> c.key)
+        when 'array' then c.value ?| array(select pg_catalog.jsonb_array_elements_text(p_facts -> c.key))
+        else c.value ? (p_facts ->> c.key) end, false)), true)
     from pg_catalog.jsonb_each(p_conditions) c
 $$;
-comment on function private.policy_matches(jsonb, jsonb) is 'Every condition names the fact''s value: {"grade": ["A", "B"]} holds for {"grade": "B"}.';
+comment on function private.policy_matches(jsonb, jsonb) is
+    'Every condition names the fact''s value: {"grade": ["A", "B"]} holds for {"grade": "B"}; of a fact with several values, one is enough.';
+
+create or replace function private.policies_for(p_code text, p_shop_id bigint, p_facts jsonb) returns setof public.sla_policies
+language sql stable rows 2 set search_path = '' as $$
+    select * from public.sla_policies
+    where code = p_code and is_active and (shop_id is null or shop_id = p_shop_id)
+      and private.policy_matches(conditions, p_facts)
+    order by shop_id nulls last, (select pg_catalog.count(*) from pg_catalog.jsonb_object_keys(conditions)) desc, id
+$$;
+comment on function private.policies_for(text, bigint, jsonb) is
+    'The active policies of a code that hold, the most specific first: the shop''s own, then the one with most conditions.';
 
 create or replace function private.policy_for(p_code text, p_shop_id bigint, p_facts jsonb default '{}') returns public.sla_policies
 language plpgsql stable set search_path = '' as $$
 declare
     v_policy public.sla_policies;
 begin
-    select * into v_policy from public.sla_policies
-    where code = p_code and is_active and (shop_id is null or shop_id = p_shop_id)
-      and private.policy_matches(conditions, p_facts)
-    order by shop_id nulls last, (select pg_catalog.count(*) from pg_catalog.jsonb_object_keys(conditions)) desc, id
-    limit 1;
+    select * into v_policy from private.policies_for(p_code, p_shop_id, p_facts) limit 1;
     if not found then
         perform private.fail('PT422', 'policy.none', pg_catalog.jsonb_build_object('code', p_code));
     end if;
     return v_policy;
 end;
 $$;
-comment on function private.policy_for(text, bigint, jsonb) is
-    'The active policy of a code: the shop''s own first, then the one with most conditions that hold. policy.none.';
+comment on function private.policy_for(text, bigint, jsonb) is 'The policy that wins for a shop and these facts. policy.none.';
 
 create or replace function private.with_policy(p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb)
 returns public.sla_clocks
@@ -1934,6 +2023,21 @@ comment on function private.insert_clocks(public.sla_clocks, bigint[], text, tim
 
 -- Start --------------------------------------------------------------------------------------------------------------------
 
+create or replace function private.not_after_latest(p_clock public.sla_clocks) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+begin
+    if v.policy ? 'latest' and v.measure <> 'workdays' then
+        v.allowance := least(v.allowance, v.used + private.elapsed(v.measure, v.calendar_id, v.counted_from,
+            (v.policy ->> 'latest')::timestamptz, v.pauses));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.not_after_latest(public.sla_clocks) is
+    'The clock with its allowance cut at the deadline given from outside (policy ->> latest), if there is one.';
+
 create or replace function private.fresh_clock(
     p_shop_id bigint, p_entity text, p_target text, p_policy_code text, p_facts jsonb, p_starts_at timestamptz,
     p_now timestamptz, p_latest timestamptz default null
@@ -1951,10 +2055,10 @@ begin
     v.started_at := p_starts_at;
     v := private.with_policy(v, private.policy_for(p_policy_code, p_shop_id, p_facts), p_facts);
     v.counted_from := case when v.measure = 'workdays' then private.day_end(v.calendar_id, p_starts_at) else p_starts_at end;
-    if p_latest is not null and v.measure <> 'workdays' then
-        v.allowance := least(v.allowance, private.elapsed(v.measure, v.calendar_id, v.counted_from, p_latest, '{}'));
+    if p_latest is not null then
+        v.policy := v.policy || pg_catalog.jsonb_build_object('latest', p_latest);
     end if;
-    return private.with_due(v, p_now);
+    return private.with_due(private.not_after_latest(v), p_now);
 end;
 $$;
 comment on function private.fresh_clock(bigint, text, text, text, jsonb, timestamptz, timestamptz, timestamptz) is
@@ -2230,6 +2334,8 @@ begin
             then private.day_end(p_policy.calendar_id, p_now) else coalesce(v.paused_at, p_now) end;
     end if;
     v := private.with_policy(v, p_policy, p_facts);
+    v.policy := v.policy || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('latest', p_clock.policy -> 'latest'));
+    v := private.not_after_latest(v);
     if v.paused_at is not null then
         return v;
     end if;
@@ -2663,53 +2769,318 @@ from added a join (values
     ('workdays', '全天', '{1,2,3,4,5}', 0, 1440)
 ) s (code, name, weekdays, opens, closes) using (code);
 
-with steps (ladder_code, ladder) as (values
-    ('review', '[{"percent": 50, "who": ["owner"], "action": "notify"},
-                 {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"},
-                 {"percent": 150, "who": ["owner", "on_duty"], "action": "to_pool"}]'::jsonb),
-    ('promise', '[{"minutes": -720, "who": ["warehouse"], "action": "notify"},
-                  {"minutes": -240, "who": ["duty_lead"], "action": "notify"}]'),
-    ('half', '[{"percent": 50, "who": ["owner"], "action": "notify"},
-               {"percent": 100, "who": ["owner"], "action": "notify"}]'),
-    ('lead', '[{"percent": 80, "who": ["owner"], "action": "notify"},
-               {"percent": 100, "who": ["owner", "manager"], "action": "notify"},
-               {"percent": 150, "who": ["owner"], "action": "to_pool"}]'),
-    ('late', '[{"percent": 80, "who": ["owner"], "action": "notify"},
-               {"percent": 100, "who": ["owner"], "action": "notify"}]'),
-    ('refund', '[{"percent": 60, "who": ["owner"], "action": "notify"},
-                 {"percent": 100, "who": ["owner"], "action": "notify"}]'),
-    ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
-                    {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
-                    {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
-    ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
-    ('owner_only', '[{"percent": 100, "who": ["owner"], "action": "notify"}]')
-), wanted (code, name, applies_to, target, measure, calendar, allowance, ladder_code, remind_calendar, on_reopen) as (values
-    ('order_review', '订单异常审核', 'order_review', 'review', 'working', 'all', 120, 'review', null, 'restart'),
-    ('ship_promise', '发货承诺', 'order', 'ship', 'wall', null, 2880, 'promise', null, 'continue'),
-    ('deliver_promise', '送达承诺', 'order', 'deliver', 'wall', null, 4320, 'promise', null, 'continue'),
-    ('parcel_contact', '异常件联系', 'parcel_exception', 'contact', 'wall', null, 720, 'half', 'all', 'restart'),
-    ('lead_a', 'A 级线索跟进', 'lead', 'follow_up', 'wall', null, 1440, 'lead', null, 'restart'),
-    ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
-    ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
-    ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
-    ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),
-    ('return_review', '退货审核', 'return', 'review', 'wall', null, 1440, 'late', null, 'restart'),
-    ('reship', '补发', 'ticket', 'reship', 'wall', null, 1440, 'late', null, 'restart'),
-    ('refund_arrival', '退款到账', 'return', 'refund', 'workdays', 'workdays', 5, 'refund', null, 'restart'),
-    ('public_complaint', '舆情投诉', 'public_complaint', 'answer', 'working', 'all', 60, 'complaint', null, 'restart'),
-    ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
-    ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
-    ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
-    ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'late', null, 'restart')
-)
+create or replace function private.seed_policies()
+returns table (code text, name text, applies_to text, target text, measure text, calendar text, allowance numeric,
+    ladder jsonb, remind_calendar text, on_reopen text)
+language sql immutable set search_path = '' as $$
+    with steps (ladder_code, ladder) as (values
+        ('review', '[{"percent": 50, "who": ["owner"], "action": "notify"},
+                     {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"},
+                     {"percent": 150, "who": ["owner", "on_duty"], "action": "to_pool"}]'::jsonb),
+        ('promise', '[{"minutes": -720, "who": ["warehouse"], "action": "notify"},
+                      {"minutes": -240, "who": ["duty_lead"], "action": "notify"}]'),
+        ('half', '[{"percent": 50, "who": ["owner"], "action": "notify"},
+                   {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+        ('lead', '[{"percent": 80, "who": ["owner"], "action": "notify"},
+                   {"percent": 100, "who": ["owner", "manager"], "action": "notify"},
+                   {"percent": 150, "who": ["owner"], "action": "to_pool"}]'),
+        ('late', '[{"percent": 80, "who": ["owner"], "action": "notify"},
+                   {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+        ('refund', '[{"percent": 60, "who": ["owner"], "action": "notify"},
+                     {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+        ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
+                        {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
+                        {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
+        ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
+        ('owner_only', '[{"percent": 100, "who": ["owner"], "action": "notify"}]')
+    ), wanted (code, name, applies_to, target, measure, calendar, allowance, ladder_code, remind_calendar, on_reopen) as (values
+        ('order_review', '订单异常审核', 'order_review', 'review', 'working', 'all', 120, 'review', null, 'restart'),
+        ('ship_promise', '发货承诺', 'order', 'ship', 'wall', null, 2880, 'promise', null, 'continue'),
+        ('deliver_promise', '送达承诺', 'order', 'deliver', 'wall', null, 4320, 'promise', null, 'continue'),
+        ('parcel_contact', '异常件联系', 'parcel_exception', 'contact', 'wall', null, 720, 'half', 'all', 'restart'),
+        ('lead_a', 'A 级线索跟进', 'lead', 'follow_up', 'wall', null, 1440, 'lead', null, 'restart'),
+        ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
+        ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
+        ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
+        ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),
+        ('return_review', '退货审核', 'return', 'review', 'wall', null, 1440, 'late', null, 'restart'),
+        ('reship', '补发', 'ticket', 'reship', 'wall', null, 1440, 'late', null, 'restart'),
+        ('refund_arrival', '退款到账', 'return', 'refund', 'workdays', 'workdays', 5, 'refund', null, 'restart'),
+        ('public_complaint', '舆情投诉', 'public_complaint', 'answer', 'working', 'all', 60, 'complaint', null, 'restart'),
+        ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
+        ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
+        ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
+        ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'late', null, 'restart')
+    )
+    select w.code, w.name, w.applies_to, w.target, w.measure, w.calendar, w.allowance, s.ladder, w.remind_calendar, w.on_reopen
+    from wanted w join steps s using (ladder_code)
+$$;
+comment on function private.seed_policies() is 'The policies of a new installation, and what "restore the default" goes back to.';
+
 insert into public.sla_policies
     (code, name, applies_to, target, measure, calendar_id, allowance, ladder, remind_calendar_id, on_reopen)
-select w.code, w.name, w.applies_to, w.target, w.measure, c.id, w.allowance, s.ladder, r.id, w.on_reopen
-from wanted w
-join steps s using (ladder_code)
+select w.code, w.name, w.applies_to, w.target, w.measure, c.id, w.allowance, w.ladder, r.id, w.on_reopen
+from private.seed_policies() w
 left join public.calendars c on c.code = w.calendar
 left join public.calendars r on r.code = w.remind_calendar
 on conflict do nothing;
+
+-- ==== 36_rota.sql ====
+
+-- 36 --------------------------------------------------------------------------------- rota: who works when, who is on duty
+--
+-- A day of a person is planned (work, rest, leave) or open. What was planned is kept with its hours: a shift that changes
+-- later changes the days to come, never who was on duty three weeks ago.
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '36.1 shifts and shops for the rota') then
+        alter table public.calendar_shifts add column if not exists min_staff smallint not null default 0
+            constraint calendar_shifts_min_staff_range check (min_staff between 0 and 500);
+        alter table public.shops add column if not exists calendar_id bigint references public.calendars;
+        insert into private.schema_steps (step) values ('36.1 shifts and shops for the rota');
+    end if;
+end;
+$$;
+create index if not exists shops_calendar_id_idx on public.shops (calendar_id) where calendar_id is not null;
+comment on column public.calendar_shifts.min_staff is 'Fewer people than this on a day of the rota is a warning; 0: none is asked for.';
+comment on column public.shops.calendar_id is 'The shifts of the shop, in its time zone; null: those of the calendar all.';
+
+create table if not exists public.rota_days (
+    member_id bigint not null references public.members,
+    day date not null,
+    kind text not null constraint rota_days_kind_known check (kind in ('work', 'rest', 'leave', 'open')),
+    note text not null default '' constraint rota_days_note_length check (char_length(note) <= 200),
+    source text not null constraint rota_days_source_known check (source in ('edited', 'generated', 'imported', 'copied')),
+    changed_by bigint references public.members,
+    version integer not null default 1,
+    updated_at timestamptz not null,
+    primary key (member_id, day)
+);
+create index if not exists rota_days_day_idx on public.rota_days (day);
+create index if not exists rota_days_changed_by_idx on public.rota_days (changed_by) where changed_by is not null;
+alter table public.rota_days enable row level security;
+comment on table public.rota_days is '排班: what a person does on a date. work (with rota_entries), rest, leave; open: planned once and taken back.';
+
+create table if not exists public.rota_entries (
+    id bigint generated always as identity primary key,
+    member_id bigint not null,
+    day date not null,
+    shift_id bigint references public.calendar_shifts on delete set null,
+    shift_name text not null,
+    starts_at timestamptz not null,
+    ends_at timestamptz not null,
+    is_lead boolean not null default false,
+    is_deputy boolean not null default false,
+    lead_until timestamptz,
+    constraint rota_entries_day_fk foreign key (member_id, day) references public.rota_days,
+    constraint rota_entries_unique unique (member_id, day, shift_id),
+    constraint rota_entries_hours_form check (starts_at < ends_at and ends_at <= starts_at + interval '25 hours'),
+    constraint rota_entries_one_part check (not (is_lead and is_deputy)),
+    constraint rota_entries_lead_until_range check (lead_until is null or (
+        (is_lead or is_deputy) and lead_until > starts_at and lead_until <= starts_at + interval '36 hours'))
+);
+create index if not exists rota_entries_starts_at_idx on public.rota_entries (starts_at);
+create index if not exists rota_entries_shift_id_idx on public.rota_entries (shift_id, day) where shift_id is not null;
+alter table public.rota_entries enable row level security;
+comment on table public.rota_entries is '班次 of a working day, with the hours that held when it was planned, and 当班主管 or deputy of it.';
+comment on column public.rota_entries.lead_until is
+    'The lead or deputy answers until then instead of until the end of the shift: through the night, or for part of the day.';
+
+create table if not exists public.campaigns (
+    id bigint generated always as identity primary key,
+    name text not null constraint campaigns_name_length check (char_length(name) between 1 and 60),
+    starts_at timestamptz not null,
+    ends_at timestamptz not null,
+    is_all_hands boolean not null default false,
+    changed_by bigint references public.members,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    created_at timestamptz not null default now(),
+    constraint campaigns_length check (ends_at >= starts_at and ends_at <= starts_at + interval '31 days')
+);
+create index if not exists campaigns_ends_at_idx on public.campaigns (ends_at);
+create index if not exists campaigns_changed_by_idx on public.campaigns (changed_by) where changed_by is not null;
+alter table public.campaigns enable row level security;
+create or replace trigger t10_touch before update on public.campaigns
+    for each row execute function private.touch_version();
+comment on table public.campaigns is
+    '大促模式: from starts_at to ends_at its calendars are open all the time, and with is_all_hands everybody who is not on leave is on duty. It ends by itself.';
+
+create table if not exists public.campaign_calendars (
+    campaign_id bigint not null references public.campaigns,
+    calendar_id bigint not null references public.calendars,
+    primary key (campaign_id, calendar_id)
+);
+create index if not exists campaign_calendars_calendar_id_idx on public.campaign_calendars (calendar_id);
+alter table public.campaign_calendars enable row level security;
+comment on table public.campaign_calendars is 'The calendars that a campaign keeps open.';
+
+-- Who reads -------------------------------------------------------------------------------------------------------------
+
+drop policy if exists "members read the rota of their shops" on public.rota_days;
+create policy "members read the rota of their shops" on public.rota_days
+    for select to authenticated using (member_id in (
+        select s.member_id from public.member_shops s where s.shop_id in (select private.my_shop_ids()))
+        or member_id = (select private.my_member_id()));
+drop policy if exists "members read the shifts of colleagues" on public.rota_entries;
+create policy "members read the shifts of colleagues" on public.rota_entries
+    for select to authenticated using (member_id in (
+        select s.member_id from public.member_shops s where s.shop_id in (select private.my_shop_ids()))
+        or member_id = (select private.my_member_id()));
+drop policy if exists "members read the campaigns" on public.campaigns;
+create policy "members read the campaigns" on public.campaigns
+    for select to authenticated using ((select private.my_role()) is not null);
+drop policy if exists "members read the calendars of campaigns" on public.campaign_calendars;
+create policy "members read the calendars of campaigns" on public.campaign_calendars
+    for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.rota_days, public.rota_entries, public.campaigns, public.campaign_calendars to authenticated;
+
+-- On duty ----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.shop_calendar(p_shop_id bigint) returns bigint
+language sql stable set search_path = '' as $$
+    select coalesce((select calendar_id from public.shops where id = p_shop_id), (select id from public.calendars where code = 'all'))
+$$;
+comment on function private.shop_calendar(bigint) is 'The calendar with the shifts of a shop.';
+
+create or replace function private.open_day(p_calendar_id bigint, p_at timestamptz) returns date
+language sql stable set search_path = '' as $$
+    select d.day
+    from public.calendars c
+    cross join lateral (select p_at at time zone c.timezone as local) l
+    cross join lateral private.day_hours(c.id, l.local::date - 1, l.local::date) d
+    where c.id = p_calendar_id
+      and d.hours @> pg_catalog.floor(extract(epoch from l.local - d.day::timestamp) / 60)::integer
+    order by d.day desc limit 1
+$$;
+comment on function private.open_day(bigint, timestamptz) is
+    'The date whose hours hold an instant (after midnight it may be the day before); null when the calendar is closed then.';
+
+create or replace function private.is_planned(p_shop_id bigint, p_day date, p_role text default null) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (
+        select from public.member_shops s
+        join public.members m on m.id = s.member_id and m.state = 'active' and (p_role is null or m.role = p_role)
+        join public.rota_days d on d.member_id = s.member_id and d.day = p_day and d.kind in ('work', 'rest')
+        where s.shop_id = p_shop_id)
+$$;
+comment on function private.is_planned(bigint, date, text) is
+    'Whether anybody of a shop (of a role) is planned on a date (leave alone is no plan): otherwise no rota is kept there, and opening hours decide.';
+
+create or replace function private.is_all_hands(p_member_id bigint, p_at timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.campaigns c where c.is_all_hands and c.starts_at <= p_at and c.ends_at > p_at)
+       and exists (select from public.members m where m.id = p_member_id and m.state = 'active'
+           and m.role in ('agent', 'warehouse', 'operations', 'manager'))
+       and not exists (
+           select from public.rota_days d where d.member_id = p_member_id and d.kind = 'leave'
+           and d.day = (select (p_at at time zone c.timezone)::date from public.calendars c where c.code = 'all'))
+$$;
+comment on function private.is_all_hands(bigint, timestamptz) is 'Whether a campaign calls on this person at an instant: everybody at work but those on leave.';
+
+create or replace function private.on_duty(p_shop_id bigint, p_at timestamptz)
+returns table (member_id bigint, shift_id bigint, is_lead boolean, is_deputy boolean)
+language sql stable set search_path = '' as $$
+    with staff as (
+        select s.id as shop_id, m.id, m.role, private.shop_calendar(s.id) as calendar_id
+        from public.shops s
+        join public.member_shops k on k.shop_id = s.id
+        join public.members m on m.id = k.member_id and m.state = 'active'
+        where s.is_active and (p_shop_id is null or s.id = p_shop_id)
+    ), unplanned as (
+        select s.shop_id, s.calendar_id, o.day from (select distinct shop_id, calendar_id from staff) s
+        cross join lateral private.open_day(s.calendar_id, p_at) o (day)
+        where o.day is not null and not private.is_planned(s.shop_id, o.day)
+    ), found as (
+        select e.member_id, e.shift_id, e.starts_at,
+            e.is_lead and p_at < coalesce(e.lead_until, e.ends_at) as is_lead,
+            e.is_deputy and p_at < coalesce(e.lead_until, e.ends_at) as is_deputy
+        from public.rota_entries e
+        where e.starts_at <= p_at and e.starts_at > p_at - interval '25 hours' and e.ends_at > p_at
+          and e.member_id in (select id from staff)
+        union all
+        select s.id, private.shift_open(u.calendar_id, p_at), null::timestamptz, false, false
+        from unplanned u join staff s using (shop_id)
+        where not exists (select from public.rota_days d where d.member_id = s.id and d.day = u.day and d.kind = 'leave')
+        union all
+        select s.id, null::bigint, null::timestamptz, false, false from staff s where private.is_all_hands(s.id, p_at)
+    )
+    select f.member_id, (pg_catalog.array_agg(f.shift_id order by f.starts_at desc nulls last, f.shift_id))[1],
+        pg_catalog.bool_or(f.is_lead), pg_catalog.bool_or(f.is_deputy)
+    from found f group by f.member_id
+$$;
+comment on function private.on_duty(bigint, timestamptz) is
+    'Active members of a shop (null: of any) who are on shift at an instant, once each. A shop with nobody planned that day: everybody, while its calendar is open.';
+
+create or replace function private.shift_open(p_calendar_id bigint, p_at timestamptz) returns bigint
+language sql stable set search_path = '' as $$
+    select s.id
+    from public.calendars c
+    cross join lateral (select p_at at time zone c.timezone as local) l
+    cross join lateral (select private.open_day(c.id, p_at) as day) d
+    join public.calendar_shifts s on s.calendar_id = c.id
+    where c.id = p_calendar_id
+      and pg_catalog.floor(extract(epoch from l.local - d.day::timestamp) / 60) between s.opens and s.closes - 1
+    order by s.opens desc, s.id limit 1
+$$;
+comment on function private.shift_open(bigint, timestamptz) is 'The shift of a calendar whose hours hold an instant, the later one of two; null outside all of them.';
+
+create or replace function private.is_on_duty(p_member_id bigint, p_at timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (
+        select from public.members m where m.id = p_member_id and m.state = 'active' and (
+            exists (select from public.rota_entries e where e.member_id = m.id
+                and e.starts_at <= p_at and e.starts_at > p_at - interval '25 hours' and e.ends_at > p_at)
+            or private.is_all_hands(m.id, p_at)
+            or exists (select from public.shops s
+                cross join lateral private.open_day(private.shop_calendar(s.id), p_at) o (day)
+                where (m.role = 'admin' or s.id in (select k.shop_id from public.member_shops k where k.member_id = m.id))
+                  and o.day is not null and not private.is_planned(s.id, o.day, m.role)
+                  and not exists (select from public.rota_days d
+                      where d.member_id = m.id and d.day = o.day and d.kind <> 'open'))))
+$$;
+comment on function private.is_on_duty(bigint, timestamptz) is
+    'Whether a person is on shift at an instant. A role that nobody plans in one of his shops (a clerk beside a rota of agents) counts while that shop is open.';
+
+create or replace function private.rota_leads(p_at timestamptz) returns table (member_id bigint, is_deputy boolean)
+language sql stable set search_path = '' as $$
+    select e.member_id, e.is_deputy
+    from public.rota_entries e join public.members m on m.id = e.member_id and m.state = 'active'
+    where (e.is_lead or e.is_deputy) and e.starts_at <= p_at and e.starts_at > p_at - interval '36 hours'
+      and p_at < coalesce(e.lead_until, e.ends_at)
+    union
+    select m.id, false from public.members m where m.state = 'active' and m.duty_lead_until > p_at
+$$;
+comment on function private.rota_leads(timestamptz) is '当班主管 and deputies of an instant: by the rota, or named for the moment.';
+
+create or replace function private.duty_leads(p_shop_id bigint, p_at timestamptz) returns setof bigint
+language sql stable set search_path = '' as $$
+    with candidates as (
+        select l.member_id, case when l.is_deputy then 2 else 1 end as rank from private.rota_leads(p_at) l
+        union all
+        select m.id, 3 from public.members m where m.state = 'active' and m.role = 'manager'
+    ), mine as (
+        select c.* from candidates c where p_shop_id is null or exists (
+            select from public.member_shops s where s.member_id = c.member_id and s.shop_id = p_shop_id)
+        union all
+        select m.id, 4 from public.members m where m.state = 'active' and m.role = 'admin'
+    )
+    select distinct m.member_id from mine m where m.rank = (select pg_catalog.min(rank) from mine)
+$$;
+comment on function private.duty_leads(bigint, timestamptz) is
+    'Who answers for a shop (null: any) at an instant: its 当班主管, else its deputy, else its managers, else the admins.';
+
+create or replace function private.leads_now(p_member_id bigint, p_at timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (
+        select from private.rota_leads(p_at) l where l.member_id = p_member_id and (not l.is_deputy or exists (
+            select from public.member_shops s where s.member_id = p_member_id and not exists (
+                select from private.rota_leads(p_at) o join public.member_shops k on k.member_id = o.member_id
+                where not o.is_deputy and k.shop_id = s.shop_id))))
+$$;
+comment on function private.leads_now(bigint, timestamptz) is
+    'Whether somebody is 当班主管 at an instant; a deputy is where one of his shops has no other.';
 
 -- ==== 40_stock.sql ====
 
@@ -3854,7 +4225,7 @@ begin
         perform private.refresh_statistics(v_import, 'applied');
     end if;
     return private.import_report(p_import_id);
-exception when check_violation or not_null_violation or data_exception or foreign_key_violation then
+exception when check_violation or not_null_violation or data_exception or foreign_key_violation or unique_violation then
     perform private.fail('PT422', 'import.bad_row');
 end;
 $$;
@@ -4226,16 +4597,17 @@ language sql stable rows 1000 set search_path = '' as $$
     ), hidden as (
         select distinct shop_id, buyer_account from mine where contact_state = 'masked' and buyer_account is not null
     ), same as (
-        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, 'p' || k.phone_hash || k.name_hash as buyer
+        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, o.held_at, 'p' || k.phone_hash || k.name_hash as buyer
         from known k join private.contacts c on c.phone_hash = k.phone_hash and c.name_hash = k.name_hash
         join public.orders o on o.contact_id = c.id and o.shop_id = k.shop_id and o.contact_state = 'ok'
         union all
-        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, 'b' || h.buyer_account
+        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, o.held_at, 'b' || h.buyer_account
         from hidden h join public.orders o on o.buyer_account = h.buyer_account and o.shop_id = h.shop_id
             and o.contact_state = 'masked'
     )
     select s.id, s.shop_id, s.status, s.order_no, s.placed_at, s.buyer from same s
     where s.placed_at is not null and s.status <> 'unpaid' and (s.status <> 'closed' or s.paid_at is not null)
+      and (s.status <> 'to_ship' or s.held_at is null) -- what is held does not ship: it doubles nothing
 $$;
 comment on function private.same_buyer(bigint[]) is
     'All paid orders, history included, of the people behind these orders: same phone and receiver in one shop; where the platform masks them, same buyer account.';
@@ -4409,16 +4781,17 @@ create or replace function private.stock_demand(p_pool_id bigint) returns table 
     order_id bigint, shop_id bigint, at timestamptz, product_id bigint, need bigint, has integer, is_short boolean
 )
 language sql stable rows 1000 set search_path = '' as $$
-    select o.id, o.shop_id, coalesce(o.paid_at, o.placed_at), p.id, sum(i.quantity), p.available,
+    select o.id, o.shop_id, case when o.held_at is null then coalesce(o.paid_at, o.placed_at) end, p.id, sum(i.quantity), p.available,
         sum(sum(i.quantity)) over (partition by p.id) > p.available
     from public.orders o
     join public.order_items i on i.order_id = o.id
     join public.products p on p.id = i.product_id and p.available is not null
     where o.status = 'to_ship' and o.shop_id in (select s.id from public.shops s where s.stock_pool_id = p_pool_id)
-    group by o.id, o.shop_id, o.paid_at, o.placed_at, p.id, p.available
+      and coalesce(o.held_reason, '') <> 'cancelled' and o.refund <> 'done'
+    group by o.id, o.shop_id, o.held_at, o.paid_at, o.placed_at, p.id, p.available
 $$;
 comment on function private.stock_demand(bigint) is
-    'What waiting orders of a pool need of counted products; is_short where all of them together need more than there is.';
+    'What waiting orders of a pool need of counted products (none for those that were cancelled in review or refunded; those on hold come last, without a time); is_short where all of them together need more than there is.';
 
 create or replace function private.short_evidence(p_products bigint[], p_need bigint[], p_left bigint[]) returns jsonb
 language sql stable set search_path = '' as $$
@@ -4900,15 +5273,16 @@ declare
     v record;
 begin
     for v in
-        select r.shop_id, r.detected_at, array_agg(r.order_id) as ids
-        from public.order_reviews r left join public.sla_clocks c on c.id = r.clock_id
-        where r.order_id = any (p_order_ids) and r.state <> 'done' and (c.id is null or c.stopped_at is not null)
-          and exists (select from public.sla_policies p where p.code = 'order_review' and p.is_active
-                      and p.conditions = '{}' and (p.shop_id is null or p.shop_id = r.shop_id))
-        group by r.shop_id, r.detected_at
+        select f.shop_id, f.detected_at, f.facts, array_agg(f.order_id) as ids
+        from (select r.shop_id, r.detected_at, r.order_id,
+                jsonb_build_object('kind', r.kinds, 'priority', case when r.is_high then 'high' else 'normal' end) as facts
+            from public.order_reviews r left join public.sla_clocks c on c.id = r.clock_id
+            where r.order_id = any (p_order_ids) and r.state <> 'done' and (c.id is null or c.stopped_at is not null)) f
+        group by f.shop_id, f.detected_at, f.facts
+        having exists (select from private.policies_for('order_review', f.shop_id, f.facts))
     loop
         perform private.start_clocks('order_review', v.ids, v.shop_id, 'review', 'order_review', p_now,
-            p_actor => p_actor, p_starts_at => v.detected_at);
+            p_actor => p_actor, p_facts => v.facts, p_starts_at => v.detected_at);
     end loop;
     for v in
         select r.state, c.id from public.order_reviews r join public.sla_clocks c on c.id = r.clock_id
@@ -5087,6 +5461,18 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.with_group(bigint[]) is 'The free members of the same groups come along: a group is decided by one person.';
 
+create or replace function private.held_together(p_member_id bigint, p_order_ids bigint[]) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(
+        select h.order_id from public.order_reviews h
+        where h.owner_id = p_member_id and (h.order_id = any (p_order_ids)
+           or exists (select from public.order_reviews r where r.order_id = any (p_order_ids)
+                      and r.owner_id = p_member_id and r.group_key = h.group_key and r.shop_id = h.shop_id))
+        order by h.order_id for update)
+$$;
+comment on function private.held_together(bigint, bigint[]) is
+    'Which of these items a member holds, with the rest of their groups that he holds too: a group never falls apart between two people.';
+
 create or replace function public.claim_next(p_request_id uuid, p_filter jsonb default '{}', p_count integer default 1) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -5102,13 +5488,13 @@ begin
     end if;
     perform private.end_leases(v_now);
     v_answer := private.take_items(v_me,
-        private.with_group(private.next_items(v_me, private.as_json(coalesce(p_filter, '{}')), p_count)), 'claimed', v_now);
+        private.with_group(private.next_items(v_me, private.as_filter(p_filter), p_count)), 'claimed', v_now);
     return private.finish_request(p_request_id, jsonb_build_object('items', v_answer));
 end;
 $$;
 grant execute on function public.claim_next(uuid, jsonb, integer) to authenticated;
 comment on function public.claim_next(uuid, jsonb, integer) is
-    'Reviewers: the next free items by deadline (at most 20, and the rest of their duplicate groups), mine for 20 minutes; filter {shop_id, kind, platform}. Never the same item to two people. review.not_reviewer, bulk.too_many.';
+    'Reviewers: the next free items by deadline (at most 20, and the rest of their duplicate groups), mine for 20 minutes; filter {shop_id, kind, platform}. Never the same item to two people. review.not_reviewer, bulk.too_many, filter.bad.';
 
 create or replace function private.item_for_claim(p_me private.actor, p_order_id bigint) returns public.order_reviews
 language plpgsql set search_path = '' as $$
@@ -5171,13 +5557,14 @@ begin
         perform private.fail('PT409', 'order.stale', jsonb_build_object('at', v_item.updated_at, 'version', v_item.version,
             'who', (select display_name from public.members where id = v_item.owner_id)));
     end if;
-    v_answer := private.take_items(v_me, array[p_order_id], 'taken_over', v_now);
+    v_answer := private.take_items(v_me, coalesce(nullif(private.held_together(v_item.owner_id, array[p_order_id]), '{}'),
+        array[p_order_id]), 'taken_over', v_now);
     return private.finish_request(p_request_id, jsonb_build_object('items', v_answer, 'from_id', v_item.owner_id));
 end;
 $$;
 grant execute on function public.take_over(uuid, bigint, integer) to authenticated;
 comment on function public.take_over(uuid, bigint, integer) is
-    'Reviewers: takes over a colleague''s item of a shop we share (p_version: of the work row as shown). order.stale (who, at), review.none, review.done, review.not_reviewer.';
+    'Reviewers: takes over a colleague''s item of a shop we share, and the rest of its group that he holds (p_version: of the work row as shown). order.stale (who, at), review.none, review.done, review.not_reviewer.';
 
 create or replace function private.return_items(p_me private.actor, p_member_id bigint, p_order_ids bigint[], p_now timestamptz)
 returns integer
@@ -5208,12 +5595,12 @@ begin
         return v_answer;
     end if;
     v_answer := to_jsonb(private.return_items(v_me, v_me.member_id,
-        array(select jsonb_array_elements_text(private.as_json(p_order_ids))::bigint), private.now()));
+        private.held_together(v_me.member_id, private.as_ids(p_order_ids)), private.now()));
     return private.finish_request(p_request_id, jsonb_build_object('done', v_answer));
 end;
 $$;
 grant execute on function public.give_back(uuid, jsonb) to authenticated;
-comment on function public.give_back(uuid, jsonb) is 'Reviewers: puts my own items (order ids) back into the pool; others'' are left alone. Answers {done}.';
+comment on function public.give_back(uuid, jsonb) is 'Reviewers: puts my own items (order ids), each with the rest of its group, back into the pool; others'' are left alone. Answers {done}. request.bad_value.';
 
 create or replace function public.keep_claims(p_order_ids jsonb) returns integer
 language plpgsql volatile security definer set search_path = '' as $$
@@ -5225,14 +5612,14 @@ begin
     update public.order_reviews set claim_until = private.lease_end(v_now)
     where owner_id = v_me.member_id and state = 'open' and claim_until > v_now
       and claim_until < v_now + interval '15 minutes'
-      and order_id in (select jsonb_array_elements_text(private.as_json(p_order_ids))::bigint);
+      and order_id = any (private.as_ids(p_order_ids));
     get diagnostics v_count = row_count;
     return v_count;
 end;
 $$;
 grant execute on function public.keep_claims(jsonb) to authenticated;
 comment on function public.keep_claims(jsonb) is
-    'Reviewers: renews the lease of my live claims (order ids) while I work on them; called by the page at most every few minutes. Answers how many were renewed.';
+    'Reviewers: renews the lease of my live claims (order ids) while I work on them; called by the page at most every few minutes. Answers how many were renewed. request.bad_value.';
 
 -- ==== 54_release.sql ====
 
@@ -5314,7 +5701,7 @@ create or replace function public.ready_list(p_filter jsonb default '{}', p_limi
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
-    v_filter jsonb := coalesce(private.as_json(p_filter), '{}');
+    v_filter jsonb := private.as_filter(p_filter);
 begin
     return jsonb_build_object(
         'count', (select count(*) from private.ready_orders(v_filter - 'after', 5001)),
@@ -5437,8 +5824,8 @@ create or replace function public.release_orders(
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_releaser();
-    v_items jsonb := private.as_json(p_items);
-    v_filter jsonb := coalesce(private.as_json(p_filter), '{}');
+    v_items jsonb := private.as_items(p_items);
+    v_filter jsonb := private.as_filter(p_filter);
     v_answer jsonb := private.begin_request(p_request_id, 'release_orders', jsonb_build_array(v_items, v_filter, p_count));
 begin
     if v_answer is not null then
@@ -5457,7 +5844,7 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_releaser();
 begin
-    return (with checked as (select c.* from private.release_checks(private.as_json(p_items)) c)
+    return (with checked as (select c.* from private.release_checks(coalesce(private.as_items(p_items), '[]')) c)
         select jsonb_build_object('count', (select count(*) from checked), 'ok', (select count(*) from checked where refusal is null),
             'refused', coalesce((select jsonb_agg(jsonb_build_object('id', id, 'key', refusal, 'params', params)) from checked
                                  where refusal is not null), '[]')));
@@ -5491,7 +5878,7 @@ language sql stable set search_path = '' as $$
         'paid_at', o.paid_at, 'promise_ship_at', o.promise_ship_at, 'buyer_account', o.buyer_account, 'province', o.province,
         'city', o.city, 'district', o.district, 'receiver_masked', o.receiver_masked, 'phone_masked', o.phone_masked,
         'contact_id', c.id, 'contact_state', o.contact_state, 'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher,
-        'held_reason', o.held_reason,
+        'held_reason', o.held_reason, 'refund', o.refund,
         'kinds', (select jsonb_agg(e.kind order by e.kind) from public.order_exceptions e
                   where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')),
         'ship_with', (select e.group_key from public.order_exceptions e
@@ -5607,6 +5994,23 @@ language sql set search_path = '' as $$
 $$;
 comment on function private.unhold_orders(bigint[], text) is 'Lifts holds of exactly this reason.';
 
+create or replace function private.judge_again(p_order_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.evaluate_orders(p_order_ids, p_now);
+    select private.evaluate_pool(s.stock_pool_id, p_now) from public.shops s
+    where s.id in (select o.shop_id from public.orders o where o.id = any (p_order_ids)) group by s.stock_pool_id
+$$;
+comment on function private.judge_again(bigint[], timestamptz) is
+    'Orders that may ship again count again for stock and duplicates: judged at once, before anybody can release them.';
+
+create or replace function private.judge_later(p_order_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.enqueue('evaluate_shop', jsonb_build_object('shop_id', o.shop_id), 'evaluate:' || o.shop_id, p_now)
+    from public.orders o where o.id = any (p_order_ids) group by o.shop_id
+$$;
+comment on function private.judge_later(bigint[], timestamptz) is
+    'Orders that will not ship free stock and end duplicates of others: the worker judges the waiting orders of their shops.';
+
 create or replace function private.hold_checks(p_items jsonb) returns table (id bigint, refusal text, params jsonb)
 language sql stable set search_path = '' as $$
     select distinct on (i.id) i.id,
@@ -5626,7 +6030,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_now timestamptz := private.now();
-    v_items jsonb := private.as_json(p_items);
+    v_items jsonb := coalesce(private.as_items(p_items), '[]');
     v_answer jsonb := private.begin_request(p_request_id, 'add_hold', jsonb_build_array(v_items, p_reason));
     v_refused jsonb;
     v_ids bigint[];
@@ -5645,6 +6049,7 @@ begin
            coalesce(array_agg(c.id) filter (where c.refusal is null), '{}')
     into v_refused, v_ids from private.hold_checks(v_items) c;
     perform private.hold_orders(v_ids, p_reason, v_now);
+    perform private.judge_later(v_ids, v_now);
     perform private.tell_orders(v_me, v_ids, 'held', jsonb_build_object('reason', p_reason), v_now);
     return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids),
         'releases', private.new_lists(v_me, 'hold', v_ids, v_now), 'refused', v_refused));
@@ -5659,7 +6064,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['operations', 'manager']);
     v_now timestamptz := private.now();
-    v_items jsonb := private.as_json(p_items);
+    v_items jsonb := coalesce(private.as_items(p_items), '[]');
     v_answer jsonb := private.begin_request(p_request_id, 'lift_hold', v_items);
     v_ids bigint[];
 begin
@@ -5671,6 +6076,7 @@ begin
         join jsonb_to_recordset(v_items) i (id bigint, version integer) on i.id = o.id and i.version = o.version
         where o.held_at is not null and o.held_reason <> 'cancelled' and o.shop_id in (select private.my_shop_ids()));
     update public.orders set held_at = null, held_reason = null where id = any (v_ids);
+    perform private.judge_again(v_ids, v_now);
     perform private.tell_orders(v_me, v_ids, 'hold_lifted', '{}', v_now);
     return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids),
         'refused', (select coalesce(jsonb_agg(jsonb_build_object('id', i.id, 'key', 'order.not_held')), '[]')
@@ -5694,7 +6100,7 @@ begin
     end if;
     v_ids := array(select o.id from public.orders o
         where o.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or o.shop_id = p_shop_id)
-          and o.status = 'to_ship' and (o.held_at is not null or exists (select from public.order_exceptions e
+          and o.status = 'to_ship' and (o.held_at is not null or o.refund <> 'none' or exists (select from public.order_exceptions e
               where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')))
         order by o.id limit 5000);
     if cardinality(v_ids) = 0 then
@@ -5902,10 +6308,12 @@ declare
 begin
     if p_decision = 'reopened' then
         perform private.unhold_orders(v_order_ids, 'cancelled');
+        perform private.judge_later(v_order_ids, p_now);
     end if;
     perform private.write_decision(p_me, v_all, p_decision, p_reason, p_now);
     if p_decision = 'cancelled' then
         perform private.hold_orders(v_order_ids, 'cancelled', p_now);
+        perform private.judge_later(v_order_ids, p_now);
     end if;
     v_batch := private.new_batch(p_me, p_decision, v_undo, p_now);
     perform private.tell_decision(p_me, v_all, 'exception_' || p_decision, p_reason, v_batch, p_now);
@@ -5960,7 +6368,7 @@ create or replace function public.decide_exceptions(
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
-    v_items jsonb := private.as_json(p_items);
+    v_items jsonb := private.as_items(p_items);
     v_answer jsonb := private.begin_request(p_request_id, 'decide_exceptions', jsonb_build_array(v_items, p_decision, p_reason));
 begin
     if v_answer is not null then
@@ -6028,7 +6436,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    v_items := private.matching_items(v_me, private.as_json(p_filter), v_now);
+    v_items := private.matching_items(v_me, private.as_filter(p_filter), v_now);
     if jsonb_array_length(v_items) is distinct from p_count then
         perform private.fail('PT409', 'bulk.count_changed',
             jsonb_build_object('shown', p_count, 'found', jsonb_array_length(v_items)));
@@ -6046,7 +6454,7 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_now timestamptz := private.now();
-    v_items jsonb := coalesce(private.as_json(p_items), private.matching_items(v_me, private.as_json(p_filter), v_now));
+    v_items jsonb := coalesce(private.as_items(p_items), private.matching_items(v_me, private.as_filter(p_filter), v_now));
 begin
     return (
         with checked as (select c.* from private.decision_checks(v_me, v_items, p_decision, v_now) c)
@@ -6110,7 +6518,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_now timestamptz := private.now();
-    v_items jsonb := private.as_json(p_items);
+    v_items jsonb := coalesce(private.as_items(p_items), '[]');
     v_answer jsonb := private.begin_request(p_request_id, 'decide_group',
         jsonb_build_array(p_shop_id, p_group_key, v_items, p_decision, p_keep_order_id));
     v_kept jsonb;
@@ -6180,11 +6588,21 @@ $$;
 comment on function private.batch_for_undo(private.actor, bigint, timestamptz) is
     'My own batch of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
 
-create or replace function private.check_undo(p_items jsonb) returns void
+drop function if exists private.check_undo(jsonb); -- until it looked at who asks
+
+create or replace function private.check_undo(p_me private.actor, p_items jsonb) returns void
 language plpgsql stable set search_path = '' as $$
 declare
     v_order_no text;
 begin
+    if exists (select from jsonb_to_recordset(p_items) i (id bigint) join public.order_exceptions e on e.id = i.id
+        where e.shop_id not in (select private.my_shop_ids())) then
+        perform private.fail('PT404', 'shop.none');
+    end if;
+    if exists (select from jsonb_to_recordset(p_items) i (id bigint) join public.order_exceptions e on e.id = i.id
+        where not private.can_review(p_me, array[e.kind])) then
+        perform private.fail('PT403', 'review.not_reviewer');
+    end if;
     select o.order_no into v_order_no
     from jsonb_to_recordset(p_items) i (id bigint, order_id bigint, version integer)
     join public.order_exceptions e on e.id = i.id join public.orders o on o.id = e.order_id
@@ -6200,7 +6618,7 @@ begin
     end if;
 end;
 $$;
-comment on function private.check_undo(jsonb) is 'undo.changed: somebody or newer facts changed an item since; undo.released: the order was released.';
+comment on function private.check_undo(private.actor, jsonb) is 'shop.none, review.not_reviewer: what was decided is not mine to decide any more; undo.changed: somebody or newer facts changed an item since; undo.released: the order was released.';
 
 create or replace function private.restore_items(p_items jsonb) returns void
 language sql set search_path = '' as $$
@@ -6228,7 +6646,7 @@ begin
     end if;
     v_batch := private.batch_for_undo(v_me, p_batch_id, v_now);
     perform private.lock_items(v_batch.items);
-    perform private.check_undo(v_batch.items);
+    perform private.check_undo(v_me, v_batch.items);
     v_order_ids := array(select distinct i.order_id from jsonb_to_recordset(v_batch.items) i (order_id bigint));
     perform private.unhold_orders(array(select i.order_id from jsonb_to_recordset(v_batch.items) i (id bigint, order_id bigint)
         join public.order_exceptions e on e.id = i.id where e.state = 'cancelled'), 'cancelled');
@@ -6237,6 +6655,7 @@ begin
         perform private.hold_orders(array(select e.order_id from public.order_exceptions e
             where e.order_id = any (v_order_ids) and e.state = 'cancelled'), 'cancelled', v_now);
     end if;
+    perform private.judge_later(v_order_ids, v_now);
     perform private.tell_decision(v_me, v_batch.items, 'decision_undone', v_batch.action, v_batch.id, v_now);
     perform private.refresh_reviews(v_order_ids, v_now, v_me.member_id);
     perform private.settle_claims(v_me, v_order_ids, 'resume', v_now);
@@ -6246,7 +6665,7 @@ end;
 $$;
 grant execute on function public.undo_batch(uuid, bigint) to authenticated;
 comment on function public.undo_batch(uuid, bigint) is
-    'Takes back my own decision of the last ten minutes, all of it or nothing. The deadline runs on from detection. undo.none, undo.done, undo.too_late, undo.changed (order_no), undo.released (order_no).';
+    'Takes back my own decision of the last ten minutes, all of it or nothing. The deadline runs on from detection; shop and skill count as of now. shop.none, review.not_reviewer, undo.none, undo.done, undo.too_late, undo.changed (order_no), undo.released (order_no).';
 
 -- Correcting the contact ----------------------------------------------------------------------------------------------------------
 
@@ -6281,12 +6700,21 @@ $$;
 comment on function private.order_to_correct(private.actor, bigint, integer, timestamptz) is
     'Locks the order: order.none, order.stale, order.released, order.not_waiting, review.claimed.';
 
+create or replace function private.is_reserved(p_contact_id bigint) returns boolean
+language sql volatile set search_path = '' as $$
+    select p_contact_id between 1 and (select s.last_value from private.contact_ids s where s.is_called)
+$$;
+comment on function private.is_reserved(bigint) is 'Whether reserve_contact_ids gave this id to somebody: one that it will give later must stay free.';
+
 create or replace function private.store_contact(p_contact_id bigint, p_contact jsonb) returns bigint
 language plpgsql set search_path = '' as $$
 declare
-    v_id bigint := coalesce(p_contact_id, (p_contact ->> 'id')::bigint);
+    v_id bigint := coalesce(p_contact_id, case when private.is_id(p_contact ->> 'id') then (p_contact ->> 'id')::bigint end);
 begin
-    if v_id is null or exists (select from jsonb_each_text(p_contact) c
+    if v_id is null or not private.is_reserved(v_id) then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+    if exists (select from jsonb_each_text(p_contact) c
         where c.key in ('name', 'phone', 'address', 'note') and not private.is_cipher(c.value)) then
         perform private.fail('PT422', 'contact.form');
     end if;
@@ -6318,7 +6746,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer('{}');
     v_now timestamptz := private.now();
-    v_contact jsonb := private.as_json(p_contact);
+    v_contact jsonb := coalesce(private.as_json(p_contact), '{}');
     v_answer jsonb := private.begin_request(p_request_id, 'correct_order', jsonb_build_array(p_order_id,
         p_version, v_contact - '{name,phone,address,note}'::text[], p_province, p_city, p_district, p_facts_hash));
     v_order public.orders;
@@ -6326,7 +6754,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' or not private.is_masked(v_contact ->> 'name_masked', v_contact ->> 'phone_masked')
+    if jsonb_typeof(v_contact) <> 'object' or coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' or not private.is_masked(v_contact ->> 'name_masked', v_contact ->> 'phone_masked')
         or not (private.is_region(p_province) and private.is_region(p_city) and private.is_region(p_district)) then
         perform private.fail('PT422', 'contact.form');
     end if;
@@ -6483,14 +6911,14 @@ language sql stable set search_path = '' as $$
     ), shown as (
         select o.id, o.order_no, o.shop_id, s.name as shop_name, s.platform, o.status, o.platform_status, o.amount, o.placed_at,
             o.buyer_account, o.receiver_masked, o.phone_masked, o.tracking_no, o.released_at, o.held_at, b.how, b.place,
-            r.state as review_state, r.kinds, r.due_at
+            r.state as review_state, case when r.state <> 'done' then r.kinds end as kinds, r.due_at
         from best b join public.orders o on o.id = b.id join public.shops s on s.id = o.shop_id
         left join public.order_reviews r on r.order_id = o.id
         order by b.place, o.placed_at desc nulls last, o.id desc limit 20
     )
     select coalesce(jsonb_agg(to_jsonb(x) - 'place' order by x.place, x.placed_at desc nulls last, x.id desc), '[]') from shown x
 $$;
-comment on function private.search_orders(jsonb, boolean) is 'The best 20 orders, each once, masked, with what their review says.';
+comment on function private.search_orders(jsonb, boolean) is 'The best 20 orders, each once, masked, with what is still to decide about them.';
 
 create or replace function public.search_desk(p jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -7316,13 +7744,13 @@ begin
     with stopped as (
         select h.id from public.shops s cross join lateral (
             select o.id from public.orders o
-            where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or exists (select from public.order_exceptions e
+            where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or o.refund <> 'none' or exists (select from public.order_exceptions e
                 where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0))
             order by o.paid_at, o.id limit 1001) h
         where s.id in (select private.my_shop_ids()) and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) limit 1001
     ), shown as (
         select o.id, o.version, o.order_no, o.shop_id, s.name as shop_name, o.amount, o.paid_at, o.promise_ship_at, o.receiver_masked,
-            o.phone_masked, o.released_at, o.held_at, o.held_reason,
+            o.phone_masked, o.released_at, o.held_at, o.held_reason, o.refund,
             (select array_agg(e.kind order by e.kind) from public.order_exceptions e where e.order_id = o.id and e.is_blocking
                 and e.state in ('open', 'waiting_customer')) as kinds,
             exists (select from public.release_orders l join public.releases r on r.id = l.release_id

@@ -101,7 +101,7 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor;
 begin
-    select m.id, m.role, m.skills, coalesce(m.duty_lead_until > private.now(), false), m.approval_limit
+    select m.id, m.role, m.skills, private.leads_now(m.id, private.now()), m.approval_limit
     into v_me
     from public.members m
     where m.user_id = (select auth.uid()) and m.state = 'active';

@@ -44,6 +44,10 @@ TABLES = {
     "calendar_shifts": "all     all       all        all     all     all     none    none    none     denied   denied",
     "calendar_days":   "all     all       all        all     all     all     none    none    none     denied   denied",
     "holiday_years":   "all     all       all        all     all     all     none    none    none     denied   denied",
+    "rota_days":       "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "rota_entries":    "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "campaigns":       "all     all       all        all     all     all     none    none    none     denied   denied",
+    "campaign_calendars": "all  all       all        all     all     all     none    none    none     denied   denied",
     "order_work":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "release_log":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "import_log":      "none    none      shop       none    shop    all     none    none    none     denied   denied",
@@ -78,6 +82,15 @@ insert into audit_events (at, actor, shop_id, entity, action) select now(), 'cli
 insert into calendar_days select id, '2030-01-01', '{}' from calendars where code = 'all';
 """
 
+ROTA = """
+insert into rota_days (member_id, day, kind, source, updated_at)
+select id, '2030-01-01', 'work', 'edited', now() from members where staff_no in ('R-agent', 'R-invited');
+insert into rota_entries (member_id, day, shift_name, starts_at, ends_at)
+select member_id, day, '早班', '2030-01-01T00:00Z', '2030-01-01T08:30Z' from rota_days where day = '2030-01-01';
+with c as (insert into campaigns (name, starts_at, ends_at) values ('大促', '2030-01-01', '2030-01-02') returning id)
+insert into campaign_calendars select c.id, k.id from c, calendars k where k.code = 'all';
+"""
+
 PEOPLE = {role: UUID(int=0xA0 + number) for number, role in enumerate((*ROLES, "off", "invited", "stranger"))}
 
 
@@ -102,6 +115,7 @@ def make_scene(db: psycopg.Connection) -> None:
         select id, 'orders', '共享', '{}', true from members where staff_no = 'R-off'""")
     db.execute("""insert into saved_views (member_id, area, name, params)
         select id, 'orders', '私有', '{}' from members where staff_no = 'R-off'""")
+    db.execute(ROTA)
     db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
         from shops s where s.code like 'right-%'""")
 
@@ -112,6 +126,9 @@ KEYS = {
     "calendar_shifts": "calendar_id",
     "calendar_days": "calendar_id",
     "holiday_years": "year",
+    "rota_days": "member_id",
+    "rota_entries": "member_id",
+    "campaign_calendars": "campaign_id",
 }
 
 
@@ -138,5 +155,8 @@ def expected(db: psycopg.Connection, table: str, cell: str) -> set[int]:
     if table in {"release_orders", "import_errors"}:
         parent = "releases" if table == "release_orders" else "imports"
         return {row[0] for row in db.execute(f"select id from {parent} where shop_id in ({mine})").fetchall()}
+    if table in {"rota_days", "rota_entries"}:
+        query = f"select member_id from {table} where member_id in (select member_id from member_shops where shop_id in ({mine}))"
+        return {row[0] for row in db.execute(query).fetchall()}
     hidden = "where is_shared" if table == "saved_views" else ""
     return {row[0] for row in db.execute(f"select {KEYS.get(table, 'id')} from {table} {hidden}").fetchall()}
