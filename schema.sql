@@ -2594,144 +2594,6 @@ grant execute on function public.explain_clock(bigint) to authenticated, service
 comment on function public.explain_clock(bigint) is
     'Members of the shop: 为什么是这个时间？ What counted towards a deadline: policy, time used before, windows, pauses with reasons. clock.none.';
 
--- Calendars: a year's list, and a date with its own hours ---------------------------------------------------------------------
-
-create or replace function private.dates_of(p_list jsonb, p_key text) returns date[]
-language plpgsql stable set search_path = '' as $$
-begin
-    if pg_catalog.jsonb_typeof(p_list -> p_key) = 'array' then
-        return array(select distinct d::date from pg_catalog.jsonb_array_elements_text(p_list -> p_key) d order by 1);
-    end if;
-    raise data_exception;
-exception when data_exception then
-    perform private.fail('PT422', 'calendar.bad_list', pg_catalog.jsonb_build_object('field', p_key));
-end;
-$$;
-comment on function private.dates_of(jsonb, text) is 'A list of dates out of a year''s list; calendar.bad_list.';
-
-create or replace function private.checked_list(p_list jsonb) returns jsonb
-language plpgsql immutable set search_path = '' as $$
-begin
-    if coalesce(p_list ->> 'year', '') !~ '^2[01][0-9]{2}$' then
-        perform private.fail('PT422', 'calendar.bad_list', '{"field": "year"}');
-    end if;
-    return p_list;
-end;
-$$;
-comment on function private.checked_list(jsonb) is 'A year''s list that names its year; calendar.bad_list.';
-
-create or replace function private.store_holiday_year(p_list jsonb) returns integer
-language plpgsql set search_path = '' as $$
-declare
-    v_year integer;
-begin
-    insert into public.holiday_years (year, holidays, makeup_workdays, source, updated_at)
-    values ((p_list ->> 'year')::integer, private.dates_of(p_list, 'holidays'), private.dates_of(p_list, 'makeup_workdays'),
-        coalesce(p_list ->> 'source', ''), private.now())
-    on conflict (year) do update set holidays = excluded.holidays, makeup_workdays = excluded.makeup_workdays,
-        source = excluded.source, updated_at = excluded.updated_at
-    returning year into v_year;
-    return v_year;
-exception when check_violation then
-    perform private.fail('PT422', 'calendar.bad_list', pg_catalog.jsonb_build_object('field', 'year'));
-end;
-$$;
-
-create or replace function private.first_day_of_list(p_list jsonb) returns date
-language sql stable set search_path = '' as $$
-    select pg_catalog.min(d) from (
-        select pg_catalog.make_date((p_list ->> 'year')::integer, 1, 1)
-        union all select pg_catalog.unnest(private.dates_of(p_list, 'holidays') || private.dates_of(p_list, 'makeup_workdays'))
-        union all select pg_catalog.unnest(holidays || makeup_workdays) from public.holiday_years
-        where year = (p_list ->> 'year')::integer) as dates (d)
-$$;
-comment on function private.first_day_of_list(jsonb) is 'The first date that a year''s list, or the one it replaces, can change.';
-
-create or replace function public.import_holiday_year(p_list jsonb, p_request_id uuid) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_actor(array['manager', 'admin']);
-    v_now timestamptz := private.now();
-    v_list jsonb := private.as_json(p_list);
-    v_answer jsonb := private.begin_request(p_request_id, 'import_holiday_year', v_list);
-    v_year integer;
-    v_since date;
-    v_moved integer;
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    v_since := private.first_day_of_list(private.checked_list(v_list));
-    perform private.settle_calendar_clocks(id, private.day_instant(id, v_since), v_now)
-    from public.calendars where follows_holidays;
-    v_year := private.store_holiday_year(v_list);
-    select coalesce(pg_catalog.sum(private.recalculate_clocks(id, private.day_instant(id, v_since),
-        '{running,scheduled,uncovered}', v_now, v_me.member_id)), 0)
-    into v_moved from public.calendars where follows_holidays;
-    perform private.audit(v_me, null, 'holiday_year', v_year, 'imported', v_list);
-    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('year', v_year, 'moved', v_moved));
-end;
-$$;
-grant execute on function public.import_holiday_year(jsonb, uuid) to authenticated, service_role;
-comment on function public.import_holiday_year(jsonb, uuid) is
-    'Manager, admin: the national list of a year, {year, holidays: [date], makeup_workdays: [date], source}; replaces what was there. Answers {year, moved}: deadlines that changed or were waiting for it. calendar.bad_list.';
-
-create or replace function private.hours_of(p_hours jsonb) returns int4multirange
-language plpgsql immutable set search_path = '' as $$
-begin
-    return coalesce((select pg_catalog.range_agg(pg_catalog.int4range((h ->> 0)::integer, (h ->> 1)::integer))
-        from pg_catalog.jsonb_array_elements(p_hours) h), '{}');
-exception when data_exception then
-    perform private.fail('PT422', 'calendar.bad_hours');
-end;
-$$;
-comment on function private.hours_of(jsonb) is 'Minutes [[480, 1440]] as a multirange, [] is closed; calendar.bad_hours.';
-
-create or replace function private.store_calendar_day(p_calendar_id bigint, p_day date, p_hours jsonb, p_note text) returns void
-language plpgsql set search_path = '' as $$
-begin
-    if p_hours is null or pg_catalog.jsonb_typeof(p_hours) = 'null' then
-        delete from public.calendar_days where calendar_id = p_calendar_id and day = p_day;
-        return;
-    end if;
-    insert into public.calendar_days (calendar_id, day, hours, note)
-    values (p_calendar_id, p_day, private.hours_of(p_hours), coalesce(p_note, ''))
-    on conflict (calendar_id, day) do update set hours = excluded.hours, note = excluded.note;
-exception when check_violation or not_null_violation then
-    perform private.fail('PT422', 'calendar.bad_hours');
-end;
-$$;
-
-create or replace function public.set_calendar_day(
-    p_calendar text, p_day date, p_hours jsonb, p_note text, p_request_id uuid
-) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_actor(array['manager', 'admin']);
-    v_now timestamptz := private.now();
-    v_hours jsonb := private.as_json(p_hours);
-    v_calendar_id bigint := private.calendar_id(p_calendar);
-    v_answer jsonb := private.begin_request(p_request_id, 'set_calendar_day',
-        pg_catalog.jsonb_build_array(p_calendar, p_day, v_hours, p_note));
-    v_since timestamptz;
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    v_since := private.day_instant(v_calendar_id, p_day);
-    perform private.settle_calendar_clocks(v_calendar_id, v_since, v_now);
-    perform private.store_calendar_day(v_calendar_id, p_day, v_hours, p_note);
-    v_answer := pg_catalog.jsonb_build_object('moved',
-        private.recalculate_clocks(v_calendar_id, v_since, '{running,scheduled,uncovered}', v_now, v_me.member_id));
-    perform private.audit(v_me, null, 'calendar', v_calendar_id, 'day_set',
-        pg_catalog.jsonb_build_object('day', p_day, 'hours', v_hours, 'note', p_note));
-    return private.finish_request(p_request_id, v_answer);
-end;
-$$;
-grant execute on function public.set_calendar_day(text, date, jsonb, text, uuid) to authenticated, service_role;
-comment on function public.set_calendar_day(text, date, jsonb, text, uuid) is
-    'Manager, admin: own hours [[480, 1440]] of one date ([]: closed; null: as usual again). Answers {moved}: running deadlines that changed. calendar.unknown, calendar.bad_hours.';
-
 -- ==== 35_clock_seed.sql ====
 
 -- 35 ------------------------------------------------------------------------------- the clock: what a new installation has
@@ -6702,7 +6564,7 @@ comment on function private.order_to_correct(private.actor, bigint, integer, tim
 
 create or replace function private.is_reserved(p_contact_id bigint) returns boolean
 language sql volatile set search_path = '' as $$
-    select p_contact_id between 1 and (select s.last_value from private.contact_ids s where s.is_called)
+    select coalesce(p_contact_id between 1 and (select s.last_value from private.contact_ids s where s.is_called), false)
 $$;
 comment on function private.is_reserved(bigint) is 'Whether reserve_contact_ids gave this id to somebody: one that it will give later must stay free.';
 
@@ -6939,6 +6801,404 @@ $$;
 grant execute on function public.search_desk(jsonb) to authenticated;
 comment on function public.search_desk(jsonb) is
     'Members: {orders, members}, at most 20 each, of my shops, for candidates {order_nos, six (last six digits of order or tracking number), tracking, buyers, phone_hashes, last4_hashes, name_hashes, names (of colleagues)}. Exact; for analysts the personal ones find nothing.';
+
+-- ==== 70_words.sql ====
+
+-- 70 ------------------------------------------------------------------------------ words: the dictionary and its versions
+--
+-- A version is a number. Every row says from which version on it holds and, once replaced, with which it ended, so any
+-- version can be read again and none can change. A new version comes from the program (the dictionary it brings) or from a
+-- proposal: operations on words and exceptions, tried against stored texts, approved by a manager who did not propose it.
+-- What the words mean for a text is judged in Python (backend/words); a service RPC stores the verdict (71).
+
+create or replace function private.word_categories() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['absolute', 'authority', 'national_symbol', 'trademark', 'medical', 'health_food', 'cosmetics', 'time_limit',
+        'price_fraud', 'superstition', 'vulgar', 'finance', 'education', 'patent', 'data_citation', 'disparage',
+        'false_promise', 'infant_alcohol_tobacco', 'platform']
+$$;
+create or replace function private.platforms() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['taobao', 'jd', 'douyin', 'pinduoduo', 'youzan', 'shopify', 'own']
+$$;
+
+create table if not exists private.word_bases (
+    basis integer primary key,
+    patterns jsonb not null,
+    superlatives jsonb not null,
+    created_at timestamptz not null
+);
+alter table private.word_bases enable row level security;
+comment on table private.word_bases is 'What the program brings beside the words: families of terms (patterns) and what may follow 最. basis rises with each release that changes it.';
+
+create table if not exists public.word_versions (
+    id integer primary key constraint word_versions_positive check (id > 0),
+    basis integer not null references private.word_bases,
+    proposal_id bigint,
+    note text not null default '',
+    words_added integer not null default 0,
+    words_changed integer not null default 0,
+    words_disabled integer not null default 0,
+    exceptions_changed integer not null default 0,
+    made_by bigint references public.members,
+    made_at timestamptz not null
+);
+create index if not exists word_versions_basis_idx on public.word_versions (basis);
+create index if not exists word_versions_made_by_idx on public.word_versions (made_by);
+create index if not exists word_versions_proposal_id_idx on public.word_versions (proposal_id);
+alter table public.word_versions enable row level security;
+comment on table public.word_versions is 'Numbered states of the dictionary; the highest one holds. made_by null: brought by the program.';
+
+create table if not exists public.compliance_words (
+    id bigint generated always as identity primary key,
+    position integer not null,
+    term text not null constraint compliance_words_term_length check (char_length(term) between 1 and 60),
+    category text not null constraint compliance_words_category_known check (category = any (private.word_categories())),
+    severity text not null constraint compliance_words_severity_known check (severity in ('block', 'warn')),
+    legal_basis text not null constraint compliance_words_basis_length check (char_length(legal_basis) between 1 and 300),
+    suggestion text not null default '' constraint compliance_words_suggestion_length check (char_length(suggestion) <= 300),
+    match_kind text not null default 'exact' constraint compliance_words_match_known check (match_kind in ('exact', 'context', 'prefix')),
+    context text not null default '' constraint compliance_words_context_length check (char_length(context) <= 1000),
+    exceptions text not null default '' constraint compliance_words_exceptions_length check (char_length(exceptions) <= 1000),
+    platforms text[] not null default '{}' constraint compliance_words_platforms_known check (platforms <@ private.platforms()),
+    is_active boolean not null default true,
+    origin text not null constraint compliance_words_origin_known check (origin in ('shipped', 'own')),
+    reason text not null default '',
+    from_version integer not null references public.word_versions,
+    to_version integer references public.word_versions,
+    constraint compliance_words_life check (to_version > from_version)
+);
+create unique index if not exists compliance_words_now_idx on public.compliance_words (term) where to_version is null;
+create index if not exists compliance_words_term_idx on public.compliance_words (term, from_version);
+create index if not exists compliance_words_position_idx on public.compliance_words (position, id) where to_version is null;
+create index if not exists compliance_words_from_idx on public.compliance_words (from_version);
+create index if not exists compliance_words_to_idx on public.compliance_words (to_version);
+alter table public.compliance_words enable row level security;
+comment on table public.compliance_words is '违禁词: one row per word and stretch of versions; to_version null: holds now. Rows are closed, never changed.';
+comment on column public.compliance_words.platforms is 'Platforms the word counts on; empty: all of them.';
+comment on column public.compliance_words.origin is 'shipped: a later release of the program may change it; own: people decided, no release touches it.';
+
+create table if not exists public.word_exceptions (
+    id bigint generated always as identity primary key,
+    root_id bigint,
+    position integer not null,
+    terms text[] not null constraint word_exceptions_terms_given check (cardinality(terms) between 1 and 50),
+    effect text not null constraint word_exceptions_effect_known check (effect in ('clean', 'warn', 'need')),
+    place text not null constraint word_exceptions_place_known check (place in ('phrase', 'head', 'tail', 'clause', 'sentence', 'category')),
+    pattern text not null constraint word_exceptions_pattern_length check (char_length(pattern) between 1 and 4000),
+    note text not null default '' constraint word_exceptions_note_length check (char_length(note) <= 300),
+    platforms text[] not null default '{}' constraint word_exceptions_platforms_known check (platforms <@ private.platforms()),
+    is_active boolean not null default true,
+    origin text not null constraint word_exceptions_origin_known check (origin in ('shipped', 'own')),
+    reason text not null default '',
+    from_version integer not null references public.word_versions,
+    to_version integer references public.word_versions,
+    constraint word_exceptions_life check (to_version > from_version)
+);
+create index if not exists word_exceptions_now_idx on public.word_exceptions (position, id) where to_version is null;
+create index if not exists word_exceptions_root_id_idx on public.word_exceptions (root_id);
+create index if not exists word_exceptions_from_idx on public.word_exceptions (from_version);
+create index if not exists word_exceptions_to_idx on public.word_exceptions (to_version);
+alter table public.word_exceptions enable row level security;
+comment on table public.word_exceptions is 'Where a word is harmless (clean), needs evidence (warn), or alone counts (need); kept in stretches of versions as the words are.';
+comment on column public.word_exceptions.root_id is 'The first row of this exception; null in that row itself.';
+
+create table if not exists public.word_proposals (
+    id bigint generated always as identity primary key,
+    title text not null constraint word_proposals_title_length check (char_length(btrim(title)) between 1 and 120),
+    state text not null default 'draft' constraint word_proposals_state_known
+        check (state in ('draft', 'submitted', 'approved', 'refused', 'withdrawn')),
+    item_count integer not null default 0,
+    items_version integer not null default 1,
+    trial jsonb not null default '{}',
+    tried_version integer,
+    created_by bigint not null references public.members,
+    created_at timestamptz not null,
+    submitted_at timestamptz,
+    decided_by bigint references public.members,
+    decided_at timestamptz,
+    decision_note text,
+    made_version integer references public.word_versions,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint word_proposals_not_by_one check (state <> 'approved' or decided_by <> created_by)
+);
+create index if not exists word_proposals_state_idx on public.word_proposals (state, id desc);
+create index if not exists word_proposals_created_by_idx on public.word_proposals (created_by);
+create index if not exists word_proposals_decided_by_idx on public.word_proposals (decided_by);
+create index if not exists word_proposals_made_version_idx on public.word_proposals (made_version);
+alter table public.word_proposals enable row level security;
+create or replace trigger t10_touch before update on public.word_proposals for each row execute function private.touch_version();
+comment on table public.word_proposals is 'Wished changes of the dictionary: written, tried against stored texts, approved by somebody else, then a new version.';
+comment on column public.word_proposals.trial is 'What the trial found: {state, done, texts, new_count, released_count, new: [...], released: [...]}; belongs to tried_version of the items.';
+
+create table if not exists public.word_proposal_items (
+    proposal_id bigint not null references public.word_proposals,
+    n integer not null,
+    target text not null constraint word_proposal_items_target_known check (target in ('word', 'exception')),
+    action text not null constraint word_proposal_items_action_known check (action in ('add', 'change', 'disable')),
+    row_id bigint,
+    row jsonb not null default '{}',
+    reason text not null constraint word_proposal_items_reason_given check (char_length(btrim(reason)) between 1 and 300),
+    primary key (proposal_id, n),
+    constraint word_proposal_items_has_row check ((action = 'add') = (row_id is null))
+);
+alter table public.word_proposal_items enable row level security;
+comment on table public.word_proposal_items is 'One operation of a proposal on a word or an exception. row_id: the row it replaces; row: its values afterwards.';
+
+do $$
+declare
+    v_table text;
+begin
+    foreach v_table in array array['word_versions', 'compliance_words', 'word_exceptions', 'word_proposals', 'word_proposal_items'] loop
+        execute format('drop policy if exists "members read the dictionary" on public.%I', v_table);
+        execute format('create policy "members read the dictionary" on public.%I for select to authenticated using ((select private.my_role()) is not null)', v_table);
+        execute format('grant select on public.%I to authenticated', v_table);
+    end loop;
+end;
+$$;
+
+-- Versions ---------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.words_version() returns integer
+language sql stable set search_path = '' as $$ select coalesce(max(id), 0) from public.word_versions $$;
+comment on function private.words_version() is 'The version of the dictionary that holds; 0 before the program has brought one.';
+
+create or replace function private.lock_words() returns integer
+language plpgsql set search_path = '' as $$
+begin
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('private.words'));
+    return private.words_version();
+end;
+$$;
+comment on function private.lock_words() is 'New versions wait for each other; answers the one that holds.';
+
+create or replace function private.words_of(p_version integer) returns setof public.compliance_words
+language sql stable rows 3000 set search_path = '' as $$
+    select w.* from public.compliance_words w
+    where w.from_version <= p_version and (w.to_version is null or w.to_version > p_version)
+$$;
+create or replace function private.exceptions_of(p_version integer) returns setof public.word_exceptions
+language sql stable rows 500 set search_path = '' as $$
+    select e.* from public.word_exceptions e
+    where e.from_version <= p_version and (e.to_version is null or e.to_version > p_version)
+$$;
+
+create or replace function private.words_proposed(p_version integer, p_proposal_id bigint) returns setof public.compliance_words
+language sql stable rows 3000 set search_path = '' as $$
+    select w.* from private.words_of(p_version) w
+    where not exists (select from public.word_proposal_items i
+        where i.proposal_id = p_proposal_id and i.target = 'word' and i.row_id = w.id)
+    union all
+    select 0, coalesce(w.position, (select coalesce(max(position), 0) from public.compliance_words) + i.n), r.term, r.category,
+        r.severity, r.legal_basis, coalesce(r.suggestion, ''), coalesce(r.match_kind, 'exact'), coalesce(r.context, ''),
+        coalesce(r.exceptions, ''), coalesce(r.platforms, '{}'), i.action <> 'disable', 'own', i.reason, p_version + 1, null
+    from public.word_proposal_items i
+    left join public.compliance_words w on w.id = i.row_id
+    cross join lateral jsonb_populate_record(null::public.compliance_words, coalesce(to_jsonb(w), '{}') || i.row) r
+    where i.proposal_id = p_proposal_id and i.target = 'word'
+$$;
+comment on function private.words_proposed(integer, bigint) is 'The words of a version with a proposal''s operations done (null: none): what a trial compiles and an approval writes.';
+
+create or replace function private.exceptions_proposed(p_version integer, p_proposal_id bigint) returns setof public.word_exceptions
+language sql stable rows 500 set search_path = '' as $$
+    select e.* from private.exceptions_of(p_version) e
+    where not exists (select from public.word_proposal_items i
+        where i.proposal_id = p_proposal_id and i.target = 'exception' and i.row_id = e.id)
+    union all
+    select 0, coalesce(e.root_id, e.id), coalesce(e.position, (select coalesce(max(position), 0) from public.word_exceptions) + i.n),
+        r.terms, r.effect, r.place, r.pattern, coalesce(r.note, ''), coalesce(r.platforms, '{}'), i.action <> 'disable', 'own',
+        i.reason, p_version + 1, null
+    from public.word_proposal_items i
+    left join public.word_exceptions e on e.id = i.row_id
+    cross join lateral jsonb_populate_record(null::public.word_exceptions, coalesce(to_jsonb(e), '{}') || i.row) r
+    where i.proposal_id = p_proposal_id and i.target = 'exception'
+$$;
+comment on function private.exceptions_proposed(integer, bigint) is 'As private.words_proposed, for the exceptions.';
+
+create or replace function public.service_words_version() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return coalesce((select jsonb_build_object('version', v.id, 'basis', v.basis) from public.word_versions v
+        order by v.id desc limit 1), '{"version": 0, "basis": 0}');
+end;
+$$;
+grant execute on function public.service_words_version() to service_role;
+comment on function public.service_words_version() is 'Service: {version, basis} of the dictionary that holds; 0 when there is none yet.';
+
+create or replace function public.service_words(p_version integer, p_proposal_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return (select jsonb_build_object('version', v.id, 'basis', v.basis, 'patterns', b.patterns, 'superlatives', b.superlatives,
+            'words', (select coalesce(jsonb_agg(jsonb_build_array(w.term, w.category, w.severity, w.legal_basis, w.suggestion,
+                    w.match_kind, w.context, w.exceptions, w.platforms) order by w.position, w.id), '[]')
+                from private.words_proposed(v.id, p_proposal_id) w where w.is_active),
+            'exceptions', (select coalesce(jsonb_agg(jsonb_build_array(e.terms, e.effect, e.place, e.pattern, e.note, e.platforms)
+                    order by e.position, e.id), '[]')
+                from private.exceptions_proposed(v.id, p_proposal_id) e where e.is_active))
+        from public.word_versions v join private.word_bases b on b.basis = v.basis where v.id = p_version);
+end;
+$$;
+grant execute on function public.service_words(integer, bigint) to service_role;
+comment on function public.service_words(integer, bigint) is
+    'Service: a version as the engine takes it, its active rows in order, with the operations of a proposal done when one is named. Null: no such version.';
+
+-- The dictionary the program brings -----------------------------------------------------------------------------------------------
+
+create or replace function private.seed_words(p_version integer, p_words jsonb) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_count integer;
+    v_total integer := 0;
+begin
+    create temporary table if not exists seeding (n integer primary key, r jsonb) on commit drop;
+    truncate pg_temp.seeding;
+    insert into pg_temp.seeding select n, r from jsonb_array_elements(p_words) with ordinality x (r, n);
+    update public.compliance_words w set to_version = p_version
+    where w.to_version is null and w.origin = 'shipped' and not exists (
+        select from pg_temp.seeding s where s.r ->> 0 = w.term and jsonb_build_array(w.term, w.category, w.severity, w.legal_basis,
+            w.suggestion, w.match_kind, w.context, w.exceptions) = s.r);
+    get diagnostics v_count = row_count;
+    v_total := v_count;
+    insert into public.compliance_words (position, term, category, severity, legal_basis, suggestion, match_kind, context, exceptions,
+        origin, from_version)
+    select s.n, s.r ->> 0, s.r ->> 1, s.r ->> 2, s.r ->> 3, s.r ->> 4, s.r ->> 5, s.r ->> 6, s.r ->> 7, 'shipped', p_version
+    from pg_temp.seeding s
+    where not exists (select from public.compliance_words w where w.term = s.r ->> 0 and w.to_version is null)
+    order by s.n;
+    get diagnostics v_count = row_count;
+    return v_total + v_count;
+end;
+$$;
+comment on function private.seed_words(integer, jsonb) is 'Takes over the words of a release: new ones come, shipped ones change or go, what people decided stays. Answers how many rows.';
+
+create or replace function private.seed_exceptions(p_version integer, p_exceptions jsonb) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_count integer;
+    v_total integer := 0;
+begin
+    create temporary table if not exists seeding (n integer primary key, r jsonb) on commit drop;
+    truncate pg_temp.seeding;
+    insert into pg_temp.seeding select n, r from jsonb_array_elements(p_exceptions) with ordinality x (r, n);
+    update public.word_exceptions e set to_version = p_version
+    where e.to_version is null and e.origin = 'shipped' and not exists (select from pg_temp.seeding s
+        where s.r = jsonb_build_array(to_jsonb(e.terms), e.effect, e.place, e.pattern, e.note));
+    get diagnostics v_count = row_count;
+    v_total := v_count;
+    insert into public.word_exceptions (position, terms, effect, place, pattern, note, origin, from_version)
+    select s.n, array(select jsonb_array_elements_text(s.r -> 0)), s.r ->> 1, s.r ->> 2, s.r ->> 3, s.r ->> 4, 'shipped', p_version
+    from pg_temp.seeding s
+    where not exists (select from public.word_exceptions e where to_jsonb(e.terms) = s.r -> 0 and e.effect = s.r ->> 1
+        and e.place = s.r ->> 2 and e.pattern = s.r ->> 3 and (e.to_version is null or exists (
+            select from public.word_exceptions later where later.root_id = coalesce(e.root_id, e.id) and later.to_version is null)))
+    order by s.n;
+    get diagnostics v_count = row_count;
+    return v_total + v_count;
+end;
+$$;
+comment on function private.seed_exceptions(integer, jsonb) is 'As private.seed_words, for the exceptions; one that people changed or disabled does not come back.';
+
+create or replace function public.service_seed_words(
+    p_basis integer, p_words jsonb, p_exceptions jsonb, p_patterns jsonb, p_superlatives jsonb
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_version integer := private.lock_words() + 1;
+    v_words integer;
+    v_exceptions integer;
+begin
+    if coalesce(p_basis, 0) <= coalesce((select max(basis) from public.word_versions), 0) then
+        return jsonb_build_object('version', v_version - 1, 'is_new', false);
+    end if;
+    insert into private.word_bases (basis, patterns, superlatives, created_at)
+    values (p_basis, private.as_json(p_patterns), private.as_json(p_superlatives), v_now) on conflict do nothing;
+    insert into public.word_versions (id, basis, made_at) values (v_version, p_basis, v_now);
+    v_words := private.seed_words(v_version, private.as_json(p_words));
+    v_exceptions := private.seed_exceptions(v_version, private.as_json(p_exceptions));
+    update public.word_versions set words_changed = v_words, exceptions_changed = v_exceptions where id = v_version;
+    perform private.audit(v_me, null, 'words', v_version, 'seeded', jsonb_build_object('basis', p_basis));
+    perform private.queue_text_recheck('version', v_now);
+    return jsonb_build_object('version', v_version, 'is_new', true);
+end;
+$$;
+grant execute on function public.service_seed_words(integer, jsonb, jsonb, jsonb, jsonb) to service_role;
+comment on function public.service_seed_words(integer, jsonb, jsonb, jsonb, jsonb) is
+    'Service: the dictionary this program brings, as a new version when its basis is higher than any before; an older program changes nothing. Rows in the order of the columns of dictionary.csv and exceptions.csv.';
+
+-- Reading ---------------------------------------------------------------------------------------------------------------------------
+
+create or replace function public.word_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_limit integer;
+    v_rows jsonb;
+begin
+    p := coalesce(private.as_json(p), '{}');
+    v_limit := least(greatest(coalesce((p ->> 'limit')::integer, 50), 1), 500);
+    select coalesce(jsonb_agg(to_jsonb(x) order by x.position, x.id), '[]') into v_rows from (
+        select w.id, w.position, w.term, w.category, w.severity, w.legal_basis, w.suggestion, w.match_kind, w.context,
+            w.exceptions, w.platforms, w.is_active, w.origin, w.reason, w.from_version
+        from public.compliance_words w
+        where w.to_version is null
+          and (p ->> 'q' is null or strpos(lower(w.term), lower(p ->> 'q')) > 0)
+          and (p ->> 'category' is null or w.category = p ->> 'category')
+          and (p ->> 'severity' is null or w.severity = p ->> 'severity')
+          and (p ->> 'platform' is null or w.platforms = '{}' or p ->> 'platform' = any (w.platforms))
+          and (p ->> 'origin' is null or w.origin = p ->> 'origin')
+          and (p ->> 'is_active' is null or w.is_active = (p ->> 'is_active')::boolean)
+          and (p -> 'after' is null or (w.position, w.id) > ((p -> 'after' ->> 'position')::integer, (p -> 'after' ->> 'id')::bigint))
+        order by w.position, w.id limit v_limit + 1) x;
+    return jsonb_build_object('rows', v_rows - v_limit, 'version', private.words_version(),
+        'next', case when jsonb_array_length(v_rows) > v_limit then jsonb_build_object('position', v_rows -> (v_limit - 1) -> 'position',
+            'id', v_rows -> (v_limit - 1) -> 'id') end);
+exception when invalid_text_representation or numeric_value_out_of_range then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.word_list(jsonb) to authenticated;
+comment on function public.word_list(jsonb) is
+    'Members: words that hold now, in the dictionary''s order: {rows, next, version}. p: q (part of the term), category, severity, platform, origin, is_active, after (next of the page before), limit. filter.bad.';
+
+create or replace function public.word_history(p_term text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'severity', w.severity, 'category', w.category,
+            'suggestion', w.suggestion, 'platforms', w.platforms, 'is_active', w.is_active, 'origin', w.origin, 'reason', w.reason,
+            'from_version', w.from_version, 'to_version', w.to_version, 'at', v.made_at, 'approved_by', b.display_name,
+            'proposed_by', a.display_name) order by w.from_version desc), '[]')
+        from public.compliance_words w join public.word_versions v on v.id = w.from_version
+        left join public.members b on b.id = v.made_by
+        left join public.word_proposals q on q.id = v.proposal_id left join public.members a on a.id = q.created_by
+        where w.term = p_term);
+end;
+$$;
+grant execute on function public.word_history(text) to authenticated;
+comment on function public.word_history(text) is 'Members: every state a word ever had, newest first, with who proposed and approved it and why.';
+
+create or replace function public.exception_list(p_term text default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(to_jsonb(x) order by x.position, x.id), '[]') from (
+        select e.id, e.position, e.terms, e.effect, e.place, e.pattern, e.note, e.platforms, e.is_active, e.origin, e.reason, e.from_version
+        from public.word_exceptions e
+        where e.to_version is null and (p_term is null or p_term = any (e.terms))
+        order by e.position, e.id limit 2000) x);
+end;
+$$;
+grant execute on function public.exception_list(text) to authenticated;
+comment on function public.exception_list(text) is 'Members: exceptions that hold now (of one word, or the first 2,000).';
 
 -- ==== 80_jobs.sql ====
 
@@ -7730,11 +7990,13 @@ begin
     select jsonb_build_object('count', (select count(*) from (select from mine limit 1001) c), 'amount', (select sum(amount) from mine),
         'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by coalesce(x.placed_at, '-infinity') desc, x.id desc), '[]')
             from (select page.*, s.name as shop_name, s.platform from page join public.shops s on s.id = page.shop_id) x)));
+exception when data_exception then
+    raise exception using errcode = 'PT422', message = 'filter.bad', detail = '{}';
 end;
 $$;
 grant execute on function public.payment_nudge(jsonb) to authenticated;
 comment on function public.payment_nudge(jsonb) is
-    'Members 催付: orders of my shops that wait for payment, newest first, 50 a page: {count, amount, rows}; p {shop_id, after: {placed_at, id}}.';
+    'Members 催付: orders of my shops that wait for payment, newest first, 50 a page: {count, amount, rows}; p {shop_id, after: {placed_at, id}}. filter.bad.';
 
 create or replace function public.hold_screen(p jsonb default '{}') returns jsonb
 language plpgsql stable security invoker set search_path = '' as $$
@@ -7760,11 +8022,13 @@ begin
     )
     select jsonb_build_object('count', (select count(*) from stopped), 'rows',
         (select coalesce(jsonb_agg(to_jsonb(d) order by d.is_in_erp desc, d.promise_ship_at nulls last, d.id), '[]') from shown d)));
+exception when data_exception then
+    raise exception using errcode = 'PT422', message = 'filter.bad', detail = '{}';
 end;
 $$;
 grant execute on function public.hold_screen(jsonb) to authenticated;
 comment on function public.hold_screen(jsonb) is
-    'Members 拦截未发: orders of my shops that wait to ship and must not: {count (to 1,001), rows (200)}; is_in_erp first: they are on a downloaded list and need 追加拦截.';
+    'Members 拦截未发: orders of my shops that wait to ship and must not: {count (to 1,001), rows (200)}; is_in_erp first: they are on a downloaded list and need 追加拦截. filter.bad.';
 
 drop view if exists public.release_log;
 create view public.release_log with (security_invoker = true) as
@@ -7805,11 +8069,13 @@ begin
     select jsonb_build_object('count', (select count(*) from (select from matching limit 1001) c),
         'low', (select count(*) from public.products r where r.available < r.safety_stock),
         'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by x.sku, x.id), '[]') from page x)));
+exception when data_exception then
+    raise exception using errcode = 'PT422', message = 'filter.bad', detail = '{}';
 end;
 $$;
 grant execute on function public.product_list(jsonb) to authenticated;
 comment on function public.product_list(jsonb) is
-    'Members: products by SKU, 50 a page: {count, low (refill alerts), rows}; p {text, low: true = 补货提醒 only, after: {sku, id}}.';
+    'Members: products by SKU, 50 a page: {count, low (refill alerts), rows}; p {text, low: true = 补货提醒 only, after: {sku, id}}. filter.bad.';
 
 create or replace function private.data_ages(p_shops bigint[], p_now timestamptz)
 returns table (kind text, shop_id bigint, shop_name text, at timestamptz, file_name text, rejected integer, hours numeric, is_late boolean, is_running boolean)

@@ -74,6 +74,8 @@ def from_api_error(error: APIError) -> AppError:
     code = str(error.code or "")
     if code.startswith("PT4") and code[2:].isdigit():
         return AppError(str(error.message), status=int(code[2:]), params=_params(error.details))
+    if code.startswith("22") or code == "23505":  # a value the gateway could not even hand over
+        return AppError("request.bad_value", status=422, params={"code": code})
     status = _STATUS_OF_SQLSTATE.get(code, 500)
     return AppError(_KEY_OF_STATUS.get(status, "error.unexpected"), status=status, params={"code": code})
 

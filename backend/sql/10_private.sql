@@ -7,6 +7,15 @@ create table if not exists private.schema_steps (
 alter table private.schema_steps enable row level security;
 comment on table private.schema_steps is 'Numbered changes of tables and data that ran once on this database.';
 
+create table if not exists private.deployments (
+    part text primary key check (part in ('auth', 'secrets', 'functions', 'schedule')),
+    digest text not null,
+    deployed_at timestamptz not null default clock_timestamp()
+);
+alter table private.deployments enable row level security;
+comment on table private.deployments is
+    'What `python -m backend deploy` sent beside this schema, by digest: what has not changed is not sent again.';
+
 create or replace function private.now() returns timestamptz
 language sql stable set search_path = '' as $$ select pg_catalog.now() $$;
 comment on function private.now() is 'The clock of the product. Only the embedded test stack replaces it.';
@@ -22,9 +31,70 @@ comment on function private.fail(text, text, jsonb) is
 
 create or replace function private.as_json(p_value jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
-    select case when pg_catalog.jsonb_typeof(p_value) = 'string' then (p_value #>> '{}')::jsonb else p_value end
+    select case when pg_catalog.jsonb_typeof(p_value) = 'string' then private.parsed_json(p_value #>> '{}') else p_value end
 $$;
-comment on function private.as_json(jsonb) is 'Supabase Lite hands jsonb arrays over as a jsonb string; hosted does not.';
+comment on function private.as_json(jsonb) is 'Supabase Lite hands jsonb arrays over as a jsonb string; hosted does not. request.bad_value.';
+
+create or replace function private.parsed_json(p_text text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+    return p_text::jsonb;
+exception when data_exception then
+    perform private.fail('PT422', 'request.bad_value');
+end;
+$$;
+comment on function private.parsed_json(text) is 'A text that claims to be JSON: request.bad_value when it is not.';
+
+create or replace function private.is_id(p_text text) returns boolean
+language sql immutable set search_path = '' as $$ select coalesce(p_text ~ '^[0-9]{1,18}$', false) $$;
+comment on function private.is_id(text) is 'A number that fits bigint: what a hand-made request calls an id is checked before it is cast.';
+
+create or replace function private.as_items(p_value jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_items jsonb := private.as_json(p_value);
+begin
+    if v_items is null or jsonb_typeof(v_items) = 'null' then
+        return null;
+    elsif jsonb_typeof(v_items) <> 'array' or exists (select from jsonb_array_elements(v_items) i
+        where jsonb_typeof(i) <> 'object' or not private.is_id(i ->> 'id')
+           or coalesce(i ->> 'version', '0') !~ '^[0-9]{1,9}$') then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    return v_items;
+end;
+$$;
+comment on function private.as_items(jsonb) is 'Records that a request names: [{id, version, …}], null stays null. request.bad_value.';
+
+create or replace function private.as_ids(p_value jsonb) returns bigint[]
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_ids jsonb := private.as_json(p_value);
+begin
+    if coalesce(jsonb_typeof(v_ids), 'null') <> 'array'
+        or exists (select from jsonb_array_elements_text(v_ids) i where not private.is_id(i)) then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    return array(select i::bigint from jsonb_array_elements_text(v_ids) i);
+end;
+$$;
+comment on function private.as_ids(jsonb) is 'Ids that a request names: [1, 2]. request.bad_value.';
+
+create or replace function private.as_filter(p_value jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_filter jsonb := coalesce(private.as_json(p_value), '{}');
+begin
+    if jsonb_typeof(v_filter) <> 'object' or exists (select from jsonb_each_text(v_filter) f
+        where (f.key = 'shop_id' and not private.is_id(f.value))
+           or (f.key = 'after' and jsonb_typeof(v_filter -> 'after') <> 'object' and not private.is_id(f.value))
+           or (f.key in ('amount_min', 'amount_max') and f.value !~ '^[0-9]{1,12}(\.[0-9]{1,4})?$')) then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return v_filter;
+end;
+$$;
+comment on function private.as_filter(jsonb) is 'Filters of a list {shop_id, amount_min, amount_max, after, …} whose numbers are numbers. filter.bad.';
 
 create or replace function private.sha256(p_text text) returns text
 language sql immutable strict set search_path = '' as $$

@@ -54,7 +54,7 @@ begin
         <@ array['presales', 'aftersales', 'review'] then
         perform private.fail('PT422', 'member.bad_skill', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
     end if;
-    if coalesce((p_person ->> 'approval_limit')::numeric, 0) not between 0 and 99999999 then
+    if coalesce(p_person ->> 'approval_limit', '0') !~ '^[0-9]{1,8}(\.[0-9]{1,2})?$' then
         perform private.fail('PT422', 'member.bad_limit', pg_catalog.jsonb_build_object('staff_no', p_person ->> 'staff_no'));
     end if;
 end;
@@ -66,6 +66,12 @@ declare
     v_id bigint;
 begin
     perform private.check_member(p_person);
+    if p_person #> '{contact,id}' is not null and not (private.is_id(p_person #>> '{contact,id}')
+        and private.is_reserved((p_person #>> '{contact,id}')::bigint)) then
+        perform private.fail('PT422', 'contact.form');
+    elsif exists (select from private.contacts where id = (p_person #>> '{contact,id}')::bigint) then
+        perform private.fail('PT409', 'contact.taken');
+    end if;
     insert into public.members (display_name, staff_no, role, skills, approval_limit, contact_id)
     values (p_person ->> 'display_name', p_person ->> 'staff_no', p_person ->> 'role',
         array(select pg_catalog.jsonb_array_elements_text(coalesce(p_person -> 'skills', '[]'))),
@@ -99,7 +105,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if pg_catalog.jsonb_array_length(v_people) not between 1 and 500 then
+    if pg_catalog.jsonb_typeof(v_people) is distinct from 'array' or pg_catalog.jsonb_array_length(v_people) not between 1 and 500 then
         perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
     end if;
     select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
@@ -110,7 +116,7 @@ end;
 $$;
 grant execute on function public.invite_members(jsonb, uuid) to authenticated, service_role;
 comment on function public.invite_members(jsonb, uuid) is
-    'Admin: adds people [{display_name, staff_no, login_email, role, skills, shops, approval_limit, contact, token_hash}], all or none. member.bad_*, member.staff_no_taken, member.email_taken, shop.unknown_code.';
+    'Admin: adds people [{display_name, staff_no, login_email, role, skills, shops, approval_limit, contact, token_hash}], all or none. member.bad_*, member.staff_no_taken, member.email_taken, contact.form, contact.taken, shop.unknown_code.';
 
 create or replace function private.member_for_change(p_id bigint, p_version integer) returns public.members
 language plpgsql set search_path = '' as $$

@@ -678,7 +678,7 @@ begin
         perform private.refresh_statistics(v_import, 'applied');
     end if;
     return private.import_report(p_import_id);
-exception when check_violation or not_null_violation or data_exception or foreign_key_violation then
+exception when check_violation or not_null_violation or data_exception or foreign_key_violation or unique_violation then
     perform private.fail('PT422', 'import.bad_row');
 end;
 $$;

@@ -118,16 +118,17 @@ language sql stable rows 1000 set search_path = '' as $$
     ), hidden as (
         select distinct shop_id, buyer_account from mine where contact_state = 'masked' and buyer_account is not null
     ), same as (
-        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, 'p' || k.phone_hash || k.name_hash as buyer
+        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, o.held_at, 'p' || k.phone_hash || k.name_hash as buyer
         from known k join private.contacts c on c.phone_hash = k.phone_hash and c.name_hash = k.name_hash
         join public.orders o on o.contact_id = c.id and o.shop_id = k.shop_id and o.contact_state = 'ok'
         union all
-        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, 'b' || h.buyer_account
+        select o.id, o.shop_id, o.status, o.order_no, o.placed_at, o.paid_at, o.held_at, 'b' || h.buyer_account
         from hidden h join public.orders o on o.buyer_account = h.buyer_account and o.shop_id = h.shop_id
             and o.contact_state = 'masked'
     )
     select s.id, s.shop_id, s.status, s.order_no, s.placed_at, s.buyer from same s
     where s.placed_at is not null and s.status <> 'unpaid' and (s.status <> 'closed' or s.paid_at is not null)
+      and (s.status <> 'to_ship' or s.held_at is null) -- what is held does not ship: it doubles nothing
 $$;
 comment on function private.same_buyer(bigint[]) is
     'All paid orders, history included, of the people behind these orders: same phone and receiver in one shop; where the platform masks them, same buyer account.';
@@ -301,16 +302,17 @@ create or replace function private.stock_demand(p_pool_id bigint) returns table 
     order_id bigint, shop_id bigint, at timestamptz, product_id bigint, need bigint, has integer, is_short boolean
 )
 language sql stable rows 1000 set search_path = '' as $$
-    select o.id, o.shop_id, coalesce(o.paid_at, o.placed_at), p.id, sum(i.quantity), p.available,
+    select o.id, o.shop_id, case when o.held_at is null then coalesce(o.paid_at, o.placed_at) end, p.id, sum(i.quantity), p.available,
         sum(sum(i.quantity)) over (partition by p.id) > p.available
     from public.orders o
     join public.order_items i on i.order_id = o.id
     join public.products p on p.id = i.product_id and p.available is not null
     where o.status = 'to_ship' and o.shop_id in (select s.id from public.shops s where s.stock_pool_id = p_pool_id)
-    group by o.id, o.shop_id, o.paid_at, o.placed_at, p.id, p.available
+      and coalesce(o.held_reason, '') <> 'cancelled' and o.refund <> 'done'
+    group by o.id, o.shop_id, o.held_at, o.paid_at, o.placed_at, p.id, p.available
 $$;
 comment on function private.stock_demand(bigint) is
-    'What waiting orders of a pool need of counted products; is_short where all of them together need more than there is.';
+    'What waiting orders of a pool need of counted products (none for those that were cancelled in review or refunded; those on hold come last, without a time); is_short where all of them together need more than there is.';
 
 create or replace function private.short_evidence(p_products bigint[], p_need bigint[], p_left bigint[]) returns jsonb
 language sql stable set search_path = '' as $$

@@ -72,15 +72,16 @@ declare
     v record;
 begin
     for v in
-        select r.shop_id, r.detected_at, array_agg(r.order_id) as ids
-        from public.order_reviews r left join public.sla_clocks c on c.id = r.clock_id
-        where r.order_id = any (p_order_ids) and r.state <> 'done' and (c.id is null or c.stopped_at is not null)
-          and exists (select from public.sla_policies p where p.code = 'order_review' and p.is_active
-                      and p.conditions = '{}' and (p.shop_id is null or p.shop_id = r.shop_id))
-        group by r.shop_id, r.detected_at
+        select f.shop_id, f.detected_at, f.facts, array_agg(f.order_id) as ids
+        from (select r.shop_id, r.detected_at, r.order_id,
+                jsonb_build_object('kind', r.kinds, 'priority', case when r.is_high then 'high' else 'normal' end) as facts
+            from public.order_reviews r left join public.sla_clocks c on c.id = r.clock_id
+            where r.order_id = any (p_order_ids) and r.state <> 'done' and (c.id is null or c.stopped_at is not null)) f
+        group by f.shop_id, f.detected_at, f.facts
+        having exists (select from private.policies_for('order_review', f.shop_id, f.facts))
     loop
         perform private.start_clocks('order_review', v.ids, v.shop_id, 'review', 'order_review', p_now,
-            p_actor => p_actor, p_starts_at => v.detected_at);
+            p_actor => p_actor, p_facts => v.facts, p_starts_at => v.detected_at);
     end loop;
     for v in
         select r.state, c.id from public.order_reviews r join public.sla_clocks c on c.id = r.clock_id
@@ -259,6 +260,18 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.with_group(bigint[]) is 'The free members of the same groups come along: a group is decided by one person.';
 
+create or replace function private.held_together(p_member_id bigint, p_order_ids bigint[]) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(
+        select h.order_id from public.order_reviews h
+        where h.owner_id = p_member_id and (h.order_id = any (p_order_ids)
+           or exists (select from public.order_reviews r where r.order_id = any (p_order_ids)
+                      and r.owner_id = p_member_id and r.group_key = h.group_key and r.shop_id = h.shop_id))
+        order by h.order_id for update)
+$$;
+comment on function private.held_together(bigint, bigint[]) is
+    'Which of these items a member holds, with the rest of their groups that he holds too: a group never falls apart between two people.';
+
 create or replace function public.claim_next(p_request_id uuid, p_filter jsonb default '{}', p_count integer default 1) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -274,13 +287,13 @@ begin
     end if;
     perform private.end_leases(v_now);
     v_answer := private.take_items(v_me,
-        private.with_group(private.next_items(v_me, private.as_json(coalesce(p_filter, '{}')), p_count)), 'claimed', v_now);
+        private.with_group(private.next_items(v_me, private.as_filter(p_filter), p_count)), 'claimed', v_now);
     return private.finish_request(p_request_id, jsonb_build_object('items', v_answer));
 end;
 $$;
 grant execute on function public.claim_next(uuid, jsonb, integer) to authenticated;
 comment on function public.claim_next(uuid, jsonb, integer) is
-    'Reviewers: the next free items by deadline (at most 20, and the rest of their duplicate groups), mine for 20 minutes; filter {shop_id, kind, platform}. Never the same item to two people. review.not_reviewer, bulk.too_many.';
+    'Reviewers: the next free items by deadline (at most 20, and the rest of their duplicate groups), mine for 20 minutes; filter {shop_id, kind, platform}. Never the same item to two people. review.not_reviewer, bulk.too_many, filter.bad.';
 
 create or replace function private.item_for_claim(p_me private.actor, p_order_id bigint) returns public.order_reviews
 language plpgsql set search_path = '' as $$
@@ -343,13 +356,14 @@ begin
         perform private.fail('PT409', 'order.stale', jsonb_build_object('at', v_item.updated_at, 'version', v_item.version,
             'who', (select display_name from public.members where id = v_item.owner_id)));
     end if;
-    v_answer := private.take_items(v_me, array[p_order_id], 'taken_over', v_now);
+    v_answer := private.take_items(v_me, coalesce(nullif(private.held_together(v_item.owner_id, array[p_order_id]), '{}'),
+        array[p_order_id]), 'taken_over', v_now);
     return private.finish_request(p_request_id, jsonb_build_object('items', v_answer, 'from_id', v_item.owner_id));
 end;
 $$;
 grant execute on function public.take_over(uuid, bigint, integer) to authenticated;
 comment on function public.take_over(uuid, bigint, integer) is
-    'Reviewers: takes over a colleague''s item of a shop we share (p_version: of the work row as shown). order.stale (who, at), review.none, review.done, review.not_reviewer.';
+    'Reviewers: takes over a colleague''s item of a shop we share, and the rest of its group that he holds (p_version: of the work row as shown). order.stale (who, at), review.none, review.done, review.not_reviewer.';
 
 create or replace function private.return_items(p_me private.actor, p_member_id bigint, p_order_ids bigint[], p_now timestamptz)
 returns integer
@@ -380,12 +394,12 @@ begin
         return v_answer;
     end if;
     v_answer := to_jsonb(private.return_items(v_me, v_me.member_id,
-        array(select jsonb_array_elements_text(private.as_json(p_order_ids))::bigint), private.now()));
+        private.held_together(v_me.member_id, private.as_ids(p_order_ids)), private.now()));
     return private.finish_request(p_request_id, jsonb_build_object('done', v_answer));
 end;
 $$;
 grant execute on function public.give_back(uuid, jsonb) to authenticated;
-comment on function public.give_back(uuid, jsonb) is 'Reviewers: puts my own items (order ids) back into the pool; others'' are left alone. Answers {done}.';
+comment on function public.give_back(uuid, jsonb) is 'Reviewers: puts my own items (order ids), each with the rest of its group, back into the pool; others'' are left alone. Answers {done}. request.bad_value.';
 
 create or replace function public.keep_claims(p_order_ids jsonb) returns integer
 language plpgsql volatile security definer set search_path = '' as $$
@@ -397,11 +411,11 @@ begin
     update public.order_reviews set claim_until = private.lease_end(v_now)
     where owner_id = v_me.member_id and state = 'open' and claim_until > v_now
       and claim_until < v_now + interval '15 minutes'
-      and order_id in (select jsonb_array_elements_text(private.as_json(p_order_ids))::bigint);
+      and order_id = any (private.as_ids(p_order_ids));
     get diagnostics v_count = row_count;
     return v_count;
 end;
 $$;
 grant execute on function public.keep_claims(jsonb) to authenticated;
 comment on function public.keep_claims(jsonb) is
-    'Reviewers: renews the lease of my live claims (order ids) while I work on them; called by the page at most every few minutes. Answers how many were renewed.';
+    'Reviewers: renews the lease of my live claims (order ids) while I work on them; called by the page at most every few minutes. Answers how many were renewed. request.bad_value.';

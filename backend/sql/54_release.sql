@@ -76,7 +76,7 @@ create or replace function public.ready_list(p_filter jsonb default '{}', p_limi
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
-    v_filter jsonb := coalesce(private.as_json(p_filter), '{}');
+    v_filter jsonb := private.as_filter(p_filter);
 begin
     return jsonb_build_object(
         'count', (select count(*) from private.ready_orders(v_filter - 'after', 5001)),
@@ -199,8 +199,8 @@ create or replace function public.release_orders(
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_releaser();
-    v_items jsonb := private.as_json(p_items);
-    v_filter jsonb := coalesce(private.as_json(p_filter), '{}');
+    v_items jsonb := private.as_items(p_items);
+    v_filter jsonb := private.as_filter(p_filter);
     v_answer jsonb := private.begin_request(p_request_id, 'release_orders', jsonb_build_array(v_items, v_filter, p_count));
 begin
     if v_answer is not null then
@@ -219,7 +219,7 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_releaser();
 begin
-    return (with checked as (select c.* from private.release_checks(private.as_json(p_items)) c)
+    return (with checked as (select c.* from private.release_checks(coalesce(private.as_items(p_items), '[]')) c)
         select jsonb_build_object('count', (select count(*) from checked), 'ok', (select count(*) from checked where refusal is null),
             'refused', coalesce((select jsonb_agg(jsonb_build_object('id', id, 'key', refusal, 'params', params)) from checked
                                  where refusal is not null), '[]')));
@@ -253,7 +253,7 @@ language sql stable set search_path = '' as $$
         'paid_at', o.paid_at, 'promise_ship_at', o.promise_ship_at, 'buyer_account', o.buyer_account, 'province', o.province,
         'city', o.city, 'district', o.district, 'receiver_masked', o.receiver_masked, 'phone_masked', o.phone_masked,
         'contact_id', c.id, 'contact_state', o.contact_state, 'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher,
-        'held_reason', o.held_reason,
+        'held_reason', o.held_reason, 'refund', o.refund,
         'kinds', (select jsonb_agg(e.kind order by e.kind) from public.order_exceptions e
                   where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')),
         'ship_with', (select e.group_key from public.order_exceptions e
@@ -369,6 +369,23 @@ language sql set search_path = '' as $$
 $$;
 comment on function private.unhold_orders(bigint[], text) is 'Lifts holds of exactly this reason.';
 
+create or replace function private.judge_again(p_order_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.evaluate_orders(p_order_ids, p_now);
+    select private.evaluate_pool(s.stock_pool_id, p_now) from public.shops s
+    where s.id in (select o.shop_id from public.orders o where o.id = any (p_order_ids)) group by s.stock_pool_id
+$$;
+comment on function private.judge_again(bigint[], timestamptz) is
+    'Orders that may ship again count again for stock and duplicates: judged at once, before anybody can release them.';
+
+create or replace function private.judge_later(p_order_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.enqueue('evaluate_shop', jsonb_build_object('shop_id', o.shop_id), 'evaluate:' || o.shop_id, p_now)
+    from public.orders o where o.id = any (p_order_ids) group by o.shop_id
+$$;
+comment on function private.judge_later(bigint[], timestamptz) is
+    'Orders that will not ship free stock and end duplicates of others: the worker judges the waiting orders of their shops.';
+
 create or replace function private.hold_checks(p_items jsonb) returns table (id bigint, refusal text, params jsonb)
 language sql stable set search_path = '' as $$
     select distinct on (i.id) i.id,
@@ -388,7 +405,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_now timestamptz := private.now();
-    v_items jsonb := private.as_json(p_items);
+    v_items jsonb := coalesce(private.as_items(p_items), '[]');
     v_answer jsonb := private.begin_request(p_request_id, 'add_hold', jsonb_build_array(v_items, p_reason));
     v_refused jsonb;
     v_ids bigint[];
@@ -407,6 +424,7 @@ begin
            coalesce(array_agg(c.id) filter (where c.refusal is null), '{}')
     into v_refused, v_ids from private.hold_checks(v_items) c;
     perform private.hold_orders(v_ids, p_reason, v_now);
+    perform private.judge_later(v_ids, v_now);
     perform private.tell_orders(v_me, v_ids, 'held', jsonb_build_object('reason', p_reason), v_now);
     return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids),
         'releases', private.new_lists(v_me, 'hold', v_ids, v_now), 'refused', v_refused));
@@ -421,7 +439,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['operations', 'manager']);
     v_now timestamptz := private.now();
-    v_items jsonb := private.as_json(p_items);
+    v_items jsonb := coalesce(private.as_items(p_items), '[]');
     v_answer jsonb := private.begin_request(p_request_id, 'lift_hold', v_items);
     v_ids bigint[];
 begin
@@ -433,6 +451,7 @@ begin
         join jsonb_to_recordset(v_items) i (id bigint, version integer) on i.id = o.id and i.version = o.version
         where o.held_at is not null and o.held_reason <> 'cancelled' and o.shop_id in (select private.my_shop_ids()));
     update public.orders set held_at = null, held_reason = null where id = any (v_ids);
+    perform private.judge_again(v_ids, v_now);
     perform private.tell_orders(v_me, v_ids, 'hold_lifted', '{}', v_now);
     return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids),
         'refused', (select coalesce(jsonb_agg(jsonb_build_object('id', i.id, 'key', 'order.not_held')), '[]')
@@ -456,7 +475,7 @@ begin
     end if;
     v_ids := array(select o.id from public.orders o
         where o.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or o.shop_id = p_shop_id)
-          and o.status = 'to_ship' and (o.held_at is not null or exists (select from public.order_exceptions e
+          and o.status = 'to_ship' and (o.held_at is not null or o.refund <> 'none' or exists (select from public.order_exceptions e
               where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')))
         order by o.id limit 5000);
     if cardinality(v_ids) = 0 then

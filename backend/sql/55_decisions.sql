@@ -166,10 +166,12 @@ declare
 begin
     if p_decision = 'reopened' then
         perform private.unhold_orders(v_order_ids, 'cancelled');
+        perform private.judge_later(v_order_ids, p_now);
     end if;
     perform private.write_decision(p_me, v_all, p_decision, p_reason, p_now);
     if p_decision = 'cancelled' then
         perform private.hold_orders(v_order_ids, 'cancelled', p_now);
+        perform private.judge_later(v_order_ids, p_now);
     end if;
     v_batch := private.new_batch(p_me, p_decision, v_undo, p_now);
     perform private.tell_decision(p_me, v_all, 'exception_' || p_decision, p_reason, v_batch, p_now);
@@ -224,7 +226,7 @@ create or replace function public.decide_exceptions(
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
-    v_items jsonb := private.as_json(p_items);
+    v_items jsonb := private.as_items(p_items);
     v_answer jsonb := private.begin_request(p_request_id, 'decide_exceptions', jsonb_build_array(v_items, p_decision, p_reason));
 begin
     if v_answer is not null then
@@ -292,7 +294,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    v_items := private.matching_items(v_me, private.as_json(p_filter), v_now);
+    v_items := private.matching_items(v_me, private.as_filter(p_filter), v_now);
     if jsonb_array_length(v_items) is distinct from p_count then
         perform private.fail('PT409', 'bulk.count_changed',
             jsonb_build_object('shown', p_count, 'found', jsonb_array_length(v_items)));
@@ -310,7 +312,7 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_now timestamptz := private.now();
-    v_items jsonb := coalesce(private.as_json(p_items), private.matching_items(v_me, private.as_json(p_filter), v_now));
+    v_items jsonb := coalesce(private.as_items(p_items), private.matching_items(v_me, private.as_filter(p_filter), v_now));
 begin
     return (
         with checked as (select c.* from private.decision_checks(v_me, v_items, p_decision, v_now) c)
@@ -374,7 +376,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_now timestamptz := private.now();
-    v_items jsonb := private.as_json(p_items);
+    v_items jsonb := coalesce(private.as_items(p_items), '[]');
     v_answer jsonb := private.begin_request(p_request_id, 'decide_group',
         jsonb_build_array(p_shop_id, p_group_key, v_items, p_decision, p_keep_order_id));
     v_kept jsonb;
@@ -444,11 +446,21 @@ $$;
 comment on function private.batch_for_undo(private.actor, bigint, timestamptz) is
     'My own batch of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
 
-create or replace function private.check_undo(p_items jsonb) returns void
+drop function if exists private.check_undo(jsonb); -- until it looked at who asks
+
+create or replace function private.check_undo(p_me private.actor, p_items jsonb) returns void
 language plpgsql stable set search_path = '' as $$
 declare
     v_order_no text;
 begin
+    if exists (select from jsonb_to_recordset(p_items) i (id bigint) join public.order_exceptions e on e.id = i.id
+        where e.shop_id not in (select private.my_shop_ids())) then
+        perform private.fail('PT404', 'shop.none');
+    end if;
+    if exists (select from jsonb_to_recordset(p_items) i (id bigint) join public.order_exceptions e on e.id = i.id
+        where not private.can_review(p_me, array[e.kind])) then
+        perform private.fail('PT403', 'review.not_reviewer');
+    end if;
     select o.order_no into v_order_no
     from jsonb_to_recordset(p_items) i (id bigint, order_id bigint, version integer)
     join public.order_exceptions e on e.id = i.id join public.orders o on o.id = e.order_id
@@ -464,7 +476,7 @@ begin
     end if;
 end;
 $$;
-comment on function private.check_undo(jsonb) is 'undo.changed: somebody or newer facts changed an item since; undo.released: the order was released.';
+comment on function private.check_undo(private.actor, jsonb) is 'shop.none, review.not_reviewer: what was decided is not mine to decide any more; undo.changed: somebody or newer facts changed an item since; undo.released: the order was released.';
 
 create or replace function private.restore_items(p_items jsonb) returns void
 language sql set search_path = '' as $$
@@ -492,7 +504,7 @@ begin
     end if;
     v_batch := private.batch_for_undo(v_me, p_batch_id, v_now);
     perform private.lock_items(v_batch.items);
-    perform private.check_undo(v_batch.items);
+    perform private.check_undo(v_me, v_batch.items);
     v_order_ids := array(select distinct i.order_id from jsonb_to_recordset(v_batch.items) i (order_id bigint));
     perform private.unhold_orders(array(select i.order_id from jsonb_to_recordset(v_batch.items) i (id bigint, order_id bigint)
         join public.order_exceptions e on e.id = i.id where e.state = 'cancelled'), 'cancelled');
@@ -501,6 +513,7 @@ begin
         perform private.hold_orders(array(select e.order_id from public.order_exceptions e
             where e.order_id = any (v_order_ids) and e.state = 'cancelled'), 'cancelled', v_now);
     end if;
+    perform private.judge_later(v_order_ids, v_now);
     perform private.tell_decision(v_me, v_batch.items, 'decision_undone', v_batch.action, v_batch.id, v_now);
     perform private.refresh_reviews(v_order_ids, v_now, v_me.member_id);
     perform private.settle_claims(v_me, v_order_ids, 'resume', v_now);
@@ -510,7 +523,7 @@ end;
 $$;
 grant execute on function public.undo_batch(uuid, bigint) to authenticated;
 comment on function public.undo_batch(uuid, bigint) is
-    'Takes back my own decision of the last ten minutes, all of it or nothing. The deadline runs on from detection. undo.none, undo.done, undo.too_late, undo.changed (order_no), undo.released (order_no).';
+    'Takes back my own decision of the last ten minutes, all of it or nothing. The deadline runs on from detection; shop and skill count as of now. shop.none, review.not_reviewer, undo.none, undo.done, undo.too_late, undo.changed (order_no), undo.released (order_no).';
 
 -- Correcting the contact ----------------------------------------------------------------------------------------------------------
 
@@ -545,12 +558,21 @@ $$;
 comment on function private.order_to_correct(private.actor, bigint, integer, timestamptz) is
     'Locks the order: order.none, order.stale, order.released, order.not_waiting, review.claimed.';
 
+create or replace function private.is_reserved(p_contact_id bigint) returns boolean
+language sql volatile set search_path = '' as $$
+    select coalesce(p_contact_id between 1 and (select s.last_value from private.contact_ids s where s.is_called), false)
+$$;
+comment on function private.is_reserved(bigint) is 'Whether reserve_contact_ids gave this id to somebody: one that it will give later must stay free.';
+
 create or replace function private.store_contact(p_contact_id bigint, p_contact jsonb) returns bigint
 language plpgsql set search_path = '' as $$
 declare
-    v_id bigint := coalesce(p_contact_id, (p_contact ->> 'id')::bigint);
+    v_id bigint := coalesce(p_contact_id, case when private.is_id(p_contact ->> 'id') then (p_contact ->> 'id')::bigint end);
 begin
-    if v_id is null or exists (select from jsonb_each_text(p_contact) c
+    if v_id is null or not private.is_reserved(v_id) then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+    if exists (select from jsonb_each_text(p_contact) c
         where c.key in ('name', 'phone', 'address', 'note') and not private.is_cipher(c.value)) then
         perform private.fail('PT422', 'contact.form');
     end if;
@@ -582,7 +604,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer('{}');
     v_now timestamptz := private.now();
-    v_contact jsonb := private.as_json(p_contact);
+    v_contact jsonb := coalesce(private.as_json(p_contact), '{}');
     v_answer jsonb := private.begin_request(p_request_id, 'correct_order', jsonb_build_array(p_order_id,
         p_version, v_contact - '{name,phone,address,note}'::text[], p_province, p_city, p_district, p_facts_hash));
     v_order public.orders;
@@ -590,7 +612,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' or not private.is_masked(v_contact ->> 'name_masked', v_contact ->> 'phone_masked')
+    if jsonb_typeof(v_contact) <> 'object' or coalesce(p_facts_hash, '') !~ '^[a-p]{64}$' or not private.is_masked(v_contact ->> 'name_masked', v_contact ->> 'phone_masked')
         or not (private.is_region(p_province) and private.is_region(p_city) and private.is_region(p_district)) then
         perform private.fail('PT422', 'contact.form');
     end if;

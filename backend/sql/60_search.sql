@@ -44,14 +44,14 @@ language sql stable set search_path = '' as $$
     ), shown as (
         select o.id, o.order_no, o.shop_id, s.name as shop_name, s.platform, o.status, o.platform_status, o.amount, o.placed_at,
             o.buyer_account, o.receiver_masked, o.phone_masked, o.tracking_no, o.released_at, o.held_at, b.how, b.place,
-            r.state as review_state, r.kinds, r.due_at
+            r.state as review_state, case when r.state <> 'done' then r.kinds end as kinds, r.due_at
         from best b join public.orders o on o.id = b.id join public.shops s on s.id = o.shop_id
         left join public.order_reviews r on r.order_id = o.id
         order by b.place, o.placed_at desc nulls last, o.id desc limit 20
     )
     select coalesce(jsonb_agg(to_jsonb(x) - 'place' order by x.place, x.placed_at desc nulls last, x.id desc), '[]') from shown x
 $$;
-comment on function private.search_orders(jsonb, boolean) is 'The best 20 orders, each once, masked, with what their review says.';
+comment on function private.search_orders(jsonb, boolean) is 'The best 20 orders, each once, masked, with what is still to decide about them.';
 
 create or replace function public.search_desk(p jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

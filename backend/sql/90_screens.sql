@@ -228,11 +228,13 @@ begin
     select jsonb_build_object('count', (select count(*) from (select from mine limit 1001) c), 'amount', (select sum(amount) from mine),
         'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by coalesce(x.placed_at, '-infinity') desc, x.id desc), '[]')
             from (select page.*, s.name as shop_name, s.platform from page join public.shops s on s.id = page.shop_id) x)));
+exception when data_exception then
+    raise exception using errcode = 'PT422', message = 'filter.bad', detail = '{}';
 end;
 $$;
 grant execute on function public.payment_nudge(jsonb) to authenticated;
 comment on function public.payment_nudge(jsonb) is
-    'Members 催付: orders of my shops that wait for payment, newest first, 50 a page: {count, amount, rows}; p {shop_id, after: {placed_at, id}}.';
+    'Members 催付: orders of my shops that wait for payment, newest first, 50 a page: {count, amount, rows}; p {shop_id, after: {placed_at, id}}. filter.bad.';
 
 create or replace function public.hold_screen(p jsonb default '{}') returns jsonb
 language plpgsql stable security invoker set search_path = '' as $$
@@ -242,13 +244,13 @@ begin
     with stopped as (
         select h.id from public.shops s cross join lateral (
             select o.id from public.orders o
-            where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or exists (select from public.order_exceptions e
+            where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or o.refund <> 'none' or exists (select from public.order_exceptions e
                 where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0))
             order by o.paid_at, o.id limit 1001) h
         where s.id in (select private.my_shop_ids()) and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) limit 1001
     ), shown as (
         select o.id, o.version, o.order_no, o.shop_id, s.name as shop_name, o.amount, o.paid_at, o.promise_ship_at, o.receiver_masked,
-            o.phone_masked, o.released_at, o.held_at, o.held_reason,
+            o.phone_masked, o.released_at, o.held_at, o.held_reason, o.refund,
             (select array_agg(e.kind order by e.kind) from public.order_exceptions e where e.order_id = o.id and e.is_blocking
                 and e.state in ('open', 'waiting_customer')) as kinds,
             exists (select from public.release_orders l join public.releases r on r.id = l.release_id
@@ -258,11 +260,13 @@ begin
     )
     select jsonb_build_object('count', (select count(*) from stopped), 'rows',
         (select coalesce(jsonb_agg(to_jsonb(d) order by d.is_in_erp desc, d.promise_ship_at nulls last, d.id), '[]') from shown d)));
+exception when data_exception then
+    raise exception using errcode = 'PT422', message = 'filter.bad', detail = '{}';
 end;
 $$;
 grant execute on function public.hold_screen(jsonb) to authenticated;
 comment on function public.hold_screen(jsonb) is
-    'Members 拦截未发: orders of my shops that wait to ship and must not: {count (to 1,001), rows (200)}; is_in_erp first: they are on a downloaded list and need 追加拦截.';
+    'Members 拦截未发: orders of my shops that wait to ship and must not: {count (to 1,001), rows (200)}; is_in_erp first: they are on a downloaded list and need 追加拦截. filter.bad.';
 
 drop view if exists public.release_log;
 create view public.release_log with (security_invoker = true) as
@@ -303,11 +307,13 @@ begin
     select jsonb_build_object('count', (select count(*) from (select from matching limit 1001) c),
         'low', (select count(*) from public.products r where r.available < r.safety_stock),
         'rows', (select coalesce(jsonb_agg(to_jsonb(x) order by x.sku, x.id), '[]') from page x)));
+exception when data_exception then
+    raise exception using errcode = 'PT422', message = 'filter.bad', detail = '{}';
 end;
 $$;
 grant execute on function public.product_list(jsonb) to authenticated;
 comment on function public.product_list(jsonb) is
-    'Members: products by SKU, 50 a page: {count, low (refill alerts), rows}; p {text, low: true = 补货提醒 only, after: {sku, id}}.';
+    'Members: products by SKU, 50 a page: {count, low (refill alerts), rows}; p {text, low: true = 补货提醒 only, after: {sku, id}}. filter.bad.';
 
 create or replace function private.data_ages(p_shops bigint[], p_now timestamptz)
 returns table (kind text, shop_id bigint, shop_name text, at timestamptz, file_name text, rejected integer, hours numeric, is_late boolean, is_running boolean)

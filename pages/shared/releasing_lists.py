@@ -97,9 +97,12 @@ def file_rows(kind: str, found: releasing_calls.Download) -> list[dict[str, Any]
 
 
 def hold_reason(row: dict[str, Any]) -> str:
-    """Why an order must not ship: the hold's reason and the open kinds. Plain text."""
+    """Why an order must not ship: the hold's reason, its refund and the open kinds. Plain text."""
     reasons = [plain(f"release.reason.{row['held_reason']}")] if row.get("held_reason") else []
-    return ", ".join([*reasons, *(kind_name(kind) for kind in row.get("kinds") or [])])
+    kinds = row.get("kinds") or []
+    if row.get("refund") in ("requested", "done") and "refund_stop" not in kinds:
+        reasons.append(plain(f"release.reason.refund_{row['refund']}"))
+    return ", ".join([*reasons, *(kind_name(kind) for kind in kinds)])
 
 
 def pick_button(one: Release, key: str) -> None:

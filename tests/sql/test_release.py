@@ -330,6 +330,17 @@ def test_the_hold_list_names_everything_that_waits_and_must_not_ship(floor: Conn
     ]
 
 
+def test_a_refunded_order_is_on_the_lists_of_what_must_not_ship(floor: Connection) -> None:
+    order = add_order(floor, "1")
+    floor.execute("update orders set refund = 'done' where id = %s", (order,))
+    assert [r["key"] for r in release(floor, "ops", order)["refused"]] == ["order.refund"]
+    screen = ask(floor, "ops", "hold_screen", {})
+    assert [(r["id"], r["refund"]) for r in screen["rows"]] == [(order, "done")]
+    answer = call(floor, "whs", "make_hold_list")
+    rows = ask(floor, "whs", "release_list", answer["releases"][0]["id"])["rows"]
+    assert [(r["order_id"], r["refund"]) for r in rows] == [(order, "done")]
+
+
 def test_an_order_shipped_in_spite_of_a_hold_is_an_incident_once(floor: Connection) -> None:
     blocked = add_order(floor, "1", ["remote", "mismatch"])
     held = add_order(floor, "2")

@@ -204,9 +204,30 @@ def test_the_free_rest_of_a_group_comes_along(floor: Connection) -> None:
     add_order(floor, "4", ["duplicate"], group="g2")
     call(floor, "ben", "claim_order", taken)
     assert review(floor, first)[1] == "ben"
-    call(floor, "ben", "give_back", [first, third])
+    floor.execute(
+        "update order_reviews set owner_id = null, claim_until = null where order_id = any (%s)",
+        ([first, third],),
+    )
     got = call(floor, "ann", "claim_next")["items"]
     assert sorted(i["order_id"] for i in got) == [first, third]
+
+
+def test_a_group_goes_back_together(floor: Connection) -> None:
+    pair = [add_order(floor, n, ["duplicate"], group="g1") for n in "12"]
+    other = add_order(floor, "3", ["remote"])
+    for order in (pair[0], other):
+        call(floor, "ann", "claim_order", order)
+    assert call(floor, "ann", "give_back", [pair[1]]) == {"done": 2}
+    assert [review(floor, order)[1] for order in (*pair, other)] == [None, None, "ann"]
+
+
+def test_a_group_is_taken_over_together(floor: Connection) -> None:
+    pair = [add_order(floor, n, ["duplicate"], group="g1") for n in "12"]
+    call(floor, "ann", "claim_order", pair[0])
+    version = one(floor, "select version from order_reviews where order_id = %s", pair[0])
+    got = call(floor, "ben", "take_over", pair[0], version)["items"]
+    assert sorted(i["order_id"] for i in got) == pair
+    assert [review(floor, order)[1] for order in pair] == ["ben", "ben"]
 
 
 def test_only_my_own_items_are_given_back(floor: Connection) -> None:
@@ -599,6 +620,65 @@ def test_undo_is_refused_once_the_order_was_released(floor: Connection) -> None:
     with refusal("PT409", "undo.released"):
         call(floor, "ann", "undo_batch", batch)
     assert state(floor, order) == "waived"
+
+
+def test_undo_asks_again_for_the_skill_and_the_shop(floor: Connection) -> None:
+    order, batch = waive(floor)
+    floor.execute("update members set skills = '{}' where display_name = 'ann'")
+    with refusal("PT403", "review.not_reviewer"):
+        call(floor, "ann", "undo_batch", batch)
+    floor.execute("update members set skills = '{review}' where display_name = 'ann'")
+    floor.execute("update member_shops set shop_id = (select id from shops where code = 'two')")
+    with refusal("PT404", "shop.none"):
+        call(floor, "ann", "undo_batch", batch)
+    assert state(floor, order) == "waived"
+    floor.execute("update member_shops set shop_id = (select id from shops where code = 'one')")
+    assert call(floor, "ann", "undo_batch", batch)["done"] == 1
+
+
+# What a hand-made request may hold ----------------------------------------------------------------------------------
+
+
+MALFORMED: dict[str, tuple[Any, ...]] = {
+    "give_back": (["x"],),
+    "decide_exceptions": ([{"id": "1; drop", "version": 1}], "waived", "verified"),
+    "release_orders": ([{"id": 1, "version": 99999999999}], None, None),
+    "add_hold": ({"id": 1}, "fraud"),
+    "lift_hold": ([7],),
+}
+
+
+@pytest.mark.parametrize("function", MALFORMED)
+def test_a_malformed_id_is_refused_in_words(floor: Connection, function: str) -> None:
+    with refusal("PT422", "request.bad_value"):
+        call(floor, "ops", function, *MALFORMED[function])
+
+
+@pytest.mark.parametrize("given", ['{"shop_id": "one"}', '{"amount_min": "1e999"}', "[1]", '"no json"'])
+def test_a_malformed_filter_is_refused_in_words(floor: Connection, given: str) -> None:
+    with (
+        pytest.raises(psycopg.Error) as caught,
+        as_role(floor, "authenticated", user_id("ops")),
+    ):
+        floor.execute("select decide_matching(gen_random_uuid(), %s::jsonb, 1, 'fixed')", (given,))
+    assert str(caught.value.diag.message_primary) in ("filter.bad", "request.bad_value")
+    assert caught.value.sqlstate == "PT422"
+
+
+@pytest.mark.parametrize("screen", ["order_queue", "payment_nudge", "hold_screen", "product_list"])
+def test_a_malformed_filter_of_a_list_is_refused_in_words(floor: Connection, screen: str) -> None:
+    given = {"after": {"sku": "A", "id": "x"}} if screen == "product_list" else {"shop_id": "one"}
+    with refusal("PT422", "filter.bad"):
+        ask(floor, "ops", screen, given)
+
+
+@pytest.mark.parametrize("contact_id", ["x", "99999999999999999999", 10**12, -1])
+def test_a_contact_takes_only_an_id_that_was_reserved(floor: Connection, contact_id: Any) -> None:
+    order = add_order(floor, "1", ["bad_phone"])
+    contact = {"id": contact_id, "phone": BODY, "phone_hash": HASH, "phone_masked": "139****0001"}
+    with refusal("PT422", "contact.form"):
+        call(floor, "ops", "correct_order", order, 1, contact, "浙江省", "杭州市", "西湖区", HASH)
+    assert one(floor, "select contact_id from orders where id = %s", order) is None
 
 
 # Correcting and opening contacts ----------------------------------------------------------------------------------------------------

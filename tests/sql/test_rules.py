@@ -244,6 +244,66 @@ def test_never_counted_and_unknown_products_are_not_short(conn: Connection) -> N
     assert opened(conn) == {}
 
 
+# --- what will not ship takes nothing and doubles nothing ---
+
+
+FAR = {"province": "新疆维吾尔自治区", "city": "乌鲁木齐市", "district": "天山区"}
+
+
+def refs(conn: Connection, *numbers_: int) -> list[dict[str, Any]]:
+    rows = conn.execute(
+        "select id, version from orders where order_no = any (%s) order by id",
+        ([f"NO{number:05d}" for number in numbers_],),
+    ).fetchall()
+    return [{"id": order, "version": version} for order, version in rows]
+
+
+def work_all(conn: Connection) -> None:
+    while jobs.run_once(Worker(Rpc(conn), KEYRING)):
+        pass
+
+
+def test_what_is_held_leaves_its_stock_to_others_until_it_is_lifted(conn: Connection) -> None:
+    ops = Rpc(conn, add_member(conn, "operations", shop_of(conn).id))
+    bring(conn, [stock(2, "S1", 1)], kind="products")
+    bring(conn, [record(1, paid_at=TEN), record(2, paid_at=TEN + MINUTE)])
+    assert opened(conn) == {"NO00002": ["out_of_stock"]}
+    ops("add_hold", p_request_id=str(uuid.uuid4()), p_items=refs(conn, 1), p_reason="customer_asked")
+    work_all(conn)
+    assert opened(conn) == {"NO00001": ["out_of_stock"]}
+    ops("lift_hold", p_request_id=str(uuid.uuid4()), p_items=refs(conn, 1))
+    assert opened(conn) == {"NO00002": ["out_of_stock"]}
+
+
+def test_what_was_cancelled_or_refunded_needs_no_stock(conn: Connection) -> None:
+    ops = Rpc(conn, add_member(conn, "operations", shop_of(conn).id))
+    bring(conn, [stock(2, "S1", 1)], kind="products")
+    bring(conn, [record(1, paid_at=TEN, **FAR), record(2), record(3, refund="done", paid_at=TEN)])
+    assert opened(conn) == {"NO00001": ["remote"], "NO00002": ["out_of_stock"]}
+    found = conn.execute("select id, version from order_exceptions where kind = 'remote'").fetchone()
+    assert found is not None
+    ops(
+        "decide_exceptions",
+        p_request_id=str(uuid.uuid4()),
+        p_items=[{"id": found[0], "version": found[1]}],
+        p_decision="cancelled",
+        p_reason="undeliverable",
+    )
+    work_all(conn)
+    assert opened(conn) == {}
+
+
+def test_what_is_held_doubles_nothing_until_it_is_lifted(conn: Connection) -> None:
+    ops = Rpc(conn, add_member(conn, "operations", shop_of(conn).id))
+    bring(conn, [same(1, 0), same(2, 5)])
+    assert kinds_of(conn, "duplicate") == ["1", "2"]
+    ops("add_hold", p_request_id=str(uuid.uuid4()), p_items=refs(conn, 2), p_reason="customer_asked")
+    work_all(conn)
+    assert opened(conn) == {}
+    ops("lift_hold", p_request_id=str(uuid.uuid4()), p_items=refs(conn, 2))
+    assert kinds_of(conn, "duplicate") == ["1", "2"]
+
+
 # --- what one order says ---
 
 

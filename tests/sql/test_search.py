@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.desk import HASH, PEOPLE, add_order, ask, one, open_floor
+from tests.sql.desk import HASH, PEOPLE, add_order, ask, call, item, one, open_floor
 
 Connection = psycopg.Connection[Any]
 OTHER = "b" * 64
@@ -71,6 +71,13 @@ def test_the_row_is_masked_and_says_what_is_wrong(floor: Connection) -> None:
     (order,) = ask(floor, "ann", "search_desk", CANDIDATES["order_no"])["orders"]
     assert (order["kinds"], order["review_state"], order["shop_name"]) == (["remote"], "open", "one")
     assert not any("cipher" in key or "hash" in key for key in order)
+
+
+def test_what_was_decided_is_no_longer_shown_as_wrong(floor: Connection) -> None:
+    order = one(floor, "select id from orders where order_no = '690012345678901'")
+    call(floor, "ann", "decide_exceptions", [item(floor, order)], "waived", "verified")
+    (hit,) = ask(floor, "ann", "search_desk", CANDIDATES["order_no"])["orders"]
+    assert (hit["kinds"], hit["review_state"]) == (None, "done")
 
 
 def test_at_most_twenty_rows(floor: Connection) -> None:
