@@ -34,6 +34,7 @@ ENCRYPT_LABEL = b"shopdesk/pii/v1/encrypt"
 INDEX_LABEL = b"shopdesk/pii/v1/index"
 BlindKind = Literal["name", "phone", "phone_last4", "wechat", "email", "buyer", "ip"]
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True, default=str)
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 
@@ -125,7 +126,7 @@ class Keyring:
 
     def fingerprint(self, label: str, parts: Sequence[object]) -> str:
         """Keyed hash (64 letters) of JSON values: tells whether facts changed, not what they are."""
-        body = json.dumps(list(parts), ensure_ascii=True, separators=(",", ":"), sort_keys=True, default=str)
+        body = _CANONICAL.encode(list(parts))
         return _hmac(self._current.index_key, f"fingerprint:{label}:{body}")
 
 
@@ -151,7 +152,9 @@ def key_id_of(token: str) -> str:
 
 def normalise(kind: BlindKind, text: str | None) -> str | None:
     """The form in which a value is indexed and searched, or None when it is empty or masked."""
-    value = unicodedata.normalize("NFKC", text or "").strip()
+    if not text:
+        return None
+    value = unicodedata.normalize("NFKC", text).strip()
     if kind == "phone":
         return None if "*" in value else _phone_digits(value) or None
     if kind == "phone_last4":
@@ -164,7 +167,7 @@ def normalise(kind: BlindKind, text: str | None) -> str | None:
 
 
 def _phone_digits(value: str) -> str:
-    digits = re.sub(r"[^0-9]", "", value)
+    digits = value if value.isascii() and value.isdigit() else re.sub(r"[^0-9]", "", value)
     for prefix in ("0086", "86", "0"):
         if digits.startswith(prefix) and _MOBILE.match(digits, len(prefix)):
             return digits[len(prefix) :]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from backend.checks import divisions
 from backend.checks.divisions import Divisions, Place
@@ -157,6 +158,7 @@ def _is_repetition(full: bool, after: str, names: tuple[str, ...]) -> bool:
     return not after or after[0] in SEPARATORS or after.startswith(names)
 
 
+@lru_cache(maxsize=4096)  # the same regions come again and again
 def judge(names: Head) -> Judged:
     """Resolve written names and find the first contradiction between them."""
     index = divisions.load()

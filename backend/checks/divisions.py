@@ -51,6 +51,7 @@ class Divisions:
     generic_districts: frozenset[str]
     generic_cities: frozenset[str]
     colloquial: frozenset[str]
+    beginnings: frozenset[str]  # the first two signs of every name: most roads begin like none
 
 
 def stem(name: str) -> str:
@@ -83,11 +84,24 @@ def load() -> Divisions:
         rows.extend((cities[city].province, city, name) for name in names.split())
     districts, stems, homes = _district_tables(rows)
     legacy, legacy_homes = _legacy_tables(extra["legacy"], cities)
+    provinces = _province_names({province for province, _, _ in rows}, extra["province_aliases"])
+    city_short = _city_short(cities, extra["city_aliases"])
+    generic_cities = frozenset(extra["generic_cities"].split())
+    names = (
+        provinces,
+        cities,
+        city_short,
+        generic_cities,
+        homes,
+        legacy_homes,
+        *districts.values(),
+        *stems.values(),
+    )
     return Divisions(
-        provinces=_province_names({province for province, _, _ in rows}, extra["province_aliases"]),
+        provinces=provinces,
         province_codes=extra["province_codes"],
         cities=cities,
-        city_short=_city_short(cities, extra["city_aliases"]),
+        city_short=city_short,
         districts=districts,
         stems=stems,
         homes=homes,
@@ -95,8 +109,9 @@ def load() -> Divisions:
         legacy_homes=legacy_homes,
         postcode_areas={name: frozenset(codes.split()) for name, codes in extra["postcode_areas"].items()},
         generic_districts=frozenset(extra["generic_districts"].split()),
-        generic_cities=frozenset(extra["generic_cities"].split()),
+        generic_cities=generic_cities,
         colloquial=frozenset(extra["colloquial_in_text"].split()),
+        beginnings=frozenset(name[:2] for table in names for name in table),
     )
 
 

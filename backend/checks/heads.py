@@ -14,7 +14,8 @@ from backend.checks import divisions
 from backend.checks.divisions import Place
 from backend.checks.text import SEPARATORS
 
-SUFFIXED = re.compile(r"(?:区|县|市|旗|盟|州)$")
+_KINDS = "区县市旗盟州"
+SUFFIXED = re.compile(rf"[{_KINDS}]$")
 # What may follow a name that is really the name of a road, a building or an institution.
 _PLACE_TAIL = re.compile(
     r"^(?:[东西南北中内外]|[一二三四五六七八九十])?(?:路|街|大街|大道|道|巷|弄|胡同|里|村|桥|大厦|广场|公寓|花园|小区|新村|饭店|酒店"
@@ -108,6 +109,8 @@ def _begins_with_city(text: str, province: str) -> bool:
 
 def _take_city(text: str, pos: int, province: str) -> tuple[str, int]:
     index = divisions.load()
+    if text[pos : pos + 2] not in index.beginnings:
+        return "", pos
     canonical = index.provinces.get(province, "")
     for size in range(min(12, len(text) - pos), 1, -1):
         name, after = text[pos : pos + size], text[pos + size :]
@@ -117,7 +120,7 @@ def _take_city(text: str, pos: int, province: str) -> tuple[str, int]:
             is_road = NOT_THE_DIVISION.match(after) and not _begins_with_district(after, name)
             blocked = is_road and not _begins_with_any_district(after)
             return ("", pos) if blocked else (name, pos + size)
-        if any(home.province == canonical for home in index.homes.get(name, ())):
+        if name in index.homes and any(home.province == canonical for home in index.homes[name]):
             return "", pos  # a county where the city is left out: 湖南长沙县, 浙江义乌市
         place = index.city_short.get(name)
         if place and _short_city_fits(name, place, canonical, text, pos + size):
@@ -159,15 +162,25 @@ def _take_district(text: str, pos: int, province: str, city: str) -> tuple[str, 
     if place is None and province in divisions.load().cities:
         place = Place(province, province)
     candidates = [
-        (text[pos : pos + size], text[pos + size :])
-        for size in range(min(15, len(text) - pos), 1, -1)
-        if not NOT_THE_DIVISION.match(text[pos + size :])
+        (name, text[pos + len(name) :])
+        for name in _district_names(text, pos, place.city if place else "")
+        if not NOT_THE_DIVISION.match(text[pos + len(name) :])
     ]
     for fits in (_is_listed, _was_listed, _is_district_elsewhere):
         for name, after in candidates:
             if fits(name, after, place, province):
                 return name, pos + len(name)
     return _unknown_district(text, pos) if place else ("", pos)
+
+
+def _district_names(text: str, pos: int, city: str) -> list[str]:
+    """What could be a district at this place, the longest first: it ends like one or the city knows it."""
+    index = divisions.load()
+    if text[pos : pos + 2] not in index.beginnings:
+        return []
+    known = index.districts.get(city, {})
+    names = [text[pos : pos + size] for size in range(min(15, len(text) - pos), 1, -1)]
+    return [name for name in names if name[-1] in _KINDS or name in known or (city, name) in index.legacy]
 
 
 def _is_listed(name: str, after: str, place: Place | None, province: str) -> bool:

@@ -61,16 +61,19 @@ def classify(raw: str | None, *, province: str | None = None) -> PhoneVerdict:
     `length`, `form`, `landline` (too short or without area code), `region` (a number of Hong Kong, Macao,
     Taiwan or abroad that is impossible there, or lacks its country code).
     """
+    region = _REGION_OF_PROVINCE.get(province or "")
+    if raw and region is None and raw.isascii() and _MOBILE.fullmatch(raw):
+        return PhoneVerdict("mobile", raw, None, 11)  # what nearly every cell holds
     text = clean(raw)
     if text.lower() in _NOTHING or not re.search(r"[\d*]", text):
         return PhoneVerdict("absent", "", "empty", 0)
-    verdict = _judge(text, _REGION_OF_PROVINCE.get(province or ""))
+    verdict = _judge(text, region)
     if verdict.state != "bad":
         return verdict
     for pattern in (_STRONG_SPLIT, re.compile(r"\s+")):
         pieces = [piece.strip() for piece in pattern.split(text) if piece.strip()]
         for piece in pieces if len(pieces) > 1 else ():
-            other = _judge(_LABEL.sub("", piece), _REGION_OF_PROVINCE.get(province or ""))
+            other = _judge(_LABEL.sub("", piece), region)
             if other.state not in {"bad", "absent", "masked"}:
                 return other
     return verdict

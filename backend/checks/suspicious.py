@@ -36,7 +36,8 @@ class Hit:
 class _Rules:
     keywords: tuple[str, ...]
     allow: tuple[str, ...]
-    any_word: re.Pattern[str]  # one pass over the text decides whether a closer look is due
+    any_allowed: re.Pattern[str]  # one pass over the text decides whether a closer look is due
+    any_word: re.Pattern[str]
     patterns: tuple[tuple[str, re.Pattern[str]], ...]
 
 
@@ -69,7 +70,7 @@ def find(text: str | None, where: str, params: Mapping[str, Any] | None = None) 
         return []
     chosen = params or {}
     rules = _rules(_frozen(chosen.get("keywords")), _frozen(chosen.get("allow")))
-    for phrase in rules.allow:
+    for phrase in rules.allow if rules.any_allowed.search(value) else ():
         value = value.replace(phrase, "\x00" * len(phrase))
     words = rules.keywords if rules.any_word.search(value) else ()
     hits = [Hit(word, where, match.start()) for word in words for match in _matches(word, value)]
@@ -90,12 +91,18 @@ def _rules(keywords: tuple[str, ...] | None, allow: tuple[str, ...] | None) -> _
     words = _tidied(default["keywords"] if keywords is None else keywords)
     phrases = _tidied(default["allow"] if allow is None else allow)
     patterns = default["patterns"].items() if set(words) & set(default["keywords"]) else ()
+    allowed = tuple(phrase.lower() for phrase in phrases)
     return _Rules(
         keywords=words,
-        allow=tuple(phrase.lower() for phrase in phrases),
-        any_word=re.compile("|".join(re.escape(word.lower()) for word in words) or r"(?!)"),
+        allow=allowed,
+        any_allowed=_any_of(allowed),
+        any_word=_any_of([word.lower() for word in words]),
         patterns=tuple((word, re.compile(rule)) for word, rule in patterns),
     )
+
+
+def _any_of(words: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, words)) or r"(?!)")
 
 
 def _tidied(values: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _TRADITIONAL = str.maketrans(
     "號樓棟區縣鄉鎮鄰灣廣東門龍雲臺國際條層莊園環學華寧蘇貴慶陝遼黑內蒙蘭肅齊爾濱溝壩嶺橋倉運貨轉單測試發補",
@@ -17,6 +18,7 @@ _BLANKS = re.compile(r"\s+")
 SEPARATORS = " \t\r\n,，、/|-_·;；:："
 
 
+@lru_cache(maxsize=512)  # one order asks for the same cells several times, its region comes again and again
 def tidy(text: str | None) -> str:
     """Full-width and common traditional forms unified, invisible characters dropped, blanks collapsed."""
     value = unicodedata.normalize("NFKC", text or "").translate(_TRADITIONAL)
