@@ -20,8 +20,8 @@ from typing import Any, Final, Protocol, TypeVar
 from backend import errors
 from backend.checks.contact import CHECKS_VERSION
 from backend.errors import AppError
-from backend.imports import encode
-from backend.imports.parse import parse_file
+from backend.imports import encode, trial
+from backend.imports.parse import parse_file, shop_platform
 from backend.imports.reasons import REASONS, reason
 from backend.imports.records import OrderRecord, ParsedFile, ProductRecord, ShipmentRecord
 from backend.pii import Keyring, letters
@@ -119,12 +119,13 @@ def import_files(
 def preview(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> Report:
     """What the file would do. Nothing is stored.
 
-    `exceptions` counts what an order shows by itself (phone, address, words, payment, refund); what relates
-    orders (duplicate, stock, same IP) and the provinces of a shop are only judged by a real import.
+    `exceptions` are those that the import would leave open on the orders of the file. Of a file with more than
+    `trial.MOST` orders only what an order shows by itself (phone, address, words, payment, refund) is
+    counted; a note says so.
     """
     report = _report(parsed, importer.lang) | {"dry_run": True, "state": "preview"}
     if parsed.kind == "orders":
-        report |= _preview_orders(importer, parsed.records, shop)
+        report |= _preview_orders(importer, parsed, shop)
     elif parsed.kind == "products":
         rows = [encode.product_row(record) for record in parsed.records]
         report |= _preview_counts(importer, "products", shop, rows)
@@ -334,8 +335,35 @@ def _parcel(record: OrderRecord | ProductRecord | ShipmentRecord) -> ShipmentRec
     return record
 
 
-def _preview_orders(importer: Importer, records: Sequence[OrderRecord], shop: Shop | None) -> Report:
+def _preview_orders(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> Report:
     rules = check_rules(importer.service, shop.id if shop else None)
+    if 0 < len(parsed.records) <= trial.MOST:
+        return _tried(importer, parsed, shop, rules)
+    found = _preview_alone(importer, parsed.records, shop, rules)
+    if parsed.records:
+        found["unjudged"].append(errors.message("import.trial_too_big", importer.lang, limit=trial.MOST))
+    return found
+
+
+def _tried(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None, rules: Rules) -> Report:
+    found = patiently(
+        lambda: trial.run(
+            importer.call,
+            importer.keyring,
+            parsed.records,
+            shop_id=shop.id if shop else None,
+            platform=shop.platform if shop else shop_platform(parsed.platform or ""),
+            params=rules.params,
+            version=rules.version,
+        )
+    )
+    return found | {"unjudged": _unjudged(Counter(found.pop("states")), importer.lang)}
+
+
+def _preview_alone(
+    importer: Importer, records: Sequence[OrderRecord], shop: Shop | None, rules: Rules
+) -> Report:
+    """A file too big to try: what each order says by itself."""
     as_of = encode.newest(records)
     kinds: Counter[str] = Counter()
     states: Counter[str] = Counter()
