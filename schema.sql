@@ -156,7 +156,8 @@ comment on function private.sha256(text) is 'SHA-256 in the letters a to p, as t
 
 create or replace function private.is_cipher(p_text text) returns boolean
 language sql immutable set search_path = '' as $$
-    select p_text is null or p_text ~ '^v1\.[A-Za-z0-9_-]{1,16}\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{22,}$'
+    select p_text is null or (p_text ~ '^v1(\.[A-Za-z0-9_-]+){3}$' and length(split_part(p_text, '.', 2)) <= 16
+        and length(split_part(p_text, '.', 3)) = 16 and length(split_part(p_text, '.', 4)) >= 22) -- counted repetitions are slow
 $$;
 comment on function private.is_cipher(text) is
     'Null or v1.<key id>.<nonce of 12 bytes>.<text and tag of 16 bytes or more>, base64url: nothing a person could read.';
@@ -164,7 +165,8 @@ comment on function private.is_cipher(text) is
 create or replace function private.is_masked(p_name text, p_phone text) returns boolean
 language sql immutable set search_path = '' as $$
     select (coalesce(p_name, '') = '' or (p_name like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_name, '*', '')) <= 2))
-       and (coalesce(p_phone, '') ~ '^[0-9*+ -]{0,20}$' and pg_catalog.char_length(pg_catalog.regexp_replace(coalesce(p_phone, ''), '[^0-9]', '', 'g')) <= 7)
+       and (coalesce(p_phone, '') = '' or (p_phone !~ '[^0-9*+ -]' and pg_catalog.char_length(p_phone) <= 20
+           and pg_catalog.char_length(pg_catalog.translate(p_phone, '*+ -', '')) <= 7))
 $$;
 comment on function private.is_masked(text, text) is '张** and 138****5678: at most two letters of a name, at most seven digits of a phone.';
 
@@ -2327,7 +2329,7 @@ comment on function private.reopen_clock(bigint, timestamptz, bigint, text) is
 
 -- Another target: a changed policy applied to a running clock, or another policy (a lead graded anew) -------------------
 
-create or replace function private.retargeted(
+create or replace function private.under_policy(
     p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb, p_now timestamptz
 ) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
@@ -2346,7 +2348,19 @@ begin
     end if;
     v := private.with_policy(v, p_policy, p_facts);
     v.policy := v.policy || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('latest', p_clock.policy -> 'latest'));
-    v := private.not_after_latest(v);
+    return private.not_after_latest(v);
+end;
+$$;
+comment on function private.under_policy(public.sla_clocks, public.sla_policies, jsonb, timestamptz) is
+    'The clock with the terms of another policy, not yet with its deadline: time already used stays (its share, when minutes become days).';
+
+create or replace function private.retargeted(
+    p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb, p_now timestamptz
+) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := private.under_policy(p_clock, p_policy, p_facts, p_now);
+begin
     if v.paused_at is not null then
         return v;
     end if;
@@ -2355,7 +2369,7 @@ begin
 end;
 $$;
 comment on function private.retargeted(public.sla_clocks, public.sla_policies, jsonb, timestamptz) is
-    'The clock under another policy: time already used stays (its share, when minutes become days), only what remains changes, and nothing becomes overdue before now.';
+    'The clock under another policy: only what remains changes, and nothing becomes overdue before now.';
 
 create or replace function private.retarget_clock(
     p_clock_id bigint, p_now timestamptz, p_actor bigint default null, p_reason text default null,
@@ -3018,11 +3032,12 @@ language sql set search_path = '' as $$
         is distinct from (w.name, w.weekdays, w.opens, w.closes, w.min_staff);
     insert into public.calendar_shifts (calendar_id, name, weekdays, opens, closes, min_staff)
     select p_calendar_id, w.name, w.weekdays, w.opens, w.closes, w.min_staff from private.wanted_shifts(p_shifts) w where w.id is null;
-    update public.rota_entries e set shift_name = s.name, starts_at = n.starts_at, ends_at = n.ends_at,
+    update public.rota_entries e set shift_name = n.name, starts_at = n.starts_at, ends_at = n.ends_at,
         lead_until = case when e.lead_until > n.starts_at and e.lead_until <= n.starts_at + interval '36 hours' then e.lead_until end
-    from public.calendar_shifts s cross join lateral private.shift_span(s.id, e.day) n
-    where s.calendar_id = p_calendar_id and e.shift_id = s.id and e.ends_at > p_now
-      and (e.shift_name, e.starts_at, e.ends_at) is distinct from (s.name, n.starts_at, n.ends_at);
+    from (select o.id, s.name, h.* from public.rota_entries o join public.calendar_shifts s on s.id = o.shift_id
+        cross join lateral private.shift_span(s.id, o.day) h
+        where s.calendar_id = p_calendar_id and o.ends_at > p_now) n
+    where e.id = n.id and (e.shift_name, e.starts_at, e.ends_at) is distinct from (n.name, n.starts_at, n.ends_at);
 $$;
 comment on function private.store_shifts(bigint, jsonb, timestamptz) is
     'The shifts of a calendar as wanted; days of the rota that are not over take the new hours.';
@@ -3276,7 +3291,7 @@ language sql stable set search_path = '' as $$
         'examples', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('entity', entity, 'entity_id', entity_id,
                 'target', target, 'due_before', due_before, 'due_after', due_at) order by due_at), '[]')
             from (select * from found f where (p_me).role = 'system' or f.shop_id in (select private.my_shop_ids())
-                order by f.due_at limit 5) some))
+                order by f.due_at limit 5) nearest))
     from found
 $$;
 comment on function private.recalculations(private.actor, bigint) is 'What happened to deadlines after an event: counts, and five examples of the reader''s shops.';
@@ -3659,7 +3674,7 @@ language sql stable set search_path = '' as $$
         select case
             when d.state is null or not d.is_mine then 'rota.not_my_member'
             when d.day is null or d.day not between p_now::date - 62 and p_now::date + 400 then 'rota.bad_day'
-            when d.times > 1 or d.kind not in ('work', 'rest', 'leave', 'open') or pg_catalog.char_length(d.note) > 200
+            when d.times > 1 or coalesce(d.kind, '') not in ('work', 'rest', 'leave', 'open') or pg_catalog.char_length(d.note) > 200
                 or pg_catalog.jsonb_typeof(d.shifts) <> 'array' or pg_catalog.jsonb_array_length(d.shifts) > 4
                 or (d.kind = 'work') = (d.shifts = '[]') then 'rota.bad_cell'
             when d.state = 'off' and d.kind = 'work' and d.day >= p_now::date then 'rota.member_off' end as key, d.member_id, d.day
@@ -4596,10 +4611,12 @@ comment on function public.save_reminder_settings(bigint, integer, jsonb, uuid) 
 create or replace function private.daily_figures(p_shop_ids bigint[], p_from timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     with open as (
-        select c.entity, c.due_at, c.target from public.sla_clocks c where c.shop_id = any (p_shop_ids) and c.stopped_at is null
+        select c.entity, c.due_at from public.sla_clocks c
+        where c.shop_id = any (p_shop_ids) and c.stopped_at is null and (c.due_at <= p_from + interval '1 day' or c.entity = 'approval')
     ), done as (
-        select c.state from public.sla_clocks c
-        where c.shop_id = any (p_shop_ids) and c.stopped_at >= p_from and c.stopped_at <= p_now and c.state in ('fulfilled', 'fulfilled_late')
+        select e.state from public.sla_clock_events e
+        where e.shop_id = any (p_shop_ids) and e.at >= p_from and e.at <= p_now and e.kind = 'stopped'
+          and e.state in ('fulfilled', 'fulfilled_late')
     )
     select pg_catalog.jsonb_build_object(
         'overdue', (select pg_catalog.count(*) from open where due_at < p_now),
@@ -4644,6 +4661,418 @@ language sql volatile set search_path = '' as $$
     select pg_catalog.count(*)::integer from told
 $$;
 comment on function private.send_daily_digests(timestamptz) is 'The digest of 17:00 for managers: in the app and on channels that speak to persons.';
+
+-- ==== 38_reminders.sql ====
+
+-- 38 ----------------------------------------------------------------------------- reminders: the outbox of the deadlines
+--
+-- One row per clock (which is one instance), ladder step and deadline version: however many sweeps run, a step is said
+-- once. Lines say to whom and where: each person in the app, group and personal channels outside. Whatever stops,
+-- pauses or moves a deadline silences its lines in the same transaction; a claim looks once more before it sends.
+-- Locks: lines are taken with "skip locked" everywhere, so that no sweep, claim or report ever waits for a person.
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '38.1 step times of clocks') then
+        alter table public.sla_clocks add column if not exists step_times timestamptz[];
+        update public.sla_clocks c set step_times = array(select s.at from private.clock_steps(c) s order by s.step)
+        where c.due_at is not null and c.stopped_at is null;
+        insert into private.schema_steps (step) values ('38.1 step times of clocks');
+    end if;
+end;
+$$;
+comment on column public.sla_clocks.step_times is 'Instants of the ladder, worked out with the deadline; null where the calendar of that year is missing.';
+
+create table if not exists public.reminders (
+    id bigint generated always as identity primary key,
+    clock_id bigint not null references public.sla_clocks,
+    shop_id bigint not null references public.shops,
+    entity text not null,
+    entity_id bigint not null,
+    step smallint not null,
+    due_version integer not null,
+    who text[] not null,
+    action text not null,
+    is_escalation boolean not null,
+    is_public boolean not null,
+    step_at timestamptz not null,
+    due_at timestamptz not null,
+    late_minutes integer not null default 0,
+    ready_at timestamptz not null,
+    label text,
+    path text,
+    state text not null constraint reminders_state_known check (state in ('due', 'queued', 'sent', 'suppressed', 'failed', 'dead')),
+    reason text constraint reminders_reason_known check (reason in
+        ('overtaken', 'stopped', 'paused', 'moved', 'owner_changed', 'preset', 'nobody')),
+    is_over boolean not null default false,
+    created_at timestamptz not null,
+    constraint reminders_once unique (clock_id, step, due_version),
+    constraint reminders_suppressed_has_reason check (state <> 'suppressed' or reason is not null)
+);
+create index if not exists reminders_ready_idx on public.reminders (ready_at) where state = 'due';
+create index if not exists reminders_live_idx on public.reminders (clock_id) where not is_over;
+create index if not exists reminders_unsettled_idx on public.reminders (id) where state in ('queued', 'failed');
+create index if not exists reminders_shop_id_idx on public.reminders (shop_id, created_at desc);
+create index if not exists reminders_created_at_idx on public.reminders (created_at);
+alter table public.reminders enable row level security;
+comment on table public.reminders is
+    '提醒: a step of a deadline''s ladder whose time has come. due (waits for quiet hours or the calendar of reminders) → queued → sent, or suppressed with its reason, failed (tried again), dead.';
+comment on column public.reminders.who is 'Whom the step names; with those of earlier overdue steps that it overtook.';
+comment on column public.reminders.is_escalation is 'For group channels too: overdue, or for others than the owner.';
+comment on column public.reminders.is_public is 'A public complaint: no quiet hours, always urgent.';
+comment on column public.reminders.late_minutes is 'By how much the reminder came after its step, when that is two minutes or more.';
+comment on column public.reminders.is_over is 'Nothing more follows from it: the deadline stopped, paused, moved, or a later step took over.';
+comment on column public.reminders.reason is
+    'Why it was not said: overtaken (a later step of the same deadline), stopped, paused, moved (another deadline), owner_changed, preset (what the person asked for), nobody (no active person to tell).';
+
+create table if not exists public.reminder_lines (
+    id bigint generated always as identity primary key,
+    reminder_id bigint not null references public.reminders,
+    member_id bigint references public.members,
+    channel_id bigint references public.channels,
+    role text not null constraint reminder_lines_role_known check (role in ('owner', 'on_duty', 'duty_lead', 'manager', 'warehouse', 'group')),
+    state text not null constraint reminder_lines_state_known check (state in ('waiting', 'sending', 'failed', 'sent', 'suppressed', 'dead')),
+    reason text,
+    batch_id bigint not null,
+    delivery_id uuid references public.deliveries,
+    is_over boolean not null default false,
+    constraint reminder_lines_once unique nulls not distinct (reminder_id, member_id, channel_id),
+    constraint reminder_lines_goes_somewhere check (member_id is not null or channel_id is not null),
+    constraint reminder_lines_suppressed_has_reason check (state <> 'suppressed' or reason is not null)
+);
+create index if not exists reminder_lines_delivery_id_idx on public.reminder_lines (delivery_id) where delivery_id is not null;
+create index if not exists reminder_lines_waiting_idx on public.reminder_lines (channel_id, member_id) where state in ('waiting', 'failed');
+create index if not exists reminder_lines_channel_id_idx on public.reminder_lines (channel_id) where channel_id is not null;
+create index if not exists reminder_lines_member_id_idx on public.reminder_lines (member_id, id desc) where member_id is not null;
+create index if not exists reminder_lines_batch_idx on public.reminder_lines (batch_id, member_id) where channel_id is null;
+alter table public.reminder_lines enable row level security;
+comment on table public.reminder_lines is
+    'To whom and where a reminder goes: a person in the app (no channel), a person on a channel, or the group of a channel (no member). Suppressed ones keep the reason.';
+comment on column public.reminder_lines.role is 'As whom the person is told: owner; on_duty also stands in for an owner who is off duty or missing.';
+create sequence if not exists private.reminder_batches;
+
+drop policy if exists "managers and admins read the reminders of their shops" on public.reminders;
+create policy "managers and admins read the reminders of their shops" on public.reminders
+    for select to authenticated using (
+        (select private.my_role()) in ('manager', 'admin') and shop_id in (select private.my_shop_ids()));
+drop policy if exists "managers and admins read to whom reminders of their shops went" on public.reminder_lines;
+create policy "managers and admins read to whom reminders of their shops went" on public.reminder_lines
+    for select to authenticated using (
+        (select private.my_role()) in ('manager', 'admin')
+        and exists (select from public.reminders r where r.id = reminder_id and r.shop_id in (select private.my_shop_ids())));
+grant select on public.reminders, public.reminder_lines to authenticated;
+
+-- What an area knows of its records: a branch per entity, which later areas add ------------------------------------------------
+
+create or replace function private.order_review_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select r.order_id, case when r.claim_until > p_now then r.owner_id end, o.order_no, '/orders?id=' || r.order_id
+    from public.order_reviews r join public.orders o on o.id = r.order_id where r.order_id = any (p_ids)
+$$;
+
+create or replace function private.order_subjects(p_ids bigint[])
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select o.id, null::bigint, o.order_no, '/orders?id=' || o.id from public.orders o where o.id = any (p_ids)
+$$;
+
+create or replace function private.subjects_of(p_entity text, p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language plpgsql stable set search_path = '' as $$
+begin
+    case p_entity
+        when 'order_review' then return query select * from private.order_review_subjects(p_ids, p_now);
+        when 'order' then return query select * from private.order_subjects(p_ids);
+        else null;
+    end case;
+end;
+$$;
+comment on function private.subjects_of(text, bigint[], timestamptz) is
+    'Of each record: who owns it now, how it is called (a number, never a person''s data), and the page that opens it.';
+
+create or replace function private.can_work(p_entity text, p_role text, p_skills text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select case p_entity
+        when 'order_review' then p_role = 'operations' or (p_role = 'agent' and 'review' = any (p_skills))
+        when 'order' then p_role = 'warehouse'
+        else p_role in ('agent', 'operations') end
+$$;
+comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';
+
+create or replace function private.order_review_action(p_action text, p_ids bigint[], p_now timestamptz) returns integer
+language sql set search_path = '' as $$
+    with free as (
+        select r.order_id from public.order_reviews r
+        where r.order_id = any (p_ids) and r.state <> 'done'
+          and case p_action when 'to_pool' then r.owner_id is not null when 'raise_priority' then not r.is_raised else false end
+        for update skip locked
+    ), changed as (
+        update public.order_reviews r set
+            owner_id = case when p_action <> 'to_pool' then r.owner_id end,
+            claim_until = case when p_action <> 'to_pool' then r.claim_until end,
+            is_raised = r.is_raised or p_action = 'raise_priority', is_high = r.is_high or p_action = 'raise_priority'
+        from free f where f.order_id = r.order_id returning r.order_id, r.shop_id
+    ), told as (
+        insert into public.audit_events (at, actor, shop_id, entity, entity_id, action)
+        select p_now, 'system', shop_id, 'order', order_id, case p_action when 'to_pool' then 'returned_overdue' else 'priority_raised' end
+        from changed returning 1
+    )
+    select pg_catalog.count(*)::integer from told
+$$;
+comment on function private.order_review_action(text, bigint[], timestamptz) is
+    'to_pool: the item is free again; raise_priority: it counts as high. An item that somebody is changing at this moment is left to him.';
+
+create or replace function private.ladder_action(p_entity text, p_action text, p_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+begin
+    case p_entity
+        when 'order_review' then return private.order_review_action(p_action, p_ids, p_now);
+        else return 0;
+    end case;
+end;
+$$;
+comment on function private.ladder_action(text, text, bigint[], timestamptz) is 'What a step does besides telling people; answers how many records changed.';
+
+-- Silence: in the transaction that ends, pauses or moves a deadline, or hands the work to somebody else ----------------------
+
+create or replace function private.close_notifications(p_reminder_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.notifications n set closed_at = p_now
+    where n.id in (
+        select x.id from public.reminder_lines l
+        join public.notifications x on x.batch_id = l.batch_id and x.member_id = l.member_id
+            and (x.reminder_id is null or x.reminder_id = l.reminder_id)
+        where l.reminder_id = any (p_reminder_ids) and l.channel_id is null and l.is_over and x.closed_at is null
+          and not exists (select from public.reminder_lines o where o.batch_id = x.batch_id and o.member_id = x.member_id
+              and o.channel_id is null and not o.is_over and (x.reminder_id is null or o.reminder_id = x.reminder_id))
+        for update of x skip locked)
+$$;
+comment on function private.close_notifications(bigint[], timestamptz) is 'Closes messages all of whose reminders are over.';
+
+create or replace function private.silence(p_ids bigint[], p_reason text, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update public.reminder_lines l set is_over = true,
+        state = case when l.state in ('waiting', 'failed') then 'suppressed' else l.state end,
+        reason = case when l.state in ('waiting', 'failed') then p_reason else l.reason end
+    where l.id in (select x.id from public.reminder_lines x
+        where x.reminder_id = any (p_ids) and x.state not in ('sending', 'dead') and not x.is_over for update skip locked);
+    update public.reminders r set is_over = true,
+        state = case when r.state = 'due' then 'suppressed' else r.state end,
+        reason = case when r.state = 'due' then p_reason else r.reason end
+    where r.id = any (p_ids);
+    perform private.settle_reminders(p_ids);
+    perform private.close_notifications(p_ids, p_now);
+end;
+$$;
+comment on function private.silence(bigint[], text, timestamptz) is
+    'Nothing more is said of these reminders: what waits is suppressed with the reason, what was said in the app is closed. A message that is being sent at this moment goes out.';
+
+create or replace function private.settle_reminders(p_ids bigint[]) returns void
+language sql set search_path = '' as $$
+    update public.reminders r set state = s.state, reason = case when s.state = 'suppressed' then s.reason else r.reason end
+    from (
+        select l.reminder_id, pg_catalog.min(l.reason) as reason, case
+            when pg_catalog.bool_or(l.state = 'failed') then 'failed'
+            when pg_catalog.bool_or(l.state in ('waiting', 'sending')) then 'queued'
+            when pg_catalog.bool_or(l.state = 'sent') then 'sent'
+            when pg_catalog.bool_or(l.state = 'dead') then 'dead' else 'suppressed' end as state
+        from public.reminder_lines l where l.reminder_id = any (p_ids) group by l.reminder_id) s
+    where r.id = s.reminder_id and r.state <> s.state
+$$;
+comment on function private.settle_reminders(bigint[]) is 'The state of a reminder out of its lines: failed, queued, sent, dead or suppressed, the first that fits.';
+
+create or replace function private.tg_silence_clock() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select r.id from public.reminders r where r.clock_id = new.id and not r.is_over);
+begin
+    if v_ids <> '{}' then
+        perform private.silence(v_ids, case when new.stopped_at is not null then 'stopped'
+            when new.paused_at is not null then 'paused' else 'moved' end, new.updated_at);
+    end if;
+    return null;
+end;
+$$;
+comment on function private.tg_silence_clock() is 'A clock that stops, pauses, merges or gets another deadline falls silent at once.';
+create or replace trigger t60_silence after update on public.sla_clocks
+    for each row when (old.stopped_at is distinct from new.stopped_at or old.paused_at is distinct from new.paused_at
+        or old.due_version <> new.due_version or (old.due_at is not null and new.due_at is null))
+    execute function private.tg_silence_clock();
+
+create or replace function private.owner_changed(p_entity text, p_entity_id bigint, p_owner_id bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    select pg_catalog.array_agg(distinct l.reminder_id) into v_ids
+    from public.sla_clocks c
+    join public.reminders r on r.clock_id = c.id and not r.is_over and r.action <> 'to_pool'
+    join public.reminder_lines l on l.reminder_id = r.id and not l.is_over and l.role in ('owner', 'on_duty')
+        and l.member_id is distinct from p_owner_id
+    where c.entity = p_entity and c.entity_id = p_entity_id and c.stopped_at is null;
+    if v_ids is null then
+        return;
+    end if;
+    update public.reminder_lines l set is_over = true,
+        state = case when l.state in ('waiting', 'failed') then 'suppressed' else l.state end,
+        reason = case when l.state in ('waiting', 'failed') then 'owner_changed' else l.reason end
+    where l.id in (select x.id from public.reminder_lines x
+        where x.reminder_id = any (v_ids) and x.role in ('owner', 'on_duty') and x.member_id is distinct from p_owner_id
+          and x.state not in ('sending', 'dead') and not x.is_over for update skip locked);
+    perform private.hand_on(v_ids, p_now);
+    perform private.close_notifications(v_ids, p_now);
+    perform private.settle_reminders(v_ids);
+end;
+$$;
+comment on function private.owner_changed(text, bigint, bigint, timestamptz) is
+    'The work has another owner: what the others have not read yet goes on to him, and is closed for them.';
+
+create or replace function private.hand_on(p_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.address_reminders(array(
+        select r.id from public.reminders r where r.id = any (p_ids) and r.state <> 'due'
+          and not exists (select from public.reminder_lines l
+              join public.notifications n on n.batch_id = l.batch_id and n.member_id = l.member_id
+                  and (n.reminder_id is null or n.reminder_id = l.reminder_id)
+              where l.reminder_id = r.id and l.channel_id is null and l.role in ('owner', 'on_duty') and n.read_at is not null)
+          and exists (select from public.reminder_lines l where l.reminder_id = r.id and l.is_over)), p_now)
+$$;
+comment on function private.hand_on(bigint[], timestamptz) is 'Addresses reminders anew that nobody has read: the new owner hears of them, once.';
+
+create or replace function private.tg_review_owner() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if exists (select from public.reminders r where r.clock_id = new.clock_id and not r.is_over) then
+        perform private.owner_changed('order_review', new.order_id, new.owner_id, private.now());
+    end if;
+    return null;
+end;
+$$;
+create or replace trigger t60_owner after update of owner_id on public.order_reviews
+    for each row when (old.owner_id is distinct from new.owner_id and new.state <> 'done') execute function private.tg_review_owner();
+
+-- Lines on their way (used by deliveries) ---------------------------------------------------------------------------------------
+
+create or replace function private.take_lines(p_ids uuid[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    with held as (
+        select l.id, r.id as reminder_id, c.stopped_at is null and c.paused_at is null and c.due_version = r.due_version
+            and not r.is_over and not l.is_over as holds
+        from public.reminder_lines l
+        join public.reminders r on r.id = l.reminder_id
+        join public.sla_clocks c on c.id = r.clock_id
+        where l.delivery_id = any (p_ids) and l.state in ('waiting', 'failed') for update of l skip locked
+    )
+    update public.reminder_lines l set state = case when h.holds then 'sending' else 'suppressed' end,
+        is_over = l.is_over or not h.holds, reason = case when not h.holds then 'stopped' end
+    from held h where h.id = l.id;
+end;
+$$;
+comment on function private.take_lines(uuid[], timestamptz) is 'Lines that still hold are being sent; those whose deadline is over meanwhile are not.';
+
+create or replace function private.end_lines(p_id uuid, p_state text) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    with ended as (
+        update public.reminder_lines l set
+            state = case when p_state = 'failed' and (r.is_over or l.is_over) then 'suppressed' else p_state end,
+            reason = case when p_state = 'failed' and (r.is_over or l.is_over) then coalesce(l.reason, 'stopped') else l.reason end,
+            is_over = l.is_over or (p_state = 'failed' and r.is_over)
+        from public.reminders r
+        where r.id = l.reminder_id and l.delivery_id = p_id and l.state = 'sending' returning l.reminder_id
+    )
+    select pg_catalog.array_agg(distinct reminder_id) into v_ids from ended;
+    perform private.settle_reminders(array(
+        select r.id from public.reminders r where r.id = any (v_ids) order by r.id for update skip locked));
+end;
+$$;
+comment on function private.end_lines(uuid, text) is 'The lines of a delivery follow it: sent, failed (again later, unless over meanwhile), dead.';
+
+create or replace function private.revive_lines(p_old uuid, p_new uuid) returns void
+language sql set search_path = '' as $$
+    with revived as (
+        update public.reminder_lines l set state = 'waiting', delivery_id = p_new
+        where l.delivery_id = p_old and l.state = 'dead' and not l.is_over returning l.reminder_id
+    )
+    select private.settle_reminders(array(select reminder_id from revived))
+$$;
+
+create or replace function private.line_of(p_line public.reminder_lines, p_reminder public.reminders, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('reminder_id', (p_reminder).id, 'area', c.policy ->> 'code', 'entity_type', c.entity,
+        'entity_id', c.entity_id, 'target', c.target, 'label', coalesce((p_reminder).label, '#' || c.entity_id),
+        'shop', (select s.name from public.shops s where s.id = c.shop_id), 'policy', c.policy ->> 'name',
+        'step', (p_reminder).step, 'action', (p_reminder).action,
+        'state', case when (p_reminder).due_at < p_now then 'overdue' else 'due_soon' end,
+        'due_at', (p_reminder).due_at, 'late_minutes', (p_reminder).late_minutes, 'path', (p_reminder).path)
+    from public.sla_clocks c where c.id = (p_reminder).clock_id
+$$;
+comment on function private.line_of(public.reminder_lines, public.reminders, timestamptz) is 'A line as a message carries it: numbers, times and a path, nothing personal.';
+
+create or replace function private.listed_lines(p_kind text) returns integer
+language sql immutable set search_path = '' as $$ select case p_kind when 'wecom' then 20 else 100 end $$;
+comment on function private.listed_lines(text) is
+    'Lines that a message lists before it says how many more there are: a WeCom text takes 2,048 bytes, the others 20 KB (robot documentation).';
+
+create or replace function private.handle_of(p_kind text, p_settings public.member_reminders) returns text
+language sql immutable set search_path = '' as $$
+    select case p_kind when 'wecom' then (p_settings).wecom_id when 'dingtalk' then (p_settings).dingtalk_id
+        when 'feishu' then (p_settings).feishu_id end
+$$;
+
+create or replace function private.mentions_of(p_delivery public.deliveries, p_kind text) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(h.handle order by h.handle), '[]') from (
+        select distinct private.handle_of(p_kind, m) as handle
+        from public.member_reminders m
+        where m.member_id = (p_delivery).member_id
+           or ((p_delivery).member_id is null and m.member_id in (
+                select p.member_id from public.reminder_lines g
+                join public.reminder_lines p on p.reminder_id = g.reminder_id and p.channel_id is null
+                    and p.state = 'sent' and p.role in ('owner', 'duty_lead', 'manager')
+                where g.delivery_id = (p_delivery).id and g.state = 'sending'))
+        limit 20) h
+    where h.handle is not null
+$$;
+comment on function private.mentions_of(public.deliveries, text) is 'Ids on the platform of those whom the message is about: the person, or in a group the owners and leads of its lines.';
+
+create or replace function private.message_of(p_id uuid, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', d.id, 'attempt', d.attempts, 'purpose', d.purpose, 'channel_id', c.id, 'kind', c.kind,
+        'host', c.host, 'endpoint', c.endpoint_cipher, 'secret', c.secret_cipher,
+        'options', c.options || coalesce((select pg_catalog.jsonb_build_object('to', g.login_email) from private.member_logins g
+            where c.kind = 'email' and g.member_id = d.member_id), '{}'),
+        'language', coalesce((select m.locale from public.members m where m.id = d.member_id), c.language),
+        'audience', c.audience, 'mentions', private.mentions_of(d, c.kind),
+        'lines', coalesce((select pg_catalog.jsonb_agg(x.line order by x.n) filter (where x.n <= private.listed_lines(c.kind)) from (
+            select private.line_of(l, r, p_now) as line, pg_catalog.row_number() over (order by r.due_at, r.id) as n
+            from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
+            where l.delivery_id = d.id and l.state = 'sending') x), '[]'),
+        'more', greatest(0, d.line_count - private.listed_lines(c.kind)), 'figures', d.figures)
+    from public.deliveries d join public.channels c on c.id = d.channel_id where d.id = p_id
+$$;
+comment on function private.message_of(uuid, timestamptz) is 'A claimed delivery as claim_deliveries hands it out.';
+
+create or replace function private.lines_of_delivery(p_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('reminder_id', x.reminder_id, 'label', x.label, 'path', x.path,
+        'entity', x.entity, 'due_at', x.due_at, 'state', x.state, 'reason', x.reason) order by x.due_at, x.reminder_id), '[]')
+    from (select l.reminder_id, r.label, r.path, r.entity, r.due_at, l.state, l.reason
+        from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
+        where l.delivery_id = p_id and r.shop_id in (select private.my_shop_ids()) order by r.due_at, r.id limit 200) x
+$$;
+
+create or replace function private.open_in_digest(p_batch_id bigint, p_member_id bigint) returns integer
+language sql stable set search_path = '' as $$
+    select pg_catalog.count(*)::integer from public.reminder_lines l
+    where l.batch_id = p_batch_id and l.member_id = p_member_id and l.channel_id is null and l.state = 'sent' and not l.is_over
+$$;
+comment on function private.open_in_digest(bigint, bigint) is 'How many items of a digest still wait.';
 
 -- ==== 39_policies.sql ====
 
@@ -4781,7 +5210,7 @@ begin
     perform private.check_ladder(v_all -> 'ladder');
     v.ladder := v_all -> 'ladder';
     v.is_active := (v_all ->> 'is_active')::boolean;
-    v_problem := private.deadline(v.measure, v.calendar_id, p_now, v.allowance);
+    v_problem := private.deadline(v.measure, v.calendar_id, p_now, v.allowance, '{}');
     if v_problem.problem = 'never_open' then
         perform private.refuse_problem('never_open', v.calendar_id, null);
     end if;
@@ -4951,13 +5380,10 @@ returns table (clock_id bigint, policy_id bigint)
 language sql stable set search_path = '' as $$
     with open as (
         select c.id, c.shop_id, c.policy_id, c.policy ->> 'version' as version, c.policy -> 'facts' as facts, c.due_at
-        from public.sla_policies p cross join lateral (
-            select * from public.sla_clocks c
-            where c.policy_id = p.id and c.stopped_at is null and c.breached_at is null
-              and (c.due_at >= p_now or c.due_at is null) and c.shop_id = any (p_shops)
-            order by c.due_at, c.id) c
-        where p.code = p_code
-    ), chosen as (
+        from public.sla_policies p join public.sla_clocks c on c.policy_id = p.id
+        where p.code = p_code and c.stopped_at is null and c.breached_at is null
+          and (c.due_at >= p_now or c.due_at is null) and c.shop_id = any (p_shops)
+    ), chosen as materialized ( -- once for each shop and facts, not once for each clock
         select k.shop_id, k.facts, b.id, b.version
         from (select distinct shop_id, facts from open) k
         cross join lateral (select * from private.policies_for(p_code, k.shop_id, k.facts) limit 1) b
@@ -4972,11 +5398,13 @@ comment on function private.running_clocks(text, bigint[], integer, timestamptz)
 create or replace function private.policy_effect(p_code text, p_shops bigint[], p_limit integer, p_now timestamptz)
 returns table (clock_id bigint, due_before timestamptz, due_after timestamptz)
 language sql stable set search_path = '' as $$
-    select c.id, c.due_at, n.due_at
+    select c.id, c.due_at, case when d.due_at is not null then greatest(d.due_at, p_now) end
     from private.running_clocks(p_code, p_shops, p_limit, p_now) r
     join public.sla_clocks c on c.id = r.clock_id
     join public.sla_policies p on p.id = r.policy_id
-    cross join lateral private.retargeted(c, p, c.policy -> 'facts', p_now) n
+    cross join lateral private.under_policy(c, p, c.policy -> 'facts', p_now) n
+    left join lateral private.deadline(n.measure, n.calendar_id, n.counted_from, greatest(n.allowance - n.used, 0), n.pauses) d
+        on n.paused_at is null
 $$;
 comment on function private.policy_effect(text, bigint[], integer, timestamptz) is
     'Deadlines of running clocks now, and as they would be if each followed the policy that wins today.';
@@ -5022,7 +5450,7 @@ declare
 begin
     begin
         v_saved := private.apply_policy(v_me, p_id, private.as_json(p_policy), p_version, v_now);
-        v_answer := private.effect_counts(v_saved.code, v_shops, 2000, v_now);
+        v_answer := private.effect_counts(v_saved.code, v_shops, 1000, v_now);
         raise exception using errcode = 'PT200', message = 'policy.preview';
     exception when sqlstate 'PT200' then
         return v_answer;
@@ -5031,14 +5459,14 @@ end;
 $$;
 grant execute on function public.preview_policy(bigint, jsonb, integer) to authenticated;
 comment on function public.preview_policy(bigint, jsonb, integer) is
-    'Manager, admin: when the running clocks of my shops would be due under a change (arguments of save_policy) that they followed: {open, is_all (false beyond 2,000), earlier, later, same, at_once, soon, rows}. Changes nothing: it is tried and undone. Refusals as save_policy.';
+    'Manager, admin: when the running clocks of my shops would be due under a change (arguments of save_policy) that they followed: {open, is_all (false beyond 1,000), earlier, later, same, at_once, soon, rows}. Changes nothing: it is tried and undone. Refusals as save_policy.';
 
 create or replace function public.preview_recalculation(p_code text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['manager', 'admin']);
 begin
-    return private.effect_counts(p_code, array(select private.my_shop_ids()), 2000, private.now())
+    return private.effect_counts(p_code, array(select private.my_shop_ids()), 1000, private.now())
         || pg_catalog.jsonb_build_object('stamp', private.policy_stamp(p_code));
 end;
 $$;
@@ -5063,7 +5491,7 @@ begin
         perform private.fail('PT409', 'policy.stale', coalesce((select private.last_change(id) || pg_catalog.jsonb_build_object('name', name)
             from public.sla_policies where code = p_code order by updated_at desc limit 1), '{}'));
     end if;
-    v_clocks := array(select clock_id from private.running_clocks(p_code, v_shops, 500, v_now));
+    v_clocks := array(select clock_id from private.running_clocks(p_code, v_shops, 200, v_now));
     perform private.retarget_clock(id, v_now, v_me.member_id, 'recalculated') from pg_catalog.unnest(v_clocks) id order by id;
     v_answer := pg_catalog.jsonb_build_object('changed', pg_catalog.cardinality(v_clocks),
         'left', exists (select from private.running_clocks(p_code, v_shops, 1, v_now)));
@@ -5074,7 +5502,7 @@ end;
 $$;
 grant execute on function public.recalculate_policy(text, text, uuid) to authenticated;
 comment on function public.recalculate_policy(text, text, uuid) is
-    'Manager, admin: running clocks of my shops follow the policy as it is now, 500 at a time: only the time that remains changes, nothing becomes overdue, finished and overdue ones stay. Answers {changed, left: more to do}. policy.stale.';
+    'Manager, admin: running clocks of my shops follow the policy as it is now, 200 at a time: only the time that remains changes, nothing becomes overdue, finished and overdue ones stay. Answers {changed, left: more to do}. policy.stale.';
 
 -- Explaining and looking back ---------------------------------------------------------------------------------------------------------
 
@@ -5788,12 +6216,13 @@ begin
     if exists (select from jsonb_array_elements(p_rows) r where private.staged_key(p_kind, r) is null or (r ->> 'row') is null) then
         perform private.fail('PT422', 'import.bad_row');
     end if;
-    if exists (select from jsonb_array_elements(p_rows) r,
-            unnest(array['name', 'phone', 'address', 'note']) f where not private.is_cipher(r #>> array['contact', f]))
+    if exists (select from jsonb_array_elements(p_rows) r cross join lateral (select r -> 'contact') n (c),
+            unnest(array[c ->> 'name', c ->> 'phone', c ->> 'address', c ->> 'note']) f
+            where f is not null and not private.is_cipher(f))
         or exists (select from jsonb_array_elements(p_rows) r
-            where not private.is_masked(r #>> '{contact,name_masked}', r #>> '{contact,phone_masked}')
-               or not private.is_region(r ->> 'province') or not private.is_region(r ->> 'city')
-               or not private.is_region(r ->> 'district')) then
+            where not private.is_masked(r #>> '{contact,name_masked}', r #>> '{contact,phone_masked}'))
+        or exists (select from (select distinct unnest(array[r ->> 'province', r ->> 'city', r ->> 'district']) as name
+            from jsonb_array_elements(p_rows) r) n where not private.is_region(n.name)) then
         perform private.fail('PT422', 'import.clear_text');
     end if;
 end;
@@ -6076,21 +6505,26 @@ comment on function private.resolve_items(bigint) is 'After a stock file: which 
 create or replace function private.apply_orders(p_import public.imports, p_to integer, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
+    v_updated bigint[];
     v_shipped bigint[];
     v_contacts bigint[];
 begin
     perform private.judge_orders(p_import, p_to);
-    select array_agg(o.id) filter (where o.status = 'to_ship' and s.status in ('shipped', 'completed')),
-           array_agg(o.contact_id) filter (where o.contact_id is not null)
-    into v_shipped, v_contacts
-    from private.staged_orders(p_import.id, p_import.applied_to, p_to) s
-    join public.orders o on o.id = s.entity_id where s.outcome = 'updated';
+    v_updated := array(select r.entity_id from private.import_results r
+        where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to and r.outcome = 'updated');
+    if cardinality(v_updated) > 0 then
+        select array_agg(o.id) filter (where o.status = 'to_ship' and s.status in ('shipped', 'completed')),
+               array_agg(o.contact_id) filter (where o.contact_id is not null)
+        into v_shipped, v_contacts
+        from private.staged_orders(p_import.id, p_import.applied_to, p_to) s
+        join public.orders o on o.id = s.entity_id where s.outcome = 'updated';
+    end if;
     perform private.insert_contacts(p_import, p_to);
     perform private.insert_orders(p_import, p_to);
-    perform private.update_orders(p_import, p_to);
-    delete from public.order_items i using private.import_results r
-    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to and r.outcome = 'updated'
-      and i.order_id = r.entity_id;
+    if cardinality(v_updated) > 0 then
+        perform private.update_orders(p_import, p_to);
+        delete from public.order_items i where i.order_id = any (v_updated);
+    end if;
     perform private.insert_items(p_import, p_to);
     if v_shipped is not null then
         perform private.note_shipped(v_shipped, p_import.id, p_now);
@@ -6222,9 +6656,11 @@ begin
     if p_import.rows_staged < 1000 then
         return;
     elsif p_step = 'staged' then
-        analyze (skip_locked) private.import_rows, private.import_verdicts;
+        analyze (skip_locked) private.import_rows (import_id, row_no), private.import_verdicts (import_id, row_no);
     elsif p_import.kind = 'orders' then
-        analyze (skip_locked) private.import_results, public.orders, public.order_items, private.contacts;
+        analyze (skip_locked) private.import_results (import_id, row_no, entity_id, outcome), private.contacts (id, phone_hash, name_hash),
+            public.orders (id, shop_id, order_no, status, placed_at, contact_id, contact_state, buyer_account, ip_hash, import_id),
+            public.order_items (order_id, line_no, sku, product_id);
     end if;
 end;
 $$;
@@ -9479,6 +9915,8 @@ create table if not exists public.text_checks (
     author_id bigint references public.members,
     words_version integer not null references public.word_versions,
     verdict text not null constraint text_checks_verdict_known check (verdict in ('block', 'warn', 'clean')),
+    blocked_terms text[] not null default '{}',
+    warned_terms text[] not null default '{}',
     notices text[] not null default '{}',
     is_current boolean not null default true,
     first_checked_at timestamptz not null,
@@ -9517,7 +9955,7 @@ create index if not exists text_hits_open_idx on public.text_hits (shop_id, seve
 create index if not exists text_hits_author_id_idx on public.text_hits (author_id);
 create index if not exists text_hits_version_idx on public.text_hits (found_version);
 alter table public.text_hits enable row level security;
-comment on table public.text_hits is 'What was found in a text: term, place (code points), category. gone: replaced by another text, or released by a later dictionary.';
+comment on table public.text_hits is 'For insight (what decides stands in text_checks): what was found in a text: term, place (code points), category. gone: replaced by another text, or released by a later dictionary.';
 
 drop policy if exists "members read the checks of their shops" on public.text_checks;
 create policy "members read the checks of their shops" on public.text_checks
@@ -9560,6 +9998,11 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.same_hits(bigint, jsonb) is 'Whether a check finds what was found before.';
 
+create or replace function private.terms_in(p_hits jsonb, p_severity text) returns text[]
+language sql immutable set search_path = '' as $$
+    select coalesce(array_agg(distinct h ->> 'term'), '{}') from jsonb_array_elements(p_hits) h where h ->> 'severity' = p_severity
+$$;
+
 create or replace function private.store_check(p_version integer, p jsonb, p_now timestamptz) returns bigint
 language plpgsql set search_path = '' as $$
 declare
@@ -9569,12 +10012,15 @@ declare
     v_author bigint := (p ->> 'author_id')::bigint;
 begin
     insert into public.text_checks as c (sha, kind, shop_id, context, entity, entity_id, part, author_id, words_version, verdict,
-        notices, first_checked_at, checked_at)
+        blocked_terms, warned_terms, notices, first_checked_at, checked_at)
     values (p ->> 'sha', p ->> 'kind', v_shop, v_context, p ->> 'entity', (p ->> 'entity_id')::bigint, p ->> 'part', v_author,
-        p_version, p ->> 'verdict', array(select jsonb_array_elements_text(p -> 'notices')), p_now, p_now)
+        p_version, case when p -> 'hits' @> '[{"severity": "block"}]' then 'block'
+            when p -> 'hits' = '[]' and p -> 'notices' = '[]' then 'clean' else 'warn' end,
+        private.terms_in(p -> 'hits', 'block'), private.terms_in(p -> 'hits', 'warn'),
+        array(select jsonb_array_elements_text(p -> 'notices')), p_now, p_now)
     on conflict (entity, entity_id, part, sha, kind, shop_id, context) do update
-    set words_version = excluded.words_version, verdict = excluded.verdict, notices = excluded.notices, is_current = true,
-        checked_at = excluded.checked_at
+    set words_version = excluded.words_version, verdict = excluded.verdict, blocked_terms = excluded.blocked_terms,
+        warned_terms = excluded.warned_terms, notices = excluded.notices, is_current = true, checked_at = excluded.checked_at
     returning id into v_id;
     perform private.leave_text(p ->> 'entity', (p ->> 'entity_id')::bigint, p ->> 'part', v_id, p_now);
     if not private.same_hits(v_id, p -> 'hits') then
@@ -9602,6 +10048,7 @@ declare
     v_now timestamptz := private.now();
     v_checks jsonb := private.as_json(p_checks);
     v_ids jsonb;
+    v_listings bigint[];
 begin
     if coalesce(jsonb_typeof(v_checks), '') <> 'array' or jsonb_array_length(v_checks) not between 1 and 1500 then
         perform private.fail('PT422', 'bulk.too_many', '{"limit": 1500}');
@@ -9610,11 +10057,12 @@ begin
     if p_version is distinct from private.words_version() then
         perform private.fail('PT409', 'text.version', jsonb_build_object('version', private.words_version()));
     end if;
-    perform private.lock_listings(array(select (c ->> 'entity_id')::bigint from jsonb_array_elements(v_checks) c where c ->> 'entity' = 'listing'));
+    v_listings := private.listings_of(array(select (c ->> 'entity_id')::bigint from jsonb_array_elements(v_checks) c
+        where c ->> 'entity' = 'listing_revision'));
+    perform private.lock_listings(v_listings);
     select jsonb_agg(private.store_check(p_version, c.value, v_now) order by c.n) into v_ids
     from jsonb_array_elements(v_checks) with ordinality c (value, n);
-    perform private.settle_listings(array(select distinct (c ->> 'entity_id')::bigint from jsonb_array_elements(v_checks) c
-        where c ->> 'entity' = 'listing'), v_now);
+    perform private.settle_listings(v_listings, v_now);
     return jsonb_build_object('ids', v_ids);
 exception when check_violation or not_null_violation or foreign_key_violation or invalid_text_representation then
     perform private.fail('PT422', 'text.bad_check');
@@ -9622,7 +10070,7 @@ end;
 $$;
 grant execute on function public.store_text_check(integer, jsonb) to service_role;
 comment on function public.store_text_check(integer, jsonb) is
-    'Service: verdicts (at most 1,500) under the version that holds, else text.version: [{sha, kind, shop_id, category, licences, entity, entity_id, part, author_id, verdict, notices: [key], hits: [{start, end, term, category, severity, disguised}]}]. text.bad_check. {ids} in the same order.';
+    'Service: verdicts (at most 1,500) under the version that holds, else text.version: [{sha, kind, shop_id, category, licences, entity, entity_id, part, author_id, notices: [key], hits: [{start, end, term, category, severity, disguised}]}]. The verdict follows from hits and notices. text.bad_check. {ids} in the same order.';
 
 -- Asking ----------------------------------------------------------------------------------------------------------------------------
 
@@ -9636,18 +10084,15 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.current_check(text, text, bigint, text, text[]) is 'The verdict on exactly this text, kind, shop and context under the dictionary that holds; null row without one.';
 
-create or replace function private.open_terms(p_check_id bigint, p_severity text, p_shop_id bigint, p_product_id bigint, p_now timestamptz)
-returns text[]
+create or replace function private.open_terms(p_terms text[], p_shop_id bigint, p_product_id bigint, p_now timestamptz) returns text[]
 language sql stable set search_path = '' as $$
-    select coalesce(array_agg(distinct h.term), '{}') from public.text_hits h
-    where h.check_id = p_check_id and h.gone_at is null and h.severity = p_severity
-      and not private.is_exempt(h.term, p_shop_id, p_product_id, p_now)
+    select coalesce(array_agg(t order by t), '{}') from unnest(p_terms) t where not private.is_exempt(t, p_shop_id, p_product_id, p_now)
 $$;
-comment on function private.open_terms(bigint, text, bigint, bigint, timestamptz) is 'Terms of a check that no approved, unexpired exemption with evidence allows.';
+comment on function private.open_terms(text[], bigint, bigint, timestamptz) is 'The terms that no approved, unexpired exemption with evidence allows.';
 
-create or replace function private.require_text_check(
+create or replace function private.text_refusal(
     p_text text, p_kind text, p_shop_id bigint, p_category text, p_licences text[], p_reason text, p_product_id bigint, p_now timestamptz
-) returns bigint
+) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
     v public.text_checks;
@@ -9658,21 +10103,606 @@ begin
     end if;
     v := private.current_check(p_text, p_kind, p_shop_id, p_category, p_licences);
     if v.id is null then
-        perform private.fail('PT409', 'text.unchecked', jsonb_build_object('kind', p_kind));
+        return jsonb_build_object('key', 'text.unchecked', 'params', jsonb_build_object('kind', p_kind));
     end if;
-    v_terms := private.open_terms(v.id, 'block', p_shop_id, p_product_id, p_now);
+    v_terms := private.open_terms(v.blocked_terms, p_shop_id, p_product_id, p_now);
     if cardinality(v_terms) > 0 then
-        perform private.fail('PT409', 'text.blocked', jsonb_build_object('kind', p_kind, 'terms', array_to_string(v_terms, '、')));
+        return jsonb_build_object('key', 'text.blocked', 'params', jsonb_build_object('kind', p_kind, 'terms', array_to_string(v_terms, '、')));
     end if;
-    v_terms := private.open_terms(v.id, 'warn', p_shop_id, p_product_id, p_now);
+    v_terms := private.open_terms(v.warned_terms, p_shop_id, p_product_id, p_now);
     if (cardinality(v_terms) > 0 or cardinality(v.notices) > 0) and btrim(coalesce(p_reason, '')) = '' then
-        perform private.fail('PT422', 'text.reason_missing', jsonb_build_object('kind', p_kind, 'terms', array_to_string(v_terms, '、')));
+        return jsonb_build_object('key', 'text.reason_missing', 'params', jsonb_build_object('kind', p_kind,
+            'terms', array_to_string(v_terms || v.notices, '、')));
     end if;
-    return v.id;
+    return null;
+end;
+$$;
+comment on function private.text_refusal(text, text, bigint, text, text[], text, bigint, timestamptz) is
+    'Why a text must not be published, or null: text.unchecked without a current verdict on exactly this text, text.blocked (terms) while a block is open, text.reason_missing (terms) while a warning has neither evidence nor a reason. {key, params}.';
+
+create or replace function private.require_text_check(
+    p_text text, p_kind text, p_shop_id bigint, p_category text, p_licences text[], p_reason text, p_product_id bigint, p_now timestamptz
+) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := private.text_refusal(p_text, p_kind, p_shop_id, p_category, p_licences, p_reason, p_product_id, p_now);
+begin
+    if v is not null then
+        perform private.fail(case v ->> 'key' when 'text.reason_missing' then 'PT422' else 'PT409' end, v ->> 'key', v -> 'params');
+    end if;
 end;
 $$;
 comment on function private.require_text_check(text, text, bigint, text, text[], text, bigint, timestamptz) is
-    'What every RPC that publishes a text calls: text.unchecked without a current verdict on exactly this text, text.blocked (terms) while a block is open, text.reason_missing (terms) while a warning has neither evidence nor a reason. Answers the check; an empty text needs none (null).';
+    'What every RPC that publishes a text calls first: raises what private.text_refusal says.';
+
+-- ==== 72_listings.sql ====
+
+-- 72 -------------------------------------------------------------------- listings: 录入 → 审核 → 图片 → 上架审核 → 发布
+--
+-- A listing is the text of a product in one shop. Its texts live in revisions that never change; an edit makes a new one,
+-- takes the approvals back and leaves what is published as it is. The reviewer is never the author. Nothing gets published
+-- while private.publish_refusal objects: the trigger asks it too, so no path to the table goes around it.
+
+create table if not exists public.listings (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    product_id bigint references public.products,
+    sku text not null default '' constraint listings_sku_length check (char_length(sku) <= 64),
+    title text not null,
+    state text not null default 'draft' constraint listings_state_known
+        check (state in ('draft', 'text_review', 'images', 'final_review', 'ready', 'published', 'suspended', 'withdrawn')),
+    revision_id bigint,
+    published_id bigint,
+    author_id bigint not null references public.members,
+    verdict text not null default 'unchecked' constraint listings_verdict_known check (verdict in ('unchecked', 'block', 'warn', 'clean')),
+    live_verdict text constraint listings_live_verdict_known check (live_verdict in ('unchecked', 'block', 'warn', 'clean')),
+    checked_version integer,
+    images text[] not null default '{}' constraint listings_images_count check (cardinality(images) <= 20),
+    reason text constraint listings_reason_length check (char_length(reason) <= 300),
+    text_by bigint references public.members,
+    final_by bigint references public.members,
+    state_since timestamptz not null,
+    published_at timestamptz,
+    grams text[] not null default '{}',
+    created_at timestamptz not null,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint listings_reviewed_by_another check (text_by <> author_id and final_by <> author_id)
+);
+create index if not exists listings_shop_idx on public.listings (shop_id, id);
+create index if not exists listings_state_idx on public.listings (shop_id, state, id);
+create index if not exists listings_verdict_idx on public.listings (shop_id, verdict, id);
+create index if not exists listings_grams_idx on public.listings using gin (grams);
+create index if not exists listings_product_id_idx on public.listings (product_id);
+create index if not exists listings_author_id_idx on public.listings (author_id, id);
+create index if not exists listings_text_by_idx on public.listings (text_by);
+create index if not exists listings_final_by_idx on public.listings (final_by);
+alter table public.listings enable row level security;
+create or replace trigger t10_touch
+    before update of title, sku, product_id, state, revision_id, published_id, images, reason, text_by, final_by on public.listings
+    for each row execute function private.touch_version();
+comment on table public.listings is '商品文案: the text of a product in one shop and where it stands. verdict: of the current revision; live_verdict: of the published one.';
+comment on column public.listings.reason is 'Why a warning may stay (with what proof), given at submission or publishing.';
+comment on column public.listings.grams is 'Pairs of neighbouring characters of title and SKU: what makes any part of them findable by index.';
+
+create table if not exists public.listing_revisions (
+    id bigint generated always as identity primary key,
+    listing_id bigint not null references public.listings,
+    number integer not null,
+    title text not null constraint listing_revisions_title_length check (char_length(btrim(title)) between 1 and 200),
+    selling_points text not null default '' constraint listing_revisions_points_length check (char_length(selling_points) <= 2000),
+    description text not null default '' constraint listing_revisions_description_length check (char_length(description) <= 20000),
+    category text not null default 'general' constraint listing_revisions_category_known check (category = any (private.product_categories())),
+    licences text[] not null default '{}' constraint listing_revisions_licences_count check (cardinality(licences) <= 20),
+    author_id bigint not null references public.members,
+    created_at timestamptz not null,
+    constraint listing_revisions_once unique (listing_id, number)
+);
+create index if not exists listing_revisions_author_id_idx on public.listing_revisions (author_id);
+alter table public.listing_revisions enable row level security;
+comment on table public.listing_revisions is 'The texts of a listing as somebody wrote them; never changed. licences: "type:number".';
+
+do $$
+begin
+    if not exists (select from pg_catalog.pg_constraint where conname = 'listings_revision_known') then
+        alter table public.listings
+            add constraint listings_revision_known foreign key (revision_id) references public.listing_revisions,
+            add constraint listings_published_known foreign key (published_id) references public.listing_revisions;
+    end if;
+end;
+$$;
+create index if not exists listings_revision_id_idx on public.listings (revision_id);
+create index if not exists listings_published_id_idx on public.listings (published_id);
+
+create table if not exists private.listing_batches (
+    id bigint generated always as identity primary key,
+    member_id bigint not null references public.members,
+    action text not null,
+    items jsonb not null,
+    created_at timestamptz not null,
+    undone_at timestamptz
+);
+create index if not exists listing_batches_member_id_idx on private.listing_batches (member_id);
+alter table private.listing_batches enable row level security;
+comment on table private.listing_batches is 'What a person can take back for ten minutes: listings, their versions after the step, and their state before it.';
+
+drop policy if exists "members read the listings of their shops" on public.listings;
+create policy "members read the listings of their shops" on public.listings
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.listings to authenticated;
+drop policy if exists "members read the revisions of their shops" on public.listing_revisions;
+create policy "members read the revisions of their shops" on public.listing_revisions
+    for select to authenticated using (listing_id in (select l.id from public.listings l where l.shop_id in (select private.my_shop_ids())));
+grant select on public.listing_revisions to authenticated;
+
+-- What the check says -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.grams(p_text text) returns text[]
+language sql immutable set search_path = '' as $$
+    select coalesce(array_agg(distinct substr(t, i, 2)), '{}')
+    from (select lower(btrim(p_text)) as t) x, generate_series(1, greatest(char_length(t) - 1, 1)) i where t <> ''
+$$;
+
+create or replace function private.revision_parts(p_revision_id bigint) returns table (part text, kind text, body text)
+language sql stable rows 3 set search_path = '' as $$
+    select v.part, v.kind, v.body from public.listing_revisions r,
+        lateral (values ('title', 'title', r.title), ('selling_points', 'title', r.selling_points),
+                        ('description', 'description', r.description)) v (part, kind, body)
+    where r.id = p_revision_id and v.body <> ''
+$$;
+comment on function private.revision_parts(bigint) is
+    'The texts of a revision and the kind each is checked as. Selling points count as a title: too short for the statements a description must carry.';
+
+create or replace function private.revision_refusal(p_revision_id bigint, p_reason text, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select x.refusal from (
+        select private.text_refusal(p.body, p.kind, l.shop_id, r.category, r.licences, p_reason, l.product_id, p_now)
+            || jsonb_build_object('part', p.part) as refusal
+        from public.listing_revisions r join public.listings l on l.id = r.listing_id
+        cross join lateral private.revision_parts(r.id) p where r.id = p_revision_id) x
+    where x.refusal is not null
+    order by array_position(array['text.blocked', 'text.unchecked', 'text.reason_missing'], x.refusal ->> 'key') limit 1
+$$;
+comment on function private.revision_refusal(bigint, text, timestamptz) is 'Why the texts of a revision must not be published, or null: {key, params, part}; the gravest of its parts.';
+
+create or replace function private.revision_verdict(p_revision_id bigint, p_now timestamptz) returns text
+language sql stable set search_path = '' as $$
+    select case private.revision_refusal(p_revision_id, null, p_now) ->> 'key'
+        when 'text.blocked' then 'block' when 'text.unchecked' then 'unchecked' when 'text.reason_missing' then 'warn' else 'clean' end
+$$;
+comment on function private.revision_verdict(bigint, timestamptz) is 'block, unchecked, warn or clean, evidence counted in.';
+
+create or replace function private.listings_of(p_revision_ids bigint[]) returns bigint[]
+language sql stable set search_path = '' as $$
+    select coalesce(array_agg(distinct listing_id), '{}') from public.listing_revisions where id = any (p_revision_ids)
+$$;
+
+create or replace function private.lock_listings(p_ids bigint[]) returns void
+language sql volatile set search_path = '' as $$
+    select count(*) from (select l.id from public.listings l where l.id = any (p_ids) order by l.id for no key update) locked
+$$;
+comment on function private.lock_listings(bigint[]) is 'Edits, decisions and verdicts of one listing wait for each other.';
+
+create or replace function private.settle_listings(p_ids bigint[], p_now timestamptz) returns bigint[]
+language plpgsql set search_path = '' as $$
+declare
+    v_me private.actor;
+    v_suspended bigint[];
+begin
+    v_me.role := 'system';
+    update public.listings l
+    set verdict = x.verdict, live_verdict = x.live, checked_version = private.words_version()
+    from (select k.id, private.revision_verdict(k.revision_id, p_now) as verdict,
+            case when k.published_id = k.revision_id then private.revision_verdict(k.revision_id, p_now)
+                 when k.published_id is not null then private.revision_verdict(k.published_id, p_now) end as live
+        from public.listings k where k.id = any (p_ids)) x
+    where l.id = x.id and (l.verdict, l.live_verdict, l.checked_version) is distinct from (x.verdict, x.live, private.words_version());
+    with hit as (
+        update public.listings l set state = 'suspended', state_since = p_now
+        where l.id = any (p_ids) and l.state = 'published' and l.live_verdict = 'block'
+        returning l.id, l.shop_id
+    ), told as (
+        select private.audit(v_me, hit.shop_id, 'listing', hit.id, 'suspended',
+            jsonb_build_object('words_version', private.words_version())) from hit
+    )
+    select coalesce(array_agg(hit.id), '{}') into v_suspended from hit, lateral (select count(*) from told) t;
+    return v_suspended;
+end;
+$$;
+comment on function private.settle_listings(bigint[], timestamptz) is
+    'Brings the verdicts of listings in line with checks and evidence; what is published and now blocked is suspended. Answers those.';
+
+create or replace function private.publish_refusal(p_listing public.listings, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select case
+        when (p_listing).text_by is null or (p_listing).final_by is null then '{"key": "listing.unapproved", "params": {}}'::jsonb
+        when cardinality((p_listing).images) = 0 then '{"key": "listing.images_missing", "params": {}}'::jsonb
+        else private.revision_refusal((p_listing).revision_id, (p_listing).reason, p_now) end
+$$;
+comment on function private.publish_refusal(public.listings, timestamptz) is
+    'Why a listing may not be published as it stands, or null: listing.unapproved, listing.images_missing, and what private.text_refusal says.';
+
+create or replace function private.tg_publish_guard() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+    v jsonb := private.publish_refusal(new, private.now());
+begin
+    if v is null and new.published_id is distinct from new.revision_id then
+        v := '{"key": "listing.stale", "params": {}}';
+    end if;
+    if v is not null then
+        perform private.fail('PT409', v ->> 'key', v -> 'params');
+    end if;
+    return new;
+end;
+$$;
+comment on function private.tg_publish_guard() is 'No statement of anybody, owner and jobs included, publishes a text that has no current clean verdict or evidence.';
+create or replace trigger t05_publish_guard before insert or update of state, published_id on public.listings
+    for each row when (new.state = 'published') execute function private.tg_publish_guard();
+
+-- Writing -------------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.check_listing(p jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if char_length(btrim(coalesce(p ->> 'title', ''))) not between 1 and 200 then
+        perform private.fail('PT422', 'listing.title');
+    end if;
+    if char_length(coalesce(p ->> 'selling_points', '')) > 2000 or char_length(coalesce(p ->> 'description', '')) > 20000
+        or char_length(coalesce(p ->> 'sku', '')) > 64 then
+        perform private.fail('PT422', 'listing.too_long');
+    end if;
+    if coalesce(p ->> 'category', 'general') <> all (private.product_categories()) then
+        perform private.fail('PT422', 'listing.category');
+    end if;
+    if p -> 'licences' is not null and (jsonb_typeof(p -> 'licences') <> 'array' or jsonb_array_length(p -> 'licences') > 20 or exists (
+        select from jsonb_array_elements_text(p -> 'licences') l where l !~ '^[^:|[:space:]]{1,20}:[^|]{1,60}$')) then
+        perform private.fail('PT422', 'listing.licence');
+    end if;
+end;
+$$;
+comment on function private.check_listing(jsonb) is 'listing.title, listing.too_long, listing.category, listing.licence ("type:number").';
+
+create or replace function private.new_revision(p_me private.actor, p_listing_id bigint, p jsonb, p_now timestamptz) returns bigint
+language sql set search_path = '' as $$
+    insert into public.listing_revisions (listing_id, number, title, selling_points, description, category, licences, author_id, created_at)
+    values (p_listing_id, (select coalesce(max(number), 0) + 1 from public.listing_revisions where listing_id = p_listing_id),
+        p ->> 'title', coalesce(p ->> 'selling_points', ''), coalesce(p ->> 'description', ''), coalesce(p ->> 'category', 'general'),
+        array(select distinct l from jsonb_array_elements_text(coalesce(p -> 'licences', '[]')) l order by l), (p_me).member_id, p_now)
+    returning id
+$$;
+
+create or replace function private.product_of(p_shop_id bigint, p jsonb) returns bigint
+language plpgsql stable set search_path = '' as $$
+declare
+    v_id bigint := (p ->> 'product_id')::bigint;
+begin
+    if v_id is not null and not exists (select from public.products x join public.shops s on s.stock_pool_id = x.stock_pool_id
+        where x.id = v_id and s.id = p_shop_id) then
+        perform private.fail('PT404', 'listing.product');
+    end if;
+    return coalesce(v_id, (select x.id from public.products x join public.shops s on s.stock_pool_id = x.stock_pool_id
+        where s.id = p_shop_id and x.sku = p ->> 'sku'));
+end;
+$$;
+comment on function private.product_of(bigint, jsonb) is 'The product that a listing is about, by id or by SKU of the shop''s stock pool. listing.product.';
+
+create or replace function private.listing_to_edit(p_id bigint, p_version integer) returns public.listings
+language plpgsql set search_path = '' as $$
+declare
+    v public.listings;
+begin
+    select * into v from public.listings where id = p_id and shop_id in (select private.my_shop_ids()) for no key update;
+    if not found then
+        perform private.fail('PT404', 'listing.none');
+    end if;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'listing.stale', jsonb_build_object('at', v.updated_at, 'version', v.version));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.listing_to_edit(bigint, integer) is 'Locks a listing of my shops: listing.none, listing.stale.';
+
+create or replace function private.leave_revision(p_revision_id bigint, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.leave_text('listing_revision', p_revision_id, part, null, p_now)
+    from unnest(array['title', 'selling_points', 'description']) part where p_revision_id is not null
+$$;
+
+create or replace function private.change_listing(p_me private.actor, p_id bigint, p_version integer, p jsonb, p_now timestamptz)
+returns public.listings
+language plpgsql set search_path = '' as $$
+declare
+    v public.listings := private.listing_to_edit(p_id, p_version);
+    v_revision bigint;
+begin
+    v_revision := private.new_revision(p_me, p_id, p, p_now);
+    if v.revision_id is distinct from v.published_id then
+        perform private.leave_revision(v.revision_id, p_now);
+    end if;
+    update public.listings set revision_id = v_revision, title = p ->> 'title', sku = coalesce(p ->> 'sku', sku),
+        product_id = private.product_of(v.shop_id, p), author_id = (p_me).member_id, state = 'draft', state_since = p_now, verdict = 'unchecked',
+        text_by = null, final_by = null, reason = null, grams = private.grams((p ->> 'title') || ' ' || coalesce(p ->> 'sku', sku))
+    where id = p_id returning * into v;
+    return v;
+end;
+$$;
+comment on function private.change_listing(private.actor, bigint, integer, jsonb, timestamptz) is
+    'An edit: new revision, back to draft, approvals gone; what is published stays as it is until the new text is.';
+
+create or replace function public.save_listing(p_request_id uuid, p_id bigint, p_version integer, p_listing jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'save_listing', jsonb_build_array(p_id, p_version, p_listing));
+    v_in jsonb := private.as_json(p_listing);
+    v public.listings;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_listing(v_in);
+    if p_id is null then
+        perform private.require_shop(v_me, (v_in ->> 'shop_id')::bigint);
+        insert into public.listings (shop_id, product_id, sku, title, author_id, grams, state_since, created_at)
+        values ((v_in ->> 'shop_id')::bigint, private.product_of((v_in ->> 'shop_id')::bigint, v_in), coalesce(v_in ->> 'sku', ''),
+            v_in ->> 'title', v_me.member_id, private.grams((v_in ->> 'title') || ' ' || coalesce(v_in ->> 'sku', '')), v_now, v_now)
+        returning * into v;
+        update public.listings set revision_id = private.new_revision(v_me, v.id, v_in, v_now) where id = v.id returning * into v;
+    else
+        v := private.change_listing(v_me, p_id, p_version, v_in, v_now);
+    end if;
+    perform private.audit(v_me, v.shop_id, 'listing', v.id, case when p_id is null then 'created' else 'edited' end,
+        jsonb_build_object('revision', (select number from public.listing_revisions where id = v.revision_id)));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state, 'revision_id', v.revision_id));
+end;
+$$;
+grant execute on function public.save_listing(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_listing(uuid, bigint, integer, jsonb) is
+    'Operations, managers (录入): writes a listing {shop_id (new ones), title, selling_points, description, category, licences, sku, product_id}; an edit makes a new revision that starts at draft. listing.none, listing.stale, listing.title, listing.too_long, listing.category, listing.licence, listing.product.';
+
+create or replace function public.set_listing_images(p_request_id uuid, p_id bigint, p_version integer, p_images jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'set_listing_images', jsonb_build_array(p_id, p_version, p_images));
+    v_images jsonb := private.as_json(p_images);
+    v public.listings;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.listing_to_edit(p_id, p_version);
+    if v.state <> 'images' then
+        perform private.fail('PT409', 'listing.state', jsonb_build_object('state', v.state));
+    end if;
+    if coalesce(jsonb_typeof(v_images), '') <> 'array' or jsonb_array_length(v_images) not between 1 and 20
+        or exists (select from jsonb_array_elements_text(v_images) u where u !~ '^https://[^[:space:]<>"'']{4,500}$') then
+        perform private.fail('PT422', 'listing.images');
+    end if;
+    update public.listings set images = array(select jsonb_array_elements_text(v_images)), state = 'final_review', state_since = v_now
+    where id = p_id returning * into v;
+    perform private.audit(v_me, v.shop_id, 'listing', v.id, 'images_set', jsonb_build_object('count', cardinality(v.images)));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+end;
+$$;
+grant execute on function public.set_listing_images(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.set_listing_images(uuid, bigint, integer, jsonb) is
+    'Operations, managers (图片): 1 to 20 https addresses of the pictures; the listing goes on to its final review. listing.images, listing.state, listing.none, listing.stale.';
+
+-- The flow --------------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.listing_target(p_action text, p_state text) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when p_action = 'submit' and p_state = 'draft' then 'text_review'
+        when p_action = 'approve' and p_state = 'text_review' then 'images'
+        when p_action = 'approve' and p_state = 'final_review' then 'ready'
+        when p_action = 'return' and p_state in ('text_review', 'images', 'final_review', 'ready', 'suspended') then 'draft'
+        when p_action = 'publish' and p_state in ('ready', 'suspended') then 'published'
+        when p_action = 'withdraw' and p_state <> 'withdrawn' then 'withdrawn' end
+$$;
+comment on function private.listing_target(text, text) is 'Where a step leads from a state; null: the step is not possible there.';
+
+create or replace function private.listing_refusal(
+    p_me private.actor, p_listing public.listings, p_action text, p_reason text, p_now timestamptz
+) returns jsonb
+language sql stable set search_path = '' as $$
+    select case
+        when private.listing_target(p_action, (p_listing).state) is null
+            then jsonb_build_object('key', 'listing.state', 'params', jsonb_build_object('state', (p_listing).state))
+        when p_action = 'approve' and (p_listing).author_id = (p_me).member_id then '{"key": "listing.own", "params": {}}'::jsonb
+        when p_action = 'approve' and (p_listing).state = 'final_review' and (p_me).role <> 'manager'
+            then '{"key": "listing.manager", "params": {}}'::jsonb
+        when p_action in ('return', 'withdraw') and btrim(coalesce(p_reason, '')) = '' then '{"key": "listing.reason_missing", "params": {}}'::jsonb
+        when p_action in ('submit', 'approve')
+            then private.revision_refusal((p_listing).revision_id, coalesce(nullif(btrim(p_reason), ''), (p_listing).reason), p_now)
+        when p_action = 'publish' then private.publish_refusal(
+            jsonb_populate_record(p_listing, jsonb_build_object('reason', coalesce(nullif(btrim(p_reason), ''), (p_listing).reason))), p_now) end
+$$;
+comment on function private.listing_refusal(private.actor, public.listings, text, text, timestamptz) is
+    'Why a step is refused, or null: listing.state, listing.own (the author does not approve), listing.manager (the final review is a manager''s), listing.reason_missing, and what the texts say.';
+
+create or replace function private.write_moves(p_me private.actor, p_ids bigint[], p_action text, p_reason text, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.leave_revision(l.published_id, p_now) from public.listings l
+    where l.id = any (p_ids) and ((p_action = 'publish' and l.published_id is distinct from l.revision_id) or p_action = 'withdraw');
+    select private.leave_revision(l.revision_id, p_now) from public.listings l where l.id = any (p_ids) and p_action = 'withdraw';
+    update public.listings l
+    set state = private.listing_target(p_action, l.state), state_since = p_now,
+        reason = case when p_action in ('submit', 'publish') then coalesce(left(nullif(btrim(p_reason), ''), 300), l.reason) else l.reason end,
+        text_by = case when p_action = 'return' then null when p_action = 'approve' and l.state = 'text_review' then (p_me).member_id else l.text_by end,
+        final_by = case when p_action = 'return' then null when p_action = 'approve' and l.state = 'final_review' then (p_me).member_id else l.final_by end,
+        published_id = case when p_action = 'publish' then l.revision_id when p_action = 'withdraw' then null else l.published_id end,
+        live_verdict = case when p_action = 'publish' then l.verdict when p_action = 'withdraw' then null else l.live_verdict end,
+        published_at = case when p_action = 'publish' then p_now else l.published_at end
+    where l.id = any (p_ids)
+$$;
+
+create or replace function private.move_listings(p_me private.actor, p_items jsonb, p_action text, p_reason text, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_checks jsonb;
+    v_ids bigint[];
+    v_before jsonb;
+    v_batch bigint;
+begin
+    if coalesce(jsonb_typeof(p_items), '') <> 'array' or jsonb_array_length(p_items) = 0 then
+        perform private.fail('PT422', 'bulk.empty');
+    end if;
+    if jsonb_array_length(p_items) > 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    perform private.lock_listings(array(select i.id from jsonb_to_recordset(p_items) i (id bigint)));
+    select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'ok', x.refusal is null) || coalesce(x.refusal, '{}') order by x.id), '[]'),
+        coalesce(array_agg(x.id) filter (where x.refusal is null), '{}')
+    into v_checks, v_ids from (
+        select distinct on (i.id) i.id, case
+            when l.id is null then '{"key": "listing.none", "params": {}}'::jsonb
+            when l.version is distinct from i.version then jsonb_build_object('key', 'listing.stale', 'params', jsonb_build_object('at', l.updated_at))
+            else private.listing_refusal(p_me, l, p_action, p_reason, p_now) end as refusal
+        from jsonb_to_recordset(p_items) i (id bigint, version integer)
+        left join public.listings l on l.id = i.id and l.shop_id in (select private.my_shop_ids())
+        order by i.id) x;
+    select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'version', l.version + 1, 'before', jsonb_build_object('state', l.state,
+        'reason', l.reason, 'text_by', l.text_by, 'final_by', l.final_by, 'published_id', l.published_id))), '[]')
+    into v_before from public.listings l where l.id = any (v_ids);
+    perform private.write_moves(p_me, v_ids, p_action, p_reason, p_now);
+    perform private.audit(p_me, l.shop_id, 'listing', l.id, p_action, jsonb_strip_nulls(jsonb_build_object('to', l.state,
+        'reason', nullif(btrim(p_reason), '')))) from public.listings l where l.id = any (v_ids);
+    if cardinality(v_ids) > 0 and p_action <> 'publish' then
+        insert into private.listing_batches (member_id, action, items, created_at)
+        values ((p_me).member_id, p_action, v_before, p_now) returning id into v_batch;
+    end if;
+    return jsonb_build_object('done', cardinality(v_ids), 'batch_id', v_batch, 'items', (
+        select coalesce(jsonb_agg(c || coalesce(jsonb_build_object('version', l.version, 'state', l.state), '{}')), '[]')
+        from jsonb_array_elements(v_checks) c left join public.listings l on l.id = (c ->> 'id')::bigint and l.shop_id in (select private.my_shop_ids())));
+end;
+$$;
+comment on function private.move_listings(private.actor, jsonb, text, text, timestamptz) is
+    'One step for many listings: locked, each checked, those that may go on; {done, batch_id, items: [{id, ok, key, params, version, state}]}.';
+
+create or replace function public.submit_listings(p_request_id uuid, p_items jsonb, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'submit_listings', jsonb_build_array(p_items, p_reason));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.move_listings(v_me, private.as_json(p_items), 'submit', p_reason, private.now()));
+end;
+$$;
+grant execute on function public.submit_listings(uuid, jsonb, text) to authenticated;
+comment on function public.submit_listings(uuid, jsonb, text) is
+    'Operations, managers: from draft to text review (审核). p_reason: why warnings may stay. Refused per item: text.unchecked, text.blocked, text.reason_missing, listing.state, listing.stale, listing.none.';
+
+create or replace function public.approve_listings(p_request_id uuid, p_items jsonb, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'approve_listings', jsonb_build_array(p_items, p_reason));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.move_listings(v_me, private.as_json(p_items), 'approve', p_reason, private.now()));
+end;
+$$;
+grant execute on function public.approve_listings(uuid, jsonb, text) to authenticated;
+comment on function public.approve_listings(uuid, jsonb, text) is
+    'Passes the text review (another operations member or manager) or the final review (上架审核, a manager); never the author. Refused per item: listing.own, listing.manager, text.blocked, text.unchecked, listing.state, listing.stale, listing.none.';
+
+create or replace function public.return_listings(p_request_id uuid, p_items jsonb, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'return_listings', jsonb_build_array(p_items, p_reason));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.move_listings(v_me, private.as_json(p_items), 'return', p_reason, private.now()));
+end;
+$$;
+grant execute on function public.return_listings(uuid, jsonb, text) to authenticated;
+comment on function public.return_listings(uuid, jsonb, text) is
+    'Operations, managers: back to draft with a reason; approvals are gone. Refused per item: listing.reason_missing, listing.state, listing.stale, listing.none.';
+
+create or replace function public.publish_listings(p_request_id uuid, p_items jsonb, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'publish_listings', jsonb_build_array(p_items, p_reason));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.move_listings(v_me, private.as_json(p_items), 'publish', p_reason, private.now()));
+end;
+$$;
+grant execute on function public.publish_listings(uuid, jsonb, text) to authenticated;
+comment on function public.publish_listings(uuid, jsonb, text) is
+    'Operations, managers (发布): what is ready, or was suspended and is clean again. Refused per item: text.unchecked, text.blocked, text.reason_missing, listing.unapproved, listing.images_missing, listing.state, listing.stale, listing.none.';
+
+create or replace function public.withdraw_listings(p_request_id uuid, p_items jsonb, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'withdraw_listings', jsonb_build_array(p_items, p_reason));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.move_listings(v_me, private.as_json(p_items), 'withdraw', p_reason, private.now()));
+end;
+$$;
+grant execute on function public.withdraw_listings(uuid, jsonb, text) to authenticated;
+comment on function public.withdraw_listings(uuid, jsonb, text) is
+    'Operations, managers: takes a listing out, with a reason. Refused per item: listing.reason_missing, listing.state, listing.stale, listing.none.';
+
+create or replace function public.undo_listings(p_request_id uuid, p_batch_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'undo_listings', to_jsonb(p_batch_id));
+    v private.listing_batches;
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v from private.listing_batches where id = p_batch_id and member_id = v_me.member_id for update;
+    if not found then
+        perform private.fail('PT404', 'undo.none');
+    elsif v.undone_at is not null then
+        perform private.fail('PT409', 'undo.done', jsonb_build_object('at', v.undone_at));
+    elsif v.created_at < v_now - interval '10 minutes' then
+        perform private.fail('PT409', 'undo.too_late', jsonb_build_object('at', v.created_at));
+    end if;
+    v_ids := array(select i.id from jsonb_to_recordset(v.items) i (id bigint));
+    perform private.lock_listings(v_ids);
+    if exists (select from jsonb_to_recordset(v.items) i (id bigint, version integer) left join public.listings l
+        on l.id = i.id and l.shop_id in (select private.my_shop_ids()) where l.version is distinct from i.version) then
+        perform private.fail('PT409', 'listing.changed');
+    end if;
+    update public.listings l set state = b ->> 'state', reason = b ->> 'reason', text_by = (b ->> 'text_by')::bigint,
+        final_by = (b ->> 'final_by')::bigint, published_id = (b ->> 'published_id')::bigint, state_since = v_now
+    from (select (i ->> 'id')::bigint as id, i -> 'before' as b from jsonb_array_elements(v.items) i) x where l.id = x.id;
+    perform private.settle_listings(v_ids, v_now);
+    perform private.audit(v_me, l.shop_id, 'listing', l.id, 'undone', jsonb_build_object('step', v.action)) from public.listings l where l.id = any (v_ids);
+    update private.listing_batches set undone_at = v_now where id = v.id;
+    return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.undo_listings(uuid, bigint) to authenticated;
+comment on function public.undo_listings(uuid, bigint) is
+    'Takes back my own step of the last ten minutes (never a publication), all of it or nothing. undo.none, undo.done, undo.too_late, listing.changed.';
 
 -- ==== 73_word_proposals.sql ====
 
@@ -10073,6 +11103,544 @@ end;
 $$;
 grant execute on function public.proposal_detail(bigint) to authenticated;
 comment on function public.proposal_detail(bigint) is 'Members: a proposal, its operations with the rows before them, and the trial; null when there is none.';
+
+-- ==== 74_exemptions.sql ====
+
+-- 74 ----------------------------------------------------------------------- exemptions: a word allowed on evidence, until a day
+--
+-- An exemption allows one word in one shop, or for one product of it, until a day. It is requested with a reason and files
+-- that prove it (at most 5 MB each, kept in the database) and approved by a manager who did not request it. Without a file,
+-- past its day or revoked it allows nothing.
+
+create table if not exists public.exemptions (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    product_id bigint references public.products,
+    term text not null constraint exemptions_term_length check (char_length(term) between 1 and 60),
+    category text not null constraint exemptions_category_known check (category = any (private.word_categories())),
+    reason text not null constraint exemptions_reason_known
+        check (reason in ('self_compare', 'award', 'certificate', 'licence', 'fact_with_source', 'registered_name', 'other')),
+    note text not null constraint exemptions_note_length check (char_length(btrim(note)) between 1 and 300),
+    valid_until date not null,
+    state text not null default 'requested' constraint exemptions_state_known check (state in ('requested', 'approved', 'refused', 'revoked')),
+    requested_by bigint not null references public.members,
+    requested_at timestamptz not null,
+    decided_by bigint references public.members,
+    decided_at timestamptz,
+    decision_note text constraint exemptions_decision_length check (char_length(decision_note) <= 300),
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint exemptions_not_by_one check (state <> 'approved' or decided_by <> requested_by)
+);
+create index if not exists exemptions_valid_idx on public.exemptions (shop_id, term) where state = 'approved';
+create index if not exists exemptions_state_idx on public.exemptions (shop_id, state, id);
+create index if not exists exemptions_product_id_idx on public.exemptions (product_id);
+create index if not exists exemptions_requested_by_idx on public.exemptions (requested_by);
+create index if not exists exemptions_decided_by_idx on public.exemptions (decided_by);
+alter table public.exemptions enable row level security;
+create or replace trigger t10_touch before update on public.exemptions for each row execute function private.touch_version();
+comment on table public.exemptions is 'A word that evidence allows in a shop (or for one product of it) until the end of valid_until, in the shop''s zone.';
+drop policy if exists "members read the exemptions of their shops" on public.exemptions;
+create policy "members read the exemptions of their shops" on public.exemptions
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.exemptions to authenticated;
+
+create table if not exists private.evidence_files (
+    id bigint generated always as identity primary key,
+    exemption_id bigint not null references public.exemptions,
+    name text not null constraint evidence_files_name_length check (char_length(name) between 1 and 120),
+    mime text not null constraint evidence_files_mime_known check (mime in ('application/pdf', 'image/png', 'image/jpeg')),
+    content bytea not null constraint evidence_files_size check (octet_length(content) between 1 and 5242880),
+    uploaded_by bigint not null references public.members,
+    uploaded_at timestamptz not null
+);
+create index if not exists evidence_files_exemption_id_idx on private.evidence_files (exemption_id);
+create index if not exists evidence_files_uploaded_by_idx on private.evidence_files (uploaded_by);
+alter table private.evidence_files enable row level security;
+comment on table private.evidence_files is 'The files that prove an exemption: PDF, PNG or JPEG by their first bytes, at most 5 MB. Read through read_evidence alone.';
+
+create or replace function private.is_exempt(p_term text, p_shop_id bigint, p_product_id bigint, p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (
+        select from public.exemptions e join public.shops s on s.id = e.shop_id
+        where e.shop_id = p_shop_id and e.term = p_term and e.state = 'approved'
+          and (e.product_id is null or e.product_id = p_product_id)
+          and e.valid_until >= (p_now at time zone s.timezone)::date
+          and exists (select from private.evidence_files f where f.exemption_id = e.id))
+$$;
+comment on function private.is_exempt(text, bigint, bigint, timestamptz) is 'Whether evidence allows the word there and then.';
+
+create or replace function private.mime_of(p_content bytea) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when substr(p_content, 1, 5) = '\x255044462d' then 'application/pdf'
+        when substr(p_content, 1, 8) = '\x89504e470d0a1a0a' then 'image/png'
+        when substr(p_content, 1, 3) = '\xffd8ff' then 'image/jpeg' end
+$$;
+comment on function private.mime_of(bytea) is 'What a file is by its first bytes, whatever its name says; null for anything else.';
+
+create or replace function private.settle_term(p_shop_id bigint, p_term text, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := private.listings_of(array(
+        select c.entity_id from public.text_checks c join public.text_hits h on h.check_id = c.id
+        where h.shop_id = p_shop_id and h.term = p_term and h.gone_at is null and c.entity = 'listing_revision'));
+begin
+    perform private.lock_listings(v_ids);
+    perform private.settle_listings(v_ids, p_now);
+end;
+$$;
+comment on function private.settle_term(bigint, text, timestamptz) is 'Listings of a shop that use a word, after what allows it came or went.';
+
+create or replace function private.can_be_exempt(p_category text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_category not in ('national_symbol', 'vulgar', 'superstition', 'infant_alcohol_tobacco', 'trademark')
+$$;
+comment on function private.can_be_exempt(text) is
+    'Not what the Advertising Law of the PRC forbids whatever the proof: art. 9 (1), (7) and (8), art. 20, 22, 23; Trademark Law art. 14.';
+
+create or replace function public.request_exemption(p_request_id uuid, p_exemption jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'request_exemption', p_exemption);
+    v_in jsonb := private.as_json(p_exemption);
+    v_shop bigint := (v_in ->> 'shop_id')::bigint;
+    v_category text;
+    v_id bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, v_shop);
+    select h.category into v_category from public.text_hits h where h.shop_id = v_shop and h.term = v_in ->> 'term' order by h.id desc limit 1;
+    v_category := coalesce(v_category, (select w.category from public.compliance_words w where w.term = v_in ->> 'term' and w.to_version is null));
+    if v_category is null then
+        perform private.fail('PT404', 'exemption.term');
+    end if;
+    if not private.can_be_exempt(v_category) then
+        perform private.fail('PT422', 'exemption.not_possible', jsonb_build_object('term', v_in ->> 'term'));
+    end if;
+    if (v_in ->> 'valid_until')::date is null or (v_in ->> 'valid_until')::date < v_now::date
+        or (v_in ->> 'valid_until')::date > v_now::date + 1100 then
+        perform private.fail('PT422', 'exemption.expiry');
+    end if;
+    insert into public.exemptions (shop_id, product_id, term, category, reason, note, valid_until, requested_by, requested_at)
+    values (v_shop, private.product_of(v_shop, v_in), v_in ->> 'term', v_category, v_in ->> 'reason', btrim(v_in ->> 'note'),
+        (v_in ->> 'valid_until')::date, v_me.member_id, v_now) returning id into v_id;
+    perform private.audit(v_me, v_shop, 'exemption', v_id, 'requested', jsonb_build_object('term', v_in ->> 'term'));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_id, 'version', 1));
+exception when check_violation or not_null_violation or invalid_datetime_format or datetime_field_overflow or invalid_text_representation then
+    perform private.fail('PT422', 'exemption.bad_value');
+end;
+$$;
+grant execute on function public.request_exemption(uuid, jsonb) to authenticated;
+comment on function public.request_exemption(uuid, jsonb) is
+    'Operations, managers: {shop_id, product_id or sku (none: the whole shop), term, reason, note, valid_until (at most three years)}. exemption.term (never found here), exemption.not_possible, exemption.expiry, exemption.bad_value, shop.none, listing.product.';
+
+create or replace function private.exemption_to_change(p_id bigint, p_version integer, p_states text[]) returns public.exemptions
+language plpgsql set search_path = '' as $$
+declare
+    v public.exemptions;
+begin
+    select * into v from public.exemptions where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'exemption.none');
+    end if;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'exemption.stale', jsonb_build_object('at', v.updated_at));
+    end if;
+    if v.state <> all (p_states) then
+        perform private.fail('PT409', 'exemption.state', jsonb_build_object('state', v.state));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.exemption_to_change(bigint, integer, text[]) is 'Locks an exemption of my shops: exemption.none, exemption.stale, exemption.state.';
+
+create or replace function public.add_evidence(p_request_id uuid, p_exemption_id bigint, p_name text, p_content text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'add_evidence',
+        jsonb_build_array(p_exemption_id, p_name, private.sha256(coalesce(p_content, ''))));
+    v_content bytea;
+    v_id bigint;
+    v_count integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.exemption_to_change(p_exemption_id, (select e.version from public.exemptions e where e.id = p_exemption_id), array['requested']);
+    if char_length(coalesce(p_content, '')) > 7200000 then
+        perform private.fail('PT422', 'evidence.too_large', '{"limit": 5}');
+    end if;
+    v_content := decode(p_content, 'base64');
+    if octet_length(v_content) > 5242880 then
+        perform private.fail('PT422', 'evidence.too_large', '{"limit": 5}');
+    end if;
+    if private.mime_of(v_content) is null then
+        perform private.fail('PT422', 'evidence.type');
+    end if;
+    select count(*) into v_count from private.evidence_files where exemption_id = p_exemption_id;
+    if v_count >= 5 then
+        perform private.fail('PT422', 'evidence.too_many', '{"limit": 5}');
+    end if;
+    insert into private.evidence_files (exemption_id, name, mime, content, uploaded_by, uploaded_at)
+    values (p_exemption_id, left(regexp_replace(coalesce(nullif(btrim(p_name), ''), 'file'), '[[:cntrl:]/\\]', '_', 'g'), 120),
+        private.mime_of(v_content), v_content, v_me.member_id, v_now) returning id into v_id;
+    update public.exemptions set updated_at = v_now where id = p_exemption_id;
+    perform private.audit(v_me, (select shop_id from public.exemptions where id = p_exemption_id), 'exemption', p_exemption_id,
+        'evidence_added', jsonb_build_object('file', v_id));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_id));
+exception when invalid_parameter_value then
+    perform private.fail('PT422', 'evidence.type');
+end;
+$$;
+grant execute on function public.add_evidence(uuid, bigint, text, text) to authenticated;
+comment on function public.add_evidence(uuid, bigint, text, text) is
+    'Operations, managers: a file (base64; PDF, PNG or JPEG by content, at most 5 MB, at most five) for an exemption that waits for its decision. evidence.too_large, evidence.type, evidence.too_many, exemption.none, exemption.state.';
+
+create or replace function public.read_evidence(p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'analyst', 'admin']);
+    v record;
+begin
+    select f.id, f.name, f.mime, f.content, e.id as exemption_id, e.shop_id into v
+    from private.evidence_files f join public.exemptions e on e.id = f.exemption_id
+    where f.id = p_id and e.shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'evidence.none');
+    end if;
+    perform private.audit(v_me, v.shop_id, 'exemption', v.exemption_id, 'evidence_read', jsonb_build_object('file', v.id));
+    return jsonb_build_object('name', v.name, 'mime', v.mime, 'content', replace(encode(v.content, 'base64'), e'\n', ''));
+end;
+$$;
+grant execute on function public.read_evidence(bigint) to authenticated;
+comment on function public.read_evidence(bigint) is 'Operations, managers, analysts, admins of the shop: a file of evidence {name, mime, content (base64)}; recorded. evidence.none.';
+
+create or replace function public.decide_exemption(p_request_id uuid, p_id bigint, p_version integer, p_approve boolean, p_note text default null)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_exemption', jsonb_build_array(p_id, p_version, p_approve, p_note));
+    v public.exemptions;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.exemption_to_change(p_id, p_version, array['requested']);
+    if v.requested_by = v_me.member_id then
+        perform private.fail('PT403', 'exemption.own');
+    end if;
+    if p_approve and not exists (select from private.evidence_files f where f.exemption_id = p_id) then
+        perform private.fail('PT409', 'exemption.no_evidence');
+    end if;
+    if not p_approve and btrim(coalesce(p_note, '')) = '' then
+        perform private.fail('PT422', 'exemption.note_missing');
+    end if;
+    update public.exemptions set state = case when p_approve then 'approved' else 'refused' end, decided_by = v_me.member_id,
+        decided_at = v_now, decision_note = left(btrim(p_note), 300) where id = p_id returning * into v;
+    if p_approve then
+        perform private.settle_term(v.shop_id, v.term, v_now);
+        perform private.enqueue('settle_exemption', jsonb_build_object('exemption_id', p_id, 'shop_id', v.shop_id), 'exemption:' || p_id,
+            ((v.valid_until + 1)::timestamp at time zone (select timezone from public.shops where id = v.shop_id)));
+    end if;
+    perform private.audit(v_me, v.shop_id, 'exemption', p_id, v.state, jsonb_build_object('term', v.term));
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id, 'version', v.version, 'state', v.state));
+end;
+$$;
+grant execute on function public.decide_exemption(uuid, bigint, integer, boolean, text) to authenticated;
+comment on function public.decide_exemption(uuid, bigint, integer, boolean, text) is
+    'A manager of the shop approves a request that has evidence, or refuses it with a note; never the one who asked: exemption.own. exemption.no_evidence, exemption.note_missing, exemption.none, exemption.stale, exemption.state.';
+
+create or replace function public.revoke_exemption(p_request_id uuid, p_id bigint, p_version integer, p_note text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'revoke_exemption', jsonb_build_array(p_id, p_version, p_note));
+    v public.exemptions;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.exemption_to_change(p_id, p_version, array['requested', 'approved']);
+    if v.state = 'approved' and v_me.role <> 'manager' then
+        perform private.fail('PT403', 'exemption.manager');
+    end if;
+    if btrim(coalesce(p_note, '')) = '' then
+        perform private.fail('PT422', 'exemption.note_missing');
+    end if;
+    update public.exemptions set state = 'revoked', decision_note = left(btrim(p_note), 300), decided_by = v_me.member_id, decided_at = v_now
+    where id = p_id returning * into v;
+    perform private.settle_term(v.shop_id, v.term, v_now);
+    perform private.audit(v_me, v.shop_id, 'exemption', p_id, 'revoked', jsonb_build_object('term', v.term));
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id, 'version', v.version, 'state', v.state));
+end;
+$$;
+grant execute on function public.revoke_exemption(uuid, bigint, integer, text) to authenticated;
+comment on function public.revoke_exemption(uuid, bigint, integer, text) is
+    'A manager takes an approved exemption back (operations: only a request), with a note; what it allowed is judged again. exemption.manager, exemption.note_missing, exemption.none, exemption.stale, exemption.state.';
+
+create or replace function public.exemption_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+begin
+    p := coalesce(private.as_json(p), '{}');
+    return (select coalesce(jsonb_agg(to_jsonb(x) order by x.id desc), '[]') from (
+        select e.id, e.shop_id, s.name as shop_name, e.product_id, d.sku, d.name as product_name, e.term, e.category, e.reason, e.note,
+            e.valid_until, e.state, e.version, e.requested_by, a.display_name as requested_by_name, e.requested_at,
+            b.display_name as decided_by_name, e.decided_at, e.decision_note,
+            e.valid_until < (v_now at time zone s.timezone)::date as is_expired,
+            v_me.role = 'manager' and e.state = 'requested' and e.requested_by <> v_me.member_id as can_decide,
+            (select coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'name', f.name, 'mime', f.mime, 'size', octet_length(f.content),
+                'uploaded_at', f.uploaded_at) order by f.id), '[]') from private.evidence_files f where f.exemption_id = e.id) as files
+        from public.exemptions e join public.shops s on s.id = e.shop_id join public.members a on a.id = e.requested_by
+        left join public.members b on b.id = e.decided_by left join public.products d on d.id = e.product_id
+        where e.shop_id in (select private.my_shop_ids())
+          and (p ->> 'shop_id' is null or e.shop_id = (p ->> 'shop_id')::bigint)
+          and (p ->> 'state' is null or e.state = p ->> 'state') and (p ->> 'term' is null or e.term = p ->> 'term')
+          and (p ->> 'after' is null or e.id < (p ->> 'after')::bigint)
+        order by e.id desc limit least(greatest(coalesce((p ->> 'limit')::integer, 50), 1), 200)) x);
+exception when invalid_text_representation or numeric_value_out_of_range then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.exemption_list(jsonb) to authenticated;
+comment on function public.exemption_list(jsonb) is
+    'Members: exemptions of my shops with their files, newest first. p: shop_id, state, term, after (last id), limit. filter.bad.';
+
+create or replace function public.service_settle_exemption(p_id bigint) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v public.exemptions;
+begin
+    select * into v from public.exemptions where id = p_id;
+    if found then
+        perform private.settle_term(v.shop_id, v.term, private.now());
+    end if;
+    return coalesce(v.id, 0);
+end;
+$$;
+grant execute on function public.service_settle_exemption(bigint) to service_role;
+comment on function public.service_settle_exemption(bigint) is 'Service: judges the listings again that an exemption allowed, on the day after its last.';
+
+-- ==== 75_rechecks.sql ====
+
+-- 75 --------------------------------------------------------------------------- re-checks: everything published, once more
+--
+-- A new version of the dictionary, and every week, makes a job read all texts again. A run remembers how far it is and what
+-- differs from what was known: newly found, no longer found, suspended.
+
+create table if not exists public.text_rechecks (
+    id bigint generated always as identity primary key,
+    words_version integer not null references public.word_versions,
+    cause text not null constraint text_rechecks_cause_known check (cause in ('version', 'weekly', 'person')),
+    state text not null default 'running' constraint text_rechecks_state_known check (state in ('running', 'done')),
+    total integer not null,
+    done integer not null default 0,
+    new_hits integer not null default 0,
+    released_hits integer not null default 0,
+    suspended integer not null default 0,
+    started_at timestamptz not null,
+    finished_at timestamptz
+);
+create index if not exists text_rechecks_version_idx on public.text_rechecks (words_version);
+alter table public.text_rechecks enable row level security;
+comment on table public.text_rechecks is 'A run over all texts: progress (listings) and the difference it made.';
+drop policy if exists "members read the re-checks" on public.text_rechecks;
+create policy "members read the re-checks" on public.text_rechecks for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.text_rechecks to authenticated;
+
+create table if not exists public.text_recheck_changes (
+    id bigint generated always as identity primary key,
+    recheck_id bigint not null references public.text_rechecks,
+    shop_id bigint not null references public.shops,
+    listing_id bigint not null references public.listings,
+    part text not null,
+    term text not null,
+    severity text not null,
+    change text not null constraint text_recheck_changes_known check (change in ('new', 'released'))
+);
+create index if not exists text_recheck_changes_run_idx on public.text_recheck_changes (recheck_id, id);
+create index if not exists text_recheck_changes_shop_id_idx on public.text_recheck_changes (shop_id);
+create index if not exists text_recheck_changes_listing_id_idx on public.text_recheck_changes (listing_id);
+alter table public.text_recheck_changes enable row level security;
+comment on table public.text_recheck_changes is 'One difference that a re-check found.';
+drop policy if exists "members read the differences of their shops" on public.text_recheck_changes;
+create policy "members read the differences of their shops" on public.text_recheck_changes
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.text_recheck_changes to authenticated;
+
+create or replace function private.queue_text_recheck(p_cause text, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.enqueue('recheck_texts', jsonb_build_object('cause', p_cause), 'recheck_texts:' || p_cause, p_now)
+$$;
+
+create or replace function private.live_revisions(p_after bigint, p_limit integer) returns table (listing_id bigint, revision_id bigint)
+language sql stable rows 1000 set search_path = '' as $$
+    select l.id, r.id
+    from (select k.id, k.revision_id, k.published_id from public.listings k
+        where k.id > p_after and k.state <> 'withdrawn' order by k.id limit p_limit) l
+    cross join lateral (select distinct v.id from (values (l.revision_id), (l.published_id)) v (id) where v.id is not null) r
+    order by l.id, r.id
+$$;
+comment on function private.live_revisions(bigint, integer) is 'The texts that count, of the next listings: the current revision and, if another, the published one.';
+
+create or replace function public.service_texts(p_after bigint, p_limit integer) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('listing_id', v.listing_id, 'entity', 'listing_revision', 'entity_id', v.revision_id,
+            'shop_id', l.shop_id, 'platform', s.platform, 'category', r.category, 'licences', to_jsonb(r.licences), 'author_id', r.author_id,
+            'is_live', v.revision_id = l.published_id,
+            'parts', (select jsonb_agg(jsonb_build_object('part', p.part, 'kind', p.kind, 'text', p.body)) from private.revision_parts(r.id) p))
+            order by v.listing_id, v.revision_id), '[]')
+        from private.live_revisions(coalesce(p_after, 0), least(greatest(coalesce(p_limit, 200), 1), 500)) v
+        join public.listings l on l.id = v.listing_id join public.shops s on s.id = l.shop_id
+        join public.listing_revisions r on r.id = v.revision_id);
+end;
+$$;
+grant execute on function public.service_texts(bigint, integer) to service_role;
+comment on function public.service_texts(bigint, integer) is
+    'Service: the texts that count of the next listings (p_after: the last listing_id): [{listing_id, entity, entity_id, shop_id, platform, category, licences, author_id, is_live, parts: [{part, kind, text}]}].';
+
+create or replace function public.service_revision(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return (select jsonb_build_object('listing_id', l.id, 'entity', 'listing_revision', 'entity_id', r.id, 'shop_id', l.shop_id,
+            'platform', s.platform, 'category', r.category, 'licences', to_jsonb(r.licences), 'author_id', r.author_id,
+            'is_live', r.id = l.published_id,
+            'parts', (select jsonb_agg(jsonb_build_object('part', p.part, 'kind', p.kind, 'text', p.body)) from private.revision_parts(r.id) p))
+        from public.listing_revisions r join public.listings l on l.id = r.listing_id join public.shops s on s.id = l.shop_id where r.id = p_id);
+end;
+$$;
+grant execute on function public.service_revision(bigint) to service_role;
+comment on function public.service_revision(bigint) is 'Service: the texts of one revision, as service_texts gives them; null when there is none.';
+
+create or replace function public.service_recheck_begin(p_cause text, p_words_version integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_id bigint;
+begin
+    if p_words_version is distinct from private.words_version() then
+        perform private.fail('PT409', 'text.version', jsonb_build_object('version', private.words_version()));
+    end if;
+    insert into public.text_rechecks (words_version, cause, total, started_at)
+    values (p_words_version, p_cause, (select count(*) from public.listings where state <> 'withdrawn'), v_now) returning id into v_id;
+    return jsonb_build_object('id', v_id, 'started_at', v_now);
+end;
+$$;
+grant execute on function public.service_recheck_begin(text, integer) to service_role;
+comment on function public.service_recheck_begin(text, integer) is 'Service: opens a run under the version that holds, else text.version. {id, started_at}.';
+
+create or replace function public.service_recheck_step(p_id bigint, p_after bigint, p_upto bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v public.text_rechecks;
+begin
+    select * into v from public.text_rechecks where id = p_id and state = 'running' for update;
+    if not found then
+        return null;
+    end if;
+    insert into public.text_recheck_changes (recheck_id, shop_id, listing_id, part, term, severity, change)
+    select p_id, h.shop_id, r.listing_id, c.part, h.term, h.severity, case when h.gone_at is null then 'new' else 'released' end
+    from public.listing_revisions r join public.text_checks c on c.entity = 'listing_revision' and c.entity_id = r.id
+    join public.text_hits h on h.check_id = c.id
+    where r.listing_id > p_after and r.listing_id <= p_upto and c.first_checked_at < v.started_at
+      and ((h.gone_at is null and h.found_at >= v.started_at) or (h.gone_as = 'released' and h.gone_at >= v.started_at))
+      and not exists (select from public.text_recheck_changes k where k.recheck_id = p_id and k.listing_id = r.listing_id);
+    update public.text_rechecks k set
+        done = (select count(*) from public.listings where id <= p_upto and state <> 'withdrawn'),
+        new_hits = (select count(*) from public.text_recheck_changes x where x.recheck_id = p_id and x.change = 'new'),
+        released_hits = (select count(*) from public.text_recheck_changes x where x.recheck_id = p_id and x.change = 'released'),
+        suspended = (select count(distinct x.listing_id) from public.text_recheck_changes x join public.listings l on l.id = x.listing_id
+            where x.recheck_id = p_id and l.state = 'suspended')
+    where k.id = p_id returning * into v;
+    return to_jsonb(v);
+end;
+$$;
+grant execute on function public.service_recheck_step(bigint, bigint, bigint) to service_role;
+comment on function public.service_recheck_step(bigint, bigint, bigint) is
+    'Service: a run has stored its verdicts on the listings after p_after up to p_upto; notes what differs. Null when the run is over.';
+
+create or replace function public.service_recheck_end(p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v public.text_rechecks;
+begin
+    update public.text_rechecks set state = 'done', done = total, finished_at = v_now where id = p_id and state = 'running' returning * into v;
+    if v.id is not null then
+        perform private.audit(v_me, null, 'words', v.words_version, 'rechecked', jsonb_build_object('new', v.new_hits,
+            'released', v.released_hits, 'suspended', v.suspended, 'cause', v.cause));
+        perform private.queue_text_recheck('weekly', v_now + interval '7 days');
+    end if;
+    return to_jsonb(v);
+end;
+$$;
+grant execute on function public.service_recheck_end(bigint) to service_role;
+comment on function public.service_recheck_end(bigint) is 'Service: a run is over; the next weekly one is queued.';
+
+create or replace function public.start_recheck(p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'start_recheck', '{}');
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.queue_text_recheck('person', private.now());
+    perform private.audit(v_me, null, 'words', private.words_version(), 'recheck_asked');
+    return private.finish_request(p_request_id, jsonb_build_object('queued', true));
+end;
+$$;
+grant execute on function public.start_recheck(uuid) to authenticated;
+comment on function public.start_recheck(uuid) is 'Operations, managers: all texts are read again by the worker, now.';
+
+create or replace function public.recheck_list() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(to_jsonb(x) order by x.id desc), '[]') from (
+        select * from public.text_rechecks order by id desc limit 50) x);
+end;
+$$;
+grant execute on function public.recheck_list() to authenticated;
+comment on function public.recheck_list() is 'Members: the latest 50 runs with progress (done of total listings) and difference, newest first.';
+
+create or replace function public.recheck_changes(p_id bigint, p_after bigint default 0) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(to_jsonb(x) order by x.id), '[]') from (
+        select c.id, c.shop_id, s.name as shop_name, c.listing_id, l.title, l.state, c.part, c.term, c.severity, c.change
+        from public.text_recheck_changes c join public.listings l on l.id = c.listing_id join public.shops s on s.id = c.shop_id
+        where c.recheck_id = p_id and c.id > coalesce(p_after, 0) and c.shop_id in (select private.my_shop_ids())
+        order by c.id limit 200) x);
+end;
+$$;
+grant execute on function public.recheck_changes(bigint, bigint) to authenticated;
+comment on function public.recheck_changes(bigint, bigint) is 'Members: what a run found differently in my shops, 200 at a time (p_after: the last id).';
 
 -- ==== 80_jobs.sql ====
 
@@ -11180,18 +12748,28 @@ create or replace function private.open_figures(p_shops bigint[], p_now timestam
 returns table (shop_id bigint, entity text, target text, owner_id bigint, bucket text, count bigint)
 language sql stable set search_path = '' as $$
     with counted as (
-        select c.shop_id, c.entity, c.target, private.deadline_bucket(c.state, c.due_at, p_now) as bucket, pg_catalog.count(*) as n
-        from public.sla_clocks c where c.stopped_at is null and c.shop_id = any (p_shops) group by 1, 2, 3, 4
+        select a.shop_id, a.entity, a.target, b.bucket, b.n
+        from private.open_areas(p_shops) a
+        cross join lateral ( -- as deadline_bucket says, without a call for each row
+            select count(*) filter (where c.due_at < p_now) as overdue,
+                count(*) filter (where c.due_at >= p_now and c.due_at <= p_now + interval '30 minutes') as soon,
+                count(*) filter (where c.due_at > p_now + interval '30 minutes') as on_time,
+                count(*) filter (where c.due_at is null and c.state = 'paused') as paused,
+                count(*) filter (where c.due_at is null and c.state = 'uncovered') as uncovered
+            from public.sla_clocks c
+            where c.stopped_at is null and c.shop_id = a.shop_id and c.entity = a.entity and c.target = a.target) f
+        cross join lateral (values ('overdue', f.overdue), ('soon', f.soon), ('on_time', f.on_time), ('paused', f.paused),
+            ('uncovered', f.uncovered)) b (bucket, n)
     ), owned as (
-        select c.shop_id, c.entity, c.target, o.owner_id, private.deadline_bucket(c.state, c.due_at, p_now) as bucket, pg_catalog.count(*) as n
+        select c.shop_id, c.entity, c.target, o.owner_id, private.deadline_bucket(c.state, c.due_at, p_now) as bucket, count(*) as n
         from private.clock_owners(p_shops, p_now) o join public.sla_clocks c on c.id = o.clock_id
         where c.stopped_at is null group by 1, 2, 3, 4, 5
     )
     select shop_id, entity, target, owner_id, bucket, n from owned
     union all
-    select c.shop_id, c.entity, c.target, null, c.bucket, c.n - coalesce(pg_catalog.sum(o.n), 0)
+    select c.shop_id, c.entity, c.target, null, c.bucket, c.n - coalesce(sum(o.n), 0)::bigint
     from counted c left join owned o using (shop_id, entity, target, bucket)
-    group by c.shop_id, c.entity, c.target, c.bucket, c.n having c.n > coalesce(pg_catalog.sum(o.n), 0)
+    group by c.shop_id, c.entity, c.target, c.bucket, c.n having c.n > coalesce(sum(o.n), 0)
 $$;
 comment on function private.open_figures(bigint[], timestamptz) is
     'Open clocks by shop, area, owner (null: the pool) and how they stand. The pool is what is left of all: only what is held is looked up.';

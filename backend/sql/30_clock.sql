@@ -176,9 +176,14 @@ create unique index if not exists sla_clocks_one_open_idx on public.sla_clocks (
 create index if not exists sla_clocks_due_at_idx on public.sla_clocks (due_at) where state = 'running';
 create index if not exists sla_clocks_scheduled_idx on public.sla_clocks (started_at) where state = 'scheduled';
 create index if not exists sla_clocks_next_step_at_idx on public.sla_clocks (next_step_at) where next_step_at is not null;
-create index if not exists sla_clocks_shop_due_idx on public.sla_clocks (shop_id, due_at) where stopped_at is null;
+create index if not exists sla_clocks_open_idx on public.sla_clocks (shop_id, entity, target, due_at, id) include (state)
+    where stopped_at is null; -- lists and figures of open work are read from the index alone
+create index if not exists sla_clocks_finished_idx on public.sla_clocks (shop_id, stopped_at, id) include (entity, target, state)
+    where stopped_at is not null;
+drop index if exists public.sla_clocks_shop_due_idx;
 create index if not exists sla_clocks_calendar_idx on public.sla_clocks (calendar_id, state) where stopped_at is null or state = 'uncovered';
-create index if not exists sla_clocks_policy_idx on public.sla_clocks (policy_id) where stopped_at is null;
+create index if not exists sla_clocks_policy_due_idx on public.sla_clocks (policy_id, due_at, id) where stopped_at is null;
+drop index if exists public.sla_clocks_policy_idx;
 alter table public.sla_clocks enable row level security;
 comment on table public.sla_clocks is
     '时效: one running or finished deadline per record, target and instance. Changed by the functions of the clock alone, each with its event.';

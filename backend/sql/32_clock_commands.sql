@@ -5,29 +5,37 @@
 
 create or replace function private.policy_matches(p_conditions jsonb, p_facts jsonb) returns boolean
 language sql immutable set search_path = '' as $$
-    select coalesce(pg_catalog.bool_and(coalesce(c.value ? (p_facts ->> c.key), false)), true)
+    select coalesce(pg_catalog.bool_and(coalesce(case pg_catalog.jsonb_typeof(p_facts -> c.key)
+        when 'array' then c.value ?| array(select pg_catalog.jsonb_array_elements_text(p_facts -> c.key))
+        else c.value ? (p_facts ->> c.key) end, false)), true)
     from pg_catalog.jsonb_each(p_conditions) c
 $$;
-comment on function private.policy_matches(jsonb, jsonb) is 'Every condition names the fact''s value: {"grade": ["A", "B"]} holds for {"grade": "B"}.';
+comment on function private.policy_matches(jsonb, jsonb) is
+    'Every condition names the fact''s value: {"grade": ["A", "B"]} holds for {"grade": "B"}; of a fact with several values, one is enough.';
+
+create or replace function private.policies_for(p_code text, p_shop_id bigint, p_facts jsonb) returns setof public.sla_policies
+language sql stable rows 2 set search_path = '' as $$
+    select * from public.sla_policies
+    where code = p_code and is_active and (shop_id is null or shop_id = p_shop_id)
+      and private.policy_matches(conditions, p_facts)
+    order by shop_id nulls last, (select pg_catalog.count(*) from pg_catalog.jsonb_object_keys(conditions)) desc, id
+$$;
+comment on function private.policies_for(text, bigint, jsonb) is
+    'The active policies of a code that hold, the most specific first: the shop''s own, then the one with most conditions.';
 
 create or replace function private.policy_for(p_code text, p_shop_id bigint, p_facts jsonb default '{}') returns public.sla_policies
 language plpgsql stable set search_path = '' as $$
 declare
     v_policy public.sla_policies;
 begin
-    select * into v_policy from public.sla_policies
-    where code = p_code and is_active and (shop_id is null or shop_id = p_shop_id)
-      and private.policy_matches(conditions, p_facts)
-    order by shop_id nulls last, (select pg_catalog.count(*) from pg_catalog.jsonb_object_keys(conditions)) desc, id
-    limit 1;
+    select * into v_policy from private.policies_for(p_code, p_shop_id, p_facts) limit 1;
     if not found then
         perform private.fail('PT422', 'policy.none', pg_catalog.jsonb_build_object('code', p_code));
     end if;
     return v_policy;
 end;
 $$;
-comment on function private.policy_for(text, bigint, jsonb) is
-    'The active policy of a code: the shop''s own first, then the one with most conditions that hold. policy.none.';
+comment on function private.policy_for(text, bigint, jsonb) is 'The policy that wins for a shop and these facts. policy.none.';
 
 create or replace function private.with_policy(p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb)
 returns public.sla_clocks
@@ -194,6 +202,21 @@ comment on function private.insert_clocks(public.sla_clocks, bigint[], text, tim
 
 -- Start --------------------------------------------------------------------------------------------------------------------
 
+create or replace function private.not_after_latest(p_clock public.sla_clocks) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := p_clock;
+begin
+    if v.policy ? 'latest' and v.measure <> 'workdays' then
+        v.allowance := least(v.allowance, v.used + private.elapsed(v.measure, v.calendar_id, v.counted_from,
+            (v.policy ->> 'latest')::timestamptz, v.pauses));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.not_after_latest(public.sla_clocks) is
+    'The clock with its allowance cut at the deadline given from outside (policy ->> latest), if there is one.';
+
 create or replace function private.fresh_clock(
     p_shop_id bigint, p_entity text, p_target text, p_policy_code text, p_facts jsonb, p_starts_at timestamptz,
     p_now timestamptz, p_latest timestamptz default null
@@ -211,10 +234,10 @@ begin
     v.started_at := p_starts_at;
     v := private.with_policy(v, private.policy_for(p_policy_code, p_shop_id, p_facts), p_facts);
     v.counted_from := case when v.measure = 'workdays' then private.day_end(v.calendar_id, p_starts_at) else p_starts_at end;
-    if p_latest is not null and v.measure <> 'workdays' then
-        v.allowance := least(v.allowance, private.elapsed(v.measure, v.calendar_id, v.counted_from, p_latest, '{}'));
+    if p_latest is not null then
+        v.policy := v.policy || pg_catalog.jsonb_build_object('latest', p_latest);
     end if;
-    return private.with_due(v, p_now);
+    return private.with_due(private.not_after_latest(v), p_now);
 end;
 $$;
 comment on function private.fresh_clock(bigint, text, text, text, jsonb, timestamptz, timestamptz, timestamptz) is

@@ -72,7 +72,7 @@ comment on function private.reopen_clock(bigint, timestamptz, bigint, text) is
 
 -- Another target: a changed policy applied to a running clock, or another policy (a lead graded anew) -------------------
 
-create or replace function private.retargeted(
+create or replace function private.under_policy(
     p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb, p_now timestamptz
 ) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
@@ -90,6 +90,20 @@ begin
             then private.day_end(p_policy.calendar_id, p_now) else coalesce(v.paused_at, p_now) end;
     end if;
     v := private.with_policy(v, p_policy, p_facts);
+    v.policy := v.policy || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('latest', p_clock.policy -> 'latest'));
+    return private.not_after_latest(v);
+end;
+$$;
+comment on function private.under_policy(public.sla_clocks, public.sla_policies, jsonb, timestamptz) is
+    'The clock with the terms of another policy, not yet with its deadline: time already used stays (its share, when minutes become days).';
+
+create or replace function private.retargeted(
+    p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb, p_now timestamptz
+) returns public.sla_clocks
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.sla_clocks := private.under_policy(p_clock, p_policy, p_facts, p_now);
+begin
     if v.paused_at is not null then
         return v;
     end if;
@@ -98,7 +112,7 @@ begin
 end;
 $$;
 comment on function private.retargeted(public.sla_clocks, public.sla_policies, jsonb, timestamptz) is
-    'The clock under another policy: time already used stays (its share, when minutes become days), only what remains changes, and nothing becomes overdue before now.';
+    'The clock under another policy: only what remains changes, and nothing becomes overdue before now.';
 
 create or replace function private.retarget_clock(
     p_clock_id bigint, p_now timestamptz, p_actor bigint default null, p_reason text default null,

@@ -33,50 +33,58 @@ from added a join (values
     ('workdays', '全天', '{1,2,3,4,5}', 0, 1440)
 ) s (code, name, weekdays, opens, closes) using (code);
 
-with steps (ladder_code, ladder) as (values
-    ('review', '[{"percent": 50, "who": ["owner"], "action": "notify"},
-                 {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"},
-                 {"percent": 150, "who": ["owner", "on_duty"], "action": "to_pool"}]'::jsonb),
-    ('promise', '[{"minutes": -720, "who": ["warehouse"], "action": "notify"},
-                  {"minutes": -240, "who": ["duty_lead"], "action": "notify"}]'),
-    ('half', '[{"percent": 50, "who": ["owner"], "action": "notify"},
-               {"percent": 100, "who": ["owner"], "action": "notify"}]'),
-    ('lead', '[{"percent": 80, "who": ["owner"], "action": "notify"},
-               {"percent": 100, "who": ["owner", "manager"], "action": "notify"},
-               {"percent": 150, "who": ["owner"], "action": "to_pool"}]'),
-    ('late', '[{"percent": 80, "who": ["owner"], "action": "notify"},
-               {"percent": 100, "who": ["owner"], "action": "notify"}]'),
-    ('refund', '[{"percent": 60, "who": ["owner"], "action": "notify"},
-                 {"percent": 100, "who": ["owner"], "action": "notify"}]'),
-    ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
-                    {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
-                    {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
-    ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
-    ('owner_only', '[{"percent": 100, "who": ["owner"], "action": "notify"}]')
-), wanted (code, name, applies_to, target, measure, calendar, allowance, ladder_code, remind_calendar, on_reopen) as (values
-    ('order_review', '订单异常审核', 'order_review', 'review', 'working', 'all', 120, 'review', null, 'restart'),
-    ('ship_promise', '发货承诺', 'order', 'ship', 'wall', null, 2880, 'promise', null, 'continue'),
-    ('deliver_promise', '送达承诺', 'order', 'deliver', 'wall', null, 4320, 'promise', null, 'continue'),
-    ('parcel_contact', '异常件联系', 'parcel_exception', 'contact', 'wall', null, 720, 'half', 'all', 'restart'),
-    ('lead_a', 'A 级线索跟进', 'lead', 'follow_up', 'wall', null, 1440, 'lead', null, 'restart'),
-    ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
-    ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
-    ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
-    ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),
-    ('return_review', '退货审核', 'return', 'review', 'wall', null, 1440, 'late', null, 'restart'),
-    ('reship', '补发', 'ticket', 'reship', 'wall', null, 1440, 'late', null, 'restart'),
-    ('refund_arrival', '退款到账', 'return', 'refund', 'workdays', 'workdays', 5, 'refund', null, 'restart'),
-    ('public_complaint', '舆情投诉', 'public_complaint', 'answer', 'working', 'all', 60, 'complaint', null, 'restart'),
-    ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
-    ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
-    ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
-    ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'late', null, 'restart')
-)
+create or replace function private.seed_policies()
+returns table (code text, name text, applies_to text, target text, measure text, calendar text, allowance numeric,
+    ladder jsonb, remind_calendar text, on_reopen text)
+language sql immutable set search_path = '' as $$
+    with steps (ladder_code, ladder) as (values
+        ('review', '[{"percent": 50, "who": ["owner"], "action": "notify"},
+                     {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"},
+                     {"percent": 150, "who": ["owner", "on_duty"], "action": "to_pool"}]'::jsonb),
+        ('promise', '[{"minutes": -720, "who": ["warehouse"], "action": "notify"},
+                      {"minutes": -240, "who": ["duty_lead"], "action": "notify"}]'),
+        ('half', '[{"percent": 50, "who": ["owner"], "action": "notify"},
+                   {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+        ('lead', '[{"percent": 80, "who": ["owner"], "action": "notify"},
+                   {"percent": 100, "who": ["owner", "manager"], "action": "notify"},
+                   {"percent": 150, "who": ["owner"], "action": "to_pool"}]'),
+        ('late', '[{"percent": 80, "who": ["owner"], "action": "notify"},
+                   {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+        ('refund', '[{"percent": 60, "who": ["owner"], "action": "notify"},
+                     {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+        ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
+                        {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
+                        {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
+        ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
+        ('owner_only', '[{"percent": 100, "who": ["owner"], "action": "notify"}]')
+    ), wanted (code, name, applies_to, target, measure, calendar, allowance, ladder_code, remind_calendar, on_reopen) as (values
+        ('order_review', '订单异常审核', 'order_review', 'review', 'working', 'all', 120, 'review', null, 'restart'),
+        ('ship_promise', '发货承诺', 'order', 'ship', 'wall', null, 2880, 'promise', null, 'continue'),
+        ('deliver_promise', '送达承诺', 'order', 'deliver', 'wall', null, 4320, 'promise', null, 'continue'),
+        ('parcel_contact', '异常件联系', 'parcel_exception', 'contact', 'wall', null, 720, 'half', 'all', 'restart'),
+        ('lead_a', 'A 级线索跟进', 'lead', 'follow_up', 'wall', null, 1440, 'lead', null, 'restart'),
+        ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
+        ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
+        ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
+        ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),
+        ('return_review', '退货审核', 'return', 'review', 'wall', null, 1440, 'late', null, 'restart'),
+        ('reship', '补发', 'ticket', 'reship', 'wall', null, 1440, 'late', null, 'restart'),
+        ('refund_arrival', '退款到账', 'return', 'refund', 'workdays', 'workdays', 5, 'refund', null, 'restart'),
+        ('public_complaint', '舆情投诉', 'public_complaint', 'answer', 'working', 'all', 60, 'complaint', null, 'restart'),
+        ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
+        ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
+        ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
+        ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'late', null, 'restart')
+    )
+    select w.code, w.name, w.applies_to, w.target, w.measure, w.calendar, w.allowance, s.ladder, w.remind_calendar, w.on_reopen
+    from wanted w join steps s using (ladder_code)
+$$;
+comment on function private.seed_policies() is 'The policies of a new installation, and what "restore the default" goes back to.';
+
 insert into public.sla_policies
     (code, name, applies_to, target, measure, calendar_id, allowance, ladder, remind_calendar_id, on_reopen)
-select w.code, w.name, w.applies_to, w.target, w.measure, c.id, w.allowance, s.ladder, r.id, w.on_reopen
-from wanted w
-join steps s using (ladder_code)
+select w.code, w.name, w.applies_to, w.target, w.measure, c.id, w.allowance, w.ladder, r.id, w.on_reopen
+from private.seed_policies() w
 left join public.calendars c on c.code = w.calendar
 left join public.calendars r on r.code = w.remind_calendar
 on conflict do nothing;
