@@ -1111,7 +1111,37 @@ grant execute on function public.set_duty_lead(bigint, timestamptz, uuid) to aut
 comment on function public.set_duty_lead(bigint, timestamptz, uuid) is
     '当班主管: a manager names somebody else for at most 24 hours, or ends it with null. duty_lead.too_long, member.unknown.';
 
+-- An only admin who lost the password ------------------------------------------------------------------------------------
+
+create or replace function public.service_recover_admin(p_staff_no text, p_token_hash text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_admin public.members;
+begin
+    select * into v_admin from public.members
+    where role = 'admin' and state <> 'off' and staff_no = p_staff_no for update;
+    if not found then
+        perform private.fail('PT404', 'recover.none', pg_catalog.jsonb_build_object('admins', (
+            select pg_catalog.string_agg(staff_no, ', ' order by id) from public.members where role = 'admin' and state <> 'off')));
+    end if;
+    perform private.invite(v_admin.id, p_token_hash, null);
+    delete from private.web_sessions where user_id = v_admin.user_id;
+    update public.members set user_id = null, state = 'invited' where id = v_admin.id;
+    perform private.audit(v_me, null, 'member', v_admin.id, 'recovered');
+    return pg_catalog.jsonb_build_object('id', v_admin.id, 'display_name', v_admin.display_name);
+end;
+$$;
+grant execute on function public.service_recover_admin(text, text) to service_role;
+comment on function public.service_recover_admin(text, text) is
+    'Service: a one-time code for an admin who lost the password; who may run doctor on the server may have it. The old account stops reading at once. recover.none (staff numbers of the admins).';
+
 -- Shops ----------------------------------------------------------------------------------------------------------------
+
+alter table public.shops add column if not exists wait_hours integer not null default 24
+    constraint shops_wait_hours_range check (wait_hours between 1 and 720);
+comment on column public.shops.wait_hours is
+    '等待客户: after so many hours without an answer the exception is open again and its deadline runs on (24: product decision).';
 
 create or replace function private.ensure_shop(p_code text, p_name text, p_platform text) returns bigint
 language plpgsql set search_path = '' as $$
@@ -1148,13 +1178,13 @@ begin
     perform private.change_shop(v_id, case when p_id is not null then p_version end, v_shop);
     perform private.audit(v_me, v_id, 'shop', v_id, case when p_id is null then 'created' else 'changed' end, v_shop);
     return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v_id));
-exception when check_violation or not_null_violation then
+exception when check_violation or not_null_violation or data_exception then
     perform private.fail('PT422', 'shop.bad_value');
 end;
 $$;
 grant execute on function public.save_shop(bigint, integer, jsonb, uuid) to authenticated, service_role;
 comment on function public.save_shop(bigint, integer, jsonb, uuid) is
-    'Admin: adds a shop (p_id null) or changes one: code, name, platform, timezone, review_limit, is_active. shop.code_taken, shop.stale, shop.bad_value.';
+    'Admin: adds a shop (p_id null) or changes one: code, name, platform, timezone, review_limit, wait_hours, is_active. shop.code_taken, shop.stale, shop.bad_value.';
 
 create or replace function private.change_shop(p_id bigint, p_version integer, p_shop jsonb) returns void
 language plpgsql set search_path = '' as $$
@@ -1165,6 +1195,7 @@ begin
     update public.shops set
         name = coalesce(p_shop ->> 'name', name), timezone = coalesce(p_shop ->> 'timezone', timezone),
         review_limit = coalesce((p_shop ->> 'review_limit')::numeric, review_limit),
+        wait_hours = coalesce((p_shop ->> 'wait_hours')::integer, wait_hours),
         is_active = coalesce((p_shop ->> 'is_active')::boolean, is_active)
     where id = p_id and (p_version is null or version = p_version);
     if not found then
@@ -3560,7 +3591,8 @@ language sql stable set search_path = '' as $$
         union all
         select s.id, private.shift_open(u.calendar_id, p_at), null::timestamptz, false, false
         from unplanned u join staff s using (shop_id)
-        where not exists (select from public.rota_days d where d.member_id = s.id and d.day = u.day and d.kind = 'leave')
+        where s.role in ('agent', 'warehouse', 'operations', 'manager')
+          and not exists (select from public.rota_days d where d.member_id = s.id and d.day = u.day and d.kind = 'leave')
         union all
         select s.id, null::bigint, null::timestamptz, false, false from staff s where private.is_all_hands(s.id, p_at)
     )
@@ -3569,7 +3601,7 @@ language sql stable set search_path = '' as $$
     from found f group by f.member_id
 $$;
 comment on function private.on_duty(bigint, timestamptz) is
-    'Active members of a shop (null: of any) who are on shift at an instant, once each. A shop with nobody planned that day: everybody, while its calendar is open.';
+    'Active members of a shop (null: of any) who are on shift at an instant, once each. A shop with nobody planned that day: everybody who works there (no analysts), while its calendar is open.';
 
 create or replace function private.shift_open(p_calendar_id bigint, p_at timestamptz) returns bigint
 language sql stable set search_path = '' as $$
@@ -5842,6 +5874,9 @@ create table if not exists public.order_exceptions (
         check ((state in ('fixed', 'waived', 'cancelled')) = (decided_at is not null)),
     constraint order_exceptions_waived_has_reason check (state <> 'waived' or reason is not null)
 );
+alter table public.order_exceptions add column if not exists holds_until timestamptz;
+create index if not exists order_exceptions_ending_idx on public.order_exceptions (holds_until)
+    where state in ('waived', 'waiting_customer') and holds_until is not null;
 create index if not exists order_exceptions_open_idx on public.order_exceptions (shop_id, kind, same_key)
     include (state, is_blocking, order_id)
     where state in ('open', 'waiting_customer');
@@ -5852,6 +5887,8 @@ create or replace trigger t10_touch before update on public.order_exceptions
     for each row execute function private.touch_version();
 comment on table public.order_exceptions is '异常: one row per order and kind, with its evidence in jsonb free of personal data. "Open" = open or waiting_customer.';
 comment on column public.order_exceptions.fingerprint is 'Hash of the facts that raised it: a waiver holds for exactly these; other facts open it again.';
+comment on column public.order_exceptions.holds_until is
+    'waived: the waiver ends then and the exception opens again (null: it holds for its facts, without an end). waiting_customer: nobody waits longer, the deadline runs on. Means nothing in other states.';
 comment on column public.order_exceptions.same_key is 'What makes two exceptions of a kind the same decision: the province, the contradicting names, the word, the SKU.';
 comment on column public.order_exceptions.decided_as is 'system when newer facts cleared it, else the role of the person.';
 comment on column public.order_exceptions.note_cipher is 'A person''s free text, encrypted like every text that may name a customer (AAD order_exceptions|note|order id).';
@@ -8109,7 +8146,8 @@ language sql stable set search_path = '' as $$
         when (p_order).checked_facts_hash is distinct from (p_order).facts_hash
             or (p_order).checked_version is distinct from private.current_check_version() then 'order.unchecked'
         when exists (select from public.order_exceptions e
-            where e.order_id = (p_order).id and e.is_blocking and e.state in ('open', 'waiting_customer')) then 'order.blocked'
+            where e.order_id = (p_order).id and e.is_blocking and (e.state in ('open', 'waiting_customer')
+                or (e.state = 'waived' and e.holds_until <= private.now()))) then 'order.blocked'
         when exists (select from public.imports i
             where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking'))
             or exists (select from public.imports i join public.shops s on s.stock_pool_id = i.stock_pool_id
@@ -8687,8 +8725,14 @@ $$;
 comment on function private.with_siblings(jsonb, text) is
     'An order is cancelled as a whole: its other open exceptions go the same way, and come back together.';
 
+drop function if exists private.write_decision(private.actor, jsonb, text, text, timestamptz); -- until decisions could end
+drop function if exists private.change_exceptions(private.actor, jsonb, text, text, timestamptz);
+drop function if exists private.decide(private.actor, jsonb, text, text, timestamptz);
+drop function if exists public.decide_exceptions(uuid, jsonb, text, text);
+drop function if exists public.decide_matching(uuid, jsonb, integer, text, text);
+
 create or replace function private.write_decision(
-    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz
+    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz, p_until timestamptz
 ) returns void
 language sql set search_path = '' as $$
     update public.order_exceptions e
@@ -8697,17 +8741,20 @@ language sql set search_path = '' as $$
         decided_by = case when p_decision in ('waived', 'cancelled') then (p_me).member_id end,
         decided_as = case when p_decision in ('waived', 'cancelled') then (p_me).role end,
         reason = case when p_decision in ('waived', 'cancelled', 'waiting_customer') then p_reason end,
+        holds_until = case p_decision when 'waived' then p_until
+            when 'waiting_customer' then p_now + make_interval(hours => s.wait_hours) end,
         note_cipher = coalesce(i.note, e.note_cipher)
-    from (select distinct on (id) id, note from jsonb_to_recordset(p_items) x (id bigint, note text)) i
-    where e.id = i.id
+    from (select distinct on (id) id, note from jsonb_to_recordset(p_items) x (id bigint, note text)) i, public.shops s
+    where e.id = i.id and s.id = e.shop_id
 $$;
-comment on function private.write_decision(private.actor, jsonb, text, text, timestamptz) is 'The new state of checked and locked items [{id, note?}].';
+comment on function private.write_decision(private.actor, jsonb, text, text, timestamptz, timestamptz) is
+    'The new state of checked and locked items [{id, note?}]; a waiver ends at p_until (null: never), a wait after the hours of the shop.';
 
 create or replace function private.undo_items(p_items jsonb) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'order_id', e.order_id, 'version', e.version + 1,
         'before', jsonb_build_object('state', e.state, 'decided_at', e.decided_at, 'decided_by', e.decided_by,
-            'decided_as', e.decided_as, 'reason', e.reason, 'note_cipher', e.note_cipher)) order by e.id), '[]')
+            'decided_as', e.decided_as, 'reason', e.reason, 'holds_until', e.holds_until, 'note_cipher', e.note_cipher)) order by e.id), '[]')
     from public.order_exceptions e
     where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))
 $$;
@@ -8768,7 +8815,7 @@ $$;
 comment on function private.new_batch(private.actor, text, jsonb, timestamptz) is 'Remembers how to undo; null when nothing was done.';
 
 create or replace function private.change_exceptions(
-    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz
+    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz, p_until timestamptz default null
 ) returns bigint
 language plpgsql set search_path = '' as $$
 declare
@@ -8781,7 +8828,7 @@ begin
         perform private.unhold_orders(v_order_ids, 'cancelled');
         perform private.judge_later(v_order_ids, p_now);
     end if;
-    perform private.write_decision(p_me, v_all, p_decision, p_reason, p_now);
+    perform private.write_decision(p_me, v_all, p_decision, p_reason, p_now, p_until);
     if p_decision = 'cancelled' then
         perform private.hold_orders(v_order_ids, 'cancelled', p_now);
         perform private.judge_later(v_order_ids, p_now);
@@ -8793,11 +8840,12 @@ begin
     return v_batch;
 end;
 $$;
-comment on function private.change_exceptions(private.actor, jsonb, text, text, timestamptz) is
+comment on function private.change_exceptions(private.actor, jsonb, text, text, timestamptz, timestamptz) is
     'Writes a checked decision with everything that follows from it; answers with the batch that can undo it (null: nothing to do).';
 
-create or replace function private.decide(p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz)
-returns jsonb
+create or replace function private.decide(
+    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz, p_until timestamptz
+) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
     v_checks jsonb;
@@ -8813,12 +8861,12 @@ begin
         perform private.tell_decision(p_me, v_ok, 'exception_fixed', null, null, p_now);
         perform private.settle_claims(p_me, array(select x.order_id from jsonb_to_recordset(v_ok) x (order_id bigint)), p_decision, p_now);
     elsif v_ok <> '[]' then
-        v_batch := private.change_exceptions(p_me, v_ok, p_decision, p_reason, p_now);
+        v_batch := private.change_exceptions(p_me, v_ok, p_decision, p_reason, p_now, p_until);
     end if;
     return jsonb_build_object('batch_id', v_batch, 'done', jsonb_array_length(v_ok), 'items', private.decision_answers(v_checks, v_ok));
 end;
 $$;
-comment on function private.decide(private.actor, jsonb, text, text, timestamptz) is
+comment on function private.decide(private.actor, jsonb, text, text, timestamptz, timestamptz) is
     'One decision on many exceptions: {batch_id, done, items: [{id, order_id, ok, version} | {id, ok: false, key, params}]}.';
 
 create or replace function private.decision_answers(p_checks jsonb, p_ok jsonb) returns jsonb
@@ -8833,25 +8881,36 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.decision_answers(jsonb, jsonb) is 'Per item what became of it; checked and not done means that its rule still holds.';
 
+create or replace function private.check_until(p_decision text, p_until timestamptz, p_now timestamptz) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_until is not null and (p_decision is distinct from 'waived' or p_until <= p_now or p_until > p_now + interval '366 days') then
+        perform private.fail('PT422', 'decision.until');
+    end if;
+end;
+$$;
+comment on function private.check_until(text, timestamptz, timestamptz) is 'decision.until: only a waiver has an end, in the future and within a year.';
+
 create or replace function public.decide_exceptions(
-    p_request_id uuid, p_items jsonb, p_decision text, p_reason text default null
+    p_request_id uuid, p_items jsonb, p_decision text, p_reason text default null, p_until timestamptz default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_items jsonb := private.as_items(p_items);
-    v_answer jsonb := private.begin_request(p_request_id, 'decide_exceptions', jsonb_build_array(v_items, p_decision, p_reason));
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_exceptions', jsonb_build_array(v_items, p_decision, p_reason, p_until));
 begin
     if v_answer is not null then
         return v_answer;
     end if;
     perform private.check_decision(v_items, p_decision, p_reason, 500);
-    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, private.now()));
+    perform private.check_until(p_decision, p_until, private.now());
+    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, private.now(), p_until));
 end;
 $$;
-grant execute on function public.decide_exceptions(uuid, jsonb, text, text) to authenticated;
-comment on function public.decide_exceptions(uuid, jsonb, text, text) is
-    'Reviewers: decides up to 500 exceptions [{id, version, note?}] at once: fixed (judged again), waived, waiting_customer, resume, cancelled (the whole order, held back), reopened. Refuses per item (see private.decision_checks, exception.still_holds); as a whole decision.unknown, decision.reason, decision.note_missing, bulk.empty, bulk.too_many, review.not_reviewer.';
+grant execute on function public.decide_exceptions(uuid, jsonb, text, text, timestamptz) to authenticated;
+comment on function public.decide_exceptions(uuid, jsonb, text, text, timestamptz) is
+    'Reviewers: decides up to 500 exceptions [{id, version, note?}] at once: fixed (judged again), waived (until p_until), waiting_customer, resume, cancelled (the whole order, held back), reopened. Refuses per item (see private.decision_checks, exception.still_holds); as a whole decision.unknown, decision.reason, decision.until, decision.note_missing, bulk.empty, bulk.too_many, review.not_reviewer.';
 
 -- Many of the same --------------------------------------------------------------------------------------------------------
 
@@ -8895,13 +8954,14 @@ $$;
 comment on function private.matching_items(private.actor, jsonb, timestamptz) is 'The matching exceptions as items to decide (at most 2,001, so that too many can be told). filter.kind_missing.';
 
 create or replace function public.decide_matching(
-    p_request_id uuid, p_filter jsonb, p_count integer, p_decision text, p_reason text default null
+    p_request_id uuid, p_filter jsonb, p_count integer, p_decision text, p_reason text default null, p_until timestamptz default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_now timestamptz := private.now();
-    v_answer jsonb := private.begin_request(p_request_id, 'decide_matching', jsonb_build_array(p_filter, p_count, p_decision, p_reason));
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_matching',
+        jsonb_build_array(p_filter, p_count, p_decision, p_reason, p_until));
     v_items jsonb;
 begin
     if v_answer is not null then
@@ -8913,11 +8973,12 @@ begin
             jsonb_build_object('shown', p_count, 'found', jsonb_array_length(v_items)));
     end if;
     perform private.check_decision(v_items, p_decision, p_reason, 2000);
-    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, v_now));
+    perform private.check_until(p_decision, p_until, v_now);
+    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, v_now, p_until));
 end;
 $$;
-grant execute on function public.decide_matching(uuid, jsonb, integer, text, text) to authenticated;
-comment on function public.decide_matching(uuid, jsonb, integer, text, text) is
+grant execute on function public.decide_matching(uuid, jsonb, integer, text, text, timestamptz) to authenticated;
+comment on function public.decide_matching(uuid, jsonb, integer, text, text, timestamptz) is
     'Reviewers: decides all open exceptions of a kind that match a filter (see private.matching_exceptions), if there are still as many as were shown (at most 2,000). bulk.count_changed (shown, found), filter.kind_missing, and what decide_exceptions refuses; reason other needs notes and is refused.';
 
 create or replace function public.preview_decision(p_items jsonb, p_filter jsonb, p_decision text) returns jsonb
@@ -9095,10 +9156,10 @@ create or replace function private.restore_items(p_items jsonb) returns void
 language sql set search_path = '' as $$
     update public.order_exceptions e
     set state = b.state, decided_at = b.decided_at, decided_by = b.decided_by, decided_as = b.decided_as, reason = b.reason,
-        note_cipher = b.note_cipher
+        holds_until = b.holds_until, note_cipher = b.note_cipher
     from jsonb_to_recordset(p_items) i (id bigint, before jsonb),
         jsonb_to_record(i.before) b (state text, decided_at timestamptz, decided_by bigint, decided_as text, reason text,
-                                     note_cipher text)
+                                     holds_until timestamptz, note_cipher text)
     where e.id = i.id
 $$;
 comment on function private.restore_items(jsonb) is 'The state before the decision, item by item.';
@@ -9137,6 +9198,70 @@ $$;
 grant execute on function public.undo_batch(uuid, bigint) to authenticated;
 comment on function public.undo_batch(uuid, bigint) is
     'Takes back my own decision of the last ten minutes, all of it or nothing. The deadline runs on from detection; shop and skill count as of now. shop.none, review.not_reviewer, undo.none, undo.done, undo.too_late, undo.changed (order_no), undo.released (order_no).';
+
+create or replace function public.my_undo() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_since timestamptz := private.now() - interval '10 minutes';
+begin
+    return (select jsonb_build_object('batch_id', b.id, 'action', b.action, 'count', b.item_count, 'at', b.created_at)
+        from public.action_batches b
+        where b.member_id = v_me.member_id and b.undone_at is null and b.created_at >= v_since
+          and not exists (select from jsonb_to_recordset(b.items) i (id bigint, order_id bigint, version integer)
+              where not exists (select from public.order_exceptions e join public.orders o on o.id = e.order_id
+                  where e.id = i.id and e.version = i.version and o.released_at is null and e.shop_id in (select private.my_shop_ids())))
+        order by b.id desc limit 1);
+end;
+$$;
+grant execute on function public.my_undo() to authenticated;
+comment on function public.my_undo() is
+    'Members: my last decision that can still be undone {batch_id, action, count, at}, or null: what the page offers after a reload.';
+
+-- What ends by itself ----------------------------------------------------------------------------------------------------------
+
+create or replace function private.end_decisions(p_limit integer, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_due jsonb;
+    v_orders bigint[];
+begin
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id)), '[]') into v_due from (
+        select e.id from public.order_exceptions e join public.orders o on o.id = e.order_id
+        where e.state in ('waived', 'waiting_customer') and e.holds_until <= p_now and o.status = 'to_ship' and o.released_at is null
+        order by e.holds_until limit p_limit) d;
+    perform private.lock_items(v_due);
+    with ended as (
+        update public.order_exceptions e
+        set state = 'open', decided_at = null, decided_by = null, decided_as = null, reason = null, holds_until = null,
+            detected_at = case e.state when 'waived' then p_now else e.detected_at end
+        from jsonb_to_recordset(v_due) d (id bigint), public.order_exceptions before, public.orders o
+        where e.id = d.id and before.id = e.id and o.id = e.order_id and o.released_at is null
+          and e.state in ('waived', 'waiting_customer') and e.holds_until <= p_now
+        returning e.order_id, e.shop_id, e.kind, before.state as was
+    ), told as (
+        insert into public.audit_events (at, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, 'system', n.shop_id, 'order', n.order_id, case n.was when 'waived' then 'waiver_ended' else 'wait_ended' end,
+            jsonb_build_object('kind', n.kind) from ended n
+    )
+    select coalesce(array_agg(distinct n.order_id), '{}') into v_orders from ended n;
+    perform private.refresh_reviews(v_orders, p_now);
+    return jsonb_array_length(v_due);
+end;
+$$;
+comment on function private.end_decisions(integer, timestamptz) is
+    'Waivers and waits whose time is over are open again: a waiver as newly found, a wait with its deadline running on. Answers how many were looked at.';
+
+create or replace function public.service_end_decisions(p_limit integer) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return private.end_decisions(least(greatest(coalesce(p_limit, 500), 1), 1000), private.now());
+end;
+$$;
+grant execute on function public.service_end_decisions(integer) to service_role;
+comment on function public.service_end_decisions(integer) is 'Service: ends the waivers and waits that are over, at most p_limit (1,000); answers how many were looked at.';
 
 -- Correcting the contact ----------------------------------------------------------------------------------------------------------
 
@@ -11804,6 +11929,24 @@ grant execute on function public.job_fail(bigint, uuid, text) to service_role;
 comment on function public.job_fail(bigint, uuid, text) is
     'Service: the job failed (an error key, never data); again after 1, 5, 25 s, 2, 10, 60 min, 6 h; dead after eight tries without progress.';
 
+create or replace function private.job_shop(p_job private.jobs) returns bigint
+language sql stable set search_path = '' as $$
+    select coalesce(((p_job).payload ->> 'shop_id')::bigint,
+        (select i.shop_id from public.imports i where i.id = ((p_job).payload ->> 'import_id')::bigint))
+$$;
+comment on function private.job_shop(private.jobs) is 'The shop whose data a job works on; null for one of the whole installation.';
+
+create or replace function private.routine_jobs() returns text[]
+language sql immutable set search_path = '' as $$ select array['retention', 'end_decisions'] $$;
+comment on function private.routine_jobs() is 'Kinds that always wait for their next turn: shown to people only when something is wrong.';
+
+create or replace function private.dead_jobs() returns integer
+language sql stable set search_path = '' as $$
+    select count(*)::integer from private.jobs j where j.state = 'dead'
+        and (private.job_shop(j) is null or private.job_shop(j) in (select private.my_shop_ids()))
+$$;
+comment on function private.dead_jobs() is 'How many jobs of my shops failed for good and wait for somebody to retry them.';
+
 create or replace function public.list_jobs() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -11811,16 +11954,18 @@ declare
 begin
     return (select coalesce(jsonb_agg(jsonb_build_object('id', j.id, 'kind', j.kind, 'state', j.state, 'run_at', j.run_at,
             'attempts', j.attempts, 'progress', j.progress, 'last_error', j.last_error, 'finished_at', j.finished_at,
-            'shop_id', j.shop_id) order by j.state = 'dead' desc, j.id desc), '[]')
-        from (select q.*, coalesce((q.payload ->> 'shop_id')::bigint,
-                (select i.shop_id from public.imports i where i.id = (q.payload ->> 'import_id')::bigint)) as shop_id
-            from private.jobs q where q.state <> 'done' or q.finished_at > private.now() - interval '1 day'
-            order by q.id desc limit 200) j
+            'created_at', j.created_at, 'shop_id', j.shop_id, 'file_name', j.file_name, 'total', j.total)
+            order by j.state = 'dead' desc, j.id desc), '[]')
+        from (select q.*, private.job_shop(q) as shop_id, i.file_name, i.rows_total as total
+            from private.jobs q left join public.imports i on i.id = (q.payload ->> 'import_id')::bigint
+            where (q.state <> 'done' or q.finished_at > private.now() - interval '1 day')
+              and (q.kind <> all (private.routine_jobs()) or q.state = 'dead' or q.last_error is not null)
+            order by q.state = 'dead' desc, q.id desc limit 200) j
         where j.shop_id is null or j.shop_id in (select private.my_shop_ids()));
 end;
 $$;
 grant execute on function public.list_jobs() to authenticated;
-comment on function public.list_jobs() is 'Manager and admin: background work of their shops: waiting, running, failed for good (first), done today.';
+comment on function public.list_jobs() is 'Manager and admin: background work of their shops: failed for good (first), waiting, running, done today; routine work only when it failed.';
 
 create or replace function public.retry_job(p_id bigint, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -11836,12 +11981,12 @@ begin
     if v_job.id is null then
         perform private.fail('PT404', 'job.not_dead');
     end if;
-    if v_job.payload ? 'shop_id' then
-        perform private.require_shop(v_me, (v_job.payload ->> 'shop_id')::bigint);
+    if private.job_shop(v_job) is not null then
+        perform private.require_shop(v_me, private.job_shop(v_job));
     end if;
     perform private.enqueue(v_job.kind, v_job.payload, v_job.dedupe_key, private.now());
     update private.jobs set state = 'done' where id = p_id;
-    perform private.audit(v_me, (v_job.payload ->> 'shop_id')::bigint, 'job', p_id, 'retried', jsonb_build_object('kind', v_job.kind));
+    perform private.audit(v_me, private.job_shop(v_job), 'job', p_id, 'retried', jsonb_build_object('kind', v_job.kind));
     return private.finish_request(p_request_id, jsonb_build_object('id', p_id));
 end;
 $$;
@@ -11900,6 +12045,9 @@ comment on function public.service_retention(integer) is
 
 select private.enqueue('retention', '{}', 'retention', private.now())
 where not exists (select from private.jobs where dedupe_key = 'retention' and state in ('queued', 'running'));
+
+select private.enqueue('end_decisions', '{}', 'end_decisions', private.now())
+where not exists (select from private.jobs where dedupe_key = 'end_decisions' and state in ('queued', 'running'));
 
 -- ==== 85_keys.sql ====
 
@@ -12391,7 +12539,7 @@ language sql stable security invoker set search_path = '' as $$
         'exceptions', (select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'kind', e.kind, 'state', e.state, 'version', e.version,
                 'evidence', e.evidence, 'severity', e.severity, 'is_blocking', e.is_blocking, 'same_key', e.same_key,
                 'group_key', e.group_key, 'detected_at', e.detected_at, 'decided_at', e.decided_at, 'decided_as', e.decided_as,
-                'decided_by', m.display_name, 'reason', e.reason, 'note_cipher', e.note_cipher, 'rights', r.rights -> e.id::text)
+                'decided_by', m.display_name, 'reason', e.reason, 'holds_until', e.holds_until, 'note_cipher', e.note_cipher, 'rights', r.rights -> e.id::text)
                 order by e.is_blocking desc, e.kind), '[]')
             from public.order_exceptions e left join public.members m on m.id = e.decided_by where e.order_id = p_order_id),
         'review', (select to_jsonb(w) - 'exceptions' from public.order_work w where w.order_id = p_order_id),
@@ -12631,12 +12779,13 @@ begin
         'ready', (select count(*) from private.ready_orders('{}', 5001)),
         'unpaid', (select count(*) from (select from public.orders o where o.status = 'unpaid' and o.shop_id = any (v_shops) limit 1001) u),
         'low_stock', (select count(*) from public.products p where p.available < p.safety_stock),
+        'dead_jobs', case when v_me.role in ('manager', 'admin') then private.dead_jobs() else 0 end,
         'data', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from private.data_ages(v_shops, v_now) a));
 end;
 $$;
 grant execute on function public.home_screen() to authenticated;
 comment on function public.home_screen() is
-    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, data (age of each data set)}.';
+    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, dead_jobs (managers and admins), data (age of each data set)}.';
 
 -- Saved views, and exports that leave ----------------------------------------------------------------------------------------------------
 

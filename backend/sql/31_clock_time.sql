@@ -18,8 +18,16 @@ language sql stable set search_path = '' as $$
             exists (select from lists where p_first + n = any (holidays)) as is_holiday,
             exists (select from lists where p_first + n = any (makeup_workdays)) as is_makeup
         from pg_catalog.generate_series(0, p_last - p_first) n
+    ), campaigns as (
+        select k.starts_at at time zone c.timezone as opens, k.ends_at at time zone c.timezone as closes
+        from c join public.campaign_calendars cc on cc.calendar_id = c.id join public.campaigns k on k.id = cc.campaign_id
+        where c.kind = 'working'
+          and k.ends_at > (p_first::timestamp at time zone c.timezone) and k.starts_at < ((p_last + 1)::timestamp at time zone c.timezone)
     )
-    select d.day, case
+    select d.day, coalesce((select pg_catalog.range_agg(pg_catalog.int4range(
+            (greatest(extract(epoch from k.opens - d.day::timestamp), 0) / 60)::integer,
+            (least(extract(epoch from k.closes - d.day::timestamp), 86400) / 60)::integer))
+        from campaigns k where k.opens < (d.day + 1)::timestamp and k.closes > d.day::timestamp), '{}') + case
         when c.kind = 'wall' then '{[0,1440)}'
         when o.hours is not null then o.hours
         when d.is_holiday then '{}'
@@ -31,7 +39,7 @@ language sql stable set search_path = '' as $$
     from days d cross join c left join public.calendar_days o on o.calendar_id = c.id and o.day = d.day
 $$;
 comment on function private.day_hours(bigint, date, date) is
-    'Hours (minutes from 00:00) of each date: own hours first, then holidays, then shifts; a make-up workday has the hours of the first weekday with any (Monday, as a rule).';
+    'Hours (minutes from 00:00) of each date: own hours first, then holidays, then shifts; a make-up workday has the hours of the first weekday with any (Monday, as a rule). A campaign adds its time.';
 
 create or replace function private.first_unknown_day(p_calendar_id bigint, p_from date) returns date
 language plpgsql stable set search_path = '' as $$
