@@ -21,6 +21,7 @@ HOSTED_KEYS = (
     "DESK_COOKIE_SECRET",
     "DESK_PII_KEY",
 )
+DEPLOY_KEYS = ("SUPABASE_DB_URL", "SUPABASE_ACCESS_TOKEN", "DESK_PUBLIC_URL")
 _KEY_PREFIXES = {"SUPABASE_PUBLISHABLE_KEY": "sb_publishable_", "SUPABASE_SECRET_KEY": "sb_secret_"}
 _PRIVATE_NAME = re.compile(r"^(SUPABASE|DESK|STREAMLIT)_")
 
@@ -68,6 +69,21 @@ class Settings:
             cookie_secret=cookie_secret,
             pii_key=pii_key,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What `deploy` needs besides: the owner's database address, a token, where people open the desk."""
+
+    db_url: str = field(repr=False)
+    access_token: str = field(repr=False)
+    public_url: str
+
+
+def deployment() -> Deployment:
+    """The values of a deployment; each may be empty, the part that needs it says so."""
+    db_url, access_token, public_url = (_value(name, None) for name in DEPLOY_KEYS)
+    return Deployment(db_url=db_url, access_token=access_token, public_url=public_url.rstrip("/"))
 
 
 def load(secrets: Mapping[str, object] | None = None) -> Settings:

@@ -64,7 +64,7 @@ def _is_loopback(host: str) -> bool:
 def no_settings_of_this_machine() -> Iterator[None]:
     """The settings of whoever runs the tests must not lead them to a real project."""
     patch = pytest.MonkeyPatch()
-    for name in (*config.HOSTED_KEYS, "DESK_DATA_DIR", "DESK_DEMO", "PORT"):
+    for name in (*config.HOSTED_KEYS, *config.DEPLOY_KEYS, "DESK_DATA_DIR", "DESK_DEMO", "PORT"):
         patch.delenv(name, raising=False)
     yield
     patch.undo()

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("backend.cli.backup", "write a backup of the embedded data"),
     "restore": ("backend.cli.restore", "put a backup into an empty data folder"),
     "rekey": ("backend.cli.rekey", "encrypt personal data with a new key"),
+    "deploy": ("backend.cli.deploy", "bring a hosted project to this version"),
     "doctor": ("backend.cli.doctor", "check an installation, with a fix for each finding"),
 }
 

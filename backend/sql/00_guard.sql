@@ -39,3 +39,6 @@ revoke all on all tables in schema public from anon, authenticated, service_role
 revoke all on all sequences in schema public from anon, authenticated, service_role;
 revoke execute on all functions in schema public from public, anon, authenticated, service_role;
 revoke execute on all functions in schema private from public, anon, authenticated, service_role;
+
+-- Whatever is older than this line when the end is reached belongs to an earlier version (99).
+create temporary table desk_apply (line integer) on commit drop;

@@ -103,23 +103,34 @@ language sql immutable strict set search_path = '' as $$
 $$;
 comment on function private.sha256(text) is 'SHA-256 in the letters a to p, as the app writes it: in a dump, digits in a row could be taken for a phone number.';
 
+-- The three checks below run for every row of an import: plpgsql starts faster than sql, and a regular expression that
+-- counts ({16}) is five times slower than a length.
+
 create or replace function private.is_cipher(p_text text) returns boolean
-language sql immutable set search_path = '' as $$
-    select p_text is null or p_text ~ '^v1\.[A-Za-z0-9_-]{1,16}\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{22,}$'
+language plpgsql immutable set search_path = '' as $$
+begin
+    return p_text is null or (p_text ~ '^v1(\.[A-Za-z0-9_-]+){3}$' and length(split_part(p_text, '.', 2)) <= 16
+        and length(split_part(p_text, '.', 3)) = 16 and length(split_part(p_text, '.', 4)) >= 22);
+end;
 $$;
 comment on function private.is_cipher(text) is
     'Null or v1.<key id>.<nonce of 12 bytes>.<text and tag of 16 bytes or more>, base64url: nothing a person could read.';
 
 create or replace function private.is_masked(p_name text, p_phone text) returns boolean
-language sql immutable set search_path = '' as $$
-    select (coalesce(p_name, '') = '' or (p_name like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_name, '*', '')) <= 2))
-       and (coalesce(p_phone, '') ~ '^[0-9*+ -]{0,20}$' and pg_catalog.char_length(pg_catalog.regexp_replace(coalesce(p_phone, ''), '[^0-9]', '', 'g')) <= 7)
+language plpgsql immutable set search_path = '' as $$
+begin
+    return (coalesce(p_name, '') = '' or (p_name like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_name, '*', '')) <= 2))
+       and (coalesce(p_phone, '') = '' or (p_phone !~ '[^0-9*+ -]' and pg_catalog.char_length(p_phone) <= 20
+           and pg_catalog.char_length(pg_catalog.translate(p_phone, '*+ -', '')) <= 7));
+end;
 $$;
 comment on function private.is_masked(text, text) is '张** and 138****5678: at most two letters of a name, at most seven digits of a phone.';
 
 create or replace function private.is_region(p_text text) returns boolean
-language sql immutable set search_path = '' as $$
-    select p_text is null or (pg_catalog.char_length(p_text) <= 30 and p_text !~ '[0-9]')
+language plpgsql immutable set search_path = '' as $$
+begin
+    return p_text is null or (pg_catalog.char_length(p_text) <= 30 and p_text !~ '[0-9]');
+end;
 $$;
 comment on function private.is_region(text) is 'The name of a division: short and without figures, so no street address.';
 
