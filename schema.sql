@@ -154,25 +154,34 @@ language sql immutable strict set search_path = '' as $$
 $$;
 comment on function private.sha256(text) is 'SHA-256 in the letters a to p, as the app writes it: in a dump, digits in a row could be taken for a phone number.';
 
+-- The three checks below run for every row of an import: plpgsql starts faster than sql, and a regular expression that
+-- counts ({16}) is five times slower than a length.
+
 create or replace function private.is_cipher(p_text text) returns boolean
-language sql immutable set search_path = '' as $$
-    select p_text is null or (p_text ~ '^v1(\.[A-Za-z0-9_-]+){3}$' and length(split_part(p_text, '.', 2)) <= 16
-        and length(split_part(p_text, '.', 3)) = 16 and length(split_part(p_text, '.', 4)) >= 22) -- counted repetitions are slow
+language plpgsql immutable set search_path = '' as $$
+begin
+    return p_text is null or (p_text ~ '^v1(\.[A-Za-z0-9_-]+){3}$' and length(split_part(p_text, '.', 2)) <= 16
+        and length(split_part(p_text, '.', 3)) = 16 and length(split_part(p_text, '.', 4)) >= 22);
+end;
 $$;
 comment on function private.is_cipher(text) is
     'Null or v1.<key id>.<nonce of 12 bytes>.<text and tag of 16 bytes or more>, base64url: nothing a person could read.';
 
 create or replace function private.is_masked(p_name text, p_phone text) returns boolean
-language sql immutable set search_path = '' as $$
-    select (coalesce(p_name, '') = '' or (p_name like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_name, '*', '')) <= 2))
+language plpgsql immutable set search_path = '' as $$
+begin
+    return (coalesce(p_name, '') = '' or (p_name like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_name, '*', '')) <= 2))
        and (coalesce(p_phone, '') = '' or (p_phone !~ '[^0-9*+ -]' and pg_catalog.char_length(p_phone) <= 20
-           and pg_catalog.char_length(pg_catalog.translate(p_phone, '*+ -', '')) <= 7))
+           and pg_catalog.char_length(pg_catalog.translate(p_phone, '*+ -', '')) <= 7));
+end;
 $$;
 comment on function private.is_masked(text, text) is '张** and 138****5678: at most two letters of a name, at most seven digits of a phone.';
 
 create or replace function private.is_region(p_text text) returns boolean
-language sql immutable set search_path = '' as $$
-    select p_text is null or (pg_catalog.char_length(p_text) <= 30 and p_text !~ '[0-9]')
+language plpgsql immutable set search_path = '' as $$
+begin
+    return p_text is null or (pg_catalog.char_length(p_text) <= 30 and p_text !~ '[0-9]');
+end;
 $$;
 comment on function private.is_region(text) is 'The name of a division: short and without figures, so no street address.';
 
@@ -1946,13 +1955,14 @@ declare
 begin
     v.next_step := null;
     v.next_step_at := null;
+    v.step_times := array(select s.at from private.clock_steps(v) s order by s.step);
     if v.due_at < p_now then
-        select s.step, s.at into v.next_step, v.next_step_at from private.clock_steps(v) s
-        where s.at <= p_now order by s.at desc, s.step desc limit 1;
+        select s.n, s.at into v.next_step, v.next_step_at from pg_catalog.unnest(v.step_times) with ordinality s (at, n)
+        where s.at <= p_now order by s.at desc, s.n desc limit 1;
     end if;
     if v.next_step is null then
-        select s.step, s.at into v.next_step, v.next_step_at from private.clock_steps(v) s
-        where s.at >= p_now order by s.at, s.step limit 1;
+        select s.n, s.at into v.next_step, v.next_step_at from pg_catalog.unnest(v.step_times) with ordinality s (at, n)
+        where s.at >= p_now order by s.at, s.n limit 1;
     end if;
     return v;
 end;
@@ -1977,7 +1987,8 @@ begin
     v.due_at := greatest(v.due_at, p_not_before);
     v.state := case when v.started_at > p_now then 'scheduled' else 'running' end;
     if v.due_at = v.last_due_at then
-        v.next_step_at := (select s.at from private.clock_steps(v) s where s.step = v.next_step);
+        v.step_times := array(select s.at from private.clock_steps(v) s order by s.step);
+        v.next_step_at := v.step_times[v.next_step];
         return v;
     end if;
     v.due_version := v.due_version + 1;
@@ -2029,10 +2040,10 @@ declare
     v public.sla_clocks := p_clock;
 begin
     update public.sla_clocks set (state, policy_id, policy, measure, calendar_id, calendar_version, allowance, used,
-        counted_from, pauses, paused_at, pause_reason, due_at, last_due_at, due_version, next_step, next_step_at, breached_at,
-        stopped_at, version, updated_at) = (v.state, v.policy_id, v.policy, v.measure, v.calendar_id, v.calendar_version,
+        counted_from, pauses, paused_at, pause_reason, due_at, last_due_at, due_version, next_step, next_step_at, step_times,
+        breached_at, stopped_at, version, updated_at) = (v.state, v.policy_id, v.policy, v.measure, v.calendar_id, v.calendar_version,
         v.allowance, v.used, v.counted_from, v.pauses, v.paused_at, v.pause_reason, v.due_at, v.last_due_at, v.due_version,
-        v.next_step, v.next_step_at, v.breached_at, v.stopped_at, sla_clocks.version + 1, p_now)
+        v.next_step, v.next_step_at, v.step_times, v.breached_at, v.stopped_at, sla_clocks.version + 1, p_now)
     where id = v.id returning * into v;
     insert into public.sla_clock_events (clock_id, shop_id, kind, at, actor_id, reason, state, due_at, due_version, detail)
     values (v.id, v.shop_id, p_kind, p_now, p_actor, p_reason, v.state, v.due_at, v.due_version, p_detail);
@@ -2047,14 +2058,14 @@ language sql set search_path = '' as $$
     with added as (
         insert into public.sla_clocks (shop_id, entity, entity_id, target, instance, state, policy_id, policy, measure,
             calendar_id, calendar_version, allowance, used, started_at, counted_from, pauses, due_at, last_due_at,
-            due_version, next_step, next_step_at, updated_at, created_at)
+            due_version, next_step, next_step_at, step_times, updated_at, created_at)
         select (p_clock).shop_id, (p_clock).entity, e.id, (p_clock).target, coalesce((
                 select pg_catalog.max(o.instance) + 1 from public.sla_clocks o
                 where o.entity = (p_clock).entity and o.entity_id = e.id and o.target = (p_clock).target), 1),
             (p_clock).state, (p_clock).policy_id, (p_clock).policy, (p_clock).measure, (p_clock).calendar_id,
             (p_clock).calendar_version, (p_clock).allowance, (p_clock).used, (p_clock).started_at, (p_clock).counted_from,
             (p_clock).pauses, (p_clock).due_at, (p_clock).last_due_at, (p_clock).due_version, (p_clock).next_step,
-            (p_clock).next_step_at, p_now, p_now
+            (p_clock).next_step_at, (p_clock).step_times, p_now, p_now
         from (select distinct pg_catalog.unnest(p_entity_ids) as id) e
         on conflict do nothing
         returning *
@@ -4735,7 +4746,7 @@ create table if not exists public.reminders (
     path text,
     state text not null constraint reminders_state_known check (state in ('due', 'queued', 'sent', 'suppressed', 'failed', 'dead')),
     reason text constraint reminders_reason_known check (reason in
-        ('overtaken', 'stopped', 'paused', 'moved', 'owner_changed', 'preset', 'nobody')),
+        ('overtaken', 'stopped', 'paused', 'moved', 'owner_changed', 'preset', 'nobody', 'channel_off')),
     is_over boolean not null default false,
     created_at timestamptz not null,
     constraint reminders_once unique (clock_id, step, due_version),
@@ -4755,7 +4766,7 @@ comment on column public.reminders.is_public is 'A public complaint: no quiet ho
 comment on column public.reminders.late_minutes is 'By how much the reminder came after its step, when that is two minutes or more.';
 comment on column public.reminders.is_over is 'Nothing more follows from it: the deadline stopped, paused, moved, or a later step took over.';
 comment on column public.reminders.reason is
-    'Why it was not said: overtaken (a later step of the same deadline), stopped, paused, moved (another deadline), owner_changed, preset (what the person asked for), nobody (no active person to tell).';
+    'Why it was not said: overtaken (a later step of the same deadline), stopped, paused, moved (another deadline), owner_changed, preset (what the person asked for), nobody (no active person to tell), channel_off.';
 
 create table if not exists public.reminder_lines (
     id bigint generated always as identity primary key,
@@ -4796,13 +4807,6 @@ grant select on public.reminders, public.reminder_lines to authenticated;
 
 -- What an area knows of its records: a branch per entity, which later areas add ------------------------------------------------
 
-create or replace function private.order_review_subjects(p_ids bigint[], p_now timestamptz)
-returns table (entity_id bigint, owner_id bigint, label text, path text)
-language sql stable set search_path = '' as $$
-    select r.order_id, case when r.claim_until > p_now then r.owner_id end, o.order_no, '/orders?id=' || r.order_id
-    from public.order_reviews r join public.orders o on o.id = r.order_id where r.order_id = any (p_ids)
-$$;
-
 create or replace function private.order_subjects(p_ids bigint[])
 returns table (entity_id bigint, owner_id bigint, label text, path text)
 language sql stable set search_path = '' as $$
@@ -4831,29 +4835,6 @@ language sql immutable set search_path = '' as $$
         else p_role in ('agent', 'operations') end
 $$;
 comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';
-
-create or replace function private.order_review_action(p_action text, p_ids bigint[], p_now timestamptz) returns integer
-language sql set search_path = '' as $$
-    with free as (
-        select r.order_id from public.order_reviews r
-        where r.order_id = any (p_ids) and r.state <> 'done'
-          and case p_action when 'to_pool' then r.owner_id is not null when 'raise_priority' then not r.is_raised else false end
-        for update skip locked
-    ), changed as (
-        update public.order_reviews r set
-            owner_id = case when p_action <> 'to_pool' then r.owner_id end,
-            claim_until = case when p_action <> 'to_pool' then r.claim_until end,
-            is_raised = r.is_raised or p_action = 'raise_priority', is_high = r.is_high or p_action = 'raise_priority'
-        from free f where f.order_id = r.order_id returning r.order_id, r.shop_id
-    ), told as (
-        insert into public.audit_events (at, actor, shop_id, entity, entity_id, action)
-        select p_now, 'system', shop_id, 'order', order_id, case p_action when 'to_pool' then 'returned_overdue' else 'priority_raised' end
-        from changed returning 1
-    )
-    select pg_catalog.count(*)::integer from told
-$$;
-comment on function private.order_review_action(text, bigint[], timestamptz) is
-    'to_pool: the item is free again; raise_priority: it counts as high. An item that somebody is changing at this moment is left to him.';
 
 create or replace function private.ladder_action(p_entity text, p_action text, p_ids bigint[], p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$
@@ -4893,7 +4874,7 @@ begin
     update public.reminders r set is_over = true,
         state = case when r.state = 'due' then 'suppressed' else r.state end,
         reason = case when r.state = 'due' then p_reason else r.reason end
-    where r.id = any (p_ids);
+    where r.id in (select x.id from public.reminders x where x.id = any (p_ids) for no key update skip locked);
     perform private.settle_reminders(p_ids);
     perform private.close_notifications(p_ids, p_now);
 end;
@@ -4921,6 +4902,7 @@ declare
     v_ids bigint[] := array(select r.id from public.reminders r where r.clock_id = new.id and not r.is_over);
 begin
     if v_ids <> '{}' then
+        perform from public.reminders r where r.id = any (v_ids) order by r.id for no key update; -- a sweep at work ends first
         perform private.silence(v_ids, case when new.stopped_at is not null then 'stopped'
             when new.paused_at is not null then 'paused' else 'moved' end, new.updated_at);
     end if;
@@ -4947,6 +4929,7 @@ begin
     if v_ids is null then
         return;
     end if;
+    perform from public.reminders r where r.id = any (v_ids) order by r.id for no key update;
     update public.reminder_lines l set is_over = true,
         state = case when l.state in ('waiting', 'failed') then 'suppressed' else l.state end,
         reason = case when l.state in ('waiting', 'failed') then 'owner_changed' else l.reason end
@@ -4972,18 +4955,6 @@ language sql set search_path = '' as $$
           and exists (select from public.reminder_lines l where l.reminder_id = r.id and l.is_over)), p_now)
 $$;
 comment on function private.hand_on(bigint[], timestamptz) is 'Addresses reminders anew that nobody has read: the new owner hears of them, once.';
-
-create or replace function private.tg_review_owner() returns trigger
-language plpgsql set search_path = '' as $$
-begin
-    if exists (select from public.reminders r where r.clock_id = new.clock_id and not r.is_over) then
-        perform private.owner_changed('order_review', new.order_id, new.owner_id, private.now());
-    end if;
-    return null;
-end;
-$$;
-create or replace trigger t60_owner after update of owner_id on public.order_reviews
-    for each row when (old.owner_id is distinct from new.owner_id and new.state <> 'done') execute function private.tg_review_owner();
 
 -- Lines on their way (used by deliveries) ---------------------------------------------------------------------------------------
 
@@ -5034,17 +5005,17 @@ language sql set search_path = '' as $$
     select private.settle_reminders(array(select reminder_id from revived))
 $$;
 
-create or replace function private.line_of(p_line public.reminder_lines, p_reminder public.reminders, p_now timestamptz) returns jsonb
+create or replace function private.line_of(p_reminder public.reminders, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('reminder_id', (p_reminder).id, 'area', c.policy ->> 'code', 'entity_type', c.entity,
         'entity_id', c.entity_id, 'target', c.target, 'label', coalesce((p_reminder).label, '#' || c.entity_id),
         'shop', (select s.name from public.shops s where s.id = c.shop_id), 'policy', c.policy ->> 'name',
         'step', (p_reminder).step, 'action', (p_reminder).action,
-        'state', case when (p_reminder).due_at < p_now then 'overdue' else 'due_soon' end,
+        'state', case when (p_reminder).step_at >= (p_reminder).due_at or (p_reminder).due_at < p_now then 'overdue' else 'due_soon' end,
         'due_at', (p_reminder).due_at, 'late_minutes', (p_reminder).late_minutes, 'path', (p_reminder).path)
     from public.sla_clocks c where c.id = (p_reminder).clock_id
 $$;
-comment on function private.line_of(public.reminder_lines, public.reminders, timestamptz) is 'A line as a message carries it: numbers, times and a path, nothing personal.';
+comment on function private.line_of(public.reminders, timestamptz) is 'A line as a message carries it: numbers, times and a path, nothing personal.';
 
 create or replace function private.listed_lines(p_kind text) returns integer
 language sql immutable set search_path = '' as $$ select case p_kind when 'wecom' then 20 else 100 end $$;
@@ -5082,7 +5053,7 @@ language sql stable set search_path = '' as $$
         'language', coalesce((select m.locale from public.members m where m.id = d.member_id), c.language),
         'audience', c.audience, 'mentions', private.mentions_of(d, c.kind),
         'lines', coalesce((select pg_catalog.jsonb_agg(x.line order by x.n) filter (where x.n <= private.listed_lines(c.kind)) from (
-            select private.line_of(l, r, p_now) as line, pg_catalog.row_number() over (order by r.due_at, r.id) as n
+            select private.line_of(r, p_now) as line, pg_catalog.row_number() over (order by r.due_at, r.id) as n
             from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
             where l.delivery_id = d.id and l.state = 'sending') x), '[]'),
         'more', greatest(0, d.line_count - private.listed_lines(c.kind)), 'figures', d.figures)
@@ -5105,6 +5076,400 @@ language sql stable set search_path = '' as $$
     where l.batch_id = p_batch_id and l.member_id = p_member_id and l.channel_id is null and l.state = 'sent' and not l.is_over
 $$;
 comment on function private.open_in_digest(bigint, bigint) is 'How many items of a digest still wait.';
+
+-- ==== 38_sweep.sql ====
+
+-- 38 ----------------------------------------------------------------- sweep: what is due, who hears of it, what goes out
+--
+-- Called each minute by the edge function, by any number of callers: one sweep works, the others find it busy. Every part
+-- is one statement over all that is due, whether that is one deadline or ten thousand.
+
+create or replace function private.ready_at(p_calendar_id bigint, p_zone text, p_is_public boolean, p_now timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    with opening as (
+        select case when p_calendar_id is null then p_now
+            else coalesce(lower(private.known_windows(p_calendar_id, p_now, p_now + interval '15 days',
+                private.first_unknown_day(p_calendar_id, private.first_day_needed(p_calendar_id, p_now)))), p_now) end as at
+    )
+    select case when p_is_public or extract(hour from o.at at time zone p_zone) >= 8
+            or exists (select from public.campaigns c where c.starts_at <= o.at and c.ends_at > o.at) then o.at
+        else ((o.at at time zone p_zone)::date + time '08:00') at time zone p_zone end
+    from opening o
+$$;
+comment on function private.ready_at(bigint, text, boolean, timestamptz) is
+    'When a reminder may be said: while its calendar of reminders is open (unknown days are no reason to wait), and not from 00:00 to 08:00 of the shop, unless a campaign runs or the public is watching.';
+
+-- Due steps become reminders --------------------------------------------------------------------------------------------------
+
+create or replace function private.make_reminders(p_now timestamptz, p_limit integer) returns bigint[]
+language sql volatile set search_path = '' as $$
+    with due as materialized (
+        select c.id, c.shop_id, c.entity, c.entity_id, c.due_at, c.due_version, c.next_step, c.next_step_at, c.updated_at,
+            c.policy -> 'ladder' as ladder, (c.policy ->> 'remind_calendar_id')::bigint as calendar_id,
+            coalesce(c.step_times, array(select s.at from private.clock_steps(c) s order by s.step)) as times
+        from public.sla_clocks c where c.next_step_at <= p_now
+        order by c.next_step_at limit p_limit for update skip locked
+    ), steps as materialized (
+        select d.id as clock_id, s.n::smallint as step, case when s.n = d.next_step then d.next_step_at else s.at end as at,
+            d.ladder -> (s.n::integer - 1) as rung
+        from due d cross join lateral pg_catalog.unnest(d.times) with ordinality s (at, n)
+        where s.n = d.next_step or (s.at, s.n) > (d.next_step_at, d.next_step)
+    ), passed as materialized (
+        select s.*, pg_catalog.row_number() over (partition by s.clock_id order by s.at desc, s.step desc) as back
+        from steps s where s.at <= p_now
+    ), ahead as (
+        select distinct on (s.clock_id) s.clock_id, s.step, s.at from steps s where s.at > p_now order by s.clock_id, s.at, s.step
+    ), moved as (
+        update public.sla_clocks c set next_step = a.step, next_step_at = a.at
+        from due d left join ahead a on a.clock_id = d.id where c.id = d.id
+    ), named as (
+        select p.clock_id, pg_catalog.array_agg(distinct w.who) as who
+        from passed p join due d on d.id = p.clock_id cross join lateral pg_catalog.jsonb_array_elements_text(p.rung -> 'who') w (who)
+        where p.back = 1 or p.at >= d.due_at group by p.clock_id
+    ), ready as materialized (
+        select k.*, private.ready_at(k.calendar_id, k.timezone, k.is_public, p_now) as at
+        from (select distinct d.calendar_id, s.timezone, d.entity = 'public_complaint' as is_public
+            from due d join public.shops s on s.id = d.shop_id) k
+    ), made as (
+        insert into public.reminders (clock_id, shop_id, entity, entity_id, step, due_version, who, action, is_escalation, is_public,
+            step_at, due_at, late_minutes, ready_at, state, reason, is_over, created_at)
+        select d.id, d.shop_id, d.entity, d.entity_id, p.step, d.due_version,
+            case when p.back = 1 then n.who else array(select pg_catalog.jsonb_array_elements_text(p.rung -> 'who')) end,
+            p.rung ->> 'action', p.at >= d.due_at or p.rung ->> 'action' <> 'notify' or n.who && '{duty_lead,manager}',
+            d.entity = 'public_complaint', p.at, d.due_at,
+            case when p_now - greatest(p.at, d.updated_at) >= interval '2 minutes'
+                then pg_catalog.floor(extract(epoch from p_now - greatest(p.at, d.updated_at)) / 60) else 0 end,
+            r.at, case when p.back = 1 then 'due' else 'suppressed' end, case when p.back > 1 then 'overtaken' end, p.back > 1, p_now
+        from passed p
+        join due d on d.id = p.clock_id
+        join named n on n.clock_id = p.clock_id
+        join public.shops s on s.id = d.shop_id
+        join ready r on r.calendar_id is not distinct from d.calendar_id and r.timezone = s.timezone
+            and r.is_public = (d.entity = 'public_complaint')
+        on conflict on constraint reminders_once do nothing
+        returning id
+    )
+    select coalesce(pg_catalog.array_agg(id order by id), '{}') from made
+$$;
+comment on function private.make_reminders(timestamptz, integer) is
+    'Turns every ladder step that has come into a reminder, and moves its clock on to the next. Of several steps that came while nobody looked, the last one speaks (for the overdue ones before it too); the others are overtaken.';
+
+create or replace function private.overtake(p_made bigint[], p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    select private.silence(array(
+        select o.id from public.reminders m
+        join public.reminders o on o.clock_id = m.clock_id and not o.is_over and o.id < m.id
+        where m.id = any (p_made) and not m.is_over for no key update of o skip locked), 'overtaken', p_now)
+    where p_made <> '{}'
+$$;
+comment on function private.overtake(bigint[], timestamptz) is 'A later step takes over from earlier ones of its clock that still wait or lie unread.';
+
+create or replace function private.run_actions(p_made bigint[], p_now timestamptz) returns integer
+language sql volatile set search_path = '' as $$
+    select coalesce(pg_catalog.sum(private.ladder_action(a.entity, a.action, a.ids, p_now)), 0)::integer
+    from (select r.entity, r.action, pg_catalog.array_agg(distinct r.entity_id) as ids
+        from public.reminders r where r.id = any (p_made) and r.action <> 'notify' group by r.entity, r.action) a
+$$;
+comment on function private.run_actions(bigint[], timestamptz) is 'What the new steps do besides telling people, overtaken ones included.';
+
+-- Who hears of it ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.people_for(p_ids bigint[], p_now timestamptz)
+returns table (reminder_id bigint, member_id bigint, role text)
+language sql stable set search_path = '' as $$
+    with r as materialized (
+        select x.id, x.shop_id, x.entity, x.entity_id, x.who from public.reminders x where x.id = any (p_ids)
+    ), subject as materialized (
+        select e.entity, s.entity_id, s.owner_id
+        from (select r.entity, pg_catalog.array_agg(distinct r.entity_id) as ids from r group by r.entity) e
+        cross join lateral private.subjects_of(e.entity, e.ids, p_now) s
+    ), present as materialized (
+        select o.id from (select distinct s.owner_id as id from subject s where s.owner_id is not null) o
+        where private.is_on_duty(o.id, p_now)
+    ), owner as materialized (
+        select r.id, s.owner_id as member_id from r
+        join subject s on s.entity = r.entity and s.entity_id = r.entity_id join present p on p.id = s.owner_id
+        where 'owner' = any (r.who)
+    ), shop as materialized (
+        select distinct r.shop_id from r
+    ), lead as materialized (
+        select s.shop_id, l.id as member_id from shop s cross join lateral private.duty_leads(s.shop_id, p_now) l (id)
+    ), here as materialized (
+        select s.shop_id, d.member_id from shop s cross join lateral private.on_duty(s.shop_id, p_now) d
+    ), staff as materialized (
+        select s.shop_id, m.id as member_id, m.role, m.skills, h.member_id is not null as is_here
+        from shop s join public.member_shops k on k.shop_id = s.shop_id
+        join public.members m on m.id = k.member_id and m.state = 'active'
+        left join here h on h.shop_id = s.shop_id and h.member_id = m.id
+    ), found as materialized (
+        select o.id, o.member_id, 'owner' as role, 1 as rank from owner o
+        union all
+        select r.id, l.member_id, 'duty_lead', 2 from r join lead l on l.shop_id = r.shop_id where 'duty_lead' = any (r.who)
+        union all
+        select r.id, s.member_id, s.role, 3 from r join staff s on s.shop_id = r.shop_id and s.role = any (r.who)
+        where s.role in ('manager', 'warehouse') and (s.is_here or not exists (
+            select from staff o where o.shop_id = s.shop_id and o.role = s.role and o.is_here))
+        union all
+        select r.id, s.member_id, 'on_duty', 4 from r
+        join staff s on s.shop_id = r.shop_id and s.is_here and private.can_work(r.entity, s.role, s.skills)
+        where 'on_duty' = any (r.who) or ('owner' = any (r.who) and not exists (select from owner o where o.id = r.id))
+    )
+    select distinct on (f.id, f.member_id) f.id, f.member_id, f.role from (
+        select * from found
+        union all
+        select r.id, l.member_id, 'duty_lead', 5 from r join lead l on l.shop_id = r.shop_id
+        where not exists (select from found f where f.id = r.id)
+    ) f order by f.id, f.member_id, f.rank
+$$;
+comment on function private.people_for(bigint[], timestamptz) is
+    'Whom the steps name, as of now. Of an owner who is off duty or missing: the colleagues on duty who can do the work. Managers and warehouse: those on duty, else all of the shop. Nobody at all: 当班主管, deputy, managers, admins.';
+
+create or replace function private.person_channels() returns table (id bigint, shop_id bigint, kind text, member_id bigint)
+language sql stable set search_path = '' as $$
+    select c.id, c.shop_id, c.kind, m.id
+    from public.channels c
+    join public.members m on m.state = 'active'
+    left join public.member_reminders r on r.member_id = m.id
+    left join private.member_logins g on g.member_id = m.id
+    where c.is_active and c.audience = 'person'
+      and case c.kind when 'email' then g.login_email is not null when 'webhook' then true else private.handle_of(c.kind, r) is not null end
+$$;
+comment on function private.person_channels() is 'Which members each channel for persons can reach.';
+
+create or replace function private.add_lines(p_ids bigint[], p_batch_id bigint, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    with people as materialized (
+        select p.reminder_id, p.member_id, p.role, r.shop_id, r.is_escalation, case
+            when coalesce(s.preset, 'all') = 'urgent' and not (r.is_public or r.step_at >= r.due_at or r.due_at < p_now) then 'preset'
+            when s.preset = 'mentions' and p.role not in ('owner', 'duty_lead') then 'preset' end as refusal
+        from private.people_for(p_ids, p_now) p
+        join public.reminders r on r.id = p.reminder_id
+        left join public.member_reminders s on s.member_id = p.member_id
+    ), reach as materialized (
+        select * from private.person_channels()
+    )
+    insert into public.reminder_lines (reminder_id, member_id, channel_id, role, state, reason, batch_id)
+    select p.reminder_id, p.member_id, null, p.role, case when p.refusal is null then 'sent' else 'suppressed' end, p.refusal, p_batch_id
+    from people p
+    union all
+    select p.reminder_id, p.member_id, c.id, p.role, 'waiting', null, p_batch_id
+    from people p join reach c on c.member_id = p.member_id and (c.shop_id is null or c.shop_id = p.shop_id)
+    where p.refusal is null
+    union all
+    select r.id, null, c.id, 'group', 'waiting', null, p_batch_id
+    from public.reminders r
+    join public.channels c on c.is_active and c.audience = 'group' and (c.shop_id is null or c.shop_id = r.shop_id)
+    where r.id = any (p_ids) and r.is_escalation
+    on conflict on constraint reminder_lines_once do nothing
+$$;
+comment on function private.add_lines(bigint[], bigint, timestamptz) is
+    'Lines for each person in the app (suppressed where the preset says so) and on personal channels, and for groups when it is an escalation.';
+
+create or replace function private.notify_people(p_batch_id bigint, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    with told as materialized (
+        select l.member_id, r.id, r.path, c.target, r.step_at >= r.due_at or r.due_at < p_now as is_overdue, r.is_public, r.action,
+            pg_catalog.jsonb_build_object('label', coalesce(r.label, '#' || r.entity_id), 'entity', r.entity, 'entity_id', r.entity_id,
+                'target', c.target, 'policy', c.policy ->> 'name', 'shop', s.name, 'due_at', r.due_at, 'path', r.path,
+                'state', case when r.step_at >= r.due_at or r.due_at < p_now then 'overdue' else 'due_soon' end) as item,
+            pg_catalog.count(*) over (partition by l.member_id) as of_member,
+            pg_catalog.row_number() over (partition by l.member_id order by r.due_at, r.id) as n
+        from public.reminder_lines l
+        join public.reminders r on r.id = l.reminder_id
+        join public.sla_clocks c on c.id = r.clock_id
+        join public.shops s on s.id = r.shop_id
+        where l.batch_id = p_batch_id and l.channel_id is null and l.state = 'sent'
+    )
+    insert into public.notifications (member_id, kind, params, path, is_urgent, reminder_id, batch_id, created_at)
+    select t.member_id, case t.action when 'to_pool' then 'returned' when 'raise_priority' then 'raised'
+            else t.item ->> 'state' end, t.item, t.path, t.is_overdue or t.is_public, t.id, p_batch_id, p_now
+    from told t where t.of_member <= 3
+    union all
+    select t.member_id, 'digest', pg_catalog.jsonb_build_object('count', pg_catalog.count(*),
+            'overdue', pg_catalog.count(*) filter (where t.is_overdue), 'items', pg_catalog.jsonb_agg(t.item order by t.n) filter (where t.n <= 10)),
+        '/inbox', pg_catalog.bool_or(t.is_overdue or t.is_public), null, p_batch_id, p_now
+    from told t where t.of_member > 3 group by t.member_id
+$$;
+comment on function private.notify_people(bigint, timestamptz) is 'The messages of a batch in the app: up to three by themselves, more as one digest a person.';
+
+create or replace function private.address_reminders(p_ids bigint[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_batch_id bigint := pg_catalog.nextval('private.reminder_batches');
+begin
+    if p_ids = '{}' then
+        return;
+    end if;
+    update public.reminders r set label = s.label, path = s.path, state = 'queued'
+    from (select e.entity, x.* from (select r.entity, pg_catalog.array_agg(distinct r.entity_id) as ids
+            from public.reminders r where r.id = any (p_ids) group by r.entity) e
+        cross join lateral private.subjects_of(e.entity, e.ids, p_now) x) s
+    where r.id = any (p_ids) and s.entity = r.entity and s.entity_id = r.entity_id;
+    perform private.add_lines(p_ids, v_batch_id, p_now);
+    update public.reminders r set state = 'suppressed', reason = 'nobody'
+    where r.id = any (p_ids) and not exists (select from public.reminder_lines l where l.reminder_id = r.id);
+    perform private.notify_people(v_batch_id, p_now);
+    perform private.settle_reminders(p_ids);
+end;
+$$;
+comment on function private.address_reminders(bigint[], timestamptz) is 'Says (or queues) reminders to the people they are for.';
+
+-- What goes out -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.drop_closed_channels(p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    with dropped as (
+        update public.reminder_lines l set state = 'suppressed', reason = 'channel_off'
+        where l.id in (select x.id from public.reminder_lines x join public.channels c on c.id = x.channel_id and not c.is_active
+            where x.state in ('waiting', 'failed') for update of x skip locked)
+        returning l.reminder_id
+    )
+    select pg_catalog.array_agg(distinct reminder_id) into v_ids from dropped;
+    perform private.settle_reminders(v_ids);
+    update public.deliveries d set state = 'suppressed', ended_at = p_now, last_error = 'channel.off'
+    where d.id in (select x.id from public.channels c join public.deliveries x on x.channel_id = c.id and x.state in ('waiting', 'failed')
+        where not c.is_active for update of x skip locked);
+end;
+$$;
+comment on function private.drop_closed_channels(timestamptz) is 'What waits for a channel that was switched off is not sent.';
+
+create or replace function private.bundle_lines(p_now timestamptz) returns integer
+language sql volatile set search_path = '' as $$
+    with loose as materialized (
+        select l.id, l.channel_id, l.member_id
+        from public.reminder_lines l left join public.deliveries d on d.id = l.delivery_id
+        where l.state in ('waiting', 'failed') and l.channel_id is not null
+          and (l.delivery_id is null or d.state in ('sent', 'suppressed', 'dead'))
+        order by l.id limit 50000 for update of l skip locked
+    ), open as materialized (
+        select distinct on (o.channel_id, o.member_id) o.* from (
+            select d.id, d.channel_id, d.member_id, d.line_count from public.deliveries d
+            where d.state = 'waiting' and d.attempts = 0 and d.purpose = 'reminders' and d.line_count < 100 and d.resent_from is null
+              and d.channel_id in (select x.channel_id from loose x) order by d.seq for update skip locked) o
+    ), placed as materialized (
+        select l.id, l.channel_id, l.member_id, o.id as open_id,
+            (coalesce(o.line_count, 0) + pg_catalog.row_number() over (partition by l.channel_id, l.member_id order by l.id) - 1) / 100 as bundle
+        from loose l left join open o on o.channel_id = l.channel_id and o.member_id is not distinct from l.member_id
+    ), bundles as materialized (
+        select p.channel_id, p.member_id, p.bundle, case when p.bundle = 0 then p.open_id end as open_id,
+            coalesce(case when p.bundle = 0 then p.open_id end, pg_catalog.gen_random_uuid()) as id, p.lines
+        from (select channel_id, member_id, bundle, open_id, pg_catalog.count(*) as lines from placed
+            group by channel_id, member_id, bundle, open_id) p
+    ), grown as (
+        update public.deliveries d set line_count = d.line_count + b.lines from bundles b where d.id = b.open_id
+    ), fresh as (
+        insert into public.deliveries (id, channel_id, member_id, purpose, next_at, line_count, created_at)
+        select b.id, b.channel_id, b.member_id, 'reminders', p_now, b.lines, p_now from bundles b where b.open_id is null
+        order by b.bundle, b.channel_id, b.member_id
+    ), bound as (
+        update public.reminder_lines l set delivery_id = b.id
+        from placed p join bundles b on b.channel_id = p.channel_id and b.member_id is not distinct from p.member_id and b.bundle = p.bundle
+        where l.id = p.id returning 1
+    )
+    select pg_catalog.count(*)::integer from bound
+$$;
+comment on function private.bundle_lines(timestamptz) is
+    'Puts waiting lines into one message for each channel and recipient, at most a hundred to a message; a message that has not gone out yet takes more.';
+
+create or replace function public.sweep_reminders(p_limit integer default 20000) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_limit integer := least(greatest(coalesce(p_limit, 20000), 1), 50000);
+    v_made bigint[];
+    v_ready bigint[];
+    v_answer jsonb;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7316001) then
+        return '{"due": 0, "queued": 0, "suppressed": 0, "moved": 0, "busy": true}';
+    end if;
+    v_made := private.make_reminders(v_now, v_limit);
+    perform private.overtake(v_made, v_now);
+    perform private.tick_clocks(v_now, v_limit);
+    v_ready := array(select r.id from public.reminders r where r.state = 'due' and r.ready_at <= v_now
+        order by r.ready_at, r.id limit v_limit for no key update skip locked);
+    perform private.address_reminders(v_ready, v_now);
+    v_answer := pg_catalog.jsonb_build_object('due', pg_catalog.cardinality(v_made), 'moved', private.run_actions(v_made, v_now),
+        'queued', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_ready) and r.state <> 'suppressed'),
+        'suppressed', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_made || v_ready) and r.state = 'suppressed'));
+    perform private.send_daily_digests(v_now);
+    perform private.drop_closed_channels(v_now);
+    perform private.bundle_lines(v_now);
+    perform private.settle_reminders(array(select r.id from public.reminders r
+        where r.state in ('queued', 'failed') order by r.id limit 5000 for no key update skip locked));
+    return v_answer;
+end;
+$$;
+grant execute on function public.sweep_reminders(integer) to service_role;
+comment on function public.sweep_reminders(integer) is
+    'Service, each minute: makes and addresses the reminders that are due (at most p_limit), carries out their actions, marks breaches, sends the digest of 17:00, bundles lines into deliveries. Answers {due, queued, suppressed, moved}: steps that came, reminders said or queued, not said (with their reason), records moved by an action; {busy: true} while another sweep works. Any number of callers, any downtime.';
+
+-- Why was I not told? -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.told_people(p_reminder_id bigint, p_me bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', m.display_name, 'channel', c.name, 'role', l.role,
+        'state', l.state, 'reason', l.reason, 'is_me', coalesce(l.member_id = p_me, false)) order by l.channel_id nulls first, l.id), '[]')
+    from public.reminder_lines l
+    left join public.members m on m.id = l.member_id
+    left join public.channels c on c.id = l.channel_id
+    where l.reminder_id = p_reminder_id
+$$;
+
+create or replace function public.why_reminder(p_clock bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v public.sla_clocks;
+begin
+    select * into v from public.sla_clocks where id = p_clock and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'clock.none');
+    end if;
+    return pg_catalog.jsonb_build_object('clock_id', v.id, 'entity', v.entity, 'entity_id', v.entity_id, 'state', v.state,
+        'policy', v.policy ->> 'name', 'due_at', v.due_at, 'due_version', v.due_version,
+        'next_step', case when v.next_step_at is not null then v.next_step end, 'next_step_at', v.next_step_at,
+        'ladder', (select coalesce(pg_catalog.jsonb_agg(s.value || pg_catalog.jsonb_build_object('step', s.ordinality,
+                'at', v.step_times[s.ordinality::integer]) order by s.ordinality), '[]')
+            from pg_catalog.jsonb_array_elements(v.policy -> 'ladder') with ordinality s),
+        'reminders', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('step', r.step, 'due_version', r.due_version,
+                'due_at', r.due_at, 'step_at', r.step_at, 'created_at', r.created_at, 'ready_at', r.ready_at,
+                'late_minutes', r.late_minutes, 'state', r.state, 'reason', r.reason, 'who', pg_catalog.to_jsonb(r.who),
+                'people', private.told_people(r.id, v_me.member_id)) order by r.due_version, r.step_at, r.step), '[]')
+            from public.reminders r where r.clock_id = v.id));
+end;
+$$;
+grant execute on function public.why_reminder(bigint) to authenticated;
+comment on function public.why_reminder(bigint) is
+    'Members of the shop: 为什么没有提醒我？ The ladder of a deadline, and of each step that came: state, reason, and each person and channel with the reason why not. clock.none.';
+
+-- Retention ----------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.forget_reminders(p_before timestamptz, p_limit integer) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select r.id from public.reminders r where r.created_at < p_before and r.state <> 'due' limit p_limit);
+    v_gone uuid[];
+    v_count integer;
+begin
+    delete from public.reminder_lines where reminder_id = any (v_ids);
+    delete from public.reminders where id = any (v_ids);
+    delete from public.notifications where id = any (array(select n.id from public.notifications n where n.created_at < p_before limit p_limit));
+    get diagnostics v_count = row_count;
+    v_gone := array(select d.id from public.deliveries d where d.created_at < p_before
+        and not exists (select from public.reminder_lines l where l.delivery_id = d.id)
+        and not exists (select from public.deliveries n where n.resent_from = d.id and n.created_at >= p_before) limit p_limit);
+    delete from private.delivery_attempts where delivery_id = any (v_gone);
+    update public.deliveries set resent_from = null where resent_from = any (v_gone);
+    delete from public.deliveries where id = any (v_gone);
+    return v_count + cardinality(v_ids) + cardinality(v_gone);
+end;
+$$;
+comment on function private.forget_reminders(timestamptz, integer) is 'Forgets reminders, messages and deliveries from before p_before (they are kept a year); answers how many rows.';
 
 -- ==== 39_policies.sql ====
 
@@ -7744,8 +8109,59 @@ begin
 end;
 $$;
 comment on function private.tg_review_deadline() is 'The work row shows the deadline of its clock, however the clock was changed.';
-create or replace trigger t50_review_deadline after insert or update on public.sla_clocks
+create or replace trigger t50_review_deadline after insert on public.sla_clocks
     for each row when (new.entity = 'order_review') execute function private.tg_review_deadline();
+create or replace trigger t51_review_deadline after update on public.sla_clocks
+    for each row when (new.entity = 'order_review' and (old.due_at is distinct from new.due_at or new.stopped_at is not null))
+    execute function private.tg_review_deadline(); -- a breach or a reminder leaves the work row, and whoever holds it, alone
+
+-- What the reminders ask of this area (see subjects_of, ladder_action) ---------------------------------------------------------
+
+alter table public.order_reviews add column if not exists is_raised boolean not null default false;
+comment on column public.order_reviews.is_raised is 'A step of its deadline''s ladder raised it: it counts as high until it is done.';
+
+create or replace function private.order_review_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select r.order_id, case when r.claim_until > p_now then r.owner_id end, o.order_no, '/orders?id=' || r.order_id
+    from public.order_reviews r join public.orders o on o.id = r.order_id where r.order_id = any (p_ids)
+$$;
+
+create or replace function private.order_review_action(p_action text, p_ids bigint[], p_now timestamptz) returns integer
+language sql set search_path = '' as $$
+    with free as (
+        select r.order_id from public.order_reviews r
+        where r.order_id = any (p_ids) and r.state <> 'done'
+          and case p_action when 'to_pool' then r.owner_id is not null when 'raise_priority' then not r.is_raised else false end
+        for update skip locked
+    ), changed as (
+        update public.order_reviews r set
+            owner_id = case when p_action <> 'to_pool' then r.owner_id end,
+            claim_until = case when p_action <> 'to_pool' then r.claim_until end,
+            is_raised = r.is_raised or p_action = 'raise_priority', is_high = r.is_high or p_action = 'raise_priority'
+        from free f where f.order_id = r.order_id returning r.order_id, r.shop_id
+    ), told as (
+        insert into public.audit_events (at, actor, shop_id, entity, entity_id, action)
+        select p_now, 'system', shop_id, 'order', order_id, case p_action when 'to_pool' then 'returned_overdue' else 'priority_raised' end
+        from changed returning 1
+    )
+    select pg_catalog.count(*)::integer from told
+$$;
+comment on function private.order_review_action(text, bigint[], timestamptz) is
+    'to_pool: the item is free again; raise_priority: it counts as high. An item that somebody is changing at this moment is left to him.';
+
+create or replace function private.tg_review_owner() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if exists (select from public.reminders r where r.clock_id = new.clock_id and not r.is_over) then
+        perform private.owner_changed('order_review', new.order_id, new.owner_id, private.now());
+    end if;
+    return null;
+end;
+$$;
+comment on function private.tg_review_owner() is 'Reminders of an item follow its owner.';
+create or replace trigger t60_owner after update of owner_id on public.order_reviews
+    for each row when (old.owner_id is distinct from new.owner_id and new.state <> 'done') execute function private.tg_review_owner();
 
 create or replace function private.upsert_reviews(p_order_ids bigint[], p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -7755,7 +8171,8 @@ language sql set search_path = '' as $$
         case when f.state = 'done' then p_now end, case when f.state = 'done' then p_now else 'infinity' end
     from private.review_facts(p_order_ids) f
     on conflict (order_id) do update set
-        state = excluded.state, kinds = excluded.kinds, group_key = excluded.group_key, is_high = excluded.is_high,
+        state = excluded.state, kinds = excluded.kinds, group_key = excluded.group_key,
+        is_high = excluded.is_high or (r.is_raised and excluded.state <> 'done'), is_raised = r.is_raised and excluded.state <> 'done',
         amount = excluded.amount,
         detected_at = case when r.state = 'done' and excluded.state <> 'done' then excluded.detected_at else r.detected_at end,
         done_at = case when excluded.state = 'done' then coalesce(r.done_at, p_now) end,
@@ -7765,7 +8182,7 @@ language sql set search_path = '' as $$
         owner_id = case when excluded.state <> 'done' then r.owner_id end,
         claim_until = case when excluded.state <> 'done' then r.claim_until end
     where (r.state, r.kinds, r.group_key, r.is_high, r.amount)
-        is distinct from (excluded.state, excluded.kinds, excluded.group_key, excluded.is_high, excluded.amount);
+        is distinct from (excluded.state, excluded.kinds, excluded.group_key, excluded.is_high or r.is_raised, excluded.amount);
 
     update public.order_reviews r
     set state = 'done', done_at = p_now, due_sort = p_now, owner_id = null, claim_until = null
@@ -11767,6 +12184,452 @@ $$;
 grant execute on function public.recheck_changes(bigint, bigint) to authenticated;
 comment on function public.recheck_changes(bigint, bigint) is 'Members: what a run found differently in my shops, 200 at a time (p_after: the last id).';
 
+-- ==== 76_file_checks.sql ====
+
+-- 76 ----------------------------------------------------------------------------------- file checks: a workbook in, a workbook out
+--
+-- A person hands over a file of listings in pieces; the worker reads it, checks the chosen columns and stores the answer in
+-- pieces. Both belong to that person alone and are forgotten after a week.
+
+create table if not exists private.file_checks (
+    id bigint generated always as identity primary key,
+    member_id bigint not null references public.members,
+    shop_id bigint references public.shops,
+    name text not null constraint file_checks_name_length check (char_length(name) between 1 and 120),
+    options jsonb not null,
+    state text not null default 'uploading' constraint file_checks_state_known
+        check (state in ('uploading', 'waiting', 'running', 'done', 'failed', 'cancelled')),
+    progress jsonb not null default '{}',
+    error text,
+    created_at timestamptz not null,
+    finished_at timestamptz
+);
+create index if not exists file_checks_member_id_idx on private.file_checks (member_id, id desc);
+create index if not exists file_checks_shop_id_idx on private.file_checks (shop_id);
+create index if not exists file_checks_created_at_idx on private.file_checks (created_at);
+alter table private.file_checks enable row level security;
+comment on table private.file_checks is 'A file somebody wants checked: {columns, kind, category, sheet} as options, how far it is, what came out.';
+
+create table if not exists private.file_parts (
+    file_id bigint not null references private.file_checks on delete cascade,
+    is_result boolean not null,
+    n integer not null constraint file_parts_count check (n between 0 and 63),
+    content bytea not null constraint file_parts_size check (octet_length(content) between 1 and 1048576),
+    primary key (file_id, is_result, n)
+);
+alter table private.file_parts enable row level security;
+comment on table private.file_parts is 'Pieces of at most 1 MB of a file or of its result.';
+
+create or replace function private.my_file(p_me private.actor, p_id bigint, p_states text[]) returns private.file_checks
+language plpgsql set search_path = '' as $$
+declare
+    v private.file_checks;
+begin
+    select * into v from private.file_checks where id = p_id and member_id = (p_me).member_id for update;
+    if not found then
+        perform private.fail('PT404', 'file_check.none');
+    end if;
+    if v.state <> all (p_states) then
+        perform private.fail('PT409', 'file_check.state', jsonb_build_object('state', v.state));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.my_file(private.actor, bigint, text[]) is 'Locks a file of the one who asks: file_check.none, file_check.state.';
+
+create or replace function public.begin_file_check(p_request_id uuid, p_name text, p_options jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'analyst']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'begin_file_check', jsonb_build_array(p_name, p_options));
+    v_in jsonb := private.as_json(p_options);
+    v_id bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v_in ->> 'shop_id' is not null then
+        perform private.require_shop(v_me, (v_in ->> 'shop_id')::bigint);
+    end if;
+    if coalesce(jsonb_typeof(v_in -> 'columns'), '') <> 'array' or jsonb_array_length(v_in -> 'columns') not between 1 and 10
+        or exists (select from jsonb_array_elements(v_in -> 'columns') c where jsonb_typeof(c) <> 'number' or (c #>> '{}')::numeric not between 0 and 511) then
+        perform private.fail('PT422', 'file_check.columns');
+    end if;
+    if coalesce(v_in ->> 'kind', 'title') <> all (private.text_kinds()) or coalesce(v_in ->> 'category', 'general') <> all (private.product_categories()) then
+        perform private.fail('PT422', 'file_check.options');
+    end if;
+    if (select count(*) from private.file_checks where member_id = v_me.member_id and state in ('waiting', 'running')) >= 3 then
+        perform private.fail('PT409', 'file_check.too_many', '{"limit": 3}');
+    end if;
+    insert into private.file_checks (member_id, shop_id, name, options, created_at)
+    values (v_me.member_id, (v_in ->> 'shop_id')::bigint, left(regexp_replace(coalesce(nullif(btrim(p_name), ''), 'file'), '[[:cntrl:]/\\]', '_', 'g'), 120),
+        jsonb_strip_nulls(jsonb_build_object('columns', v_in -> 'columns', 'kind', coalesce(v_in ->> 'kind', 'title'),
+            'category', coalesce(v_in ->> 'category', 'general'), 'sheet', coalesce((v_in ->> 'sheet')::integer, 0),
+            'platform', (select platform from public.shops where id = (v_in ->> 'shop_id')::bigint))), v_now) returning id into v_id;
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_id));
+end;
+$$;
+grant execute on function public.begin_file_check(uuid, text, jsonb) to authenticated;
+comment on function public.begin_file_check(uuid, text, jsonb) is
+    'Operations, managers, analysts: announces a file {columns: [0-based places], kind, category, shop_id, sheet}; at most three at work. file_check.columns, file_check.options, file_check.too_many, shop.none.';
+
+create or replace function public.add_file_part(p_id bigint, p_n integer, p_content text) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'analyst']);
+begin
+    perform private.my_file(v_me, p_id, array['uploading']);
+    insert into private.file_parts (file_id, is_result, n, content) values (p_id, false, p_n, decode(p_content, 'base64'))
+    on conflict (file_id, is_result, n) do update set content = excluded.content;
+    return p_n;
+exception when check_violation or not_null_violation or invalid_parameter_value then
+    perform private.fail('PT422', 'file_check.part');
+end;
+$$;
+grant execute on function public.add_file_part(bigint, integer, text) to authenticated;
+comment on function public.add_file_part(bigint, integer, text) is 'The owner: piece n (from 0, at most 64 of 1 MB, base64). file_check.part, file_check.none, file_check.state.';
+
+create or replace function public.start_file_check(p_request_id uuid, p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'analyst']);
+    v_answer jsonb := private.begin_request(p_request_id, 'start_file_check', to_jsonb(p_id));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.my_file(v_me, p_id, array['uploading']);
+    if (select count(*) <> max(n) + 1 or count(*) = 0 from private.file_parts where file_id = p_id and not is_result) then
+        perform private.fail('PT422', 'file_check.incomplete');
+    end if;
+    update private.file_checks set state = 'waiting' where id = p_id;
+    perform private.enqueue('check_file', jsonb_build_object('file_id', p_id), 'check_file:' || p_id, private.now());
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id, 'state', 'waiting'));
+end;
+$$;
+grant execute on function public.start_file_check(uuid, bigint) to authenticated;
+comment on function public.start_file_check(uuid, bigint) is 'The owner: all pieces are there, the worker may begin. file_check.incomplete, file_check.none, file_check.state.';
+
+create or replace function public.cancel_file_check(p_request_id uuid, p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'analyst']);
+    v_answer jsonb := private.begin_request(p_request_id, 'cancel_file_check', to_jsonb(p_id));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.my_file(v_me, p_id, array['uploading', 'waiting', 'running']);
+    update private.file_checks set state = 'cancelled', finished_at = private.now() where id = p_id;
+    delete from private.file_parts where file_id = p_id;
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id, 'state', 'cancelled'));
+end;
+$$;
+grant execute on function public.cancel_file_check(uuid, bigint) to authenticated;
+comment on function public.cancel_file_check(uuid, bigint) is 'The owner stops a file that is not done; its pieces are gone. file_check.none, file_check.state.';
+
+create or replace function public.file_check_list() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(to_jsonb(x) order by x.id desc), '[]') from (
+        select f.id, f.name, f.shop_id, f.options, f.state, f.progress, f.error, f.created_at, f.finished_at,
+            (select count(*) from private.file_parts p where p.file_id = f.id and p.is_result) as result_parts
+        from private.file_checks f where f.member_id = v_me.member_id order by f.id desc limit 20) x);
+end;
+$$;
+grant execute on function public.file_check_list() to authenticated;
+comment on function public.file_check_list() is 'Members: my own files, newest first: state, progress {rows, total, block, warn, clean}, error key, pieces of the result.';
+
+create or replace function public.file_result_part(p_id bigint, p_n integer) returns text
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_content bytea;
+begin
+    select p.content into v_content from private.file_parts p join private.file_checks f on f.id = p.file_id
+    where f.id = p_id and f.member_id = v_me.member_id and f.state = 'done' and p.is_result and p.n = p_n;
+    if not found then
+        perform private.fail('PT404', 'file_check.none');
+    end if;
+    return replace(encode(v_content, 'base64'), e'\n', '');
+end;
+$$;
+grant execute on function public.file_result_part(bigint, integer) to authenticated;
+comment on function public.file_result_part(bigint, integer) is 'The owner: piece n of the result, base64. file_check.none.';
+
+-- The worker's side ---------------------------------------------------------------------------------------------------------------
+
+create or replace function public.service_file_check(p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v private.file_checks;
+begin
+    update private.file_checks set state = 'running', progress = '{}' where id = p_id and state in ('waiting', 'running') returning * into v;
+    delete from private.file_parts where file_id = v.id and is_result;
+    return (select jsonb_build_object('id', v.id, 'name', v.name, 'options', v.options,
+        'parts', (select count(*) from private.file_parts where file_id = v.id and not is_result)) where v.id is not null);
+end;
+$$;
+grant execute on function public.service_file_check(bigint) to service_role;
+comment on function public.service_file_check(bigint) is 'Service: begins (again) with a file: {id, name, options, parts}; null when it was cancelled.';
+
+create or replace function public.service_file_part(p_id bigint, p_n integer) returns text
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return (select replace(encode(content, 'base64'), e'\n', '') from private.file_parts where file_id = p_id and not is_result and n = p_n);
+end;
+$$;
+grant execute on function public.service_file_part(bigint, integer) to service_role;
+comment on function public.service_file_part(bigint, integer) is 'Service: piece n of a file, base64; null when it is gone.';
+
+create or replace function public.service_file_progress(p_id bigint, p_progress jsonb) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    update private.file_checks set progress = private.as_json(p_progress) where id = p_id and state = 'running';
+    return found;
+end;
+$$;
+grant execute on function public.service_file_progress(bigint, jsonb) to service_role;
+comment on function public.service_file_progress(bigint, jsonb) is 'Service: how far a file is; false when it was cancelled: stop.';
+
+create or replace function public.service_file_result(p_id bigint, p_n integer, p_content text) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    if not exists (select from private.file_checks where id = p_id and state = 'running' for update) then
+        return false;
+    end if;
+    insert into private.file_parts (file_id, is_result, n, content) values (p_id, true, p_n, decode(p_content, 'base64'))
+    on conflict (file_id, is_result, n) do update set content = excluded.content;
+    return true;
+end;
+$$;
+grant execute on function public.service_file_result(bigint, integer, text) to service_role;
+comment on function public.service_file_result(bigint, integer, text) is 'Service: piece n of the result, base64; false when the file was cancelled.';
+
+create or replace function public.service_file_end(p_id bigint, p_progress jsonb, p_error text default null) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    update private.file_checks set state = case when p_error is null then 'done' else 'failed' end, error = left(p_error, 100),
+        progress = coalesce(private.as_json(p_progress), progress), finished_at = private.now()
+    where id = p_id and state = 'running';
+    if found then
+        delete from private.file_parts where file_id = p_id and not is_result;
+    end if;
+    delete from private.file_checks where created_at < private.now() - interval '7 days';
+    return true;
+end;
+$$;
+grant execute on function public.service_file_end(bigint, jsonb, text) to service_role;
+comment on function public.service_file_end(bigint, jsonb, text) is 'Service: a file is checked, or failed with an error key; files older than a week are forgotten.';
+
+-- ==== 77_insight.sql ====
+
+-- 77 ----------------------------------------------------------------------------------- insight: what the checks found
+
+create or replace function public.compliance_insight(p_from timestamptz, p_to timestamptz, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_shops bigint[] := array(select private.my_shop_ids());
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+        v_shops := array[p_shop_id];
+    end if;
+    if p_from is null or p_to is null or p_to <= p_from or p_to > p_from + interval '400 days' then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return (with found as materialized (
+            select h.term, h.category, h.severity, h.shop_id, h.author_id, h.found_at, h.gone_at, h.gone_as, c.entity
+            from public.text_hits h join public.text_checks c on c.id = h.check_id
+            where h.shop_id = any (v_shops) and h.found_at >= p_from and h.found_at < p_to
+        ), unresolved as materialized (
+            select h.found_at from public.text_hits h join public.text_checks c on c.id = h.check_id
+            join public.shops s on s.id = h.shop_id
+            left join public.listing_revisions r on c.entity = 'listing_revision' and r.id = c.entity_id
+            left join public.listings l on l.id = r.listing_id
+            where h.shop_id = any (v_shops) and h.severity = 'block' and h.gone_at is null
+              and not private.is_exempt(h.term, h.shop_id, l.product_id, v_now)
+        )
+        select jsonb_build_object(
+            'total', (select count(*) from found), 'block', (select count(*) from found where severity = 'block'),
+            'replaced', (select count(*) from found where gone_as = 'replaced'), 'released', (select count(*) from found where gone_as = 'released'),
+            'by_category', (select coalesce(jsonb_agg(to_jsonb(x) order by x.count desc, x.category), '[]') from (
+                select category, count(*) as count, count(*) filter (where severity = 'block') as block from found group by category) x),
+            'by_shop', (select coalesce(jsonb_agg(to_jsonb(x) order by x.count desc, x.shop_id), '[]') from (
+                select f.shop_id, s.name as shop_name, count(*) as count, count(*) filter (where f.severity = 'block') as block
+                from found f join public.shops s on s.id = f.shop_id group by 1, 2) x),
+            'by_author', (select coalesce(jsonb_agg(to_jsonb(x) order by x.count desc, x.author_id), '[]') from (
+                select f.author_id, m.display_name as author, count(*) as count, count(*) filter (where f.severity = 'block') as block
+                from found f left join public.members m on m.id = f.author_id group by 1, 2 order by 3 desc limit 50) x),
+            'by_entity', (select coalesce(jsonb_object_agg(x.entity, x.count), '{}') from (select entity, count(*) from found group by entity) x),
+            'top_terms', (select coalesce(jsonb_agg(to_jsonb(x) order by x.count desc, x.term), '[]') from (
+                select term, category, count(*) as count, count(*) filter (where gone_as = 'replaced') as replaced
+                from found group by 1, 2 order by 3 desc, 1 limit 20) x),
+            'trend', (select coalesce(jsonb_agg(to_jsonb(x) order by x.day), '[]') from (
+                select (f.found_at at time zone s.timezone)::date as day, count(*) as count, count(*) filter (where f.severity = 'block') as block
+                from found f join public.shops s on s.id = f.shop_id group by 1) x),
+            'exemption_reasons', (select coalesce(jsonb_agg(to_jsonb(x) order by x.count desc, x.reason), '[]') from (
+                select e.reason, e.state, count(*) as count from public.exemptions e
+                where e.shop_id = any (v_shops) and e.requested_at >= p_from and e.requested_at < p_to group by 1, 2) x),
+            'unresolved', (select jsonb_build_object('count', count(*), 'oldest', min(found_at),
+                'day', count(*) filter (where found_at > v_now - interval '1 day'),
+                'three_days', count(*) filter (where found_at <= v_now - interval '1 day' and found_at > v_now - interval '3 days'),
+                'week', count(*) filter (where found_at <= v_now - interval '3 days' and found_at > v_now - interval '7 days'),
+                'older', count(*) filter (where found_at <= v_now - interval '7 days')) from unresolved)));
+end;
+$$;
+grant execute on function public.compliance_insight(timestamptz, timestamptz, bigint) to authenticated;
+comment on function public.compliance_insight(timestamptz, timestamptz, bigint) is
+    'Operations, analysts, managers, admins: hits found from p_from to before p_to (at most 400 days) in my shops or one: {total, block, replaced, released, by_category, by_shop, by_author, by_entity, top_terms, trend (days of the shop''s zone), exemption_reasons, unresolved (blocks open now by age: day, three_days, week, older, oldest)}. filter.bad.';
+
+-- ==== 78_listing_reads.sql ====
+
+-- 78 ------------------------------------------------------------------------------------- listings: what the pages read
+
+create or replace function private.listing_where(p jsonb) returns text
+language sql immutable set search_path = '' as $$
+    select 'true'
+        || case when p ->> 'state' is not null then ' and l.state = $1 ->> ''state''' else ' and l.state <> ''withdrawn''' end
+        || case when p ->> 'verdict' = 'unchecked'
+                then ' and (l.verdict = ''unchecked'' or l.checked_version is distinct from $4)'
+                when p ->> 'verdict' is not null then ' and l.verdict = $1 ->> ''verdict'' and l.checked_version = $4' else '' end
+        || case when p ->> 'live_verdict' is not null then ' and l.live_verdict = $1 ->> ''live_verdict''' else '' end
+        || case when p ->> 'author' = 'me' then ' and l.author_id = $3' when p ->> 'author' is not null then ' and l.author_id = ($1 ->> ''author'')::bigint' else '' end
+        || case when p ->> 'product_id' is not null then ' and l.product_id = ($1 ->> ''product_id'')::bigint' else '' end
+        || case when char_length(btrim(p ->> 'q')) > 1 then ' and l.grams @> private.grams(private.gram_query($1 ->> ''q''))'
+            || ' and strpos(lower(l.title || '' '' || l.sku), lower(btrim($1 ->> ''q''))) > 0' else '' end
+        || case when p ->> 'todo' = 'true' then ' and (l.state in (''text_review'', ''final_review'') and l.author_id <> $3 or l.state = ''images'' or l.state = ''suspended'')' else '' end
+$$;
+comment on function private.listing_where(jsonb) is
+    'Condition of the list as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $3 me, $4 version of the dictionary).';
+
+create or replace function private.gram_query(p_text text) returns text
+language sql immutable set search_path = '' as $$ select left(btrim(p_text), 60) $$;
+
+create or replace function private.listing_ids(p jsonb, p_shops bigint[], p_me bigint, p_after bigint, p_limit integer) returns setof bigint
+language plpgsql stable set search_path = '' as $$
+begin
+    return query execute format('
+        select x.id from unnest($2) s (id) cross join lateral (
+            select l.id from public.listings l where l.shop_id = s.id and %1$s %2$s order by l.id desc limit $6) x
+        order by x.id desc limit $6', private.listing_where(p), case when p_after is not null then 'and l.id < $5' else '' end)
+    using p, p_shops, p_me, private.words_version(), p_after, p_limit;
+end;
+$$;
+comment on function private.listing_ids(jsonb, bigint[], bigint, bigint, integer) is 'One page by keyset, newest first, each shop from its own index range.';
+
+create or replace function private.listing_row(p public.listings) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p).id, 'shop_id', (p).shop_id, 'shop_name', s.name, 'platform', s.platform, 'product_id', (p).product_id,
+        'sku', (p).sku, 'title', (p).title, 'state', (p).state, 'state_since', (p).state_since, 'author_id', (p).author_id,
+        'author', a.display_name, 'revision_id', (p).revision_id, 'revision', r.number, 'category', r.category,
+        'is_published', (p).published_id is not null, 'is_newest_published', (p).published_id is not distinct from (p).revision_id,
+        'verdict', case when (p).checked_version is distinct from private.words_version() then 'unchecked' else (p).verdict end,
+        'live_verdict', (p).live_verdict, 'hits', (select count(*) from public.text_checks c join public.text_hits h on h.check_id = c.id
+            where c.entity = 'listing_revision' and c.entity_id = (p).revision_id and h.gone_at is null),
+        'images', cardinality((p).images), 'published_at', (p).published_at, 'updated_at', (p).updated_at, 'version', (p).version)
+    from public.shops s, public.members a, public.listing_revisions r
+    where s.id = (p).shop_id and a.id = (p).author_id and r.id = (p).revision_id
+$$;
+
+create or replace function public.listing_page(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_shops bigint[];
+    v_limit integer;
+    v_ids bigint[];
+    v_count integer;
+begin
+    p := coalesce(private.as_json(p), '{}');
+    v_limit := least(greatest(coalesce((p ->> 'limit')::integer, 50), 1), 500);
+    v_shops := array(select s.id from public.shops s where s.id in (select private.my_shop_ids())
+        and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) and (p ->> 'platform' is null or s.platform = p ->> 'platform'));
+    v_ids := array(select private.listing_ids(p, v_shops, v_me.member_id, (p ->> 'after')::bigint, v_limit + 1));
+    v_count := (select count(*) from private.listing_ids(p, v_shops, v_me.member_id, null, 1001));
+    return jsonb_build_object('count', v_count,
+        'rows', (select coalesce(jsonb_agg(private.listing_row(l) order by l.id desc), '[]') from public.listings l where l.id = any (v_ids[1:v_limit])),
+        'next', case when cardinality(v_ids) > v_limit then v_ids[v_limit] end,
+        'tabs', (select jsonb_object_agg(t, (select count(*) from private.listing_ids(jsonb_build_object('state', t), v_shops, v_me.member_id, null, 1001)))
+            from unnest(array['draft', 'text_review', 'images', 'final_review', 'ready', 'published', 'suspended']) t));
+exception when invalid_text_representation or numeric_value_out_of_range then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.listing_page(jsonb) to authenticated;
+comment on function public.listing_page(jsonb) is
+    'Members: a page of the listings of my shops, newest first: {rows, count (to 1,001), next (an id), tabs: {state: count to 1,001}}. p: state (none: all but withdrawn), verdict, live_verdict, shop_id, platform, author me|id, product_id, q (two signs or more of title or SKU), todo true, after, limit. filter.bad.';
+
+create or replace function private.revision_json(p_revision_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select to_jsonb(r) || jsonb_build_object('author', a.display_name, 'checks', (
+        select coalesce(jsonb_agg(jsonb_build_object('part', c.part, 'verdict', c.verdict, 'words_version', c.words_version,
+                'is_current', c.words_version = private.words_version(), 'checked_at', c.checked_at, 'notices', c.notices,
+                'hits', (select coalesce(jsonb_agg(jsonb_build_object('start', h.start_at, 'end', h.end_at, 'term', h.term, 'category', h.category,
+                        'severity', h.severity, 'found_at', h.found_at,
+                        'is_exempt', private.is_exempt(h.term, h.shop_id, l.product_id, private.now())) order by h.start_at), '[]')
+                    from public.text_hits h where h.check_id = c.id and h.gone_at is null)) order by c.part), '[]')
+        from public.text_checks c where c.entity = 'listing_revision' and c.entity_id = r.id and c.is_current))
+    from public.listing_revisions r join public.members a on a.id = r.author_id join public.listings l on l.id = r.listing_id
+    where r.id = p_revision_id
+$$;
+
+create or replace function public.listing_detail(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v public.listings;
+begin
+    select * into v from public.listings where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        return null;
+    end if;
+    return jsonb_build_object('listing', private.listing_row(v) || jsonb_build_object('images', to_jsonb(v.images), 'reason', v.reason,
+            'text_by', (select display_name from public.members where id = v.text_by),
+            'final_by', (select display_name from public.members where id = v.final_by)),
+        'revision', private.revision_json(v.revision_id),
+        'published', case when v.published_id is distinct from v.revision_id then private.revision_json(v.published_id) end,
+        'revisions', (select jsonb_agg(jsonb_build_object('id', r.id, 'number', r.number, 'author', a.display_name, 'created_at', r.created_at)
+            order by r.number desc) from public.listing_revisions r join public.members a on a.id = r.author_id where r.listing_id = v.id),
+        'rights', (select jsonb_object_agg(a, case when v_me.role in ('operations', 'manager')
+                then coalesce(private.listing_refusal(v_me, v, a, '-', v_now), '{"key": null}') else '{"key": "member.role", "params": {}}' end)
+            from unnest(array['submit', 'approve', 'return', 'publish', 'withdraw']) a),
+        'timeline', (select coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'action', e.action, 'who', m.display_name, 'actor', e.actor,
+                'detail', e.detail) order by e.id desc), '[]')
+            from public.audit_events e left join public.members m on m.id = e.member_id where e.entity = 'listing' and e.entity_id = v.id));
+end;
+$$;
+grant execute on function public.listing_detail(bigint) to authenticated;
+comment on function public.listing_detail(bigint) is
+    'Members: {listing, revision (texts and checks with hits), published (if another revision is live), revisions, rights (step -> {key null or why not, params}; a reason counted as given), timeline}; null for a listing I do not see.';
+
+create or replace function public.listing_revision(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select private.revision_json(r.id) from public.listing_revisions r join public.listings l on l.id = r.listing_id
+        where r.id = p_id and l.shop_id in (select private.my_shop_ids()));
+end;
+$$;
+grant execute on function public.listing_revision(bigint) to authenticated;
+comment on function public.listing_revision(bigint) is 'Members: one revision with its checks, to compare; null for one I do not see.';
+
 -- ==== 80_jobs.sql ====
 
 -- 80 --------------------------------------------------------------------------------------------- jobs of the worker
@@ -12324,6 +13187,8 @@ language sql stable set search_path = '' as $$
             where n.year not in (select h.year from public.holiday_years h)),
         'members', (select count(*) from public.members),
         'admins', (select count(*) from public.members where role = 'admin' and state <> 'off'),
+        'admin_numbers', (select coalesce(jsonb_agg(staff_no order by id), '[]') from public.members
+            where role = 'admin' and state <> 'off' and staff_no is not null),
         'members_without_shops', (select coalesce(jsonb_agg(coalesce(m.staff_no, m.display_name) order by m.id), '[]') from public.members m
             where m.state <> 'off' and m.role <> 'admin' and not exists (select from public.member_shops s where s.member_id = m.id)))
 $$;

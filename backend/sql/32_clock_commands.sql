@@ -81,13 +81,14 @@ declare
 begin
     v.next_step := null;
     v.next_step_at := null;
+    v.step_times := array(select s.at from private.clock_steps(v) s order by s.step);
     if v.due_at < p_now then
-        select s.step, s.at into v.next_step, v.next_step_at from private.clock_steps(v) s
-        where s.at <= p_now order by s.at desc, s.step desc limit 1;
+        select s.n, s.at into v.next_step, v.next_step_at from pg_catalog.unnest(v.step_times) with ordinality s (at, n)
+        where s.at <= p_now order by s.at desc, s.n desc limit 1;
     end if;
     if v.next_step is null then
-        select s.step, s.at into v.next_step, v.next_step_at from private.clock_steps(v) s
-        where s.at >= p_now order by s.at, s.step limit 1;
+        select s.n, s.at into v.next_step, v.next_step_at from pg_catalog.unnest(v.step_times) with ordinality s (at, n)
+        where s.at >= p_now order by s.at, s.n limit 1;
     end if;
     return v;
 end;
@@ -112,7 +113,8 @@ begin
     v.due_at := greatest(v.due_at, p_not_before);
     v.state := case when v.started_at > p_now then 'scheduled' else 'running' end;
     if v.due_at = v.last_due_at then
-        v.next_step_at := (select s.at from private.clock_steps(v) s where s.step = v.next_step);
+        v.step_times := array(select s.at from private.clock_steps(v) s order by s.step);
+        v.next_step_at := v.step_times[v.next_step];
         return v;
     end if;
     v.due_version := v.due_version + 1;
@@ -164,10 +166,10 @@ declare
     v public.sla_clocks := p_clock;
 begin
     update public.sla_clocks set (state, policy_id, policy, measure, calendar_id, calendar_version, allowance, used,
-        counted_from, pauses, paused_at, pause_reason, due_at, last_due_at, due_version, next_step, next_step_at, breached_at,
-        stopped_at, version, updated_at) = (v.state, v.policy_id, v.policy, v.measure, v.calendar_id, v.calendar_version,
+        counted_from, pauses, paused_at, pause_reason, due_at, last_due_at, due_version, next_step, next_step_at, step_times,
+        breached_at, stopped_at, version, updated_at) = (v.state, v.policy_id, v.policy, v.measure, v.calendar_id, v.calendar_version,
         v.allowance, v.used, v.counted_from, v.pauses, v.paused_at, v.pause_reason, v.due_at, v.last_due_at, v.due_version,
-        v.next_step, v.next_step_at, v.breached_at, v.stopped_at, sla_clocks.version + 1, p_now)
+        v.next_step, v.next_step_at, v.step_times, v.breached_at, v.stopped_at, sla_clocks.version + 1, p_now)
     where id = v.id returning * into v;
     insert into public.sla_clock_events (clock_id, shop_id, kind, at, actor_id, reason, state, due_at, due_version, detail)
     values (v.id, v.shop_id, p_kind, p_now, p_actor, p_reason, v.state, v.due_at, v.due_version, p_detail);
@@ -182,14 +184,14 @@ language sql set search_path = '' as $$
     with added as (
         insert into public.sla_clocks (shop_id, entity, entity_id, target, instance, state, policy_id, policy, measure,
             calendar_id, calendar_version, allowance, used, started_at, counted_from, pauses, due_at, last_due_at,
-            due_version, next_step, next_step_at, updated_at, created_at)
+            due_version, next_step, next_step_at, step_times, updated_at, created_at)
         select (p_clock).shop_id, (p_clock).entity, e.id, (p_clock).target, coalesce((
                 select pg_catalog.max(o.instance) + 1 from public.sla_clocks o
                 where o.entity = (p_clock).entity and o.entity_id = e.id and o.target = (p_clock).target), 1),
             (p_clock).state, (p_clock).policy_id, (p_clock).policy, (p_clock).measure, (p_clock).calendar_id,
             (p_clock).calendar_version, (p_clock).allowance, (p_clock).used, (p_clock).started_at, (p_clock).counted_from,
             (p_clock).pauses, (p_clock).due_at, (p_clock).last_due_at, (p_clock).due_version, (p_clock).next_step,
-            (p_clock).next_step_at, p_now, p_now
+            (p_clock).next_step_at, (p_clock).step_times, p_now, p_now
         from (select distinct pg_catalog.unnest(p_entity_ids) as id) e
         on conflict do nothing
         returning *

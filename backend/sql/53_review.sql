@@ -35,8 +35,59 @@ begin
 end;
 $$;
 comment on function private.tg_review_deadline() is 'The work row shows the deadline of its clock, however the clock was changed.';
-create or replace trigger t50_review_deadline after insert or update on public.sla_clocks
+create or replace trigger t50_review_deadline after insert on public.sla_clocks
     for each row when (new.entity = 'order_review') execute function private.tg_review_deadline();
+create or replace trigger t51_review_deadline after update on public.sla_clocks
+    for each row when (new.entity = 'order_review' and (old.due_at is distinct from new.due_at or new.stopped_at is not null))
+    execute function private.tg_review_deadline(); -- a breach or a reminder leaves the work row, and whoever holds it, alone
+
+-- What the reminders ask of this area (see subjects_of, ladder_action) ---------------------------------------------------------
+
+alter table public.order_reviews add column if not exists is_raised boolean not null default false;
+comment on column public.order_reviews.is_raised is 'A step of its deadline''s ladder raised it: it counts as high until it is done.';
+
+create or replace function private.order_review_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select r.order_id, case when r.claim_until > p_now then r.owner_id end, o.order_no, '/orders?id=' || r.order_id
+    from public.order_reviews r join public.orders o on o.id = r.order_id where r.order_id = any (p_ids)
+$$;
+
+create or replace function private.order_review_action(p_action text, p_ids bigint[], p_now timestamptz) returns integer
+language sql set search_path = '' as $$
+    with free as (
+        select r.order_id from public.order_reviews r
+        where r.order_id = any (p_ids) and r.state <> 'done'
+          and case p_action when 'to_pool' then r.owner_id is not null when 'raise_priority' then not r.is_raised else false end
+        for update skip locked
+    ), changed as (
+        update public.order_reviews r set
+            owner_id = case when p_action <> 'to_pool' then r.owner_id end,
+            claim_until = case when p_action <> 'to_pool' then r.claim_until end,
+            is_raised = r.is_raised or p_action = 'raise_priority', is_high = r.is_high or p_action = 'raise_priority'
+        from free f where f.order_id = r.order_id returning r.order_id, r.shop_id
+    ), told as (
+        insert into public.audit_events (at, actor, shop_id, entity, entity_id, action)
+        select p_now, 'system', shop_id, 'order', order_id, case p_action when 'to_pool' then 'returned_overdue' else 'priority_raised' end
+        from changed returning 1
+    )
+    select pg_catalog.count(*)::integer from told
+$$;
+comment on function private.order_review_action(text, bigint[], timestamptz) is
+    'to_pool: the item is free again; raise_priority: it counts as high. An item that somebody is changing at this moment is left to him.';
+
+create or replace function private.tg_review_owner() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if exists (select from public.reminders r where r.clock_id = new.clock_id and not r.is_over) then
+        perform private.owner_changed('order_review', new.order_id, new.owner_id, private.now());
+    end if;
+    return null;
+end;
+$$;
+comment on function private.tg_review_owner() is 'Reminders of an item follow its owner.';
+create or replace trigger t60_owner after update of owner_id on public.order_reviews
+    for each row when (old.owner_id is distinct from new.owner_id and new.state <> 'done') execute function private.tg_review_owner();
 
 create or replace function private.upsert_reviews(p_order_ids bigint[], p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -46,7 +97,8 @@ language sql set search_path = '' as $$
         case when f.state = 'done' then p_now end, case when f.state = 'done' then p_now else 'infinity' end
     from private.review_facts(p_order_ids) f
     on conflict (order_id) do update set
-        state = excluded.state, kinds = excluded.kinds, group_key = excluded.group_key, is_high = excluded.is_high,
+        state = excluded.state, kinds = excluded.kinds, group_key = excluded.group_key,
+        is_high = excluded.is_high or (r.is_raised and excluded.state <> 'done'), is_raised = r.is_raised and excluded.state <> 'done',
         amount = excluded.amount,
         detected_at = case when r.state = 'done' and excluded.state <> 'done' then excluded.detected_at else r.detected_at end,
         done_at = case when excluded.state = 'done' then coalesce(r.done_at, p_now) end,
@@ -56,7 +108,7 @@ language sql set search_path = '' as $$
         owner_id = case when excluded.state <> 'done' then r.owner_id end,
         claim_until = case when excluded.state <> 'done' then r.claim_until end
     where (r.state, r.kinds, r.group_key, r.is_high, r.amount)
-        is distinct from (excluded.state, excluded.kinds, excluded.group_key, excluded.is_high, excluded.amount);
+        is distinct from (excluded.state, excluded.kinds, excluded.group_key, excluded.is_high or r.is_raised, excluded.amount);
 
     update public.order_reviews r
     set state = 'done', done_at = p_now, due_sort = p_now, owner_id = null, claim_until = null

@@ -48,6 +48,13 @@ TABLES = {
     "rota_entries":    "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "campaigns":       "all     all       all        all     all     all     none    none    none     denied   denied",
     "campaign_calendars": "all  all       all        all     all     all     none    none    none     denied   denied",
+    "channels":        "none    none      none       none    shop    all     none    none    none     denied   denied",
+    "deliveries":      "none    none      none       none    shop    all     none    none    none     denied   denied",
+    "delivery_log":    "none    none      none       none    shop    all     none    none    none     denied   denied",
+    "reminders":       "none    none      none       none    shop    all     none    none    none     denied   denied",
+    "reminder_lines":  "none    none      none       none    shop    all     none    none    none     denied   denied",
+    "notifications":   "none    none      none       none    none    none    none    none    none     denied   denied",
+    "member_reminders": "none   none      none       none    all     all     none    none    none     denied   denied",
     "order_work":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "release_log":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "import_log":      "none    none      shop       none    shop    all     none    none    none     denied   denied",
@@ -56,6 +63,8 @@ TABLES = {
 HIDDEN_COLUMNS = {
     "orders": ("contact_id", "ip_hash", "facts_hash", "content_hash"),
     "members": ("contact_id",),
+    "channels": ("endpoint_cipher", "secret_cipher"),
+    "notifications": ("dedupe_key", "batch_id"),
 }
 
 SCENE = """
@@ -91,6 +100,22 @@ with c as (insert into campaigns (name, starts_at, ends_at) values ('大促', '2
 insert into campaign_calendars select c.id, k.id from c, calendars k where k.code = 'all';
 """
 
+REMINDERS = """
+insert into channels (id, kind, name, shop_id, host, endpoint_cipher)
+select nextval('private.channel_ids'), 'wecom', '群', id, 'qyapi.weixin.qq.com', 'v1.k.AAAABBBBCCCCDDDD.AAAABBBBCCCCDDDDEEEEFF'
+from shops where code like 'right-%';
+insert into deliveries (channel_id, purpose, next_at, created_at) select id, 'test', now(), now() from channels;
+insert into member_reminders (member_id) select id from members where staff_no = 'R-off';
+insert into notifications (member_id, kind, created_at) select id, 'daily', now() from members where staff_no = 'R-off';
+with c as (select s.id, (private.start_clock('told', s.id, s.id, 'review', 'order_review', private.now())).id as clock_id
+    from shops s where s.code like 'right-%'),
+r as (insert into reminders (clock_id, shop_id, entity, entity_id, step, due_version, who, action, is_escalation, is_public, step_at,
+        due_at, ready_at, state, created_at)
+    select clock_id, id, 'told', id, 1, 1, '{owner}', 'notify', false, false, now(), now(), now(), 'sent', now() from c returning id)
+insert into reminder_lines (reminder_id, member_id, role, state, batch_id)
+select r.id, m.id, 'owner', 'sent', 1 from r, members m where m.staff_no = 'R-off';
+"""
+
 PEOPLE = {role: UUID(int=0xA0 + number) for number, role in enumerate((*ROLES, "off", "invited", "stranger"))}
 
 
@@ -116,6 +141,7 @@ def make_scene(db: psycopg.Connection) -> None:
     db.execute("""insert into saved_views (member_id, area, name, params)
         select id, 'orders', '私有', '{}' from members where staff_no = 'R-off'""")
     db.execute(ROTA)
+    db.execute(REMINDERS)
     db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
         from shops s where s.code like 'right-%'""")
 
@@ -126,6 +152,9 @@ KEYS = {
     "calendar_shifts": "calendar_id",
     "calendar_days": "calendar_id",
     "holiday_years": "year",
+    "deliveries": "channel_id",
+    "reminder_lines": "reminder_id",
+    "member_reminders": "member_id",
     "rota_days": "member_id",
     "rota_entries": "member_id",
     "campaign_calendars": "campaign_id",
@@ -140,7 +169,7 @@ def key_of(table: str) -> str:
 SHOP_KEYED = {
     "member_shops", "orders", "order_items", "order_reviews", "order_exceptions", "exception_rules", "releases",
     "hold_breaches", "imports", "import_mappings", "audit_events", "sla_clocks", "sla_clock_events",
-    "order_work", "release_log", "import_log",
+    "order_work", "release_log", "import_log", "channels", "delivery_log", "reminders",
 }  # fmt: skip
 
 
@@ -154,6 +183,9 @@ def expected(db: psycopg.Connection, table: str, cell: str) -> set[int]:
         return {row[0] for row in db.execute(mine).fetchall()}
     if table in {"release_orders", "import_errors"}:
         parent = "releases" if table == "release_orders" else "imports"
+        return {row[0] for row in db.execute(f"select id from {parent} where shop_id in ({mine})").fetchall()}
+    if table in {"deliveries", "reminder_lines"}:
+        parent = "channels" if table == "deliveries" else "reminders"
         return {row[0] for row in db.execute(f"select id from {parent} where shop_id in ({mine})").fetchall()}
     if table in {"rota_days", "rota_entries"}:
         query = f"select member_id from {table} where member_id in (select member_id from member_shops where shop_id in ({mine}))"

@@ -1,0 +1,369 @@
+-- 38 ----------------------------------------------------------------------------- reminders: the outbox of the deadlines
+--
+-- One row per clock (which is one instance), ladder step and deadline version: however many sweeps run, a step is said
+-- once. Lines say to whom and where: each person in the app, group and personal channels outside. Whatever stops,
+-- pauses or moves a deadline silences its lines in the same transaction; a claim looks once more before it sends.
+-- Locks: lines are taken with "skip locked" everywhere, so that no sweep, claim or report ever waits for a person.
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '38.1 step times of clocks') then
+        alter table public.sla_clocks add column if not exists step_times timestamptz[];
+        update public.sla_clocks c set step_times = array(select s.at from private.clock_steps(c) s order by s.step)
+        where c.due_at is not null and c.stopped_at is null;
+        insert into private.schema_steps (step) values ('38.1 step times of clocks');
+    end if;
+end;
+$$;
+comment on column public.sla_clocks.step_times is 'Instants of the ladder, worked out with the deadline; null where the calendar of that year is missing.';
+
+create table if not exists public.reminders (
+    id bigint generated always as identity primary key,
+    clock_id bigint not null references public.sla_clocks,
+    shop_id bigint not null references public.shops,
+    entity text not null,
+    entity_id bigint not null,
+    step smallint not null,
+    due_version integer not null,
+    who text[] not null,
+    action text not null,
+    is_escalation boolean not null,
+    is_public boolean not null,
+    step_at timestamptz not null,
+    due_at timestamptz not null,
+    late_minutes integer not null default 0,
+    ready_at timestamptz not null,
+    label text,
+    path text,
+    state text not null constraint reminders_state_known check (state in ('due', 'queued', 'sent', 'suppressed', 'failed', 'dead')),
+    reason text constraint reminders_reason_known check (reason in
+        ('overtaken', 'stopped', 'paused', 'moved', 'owner_changed', 'preset', 'nobody', 'channel_off')),
+    is_over boolean not null default false,
+    created_at timestamptz not null,
+    constraint reminders_once unique (clock_id, step, due_version),
+    constraint reminders_suppressed_has_reason check (state <> 'suppressed' or reason is not null)
+);
+create index if not exists reminders_ready_idx on public.reminders (ready_at) where state = 'due';
+create index if not exists reminders_live_idx on public.reminders (clock_id) where not is_over;
+create index if not exists reminders_unsettled_idx on public.reminders (id) where state in ('queued', 'failed');
+create index if not exists reminders_shop_id_idx on public.reminders (shop_id, created_at desc);
+create index if not exists reminders_created_at_idx on public.reminders (created_at);
+alter table public.reminders enable row level security;
+comment on table public.reminders is
+    '提醒: a step of a deadline''s ladder whose time has come. due (waits for quiet hours or the calendar of reminders) → queued → sent, or suppressed with its reason, failed (tried again), dead.';
+comment on column public.reminders.who is 'Whom the step names; with those of earlier overdue steps that it overtook.';
+comment on column public.reminders.is_escalation is 'For group channels too: overdue, or for others than the owner.';
+comment on column public.reminders.is_public is 'A public complaint: no quiet hours, always urgent.';
+comment on column public.reminders.late_minutes is 'By how much the reminder came after its step, when that is two minutes or more.';
+comment on column public.reminders.is_over is 'Nothing more follows from it: the deadline stopped, paused, moved, or a later step took over.';
+comment on column public.reminders.reason is
+    'Why it was not said: overtaken (a later step of the same deadline), stopped, paused, moved (another deadline), owner_changed, preset (what the person asked for), nobody (no active person to tell), channel_off.';
+
+create table if not exists public.reminder_lines (
+    id bigint generated always as identity primary key,
+    reminder_id bigint not null references public.reminders,
+    member_id bigint references public.members,
+    channel_id bigint references public.channels,
+    role text not null constraint reminder_lines_role_known check (role in ('owner', 'on_duty', 'duty_lead', 'manager', 'warehouse', 'group')),
+    state text not null constraint reminder_lines_state_known check (state in ('waiting', 'sending', 'failed', 'sent', 'suppressed', 'dead')),
+    reason text,
+    batch_id bigint not null,
+    delivery_id uuid references public.deliveries,
+    is_over boolean not null default false,
+    constraint reminder_lines_once unique nulls not distinct (reminder_id, member_id, channel_id),
+    constraint reminder_lines_goes_somewhere check (member_id is not null or channel_id is not null),
+    constraint reminder_lines_suppressed_has_reason check (state <> 'suppressed' or reason is not null)
+);
+create index if not exists reminder_lines_delivery_id_idx on public.reminder_lines (delivery_id) where delivery_id is not null;
+create index if not exists reminder_lines_waiting_idx on public.reminder_lines (channel_id, member_id) where state in ('waiting', 'failed');
+create index if not exists reminder_lines_channel_id_idx on public.reminder_lines (channel_id) where channel_id is not null;
+create index if not exists reminder_lines_member_id_idx on public.reminder_lines (member_id, id desc) where member_id is not null;
+create index if not exists reminder_lines_batch_idx on public.reminder_lines (batch_id, member_id) where channel_id is null;
+alter table public.reminder_lines enable row level security;
+comment on table public.reminder_lines is
+    'To whom and where a reminder goes: a person in the app (no channel), a person on a channel, or the group of a channel (no member). Suppressed ones keep the reason.';
+comment on column public.reminder_lines.role is 'As whom the person is told: owner; on_duty also stands in for an owner who is off duty or missing.';
+create sequence if not exists private.reminder_batches;
+
+drop policy if exists "managers and admins read the reminders of their shops" on public.reminders;
+create policy "managers and admins read the reminders of their shops" on public.reminders
+    for select to authenticated using (
+        (select private.my_role()) in ('manager', 'admin') and shop_id in (select private.my_shop_ids()));
+drop policy if exists "managers and admins read to whom reminders of their shops went" on public.reminder_lines;
+create policy "managers and admins read to whom reminders of their shops went" on public.reminder_lines
+    for select to authenticated using (
+        (select private.my_role()) in ('manager', 'admin')
+        and exists (select from public.reminders r where r.id = reminder_id and r.shop_id in (select private.my_shop_ids())));
+grant select on public.reminders, public.reminder_lines to authenticated;
+
+-- What an area knows of its records: a branch per entity, which later areas add ------------------------------------------------
+
+create or replace function private.order_subjects(p_ids bigint[])
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select o.id, null::bigint, o.order_no, '/orders?id=' || o.id from public.orders o where o.id = any (p_ids)
+$$;
+
+create or replace function private.subjects_of(p_entity text, p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language plpgsql stable set search_path = '' as $$
+begin
+    case p_entity
+        when 'order_review' then return query select * from private.order_review_subjects(p_ids, p_now);
+        when 'order' then return query select * from private.order_subjects(p_ids);
+        else null;
+    end case;
+end;
+$$;
+comment on function private.subjects_of(text, bigint[], timestamptz) is
+    'Of each record: who owns it now, how it is called (a number, never a person''s data), and the page that opens it.';
+
+create or replace function private.can_work(p_entity text, p_role text, p_skills text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select case p_entity
+        when 'order_review' then p_role = 'operations' or (p_role = 'agent' and 'review' = any (p_skills))
+        when 'order' then p_role = 'warehouse'
+        else p_role in ('agent', 'operations') end
+$$;
+comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';
+
+create or replace function private.ladder_action(p_entity text, p_action text, p_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+begin
+    case p_entity
+        when 'order_review' then return private.order_review_action(p_action, p_ids, p_now);
+        else return 0;
+    end case;
+end;
+$$;
+comment on function private.ladder_action(text, text, bigint[], timestamptz) is 'What a step does besides telling people; answers how many records changed.';
+
+-- Silence: in the transaction that ends, pauses or moves a deadline, or hands the work to somebody else ----------------------
+
+create or replace function private.close_notifications(p_reminder_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.notifications n set closed_at = p_now
+    where n.id in (
+        select x.id from public.reminder_lines l
+        join public.notifications x on x.batch_id = l.batch_id and x.member_id = l.member_id
+            and (x.reminder_id is null or x.reminder_id = l.reminder_id)
+        where l.reminder_id = any (p_reminder_ids) and l.channel_id is null and l.is_over and x.closed_at is null
+          and not exists (select from public.reminder_lines o where o.batch_id = x.batch_id and o.member_id = x.member_id
+              and o.channel_id is null and not o.is_over and (x.reminder_id is null or o.reminder_id = x.reminder_id))
+        for update of x skip locked)
+$$;
+comment on function private.close_notifications(bigint[], timestamptz) is 'Closes messages all of whose reminders are over.';
+
+create or replace function private.silence(p_ids bigint[], p_reason text, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update public.reminder_lines l set is_over = true,
+        state = case when l.state in ('waiting', 'failed') then 'suppressed' else l.state end,
+        reason = case when l.state in ('waiting', 'failed') then p_reason else l.reason end
+    where l.id in (select x.id from public.reminder_lines x
+        where x.reminder_id = any (p_ids) and x.state not in ('sending', 'dead') and not x.is_over for update skip locked);
+    update public.reminders r set is_over = true,
+        state = case when r.state = 'due' then 'suppressed' else r.state end,
+        reason = case when r.state = 'due' then p_reason else r.reason end
+    where r.id in (select x.id from public.reminders x where x.id = any (p_ids) for no key update skip locked);
+    perform private.settle_reminders(p_ids);
+    perform private.close_notifications(p_ids, p_now);
+end;
+$$;
+comment on function private.silence(bigint[], text, timestamptz) is
+    'Nothing more is said of these reminders: what waits is suppressed with the reason, what was said in the app is closed. A message that is being sent at this moment goes out.';
+
+create or replace function private.settle_reminders(p_ids bigint[]) returns void
+language sql set search_path = '' as $$
+    update public.reminders r set state = s.state, reason = case when s.state = 'suppressed' then s.reason else r.reason end
+    from (
+        select l.reminder_id, pg_catalog.min(l.reason) as reason, case
+            when pg_catalog.bool_or(l.state = 'failed') then 'failed'
+            when pg_catalog.bool_or(l.state in ('waiting', 'sending')) then 'queued'
+            when pg_catalog.bool_or(l.state = 'sent') then 'sent'
+            when pg_catalog.bool_or(l.state = 'dead') then 'dead' else 'suppressed' end as state
+        from public.reminder_lines l where l.reminder_id = any (p_ids) group by l.reminder_id) s
+    where r.id = s.reminder_id and r.state <> s.state
+$$;
+comment on function private.settle_reminders(bigint[]) is 'The state of a reminder out of its lines: failed, queued, sent, dead or suppressed, the first that fits.';
+
+create or replace function private.tg_silence_clock() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select r.id from public.reminders r where r.clock_id = new.id and not r.is_over);
+begin
+    if v_ids <> '{}' then
+        perform from public.reminders r where r.id = any (v_ids) order by r.id for no key update; -- a sweep at work ends first
+        perform private.silence(v_ids, case when new.stopped_at is not null then 'stopped'
+            when new.paused_at is not null then 'paused' else 'moved' end, new.updated_at);
+    end if;
+    return null;
+end;
+$$;
+comment on function private.tg_silence_clock() is 'A clock that stops, pauses, merges or gets another deadline falls silent at once.';
+create or replace trigger t60_silence after update on public.sla_clocks
+    for each row when (old.stopped_at is distinct from new.stopped_at or old.paused_at is distinct from new.paused_at
+        or old.due_version <> new.due_version or (old.due_at is not null and new.due_at is null))
+    execute function private.tg_silence_clock();
+
+create or replace function private.owner_changed(p_entity text, p_entity_id bigint, p_owner_id bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    select pg_catalog.array_agg(distinct l.reminder_id) into v_ids
+    from public.sla_clocks c
+    join public.reminders r on r.clock_id = c.id and not r.is_over and r.action <> 'to_pool'
+    join public.reminder_lines l on l.reminder_id = r.id and not l.is_over and l.role in ('owner', 'on_duty')
+        and l.member_id is distinct from p_owner_id
+    where c.entity = p_entity and c.entity_id = p_entity_id and c.stopped_at is null;
+    if v_ids is null then
+        return;
+    end if;
+    perform from public.reminders r where r.id = any (v_ids) order by r.id for no key update;
+    update public.reminder_lines l set is_over = true,
+        state = case when l.state in ('waiting', 'failed') then 'suppressed' else l.state end,
+        reason = case when l.state in ('waiting', 'failed') then 'owner_changed' else l.reason end
+    where l.id in (select x.id from public.reminder_lines x
+        where x.reminder_id = any (v_ids) and x.role in ('owner', 'on_duty') and x.member_id is distinct from p_owner_id
+          and x.state not in ('sending', 'dead') and not x.is_over for update skip locked);
+    perform private.hand_on(v_ids, p_now);
+    perform private.close_notifications(v_ids, p_now);
+    perform private.settle_reminders(v_ids);
+end;
+$$;
+comment on function private.owner_changed(text, bigint, bigint, timestamptz) is
+    'The work has another owner: what the others have not read yet goes on to him, and is closed for them.';
+
+create or replace function private.hand_on(p_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.address_reminders(array(
+        select r.id from public.reminders r where r.id = any (p_ids) and r.state <> 'due'
+          and not exists (select from public.reminder_lines l
+              join public.notifications n on n.batch_id = l.batch_id and n.member_id = l.member_id
+                  and (n.reminder_id is null or n.reminder_id = l.reminder_id)
+              where l.reminder_id = r.id and l.channel_id is null and l.role in ('owner', 'on_duty') and n.read_at is not null)
+          and exists (select from public.reminder_lines l where l.reminder_id = r.id and l.is_over)), p_now)
+$$;
+comment on function private.hand_on(bigint[], timestamptz) is 'Addresses reminders anew that nobody has read: the new owner hears of them, once.';
+
+-- Lines on their way (used by deliveries) ---------------------------------------------------------------------------------------
+
+create or replace function private.take_lines(p_ids uuid[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    with held as (
+        select l.id, r.id as reminder_id, c.stopped_at is null and c.paused_at is null and c.due_version = r.due_version
+            and not r.is_over and not l.is_over as holds
+        from public.reminder_lines l
+        join public.reminders r on r.id = l.reminder_id
+        join public.sla_clocks c on c.id = r.clock_id
+        where l.delivery_id = any (p_ids) and l.state in ('waiting', 'failed') for update of l skip locked
+    )
+    update public.reminder_lines l set state = case when h.holds then 'sending' else 'suppressed' end,
+        is_over = l.is_over or not h.holds, reason = case when not h.holds then 'stopped' end
+    from held h where h.id = l.id;
+end;
+$$;
+comment on function private.take_lines(uuid[], timestamptz) is 'Lines that still hold are being sent; those whose deadline is over meanwhile are not.';
+
+create or replace function private.end_lines(p_id uuid, p_state text) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    with ended as (
+        update public.reminder_lines l set
+            state = case when p_state = 'failed' and (r.is_over or l.is_over) then 'suppressed' else p_state end,
+            reason = case when p_state = 'failed' and (r.is_over or l.is_over) then coalesce(l.reason, 'stopped') else l.reason end,
+            is_over = l.is_over or (p_state = 'failed' and r.is_over)
+        from public.reminders r
+        where r.id = l.reminder_id and l.delivery_id = p_id and l.state = 'sending' returning l.reminder_id
+    )
+    select pg_catalog.array_agg(distinct reminder_id) into v_ids from ended;
+    perform private.settle_reminders(array(
+        select r.id from public.reminders r where r.id = any (v_ids) order by r.id for update skip locked));
+end;
+$$;
+comment on function private.end_lines(uuid, text) is 'The lines of a delivery follow it: sent, failed (again later, unless over meanwhile), dead.';
+
+create or replace function private.revive_lines(p_old uuid, p_new uuid) returns void
+language sql set search_path = '' as $$
+    with revived as (
+        update public.reminder_lines l set state = 'waiting', delivery_id = p_new
+        where l.delivery_id = p_old and l.state = 'dead' and not l.is_over returning l.reminder_id
+    )
+    select private.settle_reminders(array(select reminder_id from revived))
+$$;
+
+create or replace function private.line_of(p_reminder public.reminders, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('reminder_id', (p_reminder).id, 'area', c.policy ->> 'code', 'entity_type', c.entity,
+        'entity_id', c.entity_id, 'target', c.target, 'label', coalesce((p_reminder).label, '#' || c.entity_id),
+        'shop', (select s.name from public.shops s where s.id = c.shop_id), 'policy', c.policy ->> 'name',
+        'step', (p_reminder).step, 'action', (p_reminder).action,
+        'state', case when (p_reminder).step_at >= (p_reminder).due_at or (p_reminder).due_at < p_now then 'overdue' else 'due_soon' end,
+        'due_at', (p_reminder).due_at, 'late_minutes', (p_reminder).late_minutes, 'path', (p_reminder).path)
+    from public.sla_clocks c where c.id = (p_reminder).clock_id
+$$;
+comment on function private.line_of(public.reminders, timestamptz) is 'A line as a message carries it: numbers, times and a path, nothing personal.';
+
+create or replace function private.listed_lines(p_kind text) returns integer
+language sql immutable set search_path = '' as $$ select case p_kind when 'wecom' then 20 else 100 end $$;
+comment on function private.listed_lines(text) is
+    'Lines that a message lists before it says how many more there are: a WeCom text takes 2,048 bytes, the others 20 KB (robot documentation).';
+
+create or replace function private.handle_of(p_kind text, p_settings public.member_reminders) returns text
+language sql immutable set search_path = '' as $$
+    select case p_kind when 'wecom' then (p_settings).wecom_id when 'dingtalk' then (p_settings).dingtalk_id
+        when 'feishu' then (p_settings).feishu_id end
+$$;
+
+create or replace function private.mentions_of(p_delivery public.deliveries, p_kind text) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(h.handle order by h.handle), '[]') from (
+        select distinct private.handle_of(p_kind, m) as handle
+        from public.member_reminders m
+        where m.member_id = (p_delivery).member_id
+           or ((p_delivery).member_id is null and m.member_id in (
+                select p.member_id from public.reminder_lines g
+                join public.reminder_lines p on p.reminder_id = g.reminder_id and p.channel_id is null
+                    and p.state = 'sent' and p.role in ('owner', 'duty_lead', 'manager')
+                where g.delivery_id = (p_delivery).id and g.state = 'sending'))
+        limit 20) h
+    where h.handle is not null
+$$;
+comment on function private.mentions_of(public.deliveries, text) is 'Ids on the platform of those whom the message is about: the person, or in a group the owners and leads of its lines.';
+
+create or replace function private.message_of(p_id uuid, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', d.id, 'attempt', d.attempts, 'purpose', d.purpose, 'channel_id', c.id, 'kind', c.kind,
+        'host', c.host, 'endpoint', c.endpoint_cipher, 'secret', c.secret_cipher,
+        'options', c.options || coalesce((select pg_catalog.jsonb_build_object('to', g.login_email) from private.member_logins g
+            where c.kind = 'email' and g.member_id = d.member_id), '{}'),
+        'language', coalesce((select m.locale from public.members m where m.id = d.member_id), c.language),
+        'audience', c.audience, 'mentions', private.mentions_of(d, c.kind),
+        'lines', coalesce((select pg_catalog.jsonb_agg(x.line order by x.n) filter (where x.n <= private.listed_lines(c.kind)) from (
+            select private.line_of(r, p_now) as line, pg_catalog.row_number() over (order by r.due_at, r.id) as n
+            from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
+            where l.delivery_id = d.id and l.state = 'sending') x), '[]'),
+        'more', greatest(0, d.line_count - private.listed_lines(c.kind)), 'figures', d.figures)
+    from public.deliveries d join public.channels c on c.id = d.channel_id where d.id = p_id
+$$;
+comment on function private.message_of(uuid, timestamptz) is 'A claimed delivery as claim_deliveries hands it out.';
+
+create or replace function private.lines_of_delivery(p_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('reminder_id', x.reminder_id, 'label', x.label, 'path', x.path,
+        'entity', x.entity, 'due_at', x.due_at, 'state', x.state, 'reason', x.reason) order by x.due_at, x.reminder_id), '[]')
+    from (select l.reminder_id, r.label, r.path, r.entity, r.due_at, l.state, l.reason
+        from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
+        where l.delivery_id = p_id and r.shop_id in (select private.my_shop_ids()) order by r.due_at, r.id limit 200) x
+$$;
+
+create or replace function private.open_in_digest(p_batch_id bigint, p_member_id bigint) returns integer
+language sql stable set search_path = '' as $$
+    select pg_catalog.count(*)::integer from public.reminder_lines l
+    where l.batch_id = p_batch_id and l.member_id = p_member_id and l.channel_id is null and l.state = 'sent' and not l.is_over
+$$;
+comment on function private.open_in_digest(bigint, bigint) is 'How many items of a digest still wait.';

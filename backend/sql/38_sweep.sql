@@ -1,0 +1,391 @@
+-- 38 ----------------------------------------------------------------- sweep: what is due, who hears of it, what goes out
+--
+-- Called each minute by the edge function, by any number of callers: one sweep works, the others find it busy. Every part
+-- is one statement over all that is due, whether that is one deadline or ten thousand.
+
+create or replace function private.ready_at(p_calendar_id bigint, p_zone text, p_is_public boolean, p_now timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    with opening as (
+        select case when p_calendar_id is null then p_now
+            else coalesce(lower(private.known_windows(p_calendar_id, p_now, p_now + interval '15 days',
+                private.first_unknown_day(p_calendar_id, private.first_day_needed(p_calendar_id, p_now)))), p_now) end as at
+    )
+    select case when p_is_public or extract(hour from o.at at time zone p_zone) >= 8
+            or exists (select from public.campaigns c where c.starts_at <= o.at and c.ends_at > o.at) then o.at
+        else ((o.at at time zone p_zone)::date + time '08:00') at time zone p_zone end
+    from opening o
+$$;
+comment on function private.ready_at(bigint, text, boolean, timestamptz) is
+    'When a reminder may be said: while its calendar of reminders is open (unknown days are no reason to wait), and not from 00:00 to 08:00 of the shop, unless a campaign runs or the public is watching.';
+
+-- Due steps become reminders --------------------------------------------------------------------------------------------------
+
+create or replace function private.make_reminders(p_now timestamptz, p_limit integer) returns bigint[]
+language sql volatile set search_path = '' as $$
+    with due as materialized (
+        select c.id, c.shop_id, c.entity, c.entity_id, c.due_at, c.due_version, c.next_step, c.next_step_at, c.updated_at,
+            c.policy -> 'ladder' as ladder, (c.policy ->> 'remind_calendar_id')::bigint as calendar_id,
+            coalesce(c.step_times, array(select s.at from private.clock_steps(c) s order by s.step)) as times
+        from public.sla_clocks c where c.next_step_at <= p_now
+        order by c.next_step_at limit p_limit for update skip locked
+    ), steps as materialized (
+        select d.id as clock_id, s.n::smallint as step, case when s.n = d.next_step then d.next_step_at else s.at end as at,
+            d.ladder -> (s.n::integer - 1) as rung
+        from due d cross join lateral pg_catalog.unnest(d.times) with ordinality s (at, n)
+        where s.n = d.next_step or (s.at, s.n) > (d.next_step_at, d.next_step)
+    ), passed as materialized (
+        select s.*, pg_catalog.row_number() over (partition by s.clock_id order by s.at desc, s.step desc) as back
+        from steps s where s.at <= p_now
+    ), ahead as (
+        select distinct on (s.clock_id) s.clock_id, s.step, s.at from steps s where s.at > p_now order by s.clock_id, s.at, s.step
+    ), moved as (
+        update public.sla_clocks c set next_step = a.step, next_step_at = a.at
+        from due d left join ahead a on a.clock_id = d.id where c.id = d.id
+    ), named as (
+        select p.clock_id, pg_catalog.array_agg(distinct w.who) as who
+        from passed p join due d on d.id = p.clock_id cross join lateral pg_catalog.jsonb_array_elements_text(p.rung -> 'who') w (who)
+        where p.back = 1 or p.at >= d.due_at group by p.clock_id
+    ), ready as materialized (
+        select k.*, private.ready_at(k.calendar_id, k.timezone, k.is_public, p_now) as at
+        from (select distinct d.calendar_id, s.timezone, d.entity = 'public_complaint' as is_public
+            from due d join public.shops s on s.id = d.shop_id) k
+    ), made as (
+        insert into public.reminders (clock_id, shop_id, entity, entity_id, step, due_version, who, action, is_escalation, is_public,
+            step_at, due_at, late_minutes, ready_at, state, reason, is_over, created_at)
+        select d.id, d.shop_id, d.entity, d.entity_id, p.step, d.due_version,
+            case when p.back = 1 then n.who else array(select pg_catalog.jsonb_array_elements_text(p.rung -> 'who')) end,
+            p.rung ->> 'action', p.at >= d.due_at or p.rung ->> 'action' <> 'notify' or n.who && '{duty_lead,manager}',
+            d.entity = 'public_complaint', p.at, d.due_at,
+            case when p_now - greatest(p.at, d.updated_at) >= interval '2 minutes'
+                then pg_catalog.floor(extract(epoch from p_now - greatest(p.at, d.updated_at)) / 60) else 0 end,
+            r.at, case when p.back = 1 then 'due' else 'suppressed' end, case when p.back > 1 then 'overtaken' end, p.back > 1, p_now
+        from passed p
+        join due d on d.id = p.clock_id
+        join named n on n.clock_id = p.clock_id
+        join public.shops s on s.id = d.shop_id
+        join ready r on r.calendar_id is not distinct from d.calendar_id and r.timezone = s.timezone
+            and r.is_public = (d.entity = 'public_complaint')
+        on conflict on constraint reminders_once do nothing
+        returning id
+    )
+    select coalesce(pg_catalog.array_agg(id order by id), '{}') from made
+$$;
+comment on function private.make_reminders(timestamptz, integer) is
+    'Turns every ladder step that has come into a reminder, and moves its clock on to the next. Of several steps that came while nobody looked, the last one speaks (for the overdue ones before it too); the others are overtaken.';
+
+create or replace function private.overtake(p_made bigint[], p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    select private.silence(array(
+        select o.id from public.reminders m
+        join public.reminders o on o.clock_id = m.clock_id and not o.is_over and o.id < m.id
+        where m.id = any (p_made) and not m.is_over for no key update of o skip locked), 'overtaken', p_now)
+    where p_made <> '{}'
+$$;
+comment on function private.overtake(bigint[], timestamptz) is 'A later step takes over from earlier ones of its clock that still wait or lie unread.';
+
+create or replace function private.run_actions(p_made bigint[], p_now timestamptz) returns integer
+language sql volatile set search_path = '' as $$
+    select coalesce(pg_catalog.sum(private.ladder_action(a.entity, a.action, a.ids, p_now)), 0)::integer
+    from (select r.entity, r.action, pg_catalog.array_agg(distinct r.entity_id) as ids
+        from public.reminders r where r.id = any (p_made) and r.action <> 'notify' group by r.entity, r.action) a
+$$;
+comment on function private.run_actions(bigint[], timestamptz) is 'What the new steps do besides telling people, overtaken ones included.';
+
+-- Who hears of it ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.people_for(p_ids bigint[], p_now timestamptz)
+returns table (reminder_id bigint, member_id bigint, role text)
+language sql stable set search_path = '' as $$
+    with r as materialized (
+        select x.id, x.shop_id, x.entity, x.entity_id, x.who from public.reminders x where x.id = any (p_ids)
+    ), subject as materialized (
+        select e.entity, s.entity_id, s.owner_id
+        from (select r.entity, pg_catalog.array_agg(distinct r.entity_id) as ids from r group by r.entity) e
+        cross join lateral private.subjects_of(e.entity, e.ids, p_now) s
+    ), present as materialized (
+        select o.id from (select distinct s.owner_id as id from subject s where s.owner_id is not null) o
+        where private.is_on_duty(o.id, p_now)
+    ), owner as materialized (
+        select r.id, s.owner_id as member_id from r
+        join subject s on s.entity = r.entity and s.entity_id = r.entity_id join present p on p.id = s.owner_id
+        where 'owner' = any (r.who)
+    ), shop as materialized (
+        select distinct r.shop_id from r
+    ), lead as materialized (
+        select s.shop_id, l.id as member_id from shop s cross join lateral private.duty_leads(s.shop_id, p_now) l (id)
+    ), here as materialized (
+        select s.shop_id, d.member_id from shop s cross join lateral private.on_duty(s.shop_id, p_now) d
+    ), staff as materialized (
+        select s.shop_id, m.id as member_id, m.role, m.skills, h.member_id is not null as is_here
+        from shop s join public.member_shops k on k.shop_id = s.shop_id
+        join public.members m on m.id = k.member_id and m.state = 'active'
+        left join here h on h.shop_id = s.shop_id and h.member_id = m.id
+    ), found as materialized (
+        select o.id, o.member_id, 'owner' as role, 1 as rank from owner o
+        union all
+        select r.id, l.member_id, 'duty_lead', 2 from r join lead l on l.shop_id = r.shop_id where 'duty_lead' = any (r.who)
+        union all
+        select r.id, s.member_id, s.role, 3 from r join staff s on s.shop_id = r.shop_id and s.role = any (r.who)
+        where s.role in ('manager', 'warehouse') and (s.is_here or not exists (
+            select from staff o where o.shop_id = s.shop_id and o.role = s.role and o.is_here))
+        union all
+        select r.id, s.member_id, 'on_duty', 4 from r
+        join staff s on s.shop_id = r.shop_id and s.is_here and private.can_work(r.entity, s.role, s.skills)
+        where 'on_duty' = any (r.who) or ('owner' = any (r.who) and not exists (select from owner o where o.id = r.id))
+    )
+    select distinct on (f.id, f.member_id) f.id, f.member_id, f.role from (
+        select * from found
+        union all
+        select r.id, l.member_id, 'duty_lead', 5 from r join lead l on l.shop_id = r.shop_id
+        where not exists (select from found f where f.id = r.id)
+    ) f order by f.id, f.member_id, f.rank
+$$;
+comment on function private.people_for(bigint[], timestamptz) is
+    'Whom the steps name, as of now. Of an owner who is off duty or missing: the colleagues on duty who can do the work. Managers and warehouse: those on duty, else all of the shop. Nobody at all: 当班主管, deputy, managers, admins.';
+
+create or replace function private.person_channels() returns table (id bigint, shop_id bigint, kind text, member_id bigint)
+language sql stable set search_path = '' as $$
+    select c.id, c.shop_id, c.kind, m.id
+    from public.channels c
+    join public.members m on m.state = 'active'
+    left join public.member_reminders r on r.member_id = m.id
+    left join private.member_logins g on g.member_id = m.id
+    where c.is_active and c.audience = 'person'
+      and case c.kind when 'email' then g.login_email is not null when 'webhook' then true else private.handle_of(c.kind, r) is not null end
+$$;
+comment on function private.person_channels() is 'Which members each channel for persons can reach.';
+
+create or replace function private.add_lines(p_ids bigint[], p_batch_id bigint, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    with people as materialized (
+        select p.reminder_id, p.member_id, p.role, r.shop_id, r.is_escalation, case
+            when coalesce(s.preset, 'all') = 'urgent' and not (r.is_public or r.step_at >= r.due_at or r.due_at < p_now) then 'preset'
+            when s.preset = 'mentions' and p.role not in ('owner', 'duty_lead') then 'preset' end as refusal
+        from private.people_for(p_ids, p_now) p
+        join public.reminders r on r.id = p.reminder_id
+        left join public.member_reminders s on s.member_id = p.member_id
+    ), reach as materialized (
+        select * from private.person_channels()
+    )
+    insert into public.reminder_lines (reminder_id, member_id, channel_id, role, state, reason, batch_id)
+    select p.reminder_id, p.member_id, null, p.role, case when p.refusal is null then 'sent' else 'suppressed' end, p.refusal, p_batch_id
+    from people p
+    union all
+    select p.reminder_id, p.member_id, c.id, p.role, 'waiting', null, p_batch_id
+    from people p join reach c on c.member_id = p.member_id and (c.shop_id is null or c.shop_id = p.shop_id)
+    where p.refusal is null
+    union all
+    select r.id, null, c.id, 'group', 'waiting', null, p_batch_id
+    from public.reminders r
+    join public.channels c on c.is_active and c.audience = 'group' and (c.shop_id is null or c.shop_id = r.shop_id)
+    where r.id = any (p_ids) and r.is_escalation
+    on conflict on constraint reminder_lines_once do nothing
+$$;
+comment on function private.add_lines(bigint[], bigint, timestamptz) is
+    'Lines for each person in the app (suppressed where the preset says so) and on personal channels, and for groups when it is an escalation.';
+
+create or replace function private.notify_people(p_batch_id bigint, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    with told as materialized (
+        select l.member_id, r.id, r.path, c.target, r.step_at >= r.due_at or r.due_at < p_now as is_overdue, r.is_public, r.action,
+            pg_catalog.jsonb_build_object('label', coalesce(r.label, '#' || r.entity_id), 'entity', r.entity, 'entity_id', r.entity_id,
+                'target', c.target, 'policy', c.policy ->> 'name', 'shop', s.name, 'due_at', r.due_at, 'path', r.path,
+                'state', case when r.step_at >= r.due_at or r.due_at < p_now then 'overdue' else 'due_soon' end) as item,
+            pg_catalog.count(*) over (partition by l.member_id) as of_member,
+            pg_catalog.row_number() over (partition by l.member_id order by r.due_at, r.id) as n
+        from public.reminder_lines l
+        join public.reminders r on r.id = l.reminder_id
+        join public.sla_clocks c on c.id = r.clock_id
+        join public.shops s on s.id = r.shop_id
+        where l.batch_id = p_batch_id and l.channel_id is null and l.state = 'sent'
+    )
+    insert into public.notifications (member_id, kind, params, path, is_urgent, reminder_id, batch_id, created_at)
+    select t.member_id, case t.action when 'to_pool' then 'returned' when 'raise_priority' then 'raised'
+            else t.item ->> 'state' end, t.item, t.path, t.is_overdue or t.is_public, t.id, p_batch_id, p_now
+    from told t where t.of_member <= 3
+    union all
+    select t.member_id, 'digest', pg_catalog.jsonb_build_object('count', pg_catalog.count(*),
+            'overdue', pg_catalog.count(*) filter (where t.is_overdue), 'items', pg_catalog.jsonb_agg(t.item order by t.n) filter (where t.n <= 10)),
+        '/inbox', pg_catalog.bool_or(t.is_overdue or t.is_public), null, p_batch_id, p_now
+    from told t where t.of_member > 3 group by t.member_id
+$$;
+comment on function private.notify_people(bigint, timestamptz) is 'The messages of a batch in the app: up to three by themselves, more as one digest a person.';
+
+create or replace function private.address_reminders(p_ids bigint[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_batch_id bigint := pg_catalog.nextval('private.reminder_batches');
+begin
+    if p_ids = '{}' then
+        return;
+    end if;
+    update public.reminders r set label = s.label, path = s.path, state = 'queued'
+    from (select e.entity, x.* from (select r.entity, pg_catalog.array_agg(distinct r.entity_id) as ids
+            from public.reminders r where r.id = any (p_ids) group by r.entity) e
+        cross join lateral private.subjects_of(e.entity, e.ids, p_now) x) s
+    where r.id = any (p_ids) and s.entity = r.entity and s.entity_id = r.entity_id;
+    perform private.add_lines(p_ids, v_batch_id, p_now);
+    update public.reminders r set state = 'suppressed', reason = 'nobody'
+    where r.id = any (p_ids) and not exists (select from public.reminder_lines l where l.reminder_id = r.id);
+    perform private.notify_people(v_batch_id, p_now);
+    perform private.settle_reminders(p_ids);
+end;
+$$;
+comment on function private.address_reminders(bigint[], timestamptz) is 'Says (or queues) reminders to the people they are for.';
+
+-- What goes out -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.drop_closed_channels(p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    with dropped as (
+        update public.reminder_lines l set state = 'suppressed', reason = 'channel_off'
+        where l.id in (select x.id from public.reminder_lines x join public.channels c on c.id = x.channel_id and not c.is_active
+            where x.state in ('waiting', 'failed') for update of x skip locked)
+        returning l.reminder_id
+    )
+    select pg_catalog.array_agg(distinct reminder_id) into v_ids from dropped;
+    perform private.settle_reminders(v_ids);
+    update public.deliveries d set state = 'suppressed', ended_at = p_now, last_error = 'channel.off'
+    where d.id in (select x.id from public.channels c join public.deliveries x on x.channel_id = c.id and x.state in ('waiting', 'failed')
+        where not c.is_active for update of x skip locked);
+end;
+$$;
+comment on function private.drop_closed_channels(timestamptz) is 'What waits for a channel that was switched off is not sent.';
+
+create or replace function private.bundle_lines(p_now timestamptz) returns integer
+language sql volatile set search_path = '' as $$
+    with loose as materialized (
+        select l.id, l.channel_id, l.member_id
+        from public.reminder_lines l left join public.deliveries d on d.id = l.delivery_id
+        where l.state in ('waiting', 'failed') and l.channel_id is not null
+          and (l.delivery_id is null or d.state in ('sent', 'suppressed', 'dead'))
+        order by l.id limit 50000 for update of l skip locked
+    ), open as materialized (
+        select distinct on (o.channel_id, o.member_id) o.* from (
+            select d.id, d.channel_id, d.member_id, d.line_count from public.deliveries d
+            where d.state = 'waiting' and d.attempts = 0 and d.purpose = 'reminders' and d.line_count < 100 and d.resent_from is null
+              and d.channel_id in (select x.channel_id from loose x) order by d.seq for update skip locked) o
+    ), placed as materialized (
+        select l.id, l.channel_id, l.member_id, o.id as open_id,
+            (coalesce(o.line_count, 0) + pg_catalog.row_number() over (partition by l.channel_id, l.member_id order by l.id) - 1) / 100 as bundle
+        from loose l left join open o on o.channel_id = l.channel_id and o.member_id is not distinct from l.member_id
+    ), bundles as materialized (
+        select p.channel_id, p.member_id, p.bundle, case when p.bundle = 0 then p.open_id end as open_id,
+            coalesce(case when p.bundle = 0 then p.open_id end, pg_catalog.gen_random_uuid()) as id, p.lines
+        from (select channel_id, member_id, bundle, open_id, pg_catalog.count(*) as lines from placed
+            group by channel_id, member_id, bundle, open_id) p
+    ), grown as (
+        update public.deliveries d set line_count = d.line_count + b.lines from bundles b where d.id = b.open_id
+    ), fresh as (
+        insert into public.deliveries (id, channel_id, member_id, purpose, next_at, line_count, created_at)
+        select b.id, b.channel_id, b.member_id, 'reminders', p_now, b.lines, p_now from bundles b where b.open_id is null
+        order by b.bundle, b.channel_id, b.member_id
+    ), bound as (
+        update public.reminder_lines l set delivery_id = b.id
+        from placed p join bundles b on b.channel_id = p.channel_id and b.member_id is not distinct from p.member_id and b.bundle = p.bundle
+        where l.id = p.id returning 1
+    )
+    select pg_catalog.count(*)::integer from bound
+$$;
+comment on function private.bundle_lines(timestamptz) is
+    'Puts waiting lines into one message for each channel and recipient, at most a hundred to a message; a message that has not gone out yet takes more.';
+
+create or replace function public.sweep_reminders(p_limit integer default 20000) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_limit integer := least(greatest(coalesce(p_limit, 20000), 1), 50000);
+    v_made bigint[];
+    v_ready bigint[];
+    v_answer jsonb;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7316001) then
+        return '{"due": 0, "queued": 0, "suppressed": 0, "moved": 0, "busy": true}';
+    end if;
+    v_made := private.make_reminders(v_now, v_limit);
+    perform private.overtake(v_made, v_now);
+    perform private.tick_clocks(v_now, v_limit);
+    v_ready := array(select r.id from public.reminders r where r.state = 'due' and r.ready_at <= v_now
+        order by r.ready_at, r.id limit v_limit for no key update skip locked);
+    perform private.address_reminders(v_ready, v_now);
+    v_answer := pg_catalog.jsonb_build_object('due', pg_catalog.cardinality(v_made), 'moved', private.run_actions(v_made, v_now),
+        'queued', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_ready) and r.state <> 'suppressed'),
+        'suppressed', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_made || v_ready) and r.state = 'suppressed'));
+    perform private.send_daily_digests(v_now);
+    perform private.drop_closed_channels(v_now);
+    perform private.bundle_lines(v_now);
+    perform private.settle_reminders(array(select r.id from public.reminders r
+        where r.state in ('queued', 'failed') order by r.id limit 5000 for no key update skip locked));
+    return v_answer;
+end;
+$$;
+grant execute on function public.sweep_reminders(integer) to service_role;
+comment on function public.sweep_reminders(integer) is
+    'Service, each minute: makes and addresses the reminders that are due (at most p_limit), carries out their actions, marks breaches, sends the digest of 17:00, bundles lines into deliveries. Answers {due, queued, suppressed, moved}: steps that came, reminders said or queued, not said (with their reason), records moved by an action; {busy: true} while another sweep works. Any number of callers, any downtime.';
+
+-- Why was I not told? -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.told_people(p_reminder_id bigint, p_me bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', m.display_name, 'channel', c.name, 'role', l.role,
+        'state', l.state, 'reason', l.reason, 'is_me', coalesce(l.member_id = p_me, false)) order by l.channel_id nulls first, l.id), '[]')
+    from public.reminder_lines l
+    left join public.members m on m.id = l.member_id
+    left join public.channels c on c.id = l.channel_id
+    where l.reminder_id = p_reminder_id
+$$;
+
+create or replace function public.why_reminder(p_clock bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v public.sla_clocks;
+begin
+    select * into v from public.sla_clocks where id = p_clock and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'clock.none');
+    end if;
+    return pg_catalog.jsonb_build_object('clock_id', v.id, 'entity', v.entity, 'entity_id', v.entity_id, 'state', v.state,
+        'policy', v.policy ->> 'name', 'due_at', v.due_at, 'due_version', v.due_version,
+        'next_step', case when v.next_step_at is not null then v.next_step end, 'next_step_at', v.next_step_at,
+        'ladder', (select coalesce(pg_catalog.jsonb_agg(s.value || pg_catalog.jsonb_build_object('step', s.ordinality,
+                'at', v.step_times[s.ordinality::integer]) order by s.ordinality), '[]')
+            from pg_catalog.jsonb_array_elements(v.policy -> 'ladder') with ordinality s),
+        'reminders', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('step', r.step, 'due_version', r.due_version,
+                'due_at', r.due_at, 'step_at', r.step_at, 'created_at', r.created_at, 'ready_at', r.ready_at,
+                'late_minutes', r.late_minutes, 'state', r.state, 'reason', r.reason, 'who', pg_catalog.to_jsonb(r.who),
+                'people', private.told_people(r.id, v_me.member_id)) order by r.due_version, r.step_at, r.step), '[]')
+            from public.reminders r where r.clock_id = v.id));
+end;
+$$;
+grant execute on function public.why_reminder(bigint) to authenticated;
+comment on function public.why_reminder(bigint) is
+    'Members of the shop: 为什么没有提醒我？ The ladder of a deadline, and of each step that came: state, reason, and each person and channel with the reason why not. clock.none.';
+
+-- Retention ----------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.forget_reminders(p_before timestamptz, p_limit integer) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select r.id from public.reminders r where r.created_at < p_before and r.state <> 'due' limit p_limit);
+    v_gone uuid[];
+    v_count integer;
+begin
+    delete from public.reminder_lines where reminder_id = any (v_ids);
+    delete from public.reminders where id = any (v_ids);
+    delete from public.notifications where id = any (array(select n.id from public.notifications n where n.created_at < p_before limit p_limit));
+    get diagnostics v_count = row_count;
+    v_gone := array(select d.id from public.deliveries d where d.created_at < p_before
+        and not exists (select from public.reminder_lines l where l.delivery_id = d.id)
+        and not exists (select from public.deliveries n where n.resent_from = d.id and n.created_at >= p_before) limit p_limit);
+    delete from private.delivery_attempts where delivery_id = any (v_gone);
+    update public.deliveries set resent_from = null where resent_from = any (v_gone);
+    delete from public.deliveries where id = any (v_gone);
+    return v_count + cardinality(v_ids) + cardinality(v_gone);
+end;
+$$;
+comment on function private.forget_reminders(timestamptz, integer) is 'Forgets reminders, messages and deliveries from before p_before (they are kept a year); answers how many rows.';
