@@ -158,7 +158,10 @@ def _counted_line(facts: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
 def _pause_line(facts: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
     shown = [
         message(
-            "clock.explain.pause", lang, **_span(pause, zone, lang), reason=_reason(pause["reason"], lang)
+            "clock.explain.pause",
+            lang,
+            **_span(pause, zone, lang),
+            reason=reason_words(pause["reason"], lang),
         ).rstrip()
         for pause in facts["pauses"]
     ]
@@ -167,7 +170,7 @@ def _pause_line(facts: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
     return message("clock.explain.paused", lang, pauses=_listed(shown, lang))
 
 
-def _reason(reason: str, lang: str) -> str:
+def reason_words(reason: str, lang: str) -> str:
     """A reason as written by a person, or the words for one that the desk gave itself."""
     key = f"clock.reason.{reason}"
     return message(key, lang) if key in catalogue() else reason
