@@ -1,7 +1,7 @@
 // One message to one channel: WeCom, DingTalk and Feishu group robots, a team's own webhook, e-mail.
 import type { Delivery, Kind } from "./delivery.ts";
 import { Problem } from "./delivery.ts";
-import type { Digest } from "./digest.ts";
+import { type Digest, plain } from "./digest.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Outgoing, post, type Reply } from "./http.ts";
 import { dingtalkBody, feishuBody, mailText, wecomBody } from "./layout.ts";
@@ -9,7 +9,7 @@ import { dingtalkSign, feishuSign, webhookSignature } from "./signing.ts";
 import { sendLetter } from "./smtp.ts";
 import { type Json, text } from "./values.ts";
 import { judgeMailApi, judgeRobot, judgeStatus } from "./verdicts.ts";
-import type { Dial } from "./wire.ts";
+import type { Dial, Target } from "./wire.ts";
 
 export interface Parcel {
   readonly delivery: Delivery;
@@ -96,7 +96,8 @@ function webhookBody({ delivery, digest }: Parcel): Json {
       area: line.area,
       entity: line.entityType,
       entity_id: line.entityId,
-      label: line.label,
+      label: plain(line.label),
+      shop: line.shop,
       due_at: line.dueAt,
       url: digest.rows[at]?.url ?? null,
     })),
@@ -105,40 +106,33 @@ function webhookBody({ delivery, digest }: Parcel): Json {
 }
 
 /**
- * `smtps://user@host?from=…&to=…` (several `to`, or one with commas), or the https address of a mail API with the same
- * two parameters, which is given {from, to, subject, text} and the secret as a bearer token.
+ * Options {from, to} (several `to` with commas). The address is `smtps://user@host` (without a user, `from` signs in), or the
+ * https address of a mail API that is given {from, to, subject, text} and the secret as a bearer token.
  */
 async function sendEmail(parcel: Parcel, outside: Outside, signal: AbortSignal): Promise<void> {
   const { delivery, digest, endpoint, secret } = parcel;
-  const { from, to } = envelope(delivery.options, endpoint.url);
-  if (endpoint.url.protocol === "https:" || endpoint.url.protocol === "http:") {
-    const url = new URL(endpoint.url);
-    for (const name of ["from", "to"]) url.searchParams.delete(name);
-    const body = JSON.stringify({ from, to, subject: digest.title, text: mailText(digest) });
-    const headers = { authorization: `Bearer ${secret}` };
-    const reply = await postText(
-      { ...parcel, endpoint: { ...endpoint, url } },
-      outside,
-      { body, headers },
-      signal,
-    );
+  const { from, to } = envelope(delivery.options);
+  const text = mailText(digest);
+  if (/^https?:$/.test(endpoint.url.protocol)) {
+    const body = JSON.stringify({ from, to, subject: digest.title, text });
+    const headers: Record<string, string> = secret === "" ? {} : { authorization: `Bearer ${secret}` };
+    const reply = await postText(parcel, outside, { body, headers }, signal);
     return judgeMailApi(reply, outside.now());
   }
-  const { url, address } = endpoint;
-  const user = decodeURIComponent(url.username);
-  const account = user === "" ? null : { user, password: secret };
-  const tlsName = url.protocol === "smtps:" ? url.hostname.replace(/^\[|\]$/g, "") : null;
-  const target = { address, port: Number(url.port || 465), tlsName };
-  const date = new Date(outside.now());
-  const letter = { id: delivery.id, from, to, subject: digest.title, text: mailText(digest), date };
-  await sendLetter(outside.dial, target, account, letter, signal);
+  const letter = { id: delivery.id, from, to, subject: digest.title, text, date: new Date(outside.now()) };
+  const user = decodeURIComponent(endpoint.url.username) || from;
+  const account = secret === "" ? null : { user, password: secret };
+  await sendLetter(outside.dial, mailServer(endpoint), account, letter, signal);
 }
 
-function envelope(options: Json, url: URL): { from: string; to: string[] } {
-  const given = (name: string) =>
-    url.searchParams.getAll(name).concat(text(options[name])).join(",").split(",");
-  const [from = ""] = given("from").map((one) => one.trim()).filter((one) => one !== "");
-  const to = given("to").map((one) => one.trim()).filter((one) => one !== "");
+function mailServer({ url, address }: Endpoint): Target {
+  const tlsName = url.protocol === "smtps:" ? url.hostname.replace(/^\[|\]$/g, "") : null;
+  return { address, port: Number(url.port || 465), tlsName };
+}
+
+function envelope(options: Json): { from: string; to: string[] } {
+  const from = text(options.from).trim();
+  const to = text(options.to).split(",").map((one) => one.trim()).filter((one) => one !== "");
   const isGood = [from, ...to].every((one) => MAIL_ADDRESS.test(one));
   if (to.length === 0 || to.length > MOST_RECIPIENTS || !isGood) {
     throw new Problem("recipient_refused", "refused");

@@ -18,9 +18,13 @@ export interface Post extends Policy {
   readonly now: () => number;
 }
 
-export async function deliver(delivery: Delivery, deps: Post): Promise<Outcome> {
+export async function deliver(
+  delivery: Delivery,
+  deps: Post,
+  milliseconds = TRY_MILLISECONDS,
+): Promise<Outcome> {
   try {
-    await within(TRY_MILLISECONDS, (signal) => sendSealed(delivery, deps, signal));
+    await within(milliseconds, (signal) => sendSealed(delivery, deps, signal));
     return { outcome: "sent" };
   } catch (error) {
     const { code, verdict, retryAfterSeconds } = problemOf(error);

@@ -12,6 +12,10 @@ export interface Line {
   readonly entityType: string;
   readonly entityId: number;
   readonly label: string;
+  /** Name of the deadline policy, as managers call it. */
+  readonly policy: string;
+  /** What the step did besides telling: notify (nothing), to_pool, raise_priority. */
+  readonly action: string;
   readonly shop: string;
   readonly isOverdue: boolean;
   readonly dueAt: string | null;
@@ -37,6 +41,8 @@ export interface Delivery {
   readonly mentions: readonly string[];
   readonly audience: "person" | "group";
   readonly lines: readonly Line[];
+  /** Daily digest: counts by name, and the day. */
+  readonly figures: Json;
   /** The desk's time of the claim, in milliseconds since 1970; null when it was not told. */
   readonly at: number | null;
   /** Reminders beyond `lines` that this message stands for. */
@@ -102,6 +108,7 @@ function readDelivery(value: unknown): Delivery {
     mentions: list(value.mentions).map(text).filter((mention) => mention !== ""),
     audience: value.audience === "person" ? "person" : "group",
     lines: list(value.lines).filter(isRecord).map(readLine),
+    figures: isRecord(value.figures) ? value.figures : {},
     at: instant(value.at),
     more: Math.max(0, whole(value.more)),
   };
@@ -114,6 +121,8 @@ function readLine(value: Json): Line {
     entityType: text(value.entity_type),
     entityId: whole(value.entity_id),
     label: text(value.label),
+    policy: text(value.policy),
+    action: text(value.action),
     shop: text(value.shop),
     isOverdue: value.state === "overdue",
     dueAt: textOrNull(value.due_at),

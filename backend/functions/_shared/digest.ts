@@ -1,7 +1,8 @@
 // What a message says: a title and one line per reminder, in one language, free of markup and of personal data. How a
 // platform wants it written is the business of channels.ts.
 import type { Delivery, Language, Line } from "./delivery.ts";
-import { AREAS, say, WORDS } from "./messages.ts";
+import { ACTIONS, AREAS, FIGURES, say, WORDS } from "./messages.ts";
+import { text, whole } from "./values.ts";
 
 export interface Row {
   readonly text: string;
@@ -19,6 +20,7 @@ export interface Digest {
 }
 
 const OVERVIEW = "/sla";
+const HOME = "/home";
 const LABEL_LENGTH = 60;
 const LATE_MINUTES = 5; // the scheduler rings each minute: less is nobody's delay
 const MOBILE = /(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)/g;
@@ -26,6 +28,7 @@ const MOBILE = /(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)/g;
 /** The words of a delivery; `publicUrl` is where people open the desk (null: links are left out). */
 export function digestOf(delivery: Delivery, publicUrl: string | null, now: number): Digest {
   const { language, lines, more } = delivery;
+  if (delivery.purpose === "daily") return dailyDigest(delivery, publicUrl);
   if (delivery.purpose === "test") return testDigest(language, publicUrl);
   return {
     title: titleOf(delivery),
@@ -41,6 +44,18 @@ function testDigest(language: Language, publicUrl: string | null): Digest {
   return { title: say(WORDS.title_test, language), rows: [row], more: 0, overviewUrl: null, language };
 }
 
+/** The figures of the day for a manager; one that the database does not name is left out. */
+function dailyDigest({ figures, language }: Delivery, publicUrl: string | null): Digest {
+  const count = (name: string) => whole(figures[name]);
+  const rows = Object.entries(FIGURES).filter(([name]) => name in figures).map(([name, words]) => ({
+    text: say(words, language, { count: count(name), of: count("done") }),
+    url: null,
+  }));
+  const open = { text: say(WORDS.body_daily, language), url: linkTo(publicUrl, HOME) };
+  const title = say(WORDS.title_daily, language, { day: plain(text(figures.day)).slice(5) });
+  return { title, rows: [...rows, open], more: 0, overviewUrl: null, language };
+}
+
 function titleOf({ audience, language, lines, more }: Delivery): string {
   const words = audience === "person" ? WORDS.title_person : WORDS.title_group;
   const title = say(words, language, { count: lines.length + more });
@@ -52,11 +67,11 @@ function titleOf({ audience, language, lines, more }: Delivery): string {
 }
 
 function rowText(line: Line, language: Language, now: number): string {
-  const area = AREAS[line.area] ?? AREAS[line.entityType];
-  const name = [area === undefined ? "" : say(area, language), plain(line.label)].filter((part) =>
-    part !== ""
-  );
-  const parts = [plain(line.shop), name.join(" "), ...dueParts(line, language, now)];
+  const area = AREAS[line.area];
+  const name = `${area === undefined ? plain(line.policy) : say(area, language)} ${plain(line.label)}`;
+  const parts = [plain(line.shop), name.trim(), ...dueParts(line, language, now)];
+  const action = ACTIONS[line.action];
+  if (action !== undefined) parts.push(say(action, language));
   if (line.lateMinutes >= LATE_MINUTES) {
     parts.push(say(WORDS.late, language, { span: spanText(line.lateMinutes, language) }));
   }

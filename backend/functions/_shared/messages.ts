@@ -8,6 +8,8 @@ export const WORDS = {
   title_group: { "zh-CN": "时效升级 {count} 项", en: "{count} deadlines escalated" },
   title_overdue: { "zh-CN": "{count} 项超时", en: "{count} overdue" },
   title_soon: { "zh-CN": "{count} 项快到期", en: "{count} due soon" },
+  title_daily: { "zh-CN": "{day} 当天小结", en: "The day in figures, {day}" },
+  body_daily: { "zh-CN": "到工作台看详情", en: "Details are on the home page" },
   title_test: { "zh-CN": "测试消息", en: "Test message" },
   body_test: {
     "zh-CN": "这个渠道能收到提醒了。",
@@ -24,22 +26,17 @@ export const WORDS = {
   days: { "zh-CN": "{count} 天", en: "{count} d" },
 } as const satisfies Record<string, Words>;
 
-/** What a deadline is about, by the code of its policy or by what it applies to. */
+/** What a deadline is about, by the code of its policy; policies that a team adds go by their own name. */
 export const AREAS: Readonly<Record<string, Words>> = {
   order_review: { "zh-CN": "订单异常", en: "Order exception" },
   ship_promise: { "zh-CN": "发货承诺", en: "Shipping promise" },
   deliver_promise: { "zh-CN": "送达承诺", en: "Delivery promise" },
-  order: { "zh-CN": "订单", en: "Order" },
-  parcel_contact: { "zh-CN": "异常件", en: "Parcel exception" },
-  parcel_exception: { "zh-CN": "异常件", en: "Parcel exception" },
-  lead: { "zh-CN": "线索", en: "Lead" },
+  parcel_contact: { "zh-CN": "异常件联系", en: "Parcel exception" },
   lead_a: { "zh-CN": "A 级线索", en: "A lead" },
   lead_b: { "zh-CN": "B 级线索", en: "B lead" },
   lead_c: { "zh-CN": "C 级线索", en: "C lead" },
-  ticket: { "zh-CN": "工单", en: "Ticket" },
-  ticket_first: { "zh-CN": "工单首次联系", en: "First contact of a ticket" },
-  ticket_resolve: { "zh-CN": "工单解决", en: "Resolution of a ticket" },
-  return: { "zh-CN": "退货", en: "Return" },
+  ticket_first: { "zh-CN": "工单首次联系", en: "Ticket, first contact" },
+  ticket_resolve: { "zh-CN": "工单解决", en: "Ticket, resolution" },
   return_review: { "zh-CN": "退货审核", en: "Return review" },
   reship: { "zh-CN": "补发", en: "Reship" },
   refund_arrival: { "zh-CN": "退款到账", en: "Refund arrival" },
@@ -48,7 +45,20 @@ export const AREAS: Readonly<Record<string, Words>> = {
   survey: { "zh-CN": "满意度评分", en: "Survey" },
   callback: { "zh-CN": "回访", en: "Call back" },
   approval: { "zh-CN": "待审批", en: "Approval" },
-  task: { "zh-CN": "改进任务", en: "Task" },
+};
+
+/** What a step did besides telling people. */
+export const ACTIONS: Readonly<Record<string, Words>> = {
+  to_pool: { "zh-CN": "已退回领取池", en: "back in the pool" },
+  raise_priority: { "zh-CN": "已提高优先级", en: "priority raised" },
+};
+
+/** The figures of the day, in the order in which they are told. */
+export const FIGURES: Readonly<Record<string, Words>> = {
+  overdue: { "zh-CN": "超时 {count} 项", en: "Overdue: {count}" },
+  approvals: { "zh-CN": "待审批 {count} 项", en: "Waiting for approval: {count}" },
+  on_time: { "zh-CN": "今天完成 {of} 项，按时 {count} 项", en: "Done today: {of}, on time: {count}" },
+  due_tonight: { "zh-CN": "24:00 前还有 {count} 项到期", en: "Still due before 24:00: {count}" },
 };
 
 /** A text with its parameters put in. */

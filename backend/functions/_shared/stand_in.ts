@@ -58,18 +58,21 @@ function isWhole(told: string): boolean {
 
 function wire(script: Script, self: StandIn, at: number, signal: AbortSignal): Wire {
   let isOpen = true;
+  let rest: Uint8Array = new Uint8Array();
   return {
     write: (bytes) => {
       self.told[at] += new TextDecoder().decode(bytes);
       return Promise.resolve(bytes.length);
     },
     read: (into) => {
-      const next = script(self.told[at] ?? "");
+      const next = rest.length > 0 ? "" : script(self.told[at] ?? "");
       if (next === null) return Promise.resolve(null);
       if (next === undefined) return aborted(signal);
-      const bytes = new TextEncoder().encode(next);
-      into.set(bytes);
-      return Promise.resolve(bytes.length);
+      if (rest.length === 0) rest = new TextEncoder().encode(next);
+      const piece = rest.subarray(0, into.length);
+      rest = rest.subarray(piece.length);
+      into.set(piece);
+      return Promise.resolve(piece.length);
     },
     close: () => {
       if (isOpen) self.open--;

@@ -80,7 +80,8 @@ const LONGEST_WAIT = 24 * 3600;
 /** Retry-After in seconds, as a number or as a date (RFC 9110, 10.2.3); at most a day. */
 export function retryAfterOf(headers: Headers, now: number): number | null {
   const given = headers.get("retry-after")?.trim() ?? "";
-  const seconds = /^\d{1,9}$/.test(given) ? Number(given) : (Date.parse(given) - now) / 1000;
-  if (given === "" || Number.isNaN(seconds)) return null;
+  const isDate = /^\w{3}, \d/.test(given);
+  const seconds = /^\d{1,9}$/.test(given) ? Number(given) : isDate ? (Date.parse(given) - now) / 1000 : NaN;
+  if (Number.isNaN(seconds)) return null;
   return Math.min(LONGEST_WAIT, Math.max(1, Math.ceil(seconds)));
 }
