@@ -58,6 +58,18 @@ TABLES = {
     "order_work":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "release_log":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "import_log":      "none    none      shop       none    shop    all     none    none    none     denied   denied",
+    "compliance_words": "all     all       all        all     all     all     none    none    none     denied   denied",
+    "word_exceptions": "all     all       all        all     all     all     none    none    none     denied   denied",
+    "word_versions":   "all     all       all        all     all     all     none    none    none     denied   denied",
+    "word_proposals":  "all     all       all        all     all     all     none    none    none     denied   denied",
+    "word_proposal_items": "all     all       all        all     all     all     none    none    none     denied   denied",
+    "text_checks":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "text_hits":       "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "exemptions":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "text_rechecks":   "all     all       all        all     all     all     none    none    none     denied   denied",
+    "text_recheck_changes": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "listings":        "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "listing_revisions": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
 }  # fmt: skip
 
 HIDDEN_COLUMNS = {
@@ -114,6 +126,12 @@ r as (insert into reminders (clock_id, shop_id, entity, entity_id, step, due_ver
     select clock_id, id, 'told', id, 1, 1, '{owner}', 'notify', false, false, now(), now(), now(), 'sent', now() from c returning id)
 insert into reminder_lines (reminder_id, member_id, role, state, batch_id)
 select r.id, m.id, 'owner', 'sent', 1 from r, members m where m.staff_no = 'R-off';
+insert into private.word_bases values (9001, '[]', '[]', now());
+insert into word_versions (id, basis, made_at) select coalesce(max(id), 0) + 1, 9001, now() from word_versions;
+insert into compliance_words (position, term, category, severity, legal_basis, origin, from_version)
+select 90001, '权利测试词', 'absolute', 'block', '广告法第九条', 'own', max(id) from word_versions;
+insert into word_exceptions (position, terms, effect, place, pattern, origin, from_version)
+select 90001, '{权利测试词}', 'clean', 'phrase', '~样', 'own', max(id) from word_versions;
 """
 
 PEOPLE = {role: UUID(int=0xA0 + number) for number, role in enumerate((*ROLES, "off", "invited", "stranger"))}
@@ -144,6 +162,33 @@ def make_scene(db: psycopg.Connection) -> None:
     db.execute(REMINDERS)
     db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
         from shops s where s.code like 'right-%'""")
+    db.execute("""insert into word_proposals (title, created_by, created_at)
+        select '改词', id, now() from members where staff_no = 'R-off'""")
+    db.execute("""insert into word_proposal_items (proposal_id, n, target, action, row_id, reason)
+        select p.id, 1, 'word', 'disable', w.id, '测试' from word_proposals p, compliance_words w where w.term = '权利测试词'""")
+    db.execute("""insert into listings (shop_id, title, author_id, state_since, created_at)
+        select s.id, '标题 ' || s.code, m.id, now(), now() from shops s, members m
+        where s.code like 'right-%' and m.staff_no = 'R-off'""")
+    db.execute("""insert into listing_revisions (listing_id, number, title, author_id, created_at)
+        select l.id, 1, l.title, l.author_id, now() from listings l where l.title like '标题 right-%'""")
+    db.execute(
+        """update listings l set revision_id = r.id from listing_revisions r where r.listing_id = l.id"""
+    )
+    db.execute("""insert into text_checks (sha, kind, shop_id, context, entity, entity_id, part, words_version, verdict,
+            first_checked_at, checked_at)
+        select repeat('a', 64), 'title', l.shop_id, 'general', 'listing_revision', l.revision_id, 'title', v.id, 'warn', now(), now()
+        from listings l, (select max(id) as id from word_versions) v where l.title like '标题 right-%'""")
+    db.execute("""insert into text_hits (check_id, shop_id, term, category, severity, start_at, end_at, found_at, found_version)
+        select c.id, c.shop_id, '权利测试词', 'absolute', 'warn', 0, 1, now(), c.words_version
+        from text_checks c where c.sha = repeat('a', 64)""")
+    db.execute("""insert into exemptions (shop_id, term, category, reason, note, valid_until, requested_by, requested_at)
+        select s.id, '权利测试词', 'absolute', 'award', '证书', current_date, m.id, now() from shops s, members m
+        where s.code like 'right-%' and m.staff_no = 'R-off'""")
+    db.execute("""insert into text_rechecks (words_version, cause, total, started_at)
+        select max(id), 'weekly', 0, now() from word_versions""")
+    db.execute("""insert into text_recheck_changes (recheck_id, shop_id, listing_id, part, term, severity, change)
+        select r.id, l.shop_id, l.id, 'title', '权利测试词', 'warn', 'new' from text_rechecks r, listings l
+        where l.title like '标题 right-%'""")
 
 
 KEYS = {
@@ -152,6 +197,8 @@ KEYS = {
     "calendar_shifts": "calendar_id",
     "calendar_days": "calendar_id",
     "holiday_years": "year",
+    "word_proposal_items": "proposal_id",
+    "listing_revisions": "listing_id",
     "deliveries": "channel_id",
     "reminder_lines": "reminder_id",
     "member_reminders": "member_id",
@@ -170,6 +217,7 @@ SHOP_KEYED = {
     "member_shops", "orders", "order_items", "order_reviews", "order_exceptions", "exception_rules", "releases",
     "hold_breaches", "imports", "import_mappings", "audit_events", "sla_clocks", "sla_clock_events",
     "order_work", "release_log", "import_log", "channels", "delivery_log", "reminders",
+    "text_checks", "text_hits", "exemptions", "text_recheck_changes", "listings",
 }  # fmt: skip
 
 
@@ -190,5 +238,7 @@ def expected(db: psycopg.Connection, table: str, cell: str) -> set[int]:
     if table in {"rota_days", "rota_entries"}:
         query = f"select member_id from {table} where member_id in (select member_id from member_shops where shop_id in ({mine}))"
         return {row[0] for row in db.execute(query).fetchall()}
+    if table == "listing_revisions":
+        return {row[0] for row in db.execute(f"select id from listings where shop_id in ({mine})").fetchall()}
     hidden = "where is_shared" if table == "saved_views" else ""
     return {row[0] for row in db.execute(f"select {KEYS.get(table, 'id')} from {table} {hidden}").fetchall()}
