@@ -4102,7 +4102,8 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['manager', 'admin']);
     v_channel jsonb := private.as_json(p_channel);
-    v_answer jsonb := private.begin_request(p_request_id, 'save_channel', pg_catalog.jsonb_build_array(p_id, p_version, v_channel));
+    v_answer jsonb := private.begin_request(p_request_id, 'save_channel', -- sealing gives another text each time
+        pg_catalog.jsonb_build_array(case when p_version is not null then p_id end, p_version, v_channel - 'endpoint'));
     v_old public.channels;
     v_shop_id bigint;
 begin
@@ -4140,7 +4141,8 @@ create or replace function public.set_channel_secret(p_id bigint, p_version inte
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['admin']);
-    v_answer jsonb := private.begin_request(p_request_id, 'set_channel_secret', pg_catalog.jsonb_build_array(p_id, p_version, p_secret));
+    v_answer jsonb := private.begin_request(p_request_id, 'set_channel_secret',
+        pg_catalog.jsonb_build_array(p_id, p_version, p_secret is null));
     v_old public.channels;
 begin
     if v_answer is not null then
@@ -4333,7 +4335,7 @@ end;
 $$;
 grant execute on function public.claim_deliveries(text, integer, integer) to service_role;
 comment on function public.claim_deliveries(text, integer, integer) is
-    'Service: the next messages (at most p_limit) under a lease, within the limits of each platform over all workers: [{id (the same over all attempts), attempt, purpose (reminders, daily, test), channel_id, kind, host (send nowhere else), endpoint, secret (both sealed), options, language, audience, mentions, lines: [{reminder_id, area, entity_type, entity_id, label, shop, step, state (due_soon, overdue), due_at, late_minutes (by which the reminder itself is late), path}], more (lines not listed), figures (daily)}].';
+    'Service: the next messages (at most p_limit) under a lease, within the limits of each platform over all workers: [{id (the same over all attempts), attempt, purpose (reminders, daily, test), channel_id, kind, host (send nowhere else), endpoint, secret (both sealed), options, language, audience, mentions, lines: [{reminder_id, area, entity_type, entity_id, target, policy, action, label, shop, timezone, step, state (due_soon, overdue), due_at, late_minutes (by which the reminder itself is late), path}], more (lines not listed), figures (daily), at (now)}].';
 
 create or replace function private.wait_before(p_attempt integer, p_retry_after integer) returns interval
 language sql volatile set search_path = '' as $$
@@ -5009,11 +5011,11 @@ create or replace function private.line_of(p_reminder public.reminders, p_now ti
 language sql stable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('reminder_id', (p_reminder).id, 'area', c.policy ->> 'code', 'entity_type', c.entity,
         'entity_id', c.entity_id, 'target', c.target, 'label', coalesce((p_reminder).label, '#' || c.entity_id),
-        'shop', (select s.name from public.shops s where s.id = c.shop_id), 'policy', c.policy ->> 'name',
+        'shop', s.name, 'timezone', s.timezone, 'policy', c.policy ->> 'name',
         'step', (p_reminder).step, 'action', (p_reminder).action,
         'state', case when (p_reminder).step_at >= (p_reminder).due_at or (p_reminder).due_at < p_now then 'overdue' else 'due_soon' end,
         'due_at', (p_reminder).due_at, 'late_minutes', (p_reminder).late_minutes, 'path', (p_reminder).path)
-    from public.sla_clocks c where c.id = (p_reminder).clock_id
+    from public.sla_clocks c join public.shops s on s.id = c.shop_id where c.id = (p_reminder).clock_id
 $$;
 comment on function private.line_of(public.reminders, timestamptz) is 'A line as a message carries it: numbers, times and a path, nothing personal.';
 
@@ -5056,7 +5058,7 @@ language sql stable set search_path = '' as $$
             select private.line_of(r, p_now) as line, pg_catalog.row_number() over (order by r.due_at, r.id) as n
             from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
             where l.delivery_id = d.id and l.state = 'sending') x), '[]'),
-        'more', greatest(0, d.line_count - private.listed_lines(c.kind)), 'figures', d.figures)
+        'more', greatest(0, d.line_count - private.listed_lines(c.kind)), 'figures', d.figures, 'at', p_now)
     from public.deliveries d join public.channels c on c.id = d.channel_id where d.id = p_id
 $$;
 comment on function private.message_of(uuid, timestamptz) is 'A claimed delivery as claim_deliveries hands it out.';
@@ -5635,6 +5637,7 @@ begin
         perform private.require_shop(p_me, (p_policy ->> 'shop_id')::bigint);
     end if;
     v.id := null;
+    v.is_active := true;
     v.shop_id := (p_policy ->> 'shop_id')::bigint;
     v.conditions := private.check_conditions(coalesce(p_policy -> 'conditions', '{}'));
     if v.shop_id is null and v.conditions = '{}' then

@@ -180,7 +180,8 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['manager', 'admin']);
     v_channel jsonb := private.as_json(p_channel);
-    v_answer jsonb := private.begin_request(p_request_id, 'save_channel', pg_catalog.jsonb_build_array(p_id, p_version, v_channel));
+    v_answer jsonb := private.begin_request(p_request_id, 'save_channel', -- sealing gives another text each time
+        pg_catalog.jsonb_build_array(case when p_version is not null then p_id end, p_version, v_channel - 'endpoint'));
     v_old public.channels;
     v_shop_id bigint;
 begin
@@ -218,7 +219,8 @@ create or replace function public.set_channel_secret(p_id bigint, p_version inte
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['admin']);
-    v_answer jsonb := private.begin_request(p_request_id, 'set_channel_secret', pg_catalog.jsonb_build_array(p_id, p_version, p_secret));
+    v_answer jsonb := private.begin_request(p_request_id, 'set_channel_secret',
+        pg_catalog.jsonb_build_array(p_id, p_version, p_secret is null));
     v_old public.channels;
 begin
     if v_answer is not null then

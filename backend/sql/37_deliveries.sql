@@ -170,7 +170,7 @@ end;
 $$;
 grant execute on function public.claim_deliveries(text, integer, integer) to service_role;
 comment on function public.claim_deliveries(text, integer, integer) is
-    'Service: the next messages (at most p_limit) under a lease, within the limits of each platform over all workers: [{id (the same over all attempts), attempt, purpose (reminders, daily, test), channel_id, kind, host (send nowhere else), endpoint, secret (both sealed), options, language, audience, mentions, lines: [{reminder_id, area, entity_type, entity_id, label, shop, step, state (due_soon, overdue), due_at, late_minutes (by which the reminder itself is late), path}], more (lines not listed), figures (daily)}].';
+    'Service: the next messages (at most p_limit) under a lease, within the limits of each platform over all workers: [{id (the same over all attempts), attempt, purpose (reminders, daily, test), channel_id, kind, host (send nowhere else), endpoint, secret (both sealed), options, language, audience, mentions, lines: [{reminder_id, area, entity_type, entity_id, target, policy, action, label, shop, timezone, step, state (due_soon, overdue), due_at, late_minutes (by which the reminder itself is late), path}], more (lines not listed), figures (daily), at (now)}].';
 
 create or replace function private.wait_before(p_attempt integer, p_retry_after integer) returns interval
 language sql volatile set search_path = '' as $$

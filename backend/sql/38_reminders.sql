@@ -300,11 +300,11 @@ create or replace function private.line_of(p_reminder public.reminders, p_now ti
 language sql stable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('reminder_id', (p_reminder).id, 'area', c.policy ->> 'code', 'entity_type', c.entity,
         'entity_id', c.entity_id, 'target', c.target, 'label', coalesce((p_reminder).label, '#' || c.entity_id),
-        'shop', (select s.name from public.shops s where s.id = c.shop_id), 'policy', c.policy ->> 'name',
+        'shop', s.name, 'timezone', s.timezone, 'policy', c.policy ->> 'name',
         'step', (p_reminder).step, 'action', (p_reminder).action,
         'state', case when (p_reminder).step_at >= (p_reminder).due_at or (p_reminder).due_at < p_now then 'overdue' else 'due_soon' end,
         'due_at', (p_reminder).due_at, 'late_minutes', (p_reminder).late_minutes, 'path', (p_reminder).path)
-    from public.sla_clocks c where c.id = (p_reminder).clock_id
+    from public.sla_clocks c join public.shops s on s.id = c.shop_id where c.id = (p_reminder).clock_id
 $$;
 comment on function private.line_of(public.reminders, timestamptz) is 'A line as a message carries it: numbers, times and a path, nothing personal.';
 
@@ -347,7 +347,7 @@ language sql stable set search_path = '' as $$
             select private.line_of(r, p_now) as line, pg_catalog.row_number() over (order by r.due_at, r.id) as n
             from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
             where l.delivery_id = d.id and l.state = 'sending') x), '[]'),
-        'more', greatest(0, d.line_count - private.listed_lines(c.kind)), 'figures', d.figures)
+        'more', greatest(0, d.line_count - private.listed_lines(c.kind)), 'figures', d.figures, 'at', p_now)
     from public.deliveries d join public.channels c on c.id = d.channel_id where d.id = p_id
 $$;
 comment on function private.message_of(uuid, timestamptz) is 'A claimed delivery as claim_deliveries hands it out.';

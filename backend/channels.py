@@ -1,0 +1,346 @@
+"""Channels: robots, webhooks and mail through which reminders go out, and the log of what went out.
+
+A channel's address and secret are sealed here (``channels|endpoint|id``, ``channels|secret|id``) before they
+reach the database; only the edge function opens them, nobody reads them back. The database checks the rights,
+and stores a channel only for a host of its platform or one that an admin has listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+from supabase import Client
+
+from backend import db
+from backend.errors import AppError
+from backend.pii import Keyring
+
+Kind = Literal["wecom", "dingtalk", "feishu", "webhook", "email"]
+Audience = Literal["group", "person"]
+State = Literal["waiting", "sending", "failed", "sent", "suppressed", "dead"]
+KINDS: Final[tuple[Kind, ...]] = ("wecom", "dingtalk", "feishu", "webhook", "email")
+AUDIENCES: Final[tuple[Audience, ...]] = ("group", "person")
+STATES: Final[tuple[State, ...]] = ("waiting", "sending", "failed", "sent", "suppressed", "dead")
+PAGE_SIZE: Final = 50
+
+# Where the robots of each platform live, and how their addresses begin (the platforms' own documentation).
+_PLACES: Final[Mapping[Kind, tuple[tuple[str, ...], str]]] = {
+    "wecom": (("qyapi.weixin.qq.com",), "/cgi-bin/webhook/send"),
+    "dingtalk": (("oapi.dingtalk.com",), "/robot/send"),
+    "feishu": (("open.feishu.cn", "open.larksuite.com"), "/open-apis/bot/v2/hook/"),
+}
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST: Final = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])")
+# Names of local networks: RFC 2606, RFC 6762, RFC 8375.
+_LOCAL: Final = frozenset(
+    ("local", "localhost", "internal", "intranet", "private", "corp", "home", "lan", "arpa")
+    + ("test", "example", "invalid", "onion")
+)
+_MAIL: Final = re.compile(r"[^\s@,<>()\[\]\\;:\"]{1,64}@[A-Za-z0-9.-]{1,253}")
+_SMTPS_PORT: Final = 465  # implicit TLS (RFC 8314); the edge runtime closes 25 and 587
+
+
+class Channel(BaseModel):
+    """A channel as managers see it. ``shop_id`` None: of all shops; of its address only the host is known."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int
+    kind: Kind
+    name: str
+    shop_id: int | None
+    audience: Audience
+    language: str
+    host: str
+    has_secret: bool
+    options: dict[str, Any]
+    is_active: bool
+    version: int
+
+
+class Delivery(BaseModel):
+    """A row of the delivery log. ``member_name`` None: a group. ``last_error`` is a key, never an address."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    seq: int
+    id: UUID
+    channel_id: int
+    channel_name: str
+    kind: Kind
+    audience: Audience
+    shop_id: int | None
+    member_name: str | None
+    purpose: Literal["reminders", "daily", "test"]
+    state: State
+    attempts: int
+    next_at: datetime
+    line_count: int
+    last_error: str | None
+    resent_from: UUID | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class Attempt(BaseModel):
+    """One try of a delivery. ``outcome`` None: under way."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    attempt: int
+    at: datetime
+    reported_at: datetime | None
+    outcome: Literal["sent", "failed", "refused", "abandoned"] | None
+    error: str | None
+
+
+class SentLine(BaseModel):
+    """A reminder in a delivery: what it is called, the page that opens it, what became of it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    reminder_id: int
+    label: str | None
+    path: str | None
+    entity: str
+    due_at: datetime
+    state: State
+    reason: str | None
+
+
+class DeliveryDetail(BaseModel):
+    """The tries of a delivery and the reminders in it (the first 200)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: UUID
+    state: State
+    purpose: str
+    figures: dict[str, Any] | None
+    attempts: tuple[Attempt, ...]
+    lines: tuple[SentLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A channel as a form gives it. ``endpoint`` None: the address stays, and with it the secret."""
+
+    kind: Kind
+    name: str
+    endpoint: str | None
+    shop_id: int | None = None
+    audience: Audience = "group"
+    language: str = "zh-CN"
+    mail_from: str = ""
+    mail_to: str = ""
+    is_active: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_public_host(text: str) -> bool:
+    """Whether a text is a public DNS name in small letters: no IP address, no port, no local name."""
+    return len(text) <= 253 and bool(_HOST.fullmatch(text)) and text.rsplit(".", 1)[1] not in _LOCAL
+
+
+def checked_endpoint(kind: Kind, text: str) -> tuple[str, str]:
+    """The address as it is stored, and its host.
+
+    Raises AppError ``channel.bad_url`` (scheme), ``channel.host_not_listed`` (host), ``channel.bad_host``.
+    """
+    plain = text.strip()
+    url = _split(kind, plain)
+    host = url.hostname or ""
+    if kind in _PLACES:
+        hosts, start = _PLACES[kind]
+        if host not in hosts:
+            raise AppError("channel.host_not_listed", params={"host": host})
+        if not url.path.startswith(start):
+            raise _bad_url(kind)
+    elif not is_public_host(host):
+        raise AppError("channel.bad_host")
+    return plain, host
+
+
+def _split(kind: Kind, text: str) -> SplitResult:
+    if len(text) > 2000 or not text.isprintable() or any(mark in text for mark in ' \\"<>'):
+        raise _bad_url(kind)
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise _bad_url(kind) from None
+    is_mail_server = kind == "email" and url.scheme == "smtps"
+    if not (is_mail_server or url.scheme == "https") or url.fragment or url.password or not url.hostname:
+        raise _bad_url(kind)
+    if port not in ({None, _SMTPS_PORT} if is_mail_server else {None}) or (
+        url.username is not None and not is_mail_server
+    ):
+        raise _bad_url(kind)
+    return url
+
+
+def _bad_url(kind: Kind) -> AppError:
+    return AppError(
+        "channel.bad_url", params={"scheme": "smtps:// / https://" if kind == "email" else "https://"}
+    )
+
+
+# Reading -----------------------------------------------------------------------------------------------
+
+
+def channels(client: Client) -> tuple[Channel, ...]:
+    """Channels of my shops and of all shops, the ones in use first."""
+    columns = "id,kind,name,shop_id,audience,language,host,has_secret,options,is_active,version"
+    query = client.table("channels").select(columns).order("is_active", desc=True).order("id")
+    return tuple(Channel.model_validate(row) for row in db.rows(query))
+
+
+def hosts(client: Client) -> dict[str, tuple[str, ...]]:
+    """Hosts that messages may go to, by kind of channel."""
+    return {kind: tuple(found) for kind, found in db.rpc(client, "channel_hosts").items()}
+
+
+def log(
+    client: Client,
+    *,
+    before: int | None = None,
+    channel_id: int | None = None,
+    state: State | None = None,
+    limit: int = PAGE_SIZE,
+) -> tuple[Delivery, ...]:
+    """What went out, newest first; ``before`` is the ``seq`` of the last row shown."""
+    query = client.table("delivery_log").select("*")
+    if before is not None:
+        query = query.lt("seq", before)
+    if channel_id is not None:
+        query = query.eq("channel_id", channel_id)
+    if state is not None:
+        query = query.eq("state", state)
+    found = db.rows(query.order("seq", desc=True).limit(limit))
+    return tuple(Delivery.model_validate(row) for row in found)
+
+
+def delivery(client: Client, delivery_id: UUID) -> DeliveryDetail:
+    """One delivery with its tries and reminders. Raises `delivery.none`."""
+    return DeliveryDetail.model_validate(db.rpc(client, "delivery_detail", p_id=str(delivery_id)))
+
+
+# Changing ----------------------------------------------------------------------------------------------
+
+
+def add(client: Client, keyring: Keyring, draft: Draft, *, request_id: UUID) -> int:
+    """Add a channel and answer its id.
+
+    Raises `channel.bad_url`, `channel.host_not_listed`, `channel.bad_host`, `channel.bad_mail`.
+    """
+    if draft.endpoint is None:
+        raise AppError("channel.bad_endpoint")
+    checked_endpoint(draft.kind, draft.endpoint)
+    channel_id = int(db.rpc(client, "reserve_channel_id"))
+    return _save(client, keyring, channel_id, None, draft, request_id)
+
+
+def change(
+    client: Client, keyring: Keyring, channel_id: int, version: int, draft: Draft, *, request_id: UUID
+) -> int:
+    """Change a channel and answer its id. A new address drops the secret: an admin sets it again.
+
+    Raises as :func:`add` does, and `channel.stale`, `channel.none`.
+    """
+    return _save(client, keyring, channel_id, version, draft, request_id)
+
+
+def _save(
+    client: Client, keyring: Keyring, channel_id: int, version: int | None, draft: Draft, request_id: UUID
+) -> int:
+    answer = db.rpc(
+        client,
+        "save_channel",
+        p_id=channel_id,
+        p_version=version,
+        p_channel=sealed(keyring, channel_id, draft),
+        p_request_id=str(request_id),
+    )
+    return int(answer["id"])
+
+
+def sealed(keyring: Keyring, channel_id: int, draft: Draft) -> dict[str, Any]:
+    """A draft as save_channel takes it: the address sealed for this channel, its host in the open."""
+    channel: dict[str, Any] = {
+        "kind": draft.kind,
+        "name": draft.name.strip(),
+        "shop_id": draft.shop_id,
+        "audience": draft.audience,
+        "language": draft.language,
+        "is_active": draft.is_active,
+        "options": {**draft.options, **_mail_options(draft)},
+    }
+    if draft.endpoint is not None:
+        address, host = checked_endpoint(draft.kind, draft.endpoint)
+        channel |= {"endpoint": keyring.encrypt("channels", "endpoint", channel_id, address), "host": host}
+    return channel
+
+
+def _mail_options(draft: Draft) -> dict[str, str]:
+    if draft.kind != "email":
+        return {}
+    receivers = [part.strip() for part in draft.mail_to.split(",") if part.strip()]
+    addresses = [draft.mail_from.strip(), *receivers]
+    if not all(_MAIL.fullmatch(address) for address in addresses) or len(receivers) > 50:
+        raise AppError("channel.bad_mail")
+    if draft.audience == "group" and not receivers:
+        raise AppError("channel.bad_mail")
+    return {"from": addresses[0]} | ({"to": ",".join(receivers)} if receivers else {})
+
+
+def set_secret(
+    client: Client, keyring: Keyring, channel_id: int, version: int, secret: str | None, *, request_id: UUID
+) -> int:
+    """Set (or with None remove) the secret of a channel; admins alone. Answers the new version.
+
+    Raises `channel.stale`, `channel.none`, `channel.bad_secret`.
+    """
+    plain = (secret or "").strip()
+    if len(plain) > 500 or (secret is not None and not plain):
+        raise AppError("channel.bad_secret")
+    token = keyring.encrypt("channels", "secret", channel_id, plain) if plain else None
+    answer = db.rpc(
+        client,
+        "set_channel_secret",
+        p_id=channel_id,
+        p_version=version,
+        p_secret=token,
+        p_request_id=str(request_id),
+    )
+    return int(answer["version"])
+
+
+def set_hosts(client: Client, names: Sequence[str], *, request_id: UUID) -> tuple[str, ...]:
+    """Replace the hosts that webhooks and mail may go to; admins alone. Raises `channel.bad_host`."""
+    wanted = sorted({name.strip().lower() for name in names if name.strip()})
+    if not all(is_public_host(name) for name in wanted):
+        raise AppError("channel.bad_host")
+    answer = db.rpc(client, "set_channel_hosts", p_hosts=wanted, p_request_id=str(request_id))
+    return tuple(answer["hosts"])
+
+
+def test(client: Client, channel_id: int, *, request_id: UUID) -> UUID:
+    """Queue a test message; what became of it stands in the log under the answered id.
+
+    Raises `channel.off`, `channel.test_under_way`, `channel.host_not_listed`, `channel.none`.
+    """
+    answer = db.rpc(client, "test_channel", p_id=channel_id, p_request_id=str(request_id))
+    return UUID(answer["id"])
+
+
+def resend(client: Client, delivery_id: UUID, *, request_id: UUID) -> UUID:
+    """Send once more what failed for good; answers the id of the new delivery. Raises `delivery.not_dead`."""
+    answer = db.rpc(client, "resend_delivery", p_id=str(delivery_id), p_request_id=str(request_id))
+    return UUID(answer["id"])
