@@ -119,8 +119,8 @@ def import_files(
 def preview(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> Report:
     """What the file would do. Nothing is stored.
 
-    `exceptions` are those that the import would leave open on the orders of the file. Of a file with more than
-    `trial.MOST` orders only what an order shows by itself (phone, address, words, payment, refund) is
+    `exceptions` are those that the import would leave open on the orders of the file. Of a file with more
+    than `trial.MOST` orders only what an order shows by itself (phone, address, words, payment, refund) is
     counted; a note says so.
     """
     report = _report(parsed, importer.lang) | {"dry_run": True, "state": "preview"}
@@ -173,6 +173,15 @@ def patiently(call: Callable[[], T]) -> T:
                 raise
             time.sleep(pause)
     return call()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database says about a chunk of orders: `contents` order number -> content hash."""
+
+    contents: Mapping[str, str]
+    known: frozenset[str]
+    contact_ids: Sequence[int]
 
 
 class _Run:
@@ -264,14 +273,19 @@ class _Run:
             self._stage_chunks(import_id, staged, sender)
 
     def _stage_chunks(self, import_id: int, staged: set[int], sender: Executor) -> None:
-        """Check and encrypt a chunk while the one before it is on its way to the database."""
-        total, done = len(self.parsed.records), 0
+        """Check and encrypt a chunk while the one before is on its way, and the question about the next."""
+        total = len(self.parsed.records)
+        parts = [part for part in enumerate(_chunks(self.parsed.records)) if part[0] not in staged]
+        done = total - sum(len(records) for _, records in parts)
+        asked = [sender.submit(self._ask, import_id, records) for _, records in parts[:1]]
         sent: Future[None] | None = None
-        for number, records in enumerate(_chunks(self.parsed.records)):
-            encoded = self._encoded(import_id, records) if number not in staged else None
+        for place, (number, records) in enumerate(parts, start=1):
+            answer = asked.pop().result()
+            asked = [sender.submit(self._ask, import_id, later) for _, later in parts[place : place + 1]]
+            encoded = self._encoded(records, answer)
             if sent is not None:
                 sent.result()
-            sent = sender.submit(self._send, import_id, number, *encoded) if encoded else None
+            sent = sender.submit(self._send, import_id, number, *encoded)
             done += len(records)
             self.importer.say("staging", done, total)
         if sent is not None:
@@ -290,32 +304,36 @@ class _Run:
             )
         self._call("import_stage", p_import_id=import_id, p_chunk_no=number, p_rows=rows)
 
-    def _encoded(self, import_id: int, records: Records) -> tuple[str, list[encode.Payload]]:
+    def _ask(self, import_id: int, records: Records) -> _Known:
+        """Which orders the shop already has exactly so (no check, no encryption), and ids for the others."""
+        orders = [record for record in records if isinstance(record, OrderRecord)]
+        if not orders:
+            return _Known({}, frozenset(), ())
+        contents = {order.order_no: encode.content_hash(self.importer.keyring, order) for order in orders}
+        known = self._call("import_known", p_import_id=import_id, p_items=_json([*contents.items()]))
+        fresh = len(contents) - len(known)
+        ids = self._call("reserve_contact_ids", p_count=fresh) if fresh else ()
+        return _Known(contents, frozenset(known), ids)
+
+    def _encoded(self, records: Records, asked: _Known) -> tuple[str, list[encode.Payload]]:
         """The rows of a chunk as JSON text (the gateway need not read it), and the verdicts of its orders."""
         orders = [record for record in records if isinstance(record, OrderRecord)]
         if not orders:
             return _json([_plain_row(record) for record in records]), []
-        keyring = self.importer.keyring
-        hashes = [encode.content_hash(keyring, order) for order in orders]
-        known = self._known(import_id, orders, hashes)
-        fresh = [pair for pair in zip(orders, hashes, strict=True) if pair[0].order_no not in known]
-        ids = self._call("reserve_contact_ids", p_count=len(fresh)) if fresh else []
+        contents, known = asked.contents, asked.known
         pairs = [
-            encode.order_row(keyring, order, contact_id, content, self.rules.params)
-            for (order, content), contact_id in zip(fresh, ids, strict=True)
+            encode.order_row(
+                self.importer.keyring, order, contact_id, contents[order.order_no], self.rules.params
+            )
+            for order, contact_id in zip(
+                (order for order in orders if order.order_no not in known), asked.contact_ids, strict=True
+            )
         ]
         rows = [row for row, _ in pairs]
         rows += [
-            encode.known_row(order, content)
-            for order, content in zip(orders, hashes, strict=True)
-            if order.order_no in known
+            encode.known_row(order, contents[order.order_no]) for order in orders if order.order_no in known
         ]
         return _json(rows), [verdict for _, verdict in pairs if verdict is not None]
-
-    def _known(self, import_id: int, orders: Sequence[OrderRecord], hashes: Sequence[str]) -> set[str]:
-        """Orders that the shop already has exactly so: they need neither a check nor encryption."""
-        items = [[order.order_no, content] for order, content in zip(orders, hashes, strict=True)]
-        return set(self._call("import_known", p_import_id=import_id, p_items=_json(items)))
 
     def _call(self, name: str, **params: Any) -> Any:
         return patiently(lambda: self.importer.call(name, **params))

@@ -206,12 +206,13 @@ begin
     if exists (select from jsonb_array_elements(p_rows) r where private.staged_key(p_kind, r) is null or (r ->> 'row') is null) then
         perform private.fail('PT422', 'import.bad_row');
     end if;
-    if exists (select from jsonb_array_elements(p_rows) r,
-            unnest(array['name', 'phone', 'address', 'note']) f where not private.is_cipher(r #>> array['contact', f]))
+    if exists (select from jsonb_array_elements(p_rows) r cross join lateral (select r -> 'contact') n (c),
+            unnest(array[c ->> 'name', c ->> 'phone', c ->> 'address', c ->> 'note']) f
+            where f is not null and not private.is_cipher(f))
         or exists (select from jsonb_array_elements(p_rows) r
-            where not private.is_masked(r #>> '{contact,name_masked}', r #>> '{contact,phone_masked}')
-               or not private.is_region(r ->> 'province') or not private.is_region(r ->> 'city')
-               or not private.is_region(r ->> 'district')) then
+            where not private.is_masked(r #>> '{contact,name_masked}', r #>> '{contact,phone_masked}'))
+        or exists (select from (select distinct unnest(array[r ->> 'province', r ->> 'city', r ->> 'district']) as name
+            from jsonb_array_elements(p_rows) r) n where not private.is_region(n.name)) then
         perform private.fail('PT422', 'import.clear_text');
     end if;
 end;
@@ -494,21 +495,26 @@ comment on function private.resolve_items(bigint) is 'After a stock file: which 
 create or replace function private.apply_orders(p_import public.imports, p_to integer, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
+    v_updated bigint[];
     v_shipped bigint[];
     v_contacts bigint[];
 begin
     perform private.judge_orders(p_import, p_to);
-    select array_agg(o.id) filter (where o.status = 'to_ship' and s.status in ('shipped', 'completed')),
-           array_agg(o.contact_id) filter (where o.contact_id is not null)
-    into v_shipped, v_contacts
-    from private.staged_orders(p_import.id, p_import.applied_to, p_to) s
-    join public.orders o on o.id = s.entity_id where s.outcome = 'updated';
+    v_updated := array(select r.entity_id from private.import_results r
+        where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to and r.outcome = 'updated');
+    if cardinality(v_updated) > 0 then
+        select array_agg(o.id) filter (where o.status = 'to_ship' and s.status in ('shipped', 'completed')),
+               array_agg(o.contact_id) filter (where o.contact_id is not null)
+        into v_shipped, v_contacts
+        from private.staged_orders(p_import.id, p_import.applied_to, p_to) s
+        join public.orders o on o.id = s.entity_id where s.outcome = 'updated';
+    end if;
     perform private.insert_contacts(p_import, p_to);
     perform private.insert_orders(p_import, p_to);
-    perform private.update_orders(p_import, p_to);
-    delete from public.order_items i using private.import_results r
-    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to and r.outcome = 'updated'
-      and i.order_id = r.entity_id;
+    if cardinality(v_updated) > 0 then
+        perform private.update_orders(p_import, p_to);
+        delete from public.order_items i where i.order_id = any (v_updated);
+    end if;
     perform private.insert_items(p_import, p_to);
     if v_shipped is not null then
         perform private.note_shipped(v_shipped, p_import.id, p_now);
@@ -640,9 +646,11 @@ begin
     if p_import.rows_staged < 1000 then
         return;
     elsif p_step = 'staged' then
-        analyze (skip_locked) private.import_rows, private.import_verdicts;
+        analyze (skip_locked) private.import_rows (import_id, row_no), private.import_verdicts (import_id, row_no);
     elsif p_import.kind = 'orders' then
-        analyze (skip_locked) private.import_results, public.orders, public.order_items, private.contacts;
+        analyze (skip_locked) private.import_results (import_id, row_no, entity_id, outcome), private.contacts (id, phone_hash, name_hash),
+            public.orders (id, shop_id, order_no, status, placed_at, contact_id, contact_state, buyer_account, ip_hash, import_id),
+            public.order_items (order_id, line_no, sku, product_id);
     end if;
 end;
 $$;
