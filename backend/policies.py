@@ -225,9 +225,10 @@ def history(client: Client, code: str) -> list[Change]:
 
 
 def variant(base: Policy, *, shop_id: int | None, conditions: Mapping[str, Sequence[str]]) -> Policy:
-    """A new variant of a default, not saved yet: its terms are those of the default."""
+    """A new variant of a default, not saved yet: switched on, its other terms those of the default."""
     held = {name: tuple(values) for name, values in conditions.items() if values}
-    return replace(base, id=0, shop_id=shop_id, conditions=held, version=0)
+    terms = replace(base.terms, is_active=True)
+    return replace(base, id=0, shop_id=shop_id, conditions=held, terms=terms, version=0)
 
 
 def _change(policy: Policy, terms: Terms) -> dict[str, Any]:

@@ -160,6 +160,7 @@ begin
         perform private.require_shop(p_me, (p_policy ->> 'shop_id')::bigint);
     end if;
     v.id := null;
+    v.is_active := true;
     v.shop_id := (p_policy ->> 'shop_id')::bigint;
     v.conditions := private.check_conditions(coalesce(p_policy -> 'conditions', '{}'));
     if v.shop_id is null and v.conditions = '{}' then
