@@ -178,8 +178,21 @@ def api(settings: Settings) -> Findings:
         yield Finding("api_failing", {"url": settings.supabase_url, "status": health.status_code})
     if nobody.status_code < 400:
         yield Finding("keyless_allowed", {"url": settings.supabase_url})
+    if settings.hosted:
+        yield from _sign_up(settings, known)
     if (anybody.is_success and anybody.json()) or service.is_success:
         yield Finding("anon_allowed")
+
+
+def _sign_up(settings: Settings, headers: Mapping[str, str]) -> Findings:
+    """Whether a one-time code can open an account: mail addresses are synthetic and never confirmed."""
+    answer = _ask(settings, "GET", "/auth/v1/settings", headers)
+    known = answer.json() if answer.is_success else {}
+    if isinstance(known, dict):
+        if known.get("mailer_autoconfirm") is False:
+            yield Finding("email_confirmation")
+        if known.get("disable_signup") is True:
+            yield Finding("sign_up_closed")
 
 
 def _ask(settings: Settings, method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
@@ -264,6 +277,8 @@ def people(settings: Settings, facts: Mapping[str, Any]) -> Findings:
             yield Finding("nobody_yet", {"code": code}, is_problem=False)
     elif facts["admins"] == 0:
         yield Finding("no_admin")
+    elif len(facts["admin_numbers"]) == 1:
+        yield Finding("one_admin", {"staff_no": facts["admin_numbers"][0]}, is_problem=False)
     if facts["members_without_shops"]:
         names = ", ".join(facts["members_without_shops"][:10])
         yield Finding("members_without_shops", {"names": names}, is_problem=False)

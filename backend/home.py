@@ -86,7 +86,7 @@ class DataAge(_Row):
 
 
 class Home(_Row):
-    """Everything the start page shows. `ready` counts to 5,001, `unpaid` to 1,001."""
+    """Everything the start page shows. `ready` counts to 5,001, `unpaid` to 1,001; `dead_jobs` for managers, admins."""
 
     now: datetime
     items: tuple[HomeItem, ...]
@@ -95,6 +95,7 @@ class Home(_Row):
     ready: int
     unpaid: int
     low_stock: int
+    dead_jobs: int = 0
     data: tuple[DataAge, ...]
 
 

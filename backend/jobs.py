@@ -11,9 +11,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import FrameType
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict
+from supabase import Client
+
+from backend import db
 from backend.checks.contact import CHECKS_VERSION
 from backend.config import Settings
 from backend.errors import AppError
@@ -26,6 +31,7 @@ IDLE_SECONDS: Final = 5.0
 _TROUBLE_SECONDS: Final = 15.0
 _RECHECK_CHUNK: Final = 500
 _ABANDONED_SECONDS: Final = 120  # how long an import must stand still before somebody else may go on with it
+_MINUTE: Final = 60.0
 _OUTDATED_SECONDS: Final = 60.0  # a newer replica judges; this one only looks again
 _GIVEN_UP_SECONDS: Final = 1800  # a file that never arrived whole blocks its shop no longer than this
 log = logging.getLogger(__name__)
@@ -178,11 +184,20 @@ def retention(job: Job) -> Outcome:
     return None
 
 
+def end_decisions(job: Job) -> Outcome:
+    """End the waivers and waits whose time is over; looks again every minute."""
+    while job.worker.rpc("service_end_decisions", p_limit=500) >= 500:
+        if not job.step():
+            return 1.0
+    return _MINUTE
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "finish_import": finish_import,
     "recheck_orders": recheck_orders,
     "evaluate_shop": evaluate_shop,
     "retention": retention,
+    "end_decisions": end_decisions,
 }
 
 
@@ -215,6 +230,40 @@ def _close(job: Job, again: Outcome) -> None:
     else:
         seconds = max(1, round(again))
         job.worker.rpc("job_snooze", p_id=job.id, p_lease_id=job.lease_id, p_seconds=seconds)
+
+
+# What people see of it --------------------------------------------------------------------------------------
+
+
+class JobRow(BaseModel):
+    """A piece of background work of my shops. `last_error` is an error key, or the name of a programming
+    error; `progress` {step, done}; `total` the lines of the imported file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int
+    kind: str
+    state: str
+    attempts: int
+    run_at: datetime
+    created_at: datetime
+    finished_at: datetime | None = None
+    progress: dict[str, Any] = {}
+    last_error: str | None = None
+    shop_id: int | None = None
+    file_name: str | None = None
+    total: int | None = None
+
+
+def listing(client: Client) -> tuple[JobRow, ...]:
+    """Background work: failed for good first, then waiting and running, then done today. Managers, admins."""
+    return tuple(JobRow.model_validate(row) for row in db.rpc(client, "list_jobs"))
+
+
+def retry(client: Client, job_id: int, *, request_id: str) -> None:
+    """Let a job that failed for good run again. Raises `job.not_dead`, `shop.none`."""
+    db.rpc(client, "retry_job", p_id=job_id, p_request_id=request_id)
 
 
 def work(settings: Settings, stop: threading.Event) -> int:

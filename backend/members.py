@@ -18,6 +18,7 @@ from backend import auth, db
 from backend.config import Settings
 from backend.errors import AppError
 from backend.pii import Keyring
+from backend.service import Service
 from backend.shops import Shop
 
 ROLES: Final = ("agent", "warehouse", "operations", "analyst", "manager", "admin")
@@ -207,6 +208,18 @@ def set_duty_lead(client: Client, member: Member, *, until: datetime | None, req
         p_until=until.isoformat() if until else None,
         p_request_id=request_id,
     )
+
+
+def recover_admin(settings: Settings, staff_no: str) -> str:
+    """A one-time code for an admin who lost the password; the old account ends at once.
+
+    For the console alone: who runs commands on the server may have it. Raises recover.none (admins).
+    """
+    code = auth.new_code()
+    Service(settings).rpc(
+        "service_recover_admin", p_staff_no=staff_no.strip(), p_token_hash=auth.code_hash(settings, code)
+    )
+    return code
 
 
 def _contact(keyring: Keyring, contact_id: int | None, phone: str) -> dict[str, Any]:

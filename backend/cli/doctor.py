@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-from backend import config, doctor
+from backend import config, doctor, members
 from backend.cli.target import connect
 from backend.config import ConfigError, Settings
 from backend.doctor import Finding
@@ -23,12 +24,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Register the command."""
     parser = commands.add_parser("doctor", help="check an installation, with a fix for each finding")
     parser.add_argument("--data", type=Path, help="data folder (default: DESK_DATA_DIR, else ./.desk)")
+    parser.add_argument(
+        "--recover", metavar="STAFF_NO", help="print a one-time code for an admin who lost the password"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the sentences")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at everything and print what was found."""
+    """Look at everything and print what was found; with --recover only print a new code."""
+    if args.recover:
+        return recover(args)
     found = examine(args)
     healthy = not any(finding.is_problem for finding in found)
     if args.json:
@@ -44,6 +50,24 @@ def run(args: argparse.Namespace) -> int:
         if healthy:
             print(message("doctor.healthy", args.lang))
     return 0 if healthy else 1
+
+
+def recover(args: argparse.Namespace) -> int:
+    """A one-time code for an admin: 0 and the code, or 1 and why not."""
+    try:
+        with connect(args) as target:
+            code = members.recover_admin(target.settings, args.recover)
+    except AppError as refusal:
+        print(refusal.message(args.lang), file=sys.stderr)
+        return 1
+    except (ConfigError, StackError, ApplyError, ValueError) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    if args.json:
+        print(json.dumps({"staff_no": args.recover, "code": code}))
+    else:
+        print(message("recover.done", args.lang, staff_no=args.recover, code=code))
+    return 0
 
 
 def examine(args: argparse.Namespace) -> list[Finding]:

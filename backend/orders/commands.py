@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -73,11 +74,13 @@ def decide(
     reason: str | None = None,
     note: str = "",
     keyring: Keyring | None = None,
+    until: datetime | None = None,
 ) -> Decided:
     """Decide exceptions (at most 500). `reason` is one of REASONS[decision]; `other` needs a note.
 
-    A note is encrypted per order, so it needs the keyring. Raises `decision.reason`, `decision.note_missing`,
-    `bulk.too_many`, `review.not_reviewer`.
+    A note is encrypted per order, so it needs the keyring. `until` ends a waiver (at most a year ahead).
+    Raises `decision.reason`, `decision.note_missing`, `decision.until`, `bulk.too_many`,
+    `review.not_reviewer`.
     """
     rows = [_item(item, note.strip(), keyring) for item in items]
     answer = db.rpc(
@@ -87,6 +90,7 @@ def decide(
         p_items=rows,
         p_decision=decision,
         p_reason=reason,
+        p_until=until and until.isoformat(),
     )
     return Decided.model_validate(answer)
 
@@ -99,6 +103,7 @@ def decide_matching(
     *,
     request_id: UUID,
     reason: str | None = None,
+    until: datetime | None = None,
 ) -> Decided:
     """Decide all exceptions of `wanted.kind` (and `same_key`) if they are still `count` (at most 2,000).
 
@@ -112,6 +117,7 @@ def decide_matching(
         p_count=count,
         p_decision=decision,
         p_reason=reason,
+        p_until=until and until.isoformat(),
     )
     return Decided.model_validate(answer)
 

@@ -72,7 +72,10 @@ class Right(_Row):
 
 
 class OrderException(_Row):
-    """One exception of an order. `rights` (decision -> Right) is filled on the order's page alone."""
+    """One exception of an order. `rights` (decision -> Right) is filled on the order's page alone.
+
+    `holds_until`: when a waiver or a wait for the customer ends by itself; None = never.
+    """
 
     id: int
     kind: str
@@ -89,7 +92,17 @@ class OrderException(_Row):
     decided_as: str | None = None
     reason: str | None = None
     note_cipher: str | None = None
+    holds_until: datetime | None = None
     rights: dict[str, Right] | None = None
+
+
+class LastDecision(_Row):
+    """My last decision while it can be undone: `action` is the decision, or keep_one of a group."""
+
+    batch_id: int
+    action: str
+    count: int
+    at: datetime
 
 
 class QueueRow(_Row):

@@ -11,6 +11,7 @@ from backend.imports import encode
 from backend.orders.models import (
     ClearContact,
     Event,
+    LastDecision,
     OrderDetail,
     QueueFilter,
     QueuePage,
@@ -74,6 +75,12 @@ def reveal_row(client: Client, order_id: int, *, reason: str | None = None) -> d
     """The ciphertexts behind `reveal`: contact_id, contact_state, name, phone, address, note; recorded."""
     row: dict[str, Any] = db.rpc(client, "reveal_contact", p_entity="order", p_id=order_id, p_reason=reason)
     return row
+
+
+def last_decision(client: Client) -> LastDecision | None:
+    """What I can still undo (ten minutes, nothing changed since); None when there is nothing."""
+    found = db.rpc(client, "my_undo")
+    return LastDecision.model_validate(found) if found else None
 
 
 def note_text(keyring: Keyring, order_id: int, note_cipher: str) -> str:

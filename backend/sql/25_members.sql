@@ -258,7 +258,37 @@ grant execute on function public.set_duty_lead(bigint, timestamptz, uuid) to aut
 comment on function public.set_duty_lead(bigint, timestamptz, uuid) is
     '当班主管: a manager names somebody else for at most 24 hours, or ends it with null. duty_lead.too_long, member.unknown.';
 
+-- An only admin who lost the password ------------------------------------------------------------------------------------
+
+create or replace function public.service_recover_admin(p_staff_no text, p_token_hash text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_admin public.members;
+begin
+    select * into v_admin from public.members
+    where role = 'admin' and state <> 'off' and staff_no = p_staff_no for update;
+    if not found then
+        perform private.fail('PT404', 'recover.none', pg_catalog.jsonb_build_object('admins', (
+            select pg_catalog.string_agg(staff_no, ', ' order by id) from public.members where role = 'admin' and state <> 'off')));
+    end if;
+    perform private.invite(v_admin.id, p_token_hash, null);
+    delete from private.web_sessions where user_id = v_admin.user_id;
+    update public.members set user_id = null, state = 'invited' where id = v_admin.id;
+    perform private.audit(v_me, null, 'member', v_admin.id, 'recovered');
+    return pg_catalog.jsonb_build_object('id', v_admin.id, 'display_name', v_admin.display_name);
+end;
+$$;
+grant execute on function public.service_recover_admin(text, text) to service_role;
+comment on function public.service_recover_admin(text, text) is
+    'Service: a one-time code for an admin who lost the password; who may run doctor on the server may have it. The old account stops reading at once. recover.none (staff numbers of the admins).';
+
 -- Shops ----------------------------------------------------------------------------------------------------------------
+
+alter table public.shops add column if not exists wait_hours integer not null default 24
+    constraint shops_wait_hours_range check (wait_hours between 1 and 720);
+comment on column public.shops.wait_hours is
+    '等待客户: after so many hours without an answer the exception is open again and its deadline runs on (24: product decision).';
 
 create or replace function private.ensure_shop(p_code text, p_name text, p_platform text) returns bigint
 language plpgsql set search_path = '' as $$
@@ -295,13 +325,13 @@ begin
     perform private.change_shop(v_id, case when p_id is not null then p_version end, v_shop);
     perform private.audit(v_me, v_id, 'shop', v_id, case when p_id is null then 'created' else 'changed' end, v_shop);
     return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v_id));
-exception when check_violation or not_null_violation then
+exception when check_violation or not_null_violation or data_exception then
     perform private.fail('PT422', 'shop.bad_value');
 end;
 $$;
 grant execute on function public.save_shop(bigint, integer, jsonb, uuid) to authenticated, service_role;
 comment on function public.save_shop(bigint, integer, jsonb, uuid) is
-    'Admin: adds a shop (p_id null) or changes one: code, name, platform, timezone, review_limit, is_active. shop.code_taken, shop.stale, shop.bad_value.';
+    'Admin: adds a shop (p_id null) or changes one: code, name, platform, timezone, review_limit, wait_hours, is_active. shop.code_taken, shop.stale, shop.bad_value.';
 
 create or replace function private.change_shop(p_id bigint, p_version integer, p_shop jsonb) returns void
 language plpgsql set search_path = '' as $$
@@ -312,6 +342,7 @@ begin
     update public.shops set
         name = coalesce(p_shop ->> 'name', name), timezone = coalesce(p_shop ->> 'timezone', timezone),
         review_limit = coalesce((p_shop ->> 'review_limit')::numeric, review_limit),
+        wait_hours = coalesce((p_shop ->> 'wait_hours')::integer, wait_hours),
         is_active = coalesce((p_shop ->> 'is_active')::boolean, is_active)
     where id = p_id and (p_version is null or version = p_version);
     if not found then

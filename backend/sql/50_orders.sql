@@ -267,6 +267,9 @@ create table if not exists public.order_exceptions (
         check ((state in ('fixed', 'waived', 'cancelled')) = (decided_at is not null)),
     constraint order_exceptions_waived_has_reason check (state <> 'waived' or reason is not null)
 );
+alter table public.order_exceptions add column if not exists holds_until timestamptz;
+create index if not exists order_exceptions_ending_idx on public.order_exceptions (holds_until)
+    where state in ('waived', 'waiting_customer') and holds_until is not null;
 create index if not exists order_exceptions_open_idx on public.order_exceptions (shop_id, kind, same_key)
     include (state, is_blocking, order_id)
     where state in ('open', 'waiting_customer');
@@ -277,6 +280,8 @@ create or replace trigger t10_touch before update on public.order_exceptions
     for each row execute function private.touch_version();
 comment on table public.order_exceptions is '异常: one row per order and kind, with its evidence in jsonb free of personal data. "Open" = open or waiting_customer.';
 comment on column public.order_exceptions.fingerprint is 'Hash of the facts that raised it: a waiver holds for exactly these; other facts open it again.';
+comment on column public.order_exceptions.holds_until is
+    'waived: the waiver ends then and the exception opens again (null: it holds for its facts, without an end). waiting_customer: nobody waits longer, the deadline runs on. Means nothing in other states.';
 comment on column public.order_exceptions.same_key is 'What makes two exceptions of a kind the same decision: the province, the contradicting names, the word, the SKU.';
 comment on column public.order_exceptions.decided_as is 'system when newer facts cleared it, else the role of the person.';
 comment on column public.order_exceptions.note_cipher is 'A person''s free text, encrypted like every text that may name a customer (AAD order_exceptions|note|order id).';

@@ -13,7 +13,8 @@ language sql stable set search_path = '' as $$
         when (p_order).checked_facts_hash is distinct from (p_order).facts_hash
             or (p_order).checked_version is distinct from private.current_check_version() then 'order.unchecked'
         when exists (select from public.order_exceptions e
-            where e.order_id = (p_order).id and e.is_blocking and e.state in ('open', 'waiting_customer')) then 'order.blocked'
+            where e.order_id = (p_order).id and e.is_blocking and (e.state in ('open', 'waiting_customer')
+                or (e.state = 'waived' and e.holds_until <= private.now()))) then 'order.blocked'
         when exists (select from public.imports i
             where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking'))
             or exists (select from public.imports i join public.shops s on s.stock_pool_id = i.stock_pool_id

@@ -74,8 +74,14 @@ $$;
 comment on function private.with_siblings(jsonb, text) is
     'An order is cancelled as a whole: its other open exceptions go the same way, and come back together.';
 
+drop function if exists private.write_decision(private.actor, jsonb, text, text, timestamptz); -- until decisions could end
+drop function if exists private.change_exceptions(private.actor, jsonb, text, text, timestamptz);
+drop function if exists private.decide(private.actor, jsonb, text, text, timestamptz);
+drop function if exists public.decide_exceptions(uuid, jsonb, text, text);
+drop function if exists public.decide_matching(uuid, jsonb, integer, text, text);
+
 create or replace function private.write_decision(
-    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz
+    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz, p_until timestamptz
 ) returns void
 language sql set search_path = '' as $$
     update public.order_exceptions e
@@ -84,17 +90,20 @@ language sql set search_path = '' as $$
         decided_by = case when p_decision in ('waived', 'cancelled') then (p_me).member_id end,
         decided_as = case when p_decision in ('waived', 'cancelled') then (p_me).role end,
         reason = case when p_decision in ('waived', 'cancelled', 'waiting_customer') then p_reason end,
+        holds_until = case p_decision when 'waived' then p_until
+            when 'waiting_customer' then p_now + make_interval(hours => s.wait_hours) end,
         note_cipher = coalesce(i.note, e.note_cipher)
-    from (select distinct on (id) id, note from jsonb_to_recordset(p_items) x (id bigint, note text)) i
-    where e.id = i.id
+    from (select distinct on (id) id, note from jsonb_to_recordset(p_items) x (id bigint, note text)) i, public.shops s
+    where e.id = i.id and s.id = e.shop_id
 $$;
-comment on function private.write_decision(private.actor, jsonb, text, text, timestamptz) is 'The new state of checked and locked items [{id, note?}].';
+comment on function private.write_decision(private.actor, jsonb, text, text, timestamptz, timestamptz) is
+    'The new state of checked and locked items [{id, note?}]; a waiver ends at p_until (null: never), a wait after the hours of the shop.';
 
 create or replace function private.undo_items(p_items jsonb) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'order_id', e.order_id, 'version', e.version + 1,
         'before', jsonb_build_object('state', e.state, 'decided_at', e.decided_at, 'decided_by', e.decided_by,
-            'decided_as', e.decided_as, 'reason', e.reason, 'note_cipher', e.note_cipher)) order by e.id), '[]')
+            'decided_as', e.decided_as, 'reason', e.reason, 'holds_until', e.holds_until, 'note_cipher', e.note_cipher)) order by e.id), '[]')
     from public.order_exceptions e
     where e.id in (select i.id from jsonb_to_recordset(p_items) i (id bigint))
 $$;
@@ -155,7 +164,7 @@ $$;
 comment on function private.new_batch(private.actor, text, jsonb, timestamptz) is 'Remembers how to undo; null when nothing was done.';
 
 create or replace function private.change_exceptions(
-    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz
+    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz, p_until timestamptz default null
 ) returns bigint
 language plpgsql set search_path = '' as $$
 declare
@@ -168,7 +177,7 @@ begin
         perform private.unhold_orders(v_order_ids, 'cancelled');
         perform private.judge_later(v_order_ids, p_now);
     end if;
-    perform private.write_decision(p_me, v_all, p_decision, p_reason, p_now);
+    perform private.write_decision(p_me, v_all, p_decision, p_reason, p_now, p_until);
     if p_decision = 'cancelled' then
         perform private.hold_orders(v_order_ids, 'cancelled', p_now);
         perform private.judge_later(v_order_ids, p_now);
@@ -180,11 +189,12 @@ begin
     return v_batch;
 end;
 $$;
-comment on function private.change_exceptions(private.actor, jsonb, text, text, timestamptz) is
+comment on function private.change_exceptions(private.actor, jsonb, text, text, timestamptz, timestamptz) is
     'Writes a checked decision with everything that follows from it; answers with the batch that can undo it (null: nothing to do).';
 
-create or replace function private.decide(p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz)
-returns jsonb
+create or replace function private.decide(
+    p_me private.actor, p_items jsonb, p_decision text, p_reason text, p_now timestamptz, p_until timestamptz
+) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
     v_checks jsonb;
@@ -200,12 +210,12 @@ begin
         perform private.tell_decision(p_me, v_ok, 'exception_fixed', null, null, p_now);
         perform private.settle_claims(p_me, array(select x.order_id from jsonb_to_recordset(v_ok) x (order_id bigint)), p_decision, p_now);
     elsif v_ok <> '[]' then
-        v_batch := private.change_exceptions(p_me, v_ok, p_decision, p_reason, p_now);
+        v_batch := private.change_exceptions(p_me, v_ok, p_decision, p_reason, p_now, p_until);
     end if;
     return jsonb_build_object('batch_id', v_batch, 'done', jsonb_array_length(v_ok), 'items', private.decision_answers(v_checks, v_ok));
 end;
 $$;
-comment on function private.decide(private.actor, jsonb, text, text, timestamptz) is
+comment on function private.decide(private.actor, jsonb, text, text, timestamptz, timestamptz) is
     'One decision on many exceptions: {batch_id, done, items: [{id, order_id, ok, version} | {id, ok: false, key, params}]}.';
 
 create or replace function private.decision_answers(p_checks jsonb, p_ok jsonb) returns jsonb
@@ -220,25 +230,36 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.decision_answers(jsonb, jsonb) is 'Per item what became of it; checked and not done means that its rule still holds.';
 
+create or replace function private.check_until(p_decision text, p_until timestamptz, p_now timestamptz) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_until is not null and (p_decision is distinct from 'waived' or p_until <= p_now or p_until > p_now + interval '366 days') then
+        perform private.fail('PT422', 'decision.until');
+    end if;
+end;
+$$;
+comment on function private.check_until(text, timestamptz, timestamptz) is 'decision.until: only a waiver has an end, in the future and within a year.';
+
 create or replace function public.decide_exceptions(
-    p_request_id uuid, p_items jsonb, p_decision text, p_reason text default null
+    p_request_id uuid, p_items jsonb, p_decision text, p_reason text default null, p_until timestamptz default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_items jsonb := private.as_items(p_items);
-    v_answer jsonb := private.begin_request(p_request_id, 'decide_exceptions', jsonb_build_array(v_items, p_decision, p_reason));
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_exceptions', jsonb_build_array(v_items, p_decision, p_reason, p_until));
 begin
     if v_answer is not null then
         return v_answer;
     end if;
     perform private.check_decision(v_items, p_decision, p_reason, 500);
-    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, private.now()));
+    perform private.check_until(p_decision, p_until, private.now());
+    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, private.now(), p_until));
 end;
 $$;
-grant execute on function public.decide_exceptions(uuid, jsonb, text, text) to authenticated;
-comment on function public.decide_exceptions(uuid, jsonb, text, text) is
-    'Reviewers: decides up to 500 exceptions [{id, version, note?}] at once: fixed (judged again), waived, waiting_customer, resume, cancelled (the whole order, held back), reopened. Refuses per item (see private.decision_checks, exception.still_holds); as a whole decision.unknown, decision.reason, decision.note_missing, bulk.empty, bulk.too_many, review.not_reviewer.';
+grant execute on function public.decide_exceptions(uuid, jsonb, text, text, timestamptz) to authenticated;
+comment on function public.decide_exceptions(uuid, jsonb, text, text, timestamptz) is
+    'Reviewers: decides up to 500 exceptions [{id, version, note?}] at once: fixed (judged again), waived (until p_until), waiting_customer, resume, cancelled (the whole order, held back), reopened. Refuses per item (see private.decision_checks, exception.still_holds); as a whole decision.unknown, decision.reason, decision.until, decision.note_missing, bulk.empty, bulk.too_many, review.not_reviewer.';
 
 -- Many of the same --------------------------------------------------------------------------------------------------------
 
@@ -282,13 +303,14 @@ $$;
 comment on function private.matching_items(private.actor, jsonb, timestamptz) is 'The matching exceptions as items to decide (at most 2,001, so that too many can be told). filter.kind_missing.';
 
 create or replace function public.decide_matching(
-    p_request_id uuid, p_filter jsonb, p_count integer, p_decision text, p_reason text default null
+    p_request_id uuid, p_filter jsonb, p_count integer, p_decision text, p_reason text default null, p_until timestamptz default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_reviewer();
     v_now timestamptz := private.now();
-    v_answer jsonb := private.begin_request(p_request_id, 'decide_matching', jsonb_build_array(p_filter, p_count, p_decision, p_reason));
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_matching',
+        jsonb_build_array(p_filter, p_count, p_decision, p_reason, p_until));
     v_items jsonb;
 begin
     if v_answer is not null then
@@ -300,11 +322,12 @@ begin
             jsonb_build_object('shown', p_count, 'found', jsonb_array_length(v_items)));
     end if;
     perform private.check_decision(v_items, p_decision, p_reason, 2000);
-    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, v_now));
+    perform private.check_until(p_decision, p_until, v_now);
+    return private.finish_request(p_request_id, private.decide(v_me, v_items, p_decision, p_reason, v_now, p_until));
 end;
 $$;
-grant execute on function public.decide_matching(uuid, jsonb, integer, text, text) to authenticated;
-comment on function public.decide_matching(uuid, jsonb, integer, text, text) is
+grant execute on function public.decide_matching(uuid, jsonb, integer, text, text, timestamptz) to authenticated;
+comment on function public.decide_matching(uuid, jsonb, integer, text, text, timestamptz) is
     'Reviewers: decides all open exceptions of a kind that match a filter (see private.matching_exceptions), if there are still as many as were shown (at most 2,000). bulk.count_changed (shown, found), filter.kind_missing, and what decide_exceptions refuses; reason other needs notes and is refused.';
 
 create or replace function public.preview_decision(p_items jsonb, p_filter jsonb, p_decision text) returns jsonb
@@ -482,10 +505,10 @@ create or replace function private.restore_items(p_items jsonb) returns void
 language sql set search_path = '' as $$
     update public.order_exceptions e
     set state = b.state, decided_at = b.decided_at, decided_by = b.decided_by, decided_as = b.decided_as, reason = b.reason,
-        note_cipher = b.note_cipher
+        holds_until = b.holds_until, note_cipher = b.note_cipher
     from jsonb_to_recordset(p_items) i (id bigint, before jsonb),
         jsonb_to_record(i.before) b (state text, decided_at timestamptz, decided_by bigint, decided_as text, reason text,
-                                     note_cipher text)
+                                     holds_until timestamptz, note_cipher text)
     where e.id = i.id
 $$;
 comment on function private.restore_items(jsonb) is 'The state before the decision, item by item.';
@@ -524,6 +547,70 @@ $$;
 grant execute on function public.undo_batch(uuid, bigint) to authenticated;
 comment on function public.undo_batch(uuid, bigint) is
     'Takes back my own decision of the last ten minutes, all of it or nothing. The deadline runs on from detection; shop and skill count as of now. shop.none, review.not_reviewer, undo.none, undo.done, undo.too_late, undo.changed (order_no), undo.released (order_no).';
+
+create or replace function public.my_undo() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_since timestamptz := private.now() - interval '10 minutes';
+begin
+    return (select jsonb_build_object('batch_id', b.id, 'action', b.action, 'count', b.item_count, 'at', b.created_at)
+        from public.action_batches b
+        where b.member_id = v_me.member_id and b.undone_at is null and b.created_at >= v_since
+          and not exists (select from jsonb_to_recordset(b.items) i (id bigint, order_id bigint, version integer)
+              where not exists (select from public.order_exceptions e join public.orders o on o.id = e.order_id
+                  where e.id = i.id and e.version = i.version and o.released_at is null and e.shop_id in (select private.my_shop_ids())))
+        order by b.id desc limit 1);
+end;
+$$;
+grant execute on function public.my_undo() to authenticated;
+comment on function public.my_undo() is
+    'Members: my last decision that can still be undone {batch_id, action, count, at}, or null: what the page offers after a reload.';
+
+-- What ends by itself ----------------------------------------------------------------------------------------------------------
+
+create or replace function private.end_decisions(p_limit integer, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_due jsonb;
+    v_orders bigint[];
+begin
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id)), '[]') into v_due from (
+        select e.id from public.order_exceptions e join public.orders o on o.id = e.order_id
+        where e.state in ('waived', 'waiting_customer') and e.holds_until <= p_now and o.status = 'to_ship' and o.released_at is null
+        order by e.holds_until limit p_limit) d;
+    perform private.lock_items(v_due);
+    with ended as (
+        update public.order_exceptions e
+        set state = 'open', decided_at = null, decided_by = null, decided_as = null, reason = null, holds_until = null,
+            detected_at = case e.state when 'waived' then p_now else e.detected_at end
+        from jsonb_to_recordset(v_due) d (id bigint), public.order_exceptions before, public.orders o
+        where e.id = d.id and before.id = e.id and o.id = e.order_id and o.released_at is null
+          and e.state in ('waived', 'waiting_customer') and e.holds_until <= p_now
+        returning e.order_id, e.shop_id, e.kind, before.state as was
+    ), told as (
+        insert into public.audit_events (at, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, 'system', n.shop_id, 'order', n.order_id, case n.was when 'waived' then 'waiver_ended' else 'wait_ended' end,
+            jsonb_build_object('kind', n.kind) from ended n
+    )
+    select coalesce(array_agg(distinct n.order_id), '{}') into v_orders from ended n;
+    perform private.refresh_reviews(v_orders, p_now);
+    return jsonb_array_length(v_due);
+end;
+$$;
+comment on function private.end_decisions(integer, timestamptz) is
+    'Waivers and waits whose time is over are open again: a waiver as newly found, a wait with its deadline running on. Answers how many were looked at.';
+
+create or replace function public.service_end_decisions(p_limit integer) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return private.end_decisions(least(greatest(coalesce(p_limit, 500), 1), 1000), private.now());
+end;
+$$;
+grant execute on function public.service_end_decisions(integer) to service_role;
+comment on function public.service_end_decisions(integer) is 'Service: ends the waivers and waits that are over, at most p_limit (1,000); answers how many were looked at.';
 
 -- Correcting the contact ----------------------------------------------------------------------------------------------------------
 

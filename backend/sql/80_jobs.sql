@@ -158,6 +158,24 @@ grant execute on function public.job_fail(bigint, uuid, text) to service_role;
 comment on function public.job_fail(bigint, uuid, text) is
     'Service: the job failed (an error key, never data); again after 1, 5, 25 s, 2, 10, 60 min, 6 h; dead after eight tries without progress.';
 
+create or replace function private.job_shop(p_job private.jobs) returns bigint
+language sql stable set search_path = '' as $$
+    select coalesce(((p_job).payload ->> 'shop_id')::bigint,
+        (select i.shop_id from public.imports i where i.id = ((p_job).payload ->> 'import_id')::bigint))
+$$;
+comment on function private.job_shop(private.jobs) is 'The shop whose data a job works on; null for one of the whole installation.';
+
+create or replace function private.routine_jobs() returns text[]
+language sql immutable set search_path = '' as $$ select array['retention', 'end_decisions'] $$;
+comment on function private.routine_jobs() is 'Kinds that always wait for their next turn: shown to people only when something is wrong.';
+
+create or replace function private.dead_jobs() returns integer
+language sql stable set search_path = '' as $$
+    select count(*)::integer from private.jobs j where j.state = 'dead'
+        and (private.job_shop(j) is null or private.job_shop(j) in (select private.my_shop_ids()))
+$$;
+comment on function private.dead_jobs() is 'How many jobs of my shops failed for good and wait for somebody to retry them.';
+
 create or replace function public.list_jobs() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -165,16 +183,18 @@ declare
 begin
     return (select coalesce(jsonb_agg(jsonb_build_object('id', j.id, 'kind', j.kind, 'state', j.state, 'run_at', j.run_at,
             'attempts', j.attempts, 'progress', j.progress, 'last_error', j.last_error, 'finished_at', j.finished_at,
-            'shop_id', j.shop_id) order by j.state = 'dead' desc, j.id desc), '[]')
-        from (select q.*, coalesce((q.payload ->> 'shop_id')::bigint,
-                (select i.shop_id from public.imports i where i.id = (q.payload ->> 'import_id')::bigint)) as shop_id
-            from private.jobs q where q.state <> 'done' or q.finished_at > private.now() - interval '1 day'
-            order by q.id desc limit 200) j
+            'created_at', j.created_at, 'shop_id', j.shop_id, 'file_name', j.file_name, 'total', j.total)
+            order by j.state = 'dead' desc, j.id desc), '[]')
+        from (select q.*, private.job_shop(q) as shop_id, i.file_name, i.rows_total as total
+            from private.jobs q left join public.imports i on i.id = (q.payload ->> 'import_id')::bigint
+            where (q.state <> 'done' or q.finished_at > private.now() - interval '1 day')
+              and (q.kind <> all (private.routine_jobs()) or q.state = 'dead' or q.last_error is not null)
+            order by q.state = 'dead' desc, q.id desc limit 200) j
         where j.shop_id is null or j.shop_id in (select private.my_shop_ids()));
 end;
 $$;
 grant execute on function public.list_jobs() to authenticated;
-comment on function public.list_jobs() is 'Manager and admin: background work of their shops: waiting, running, failed for good (first), done today.';
+comment on function public.list_jobs() is 'Manager and admin: background work of their shops: failed for good (first), waiting, running, done today; routine work only when it failed.';
 
 create or replace function public.retry_job(p_id bigint, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -190,12 +210,12 @@ begin
     if v_job.id is null then
         perform private.fail('PT404', 'job.not_dead');
     end if;
-    if v_job.payload ? 'shop_id' then
-        perform private.require_shop(v_me, (v_job.payload ->> 'shop_id')::bigint);
+    if private.job_shop(v_job) is not null then
+        perform private.require_shop(v_me, private.job_shop(v_job));
     end if;
     perform private.enqueue(v_job.kind, v_job.payload, v_job.dedupe_key, private.now());
     update private.jobs set state = 'done' where id = p_id;
-    perform private.audit(v_me, (v_job.payload ->> 'shop_id')::bigint, 'job', p_id, 'retried', jsonb_build_object('kind', v_job.kind));
+    perform private.audit(v_me, private.job_shop(v_job), 'job', p_id, 'retried', jsonb_build_object('kind', v_job.kind));
     return private.finish_request(p_request_id, jsonb_build_object('id', p_id));
 end;
 $$;
@@ -254,3 +274,6 @@ comment on function public.service_retention(integer) is
 
 select private.enqueue('retention', '{}', 'retention', private.now())
 where not exists (select from private.jobs where dedupe_key = 'retention' and state in ('queued', 'running'));
+
+select private.enqueue('end_decisions', '{}', 'end_decisions', private.now())
+where not exists (select from private.jobs where dedupe_key = 'end_decisions' and state in ('queued', 'running'));

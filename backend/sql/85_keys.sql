@@ -271,6 +271,8 @@ language sql stable set search_path = '' as $$
             where n.year not in (select h.year from public.holiday_years h)),
         'members', (select count(*) from public.members),
         'admins', (select count(*) from public.members where role = 'admin' and state <> 'off'),
+        'admin_numbers', (select coalesce(jsonb_agg(staff_no order by id), '[]') from public.members
+            where role = 'admin' and state <> 'off' and staff_no is not null),
         'members_without_shops', (select coalesce(jsonb_agg(coalesce(m.staff_no, m.display_name) order by m.id), '[]') from public.members m
             where m.state <> 'off' and m.role <> 'admin' and not exists (select from public.member_shops s where s.member_id = m.id)))
 $$;

@@ -187,7 +187,7 @@ language sql stable security invoker set search_path = '' as $$
         'exceptions', (select coalesce(jsonb_agg(jsonb_build_object('id', e.id, 'kind', e.kind, 'state', e.state, 'version', e.version,
                 'evidence', e.evidence, 'severity', e.severity, 'is_blocking', e.is_blocking, 'same_key', e.same_key,
                 'group_key', e.group_key, 'detected_at', e.detected_at, 'decided_at', e.decided_at, 'decided_as', e.decided_as,
-                'decided_by', m.display_name, 'reason', e.reason, 'note_cipher', e.note_cipher, 'rights', r.rights -> e.id::text)
+                'decided_by', m.display_name, 'reason', e.reason, 'holds_until', e.holds_until, 'note_cipher', e.note_cipher, 'rights', r.rights -> e.id::text)
                 order by e.is_blocking desc, e.kind), '[]')
             from public.order_exceptions e left join public.members m on m.id = e.decided_by where e.order_id = p_order_id),
         'review', (select to_jsonb(w) - 'exceptions' from public.order_work w where w.order_id = p_order_id),
@@ -427,12 +427,13 @@ begin
         'ready', (select count(*) from private.ready_orders('{}', 5001)),
         'unpaid', (select count(*) from (select from public.orders o where o.status = 'unpaid' and o.shop_id = any (v_shops) limit 1001) u),
         'low_stock', (select count(*) from public.products p where p.available < p.safety_stock),
+        'dead_jobs', case when v_me.role in ('manager', 'admin') then private.dead_jobs() else 0 end,
         'data', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from private.data_ages(v_shops, v_now) a));
 end;
 $$;
 grant execute on function public.home_screen() to authenticated;
 comment on function public.home_screen() is
-    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, data (age of each data set)}.';
+    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, dead_jobs (managers and admins), data (age of each data set)}.';
 
 -- Saved views, and exports that leave ----------------------------------------------------------------------------------------------------
 

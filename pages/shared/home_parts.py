@@ -168,7 +168,7 @@ def _by_shop(figures: Sequence[ShopFigures]) -> None:
 
 
 def also(screen: Home, user: User) -> None:
-    """By role: orders to release, unpaid orders to follow up, shortages to refill."""
+    """By role: orders to release, unpaid ones to follow up, shortages to refill, work that failed."""
     chosen: list[tuple[str, str, int, str, dict[str, str]]] = []
     if user.has("warehouse", "operations", "manager") and screen.ready:
         chosen.append(("release", "release", screen.ready, ":material/local_shipping:", {}))
@@ -176,6 +176,8 @@ def also(screen: Home, user: User) -> None:
         chosen.append(("unpaid", "nudge", screen.unpaid, ":material/payments:", {}))
     if user.has("warehouse", "operations", "manager") and screen.low_stock:
         chosen.append(("refill", "stock", screen.low_stock, ":material/inventory_2:", {"stock_low": "true"}))
+    if screen.dead_jobs:
+        chosen.append(("jobs", "jobs", screen.dead_jobs, ":material/error:", {}))
     if not chosen:
         return
     with st.container(border=True, key="home_also", gap="xsmall"):

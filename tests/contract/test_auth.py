@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from backend import auth, db
+from backend import auth, cli, config, db
 from backend.auth import WebSession
 from backend.config import Settings
 from backend.errors import AppError
@@ -34,6 +35,13 @@ def refused(call: Callable[[], object]) -> str:
     with pytest.raises(AppError) as caught:
         call()
     return caught.value.key
+
+
+def hosted_env(stack: Stack) -> dict[str, str]:
+    """The environment of a desk whose project is this stack."""
+    kept = stack.secrets
+    values = (stack.api_url, kept.publishable_key, kept.secret_key, kept.cookie_secret, kept.pii_key)
+    return dict(zip(config.HOSTED_KEYS, values, strict=True))
 
 
 def my_id(settings: Settings, session: WebSession) -> int:
@@ -139,6 +147,27 @@ def test_console_codes_end_with_the_first_member(stack: Stack, settings: Setting
 
 
 # Web sessions ----------------------------------------------------------------------------------------------
+
+
+def test_an_only_admin_who_lost_the_password_gets_a_code_on_the_server(
+    stack: Stack, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = sign_up(stack, "admin")
+    agent = sign_up(stack, "agent")
+    for name, value in hosted_env(stack).items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["doctor", "--recover", agent.staff_no]) == 1
+    assert admin.staff_no in capsys.readouterr().err
+    assert auth.sign_in(settings, agent.staff_no, PASSWORD, source="here")
+    assert cli.main(["doctor", "--recover", admin.staff_no, "--json"]) == 0
+    code = json.loads(capsys.readouterr().out)["code"]
+    with pytest.raises(AppError):
+        auth.sign_in(settings, admin.staff_no, PASSWORD, source="here")
+    with pytest.raises(AppError):
+        db.rpc(db.user_client(settings, admin.session.access_token), "my_profile")
+    fresh = auth.sign_up(settings, code, "another " + PASSWORD)
+    profile = db.rpc(db.user_client(settings, fresh.access_token), "my_profile")
+    assert (profile["id"], profile["role"]) == (admin.member_id, "admin")
 
 
 def test_a_session_lives_in_the_database_not_in_the_process(stack: Stack, settings: Settings) -> None:

@@ -241,6 +241,57 @@ def at(url: str) -> Settings:
     )
 
 
+class _Settings(BaseHTTPRequestHandler):
+    """A project that answers its sign-up settings and refuses everything else."""
+
+    said: ClassVar[dict[str, Any]] = {}
+
+    def do_GET(self) -> None:  # noqa: N802
+        self.send_response(200 if self.path.startswith("/auth") else 401)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(self.said).encode())
+
+    def do_POST(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"mailer_autoconfirm": False, "disable_signup": False}, ["email_confirmation"]),
+        ({"mailer_autoconfirm": True, "disable_signup": True}, ["sign_up_closed"]),
+        ({"mailer_autoconfirm": True, "disable_signup": False}, []),
+    ],
+)
+def test_a_project_that_would_open_no_account_is_found(said: dict[str, Any], found: list[str]) -> None:
+    handler = type("Handler", (_Settings,), {"said": said})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        hosted = replace(at(f"http://127.0.0.1:{server.server_port}"), hosted=True)
+        assert keys(doctor.api(hosted)) == found
+        server.shutdown()
+        thread.join()
+
+
+def test_an_only_admin_is_told_the_way_back(conn: Connection) -> None:
+    conn.execute(
+        "insert into members (display_name, staff_no, role, state) values ('管', 'A001', 'admin', 'invited')"
+    )
+    settings = at("http://127.0.0.1:9")
+    (note,) = doctor.people(settings, facts(conn))
+    assert (note.key, note.is_problem) == ("one_admin", False)
+    assert "--recover A001" in note.fix("en")
+    conn.execute(
+        "insert into members (display_name, staff_no, role, state) values ('二', 'A002', 'admin', 'invited')"
+    )
+    assert keys(doctor.people(settings, facts(conn))) == []
+
+
 @pytest.mark.parametrize(("status", "key"), [(401, "publishable_refused"), (500, "api_failing")])
 def test_a_careless_gateway_is_found(status: int, key: str) -> None:
     with careless(status) as url:

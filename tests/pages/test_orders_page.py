@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -137,6 +138,25 @@ def test_claim_waive_undo(app_as: AppAs, full: Floor) -> None:
     click(tab, "orders_drawer_undo")
     assert full.states(order)["remote"] == "open"
     assert tab.button(key=f"orders_waived_{exception}")
+
+
+def test_a_reloaded_page_still_undoes_and_shows_how_long_a_waiver_holds(app_as: AppAs, full: Floor) -> None:
+    member = full.member("agent")
+    order = full.orders("remote")[-1]
+    exception = full.exception(order, "remote")
+    tab = app_as(member, "orders", query={"id": str(order)})
+    click(tab, f"orders_waived_{exception}")
+    tab.button_group(key=f"orders_until_{exception}").set_value(3).run()
+    click(tab, f"orders_send_waived_verified_{exception}")
+    ((until,),) = full.ask("select holds_until from public.order_exceptions where id = %s", exception)
+    assert timedelta(days=2) < until - datetime.now(UTC) <= timedelta(days=3)
+    again = app_as(member, "orders", query={"id": str(order)})
+    assert zh("orders.holds.waived", when="").strip() in words(again)
+    assert zh("orders.undo_of", words=zh("orders.did.waived", count=1)) in words(again)
+    click(again, "orders_drawer_undo")
+    assert full.states(order)["remote"] == "open"
+    third = app_as(member, "orders", query={"id": str(order)})
+    assert "orders_drawer_undo" not in {button.key for button in third.button}
 
 
 def test_a_note_is_needed_for_another_reason_and_kept_encrypted(

@@ -199,6 +199,36 @@ def test_leaders_see_the_jobs_of_their_shops_and_retry_dead_ones(conn: Connectio
         call("retry_job", p_id=seen[0]["id"], p_request_id=str(uuid.uuid4()))
 
 
+def test_the_list_names_the_file_and_leaves_routine_work_out(conn: Connection) -> None:
+    left = left_behind(conn, "import_check")
+    conn.execute("delete from private.jobs")
+    enqueue(conn, "finish_import", "a", import_id=left)
+    for kind in ("retention", "end_decisions"):
+        enqueue(conn, kind, kind)
+    manager = Rpc(conn, add_member(conn, "manager", shop_of(conn).id))
+    assert [(job["kind"], job["file_name"], job["total"]) for job in manager("list_jobs")] == [
+        ("finish_import", "test.csv", 2)
+    ]
+    assert manager("home_screen")["dead_jobs"] == 0
+    conn.execute("update private.jobs set state = 'dead', finished_at = now() where kind <> 'end_decisions'")
+    assert {job["kind"] for job in manager("list_jobs")} == {"finish_import", "retention"}
+    assert manager("home_screen")["dead_jobs"] == 2
+    agent = Rpc(conn, add_member(conn, "agent", shop_of(conn).id))
+    assert agent("home_screen")["dead_jobs"] == 0
+
+
+def test_a_manager_retries_no_import_of_another_shop(conn: Connection) -> None:
+    left = left_behind(conn, "import_check")
+    enqueue(conn, "finish_import", "a", import_id=left)
+    conn.execute("update private.jobs set state = 'dead', finished_at = now() where dedupe_key = 'a'")
+    stranger = Rpc(conn, add_member(conn, "manager", add_shop(conn, "two")))
+    assert [job["kind"] for job in stranger("list_jobs") if job["state"] == "dead"] == []
+    job = one(conn, "select id from private.jobs where dedupe_key = 'a'")
+    with pytest.raises(AppError, match=r"shop\.none"):
+        stranger("retry_job", p_id=job, p_request_id=str(uuid.uuid4()))
+    assert one(conn, "select state from private.jobs where id = %s", job) == "dead"
+
+
 @pytest.mark.parametrize("role", ["agent", "warehouse", "operations", "analyst"])
 def test_others_neither_see_nor_retry_nor_work(conn: Connection, role: str) -> None:
     enqueue(conn)

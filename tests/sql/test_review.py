@@ -636,6 +636,101 @@ def test_undo_asks_again_for_the_skill_and_the_shop(floor: Connection) -> None:
     assert call(floor, "ann", "undo_batch", batch)["done"] == 1
 
 
+def test_the_last_decision_is_remembered_while_it_can_be_undone(floor: Connection) -> None:
+    assert ask(floor, "ann", "my_undo") is None
+    first, _ = waive(floor, "1")
+    _, second = waive(floor, "2")
+    found = ask(floor, "ann", "my_undo")
+    assert (found["batch_id"], found["action"], found["count"]) == (second, "waived", 1)
+    assert ask(floor, "ben", "my_undo") is None
+    call(floor, "ann", "undo_batch", second)
+    assert ask(floor, "ann", "my_undo")["batch_id"] != second
+    decide(floor, "mgr", [item(floor, first)], "reopened", "mistake")
+    assert ask(floor, "ann", "my_undo") is None, "somebody changed it"
+    waive(floor, "3")
+    at(floor, NOON + timedelta(minutes=10, seconds=1))
+    assert ask(floor, "ann", "my_undo") is None
+
+
+# What ends by itself ------------------------------------------------------------------------------------------------
+
+
+def waive_until(conn: Connection, order: int, until: Any) -> Any:
+    return call(conn, "ann", "decide_exceptions", [item(conn, order)], "waived", "verified", until)
+
+
+def end_decisions(conn: Connection) -> int:
+    with as_role(conn, "service_role"):
+        return int(one(conn, "select public.service_end_decisions(500)"))
+
+
+def test_a_waiver_ends_and_is_found_anew(floor: Connection) -> None:
+    order, forever = add_order(floor, "1", ["remote"]), add_order(floor, "2", ["remote"])
+    waive_until(floor, order, NOON + timedelta(hours=3))
+    waive_until(floor, forever, None)
+    at(floor, NOON + timedelta(hours=3) - timedelta(seconds=1))
+    assert end_decisions(floor) == 0
+    at(floor, NOON + timedelta(hours=3))
+    version = one(floor, "select version from orders where id = %s", order)
+    refused = call(floor, "ops", "release_orders", [{"id": order, "version": version}])["refused"]
+    assert [r["key"] for r in refused] == ["order.blocked"], "before anybody has looked"
+    assert end_decisions(floor) == 1
+    assert (state(floor, order), state(floor, forever)) == ("open", "waived")
+    assert review(floor, order)[::2] == ("open", NOON + timedelta(hours=5))
+    assert "waiver_ended" in {e["action"] for e in ask(floor, "ann", "order_timeline", order)}
+    assert end_decisions(floor) == 0
+
+
+def test_a_waiver_of_what_has_left_stays(floor: Connection) -> None:
+    order = add_order(floor, "1", ["remote"])
+    waive_until(floor, order, NOON + timedelta(hours=1))
+    version = one(floor, "select version from orders where id = %s", order)
+    assert call(floor, "ops", "release_orders", [{"id": order, "version": version}])["done"] == 1
+    at(floor, NOON + timedelta(hours=2))
+    assert end_decisions(floor) == 0
+    assert state(floor, order) == "waived"
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 24 * 367])
+def test_an_end_lies_ahead_within_a_year(floor: Connection, hours: int) -> None:
+    order = add_order(floor, "1", ["remote"])
+    with refusal("PT422", "decision.until"):
+        waive_until(floor, order, NOON + timedelta(hours=hours))
+    with refusal("PT422", "decision.until"):
+        call(
+            floor,
+            "ann",
+            "decide_exceptions",
+            [item(floor, order)],
+            "cancelled",
+            "fraud",
+            NOON + timedelta(hours=1),
+        )
+    assert state(floor, order) == "open"
+
+
+def test_nobody_waits_for_a_customer_for_ever(floor: Connection) -> None:
+    floor.execute("update shops set wait_hours = 6 where code = 'one'")
+    order = add_order(floor, "1", ["remote"])
+    at(floor, NOON + timedelta(minutes=30))
+    decide(floor, "ann", [item(floor, order)], "waiting_customer", "asked_chat")
+    assert review(floor, order)[::2] == ("waiting_customer", None)
+    at(floor, NOON + timedelta(hours=6, minutes=30))
+    assert end_decisions(floor) == 1
+    assert state(floor, order) == "open"
+    assert review(floor, order)[::2] == ("open", NOON + timedelta(hours=8)), "the rest of the two hours"
+    assert "wait_ended" in {e["action"] for e in ask(floor, "ann", "order_timeline", order)}
+
+
+def test_undo_brings_the_end_of_a_wait_back(floor: Connection) -> None:
+    order = add_order(floor, "1", ["remote"])
+    decide(floor, "ann", [item(floor, order)], "waiting_customer", "asked_chat")
+    batch = waive_until(floor, order, NOON + timedelta(hours=1))["batch_id"]
+    call(floor, "ann", "undo_batch", batch)
+    found = row(floor, "select state, holds_until from order_exceptions where order_id = %s", order)
+    assert found == ("waiting_customer", NOON + timedelta(hours=24))
+
+
 # What a hand-made request may hold ----------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import streamlit as st
 
@@ -137,20 +138,24 @@ def _confirm(what: Bulk, items: tuple[ItemRef, ...], found: Preview) -> None:
     note = ""
     if reason == "other":
         note = st.text_input(t("orders.note"), key="orders_bulk_note", max_chars=200).strip()
+    choice = words.until_pills("orders_bulk_until") if what.decision == "waived" else None
+    until = words.until(choice, frame.require_user().zone)
     ready = reason is not None and (reason != "other" or note != "")
     label = t(f"orders.bulk.{what.decision}_n", count=found.ok)
     icon = ICONS[what.decision]
     if st.button(label, type="primary", key="orders_bulk_send", disabled=not ready, icon=icon) and reason:
         with frame.boundary():
-            _told(_carry_out(what, items, found.count, reason, note), what.decision)
+            _told(_carry_out(what, items, found.count, reason, note, until), what.decision)
 
 
-def _carry_out(what: Bulk, items: tuple[ItemRef, ...], count: int, reason: str, note: str) -> Decided:
-    asked = state.mark("orders_bulk", what.decision, reason, note, items, what.matching, count)
+def _carry_out(
+    what: Bulk, items: tuple[ItemRef, ...], count: int, reason: str, note: str, until: datetime | None
+) -> Decided:
+    asked = state.mark("orders_bulk", what.decision, reason, note, items, what.matching, count, until)
     client = frame.client()
     if what.matching is not None:
         return commands.decide_matching(
-            client, what.matching, count, what.decision, request_id=asked, reason=reason
+            client, what.matching, count, what.decision, request_id=asked, reason=reason, until=until
         )
     return commands.decide(
         client,
@@ -160,6 +165,7 @@ def _carry_out(what: Bulk, items: tuple[ItemRef, ...], count: int, reason: str, 
         reason=reason,
         note=note,
         keyring=frame.keyring() if note else None,
+        until=until,
     )
 
 

@@ -60,8 +60,13 @@ def _head(item: OrderException) -> None:
         return
     who = item.decided_by or (plain("orders.system") if item.decided_as == "system" else "")
     at = frame.clock(item.decided_at) if item.decided_at else ""
-    parts = (words.state(item.state), words.reason(item.reason), who, at)
+    ends = t(f"orders.holds.{item.state}", when=frame.clock(item.holds_until)) if _ends(item) else ""
+    parts = (words.state(item.state), words.reason(item.reason), who, at, ends)
     st.caption(md(" · ".join(part for part in parts if part)))
+
+
+def _ends(item: OrderException) -> bool:
+    return item.holds_until is not None and item.state in ("waived", "waiting_customer")
 
 
 def _buttons(item: OrderException, *, shortcuts: bool) -> None:
@@ -131,6 +136,8 @@ def _ask(found: OrderDetail, item: OrderException) -> None:
 def _reasons(found: OrderDetail, item: OrderException, decision: Decision) -> None:
     st.caption(t(f"orders.{decision}_text"))
     offered = words.reasons(decision, item.kind)
+    if decision == "waived":
+        words.until_pills(f"orders_until_{item.id}")
     with st.container(horizontal=True, gap="xsmall"):
         for reason in offered:
             if reason != "other" and st.button(
@@ -158,15 +165,18 @@ def send(
     found: OrderDetail, item: OrderException, decision: Decision, reason: str | None = None, note: str = ""
 ) -> None:
     """Carries a decision on one exception out, and says what happened."""
+    choice = st.session_state.get(f"orders_until_{item.id}") if decision == "waived" else None
+    until = words.until(choice, found.order.timezone)
     with frame.boundary():
         answer = commands.decide(
             frame.client(),
             [ItemRef(id=item.id, version=item.version, order_id=found.order.id)],
             decision,
-            request_id=state.mark("orders_decide", item.id, item.version, decision, reason, note),
+            request_id=state.mark("orders_decide", item.id, item.version, decision, reason, note, until),
             reason=reason,
             note=note,
             keyring=frame.keyring() if note else None,
+            until=until,
         )
         if answer.refused:
             frame.done()

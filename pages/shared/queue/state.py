@@ -13,10 +13,10 @@ from uuid import UUID
 
 import streamlit as st
 
-from backend.orders import commands
+from backend.orders import commands, reads
 from backend.orders.models import Decision, ItemRef, QueueFilter, QueuePage
 from pages.shared import frame
-from pages.shared.i18n import t
+from pages.shared.i18n import plain, t
 
 UNDO_MINUTES = 10
 _ANSWER = "orders_answer"
@@ -143,14 +143,27 @@ def changed(batch_id: int | None, words: str) -> None:
         st.session_state[_UNDO] = {"batch_id": batch_id, "words": words, "at": datetime.now(UTC)}
 
 
+def _recalled() -> dict[str, Any] | None:
+    """The last decision as the database knows it: a reloaded page has forgotten it. Asked once per page."""
+    if _UNDO not in st.session_state:
+        st.session_state[_UNDO] = None
+        with frame.boundary():
+            last = reads.last_decision(frame.client())
+            if last:
+                told = plain(f"orders.did.{last.action}", count=last.count)
+                st.session_state[_UNDO] = {"batch_id": last.batch_id, "words": told, "at": last.at}
+    found: dict[str, Any] | None = st.session_state[_UNDO]
+    return found
+
+
 def undoable() -> Mapping[str, Any] | None:
     """The last decision while it can be undone: {batch_id, words, minutes}."""
-    kept = st.session_state.get(_UNDO)
+    kept = _recalled()
     if kept is None:
         return None
     left = timedelta(minutes=UNDO_MINUTES) - (datetime.now(UTC) - kept["at"])
     if left <= timedelta(0):
-        st.session_state.pop(_UNDO)
+        st.session_state[_UNDO] = None
         return None
     return {**kept, "minutes": max(1, round(left.total_seconds() / 60))}
 
@@ -167,6 +180,6 @@ def undo_bar(key: str) -> None:
             with frame.boundary():
                 batch = kept["batch_id"]
                 count = commands.undo(frame.client(), batch, request_id=mark("orders_undo", batch))
-                st.session_state.pop(_UNDO, None)
+                st.session_state[_UNDO] = None
                 changed(None, "")
                 frame.flash_and_rerun(t("orders.undone", count=count), icon=":material/undo:")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import streamlit as st
 
 from backend import errors
 from backend.orders import wording
@@ -27,6 +29,7 @@ _WAIVE: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(CORRECTABLE, _ADDRESS),
 }
 _LIMIT = 1000
+UNTIL = (0, 1, 3, 7)
 
 
 def kind(code: str) -> str:
@@ -77,6 +80,26 @@ def remark(what: str, user: frame.User) -> str:
 def capped(count: int) -> str:
     """`84`, `1000+`: counts are taken up to 1,001."""
     return f"{_LIMIT}+" if count > _LIMIT else str(count)
+
+
+def until(choice: int | None, zone: str) -> datetime | None:
+    """The end of a waiver: midnight after so many days, today included; None for 0, no end."""
+    if not choice:
+        return None
+    today = datetime.now(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today + timedelta(days=choice)
+
+
+def until_pills(key: str) -> int | None:
+    """How long a waiver shall hold: a choice for `until`."""
+    return st.pills(
+        t("orders.until"),
+        UNTIL,
+        default=0,
+        format_func=lambda days: t(f"orders.until.{days}"),
+        key=key,
+        help=t("orders.until_help"),
+    )
 
 
 def due(row: QueueRow) -> fmt.Due:
