@@ -47,6 +47,7 @@ PAGES = (
     Spec("rules", "manage", ":material/rule:", ("operations", "manager", "admin")),
     Spec("members", "manage", ":material/group:", ("manager", "admin")),
     Spec("shops", "manage", ":material/storefront:", ("admin",)),
+    Spec("jobs", "manage", ":material/manufacturing:", ("manager", "admin")),
     Spec("setup", "manage", ":material/checklist:", ("admin",)),
 )
 
