@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
-from backend.errors import AppError
+from backend.errors import AppError, message
 from backend.pii import Keyring
 
 Kind = Literal["wecom", "dingtalk", "feishu", "webhook", "email"]
@@ -233,6 +233,12 @@ def delivery(client: Client, delivery_id: UUID) -> DeliveryDetail:
 
 
 # Changing ----------------------------------------------------------------------------------------------
+
+
+def why_failed(last_error: str, lang: str = "zh-CN") -> str:
+    """The sentence for ``last_error``: a key, or a key and what the other side answered (``delivery.http 503``)."""
+    key, _, code = last_error.partition(" ")
+    return message(key, lang, code=code)
 
 
 def add(client: Client, keyring: Keyring, draft: Draft, *, request_id: UUID) -> int:

@@ -22,6 +22,7 @@ HOSTED_KEYS = (
     "DESK_PII_KEY",
 )
 DEPLOY_KEYS = ("SUPABASE_DB_URL", "SUPABASE_ACCESS_TOKEN", "DESK_PUBLIC_URL")
+LOOPBACK_CHANNELS = "DESK_LOOPBACK_CHANNELS"  # for development: no hosted deployment is ever given it
 _KEY_PREFIXES = {"SUPABASE_PUBLISHABLE_KEY": "sb_publishable_", "SUPABASE_SECRET_KEY": "sb_secret_"}
 _PRIVATE_NAME = re.compile(r"^(SUPABASE|DESK|STREAMLIT)_")
 
@@ -84,6 +85,25 @@ def deployment() -> Deployment:
     """The values of a deployment; each may be empty, the part that needs it says so."""
     db_url, access_token, public_url = (_value(name, None) for name in DEPLOY_KEYS)
     return Deployment(db_url=db_url, access_token=access_token, public_url=public_url.rstrip("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reminders:
+    """What the edge functions beside the embedded stack need to know of this machine."""
+
+    public_url: str
+    loopback_channels: bool
+
+
+def reminders() -> Reminders:
+    """Where people open the desk (this machine, unless DESK_PUBLIC_URL says more), and whether a developer's
+    stand-in on this machine may take messages (DESK_LOOPBACK_CHANNELS). Raises ConfigError.
+    """
+    here = f"http://127.0.0.1:{_port(_value('PORT', None))}"
+    return Reminders(
+        public_url=deployment().public_url or here,
+        loopback_channels=_flag(LOOPBACK_CHANNELS, _value(LOOPBACK_CHANNELS, None)) is True,
+    )
 
 
 def load(secrets: Mapping[str, object] | None = None) -> Settings:

@@ -24,6 +24,7 @@ from psycopg import conninfo, sql
 
 from backend import config
 from backend.local import apply
+from backend.local import stack as stack_module
 from backend.local.postgres import Binaries, Postgres
 from backend.local.secrets import load_or_create
 from backend.local.stack import Stack
@@ -64,8 +65,18 @@ def _is_loopback(host: str) -> bool:
 def no_settings_of_this_machine() -> Iterator[None]:
     """The settings of whoever runs the tests must not lead them to a real project."""
     patch = pytest.MonkeyPatch()
-    for name in (*config.HOSTED_KEYS, *config.DEPLOY_KEYS, "DESK_DATA_DIR", "DESK_DEMO", "PORT"):
+    names = (*config.HOSTED_KEYS, *config.DEPLOY_KEYS, config.LOOPBACK_CHANNELS)
+    for name in (*names, "DESK_DATA_DIR", "DESK_DEMO", "PORT"):
         patch.delenv(name, raising=False)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def scheduler_rings_when_asked() -> Iterator[None]:
+    """A tick that comes by itself would send, return and count in the middle of somebody's test."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(stack_module, "TICK_SECONDS", 86_400.0)
     yield
     patch.undo()
 

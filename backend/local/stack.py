@@ -22,6 +22,7 @@ from typing import IO, Any, Self
 import psutil
 import psycopg
 
+from backend import config
 from backend.local import apply, deno
 from backend.local import secrets as secret_files
 from backend.local.child import Child, ChildError
@@ -265,23 +266,28 @@ class Stack:
         permissions = ["--allow-net", "--allow-env", f"--allow-read={folder},{deno.GATEWAY}", "--allow-sys"]
         command = deno.command("functions.ts", permissions, configuration=deno.functions_config())
         self._api_port = self._api_port or free_port()
-        keys = {"default": self.publishable_key}, {"default": self.secret_key}
-        environment = {
-            "SUPABASE_URL": self.api_url,
-            "SUPABASE_PUBLISHABLE_KEY": self.publishable_key,
-            "SUPABASE_PUBLISHABLE_KEYS": json.dumps(keys[0]),
-            "SUPABASE_SECRET_KEY": self.secret_key,
-            "SUPABASE_SECRET_KEYS": json.dumps(keys[1]),
-            "DESK_PII_KEY": self.pii_key,
-        }
         settings = {
             "folder": str(folder),
             "port": self._functions_port,
             "secretKey": self.secret_key,
             "tickSeconds": TICK_SECONDS,
-            "environment": environment,
+            "environment": self._functions_environment(),
         }
         self._start_child("functions", command, settings)
+
+    def _functions_environment(self) -> dict[str, str]:
+        """What a hosted project gives its edge functions, under the same names."""
+        reminders = config.reminders()
+        environment = {
+            "SUPABASE_URL": self.api_url,
+            "SUPABASE_PUBLISHABLE_KEY": self.publishable_key,
+            "SUPABASE_PUBLISHABLE_KEYS": json.dumps({"default": self.publishable_key}),
+            "SUPABASE_SECRET_KEY": self.secret_key,
+            "SUPABASE_SECRET_KEYS": json.dumps({"default": self.secret_key}),
+            "DESK_PII_KEY": self.pii_key,
+            "DESK_PUBLIC_URL": reminders.public_url,
+        }
+        return environment | ({config.LOOPBACK_CHANNELS: "1"} if reminders.loopback_channels else {})
 
     def _start_gateway(self) -> None:
         settings = {

@@ -49,7 +49,7 @@ export interface Delivery {
   readonly more: number;
 }
 
-/** Why a message did not arrive; stored with the delivery, worded by the pages (`delivery.error.<code>`). */
+/** Why a message did not arrive; stored as `delivery.<code>`, worded in backend/messages/deliveries.json. */
 export type ProblemCode =
   | "unreadable_channel" // sealed with a key that is not here, or moved
   | "unknown_kind"
@@ -65,9 +65,9 @@ export type ProblemCode =
   | "robot_disabled"
   | "content_refused"
   | "recipient_refused"
-  | `http_${number}`
-  | `smtp_${number}`
-  | `platform_${number}`;
+  | `http ${number}`
+  | `smtp ${number}`
+  | `platform ${number}`;
 
 /** `failed` is tried again; `refused` waits for a person. */
 export type Verdict = "failed" | "refused";

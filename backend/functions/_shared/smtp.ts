@@ -77,12 +77,12 @@ class Server {
 
 /** 4yz is tried again, 5yz waits for a person (RFC 5321, 4.2.1). */
 function refusal(code: number, step: Step): Problem {
-  if (code < 500) return new Problem(`smtp_${code}`, "failed");
+  if (code < 500) return new Problem(`smtp ${code}`, "failed");
   if (step === "login") return new Problem("bad_credentials", "refused");
   if (step === "recipient") return new Problem("recipient_refused", "refused");
   return step === "content"
     ? new Problem("content_refused", "refused")
-    : new Problem(`smtp_${code}`, "refused");
+    : new Problem(`smtp ${code}`, "refused");
 }
 
 function plainLogin({ user, password }: Account): string {

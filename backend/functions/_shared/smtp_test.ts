@@ -89,10 +89,10 @@ Deno.test("what the server refuses for good waits for a person, the rest is trie
   assert.equal(await refusal({ AUTH: "535 no" }), "refused bad_credentials");
   assert.equal(await refusal({ RCPT: "550 nobody" }), "refused recipient_refused");
   assert.equal(await refusal({ ".": "554 spam" }), "refused content_refused");
-  assert.equal(await refusal({ MAIL: "503 order" }), "refused smtp_503");
-  assert.equal(await refusal({ AUTH: "454 later" }), "failed smtp_454");
-  assert.equal(await refusal({ RCPT: "451 later" }), "failed smtp_451");
-  assert.equal(await refusal({ ".": "452 full" }), "failed smtp_452");
+  assert.equal(await refusal({ MAIL: "503 order" }), "refused smtp 503");
+  assert.equal(await refusal({ AUTH: "454 later" }), "failed smtp 454");
+  assert.equal(await refusal({ RCPT: "451 later" }), "failed smtp 451");
+  assert.equal(await refusal({ ".": "452 full" }), "failed smtp 452");
   assert.equal(await refusal({ EHLO: "nonsense\r\n".repeat(2000) }), "failed bad_reply");
 });
 

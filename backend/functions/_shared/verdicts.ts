@@ -53,7 +53,7 @@ export function judgeRobot(kind: keyof typeof CODES, reply: Reply, now: number):
     if (code !== 0) throw new Problem("bad_reply", "failed");
     return;
   }
-  const [problem, verdict, retryAfter] = CODES[kind][code] ?? [`platform_${code}` as const, "failed"];
+  const [problem, verdict, retryAfter] = CODES[kind][code] ?? [`platform ${code}` as const, "failed"];
   throw new Problem(problem, verdict, retryAfterOf(reply.headers, now) ?? retryAfter ?? null);
 }
 
@@ -64,7 +64,7 @@ export function judgeStatus(reply: Reply, now: number): void {
   if (status >= 300 && status < 400) throw new Problem("redirected", "refused");
   const retryAfter = retryAfterOf(reply.headers, now);
   if (status === 429) throw new Problem("rate_limited", "failed", retryAfter);
-  throw new Problem(`http_${status}`, status === 410 ? "refused" : "failed", retryAfter);
+  throw new Problem(`http ${status}`, status === 410 ? "refused" : "failed", retryAfter);
 }
 
 /** Throws Problem unless an HTTP mail API took the letter; its 4xx say that it never will. */

@@ -36,8 +36,8 @@ Deno.test("a robot's own code decides, not the status", () => {
   assert.equal(robot("feishu", '{"code":11232}'), "failed rate_limited 60");
   assert.equal(robot("feishu", '{"code":19021}', 400), "refused bad_credentials");
   assert.equal(robot("feishu", '{"code":19007}'), "refused robot_disabled");
-  assert.equal(robot("dingtalk", '{"errcode":-1}'), "failed platform_-1");
-  assert.equal(robot("wecom", '{"errcode":99999999}'), "failed platform_99999999");
+  assert.equal(robot("dingtalk", '{"errcode":-1}'), "failed platform -1");
+  assert.equal(robot("wecom", '{"errcode":99999999}'), "failed platform 99999999");
 });
 
 Deno.test("an answer that says nothing is no success", () => {
@@ -46,8 +46,8 @@ Deno.test("an answer that says nothing is no success", () => {
   ) {
     assert.equal(robot("wecom", body), "failed bad_reply", body);
   }
-  assert.equal(robot("wecom", '{"errcode":0}', 500), "failed http_500");
-  assert.equal(robot("wecom", "", 502), "failed http_502");
+  assert.equal(robot("wecom", '{"errcode":0}', 500), "failed http 500");
+  assert.equal(robot("wecom", "", 502), "failed http 502");
 });
 
 Deno.test("the platform's own waiting time beats ours", () => {
@@ -64,9 +64,9 @@ Deno.test("a webhook is judged by its status", () => {
   assert.deepEqual([301, 302, 307, 308].map(told1), new Array(4).fill("refused redirected"));
   assert.deepEqual(
     [400, 401, 404, 500, 503].map(told1),
-    [400, 401, 404, 500, 503].map((s) => `failed http_${s}`),
+    [400, 401, 404, 500, 503].map((s) => `failed http ${s}`),
   );
-  assert.equal(told1(410), "refused http_410");
+  assert.equal(told1(410), "refused http 410");
   assert.equal(told1(429), "failed rate_limited");
 });
 
@@ -78,7 +78,7 @@ Deno.test("a mail API that refuses the letter is not asked again", () => {
     "refused bad_credentials",
     "refused content_refused",
     "failed rate_limited",
-    "failed http_500",
+    "failed http 500",
   ]);
 });
 

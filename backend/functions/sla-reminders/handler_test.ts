@@ -167,7 +167,7 @@ Deno.test("a first retry is waited for within the tick, a later one is left to t
   const { body } = await ring(patient);
   assert.deepEqual(reports(patient).map(({ p_attempt }) => p_attempt), [1, 2, 3]);
   assert.equal(patient.time, 30_000);
-  assert.deepEqual(body, { sweep: { due: 0 }, sent: 0, failed: 3, refused: 0, errors: { http_500: 3 } });
+  assert.deepEqual(body, { sweep: { due: 0 }, sent: 0, failed: 3, refused: 0, errors: { "http 500": 3 } });
 });
 
 Deno.test("a tick ends within its minute, however much there is to send", async () => {
