@@ -4260,19 +4260,20 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.due_channels(timestamptz) is 'Locks the channels with something to send that no other claim is looking at: the budget of a channel is spent by one claim at a time.';
 
-create or replace function private.due_deliveries(p_channels bigint[], p_kinds text[], p_limit integer, p_now timestamptz) returns uuid[]
+create or replace function private.due_deliveries(p_channels bigint[], p_limit integer, p_now timestamptz) returns uuid[]
 language sql volatile set search_path = '' as $$
     select array(
         select r.id from (
             select x.id, x.next_at, x.seq, pg_catalog.row_number() over (partition by x.channel_id order by x.next_at, x.seq) as n
-            from pg_catalog.unnest(p_channels, p_kinds) c (id, kind)
+            from public.channels c
             cross join lateral (
                 select d.id, d.channel_id, d.next_at, d.seq from public.deliveries d
                 where d.channel_id = c.id and d.state in ('waiting', 'failed') and d.next_at <= p_now
                 order by d.next_at, d.seq limit private.channel_budget(c.id, c.kind, p_now) for update skip locked) x
+            where c.id = any (p_channels)
         ) r order by r.n, r.next_at, r.seq limit p_limit)
 $$;
-comment on function private.due_deliveries(bigint[], text[], integer, timestamptz) is 'The next deliveries within the budgets, channel by channel in turn.';
+comment on function private.due_deliveries(bigint[], integer, timestamptz) is 'The next deliveries within the budgets, channel by channel in turn.';
 
 create or replace function private.return_expired_deliveries(p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -4319,14 +4320,12 @@ declare
     v_me private.actor := private.require_actor(array[]::text[]);
     v_now timestamptz := private.now();
     v_channels bigint[];
-    v_kinds text[];
     v_ids uuid[];
 begin
     perform private.return_expired_deliveries(v_now);
-    select pg_catalog.array_agg(c.id order by c.id), pg_catalog.array_agg(c.kind order by c.id)
-    into v_channels, v_kinds from private.due_channels(v_now) c;
+    v_channels := array(select c.id from private.due_channels(v_now) c);
     v_ids := private.begin_attempts(
-        private.due_deliveries(v_channels, v_kinds, least(greatest(coalesce(p_limit, 20), 1), 100), v_now),
+        private.due_deliveries(v_channels, least(greatest(coalesce(p_limit, 20), 1), 100), v_now),
         pg_catalog.left(coalesce(p_worker, ''), 60),
         pg_catalog.make_interval(secs => least(greatest(coalesce(p_lease_seconds, 60), 5), 600)), v_now);
     return (select coalesce(pg_catalog.jsonb_agg(private.message_of(d.id, v_now) order by d.seq), '[]')
@@ -6103,9 +6102,13 @@ create table if not exists public.orders (
 create index if not exists orders_shop_placed_idx on public.orders (shop_id, placed_at desc, id desc);
 create index if not exists orders_placed_idx on public.orders (placed_at desc, id desc);
 create index if not exists orders_waiting_idx on public.orders (shop_id, paid_at, id) where status = 'to_ship';
-create index if not exists orders_ready_idx on public.orders (shop_id, id) where status = 'to_ship' and released_at is null;
+drop index if exists public.orders_ready_idx; -- of an earlier version, like orders_held_idx below
+create index if not exists orders_releasable_idx on public.orders (shop_id, id) include (version, checked_version)
+    where status = 'to_ship' and released_at is null and held_at is null and refund = 'none' and is_checked;
 create index if not exists orders_unpaid_idx on public.orders (shop_id, placed_at desc, id desc) where status = 'unpaid';
-create index if not exists orders_held_idx on public.orders (shop_id, id) where held_at is not null and status = 'to_ship';
+drop index if exists public.orders_held_idx;
+create index if not exists orders_stopped_idx on public.orders (shop_id, id)
+    where status = 'to_ship' and (held_at is not null or refund <> 'none');
 create index if not exists orders_contact_id_idx on public.orders (contact_id);
 create index if not exists orders_import_id_idx on public.orders (import_id);
 create index if not exists orders_release_id_idx on public.orders (release_id);
@@ -6193,6 +6196,9 @@ create table if not exists public.order_reviews (
 );
 create index if not exists order_reviews_queue_idx on public.order_reviews (shop_id, state, due_sort, order_id)
     include (kinds, amount, owner_id, claim_until, due_at, detected_at); -- filters of the queue are read from the index alone
+create index if not exists order_reviews_undone_idx on public.order_reviews (shop_id, order_id) where state <> 'done';
+create index if not exists order_reviews_found_idx on public.order_reviews (shop_id, detected_at) include (state, due_sort)
+    where state <> 'done'; -- narrow: the figures of the day count in it
 create index if not exists order_reviews_pool_idx on public.order_reviews (due_sort, order_id) where state = 'open' and owner_id is null;
 create index if not exists order_reviews_owner_idx on public.order_reviews (owner_id, state, due_sort, order_id) where owner_id is not null;
 create index if not exists order_reviews_group_idx on public.order_reviews (shop_id, group_key) where group_key is not null;
@@ -8608,13 +8614,16 @@ create or replace function private.ready_orders(p_filter jsonb, p_limit integer)
 language sql stable set search_path = '' as $$
     select r.id, r.version
     from public.shops s cross join lateral (
-        select o.id, o.version from public.orders o
-        where o.shop_id = s.id and o.status = 'to_ship' and o.released_at is null and o.held_at is null and o.refund = 'none'
-          and o.is_checked and o.checked_version = (select private.current_check_version())
-          and o.id > coalesce((p_filter ->> 'after')::bigint, 0)
-          and not exists (select from public.order_exceptions e
-              where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0) -- row by row: the limit ends it early
-        order by o.id limit p_limit) r
+        select w.id, w.version from (
+            select o.id, o.version from public.orders o
+            where o.shop_id = s.id and o.status = 'to_ship' and o.released_at is null and o.held_at is null and o.refund = 'none'
+              and o.is_checked and o.checked_version = (select private.current_check_version())
+              and o.id > coalesce((p_filter ->> 'after')::bigint, 0)
+              and not exists (select from public.order_reviews v where v.order_id = o.id and v.shop_id = s.id and v.state <> 'done')
+            order by o.id offset 0) w -- two indexes side by side leave few; those are looked at until the limit
+        where not exists (select from public.order_exceptions e
+            where e.order_id = w.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0)
+        order by w.id limit p_limit) r
     where s.id in (select private.my_shop_ids())
       and (p_filter ->> 'shop_id' is null or s.id = (p_filter ->> 'shop_id')::bigint)
       and (p_filter ->> 'platform' is null or s.platform = p_filter ->> 'platform')
@@ -8631,14 +8640,22 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
     v_filter jsonb := private.as_filter(p_filter);
+    v_limit integer := least(greatest(p_limit, 1), 500);
+    v_all bigint[] := array(select r.id from private.ready_orders(v_filter - 'after', 5001) r);
+    v_page bigint[];
 begin
+    if cardinality(v_all) > 5000 and v_filter ? 'after' then
+        v_page := array(select r.id from private.ready_orders(v_filter, v_limit) r);
+    else
+        v_page := array(select i from unnest(v_all) i where i > coalesce((v_filter ->> 'after')::bigint, 0) order by i limit v_limit);
+    end if;
     return jsonb_build_object(
-        'count', (select count(*) from private.ready_orders(v_filter - 'after', 5001)),
+        'count', cardinality(v_all),
         'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'version', o.version, 'shop_id', o.shop_id,
                 'order_no', o.order_no, 'amount', o.amount, 'paid_at', o.paid_at, 'promise_ship_at', o.promise_ship_at,
                 'receiver_masked', o.receiver_masked, 'phone_masked', o.phone_masked, 'province', o.province, 'city', o.city,
                 'items', (select coalesce(sum(i.quantity), 0) from public.order_items i where i.order_id = o.id)) order by o.id), '[]')
-            from private.ready_orders(v_filter, least(greatest(p_limit, 1), 500)) r join public.orders o on o.id = r.id));
+            from public.orders o where o.id = any (v_page)));
 end;
 $$;
 grant execute on function public.ready_list(jsonb, integer) to authenticated;
@@ -10186,10 +10203,16 @@ begin
     foreach v_table in array array['word_versions', 'compliance_words', 'word_exceptions', 'word_proposals', 'word_proposal_items'] loop
         execute format('drop policy if exists "members read the dictionary" on public.%I', v_table);
         execute format('create policy "members read the dictionary" on public.%I for select to authenticated using ((select private.my_role()) is not null)', v_table);
-        execute format('grant select on public.%I to authenticated', v_table);
+        if v_table <> 'word_proposals' then
+            execute format('grant select on public.%I to authenticated', v_table);
+        end if;
     end loop;
 end;
 $$;
+
+-- A trial names listings of every shop: it is read through proposal_detail, which shows those of the reader's.
+grant select (id, title, state, item_count, items_version, tried_version, created_by, created_at, submitted_at, decided_by, decided_at,
+              decision_note, made_version, version, updated_at) on public.word_proposals to authenticated;
 
 -- Versions ---------------------------------------------------------------------------------------------------------------------
 
@@ -11631,12 +11654,19 @@ $$;
 grant execute on function public.proposal_list(text) to authenticated;
 comment on function public.proposal_list(text) is 'Members: the latest 200 proposals (of a state), newest first.';
 
+create or replace function private.of_my_shops(p_rows jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(r), '[]') from jsonb_array_elements(coalesce(p_rows, '[]')) r
+    where (r ->> 'shop_id')::bigint in (select private.my_shop_ids())
+$$;
+
 create or replace function public.proposal_detail(p_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
 begin
-    return (select to_jsonb(p) || jsonb_build_object('author', a.display_name, 'decided_by', d.display_name,
+    return (select to_jsonb(p) || jsonb_build_object('trial', p.trial || jsonb_build_object(
+                'new', private.of_my_shops(p.trial -> 'new'), 'released', private.of_my_shops(p.trial -> 'released')), 'author', a.display_name, 'decided_by', d.display_name,
             'can_decide', v_me.role = 'manager' and p.state = 'submitted' and p.created_by <> v_me.member_id,
             'items', (select coalesce(jsonb_agg(jsonb_build_object('n', i.n, 'target', i.target, 'action', i.action, 'id', i.row_id,
                     'facts', i.facts, 'reason', i.reason, 'before', coalesce(to_jsonb(w), to_jsonb(e))) order by i.n), '[]')
@@ -13465,10 +13495,12 @@ begin
     return (
     with stopped as (
         select h.id from public.shops s cross join lateral (
-            select o.id from public.orders o
-            where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or o.refund <> 'none' or exists (select from public.order_exceptions e
-                where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0))
-            order by o.paid_at, o.id limit 1001) h
+            (select o.id from public.orders o
+             where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or o.refund <> 'none') order by o.id limit 1001)
+            union
+            (select r.order_id from public.order_reviews r where r.shop_id = s.id and r.state <> 'done'
+                and exists (select from public.orders o where o.id = r.order_id and o.status = 'to_ship' offset 0) -- row by row: the limit ends it early
+             order by r.order_id limit 1001)) h
         where s.id in (select private.my_shop_ids()) and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) limit 1001
     ), shown as (
         select o.id, o.version, o.order_no, o.shop_id, s.name as shop_name, o.amount, o.paid_at, o.promise_ship_at, o.receiver_masked,
@@ -13605,10 +13637,10 @@ language sql stable set search_path = '' as $$
         'breaches', (select count(*) from public.hold_breaches b where b.shop_id = s.id and b.found_at >= p_now - interval '7 days')) order by s.id), '[]')
     from public.shops s
     cross join lateral (select private.day_start_of(s.timezone, p_now) as today) t
-    cross join lateral (select count(*) filter (where r.state = 'open') as open, count(*) filter (where r.state = 'open' and r.due_at < p_now) as overdue,
-        count(*) filter (where r.state = 'open' and r.due_at between p_now and p_now + interval '30 minutes') as soon,
+    cross join lateral (select count(*) filter (where r.state = 'open') as open, count(*) filter (where r.state = 'open' and r.due_sort < p_now) as overdue,
+        count(*) filter (where r.state = 'open' and r.due_sort between p_now and p_now + interval '30 minutes') as soon,
         count(*) filter (where r.state = 'waiting_customer') as waiting
-        from public.order_reviews r where r.shop_id = s.id and r.state in ('open', 'waiting_customer')) q
+        from public.order_reviews r where r.shop_id = s.id and r.state <> 'done') q
     cross join lateral (select count(*) as decided, count(r.is_on_time) as judged, count(*) filter (where r.is_on_time) as on_time
         from public.order_reviews r where r.shop_id = s.id and r.state = 'done' and r.done_at >= t.today) d
     where s.id = any (p_shops) and s.is_active
@@ -13619,7 +13651,7 @@ comment on function private.home_figures(bigint[], timestamptz) is
 create or replace function private.home_changes(p_me private.actor, p_shops bigint[], p_since timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select jsonb_build_object('since', p_since,
-        'found', (select count(*) from public.order_reviews r where r.shop_id = any (p_shops) and r.state in ('open', 'waiting_customer') and r.detected_at > p_since),
+        'found', (select count(*) from public.order_reviews r where r.shop_id = any (p_shops) and r.state <> 'done' and r.detected_at > p_since),
         'decided', (select count(*) from public.order_reviews r where r.shop_id = any (p_shops) and r.state = 'done' and r.done_at > p_since),
         'released', (select coalesce(sum(l.order_count), 0) from public.releases l where l.shop_id = any (p_shops) and l.kind = 'release'
             and l.created_at > p_since and l.undone_at is null),

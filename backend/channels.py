@@ -39,9 +39,8 @@ _PLACES: Final[Mapping[Kind, tuple[tuple[str, ...], str]]] = {
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST: Final = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])")
 # Names of local networks: RFC 2606, RFC 6762, RFC 8375.
-_LOCAL: Final = frozenset(
-    ("local", "localhost", "internal", "intranet", "private", "corp", "home", "lan", "arpa")
-    + ("test", "example", "invalid", "onion")
+_LOCAL: Final = re.compile(
+    r".*\.(?:local|localhost|internal|intranet|private|corp|home|lan|arpa|test|example|invalid|onion)"
 )
 _MAIL: Final = re.compile(r"[^\s@,<>()\[\]\\;:\"]{1,64}@[A-Za-z0-9.-]{1,253}")
 _SMTPS_PORT: Final = 465  # implicit TLS (RFC 8314); the edge runtime closes 25 and 587
@@ -146,7 +145,7 @@ class Draft:
 
 def is_public_host(text: str) -> bool:
     """Whether a text is a public DNS name in small letters: no IP address, no port, no local name."""
-    return len(text) <= 253 and bool(_HOST.fullmatch(text)) and text.rsplit(".", 1)[1] not in _LOCAL
+    return len(text) <= 253 and bool(_HOST.fullmatch(text)) and not _LOCAL.fullmatch(text)
 
 
 def checked_endpoint(kind: Kind, text: str) -> tuple[str, str]:
@@ -236,7 +235,7 @@ def delivery(client: Client, delivery_id: UUID) -> DeliveryDetail:
 
 
 def why_failed(last_error: str, lang: str = "zh-CN") -> str:
-    """The sentence for ``last_error``: a key, or a key and what the other side answered (``delivery.http 503``)."""
+    """The sentence for ``last_error``: a key, or a key and the other side's code (``delivery.http 503``)."""
     key, _, code = last_error.partition(" ")
     return message(key, lang, code=code)
 

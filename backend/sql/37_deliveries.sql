@@ -95,19 +95,20 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.due_channels(timestamptz) is 'Locks the channels with something to send that no other claim is looking at: the budget of a channel is spent by one claim at a time.';
 
-create or replace function private.due_deliveries(p_channels bigint[], p_kinds text[], p_limit integer, p_now timestamptz) returns uuid[]
+create or replace function private.due_deliveries(p_channels bigint[], p_limit integer, p_now timestamptz) returns uuid[]
 language sql volatile set search_path = '' as $$
     select array(
         select r.id from (
             select x.id, x.next_at, x.seq, pg_catalog.row_number() over (partition by x.channel_id order by x.next_at, x.seq) as n
-            from pg_catalog.unnest(p_channels, p_kinds) c (id, kind)
+            from public.channels c
             cross join lateral (
                 select d.id, d.channel_id, d.next_at, d.seq from public.deliveries d
                 where d.channel_id = c.id and d.state in ('waiting', 'failed') and d.next_at <= p_now
                 order by d.next_at, d.seq limit private.channel_budget(c.id, c.kind, p_now) for update skip locked) x
+            where c.id = any (p_channels)
         ) r order by r.n, r.next_at, r.seq limit p_limit)
 $$;
-comment on function private.due_deliveries(bigint[], text[], integer, timestamptz) is 'The next deliveries within the budgets, channel by channel in turn.';
+comment on function private.due_deliveries(bigint[], integer, timestamptz) is 'The next deliveries within the budgets, channel by channel in turn.';
 
 create or replace function private.return_expired_deliveries(p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -154,14 +155,12 @@ declare
     v_me private.actor := private.require_actor(array[]::text[]);
     v_now timestamptz := private.now();
     v_channels bigint[];
-    v_kinds text[];
     v_ids uuid[];
 begin
     perform private.return_expired_deliveries(v_now);
-    select pg_catalog.array_agg(c.id order by c.id), pg_catalog.array_agg(c.kind order by c.id)
-    into v_channels, v_kinds from private.due_channels(v_now) c;
+    v_channels := array(select c.id from private.due_channels(v_now) c);
     v_ids := private.begin_attempts(
-        private.due_deliveries(v_channels, v_kinds, least(greatest(coalesce(p_limit, 20), 1), 100), v_now),
+        private.due_deliveries(v_channels, least(greatest(coalesce(p_limit, 20), 1), 100), v_now),
         pg_catalog.left(coalesce(p_worker, ''), 60),
         pg_catalog.make_interval(secs => least(greatest(coalesce(p_lease_seconds, 60), 5), 600)), v_now);
     return (select coalesce(pg_catalog.jsonb_agg(private.message_of(d.id, v_now) order by d.seq), '[]')
