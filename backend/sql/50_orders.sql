@@ -128,9 +128,13 @@ create table if not exists public.orders (
 create index if not exists orders_shop_placed_idx on public.orders (shop_id, placed_at desc, id desc);
 create index if not exists orders_placed_idx on public.orders (placed_at desc, id desc);
 create index if not exists orders_waiting_idx on public.orders (shop_id, paid_at, id) where status = 'to_ship';
-create index if not exists orders_ready_idx on public.orders (shop_id, id) where status = 'to_ship' and released_at is null;
+drop index if exists public.orders_ready_idx; -- of an earlier version, like orders_held_idx below
+create index if not exists orders_releasable_idx on public.orders (shop_id, id) include (version, checked_version)
+    where status = 'to_ship' and released_at is null and held_at is null and refund = 'none' and is_checked;
 create index if not exists orders_unpaid_idx on public.orders (shop_id, placed_at desc, id desc) where status = 'unpaid';
-create index if not exists orders_held_idx on public.orders (shop_id, id) where held_at is not null and status = 'to_ship';
+drop index if exists public.orders_held_idx;
+create index if not exists orders_stopped_idx on public.orders (shop_id, id)
+    where status = 'to_ship' and (held_at is not null or refund <> 'none');
 create index if not exists orders_contact_id_idx on public.orders (contact_id);
 create index if not exists orders_import_id_idx on public.orders (import_id);
 create index if not exists orders_release_id_idx on public.orders (release_id);
@@ -218,6 +222,9 @@ create table if not exists public.order_reviews (
 );
 create index if not exists order_reviews_queue_idx on public.order_reviews (shop_id, state, due_sort, order_id)
     include (kinds, amount, owner_id, claim_until, due_at, detected_at); -- filters of the queue are read from the index alone
+create index if not exists order_reviews_undone_idx on public.order_reviews (shop_id, order_id) where state <> 'done';
+create index if not exists order_reviews_found_idx on public.order_reviews (shop_id, detected_at) include (state, due_sort)
+    where state <> 'done'; -- narrow: the figures of the day count in it
 create index if not exists order_reviews_pool_idx on public.order_reviews (due_sort, order_id) where state = 'open' and owner_id is null;
 create index if not exists order_reviews_owner_idx on public.order_reviews (owner_id, state, due_sort, order_id) where owner_id is not null;
 create index if not exists order_reviews_group_idx on public.order_reviews (shop_id, group_key) where group_key is not null;

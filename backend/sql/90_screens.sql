@@ -243,10 +243,12 @@ begin
     return (
     with stopped as (
         select h.id from public.shops s cross join lateral (
-            select o.id from public.orders o
-            where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or o.refund <> 'none' or exists (select from public.order_exceptions e
-                where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer') offset 0))
-            order by o.paid_at, o.id limit 1001) h
+            (select o.id from public.orders o
+             where o.shop_id = s.id and o.status = 'to_ship' and (o.held_at is not null or o.refund <> 'none') order by o.id limit 1001)
+            union
+            (select r.order_id from public.order_reviews r where r.shop_id = s.id and r.state <> 'done'
+                and exists (select from public.orders o where o.id = r.order_id and o.status = 'to_ship' offset 0) -- row by row: the limit ends it early
+             order by r.order_id limit 1001)) h
         where s.id in (select private.my_shop_ids()) and (p ->> 'shop_id' is null or s.id = (p ->> 'shop_id')::bigint) limit 1001
     ), shown as (
         select o.id, o.version, o.order_no, o.shop_id, s.name as shop_name, o.amount, o.paid_at, o.promise_ship_at, o.receiver_masked,
@@ -336,17 +338,26 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.data_ages(bigint[], timestamptz) is 'How old each data set of these shops is: late when the last import ended more than 24 hours ago, or never.';
 
+create or replace function private.shown_ages(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(to_jsonb(a) || case when (p_me).role in ('operations', 'manager', 'admin') then '{}'
+        else '{"file_name": null, "rejected": null}' end::jsonb), '[]')
+    from private.data_ages(p_shops, p_now) a
+$$;
+comment on function private.shown_ages(private.actor, bigint[], timestamptz) is
+    'The ages as this person may know them: file names and refused lines belong to the imports, which operations, managers and admins see.';
+
 create or replace function public.data_ages() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
 begin
-    return (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from private.data_ages(array(select private.my_shop_ids()), private.now()) a);
+    return private.shown_ages(v_me, array(select private.my_shop_ids()), private.now());
 end;
 $$;
 grant execute on function public.data_ages() to authenticated;
 comment on function public.data_ages() is
-    'Members: age of every data set of my shops, the import checklist of the day: [{kind, shop_id, shop_name, at, file_name, rejected, hours, is_late, is_running}].';
+    'Members: age of every data set of my shops, the import checklist of the day: [{kind, shop_id, shop_name, at, file_name, rejected, hours, is_late, is_running}]; file_name and rejected for operations, managers, admins.';
 
 -- Home --------------------------------------------------------------------------------------------------------------------------------
 
@@ -383,10 +394,10 @@ language sql stable set search_path = '' as $$
         'breaches', (select count(*) from public.hold_breaches b where b.shop_id = s.id and b.found_at >= p_now - interval '7 days')) order by s.id), '[]')
     from public.shops s
     cross join lateral (select private.day_start_of(s.timezone, p_now) as today) t
-    cross join lateral (select count(*) filter (where r.state = 'open') as open, count(*) filter (where r.state = 'open' and r.due_at < p_now) as overdue,
-        count(*) filter (where r.state = 'open' and r.due_at between p_now and p_now + interval '30 minutes') as soon,
+    cross join lateral (select count(*) filter (where r.state = 'open') as open, count(*) filter (where r.state = 'open' and r.due_sort < p_now) as overdue,
+        count(*) filter (where r.state = 'open' and r.due_sort between p_now and p_now + interval '30 minutes') as soon,
         count(*) filter (where r.state = 'waiting_customer') as waiting
-        from public.order_reviews r where r.shop_id = s.id and r.state in ('open', 'waiting_customer')) q
+        from public.order_reviews r where r.shop_id = s.id and r.state <> 'done') q
     cross join lateral (select count(*) as decided, count(r.is_on_time) as judged, count(*) filter (where r.is_on_time) as on_time
         from public.order_reviews r where r.shop_id = s.id and r.state = 'done' and r.done_at >= t.today) d
     where s.id = any (p_shops) and s.is_active
@@ -397,7 +408,7 @@ comment on function private.home_figures(bigint[], timestamptz) is
 create or replace function private.home_changes(p_me private.actor, p_shops bigint[], p_since timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select jsonb_build_object('since', p_since,
-        'found', (select count(*) from public.order_reviews r where r.shop_id = any (p_shops) and r.state in ('open', 'waiting_customer') and r.detected_at > p_since),
+        'found', (select count(*) from public.order_reviews r where r.shop_id = any (p_shops) and r.state <> 'done' and r.detected_at > p_since),
         'decided', (select count(*) from public.order_reviews r where r.shop_id = any (p_shops) and r.state = 'done' and r.done_at > p_since),
         'released', (select coalesce(sum(l.order_count), 0) from public.releases l where l.shop_id = any (p_shops) and l.kind = 'release'
             and l.created_at > p_since and l.undone_at is null),
@@ -428,7 +439,7 @@ begin
         'unpaid', (select count(*) from (select from public.orders o where o.status = 'unpaid' and o.shop_id = any (v_shops) limit 1001) u),
         'low_stock', (select count(*) from public.products p where p.available < p.safety_stock),
         'dead_jobs', case when v_me.role in ('manager', 'admin') then private.dead_jobs() else 0 end,
-        'data', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from private.data_ages(v_shops, v_now) a));
+        'data', private.shown_ages(v_me, v_shops, v_now));
 end;
 $$;
 grant execute on function public.home_screen() to authenticated;
