@@ -5,8 +5,10 @@ The menu is never the lock: each page asks `frame.require_user`, and the databas
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -37,6 +39,7 @@ PAGES = (
     Spec("orders", "work", ":material/fact_check:"),
     Spec("nudge", "work", ":material/payments:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("release", "work", ":material/local_shipping:", ("warehouse", "operations", "manager", "admin")),
+    Spec("rota", "work", ":material/calendar_month:"),
     Spec("stock", "data", ":material/inventory_2:"),
     Spec(
         "imports",
@@ -45,6 +48,7 @@ PAGES = (
         ("warehouse", "operations", "analyst", "manager", "admin"),
     ),
     Spec("rules", "manage", ":material/rule:", ("operations", "manager", "admin")),
+    Spec("calendars", "manage", ":material/event_available:", ("operations", "analyst", "manager", "admin")),
     Spec("members", "manage", ":material/group:", ("manager", "admin")),
     Spec("shops", "manage", ":material/storefront:", ("admin",)),
     Spec("jobs", "manage", ":material/manufacturing:", ("manager", "admin")),
@@ -70,7 +74,23 @@ def register(role: str | None) -> Page:
             visibility="visible" if role in spec.roles else "hidden",
         )
         sections.setdefault(plain(f"nav.section.{spec.section}"), []).append(page)
+    unknown = _unknown_address()
+    if unknown:
+        page = st.Page(
+            PAGES_DIR / "missing.py", title=plain("nav.missing"), url_path=unknown, visibility="hidden"
+        )
+        sections[next(iter(sections))].append(page)
     return st.navigation(sections, position="sidebar" if role else "hidden")
+
+
+def _unknown_address() -> str | None:
+    """The address this tab asks for when no page has it: it gets a page of our own instead of Streamlit's
+    dialog, which speaks English.
+    """
+    asked = unquote(urlsplit(st.context.url or "").path).strip("/").rpartition("/")[2]
+    if not asked or asked in {spec.name for spec in PAGES}:
+        return None
+    return asked if re.fullmatch(r"[\w.-]{1,80}", asked) else None
 
 
 def addresses() -> list[str]:

@@ -1,0 +1,108 @@
+"""The inputs of a generated rota: the rhythm of rest, and who shares which shift."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend.rota import Person, Rota, Shift
+from backend.rota_patterns import Group, Rhythm
+from pages.shared import widgets
+from pages.shared.format import md
+from pages.shared.frame import User
+from pages.shared.i18n import plain, t
+
+_PLANNED = ("agent", "manager", "operations", "warehouse")
+
+
+def inputs(found: Rota, user: User) -> tuple[list[Group], Rhythm]:
+    """The groups (those with members only) and the rhythm that a planner chose."""
+    st.caption(t("rota.generate_text", start=f"{found.dates[0]:%m-%d}", end=f"{found.dates[-1]:%m-%d}"))
+    rhythm = _rhythm()
+    groups: list[Group] = []
+    people = [one for one in found.people if one.state != "off" and one.role in _PLANNED]
+    taken: set[int] = set()
+    with st.grid(min_column_width=320, gap="small", key="rota_groups"):
+        for shift in found.shifts:
+            if _is_offered(shift, found):
+                group = _group(shift, found, people, taken)
+                taken |= set(group.members)
+                groups.append(group)
+    return [group for group in groups if group.members], rhythm
+
+
+def _is_offered(shift: Shift, found: Rota) -> bool:
+    """Shifts of the shops' own calendars, and those on which somebody is planned already."""
+    used = {duty.shift_id for cell in found.cells.values() for duty in cell.duties}
+    return shift.is_of_shops or shift.id in used
+
+
+def _rhythm() -> Rhythm:
+    with widgets.filter_row("rota_rhythm"):
+        pattern = st.segmented_control(
+            t("rota.pattern"),
+            ("rotating", "big_small"),
+            default="rotating",
+            required=True,
+            format_func=lambda name: t(f"rota.pattern.{name}"),
+            key="rota_pattern",
+            help=t("rota.pattern_help"),
+        )
+        work, rest, is_spread = 5, 2, True
+        if pattern == "rotating":
+            work = int(st.number_input(t("rota.work_days"), 1, 6, 5, key="rota_work", width=130))
+            rest = int(st.number_input(t("rota.rest_days"), 1, 4, 2, key="rota_rest", width=130))
+        else:
+            is_spread = st.toggle(t("rota.spread"), value=True, key="rota_spread", help=t("rota.spread_help"))
+        swap = st.selectbox(
+            t("rota.swap"),
+            (0, 1, 2, 4),
+            format_func=lambda weeks: plain(
+                "rota.swap_never" if not weeks else "rota.swap_weeks", count=weeks
+            ),
+            key="rota_swap",
+            width=180,
+        )
+    return Rhythm(pattern, work, rest, is_spread, int(swap))
+
+
+def _group(shift: Shift, found: Rota, people: list[Person], taken: set[int]) -> Group:
+    names = {person.id: person.name for person in people}
+    planned = [
+        person.id for person in people if _works(found, person.id, shift.id) and person.id not in taken
+    ]
+    key = f"rota_group_{shift.id}_{found.start}"
+    with st.container(border=True, key=f"{key}_box", gap="small"):
+        st.markdown(f"**{md(shift.label)}**")
+        members = st.multiselect(
+            t("rota.members"),
+            list(names),
+            default=planned,
+            format_func=lambda number: names[number],
+            key=key,
+            placeholder=plain("rota.members_choose"),
+        )
+        known = [one for one in _leads(found, shift.id) if one in members]
+        leads = st.multiselect(
+            t("rota.leads"),
+            members,
+            default=known,
+            format_func=lambda number: names[number],
+            key=f"{key}_leads_{len(members)}",
+            placeholder=plain("rota.leads_choose"),
+            help=t("rota.leads_help"),
+        )
+    return Group(shift.id, tuple(m for m in members if m not in taken), tuple(leads))
+
+
+def _works(found: Rota, member_id: int, shift_id: int) -> bool:
+    return any(duty.shift_id == shift_id for day in found.dates for duty in found.cell(member_id, day).duties)
+
+
+def _leads(found: Rota, shift_id: int) -> list[int]:
+    """Leads of the shift in the weeks shown, then deputies."""
+    marks: dict[int, int] = {}
+    for (member_id, _), cell in found.cells.items():
+        for duty in cell.duties:
+            if duty.shift_id == shift_id and (duty.is_lead or duty.is_deputy):
+                marks[member_id] = min(marks.get(member_id, 2), 1 if duty.is_lead else 2)
+    return sorted(marks, key=lambda member: (marks[member], member))
