@@ -9973,6 +9973,27 @@ grant execute on function public.import_trial(bigint, text, jsonb, jsonb, timest
 comment on function public.import_trial(bigint, text, jsonb, jsonb, timestamptz, text) is
     'What an import of these orders (at most 5,000, rows and verdicts as they are staged) would do: {accepted, updated, unchanged, exceptions}. It is done and taken back: changes nothing. The service may leave out the shop: then one of the platform that is new. shop.none, import.shop_missing, import.bad_row, import.clear_text, bulk.too_many.';
 
+-- ==== 57_rule_changes.sql ====
+
+-- 57 ------------------------------------------------------------------------------------ who changed which rule, and how
+
+create or replace function public.rule_changes() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
+begin
+    return (select coalesce(jsonb_agg(to_jsonb(c) order by c.id desc), '[]') from (
+        select a.id, a.at, m.display_name as who, a.shop_id, a.detail ->> 'kind' as kind, a.action, a.detail - 'kind' as after,
+            lag(a.detail - 'kind') over (partition by a.shop_id, a.detail ->> 'kind' order by a.id) as before
+        from public.audit_events a left join public.members m on m.id = a.member_id
+        where a.entity = 'exception_rule' and (a.shop_id is null or a.shop_id in (select private.my_shop_ids()))
+        order by a.id desc limit 30) c);
+end;
+$$;
+grant execute on function public.rule_changes() to authenticated;
+comment on function public.rule_changes() is
+    'Operations, managers, admins: the latest 30 changes of the defaults and of my shops'' rules, newest first: [{id, at, who, shop_id, kind, action saved|reset, after, before (values of the change before it, null for the first)}].';
+
 -- ==== 60_search.sql ====
 
 -- 60 ------------------------------------------------------------------------------------------------------------ search
@@ -13590,17 +13611,26 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.data_ages(bigint[], timestamptz) is 'How old each data set of these shops is: late when the last import ended more than 24 hours ago, or never.';
 
+create or replace function private.shown_ages(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(to_jsonb(a) || case when (p_me).role in ('operations', 'manager', 'admin') then '{}'
+        else '{"file_name": null, "rejected": null}' end::jsonb), '[]')
+    from private.data_ages(p_shops, p_now) a
+$$;
+comment on function private.shown_ages(private.actor, bigint[], timestamptz) is
+    'The ages as this person may know them: file names and refused lines belong to the imports, which operations, managers and admins see.';
+
 create or replace function public.data_ages() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
 begin
-    return (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from private.data_ages(array(select private.my_shop_ids()), private.now()) a);
+    return private.shown_ages(v_me, array(select private.my_shop_ids()), private.now());
 end;
 $$;
 grant execute on function public.data_ages() to authenticated;
 comment on function public.data_ages() is
-    'Members: age of every data set of my shops, the import checklist of the day: [{kind, shop_id, shop_name, at, file_name, rejected, hours, is_late, is_running}].';
+    'Members: age of every data set of my shops, the import checklist of the day: [{kind, shop_id, shop_name, at, file_name, rejected, hours, is_late, is_running}]; file_name and rejected for operations, managers, admins.';
 
 -- Home --------------------------------------------------------------------------------------------------------------------------------
 
@@ -13682,7 +13712,7 @@ begin
         'unpaid', (select count(*) from (select from public.orders o where o.status = 'unpaid' and o.shop_id = any (v_shops) limit 1001) u),
         'low_stock', (select count(*) from public.products p where p.available < p.safety_stock),
         'dead_jobs', case when v_me.role in ('manager', 'admin') then private.dead_jobs() else 0 end,
-        'data', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from private.data_ages(v_shops, v_now) a));
+        'data', private.shown_ages(v_me, v_shops, v_now));
 end;
 $$;
 grant execute on function public.home_screen() to authenticated;

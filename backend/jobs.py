@@ -20,6 +20,7 @@ from supabase import Client
 
 from backend import db
 from backend.checks.contact import CHECKS_VERSION
+from backend.compliance import dictionary, files, rechecks
 from backend.config import Settings
 from backend.errors import AppError
 from backend.imports import encode, runner
@@ -198,6 +199,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "evaluate_shop": evaluate_shop,
     "retention": retention,
     "end_decisions": end_decisions,
+    "recheck_texts": rechecks.recheck_texts,
+    "try_words": rechecks.try_words,
+    "settle_exemption": rechecks.settle_exemption,
+    "check_file": files.check_file,
 }
 
 
@@ -293,8 +298,9 @@ def run_forever(settings: Settings, stop: threading.Event) -> None:
 
 
 def announce(worker: Worker) -> None:
-    """Tell the database which version of the checks this program brings."""
+    """Tell the database which version of the checks, and which dictionary, this program brings."""
     worker.rpc("service_announce_checks", p_version=CHECKS_VERSION)
+    dictionary.announce(worker.rpc)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

@@ -28,6 +28,7 @@ comment on table private.word_bases is 'What the program brings beside the words
 create table if not exists public.word_versions (
     id integer primary key constraint word_versions_positive check (id > 0),
     basis integer not null references private.word_bases,
+    token uuid not null default gen_random_uuid(),
     proposal_id bigint,
     note text not null default '',
     words_added integer not null default 0,
@@ -41,6 +42,7 @@ create index if not exists word_versions_basis_idx on public.word_versions (basi
 create index if not exists word_versions_made_by_idx on public.word_versions (made_by);
 create index if not exists word_versions_proposal_id_idx on public.word_versions (proposal_id);
 alter table public.word_versions enable row level security;
+comment on column public.word_versions.token is 'Names this state among all installations: what programs remember it by.';
 comment on table public.word_versions is 'Numbered states of the dictionary; the highest one holds. made_by null: brought by the program.';
 
 create table if not exists public.compliance_words (
@@ -147,10 +149,16 @@ begin
     foreach v_table in array array['word_versions', 'compliance_words', 'word_exceptions', 'word_proposals', 'word_proposal_items'] loop
         execute format('drop policy if exists "members read the dictionary" on public.%I', v_table);
         execute format('create policy "members read the dictionary" on public.%I for select to authenticated using ((select private.my_role()) is not null)', v_table);
-        execute format('grant select on public.%I to authenticated', v_table);
+        if v_table <> 'word_proposals' then
+            execute format('grant select on public.%I to authenticated', v_table);
+        end if;
     end loop;
 end;
 $$;
+
+-- A trial names listings of every shop: it is read through proposal_detail, which shows those of the reader's.
+grant select (id, title, state, item_count, items_version, tried_version, created_by, created_at, submitted_at, decided_by, decided_at,
+              decision_note, made_version, version, updated_at) on public.word_proposals to authenticated;
 
 -- Versions ---------------------------------------------------------------------------------------------------------------------
 
@@ -215,12 +223,12 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array[]::text[]);
 begin
-    return coalesce((select jsonb_build_object('version', v.id, 'basis', v.basis) from public.word_versions v
-        order by v.id desc limit 1), '{"version": 0, "basis": 0}');
+    return coalesce((select jsonb_build_object('version', v.id, 'basis', v.basis, 'token', v.token) from public.word_versions v
+        order by v.id desc limit 1), '{"version": 0, "basis": 0, "token": null}');
 end;
 $$;
 grant execute on function public.service_words_version() to service_role;
-comment on function public.service_words_version() is 'Service: {version, basis} of the dictionary that holds; 0 when there is none yet.';
+comment on function public.service_words_version() is 'Service: {version, basis, token} of the dictionary that holds; version 0 when there is none yet.';
 
 create or replace function public.service_words(p_version integer, p_proposal_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

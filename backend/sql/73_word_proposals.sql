@@ -376,12 +376,19 @@ $$;
 grant execute on function public.proposal_list(text) to authenticated;
 comment on function public.proposal_list(text) is 'Members: the latest 200 proposals (of a state), newest first.';
 
+create or replace function private.of_my_shops(p_rows jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(r), '[]') from jsonb_array_elements(coalesce(p_rows, '[]')) r
+    where (r ->> 'shop_id')::bigint in (select private.my_shop_ids())
+$$;
+
 create or replace function public.proposal_detail(p_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
 begin
-    return (select to_jsonb(p) || jsonb_build_object('author', a.display_name, 'decided_by', d.display_name,
+    return (select to_jsonb(p) || jsonb_build_object('trial', p.trial || jsonb_build_object(
+                'new', private.of_my_shops(p.trial -> 'new'), 'released', private.of_my_shops(p.trial -> 'released')), 'author', a.display_name, 'decided_by', d.display_name,
             'can_decide', v_me.role = 'manager' and p.state = 'submitted' and p.created_by <> v_me.member_id,
             'items', (select coalesce(jsonb_agg(jsonb_build_object('n', i.n, 'target', i.target, 'action', i.action, 'id', i.row_id,
                     'facts', i.facts, 'reason', i.reason, 'before', coalesce(to_jsonb(w), to_jsonb(e))) order by i.n), '[]')
