@@ -89,7 +89,9 @@ async function sendAll(deps: Deps, report: Report): Promise<void> {
       if (claimed.length > 0 && flying.size < PARALLEL) continue;
       const next = calls.next;
       if (flying.size === 0 && next === null) break;
-      const waits = next === null || flying.size === PARALLEL ? [] : [deps.pause(next - deps.now())];
+      const waits = next === null || flying.size === PARALLEL
+        ? []
+        : [deps.pause(Math.max(0, next - deps.now()))];
       await Promise.race([...flying, ...waits]); // a slow receiver keeps its own place, never the others'
     }
   } finally {

@@ -18,6 +18,7 @@ const TICK = "sla-reminders";
 const NAME = /^[a-z][a-z0-9-]*$/;
 
 quietConsole();
+console.warn = (line: unknown) => note(typeof line === "string" ? line : "warning"); // ours vouch for what they say
 surviveLostFailures();
 const settings = await settingsFromParent() as FunctionsSettings;
 for (const [name, value] of Object.entries(settings.environment)) Deno.env.set(name, value);
