@@ -42,7 +42,7 @@ def kinds(wanted: dict[Place, Cell], member: int) -> str:
     return "".join(wanted[member, day].kind[0].upper() for day in days)
 
 
-# --- patterns 
+# --- patterns ---
 
 
 def test_in_turns_everybody_rests_two_of_seven_days_and_no_day_is_empty() -> None:
@@ -114,7 +114,7 @@ def test_leave_stays_and_shifts_run_on_their_weekdays_only() -> None:
     )
 
 
-# --- warnings 
+# --- warnings ---
 
 
 def warned(cells: dict[Place, Cell], **more: Any) -> list[tuple[str, date]]:
@@ -184,7 +184,7 @@ def test_a_copied_week_moves_its_nights_and_leaves_leave_alone() -> None:
     assert wanted[1, monday].duties[0].lead_until == "2026-12-01T08:00:00+08:00"
 
 
-# --- words 
+# --- words ---
 
 CELLS = {
     "休": Cell("rest"),
@@ -253,7 +253,7 @@ def test_a_changed_cell_keeps_its_note_and_its_night() -> None:
     assert (other.note, other.duties[0].lead_until) == ("电话值守", None)
 
 
-# --- tables 
+# --- tables ---
 
 
 def test_a_pasted_table() -> None:
