@@ -308,8 +308,14 @@ def problems(terms: Terms, calendars_known: Mapping[str, Calendar]) -> dict[str,
     calendar = calendars_known.get(terms.calendar or "")
     if terms.measure != "wall" and (calendar is None or calendar.kind == "wall"):
         found["calendar"] = "choose"
-    for line, step in enumerate(terms.ladder):
-        found |= _step_problems(step, terms.ladder[:line], line)
+    return found | step_problems(terms.ladder)
+
+
+def step_problems(ladder: Sequence[Step]) -> dict[str, str]:
+    """What is wrong with the steps of a ladder, as in `problems`."""
+    found: dict[str, str] = {}
+    for line, step in enumerate(ladder):
+        found |= _step_problems(step, ladder[:line], line)
     return found
 
 

@@ -40,6 +40,7 @@ PAGES = (
     Spec("nudge", "work", ":material/payments:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("release", "work", ":material/local_shipping:", ("warehouse", "operations", "manager", "admin")),
     Spec("rota", "work", ":material/calendar_month:"),
+    Spec("deadlines", "work", ":material/timer:"),
     Spec("stock", "data", ":material/inventory_2:"),
     Spec(
         "imports",
@@ -49,6 +50,7 @@ PAGES = (
     ),
     Spec("rules", "manage", ":material/rule:", ("operations", "manager", "admin")),
     Spec("calendars", "manage", ":material/event_available:", ("operations", "analyst", "manager", "admin")),
+    Spec("policies", "manage", ":material/avg_pace:", ("operations", "analyst", "manager", "admin")),
     Spec("members", "manage", ":material/group:", ("manager", "admin")),
     Spec("shops", "manage", ":material/storefront:", ("admin",)),
     Spec("jobs", "manage", ":material/manufacturing:", ("manager", "admin")),
@@ -74,7 +76,7 @@ def register(role: str | None) -> Page:
             visibility="visible" if role in spec.roles else "hidden",
         )
         sections.setdefault(plain(f"nav.section.{spec.section}"), []).append(page)
-    unknown = _unknown_address()
+    unknown = unknown_address(st.context.url)
     if unknown:
         page = st.Page(
             PAGES_DIR / "missing.py", title=plain("nav.missing"), url_path=unknown, visibility="hidden"
@@ -83,11 +85,11 @@ def register(role: str | None) -> Page:
     return st.navigation(sections, position="sidebar" if role else "hidden")
 
 
-def _unknown_address() -> str | None:
-    """The address this tab asks for when no page has it: it gets a page of our own instead of Streamlit's
+def unknown_address(url: str | None) -> str | None:
+    """The address a tab asks for when no page has it: it gets a page of our own instead of Streamlit's
     dialog, which speaks English.
     """
-    asked = unquote(urlsplit(st.context.url or "").path).strip("/").rpartition("/")[2]
+    asked = unquote(urlsplit(url or "").path).strip("/").rpartition("/")[2]
     if not asked or asked in {spec.name for spec in PAGES}:
         return None
     return asked if re.fullmatch(r"[\w.-]{1,80}", asked) else None

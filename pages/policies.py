@@ -1,0 +1,16 @@
+"""时效规则: how long each kind of work may take, by which clock, and who hears of it when."""
+
+import streamlit as st
+
+from pages.shared import frame, policy_drawer, policy_list
+from pages.shared.i18n import t
+
+user = frame.require_user("operations", "analyst", "manager", "admin")
+frame.page_header(t("policies.title"), help=t("policies.help"))
+
+with frame.boundary():
+    if not user.has("manager", "admin"):
+        st.caption(f":material/lock: {t('policies.read_only')}")
+    policies, calendars = policy_list.read()
+    policy_list.draw(policies, calendars, user)
+    policy_drawer.draw(policies, calendars, user)

@@ -1,0 +1,51 @@
+"""为什么是这个时间？ Three lines for one clock: `lines` for any page, and the drawer that `?clock=` opens."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend import deadlines
+from pages.shared import frame
+from pages.shared.format import md
+from pages.shared.i18n import locale, t
+
+
+def opened() -> int | None:
+    """The clock whose drawer the address names."""
+    text = st.query_params.get("clock", "")
+    return int(text) if text.isdigit() and len(text) < 19 else None
+
+
+def show(clock_id: int) -> None:
+    """Opens the drawer of a clock."""
+    st.query_params["clock"] = str(clock_id)
+    st.rerun()
+
+
+def close() -> None:
+    """Closes the drawer."""
+    st.query_params.pop("clock", None)
+
+
+def draw() -> None:
+    """The drawer of the clock that the address names."""
+    clock_id = opened()
+    if clock_id is not None:
+        st.dialog(
+            t("deadlines.why"), width="medium", position="right", icon=":material/help:", on_dismiss=close
+        )(_body)(clock_id)
+
+
+def _body(clock_id: int) -> None:
+    with frame.boundary():
+        lines(clock_id)
+
+
+def lines(clock_id: int) -> None:
+    """The three lines: where the time began and by which policy, what counted, what did not."""
+    for icon, words in zip(
+        ("play_circle", "timelapse", "pause_circle"),
+        deadlines.explain(frame.client(), clock_id, locale()),
+        strict=True,
+    ):
+        st.markdown(f":material/{icon}: {md(words)}")
