@@ -10,15 +10,24 @@ import base64
 import hmac
 import json
 import socketserver
+import ssl
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 PER_MINUTE = {"wecom": 20, "dingtalk": 20, "feishu": 100, "webhook": 10_000}
 SECRET = "SEC-of-the-stand-in"  # signs what DingTalk, Feishu and webhooks are sent
@@ -54,19 +63,22 @@ class Place:
 class Robots:
     """The server; `now` is the clock by which it counts messages a minute."""
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, now: Callable[[], float] = time.time, tls: ssl.SSLContext | None = None) -> None:
         self.now = now
+        self._scheme = "http" if tls is None else "https"
         self.places: dict[str, Place] = {}
         self.released = threading.Event()
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.robots = self
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def open(self, kind: str, name: str, *moods: str) -> str:
+    def open(self, kind: str, name: str, *moods: str, host: str = "127.0.0.1") -> str:
         """A place for a channel; returns the address to store."""
         self.places[name] = Place(kind, list(moods))
-        return f"http://127.0.0.1:{self._server.server_port}/{name}?access_token=t"
+        return f"{self._scheme}://{host}:{self._server.server_port}/{name}?access_token=t"
 
     def close(self) -> None:
         """End the server and every request that hangs."""
@@ -194,14 +206,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class MailServer:
-    """Takes letters over plain SMTP: recipients and raw text of each."""
+    """Takes letters over SMTP with TLS from the first byte: recipients and raw text of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext) -> None:
         self.letters: list[tuple[list[str], str]] = []
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._serve)
         self._server.daemon_threads = True
+        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.address = f"smtp://desk@127.0.0.1:{self._server.server_address[1]}"
+        self.address = f"smtps://desk@localhost:{self._server.server_address[1]}"
 
     def close(self) -> None:
         """End the server."""
@@ -224,3 +237,39 @@ class MailServer:
                 request.sendall(b"250 queued\r\n")
             elif word == "QUIT":
                 return
+
+
+def certificate_for_localhost(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """TLS for a server named localhost (and for no other name), and the authority that vouches for it."""
+    authority, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issuer = _named("stand-in authority")
+    is_authority = x509.BasicConstraints(ca=True, path_length=None)
+    name = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    files = {
+        "authority.pem": _certificate(issuer, issuer, authority, is_authority, authority),
+        "server.pem": _certificate(_named("stand-in"), issuer, own, name, authority),
+        "key.pem": own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    }
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "server.pem", folder / "key.pem")
+    return tls, folder / "authority.pem"
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    extension: x509.ExtensionType,
+    signer: ec.EllipticCurvePrivateKey,
+) -> bytes:
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).add_extension(extension, critical=False)
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    return builder.sign(signer, SHA256()).public_bytes(Encoding.PEM)

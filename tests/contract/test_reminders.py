@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import threading
 import time
 import uuid
@@ -27,7 +28,7 @@ import pytest
 from backend import config
 from backend.local.stack import Stack
 from backend.pii import Keyring
-from tests.contract.robots import SECRET, MailServer, Place, Robots
+from tests.contract.robots import SECRET, MailServer, Place, Robots, certificate_for_localhost
 from tests.sql import desk
 
 HTTP = httpx.Client(timeout=70, limits=httpx.Limits(max_connections=60))
@@ -67,6 +68,7 @@ class Floor:
     stack: Stack
     conn: psycopg.Connection[Any]
     robots: Robots
+    tls: ssl.SSLContext
     now: datetime = desk.NOON
     made: list[int] = field(default_factory=list)
 
@@ -146,9 +148,16 @@ class Floor:
 
 
 @pytest.fixture(scope="module")
-def switch() -> Iterator[pytest.MonkeyPatch]:
-    """The developers' switch is on."""
+def certificate(data_folder: Callable[[str], Path]) -> tuple[ssl.SSLContext, Path]:
+    """TLS for servers named localhost."""
+    return certificate_for_localhost(data_folder("certificate"))
+
+
+@pytest.fixture(scope="module")
+def switch(certificate: tuple[ssl.SSLContext, Path]) -> Iterator[pytest.MonkeyPatch]:
+    """The developers' switch is on, and Deno trusts the authority of our own servers."""
     patch = pytest.MonkeyPatch()
+    patch.setenv("DENO_CERT", str(certificate[1]))
     patch.setenv(config.LOOPBACK_CHANNELS, "1")
     patch.setenv("DESK_PUBLIC_URL", "https://desk.example.com")
     yield patch
@@ -156,7 +165,11 @@ def switch() -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.fixture(scope="module")
-def open_floor(data_folder: Callable[[str], Path], switch: pytest.MonkeyPatch) -> Iterator[Floor]:
+def open_floor(
+    data_folder: Callable[[str], Path],
+    certificate: tuple[ssl.SSLContext, Path],
+    switch: pytest.MonkeyPatch,
+) -> Iterator[Floor]:
     """A stack of this module's own with people and an empty order book."""
     with (
         Stack(data_folder("reminders"), test_clock=True, fsync=False) as stack,
@@ -164,7 +177,7 @@ def open_floor(data_folder: Callable[[str], Path], switch: pytest.MonkeyPatch) -
     ):
         desk.open_floor(conn)
         desk.ask(conn, "adm", "set_channel_hosts", [HOSTS["webhook"], HOSTS["email"]], uuid.uuid4())
-        floor = Floor(stack, conn, Robots())
+        floor = Floor(stack, conn, Robots(), certificate[0])
         floor.robots.now = lambda: floor.now.timestamp()
         yield floor
         floor.robots.close()
@@ -202,7 +215,7 @@ def test_only_the_secret_key_rings(floor: Floor) -> None:
 
 def test_a_breach_reaches_every_kind_of_channel_with_a_link_that_opens_it(floor: Floor) -> None:
     places = {kind: floor.channel(kind) for kind in ("wecom", "dingtalk", "feishu", "webhook")}
-    mail = MailServer()
+    mail = MailServer(floor.tls)
     floor.channel("email", url=mail.address, **{"from": "desk@example.com", "to": "team@example.com"})
     (order_id,) = floor.orders("TM2026", 1)
     floor.later(hours=1)
@@ -411,6 +424,18 @@ def test_a_robot_that_recovers_gets_its_message_once(floor: Floor) -> None:
 
 
 # --- where nothing may go (P11) ---
+
+
+def test_a_server_must_show_a_certificate_of_its_name(floor: Floor) -> None:
+    robots = Robots(tls=floor.tls)
+    floor.channel("webhook", url=robots.open("webhook", "named", host="localhost"))
+    floor.channel("webhook", url=robots.open("webhook", "unnamed", host="127.0.0.1"))
+    floor.orders("TLS", 1)
+    floor.later(hours=2, minutes=1)
+    report = floor.ring()
+    robots.close()
+    assert (report["sent"], report["errors"]) == (1, {"unreachable": 1})
+    assert [len(robots.places[name].accepted) for name in ("named", "unnamed")] == [1, 0]
 
 
 def test_without_the_switch_nothing_goes_to_this_machine(floor: Floor, switch: pytest.MonkeyPatch) -> None:
