@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend import db
 from backend.config import Settings
-from pages.shared import finder, frame, session
+from pages.shared import bell, finder, frame, session
 from pages.shared.frame import User
 from pages.shared.i18n import LANGUAGES, locale, t, use_locale
 
@@ -19,7 +19,7 @@ def draw(user: User, settings: Settings) -> None:
     """Draws the bar, and below it what the search box found."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="desk_bar"):
         words = finder.box()
-        _bell()
+        bell.draw()
         _language()
         _theme(settings)
         _person(user, settings)
@@ -31,14 +31,6 @@ def wanted_theme() -> dict[str, str] | None:
     """The theme the person just asked for, with a mark that makes it happen once."""
     found: dict[str, str] | None = st.session_state.pop(_THEME, None)
     return found
-
-
-def _bell() -> None:
-    with st.popover(
-        "", icon=":material/notifications:", help=t("bar.inbox"), key="desk_bell", type="tertiary"
-    ):
-        st.markdown(f"**{t('bar.inbox')}**")
-        st.caption(t("bar.inbox_empty"))
 
 
 def _language() -> None:
