@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,12 +64,17 @@ def command(script: str, permissions: Sequence[str], *, configuration: Path | No
     return [binary(), "run", *options, str(GATEWAY / script)]
 
 
+def _needs_nothing(lock: Path) -> bool:
+    """Whether a lock file says that no package is used."""
+    return lock.exists() and not json.loads(lock.read_text(encoding="utf-8")).get("specifiers")
+
+
 def _prepare(configuration: Path, scripts: Sequence[Path], cache: Path, say: Callable[[str], None]) -> None:
     lock = configuration.with_name("deno.lock")
     wanted = [configuration, *([lock] if lock.exists() else [])]
     mark = hashlib.sha256(b"\0".join(path.read_bytes() for path in wanted)).hexdigest()[:20]
     stamp = cache / f"shopdesk-{mark}"
-    if stamp.exists() or not scripts:
+    if stamp.exists() or not scripts or _needs_nothing(lock):
         return
     say("Fetching the packages of the API gateway (first start only, about 100 MB) …")
     options = ["--config", str(configuration), "--frozen"]

@@ -19,7 +19,7 @@ export interface Digest {
   readonly language: Language;
 }
 
-const OVERVIEW = "/sla";
+const OVERVIEWS = { person: "/inbox", group: "/deadlines" } as const;
 const HOME = "/home";
 const LABEL_LENGTH = 60;
 const LATE_MINUTES = 5; // the scheduler rings each minute: less is nobody's delay
@@ -34,7 +34,7 @@ export function digestOf(delivery: Delivery, publicUrl: string | null, now: numb
     title: titleOf(delivery),
     rows: lines.map((line) => ({ text: rowText(line, language, now), url: linkTo(publicUrl, line.path) })),
     more,
-    overviewUrl: linkTo(publicUrl, OVERVIEW),
+    overviewUrl: linkTo(publicUrl, OVERVIEWS[delivery.audience]),
     language,
   };
 }

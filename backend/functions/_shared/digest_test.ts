@@ -83,6 +83,13 @@ Deno.test("links open the item, and lead nowhere but to the desk", () => {
   }
 });
 
+Deno.test("all of them are seen in a person's inbox, or in the overview of a group", () => {
+  const url = (audience: "person" | "group") =>
+    digestOf(delivery({ audience, more: 1 }), DESK, NOW).overviewUrl;
+  assert.equal(url("person"), "https://desk.example.com/inbox");
+  assert.equal(url("group"), "https://desk.example.com/deadlines");
+});
+
 Deno.test("a test says that it is one", () => {
   const test = delivery({ purpose: "test", lines: [] });
   assert.deepEqual([digestOf(test, DESK, NOW).title, digestOf(test, DESK, NOW).rows.length], ["测试消息", 1]);

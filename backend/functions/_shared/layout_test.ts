@@ -8,7 +8,13 @@ function digest(count: number, more = 0, length = 40): Digest {
     text: `第 ${at + 1} 项 "引号" ${"长".repeat(length)}`,
     url: `https://desk.example.com/orders?id=${at + 1}&a=(b)`,
   }));
-  return { title: "时效升级", rows, more, overviewUrl: "https://desk.example.com/sla", language: "zh-CN" };
+  return {
+    title: "时效升级",
+    rows,
+    more,
+    overviewUrl: "https://desk.example.com/deadlines",
+    language: "zh-CN",
+  };
 }
 
 /** Rows that a layout shows, and those it says are hidden. */
@@ -58,7 +64,7 @@ Deno.test("a long digest fits the platform, and what it leaves out is counted", 
     assert.ok(bytes(text) > limit * 0.85, "as much as fits is shown");
     assert.equal(shown + hidden, 520);
   }
-  assert.ok(dingtalk.includes("https://desk.example.com/sla"));
+  assert.ok(dingtalk.includes("https://desk.example.com/deadlines"));
 });
 
 Deno.test("a single row that is too long is counted, not cut", () => {

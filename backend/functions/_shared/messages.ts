@@ -19,7 +19,7 @@ export const WORDS = {
   remaining: { "zh-CN": "还剩 {span}", en: "{span} left" },
   late: { "zh-CN": "这条提醒晚了 {span}", en: "this reminder is {span} late" },
   due_at: { "zh-CN": "{at} 到期", en: "due {at}" },
-  more: { "zh-CN": "还有 {count} 项，在时效总览里看", en: "+{count} more in the overview of deadlines" },
+  more: { "zh-CN": "还有 {count} 项，在工作台看全部", en: "+{count} more on the desk" },
   open: { "zh-CN": "打开", en: "open" },
   minutes: { "zh-CN": "{count} 分", en: "{count} min" },
   hours: { "zh-CN": "{count} 小时", en: "{count} h" },
