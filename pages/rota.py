@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import frame, rota_dates, rota_now, rota_plan, rota_table
+from pages.shared import frame, rota_address, rota_dates, rota_now, rota_plan, rota_table
 from pages.shared.i18n import t
 
 user = frame.require_user()
@@ -16,15 +16,17 @@ with frame.boundary():
     found = rota_plan.opened(span, shop_id) if can_plan else rota_plan.latest(span, shop_id)
     view = "table"
     if can_plan:
+        rota_address.start("rota_view", "view", rota_plan.VIEWS)
         view = st.segmented_control(
             t("rota.view"),
             rota_plan.VIEWS,
             format_func=lambda name: t(f"rota.view.{name}"),
             key="rota_view",
-            default="table",
+            default=None if "rota_view" in st.session_state else "table",
             required=True,
             label_visibility="collapsed",
         )
+        rota_address.keep("view", view)
     if view == "table":
         rota_table.draw(found, user)
     else:

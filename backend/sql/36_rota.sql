@@ -390,12 +390,13 @@ comment on function public.on_duty(bigint) is
 create or replace function private.rota_people(p_me private.actor, p_shop_id bigint, p_from date, p_to date) returns setof bigint
 language sql stable set search_path = '' as $$
     select m.id from public.members m
-    where (m.state <> 'off' or exists (select from public.rota_days d where d.member_id = m.id and d.day between p_from and p_to))
+    where (m.state <> 'off' and m.role not in ('analyst', 'admin')
+        or exists (select from public.rota_days d where d.member_id = m.id and d.day between p_from and p_to))
       and exists (select from public.member_shops k where k.member_id = m.id
           and k.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or k.shop_id = p_shop_id))
 $$;
 comment on function private.rota_people(private.actor, bigint, date, date) is
-    'Whose rota the reader sees: people of his shops, those who left only where they were planned.';
+    'Whose rota the reader sees: people of his shops; those who left, analysts and admins only where they are planned.';
 
 create or replace function private.rota_day_facts(p_day public.rota_days) returns jsonb
 language sql stable set search_path = '' as $$

@@ -10,7 +10,7 @@ import streamlit as st
 from backend import calendars
 from backend.calendars import Calendar, ChangeKind, Screen
 from backend.db import Client
-from pages.shared import frame
+from pages.shared import frame, rota_address
 from pages.shared.i18n import known, plain, t
 
 _SEEN = "calendars_seen"
@@ -81,6 +81,7 @@ def choice(found: Screen, *, key: str, only_shifts: bool = False) -> Calendar:
     """One of the calendars, remembered in the address."""
     offered = [one for one in found.calendars if one.kind != "wall" and (one.has_shifts or not only_shifts)]
     names = {one.code: one for one in offered}
+    rota_address.start(key, "calendar", names)
     chosen = st.selectbox(
         t("calendars.calendar"),
         list(names),
@@ -88,7 +89,6 @@ def choice(found: Screen, *, key: str, only_shifts: bool = False) -> Calendar:
             names[code].name + ("" if names[code].is_active else f" ({plain('calendars.off')})")
         ),
         key=key,
-        bind="query-params",
         width=260,
     )
-    return names[chosen]
+    return names[rota_address.keep("calendar", chosen)]

@@ -95,7 +95,7 @@ def words(day: Day) -> str:
     hours = calendars.hours_text(day.hours) if day.hours else plain("calendars.closed")
     if mark == "unknown":
         hours = ""
-    return "\n".join(part for part in (f"{day.day.day} {why}".strip(), hours, day.note) if part)
+    return " · ".join(part for part in (f"{day.day.day} {why}".strip(), hours, day.note) if part)
 
 
 def _grid(days: Sequence[Day], first: date) -> None:
@@ -112,7 +112,7 @@ def _grid(days: Sequence[Day], first: date) -> None:
         styled,
         hide_index=True,
         key="calendars_grid",
-        row_height=84,
+        row_height=64,
         height="content",
         alt=plain("calendars.view.month"),
     )
@@ -122,7 +122,7 @@ def _list(days: Sequence[Day]) -> None:
     """Narrow windows: a line a date."""
     lines = []
     for day in days:
-        told = words(day).split("\n")
+        told = words(day).split(" · ")
         why = told[0].partition(" ")[2]
         lines.append(f"{head(day.day)} · {md(' · '.join(part for part in (*told[1:], why) if part))}")
     st.markdown("  \n".join(lines))

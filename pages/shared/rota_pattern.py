@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from backend.rota import Person, Rota, Shift
@@ -14,20 +16,51 @@ from pages.shared.i18n import plain, t
 _PLANNED = ("agent", "manager", "operations", "warehouse")
 
 
-def inputs(found: Rota, user: User) -> tuple[list[Group], Rhythm]:
-    """The groups (those with members only) and the rhythm that a planner chose."""
+def inputs(found: Rota, user: User, history: Rota) -> tuple[list[Group], Rhythm]:
+    """The groups (those with members only) and the rhythm that a planner chose.
+
+    `history` tells who shared a shift so far, and who led it: that is proposed.
+    """
     st.caption(t("rota.generate_text", start=f"{found.dates[0]:%m-%d}", end=f"{found.dates[-1]:%m-%d}"))
     rhythm = _rhythm()
     groups: list[Group] = []
     people = [one for one in found.people if one.state != "off" and one.role in _PLANNED]
-    taken: set[int] = set()
+    shifts = [shift for shift in found.shifts if _is_offered(shift, found)]
+    proposed = _proposed(history, people, shifts)
     with st.grid(min_column_width=320, gap="small", key="rota_groups"):
-        for shift in found.shifts:
-            if _is_offered(shift, found):
-                group = _group(shift, found, people, taken)
-                taken |= set(group.members)
-                groups.append(group)
+        for shift in shifts:
+            taken = {member for group in groups for member in group.members}
+            groups.append(_group(shift, found, people, taken, proposed[shift.id]))
     return [group for group in groups if group.members], rhythm
+
+
+def _proposed(history: Rota, people: list[Person], shifts: list[Shift]) -> dict[int, Group]:
+    """Everybody where he worked most; on a first day managers and agents by turns, managers leading."""
+    if not history.cells:
+        turns = [one for one in people if one.role in ("manager", "agent")]
+        teams = {shift.id: turns[number :: len(shifts)] for number, shift in enumerate(shifts)}
+        return {
+            shift_id: Group(
+                shift_id, tuple(p.id for p in team), tuple(p.id for p in team if p.role == "manager")
+            )
+            for shift_id, team in teams.items()
+        }
+    worked = Counter(
+        (member_id, duty.shift_id) for (member_id, _), cell in history.cells.items() for duty in cell.duties
+    )
+    usual = {
+        person.id: max((worked[person.id, shift.id], shift.id) for shift in shifts)
+        for person in people
+        if shifts
+    }
+    return {
+        shift.id: Group(
+            shift.id,
+            tuple(p.id for p in people if usual[p.id] >= (1, 0) and usual[p.id][1] == shift.id),
+            tuple(_leads(history, shift.id)),
+        )
+        for shift in shifts
+    }
 
 
 def _is_offered(shift: Shift, found: Rota) -> bool:
@@ -65,43 +98,35 @@ def _rhythm() -> Rhythm:
     return Rhythm(pattern, work, rest, is_spread, int(swap))
 
 
-def _group(shift: Shift, found: Rota, people: list[Person], taken: set[int]) -> Group:
-    names = {person.id: person.name for person in people}
-    planned = [
-        person.id for person in people if _works(found, person.id, shift.id) and person.id not in taken
-    ]
-    key = f"rota_group_{shift.id}_{found.start}"
+def _group(shift: Shift, found: Rota, people: list[Person], taken: set[int], proposed: Group) -> Group:
+    names = {person.id: person.name for person in people if person.id not in taken}
+    key = f"rota_group_{shift.id}_{found.start}_{len(taken)}"
     with st.container(border=True, key=f"{key}_box", gap="small"):
         st.markdown(f"**{md(shift.label)}**")
         members = st.multiselect(
             t("rota.members"),
             list(names),
-            default=planned,
+            default=[one for one in proposed.members if one in names],
             format_func=lambda number: names[number],
             key=key,
             placeholder=plain("rota.members_choose"),
         )
-        known = [one for one in _leads(found, shift.id) if one in members]
         leads = st.multiselect(
             t("rota.leads"),
             members,
-            default=known,
+            default=[one for one in proposed.leads if one in members],
             format_func=lambda number: names[number],
             key=f"{key}_leads_{len(members)}",
             placeholder=plain("rota.leads_choose"),
             help=t("rota.leads_help"),
         )
-    return Group(shift.id, tuple(m for m in members if m not in taken), tuple(leads))
+    return Group(shift.id, tuple(members), tuple(leads))
 
 
-def _works(found: Rota, member_id: int, shift_id: int) -> bool:
-    return any(duty.shift_id == shift_id for day in found.dates for duty in found.cell(member_id, day).duties)
-
-
-def _leads(found: Rota, shift_id: int) -> list[int]:
-    """Leads of the shift in the weeks shown, then deputies."""
+def _leads(history: Rota, shift_id: int) -> list[int]:
+    """Leads of the shift so far, then deputies."""
     marks: dict[int, int] = {}
-    for (member_id, _), cell in found.cells.items():
+    for (member_id, _), cell in history.cells.items():
         for duty in cell.duties:
             if duty.shift_id == shift_id and (duty.is_lead or duty.is_deputy):
                 marks[member_id] = min(marks.get(member_id, 2), 1 if duty.is_lead else 2)

@@ -25,6 +25,7 @@ _OPENED = "rota_opened"
 _PENDING = "rota_pending"
 _ROUND = "rota_round"
 _SHOWN = 30
+_HISTORY = 28
 
 
 def round_number() -> int:
@@ -62,13 +63,21 @@ def forget() -> None:
 def draw(view: str, found: Rota, user: User) -> None:
     """One way of planning."""
     if view == "generate":
-        groups, rhythm = rota_pattern.inputs(found, user)
+        groups, rhythm = rota_pattern.inputs(found, user, _history(found))
         if groups:
             proposal(found, _generated(found, groups, rhythm), source="generated", key="generate")
     elif view == "copy":
         _copy(found, user)
     else:
         _import(found)
+
+
+def _history(found: Rota) -> Rota:
+    """The weeks shown, or the four before them when nothing is planned yet."""
+    if any(cell.duties for cell in found.cells.values()):
+        return found
+    start = found.start - timedelta(days=_HISTORY)
+    return rota.read(frame.client(), start, _HISTORY, st.session_state.get("rota_shop"))
 
 
 def _generated(found: Rota, groups: Sequence[Group], rhythm: Rhythm) -> dict[Place, Cell]:
@@ -163,7 +172,7 @@ def proposal(found: Rota, wanted: Mapping[Place, Cell], *, source: Source, key: 
         st.markdown(
             f"**{t('rota.difference', count=len(changes), people=len({c.member_id for c in changes}))}**"
         )
-        if source == "generated":
+        if source in ("generated", "copied"):
             _preview(found, wanted)
         else:
             _difference(found, changes, key)

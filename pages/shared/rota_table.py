@@ -82,18 +82,19 @@ def _grid(found: Rota, user: User) -> dict[Place, Cell]:
     before = texts(found, lang)
     usual = rota_table.choices(found.shifts, lang)
     seen = {text for day in found.dates for text in before[day.isoformat()] if text}
-    options = ["", *usual, *sorted(seen - set(usual))]
+    options = [*usual, *sorted(seen - set(usual))]
     columns = _columns(found) | {
         day.isoformat(): st.column_config.SelectboxColumn(_marked(day, user), options=options, width=92)
         for day in found.dates
     }
     after = st.data_editor(
-        before,
+        before.replace("", None),
         hide_index=True,
         key=f"rota_grid_{found.start}_{found.days}_{rota_plan.round_number()}",
         disabled=["name"],
         column_config=columns,
-        height=min(36 * (len(before) + 1) + 3, 740),
+        height="content" if len(before) <= 20 else 740,
+        placeholder="·",
         alt=plain("rota.title"),
     )
     st.caption(t("rota.grid_hint"))
