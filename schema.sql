@@ -3868,12 +3868,13 @@ comment on function public.on_duty(bigint) is
 create or replace function private.rota_people(p_me private.actor, p_shop_id bigint, p_from date, p_to date) returns setof bigint
 language sql stable set search_path = '' as $$
     select m.id from public.members m
-    where (m.state <> 'off' or exists (select from public.rota_days d where d.member_id = m.id and d.day between p_from and p_to))
+    where (m.state <> 'off' and m.role not in ('analyst', 'admin')
+        or exists (select from public.rota_days d where d.member_id = m.id and d.day between p_from and p_to))
       and exists (select from public.member_shops k where k.member_id = m.id
           and k.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or k.shop_id = p_shop_id))
 $$;
 comment on function private.rota_people(private.actor, bigint, date, date) is
-    'Whose rota the reader sees: people of his shops, those who left only where they were planned.';
+    'Whose rota the reader sees: people of his shops; those who left, analysts and admins only where they are planned.';
 
 create or replace function private.rota_day_facts(p_day public.rota_days) returns jsonb
 language sql stable set search_path = '' as $$
@@ -4514,6 +4515,7 @@ create table if not exists public.notifications (
 create index if not exists notifications_member_id_idx on public.notifications (member_id, id desc);
 create index if not exists notifications_unread_idx on public.notifications (member_id, id desc) where read_at is null and closed_at is null;
 create index if not exists notifications_batch_idx on public.notifications (batch_id, member_id) where batch_id is not null;
+create index if not exists notifications_reminder_id_idx on public.notifications (reminder_id) where reminder_id is not null;
 create index if not exists notifications_created_at_idx on public.notifications (created_at);
 alter table public.notifications enable row level security;
 comment on table public.notifications is '消息: what a member was told in the app. due_soon and overdue name one item; digest several; daily the figures of the day.';
@@ -4788,7 +4790,8 @@ create index if not exists reminder_lines_delivery_id_idx on public.reminder_lin
 create index if not exists reminder_lines_waiting_idx on public.reminder_lines (channel_id, member_id) where state in ('waiting', 'failed');
 create index if not exists reminder_lines_channel_id_idx on public.reminder_lines (channel_id) where channel_id is not null;
 create index if not exists reminder_lines_member_id_idx on public.reminder_lines (member_id, id desc) where member_id is not null;
-create index if not exists reminder_lines_batch_idx on public.reminder_lines (batch_id, member_id) where channel_id is null;
+create index if not exists reminder_lines_open_idx on public.reminder_lines (batch_id, member_id) where channel_id is null and not is_over;
+create index if not exists reminder_lines_batch_idx on public.reminder_lines (batch_id) where channel_id is null;
 alter table public.reminder_lines enable row level security;
 comment on table public.reminder_lines is
     'To whom and where a reminder goes: a person in the app (no channel), a person on a channel, or the group of a channel (no member). Suppressed ones keep the reason.';
@@ -4852,15 +4855,21 @@ comment on function private.ladder_action(text, text, bigint[], timestamptz) is 
 
 create or replace function private.close_notifications(p_reminder_ids bigint[], p_now timestamptz) returns void
 language sql set search_path = '' as $$
+    with over as materialized (
+        select l.batch_id, l.member_id, l.reminder_id from public.reminder_lines l
+        where l.reminder_id = any (p_reminder_ids) and l.channel_id is null and l.is_over
+    ), digest as materialized (
+        select d.batch_id, d.member_id from (select distinct batch_id, member_id from over) d
+        where not exists (select from public.reminder_lines o
+            where o.batch_id = d.batch_id and o.member_id = d.member_id and o.channel_id is null and not o.is_over)
+    )
     update public.notifications n set closed_at = p_now
     where n.id in (
-        select x.id from public.reminder_lines l
-        join public.notifications x on x.batch_id = l.batch_id and x.member_id = l.member_id
-            and (x.reminder_id is null or x.reminder_id = l.reminder_id)
-        where l.reminder_id = any (p_reminder_ids) and l.channel_id is null and l.is_over and x.closed_at is null
-          and not exists (select from public.reminder_lines o where o.batch_id = x.batch_id and o.member_id = x.member_id
-              and o.channel_id is null and not o.is_over and (x.reminder_id is null or o.reminder_id = x.reminder_id))
-        for update of x skip locked)
+        select x.id from over l join public.notifications x on x.reminder_id = l.reminder_id and x.member_id = l.member_id
+        where x.closed_at is null for update of x skip locked)
+       or n.id in (
+        select x.id from digest d join public.notifications x on x.batch_id = d.batch_id and x.member_id = d.member_id
+        where x.reminder_id is null and x.closed_at is null for update of x skip locked)
 $$;
 comment on function private.close_notifications(bigint[], timestamptz) is 'Closes messages all of whose reminders are over.';
 
@@ -10153,7 +10162,7 @@ create table if not exists public.word_exceptions (
     id bigint generated always as identity primary key,
     root_id bigint,
     position integer not null,
-    terms text[] not null constraint word_exceptions_terms_given check (cardinality(terms) between 1 and 50),
+    terms text[] not null constraint word_exceptions_terms_given check (cardinality(terms) between 1 and 200),
     effect text not null constraint word_exceptions_effect_known check (effect in ('clean', 'warn', 'need')),
     place text not null constraint word_exceptions_place_known check (place in ('phrase', 'head', 'tail', 'clause', 'sentence', 'category')),
     pattern text not null constraint word_exceptions_pattern_length check (char_length(pattern) between 1 and 4000),
@@ -11071,7 +11080,7 @@ begin
         perform private.fail('PT409', 'listing.state', jsonb_build_object('state', v.state));
     end if;
     if coalesce(jsonb_typeof(v_images), '') <> 'array' or jsonb_array_length(v_images) not between 1 and 20
-        or exists (select from jsonb_array_elements_text(v_images) u where u !~ '^https://[^[:space:]<>"'']{4,500}$') then
+        or exists (select from jsonb_array_elements_text(v_images) u where char_length(u) > 500 or u !~ '^https://[^[:space:]<>"'']{4,}$') then
         perform private.fail('PT422', 'listing.images');
     end if;
     update public.listings set images = array(select jsonb_array_elements_text(v_images)), state = 'final_review', state_since = v_now
@@ -11366,7 +11375,7 @@ $$;
 create or replace function private.exception_problem(p_facts jsonb, p_is_change boolean) returns text
 language sql immutable set search_path = '' as $$
     select case
-        when jsonb_typeof(p_facts -> 'terms') is distinct from 'array' or jsonb_array_length(p_facts -> 'terms') not between 1 and 50 then 'terms'
+        when jsonb_typeof(p_facts -> 'terms') is distinct from 'array' or jsonb_array_length(p_facts -> 'terms') not between 1 and 200 then 'terms'
         when exists (select from jsonb_array_elements(p_facts -> 'terms') t where jsonb_typeof(t) <> 'string') then 'terms'
         when coalesce(p_facts ->> 'effect', case when p_is_change then 'warn' end) in ('clean', 'warn', 'need') is not true then 'effect'
         when coalesce(p_facts ->> 'place', case when p_is_change then 'phrase' end)
@@ -12758,7 +12767,7 @@ begin
         order by q.run_at, q.id limit 1 for update skip locked)
     returning * into v_job;
     return case when v_job.id is not null then jsonb_build_object('id', v_job.id, 'kind', v_job.kind, 'payload', v_job.payload,
-        'cursor', v_job.cursor, 'progress', v_job.progress, 'attempts', v_job.attempts, 'lease_id', v_job.lease_id) end;
+        'cursor', private.as_json(v_job.cursor), 'progress', private.as_json(v_job.progress), 'attempts', v_job.attempts, 'lease_id', v_job.lease_id) end;
 end;
 $$;
 grant execute on function public.job_claim(jsonb, integer) to service_role;
@@ -12770,7 +12779,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array[]::text[]);
 begin
-    update private.jobs set cursor = coalesce(p_cursor, cursor), progress = coalesce(p_progress, progress), attempts = 1,
+    update private.jobs set cursor = coalesce(private.as_json(p_cursor), cursor), progress = coalesce(private.as_json(p_progress), progress), attempts = 1,
         lease_until = private.now() + make_interval(secs => least(greatest(coalesce(p_lease_seconds, 60), 5), 600))
     where id = p_id and lease_id = p_lease_id and state = 'running';
     return found;
@@ -12872,7 +12881,7 @@ declare
     v_me private.actor := private.require_member(array['manager', 'admin']);
 begin
     return (select coalesce(jsonb_agg(jsonb_build_object('id', j.id, 'kind', j.kind, 'state', j.state, 'run_at', j.run_at,
-            'attempts', j.attempts, 'progress', j.progress, 'last_error', j.last_error, 'finished_at', j.finished_at,
+            'attempts', j.attempts, 'progress', private.as_json(j.progress), 'last_error', j.last_error, 'finished_at', j.finished_at,
             'created_at', j.created_at, 'shop_id', j.shop_id, 'file_name', j.file_name, 'total', j.total)
             order by j.state = 'dead' desc, j.id desc), '[]')
         from (select q.*, private.job_shop(q) as shop_id, i.file_name, i.rows_total as total

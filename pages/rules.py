@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import frame, ruling, ruling_calls
+from pages.shared import frame, ruling, ruling_calls, ruling_log
 from pages.shared.i18n import t
 
 user = frame.require_user("operations", "manager", "admin")
@@ -14,5 +14,6 @@ with frame.boundary():
         st.caption(f":material/lock: {t('rules.read_only')}")
     rules = ruling_calls.rules(shop_id)
     ruling.cards(rules, ruling_calls.overrides(), user)
+    ruling_log.draw(ruling_calls.changes(), user)
     if user.has("manager"):
         ruling.drawer(rules)

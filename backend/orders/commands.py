@@ -250,6 +250,12 @@ def preview_release(client: Client, orders: Sequence[OrderRef]) -> Preview:
     return Preview.model_validate(db.rpc(client, "preview_release", p_items=_orders(orders)))
 
 
+def note_export(client: Client, area: str, count: int, *, shop_id: int | None = None) -> None:
+    """Record that a masked file of so many rows was made, for managers. Raises `view.form`."""
+    wanted = {} if shop_id is None else {"shop_id": shop_id}
+    db.rpc(client, "note_export", p_area=area, p_count=count, p_filter=wanted)
+
+
 def undo_release(client: Client, release_id: int, *, request_id: UUID) -> int:
     """Take a release back before its download. Raises `release.downloaded`, `release.undo_right`."""
     return int(db.rpc(client, "undo_release", p_request_id=str(request_id), p_release_id=release_id)["done"])

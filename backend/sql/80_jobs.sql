@@ -68,7 +68,7 @@ begin
         order by q.run_at, q.id limit 1 for update skip locked)
     returning * into v_job;
     return case when v_job.id is not null then jsonb_build_object('id', v_job.id, 'kind', v_job.kind, 'payload', v_job.payload,
-        'cursor', v_job.cursor, 'progress', v_job.progress, 'attempts', v_job.attempts, 'lease_id', v_job.lease_id) end;
+        'cursor', private.as_json(v_job.cursor), 'progress', private.as_json(v_job.progress), 'attempts', v_job.attempts, 'lease_id', v_job.lease_id) end;
 end;
 $$;
 grant execute on function public.job_claim(jsonb, integer) to service_role;
@@ -80,7 +80,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array[]::text[]);
 begin
-    update private.jobs set cursor = coalesce(p_cursor, cursor), progress = coalesce(p_progress, progress), attempts = 1,
+    update private.jobs set cursor = coalesce(private.as_json(p_cursor), cursor), progress = coalesce(private.as_json(p_progress), progress), attempts = 1,
         lease_until = private.now() + make_interval(secs => least(greatest(coalesce(p_lease_seconds, 60), 5), 600))
     where id = p_id and lease_id = p_lease_id and state = 'running';
     return found;
@@ -182,7 +182,7 @@ declare
     v_me private.actor := private.require_member(array['manager', 'admin']);
 begin
     return (select coalesce(jsonb_agg(jsonb_build_object('id', j.id, 'kind', j.kind, 'state', j.state, 'run_at', j.run_at,
-            'attempts', j.attempts, 'progress', j.progress, 'last_error', j.last_error, 'finished_at', j.finished_at,
+            'attempts', j.attempts, 'progress', private.as_json(j.progress), 'last_error', j.last_error, 'finished_at', j.finished_at,
             'created_at', j.created_at, 'shop_id', j.shop_id, 'file_name', j.file_name, 'total', j.total)
             order by j.state = 'dead' desc, j.id desc), '[]')
         from (select q.*, private.job_shop(q) as shop_id, i.file_name, i.rows_total as total

@@ -160,8 +160,15 @@ def _by_shop(figures: Sequence[ShopFigures]) -> None:
             legend=alt.Legend(orient="bottom", title=None, offset=0, padding=0),
         )
     )
+    loud = alt.datum.state == plain("home.overdue")
+    numbers = base.mark_text(size=11).encode(
+        x=alt.X("count:Q", stack="zero", bandPosition=0.5),
+        text="count:Q",
+        detail="state:N",
+        color=alt.condition(loud, alt.value("#FFFFFF"), alt.value("#FFFFFF" if dark else "#14201C")),
+    )
     st.caption(t("home.by_shop"))
-    st.altair_chart(bars.properties(height=30 * len(figures) + 44), width="stretch")
+    st.altair_chart((bars + numbers).properties(height=30 * len(figures) + 44), width="stretch")
 
 
 # What else the day wants -----------------------------------------------------------------------------------

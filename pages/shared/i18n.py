@@ -8,6 +8,7 @@ Streamlit renders (labels, captions, alerts): it escapes the parameters, so that
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import streamlit as st
 
 from backend import errors
 from backend.errors import AppError
+from pages.shared import format as fmt
 from pages.shared.format import md
 
 LANGUAGES = {"zh-CN": "中文", "en": "English"}  # each language under its own name
 DEFAULT = "zh-CN"
 _LOCALES = Path(__file__).with_name("locales")
 _STATE = "desk_locale"
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$")
 
 
 @cache
@@ -65,5 +68,14 @@ def known(key: str) -> bool:
 
 def refusal(error: AppError) -> str:
     """The sentence of a refusal for Markdown, in this run's language."""
-    escaped = {name: md(value) if isinstance(value, str) else value for name, value in error.params.items()}
+    said = {name: _timed(value) for name, value in error.params.items()}
+    escaped = {name: md(value) if isinstance(value, str) else value for name, value in said.items()}
     return errors.message(error.key, locale(), **escaped)
+
+
+def _timed(value: Any) -> Any:
+    """An instant of the API as people read it, in the zone of the person; anything else as it is."""
+    if not isinstance(value, str) or not _INSTANT.match(value):
+        return value
+    user = st.session_state.get("desk_user")
+    return fmt.clock_time(value, zone=user.zone if user else fmt.DEFAULT_ZONE, lang=locale())

@@ -71,6 +71,8 @@ def age_words(row: Mapping[str, Any]) -> str:
 def _age_help(row: Mapping[str, Any]) -> str:
     if row["at"] is None:
         return t("imports.never_help")
+    if row["file_name"] is None:
+        return t("imports.age_help_short")
     return t("imports.age_help", file=row["file_name"], rejected=row["rejected"])
 
 

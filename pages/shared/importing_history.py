@@ -14,7 +14,10 @@ from pages.shared.format import md
 from pages.shared.i18n import known, plain, t
 
 _RUNNING = ("staging", "applying", "checking")
-_COLUMNS = ("at", "who", "kind", "shop", "file", "state", "counts", "rejected", "exceptions")
+_COLUMNS = {  # widths that leave the last one room in a window of 1440
+    **{"at": 95, "who": 75, "kind": 60, "shop": 110, "file": 150, "state": 65},
+    **{"counts": 160, "rejected": 60, "exceptions": 260},
+}
 
 
 @st.fragment(run_every="5s")
@@ -45,7 +48,7 @@ def table(rows: Sequence[Mapping[str, Any]], zone: str) -> None:
         return
     with widgets.wide("imports_history"):
         chosen = st.dataframe(
-            pd.DataFrame([_row(row) for row in rows], columns=_COLUMNS),
+            pd.DataFrame([_row(row) for row in rows], columns=list(_COLUMNS)),
             hide_index=True,
             key="imports_history_table",
             on_select="rerun",
@@ -87,9 +90,12 @@ def _counts(row: Mapping[str, Any]) -> str:
 
 def _columns() -> dict[str, Any]:
     found: dict[str, Any] = {
-        name: st.column_config.TextColumn(plain(f"imports.history.{name}")) for name in _COLUMNS
+        name: st.column_config.TextColumn(plain(f"imports.history.{name}"), width=width)
+        for name, width in _COLUMNS.items()
     }
-    found["rejected"] = st.column_config.NumberColumn(plain("imports.history.rejected"), format="%d")
+    found["rejected"] = st.column_config.NumberColumn(
+        plain("imports.history.rejected"), format="%d", width=_COLUMNS["rejected"]
+    )
     return found
 
 

@@ -76,8 +76,7 @@ def _retry(job: JobRow) -> None:
 
 def kind_name(kind: str) -> str:
     """What a job does, in words; one that is newer than this page by its code."""
-    key = f"jobs.kind.{kind}"
-    return t(key) if known(key) else md(kind)
+    return t(f"jobs.kind.{kind}") if known(f"jobs.kind.{kind}") else md(kind)
 
 
 def when(job: JobRow) -> str:

@@ -99,12 +99,15 @@ def _table(rows: Sequence[Row], user: User, *, may: bool) -> list[Row]:
             column_config=_columns(),
             alt=plain("release.ready_alt"),
         )
+    ticked: list[Row] = []
     with widgets.narrow("release_ready"):
         for row in rows[:30]:
-            _card(row, names)
+            if _card(row, names, key=f"{key}_{row['id']}" if may else None):
+                ticked.append(row)
         if len(rows) > 30:
             st.caption(t("release.narrow_rest", count=len(rows) - 30))
-    return [rows[place] for place in chosen.selection.rows if place < len(rows)] if may else []
+    marked = [rows[place] for place in chosen.selection.rows if place < len(rows)] if may else []
+    return marked + [row for row in ticked if row not in marked]
 
 
 def _order(rows: Sequence[Row]) -> list[str]:
@@ -141,11 +144,21 @@ def _columns() -> dict[str, Any]:
     return found
 
 
-def _card(row: Row, names: Mapping[int, str]) -> None:
+def _card(row: Row, names: Mapping[int, str], *, key: str | None) -> bool:
+    """One order in a narrow window; with `key` it can be ticked. Answers whether it is."""
     cells = _cells(row, names)
     with st.container(border=True, gap="xxsmall"):
-        st.markdown(f"**{md(cells['order_no'])}** · {md(cells['amount'])}")
+        ticked = tick(f"**{md(cells['order_no'])}** · {md(cells['amount'])}", key)
         st.caption(md(" · ".join(str(cells[name]) for name in ("shop", "receiver", "place") if cells[name])))
+    return ticked
+
+
+def tick(title: str, key: str | None) -> bool:
+    """The head of a card, as a checkbox when it has a key."""
+    if key is None:
+        st.markdown(title)
+        return False
+    return st.checkbox(title, key=f"{key}_tick")
 
 
 def _buttons(count: int, shop_id: int | None, chosen: Sequence[OrderRef], user: User) -> None:

@@ -62,9 +62,9 @@ def _table(rows: Sequence[Row]) -> list[Row]:
         if len(rows) >= 200:
             st.caption(t("release.shown_first", shown=len(rows)))
     with widgets.narrow("release_holds"):
-        for row in rows[:40]:
-            _card(row)
-    return [rows[place] for place in chosen.selection.rows if place < len(rows)]
+        ticked = [row for row in rows[:40] if _card(row, key=f"{key}_{row['id']}")]
+    marked = [rows[place] for place in chosen.selection.rows if place < len(rows)]
+    return marked + [row for row in ticked if row not in marked]
 
 
 def _order(rows: Sequence[Row]) -> list[str]:
@@ -97,12 +97,14 @@ def _columns() -> dict[str, Any]:
     return found
 
 
-def _card(row: Row) -> None:
+def _card(row: Row, *, key: str) -> bool:
+    """One order in a narrow window; answers whether it is ticked."""
     cells = _cells(row)
     with st.container(border=True, gap="xxsmall"):
         where = f":red-badge[:material/front_hand: {md(cells['where'])}]" if row["is_in_erp"] else ""
-        st.markdown(f"**{md(cells['order_no'])}** · {md(cells['amount'])} {where}")
+        ticked = releasing.tick(f"**{md(cells['order_no'])}** · {md(cells['amount'])} {where}", key)
         st.caption(md(f"{cells['shop']} · {cells['why']}"))
+    return ticked
 
 
 def _buttons(selected: Sequence[Row], shop_id: int | None, user: User) -> None:

@@ -109,6 +109,12 @@ def reset(rule: Rule) -> None:
     )
 
 
+def changes() -> list[Row]:
+    """The latest changes of rules, newest first: {at, who, shop_id, kind, action, after, before}."""
+    found: list[Row] = db.rpc(frame.client(), "rule_changes")
+    return found
+
+
 def provinces() -> list[str]:
     """All provinces under their short names, as rules write them (an order's province starts with it)."""
     names = divisions.load().provinces

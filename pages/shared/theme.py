@@ -24,6 +24,15 @@ _CSS = """
 @media (min-width: 641px) { [class*="st-key-narrow_"] { display: none !important; } }
 </style>
 """
+# Streamlit's uploader speaks English alone: its words give way to ours.
+_UPLOADER = """
+<style>
+[data-testid=stFileUploaderDropzone] button p {{ font-size: 0; }}
+[data-testid=stFileUploaderDropzoneInstructions] span {{ font-size: 0; }}
+[data-testid=stFileUploaderDropzone] button p::after {{ content: "{button}"; font-size: .875rem; }}
+[data-testid=stFileUploaderDropzoneInstructions] span::after {{ content: "{limit}"; font-size: .875rem; }}
+</style>
+"""
 # White on the bright accent of the dark theme would miss WCAG AA (2.6:1); this is 7:1.
 _DARK = """
 <style>button[kind^="primary"]:not(:disabled), button[kind^="primary"] p { color: #06201b; }</style>
@@ -39,6 +48,8 @@ def start() -> None:
         initial_sidebar_state="auto",
     )
     st.html(_CSS)
+    limit = plain("common.upload_limit", megabytes=st.get_option("server.maxUploadSize"))
+    st.html(_UPLOADER.format(button=plain("common.upload"), limit=limit))
     if st.context.theme.type == "dark":
         st.html(_DARK)
 

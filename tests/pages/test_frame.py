@@ -203,8 +203,36 @@ def test_nobody_signed_in_means_no_page(browser_tab: Callable[[], AppTest]) -> N
 
 
 def test_each_script_in_the_folder_is_a_registered_page() -> None:
-    scripts = {path.stem for path in navigation.PAGES_DIR.glob("*.py")} - {"main"}
+    scripts = {path.stem for path in navigation.PAGES_DIR.glob("*.py")} - {"main", "missing"}
     assert scripts == {spec.name for spec in navigation.specs()}
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("http://desk/orders?id=3", None),
+        ("http://desk/", None),
+        (None, None),
+        ("http://desk/nowhere?x=1", "nowhere"),
+        ("http://desk/old/%E8%AE%A2%E5%8D%95", "订单"),
+        ("http://desk/<script>", None),
+    ],
+)
+def test_an_address_that_no_page_has_is_known_as_such(url: str | None, asked: str | None) -> None:
+    assert navigation.unknown_address(url) == asked
+
+
+def test_an_unknown_address_is_told_in_the_frame(app_as: AppAs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(navigation, "unknown_address", lambda _: "nowhere")
+    tab = app_as("agent", "missing")
+    assert not tab.exception
+    assert zh("missing.title") in shown(tab)
+    assert tab.button(key="desk_language")
+
+
+def test_the_uploader_speaks_the_language_of_the_person(app_as: AppAs) -> None:
+    tab = app_as("operations", "imports")
+    assert zh("common.upload") in "".join(str(part.proto.body) for part in tab.get("html"))
 
 
 def test_no_page_can_be_opened_around_the_frame() -> None:

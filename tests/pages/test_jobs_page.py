@@ -8,9 +8,13 @@ import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend.jobs import Job, Worker
 from backend.local.stack import Stack
+from backend.pii import Keyring
+from backend.service import Service
 from pages.shared.i18n import catalogue
 from tests.pages.conftest import AppAs
+from tests.people import settings_of
 
 Ask = Callable[..., list[tuple]]
 
@@ -25,8 +29,10 @@ def ask(stack: Stack) -> Iterator[Ask]:
 
 def add_job(ask: Ask, key: str, kind: str, state: str, error: str | None = None) -> int:
     ((job_id,),) = ask(
-        """insert into private.jobs (kind, dedupe_key, state, run_at, created_at, attempts, last_error, finished_at)
-           values (%s, %s, %s, now(), now(), 8, %s, case when %s in ('dead', 'done') then now() end) returning id""",
+        """insert into private.jobs
+               (kind, dedupe_key, state, run_at, created_at, attempts, last_error, finished_at)
+           values (%s, %s, %s, now(), now(), 8, %s, case when %s in ('dead', 'done') then now() end)
+           returning id""",
         *(kind, f"page-{key}", state, error, state),
     )
     return int(job_id)
@@ -60,6 +66,18 @@ def test_what_failed_says_why_and_is_retried(app_as: AppAs, ask: Ask) -> None:
         ("queued",),
     ]
     assert zh("jobs.section.failed", count=1) in words(tab)
+
+
+def test_how_far_a_job_is_moves_with_it(app_as: AppAs, ask: Ask, stack: Stack) -> None:
+    job_id = add_job(ask, "a", "recheck_orders", "queued")
+    ask("update private.jobs set kind = 'page_only' where id = %s returning id", job_id)
+    rpc = Service(settings_of(stack)).rpc
+    claimed = rpc("job_claim", p_kinds=["page_only"], p_lease_seconds=60)
+    job = Job(worker=Worker(rpc, Keyring.parse(settings_of(stack).pii_key)), **claimed)
+    job.progress = {"done": 40}
+    assert job.step(after=7)
+    assert zh("jobs.progress", done=40) in words(app_as("admin", "jobs"))
+    assert ask("select cursor ->> 'after' from private.jobs where id = %s", job_id) == [("7",)]
 
 
 def test_an_admin_sees_on_the_start_page_that_something_failed(app_as: AppAs, ask: Ask) -> None:

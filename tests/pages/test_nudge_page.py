@@ -88,3 +88,8 @@ def test_the_file_holds_every_row_masked_with_its_message(full: Floor) -> None:
     for number in unpaid(full):
         assert number in text
     assert text.count("****") == 5
+    noted = full.ask(
+        "select detail from public.audit_events where action = 'exported' and member_id = %s",
+        member.member_id,
+    )
+    assert [(row["area"], row["count"]) for (row,) in noted] == [("payment_nudge", 5)]

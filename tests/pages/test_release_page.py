@@ -76,6 +76,35 @@ def test_all_that_is_ready_is_released_after_a_preview(app_as: AppAs, floor: Sho
     assert zh("release.none_ready") in shown(tab)
 
 
+def test_in_a_narrow_window_cards_are_ticked(app_as: AppAs, floor: ShopFloor) -> None:
+    tab = app_as(floor.person("warehouse"), "release")
+    cards = [box for box in tab.checkbox if (box.key or "").endswith("_tick")]
+    for box in cards[:2]:
+        box.check().run()
+    tab.button(key="release_selected").click().run()
+    tab.button(key="release_do_selected").click().run()
+    assert not tab.error, shown(tab)
+    assert released(floor) == 2
+
+
+def test_in_a_narrow_window_holds_are_ticked(app_as: AppAs, floor: ShopFloor) -> None:
+    tab = app_as(floor.person("operations"), "release")
+    tab.get_by_key("release_view").set_value("holds").run()
+    next(box for box in tab.checkbox if (box.key or "").endswith("_tick")).check().run()
+    tab.radio(key="release_hold_reason").set_value("fraud").run()
+    tab.button(key="release_hold_do").click().run()
+    assert not tab.error, shown(tab)
+    assert floor.count("held_at is not null") == 1
+
+
+def test_getting_started_counts_what_the_start_page_counts(app_as: AppAs, floor: ShopFloor) -> None:
+    release_all(app_as(floor.person("manager"), "release"))
+    admin = floor.person("admin")
+    today = next(one.value for one in app_as(admin, "home").metric if one.label == zh("home.released"))
+    assert int(today) > 0
+    assert zh("setup.now.work", count=today) in shown(app_as(admin, "setup"))
+
+
 def test_a_release_is_undone_until_its_list_was_fetched(app_as: AppAs, floor: ShopFloor) -> None:
     count = ready(floor)
     tab = release_all(app_as(floor.person("operations"), "release"))

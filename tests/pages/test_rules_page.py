@@ -72,6 +72,9 @@ def test_a_shop_gets_its_own_version_after_a_look_at_the_effect(app_as: AppAs, f
     assert not tab.exception
     assert own(floor, "remote")["params"] == {"provinces": []}
     assert floor.open("remote") == 0
+    tab = app_as(floor.person("operations"), "rules")
+    assert zh("rules.log.params") in shown(tab)
+    assert "偏远地区" in shown(tab)
     tab = open_drawer(app_as, floor, "remote")
     tab.button(key=f"{key(floor, 'remote', 1)}_reset").click().run()
     assert own(floor, "remote") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -225,6 +226,28 @@ def test_data_is_late_after_a_day_or_without_any_import(floor: Connection) -> No
     assert late == {"orders": False, "products": True, "shipments": True}
     at(floor, NOON + timedelta(hours=24, seconds=1))
     assert {a["kind"]: a["is_late"] for a in ask(floor, "cid", "data_ages")}["orders"] is True
+    for who, name in (("ops", "a.csv"), ("mgr", "a.csv"), ("cid", None), ("whs", None), ("ana", None)):
+        for ages in (ask(floor, who, "data_ages"), ask(floor, who, "home_screen")["data"]):
+            assert next(a["file_name"] for a in ages if a["kind"] == "orders") == name
+
+
+def test_who_changed_which_rule_is_told(floor: Connection) -> None:
+    for minutes in (20, 45):
+        version = one(
+            floor, "select version from exception_rules where kind = 'duplicate' and shop_id is null"
+        )
+        rule = {"is_active": True, "params": {"window_minutes": minutes}}
+        ask(floor, "mgr", "save_rule", None, "duplicate", rule, version, str(uuid.uuid4()))
+    newest, first = ask(floor, "ops", "rule_changes")
+    assert (newest["who"], newest["kind"], newest["before"]["params"]) == (
+        "mgr",
+        "duplicate",
+        {"window_minutes": 20},
+    )
+    assert first["before"] is None
+    for who in ("ann", "whs", "ana"):
+        with refusal("PT403", "member.role"):
+            ask(floor, who, "rule_changes")
 
 
 def test_home_counts_the_day_and_what_changed(floor: Connection) -> None:

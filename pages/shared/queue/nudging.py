@@ -13,7 +13,7 @@ import streamlit as st
 from supabase import Client
 
 from backend import exports
-from backend.orders import reads, wording
+from backend.orders import commands, reads, wording
 from pages.shared import format as fmt
 from pages.shared import frame, widgets
 from pages.shared.format import md
@@ -185,6 +185,7 @@ def _content(
     client: Client, shop_id: int | None, kind: str, heads: exports.Columns, sheet: str, lang: str
 ) -> bytes:
     rows = [_line(row, lang) for row in _every(client, shop_id)]
+    commands.note_export(client, "payment_nudge", len(rows), shop_id=shop_id)
     return exports.write_csv(rows, heads) if kind == "csv" else exports.write_xlsx(rows, heads, sheet)
 
 
