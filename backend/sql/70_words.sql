@@ -78,7 +78,7 @@ create table if not exists public.word_exceptions (
     id bigint generated always as identity primary key,
     root_id bigint,
     position integer not null,
-    terms text[] not null constraint word_exceptions_terms_given check (cardinality(terms) between 1 and 50),
+    terms text[] not null constraint word_exceptions_terms_given check (cardinality(terms) between 1 and 200),
     effect text not null constraint word_exceptions_effect_known check (effect in ('clean', 'warn', 'need')),
     place text not null constraint word_exceptions_place_known check (place in ('phrase', 'head', 'tail', 'clause', 'sentence', 'category')),
     pattern text not null constraint word_exceptions_pattern_length check (char_length(pattern) between 1 and 4000),

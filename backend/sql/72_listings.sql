@@ -341,7 +341,7 @@ begin
         perform private.fail('PT409', 'listing.state', jsonb_build_object('state', v.state));
     end if;
     if coalesce(jsonb_typeof(v_images), '') <> 'array' or jsonb_array_length(v_images) not between 1 and 20
-        or exists (select from jsonb_array_elements_text(v_images) u where u !~ '^https://[^[:space:]<>"'']{4,500}$') then
+        or exists (select from jsonb_array_elements_text(v_images) u where char_length(u) > 500 or u !~ '^https://[^[:space:]<>"'']{4,}$') then
         perform private.fail('PT422', 'listing.images');
     end if;
     update public.listings set images = array(select jsonb_array_elements_text(v_images)), state = 'final_review', state_since = v_now

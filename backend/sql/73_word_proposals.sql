@@ -67,7 +67,7 @@ $$;
 create or replace function private.exception_problem(p_facts jsonb, p_is_change boolean) returns text
 language sql immutable set search_path = '' as $$
     select case
-        when jsonb_typeof(p_facts -> 'terms') is distinct from 'array' or jsonb_array_length(p_facts -> 'terms') not between 1 and 50 then 'terms'
+        when jsonb_typeof(p_facts -> 'terms') is distinct from 'array' or jsonb_array_length(p_facts -> 'terms') not between 1 and 200 then 'terms'
         when exists (select from jsonb_array_elements(p_facts -> 'terms') t where jsonb_typeof(t) <> 'string') then 'terms'
         when coalesce(p_facts ->> 'effect', case when p_is_change then 'warn' end) in ('clean', 'warn', 'need') is not true then 'effect'
         when coalesce(p_facts ->> 'place', case when p_is_change then 'phrase' end)
