@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -24,8 +24,8 @@ Format = Literal["csv", "xlsx"]
 OPEN_BUCKETS: Final = ("overdue", "soon", "on_time", "paused", "uncovered")
 BUCKETS: Final[tuple[Bucket, ...]] = ("open", "overdue", "soon", "on_time", "paused", "uncovered", "late")
 MOST_ROWS: Final = 50_000
+TREND_DAYS: Final = 14
 _PAGE: Final = 1000
-_PATHS: Final = {"order_review": "/orders?id={id}", "order": "/orders?id={id}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the list. Times are ISO 8601 as the API gives them."""
+    """A row of the list. Times are ISO 8601 as the API gives them; `path` opens the record in the desk."""
 
     id: int
     shop_id: int
@@ -117,6 +117,7 @@ class Line:
     entity_id: int
     target: str
     label: str | None
+    path: str | None
     policy: str
     state: str
     due_at: str | None
@@ -136,11 +137,6 @@ class Line:
         """What people call the record: an order number, or its number."""
         return self.label or f"#{self.entity_id}"
 
-    @property
-    def path(self) -> str | None:
-        """The address in the desk that opens the record; None where no page shows it."""
-        return path_of(self.entity, self.entity_id)
-
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -149,12 +145,6 @@ class File:
     name: str
     content: bytes
     is_all: bool
-
-
-def path_of(entity: str, entity_id: int) -> str | None:
-    """The address in the desk that opens a record; None where no page shows it."""
-    pattern = _PATHS.get(entity)
-    return pattern and pattern.format(id=entity_id)
 
 
 def overview(client: Client) -> Overview:
@@ -202,9 +192,12 @@ def grouped(figures: Iterable[Figure], key: Callable[[Figure], Any]) -> list[tup
     )
 
 
-def by_day(finished: Iterable[Finished], wanted: Wanted) -> list[tuple[date, int, int]]:
-    """(day, in time, late) of what the shop and area filters leave, in order; of everybody's work."""
-    days: dict[date, list[int]] = {}
+def by_day(finished: Iterable[Finished], wanted: Wanted, today: date) -> list[tuple[date, int, int]]:
+    """(day, in time, late) for each of the last 14 days, of what the shop and area filters leave.
+
+    It is everybody's work: what is finished has no owner any more.
+    """
+    days = {today - timedelta(days=back): [0, 0] for back in range(TREND_DAYS - 1, -1, -1)}
     for one in finished:
         if wanted.shop_id in (None, one.shop_id) and wanted.area in (None, one.area):
             sums = days.setdefault(one.day, [0, 0])
@@ -227,6 +220,13 @@ def worst(client: Client, wanted: Wanted, *, limit: int = 5) -> list[Line]:
 def explain(client: Client, clock_id: int, lang: str = "zh-CN") -> tuple[str, str, str]:
     """为什么是这个时间？ Three lines for a clock. Raises `clock.none`."""
     return sla.explain(lambda name, **params: db.rpc(client, name, **params), clock_id, lang)
+
+
+def clock_of(client: Client, entity: str, entity_id: int) -> int | None:
+    """The latest clock of a record, for `explain`; None when it has none."""
+    query = client.table("sla_clocks").select("id").eq("entity", entity).eq("entity_id", entity_id)
+    found = db.rows(query.order("id", desc=True).limit(1))
+    return int(found[0]["id"]) if found else None
 
 
 def show_due(due_at: str | None, timezone: str) -> str:

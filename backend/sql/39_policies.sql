@@ -349,7 +349,8 @@ begin
         'at_once', pg_catalog.count(*) filter (where due_after <= p_now and due_after < due_before),
         'soon', pg_catalog.count(*) filter (where due_after > p_now and due_after <= p_now + interval '30 minutes' and due_after < due_before),
         'rows', coalesce((select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(s) || pg_catalog.jsonb_build_object(
-            'label', private.clock_label(s.entity, s.entity_id)) order by s.due_after, s.clock_id) from shown s), '[]'))
+            'label', (select w.label from private.subjects_of(s.entity, array[s.entity_id], p_now) w))
+            order by s.due_after, s.clock_id) from shown s), '[]'))
     from effect);
 end;
 $$;

@@ -18,13 +18,6 @@ $$;
 comment on function private.clock_owners(bigint[], timestamptz) is
     'Who holds the work behind open clocks; what is not here lies in the pool. Every area with work rows of its own has a branch.';
 
-create or replace function private.clock_label(p_entity text, p_entity_id bigint) returns text
-language sql stable set search_path = '' as $$
-    select case when p_entity in ('order_review', 'order') then (select order_no from public.orders where id = p_entity_id) end
-$$;
-comment on function private.clock_label(text, bigint) is
-    'What people call the record behind a clock: an order number. Null where it has no name of its own.';
-
 create or replace function private.deadline_bucket(p_state text, p_due_at timestamptz, p_now timestamptz) returns text
 language sql immutable set search_path = '' as $$
     select case when p_due_at < p_now then 'overdue' when p_due_at <= p_now + interval '30 minutes' then 'soon'
@@ -180,15 +173,15 @@ create or replace function private.deadline_rows(p_ids bigint[], p_now timestamp
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', c.id, 'shop_id', c.shop_id, 'shop_name', s.name,
         'timezone', s.timezone, 'entity', c.entity, 'entity_id', c.entity_id, 'target', c.target,
-        'label', private.clock_label(c.entity, c.entity_id), 'policy', c.policy ->> 'name', 'state', c.state, 'due_at', c.due_at,
+        'label', w.label, 'path', w.path, 'policy', c.policy ->> 'name', 'state', c.state, 'due_at', c.due_at,
         'stopped_at', c.stopped_at, 'pause_reason', c.pause_reason, 'bucket', case when c.stopped_at is null
             then private.deadline_bucket(c.state, c.due_at, p_now) else 'late' end,
-        'owner_id', o.owner_id, 'owner_name', m.display_name) order by u.n), '[]')
+        'owner_id', w.owner_id, 'owner_name', m.display_name) order by u.n), '[]')
     from pg_catalog.unnest(p_ids) with ordinality u (id, n)
     join public.sla_clocks c on c.id = u.id
     join public.shops s on s.id = c.shop_id
-    left join private.clock_owners(array(select distinct shop_id from public.sla_clocks where id = any (p_ids)), p_now) o on o.clock_id = c.id
-    left join public.members m on m.id = o.owner_id
+    left join lateral private.subjects_of(c.entity, array[c.entity_id], p_now) w on true
+    left join public.members m on m.id = w.owner_id
 $$;
 comment on function private.deadline_rows(bigint[], timestamptz) is 'Rows of the list for these clocks, in their order.';
 
@@ -264,25 +257,27 @@ create or replace function private.exported_clocks(p_shops bigint[], p_from time
 returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.id), '[]') from (
-        select c.id, s.name as shop_name, s.timezone, c.entity, c.target, private.clock_label(c.entity, c.entity_id) as label,
+        select c.id, s.name as shop_name, s.timezone, c.entity, c.target, w.label,
             c.entity_id, c.instance, c.policy ->> 'name' as policy, c.policy ->> 'version' as policy_version, c.state, c.measure,
             k.code as calendar, c.allowance, c.used, c.started_at, c.due_at, c.stopped_at, c.breached_at, c.pause_reason,
             pg_catalog.round(private.seconds_of(c.pauses) / 60, 1) as paused_minutes
         from (select * from public.sla_clocks where id > p_after and shop_id = any (p_shops) and started_at >= p_from and started_at < p_to
             order by id limit p_limit) c
-        join public.shops s on s.id = c.shop_id left join public.calendars k on k.id = c.calendar_id) x
+        join public.shops s on s.id = c.shop_id left join public.calendars k on k.id = c.calendar_id
+        left join lateral private.subjects_of(c.entity, array[c.entity_id], p_to) w on true) x
 $$;
 
 create or replace function private.exported_events(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_after bigint, p_limit integer)
 returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.id), '[]') from (
-        select e.id, e.clock_id, s.name as shop_name, s.timezone, c.entity, c.target, private.clock_label(c.entity, c.entity_id) as label,
+        select e.id, e.clock_id, s.name as shop_name, s.timezone, c.entity, c.target, w.label,
             e.kind, e.at, m.display_name as who, e.reason, e.state, e.due_at, e.due_version
         from (select * from public.sla_clock_events where id > p_after and shop_id = any (p_shops) and at >= p_from and at < p_to
             order by id limit p_limit) e
         join public.sla_clocks c on c.id = e.clock_id join public.shops s on s.id = e.shop_id
-        left join public.members m on m.id = e.actor_id) x
+        left join public.members m on m.id = e.actor_id
+        left join lateral private.subjects_of(c.entity, array[c.entity_id], p_to) w on true) x
 $$;
 
 create or replace function public.export_deadlines(

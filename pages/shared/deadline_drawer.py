@@ -41,6 +41,17 @@ def _body(clock_id: int) -> None:
         lines(clock_id)
 
 
+def button(entity: str, entity_id: int) -> None:
+    """Beside a record: 为什么是这个时间？ The lines of its latest clock, read when somebody asks."""
+    key = f"deadlines_why_{entity}_{entity_id}"
+    if st.toggle(t("deadlines.why"), key=key):
+        clock_id = deadlines.clock_of(frame.client(), entity, entity_id)
+        if clock_id is None:
+            st.caption(t("deadlines.no_clock"))
+        else:
+            lines(clock_id)
+
+
 def lines(clock_id: int) -> None:
     """The three lines: where the time began and by which policy, what counted, what did not."""
     for icon, words in zip(

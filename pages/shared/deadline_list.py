@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pandas as pd
 import streamlit as st
 
 from backend import deadlines, sla
 from backend.deadlines import Line, Wanted
-from pages.shared import deadline_drawer, deadline_filters, frame, home_links, widgets
+from pages.shared import deadline_drawer, deadline_filters, frame, home_links, messages, widgets
 from pages.shared.format import Due, md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
@@ -37,7 +36,8 @@ def draw(asked: Wanted, user: User) -> None:
         _table(lines, user)
     with widgets.narrow("deadlines"):
         for one in lines:
-            line(one, key="list")
+            with st.container(border=True, key=f"deadlines_card_{one.id}"):
+                line(one, key="list")
     widgets.pager("deadlines", next_cursor=json.dumps(following) if following else None, shown=len(lines))
 
 
@@ -61,15 +61,10 @@ def why(one: Line, *, key: str) -> None:
 
 def link(one: Line) -> None:
     """The way to the record, where a page of the desk shows it."""
-    if one.path is None:
+    page, query = messages.target(one.path)
+    if not page:
         return
-    address = urlsplit(one.path)
-    home_links.link(
-        t("deadlines.open"),
-        address.path.strip("/"),
-        query=dict(parse_qsl(address.query)),
-        icon=":material/open_in_new:",
-    )
+    home_links.link(t("deadlines.open"), page, query=query, icon=":material/open_in_new:")
 
 
 def due(one: Line) -> Due:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import altair as alt
 import pandas as pd
@@ -20,6 +21,7 @@ from pages.shared.i18n import locale, plain, t
 
 REFRESH_SECONDS = 30
 _GROUPS = ("area", "person", "shop")
+_FITTING = 7
 _SHOWN = ("overdue", "soon", "on_time", "paused")
 
 
@@ -31,7 +33,7 @@ def body(user: User) -> None:
         found = deadlines.overview(frame.client())
         figures = deadlines.narrowed(found.open, asked, user.id)
         counts = deadlines.counts(figures)
-        finished = deadlines.by_day(found.finished, asked)
+        finished = deadlines.by_day(found.finished, asked, found.at.astimezone(ZoneInfo(user.zone)).date())
         _missing(found, counts, user)
         with widgets.filter_row("deadlines"):
             deadline_filters.draw(user, found)
@@ -92,10 +94,10 @@ def _groups(figures: Sequence[Figure], user: User) -> None:
         key=f"deadlines_groups_{by}",
         on_select="rerun",
         selection_mode="single-row",
-        height=min(290, 38 + 35 * len(rows)),
+        height="content" if len(rows) <= _FITTING else 290,
         alt=plain(f"deadlines.by.{by}"),
         column_config={
-            "name": st.column_config.TextColumn(plain(f"deadlines.by.{by}"), width=150),
+            "name": st.column_config.TextColumn(plain(f"deadlines.filter.{by}"), width=150),
             **{
                 name: st.column_config.NumberColumn(plain(f"deadlines.bucket.{name}"), width=70)
                 for name in _SHOWN

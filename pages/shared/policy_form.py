@@ -192,11 +192,12 @@ def _place(options: Sequence[Any], wanted: Any) -> int | None:
 def _effect(policy: Policy, terms: Terms, key: str) -> None:
     """The effect of exactly these values, before they can be saved."""
     seen: dict[str, Any] | None = st.session_state.get(_SEEN)
-    if seen is None or seen["of"] != (policy, terms):
+    asked = (policy.id, policy.version, policy.shop_id, policy.conditions, terms)
+    if seen is None or seen["of"] != asked:
         if not st.button(t("policies.preview"), icon=":material/visibility:", key=f"{key}_preview"):
             return
         with st.spinner(t("policies.previewing")), frame.editing("policies", policy.id):
-            seen = {"of": (policy, terms), "effect": policies.preview(frame.client(), policy, terms)}
+            seen = {"of": asked, "effect": policies.preview(frame.client(), policy, terms)}
         st.session_state[_SEEN] = seen
     effect: Effect = seen["effect"]
     policy_effect.words(effect)
