@@ -8,6 +8,7 @@ the real folded text afterwards.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,13 +18,16 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.conditions import CLEAN, Condition, compile_row
+from backend.words.conditions import Condition, Rule, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
 from backend.words.lang import any_of, last_choice
-from backend.words.scanner import Scan, build_scan
-from backend.words.signals import SIGNALS
+from backend.words.models import Severity
+from backend.words.nearby import Signs, compile_signs
+from backend.words.rules import OWN, SCANNED_SIGNS, always, heeds
+from backend.words.scanner import Ints, Scan, build_scan
+from backend.words.signs import EDGE, necessary
 from backend.words.superlatives import superlative_entries
 
 DROP, WALL, SEVERAL, OTHER = 0, 1, 2, 3
@@ -39,24 +43,6 @@ LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in r
 """Translation of class codes: letters to themselves, everything else to a space."""
 
 
-class Rule(NamedTuple):
-    """What a needle stands for: an entry of the dictionary and when it counts.
-
-    `superlative` is "" or the group of the word after 最; `after` holds what makes the term harmless by
-    following it, so that the commonest harmless uses are passed over at once.
-    """
-
-    entry: Entry
-    conditions: tuple[Condition, ...] = ()
-    superlative: str = ""
-    after: tuple[str, ...] = ()
-
-
-def _rule(entry: Entry, conditions: tuple[Condition, ...], superlative: str = "") -> Rule:
-    after = tuple(text for c in conditions if c.effect == CLEAN for text in c.after)
-    return Rule(entry, conditions, superlative, after)
-
-
 class Pattern(NamedTuple):
     """A compiled family of terms. `gate` is its last necessary choice, cheap to look for."""
 
@@ -68,31 +54,61 @@ class Pattern(NamedTuple):
 class Meaning(NamedTuple):
     """One folded needle. `plain` is the folded term it stands for; they differ in an alias.
 
-    A stand-in ("女子" for 好, "醉" for 最) means nothing but that a term may be spelt here.
+    A stand-in ("女子" for 好, "醉" for 最) means nothing but that a term may be spelt here, and a sign
+    nothing but that a rule may apply near.
     """
 
     needle: str
     plain: str
-    rule: Rule | None
-    disguised: bool
-    patterns: tuple[Pattern, ...]
+    rule: Rule | None = None
+    disguised: bool = False
+    patterns: tuple[Pattern, ...] = ()
     stand_in: bool = False
 
 
+class Facts(NamedTuple):
+    """What the meanings are, as arrays for numpy: see `Rule` for the first four.
+
+    `heard` are the bits of the rules it is a sign of, `edged` tells that a longer word or number could go on
+    beyond it, `meant` that it is more than a sign.
+    """
+
+    heeds: Ints
+    always: Ints
+    guard: Ints
+    inner: npt.NDArray[np.bool_]
+    heard: Ints
+    edged: npt.NDArray[np.bool_]
+    meant: npt.NDArray[np.bool_]
+
+
+class Groups(NamedTuple):
+    """The class-coded needles: length, the meaning and its hash; `several` has those of more than one.
+
+    The hash is `UNSURE` where the needles must be compared.
+    """
+
+    lengths: Ints
+    first: Ints
+    hashes: npt.NDArray[np.uint64]
+    several: dict[int, tuple[int, ...]]
+
+
 class Compiled(NamedTuple):
-    """Everything the engine needs, shared by all threads. The lists run parallel: a group is one
-    class-coded needle."""
+    """Everything the engine needs, shared by all threads. `quiet` remembers for each context the severity of
+    what has nothing near, by its needle."""
 
     version: str
     engine: str
     scan: Scan
     classes: npt.NDArray[np.uint8]
-    meanings: tuple[tuple[Meaning, ...], ...]
-    lengths: tuple[int, ...]
-    signals: tuple[str | None, ...]
+    groups: Groups
+    meanings: tuple[Meaning, ...]
+    facts: Facts
+    signs: Signs
     rules: dict[str, Rule]
     phonetics: Phonetics
-    spelling_memory: dict[bytes, bool]
+    quiet: dict[tuple[str, tuple[str, ...]], dict[str, Severity | None]]
 
 
 def _conditions(dictionary: Dictionary) -> dict[str, tuple[Condition, ...]]:
@@ -113,11 +129,30 @@ def _rules(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]])
             continue  # a prefix alone says nothing: superlatives and `need` rows stand for it
         group = groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
         if folded and folded not in rules:
-            rules[folded] = _rule(entry, conditions.get(folded, ()), group)
+            rules[folded] = _rule(entry, conditions.get(folded, ()), group, number=len(rules))
     for entry, group in superlative_entries(dictionary):
         folded = fold_text(entry.term)
-        rules.setdefault(folded, _rule(entry, conditions.get(folded, ()), group))
+        if folded not in rules:
+            rules[folded] = _rule(entry, conditions.get(folded, ()), group, number=len(rules))
     return rules
+
+
+def _rule(
+    entry: Entry, conditions: tuple[Condition, ...], superlative: str = "", *, number: int = -1
+) -> Rule:
+    bits = heeds(entry, superlative=bool(superlative), own=bool(conditions))
+    return Rule(entry, conditions, superlative, number, bits, always(entry, superlative))
+
+
+def _guarded(rules: dict[str, Rule]) -> tuple[Signs, dict[str, Rule]]:
+    """Make the tables of signs and give each rule with conditions its row in them."""
+    with_conditions = [(term, rule) for term, rule in rules.items() if rule.conditions]
+    signs, told = compile_signs(with_conditions)
+    guarded = dict(rules)
+    for row, ((term, rule), (open_, inner)) in enumerate(zip(with_conditions, told, strict=True), start=1):
+        bits = rule.always | (OWN if open_ else 0)
+        guarded[term] = rule._replace(guard=row, inner=inner, always=bits)
+    return signs, guarded
 
 
 def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
@@ -129,7 +164,7 @@ def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
 def _pattern(row: PatternRow, dictionary: Dictionary, conditions: tuple[Condition, ...]) -> Pattern:
     basis, suggestion = _ground(dictionary, row.category)
     entry = Entry(row.name, row.category, row.severity, basis, suggestion, "context")
-    return Pattern(Rule(entry, conditions), any_of([last_choice(row.pattern)]), any_of([row.pattern]))
+    return Pattern(_rule(entry, conditions), any_of([last_choice(row.pattern)]), any_of([row.pattern]))
 
 
 def _meanings(
@@ -137,7 +172,7 @@ def _meanings(
     rules: dict[str, Rule],
     conditions: dict[str, tuple[Condition, ...]],
     stand_ins: Iterable[str],
-) -> list[Meaning]:
+) -> tuple[Meaning, ...]:
     triggers: dict[str, list[Pattern]] = {}
     for row in dictionary.patterns:
         pattern = _pattern(row, dictionary, conditions.get(fold_text(row.name), ()))
@@ -145,19 +180,20 @@ def _meanings(
             triggers.setdefault(fold_text(trigger), []).append(pattern)
     found: dict[str, Meaning] = {}
     for needle, rule in rules.items():
-        found[needle] = Meaning(needle, needle, rule, False, tuple(triggers.pop(needle, ())))
+        found[needle] = Meaning(needle, needle, rule, patterns=tuple(triggers.pop(needle, ())))
     for needle, patterns in triggers.items():
         if needle:
-            found[needle] = Meaning(needle, needle, None, False, tuple(patterns))
+            found[needle] = Meaning(needle, needle, patterns=tuple(patterns))
     for needle, plain, rule in _aliases(rules):
         if needle not in found or found[needle].rule is None:
             found[needle] = Meaning(
                 needle, plain, rule, True, found[needle].patterns if needle in found else ()
             )
     for needle in stand_ins:
-        known = found.get(needle) or Meaning(needle, needle, None, False, ())
-        found[needle] = known._replace(stand_in=True)
-    return list(found.values())
+        found[needle] = found.get(needle, Meaning(needle, needle))._replace(stand_in=True)
+    for sign in _heard():
+        found.setdefault(sign, Meaning(sign, sign))
+    return tuple(found.values())
 
 
 def _aliases(rules: dict[str, Rule]) -> Iterable[tuple[str, str, Rule]]:
@@ -197,35 +233,84 @@ def encode(text: str, classes: npt.NDArray[np.uint8]) -> bytes:
     return bytes(int(classes[ord(char)]) for char in text)
 
 
+HASHED: Final = 8
+"""Needles of more characters are not hashed."""
+UNSURE: Final = 1
+"""Hash of a group whose needles must be compared."""
+_WEIGHTS: Final = np.array([pow(0x9E3779B97F4A7C15, n + 1, 1 << 64) for n in range(HASHED)], np.uint64)
+
+
+def hashes_of(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+    """Return one hash for each row of `HASHED` folded characters, the last first, 0 where there are fewer."""
+    return codes @ _WEIGHTS
+
+
+def _hashes(needles: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Return the hash of each needle, `UNSURE` if it cannot be hashed."""
+    hashed = ["" if len(n) > HASHED or BARRIER in n else n[::-1] for n in needles]
+    found = hashes_of(np.array(hashed, f"<U{HASHED}").view(np.uint32).reshape(-1, HASHED))
+    found[[not needle for needle in hashed]] = UNSURE
+    return found
+
+
+def _groups(keys: Sequence[bytes], meanings: Sequence[Meaning]) -> tuple[list[bytes], Groups]:
+    """Put meanings with the same class-coded needle together."""
+    grouped: dict[bytes, int | tuple[int, ...]] = {}
+    for n, key in enumerate(keys):
+        known = grouped.get(key)
+        if known is None:
+            grouped[key] = n
+        else:
+            grouped[key] = (*known, n) if isinstance(known, tuple) else (known, n)
+    several = {g: ids for g, ids in enumerate(grouped.values()) if isinstance(ids, tuple)}
+    first = np.array([ids[0] if isinstance(ids, tuple) else ids for ids in grouped.values()])
+    hashes = _hashes([meaning.needle for meaning in meanings])[first]
+    hashes[list(several)] = UNSURE
+    return list(grouped), Groups(np.array(list(map(len, grouped))), first, hashes, several)
+
+
+def _has_edge(needle: str) -> bool:
+    return needle[0].isascii() or needle[-1].isascii() or needle[0] == "十"
+
+
+def _facts(meanings: Sequence[Meaning]) -> Facts:
+    heard = _heard()
+    rules = [meaning.rule for meaning in meanings]
+    return Facts(
+        np.array([rule.heeds if rule else 0 for rule in rules]),
+        np.array([rule.always if rule else 0 for rule in rules]),
+        np.array([rule.guard if rule else 0 for rule in rules]),
+        np.array([bool(rule and rule.inner) for rule in rules]),
+        np.array([heard.get(meaning.needle, 0) for meaning in meanings]),
+        np.array([_has_edge(meaning.needle) for meaning in meanings]),
+        np.array([bool(m.rule or m.patterns or m.stand_in) for m in meanings]),
+    )
+
+
 def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> Compiled:
     """Compile a dictionary. `engine` forces one matcher (see scanner.py)."""
     conditions = _conditions(dictionary)
-    rules = _rules(dictionary, conditions)
+    signs, rules = _guarded(_rules(dictionary, conditions))
     spellings = phonetics(list(rules)[:DISGUISED])
     meanings = _meanings(dictionary, rules, conditions, spellings.stand_ins)
-    signals = {word: signal for signal, words in SIGNALS.items() for word in words}
-    classes = _classes([*(m.needle for m in meanings), *signals])
-    groups: dict[bytes, tuple[Meaning, ...]] = {}
-    for meaning in meanings:
-        key = encode(meaning.needle, classes)
-        groups[key] = (*groups.get(key, ()), meaning)
-    signalled: dict[bytes, str] = {}
-    for word, signal in signals.items():
-        groups.setdefault(encode(word, classes), ())
-        signalled.setdefault(encode(word, classes), signal)
-    name, scan = build_scan(list(groups), engine=engine)
+    classes = _classes([meaning.needle for meaning in meanings])
+    needles, groups = _groups([encode(meaning.needle, classes) for meaning in meanings], meanings)
+    name, scan = build_scan(needles, engine=engine)
+    facts = _facts(meanings)
     return Compiled(
-        dictionary.version,
-        name,
-        scan,
-        classes,
-        tuple(groups.values()),
-        tuple(map(len, groups)),
-        tuple(map(signalled.get, groups)),
-        rules,
-        spellings,
-        {},
+        dictionary.version, name, scan, classes, groups, meanings, facts, signs, rules, spellings, {}
     )
+
+
+@functools.cache
+def _heard() -> dict[str, int]:
+    """Return the folded signs to scan for and the bits of their rules."""
+    found: dict[str, int] = {}
+    for bit, patterns in SCANNED_SIGNS.items():
+        for sign in {sign for pattern in patterns for sign in necessary(pattern)}:
+            folded = fold_text(sign.replace(EDGE, ""))
+            found[folded] = found.get(folded, 0) | bit
+    return found
 
 
 _CACHE: Final[dict[str, Compiled]] = {}

@@ -10,12 +10,10 @@ looks into the neighbouring sentences.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from typing import Final, NamedTuple
 
-from backend.words.dictionary import ExceptionRow
+from backend.words.dictionary import Entry, ExceptionRow
 from backend.words.lang import any_of, is_literal, split_alternatives, to_regex
-from backend.words.signals import REACH
 from backend.words.view import GAP, fold_view
 
 NEAR: Final = 48
@@ -24,24 +22,14 @@ _SENTENCE_END: Final = re.compile(r"[。！？；\n]")
 CLEAN, WARN, NEED = "clean", "warn", "need"
 
 
-class Page(NamedTuple):
-    """What surroundings are read from: a view, the bounds of the text in it, and where the signals are."""
-
-    view: str
-    low: int
-    high: int
-    category: str
-    signals: dict[str, list[int]]
-
-
 class Surroundings:
-    """A hit and what stands around it, in the view without gaps, cut to a bounded window."""
+    """A hit and what stands around it in a view, without gaps, cut to a bounded window."""
 
-    __slots__ = ("_parts", "category", "end", "left", "page", "right", "start", "term")
+    __slots__ = ("_parts", "category", "end", "left", "right", "start", "term", "view")
 
-    def __init__(self, page: Page, start: int, end: int) -> None:
-        self.page, self.start, self.end, self.category = page, start, end, page.category
-        self.term = _seen(page.view[start:end])
+    def __init__(self, view: str, start: int, end: int, category: str) -> None:
+        self.view, self.start, self.end, self.category = view, start, end, category
+        self.term = _seen(view[start:end])
         self.left = self._left(NEAR)
         self.right = self._right(NEAR)
         self._parts: tuple[str, str, str] | None = None
@@ -74,30 +62,19 @@ class Surroundings:
         return self._split()[2]
 
     def _left(self, size: int) -> str:
-        page, start = self.page, self.start
-        left = page.view[max(page.low, start - size) : start]
-        return _seen(page.view[max(page.low, start - 3 * size) : start])[-size:] if GAP in left else left
+        left = self.view[max(0, self.start - size) : self.start]
+        if GAP not in left:
+            return left
+        return _seen(self.view[max(0, self.start - 3 * size) : self.start])[-size:]
 
     def _right(self, size: int) -> str:
-        page, end = self.page, self.end
-        right = page.view[end : min(page.high, end + size)]
-        return _seen(page.view[end : min(page.high, end + 3 * size)])[:size] if GAP in right else right
+        right = self.view[self.end : self.end + size]
+        return _seen(self.view[self.end : self.end + 3 * size])[:size] if GAP in right else right
 
     @property
     def window(self) -> str:
         """The hit with the sentences before and after it."""
         return self._left(FAR) + self.term + self._right(FAR)
-
-    def has(self, signal: str) -> bool:
-        """Tell whether a signal of a kind (signals.py) is near; rules that need it are not tried without."""
-        places = self.page.signals[signal]
-        if not places:
-            return False
-        reach = REACH[signal]
-        if GAP in self.page.view[max(0, self.start - reach) : self.end + reach]:
-            reach *= 3
-        i = bisect_left(places, self.start - reach)
-        return i < len(places) and places[i] < self.end + reach
 
 
 def _seen(text: str) -> str:
@@ -116,6 +93,24 @@ class Condition(NamedTuple):
     before_regex: re.Pattern[str] | None = None
     after_regex: re.Pattern[str] | None = None
     names: frozenset[str] = frozenset()
+
+
+class Rule(NamedTuple):
+    """An entry of the dictionary and when it counts.
+
+    `superlative` is "" or the group of the word after 最. `heeds` are the bits of the general rules that can
+    change its severity, `always` those to try whatever stands around (see rules.py); `guard` is its row in
+    the table of signs, 0 without conditions, and `inner` tells that the term itself has a sign of them.
+    """
+
+    entry: Entry
+    conditions: tuple[Condition, ...] = ()
+    superlative: str = ""
+    number: int = -1
+    heeds: int = 0
+    always: int = 0
+    guard: int = 0
+    inner: bool = False
 
 
 def _phrase(row: ExceptionRow) -> Condition:

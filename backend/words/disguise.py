@@ -11,11 +11,15 @@ from __future__ import annotations
 import csv
 import functools
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from backend.words.fold import DATA, common_words, fold, fold_text
+from backend.words.view import COMPOSED
 
+_T = TypeVar("_T")
 _SUPERLATIVE: Final = "最"
+_REMEMBERED: Final = 50_000
+_NO_FORM: Final = "-"
 _ONE_CHARACTER: Final = frozenset("好强低优牛")
 
 
@@ -93,21 +97,41 @@ class Phonetics(NamedTuple):
     """Where each form stands in which term: form -> the term's next character ("" at its end) -> places.
 
     `stand_ins` are the forms written in ideographs; `openings` tells for the first character of a form which
-    characters of a term it may begin.
+    characters of a term it may begin, `closings` the same for its last; `between` has for each form the
+    characters of a term before and after it. `memory` keeps what runs of letters were found to be.
     """
 
     at: dict[str, dict[str, list[tuple[Spelling, int]]]]
     longest: int
     stand_ins: frozenset[str]
     openings: dict[str, frozenset[str]]
+    closings: dict[str, frozenset[str]]
+    between: dict[str, frozenset[tuple[str, str]]]
+    memory: dict[bytes, str]
 
-    def can_follow(self, form: str, char: str) -> bool:
-        """Tell quickly whether a character of the text may follow a form of one character."""
-        folded = fold(char) if char else ""
-        groups = self.at[form]
-        if not folded or folded in groups:
+    def can_stand(self, form: str, before: str, after: str) -> bool:
+        """Tell quickly whether a form may stand between two folded characters ("" at an end)."""
+        if _is_letter(after) or COMPOSED in (before, after):
             return True
-        return not self.openings.get(folded, frozenset()).isdisjoint(groups)
+        pairs = self.between[form]
+        befores = {"", before, *self.closings.get(before, ())}
+        afters = {"", after, *self.openings.get(after, ())}
+        return any((b, a) in pairs for b in befores for a in afters)
+
+    def form_of(self, word: bytes) -> str | None:
+        """Return what a run of letters may spell: a form, "" for several, None for nothing."""
+        known = self.memory.get(word)
+        if known is None:
+            if len(self.memory) > _REMEMBERED:
+                self.memory.clear()
+            known = self.memory[word] = self._form_of(word.decode("ascii"))
+        return None if known == _NO_FORM else known
+
+    def _form_of(self, word: str) -> str:
+        if len(word) < 2 or not is_pinyin(word, self):
+            return _NO_FORM
+        cut = any(word[:n] in self.at and is_pinyin(word[n:], self) for n in range(2, len(word)))
+        return "" if cut else word
 
     def places(self, form: str, following: str) -> Iterator[tuple[Spelling, int]]:
         """Yield the places of a form that can be followed by a character of the text."""
@@ -145,14 +169,28 @@ def phonetics(terms: Iterable[str]) -> Phonetics:
                     groups.setdefault(term[position + 1 : position + 2], []).append((spelling, position))
     stand_ins = frozenset(form for form in at if not _is_letter(form[0]))
     openings: dict[str, set[str]] = {}
-    for groups in at.values():
-        for places in groups.values():
+    closings: dict[str, set[str]] = {}
+    between: dict[str, set[tuple[str, str]]] = {}
+    for form, groups in at.items():
+        for after, places in groups.items():
             for spelling, position in places:
-                char = spelling.term[position]
-                for form in spelling.forms[position]:
-                    openings.setdefault(form[0], set()).add(char)
-    frozen = {first: frozenset(chars) for first, chars in openings.items()}
-    return Phonetics(at, max(map(len, at), default=0), stand_ins, frozen)
+                term = spelling.term
+                openings.setdefault(form[0], set()).add(term[position])
+                closings.setdefault(form[-1], set()).add(term[position])
+                between.setdefault(form, set()).add((term[position - 1] if position else "", after))
+    return Phonetics(
+        at,
+        max(map(len, at), default=0),
+        stand_ins,
+        _frozen(openings),
+        _frozen(closings),
+        _frozen(between),
+        {},
+    )
+
+
+def _frozen(sets: dict[str, set[_T]]) -> dict[str, frozenset[_T]]:
+    return {key: frozenset(values) for key, values in sets.items()}
 
 
 def is_pinyin(word: str, index: Phonetics, *, depth: int = 8) -> bool:

@@ -8,133 +8,96 @@ of the original.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from backend.words.block import Block, Needles, block_of, needles_in
 from backend.words.compiled import LETTERS, SEVERAL, Compiled, compiled
-from backend.words.conditions import Page
 from backend.words.dictionary import Dictionary, shipped
-from backend.words.disguise import is_pinyin
-from backend.words.fold import fold_text
 from backend.words.judging import Found, Judged, Text, judge_text, leftmost_longest
 from backend.words.models import Category, Context, Kind, Result
+from backend.words.nearby import Ints
 from backend.words.report import make_hit, notices
-from backend.words.signals import REACH
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
-from backend.words.view import code_points, view_of
+from backend.words.view import view_table
 
 BLOCK: Final = 60_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
 _SEVERAL_BYTE: Final = bytes([SEVERAL])
-_DROPPED: Final = b"\0"
+_NO_LETTER: Final = (b"", b" ")
+_FEW: Final = 8
 _RUN: Final = re.compile(rb"[a-z]+")
-_ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
 
 
-class _Block(NamedTuple):
-    """Joined texts as arrays: code points, their classes, and the classes that are left after dropping."""
+class _Run(NamedTuple):
+    """A run of letters that may spell a term, in kept characters; `form` is "" if in several ways."""
 
-    text: str
-    points: npt.NDArray[np.uint32]
-    classes: npt.NDArray[np.uint8]
-    kept: bytes
-
-
-def block_of(text: str, table: Compiled) -> _Block:
-    """Return the arrays of a text, or of texts joined."""
-    points = code_points(text)
-    classes = table.classes.take(points)
-    return _Block(text, points, classes, classes.tobytes().translate(None, _DROPPED))
+    first: int
+    last: int
+    form: str
 
 
-def _is_plain_digit(char: str) -> bool:
-    return char.isdecimal()
+def _runs(block: Block, table: Compiled) -> list[_Run]:
+    """Return the runs of letters that may spell a term in pinyin."""
+    letters = block.kept.translate(LETTERS)
+    forms = {
+        word: form for word in set(letters.split()) if (form := table.phonetics.form_of(word)) is not None
+    }
+    if not forms:
+        return []
+    if len(forms) > _FEW:
+        found = ((match[0], match.start()) for match in _RUN.finditer(letters))
+        return [_Run(at, at + len(word), forms[word]) for word, at in found if word in forms]
+    return [_Run(at, at + len(word), form) for word, form in forms.items() for at in _places(word, letters)]
 
 
-def _cuts_word(text: str, start: int, end: int) -> bool:
-    """Tell whether a letter or number goes on beyond the span: "no1" in "no12", "vx" in "svx", "一次…" in
-    "第一次…"."""
-    first, last = text[start], text[end - 1]
-    if first in _ORDINALS and text[start - 1 : start] == "第" and start:
-        return True
-    before, after = text[start - 1 : start] if start else "", text[end : end + 1]
-    if first.isascii() and before.isascii() and first.isalpha() and before.isalpha():
-        return True
-    if last.isascii() and after.isascii() and last.isalpha() and after.isalpha():
-        return True
-    if (
-        _is_plain_digit(first)
-        and before
-        and (_is_plain_digit(before) or (before == "." and text[start - 2 : start - 1].isdecimal()))
-    ):
-        return True
-    return (
-        _is_plain_digit(last)
-        and bool(after)
-        and (_is_plain_digit(after) or (after == "." and text[end + 1 : end + 2].isdecimal()))
-    )
+def _places(word: bytes, letters: bytes) -> Iterator[int]:
+    """Yield where a run of letters is exactly a word."""
+    at = letters.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if letters[at - 1 : at] in _NO_LETTER and letters[end : end + 1] in _NO_LETTER:
+            yield at
+        at = letters.find(word, end)
 
 
-def _verify(
-    block: _Block, table: Compiled, candidates: list[tuple[int, int]], near: dict[str, list[int]]
-) -> Iterator[Found]:
-    """Turn candidates into needles that are really there, with their place in the block's text.
-
-    Candidates that could be a signal are put into `near` as they are: one too many only costs time.
-    """
-    if not candidates:
-        return
-    index = np.flatnonzero(block.classes != 0)
-    text, lengths, meanings, signals = block.text, table.lengths, table.meanings, table.signals
-    ends = np.array([end for end, _ in candidates])
-    starts = index[ends - np.array([lengths[group] for _, group in candidates])].tolist()
-    stops = (index[ends - 1] + 1).tolist()
-    for (_, group), start, stop in zip(candidates, starts, stops, strict=True):
-        if (signal := signals[group]) is not None:
-            near[signal].append(stop)
-        if not (group_meanings := meanings[group]):
+def _spelt(given: _Texts, runs: list[_Run], found: Needles, table: Compiled) -> dict[int, list[Spelt]]:
+    """Find the terms spelt in pinyin or with stand-ins, by text."""
+    index, meanings = found.around.at, table.meanings
+    signs = [
+        _Run(int(found.around.starts[n]), int(found.around.ends[n]), meanings[m].needle)
+        for n, m in enumerate(found.meanings.tolist())
+        if meanings[m].stand_in
+    ]
+    signs += runs
+    if not signs:
+        return {}
+    beside = [max(0, run.first - 1) for run in signs], [run.last for run in signs]
+    places = index.take(beside, mode="clip")
+    befores, afters = view_table().take(given.block.points.take(places)).tolist()
+    spelt: dict[int, list[Spelt]] = {}
+    for (first, _, form), before, after in zip(signs, befores, afters, strict=True):
+        if form and not table.phonetics.can_stand(form, chr(before), chr(after)):
             continue
-        raw = text[start:stop]
-        folded = ""
-        for meaning in group_meanings:
-            if raw != meaning.needle:
-                folded = folded or fold_text(raw)
-                if folded != meaning.needle:
-                    continue
-            if not _cuts_word(text, start, stop):
-                yield Found(start, stop, meaning)
-            break
-
-
-def _no_signals() -> dict[str, list[int]]:
-    return {signal: [] for signal in REACH}
+        at = int(index[first])
+        n = int(given.starts.searchsorted(at, side="right")) - 1
+        if terms := spelt_terms(given.texts[n], at - int(given.starts[n]), table.phonetics):
+            spelt.setdefault(n, []).extend(terms)
+    return spelt
 
 
 def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Judged]:
     """Check a rewritten text and bring its hits back to the original's positions."""
-    block, near = block_of(unfolded.text, table), _no_signals()
-    found = _to_judge(_verify(block, table, table.scan(block.kept), near))
-    page = Page(view_of(block.points), 0, len(unfolded.text), context.category, _sorted(near))
+    block = block_of(unfolded.text, table)
+    found = needles_in(block, table, table.scan(block.kept))
+    items = _found(found, np.zeros(len(found.starts), np.int64), table)
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in judge_text(found, Text(page, context), table)
+        for item in judge_text(items, Text(unfolded.text, context), table)
     ]
-
-
-def _sorted(near: dict[str, list[int]]) -> dict[str, list[int]]:
-    for places in near.values():
-        places.sort()
-    return near
-
-
-def _to_judge(found: Iterable[Found]) -> list[Found]:
-    return [item for item in found if item.meaning.rule or item.meaning.patterns]
 
 
 def _result(text: str, judged: list[Judged], context: Context, version: str) -> Result:
@@ -150,50 +113,33 @@ def _result(text: str, judged: list[Judged], context: Context, version: str) -> 
     return Result("block" if any(hit.severity == "block" for hit in hits) else "warn", hits, missing, version)
 
 
-def _letters_spelling_terms(block: _Block, table: Compiled) -> list[int]:
-    """Return where runs of letters begin, in the block's text, that may spell a term in pinyin."""
-    runs = block.kept.translate(LETTERS)
-    words = {word for word in set(runs.split()) if len(word) > 1 and _may_spell(word, table)}
-    if not words:
-        return []
-    index = np.flatnonzero(block.classes != 0)
-    return [int(index[match.start()]) for match in _RUN.finditer(runs) if match[0] in words]
+class _Texts(NamedTuple):
+    """A block, its texts, and where each begins in it."""
 
-
-def _may_spell(word: bytes, table: Compiled) -> bool:
-    memory = table.spelling_memory
-    known = memory.get(word)
-    if known is None:
-        if len(memory) > 50_000:
-            memory.clear()
-        known = memory[word] = is_pinyin(word.decode("ascii"), table.phonetics)
-    return known
+    block: Block
+    texts: Sequence[str]
+    contexts: Sequence[Context]
+    starts: Ints
 
 
 def _check_block(
     texts: Sequence[str], contexts: Sequence[Context], table: Compiled
 ) -> Iterator[tuple[int, Result]]:
     """Yield the position and result of every text of a block that is not plainly clean."""
-    joined = texts[0] if len(texts) == 1 else "\n".join(texts)
-    block = block_of(joined, table)
+    block = block_of(texts[0] if len(texts) == 1 else "\n".join(texts), table)
     candidates = table.scan(block.kept)
-    letters = _letters_spelling_terms(block, table)
+    runs = _runs(block, table)
     several = _SEVERAL_BYTE in block.kept
-    if not candidates and not letters and not several:
+    if not (len(candidates[0]) or runs or several):
         return
-    starts = [0, *accumulate(len(text) + 1 for text in texts[:-1])]
-    near = _no_signals()
-    verified = list(_verify(block, table, candidates, near))
-    signs = [item.start for item in verified if item.meaning.stand_in]
-    spelt: dict[int, list[Spelt]] = {}
-    for at in chain(signs, letters):
-        n = bisect_right(starts, at) - 1
-        if terms := spelt_terms(texts[n], at - starts[n], table.phonetics):
-            spelt.setdefault(n, []).extend(terms)
-    judged = _judge_block(_to_judge(verified), _Texts(block, texts, contexts, starts), near, table)
-    for n in _texts_with(block, SEVERAL, starts) if several else ():
+    starts = np.zeros(len(texts), np.int64)
+    np.cumsum([len(text) + 1 for text in texts[:-1]], out=starts[1:])
+    given = _Texts(block, texts, contexts, starts)
+    found = needles_in(block, table, candidates)
+    judged = _judge_block(found, given, table)
+    for n in _texts_with(SEVERAL, given) if several else ():
         judged[n] = _unfolded(expand_text(texts[n]), contexts[n], table)
-    for n, terms in spelt.items():
+    for n, terms in _spelt(given, runs, found, table).items():
         if written := write_out(texts[n], terms):
             judged[n] = leftmost_longest([*judged.get(n, []), *_unfolded(written, contexts[n], table)])
     for n, hits in judged.items():
@@ -201,39 +147,27 @@ def _check_block(
             yield n, _result(texts[n], hits, contexts[n], table.version)
 
 
-class _Texts(NamedTuple):
-    """A block, its texts, and where each begins in it."""
-
-    block: _Block
-    texts: Sequence[str]
-    contexts: Sequence[Context]
-    starts: list[int]
+def _found(found: Needles, offsets: Ints, table: Compiled) -> list[Found]:
+    """Return needles one by one, their places counted from `offsets`."""
+    starts, ends = (found.starts - offsets).tolist(), (found.ends - offsets).tolist()
+    meanings = map(table.meanings.__getitem__, found.meanings.tolist())
+    return list(map(Found, starts, ends, meanings, found.near.tolist()))
 
 
-def _judge_block(
-    found: list[Found], given: _Texts, near: dict[str, list[int]], table: Compiled
-) -> dict[int, list[Judged]]:
+def _judge_block(found: Needles, given: _Texts, table: Compiled) -> dict[int, list[Judged]]:
     """Judge what was found, text by text; positions become those of the text."""
-    if not found:
-        return {}
-    view, near = view_of(given.block.points), _sorted(near)
-    starts = given.starts
+    numbers = given.starts.searchsorted(found.starts, side="right") - 1
     by_text: dict[int, list[Found]] = {}
-    for item in found:
-        by_text.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
-    judged: dict[int, list[Judged]] = {}
-    for n, items in by_text.items():
-        low = starts[n]
-        context = given.contexts[n]
-        page = Page(view, low, low + len(given.texts[n]), context.category, near)
-        hits = judge_text(items, Text(page, context), table)
-        if hits:
-            judged[n] = [h._replace(start=h.start - low, end=h.end - low) for h in hits] if low else hits
-    return judged
+    for n, item in zip(numbers.tolist(), _found(found, given.starts.take(numbers), table), strict=True):
+        by_text.setdefault(n, []).append(item)
+    return {
+        n: judge_text(items, Text(given.texts[n], given.contexts[n]), table) for n, items in by_text.items()
+    }
 
 
-def _texts_with(block: _Block, code: int, starts: list[int]) -> set[int]:
-    return {bisect_right(starts, int(at)) - 1 for at in np.flatnonzero(block.classes == code)}
+def _texts_with(code: int, given: _Texts) -> set[int]:
+    places = np.flatnonzero(given.block.classes == code)
+    return set((given.starts.searchsorted(places, side="right") - 1).tolist())
 
 
 def check_many(

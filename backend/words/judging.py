@@ -7,22 +7,25 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from backend.words.compiled import Compiled, Meaning, Rule
-from backend.words.conditions import Page, Surroundings
-from backend.words.fold import common_words, fold_text
+from backend.words.compiled import Compiled, Meaning
+from backend.words.conditions import Rule, Surroundings
+from backend.words.fold import common_words, fold_table, fold_text
 from backend.words.models import Context, Severity
 from backend.words.rules import judge
-from backend.words.view import GAP
+from backend.words.view import GAP, code_points, view_of
 
 _SHAPE: Final = 24
+_CONTEXTS: Final = 256
 
 
 class Found(NamedTuple):
-    """A verified needle: code points [start, end) of its text, and what it means."""
+    """A verified needle: code points [start, end) of its text, what it means, and the bits of the rules to
+    try on it."""
 
     start: int
     end: int
     meaning: Meaning
+    near: int
 
 
 class Judged(NamedTuple):
@@ -34,27 +37,39 @@ class Judged(NamedTuple):
     disguised: bool
 
 
-class Text(NamedTuple):
-    """One text: the page it is read from, and what it is for."""
+class Text:
+    """One text and what it is for. Its view is made when a rule first reads it."""
 
-    page: Page
-    context: Context
+    __slots__ = ("_view", "context", "text")
+
+    def __init__(self, text: str, context: Context) -> None:
+        self.text, self.context = text, context
+        self._view: str | None = None
+
+    @property
+    def view(self) -> str:
+        if self._view is None:
+            self._view = view_of(code_points(self.text))
+        return self._view
+
+    def around(self, start: int, end: int) -> Surroundings:
+        return Surroundings(self.view, start, end, self.context.category)
 
 
-def _straddles(found: Found, view: str, low: int) -> bool:
+def _straddles(found: Found, text: str) -> bool:
     """Tell whether a two-character span is the end of one common word and the start of another
     ("独|特价|值")."""
-    if found.start == low:
+    if not found.start:
         return False
-    words = common_words()
-    before, after = view[found.start - 1 : found.start + 1], view[found.end - 1 : found.end + 1]
-    return before in words and after in words
+    words, folds = common_words(), fold_table()
+    after = text[found.end - 1 : found.end + 1].translate(folds)
+    return after in words and text[found.start - 1 : found.start + 1].translate(folds) in words
 
 
 def _pattern_hits(found: Found, text: Text, table: Compiled) -> Iterator[Judged]:
     """Match the families of terms whose trigger was found, in the view around it."""
-    low = max(text.page.low, found.start - _SHAPE)
-    seen = text.page.view[low : min(text.page.high, found.end + _SHAPE)]
+    low = max(0, found.start - _SHAPE)
+    seen = text.view[low : found.end + _SHAPE]
     places: Sequence[int] = range(len(seen))
     if GAP in seen:
         places = [i for i, char in enumerate(seen) if char != GAP]
@@ -65,10 +80,30 @@ def _pattern_hits(found: Found, text: Text, table: Compiled) -> Iterator[Judged]
         for match in pattern.regex.finditer(seen):
             start, end = low + places[match.start()], low + places[match.end() - 1] + 1
             if start <= found.start and found.end <= end and fold_text(match[0]) not in table.rules:
-                around = Surroundings(text.page, start, end)
-                severity = judge(pattern.rule, around, text.context, term="")
+                severity = judge(pattern.rule, text.around(start, end), text.context, term="")
                 if severity:
                     yield Judged(start, end, pattern.rule, severity, match[0], False)
+
+
+def _quiet(table: Compiled, context: Context) -> dict[str, Severity | None]:
+    """Return what is known of rules with nothing near, in one context."""
+    key = (context.category, tuple(context.licences))
+    known = table.quiet.get(key)
+    if known is None:
+        if len(table.quiet) >= _CONTEXTS:
+            table.quiet.clear()
+        known = table.quiet[key] = {}
+    return known
+
+
+def _severity(item: Found, rule: Rule, text: Text, quiet: dict[str, Severity | None]) -> Severity | None:
+    needle, term = item.meaning.needle, item.meaning.plain
+    if item.near:
+        return judge(rule, text.around(item.start, item.end), text.context, term=term, near=item.near)
+    if needle not in quiet:
+        alone = Surroundings(needle, 0, len(needle), text.context.category)
+        quiet[needle] = judge(rule, alone, text.context, term=term, near=0)
+    return quiet[needle]
 
 
 def judge_text(found: list[Found], text: Text, table: Compiled) -> list[Judged]:
@@ -78,20 +113,17 @@ def judge_text(found: list[Found], text: Text, table: Compiled) -> list[Judged]:
     """
     judged: list[Judged] = []
     cleared: list[Found] = []
+    quiet = _quiet(table, text.context)
     for item in found:
-        meaning = item.meaning
+        start, end, meaning, _ = item
         if meaning.patterns:
             judged.extend(_pattern_hits(item, text, table))
         rule = meaning.rule
-        if rule is None or (len(meaning.needle) == 2 and _straddles(item, text.page.view, text.page.low)):
+        if rule is None or (len(meaning.needle) == 2 and _straddles(item, text.text)):
             continue
-        if rule.after and text.page.view.startswith(rule.after, item.end):
-            severity = None
-        else:
-            around = Surroundings(text.page, item.start, item.end)
-            severity = judge(rule, around, text.context, term=meaning.plain)
+        severity = _severity(item, rule, text, quiet)
         if severity:
-            judged.append(Judged(item.start, item.end, rule, severity, rule.entry.term, meaning.disguised))
+            judged.append(Judged(start, end, rule, severity, rule.entry.term, meaning.disguised))
         elif not meaning.disguised:
             cleared.append(item)
     if cleared and judged:

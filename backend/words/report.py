@@ -9,7 +9,7 @@ import functools
 import re
 from typing import Final
 
-from backend.words.compiled import Rule
+from backend.words.conditions import Rule
 from backend.words.dictionary import Entry
 from backend.words.fold import DATA, fold_text
 from backend.words.models import Context, Hit, Notice, Severity

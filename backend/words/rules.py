@@ -1,7 +1,8 @@
 """The rules that hold for every term: negation, quotation, names, evidence, sector, licence.
 
 Each takes the surroundings of a hit and answers one question. `judge` puts them in order and returns the
-severity, or None when the term says nothing about the goods here. The order follows the SAMR guide on
+severity, or None when the term says nothing about the goods here. Every rule has a bit; `judge` is told the
+bits of those whose signs are near (nearby.py) and leaves the others out. The order follows the SAMR guide on
 absolute terms: is it about the goods at all (guide 5: free), is it a provable fact (guide 6: evidence, so
 a warning), is the sector strict (guide 10: no relief).
 """
@@ -13,17 +14,12 @@ from __future__ import annotations
 from typing import Final
 
 from backend.words import superlatives
-from backend.words.compiled import Rule
-from backend.words.conditions import CLEAN, WARN, Surroundings, verdict
+from backend.words.conditions import CLEAN, WARN, Rule, Surroundings, verdict
 from backend.words.dictionary import Entry
+from backend.words.fold import fold_text
 from backend.words.models import Context, Severity
-from backend.words.signals import EVIDENCE, MENTION, SELF
 from backend.words.view import view_regex
 
-_NAME_SIGNS: Final = view_regex("[》”\"'®牌公股集有事合基研学出大幼俱剧影期杂]").search
-_AFTER_SIGNS: Final = view_regex("[违骗信假证不允存做封被要处负]").search
-_AIM_SIGNS: Final = view_regex("[追力争努致立目愿梦理宗初价企使我为己的]").search
-_NEGATION_SIGNS: Final = view_regex("[不无没非未勿禁拒谢绝杜抵谨防警别从难骗假]").search
 _DENIED: Final = view_regex(
     r"(?:(?<![得法])不(?:能|可|得|会|是|属于|具备|具有|具|含|做|作|承诺|保证|支持|提供|参与|接受|宣传|宣称|敢|用于|涉及|宜|应|要|建议|售|卖|存在|添加|追求|代表|等于"
     r"|等同|允许|使用|称|说|写|搞|构成|作为|再|盲目|涉|进行|认可|推荐|鼓励|夸大|虚假|刻意|像某些|适合|适用|赞成|主张|打|玩|讲|信)(?!不|得不|仅|但|光|只|错|断|少|愧)"
@@ -31,6 +27,8 @@ _DENIED: Final = view_regex(
     r"|拒绝|杜绝|谢绝|抵制|谨防|警惕|别(?:信|说|再|用|买|轻信|指望|被)|难以|抵触|打击|反对|远离|举报|骗局|谣言|辟谣|违规|违法)"
     r"(?P<gap>[^，。！？；\n]{0,14})\Z"
 )
+# 违规 or 远离 deny nothing where none of these stands with them.
+_NEGATION: Final = view_regex("[不无没非未勿禁拒谢绝杜抵谨防警别从难骗假]").search
 _TURN: Final = view_regex(
     r"也(?!不|没|无|非)|就(?!不|没)|还(?!不|没)|却|但|而是|即(?!使|便)|便(?!宜)|照样|都能|直接|又(?!不)|反而|立刻|马上|一样能|轻松"
 )
@@ -59,8 +57,13 @@ _AWARD: Final = view_regex(
 _EVIDENCE: Final = view_regex(
     r"(?=[数来资据检测查认鉴审调研质评试报证注登备文批编榜排生欧尼弗沙艾国械药zg授合世截统协海c可荣获第0-9])(?:数据来源|来源：|资料来源|据[^，。！？；\n]{2,24}(?:统计|报告|榜|监测|显示|调研|证明|发布)|(?:检测|检验|测试|查新|认证|鉴定|审计|调研|研究|质检|评价|试验)报告|报告(?:编)?号|证书|证号|注册号|登记号|备案号|备案编号|认证号|文号|批准号"
     r"|编号：?[a-z0-9]|榜单|排行榜|生意参谋|欧睿|尼尔森|弗若斯特|沙利文|艾瑞|国妆特|国食健|械注|械备|国药准|药准字|zl[0-9]{6}|gb/?t?[0-9]|授权书|合同|世界纪录|截至20[0-9]{2}年|统计(?:时间|周期|区间|范围|口径)|协会发布|统计局|海关数据|cma|cnas"
-    r"|20[0-9]{2}年[^。！？；\n]{0,24}(?:销量|销售额|榜|统计|数据|排名|市场|类目|品类|销售|出货)|20[0-9]{2}[.\-/][0-9]{1,2}[^。！？；\n]{0,20}(?:销量|销售额|统计|数据|榜)|授权编号|可查|认定|授予|评为|荣获|获评|第[0-9]+届)"
+    r"|授权编号|可查|认定|授予|评为|荣获|获评|第[0-9]+届)"
 )
+_DATED: Final = view_regex(
+    r"20[0-9]{2}年[^。！？；\n]{0,24}(?:销量|销售额|榜|统计|数据|排名|市场|类目|品类|销售|出货)|20[0-9]{2}[.\-/][0-9]{1,2}[^。！？；\n]{0,20}(?:销量|销售额|统计|数据|榜)"
+)
+_YEAR: Final = view_regex(r"20[0-9]{2}")
+_FIGURE: Final = view_regex(r"销量|销售额|榜|统计|数据|排名|市场|类目|品类|销售|出货")
 _ORDER: Final = view_regex(r"[0-9]{4}年|[0-9]+月[0-9]+日|成立于|创立于|(?:省|市|县|区|州|镇)(?:内)?\Z")
 _ORDERED: Final = frozenset(
     {"首家", "首个", "首款", "首创", "首发", "全国首发", "全球首发", "全网首发", "第1家", "百年老店"}
@@ -85,6 +88,8 @@ _RELIEVED: Final = frozenset(
         "time_limit",
     }
 )
+_MARK_AFTER: Final = view_regex(r"牌注册商标")
+_MARK_ASKED: Final = view_regex("？")
 _NO_RELIEF: Final = frozenset(
     {"最终解释权", "最终解释权归本店所有", "概不退换", "正在申请专利", "专利申请中", "特供"}
 )
@@ -101,13 +106,60 @@ _LICENCE: Final = {
 _CATEGORY_LICENCE: Final = {"drug": "medical", "device": "medical", "health_food": "health_food"}
 
 
+DENIED, NAMED, AIM, ASKED, COMPARED, ORDERED, OWN = (1 << n for n in range(7))
+MENTION, SELF, EVIDENCE, YEAR, FIGURE = (1 << n for n in range(7, 12))
+ALL: Final = (1 << 12) - 1
+CLAUSE_SIGNS: Final = {
+    DENIED: (_DENIED,),
+    AIM: (_AIM,),
+    COMPARED: superlatives.BEFORE,
+}
+"""What each rule reads in the clause before the hit, 24 characters at most."""
+RIGHT_SIGNS: Final = {
+    DENIED: (_DENIED_AFTER,),
+    NAMED: (_COMPANY_AFTER, _MARK_AFTER),
+    AIM: (_AIM_AFTER,),
+    ASKED: (_MARK_ASKED,),
+    COMPARED: superlatives.AFTER,
+}
+"""What each rule reads in the 24 characters after it."""
+SCANNED: Final = {MENTION: 60, SELF: 60, EVIDENCE: 130, YEAR: 130, FIGURE: 130}
+"""Rules that read further: their signs are found in the same scan as the terms, and count within so many
+characters of a hit. A dated figure needs both its signs."""
+SCANNED_SIGNS: Final = {
+    MENTION: (_MENTION,),
+    SELF: (superlatives.SELF,),
+    EVIDENCE: (_EVIDENCE, _AWARD, *_LICENCE.values()),
+    YEAR: (_YEAR,),
+    FIGURE: (_FIGURE,),
+}
+
+
+def heeds(entry: Entry, *, superlative: bool, own: bool) -> int:
+    """Return the bits of the rules that can change the severity of an entry."""
+    bits = DENIED | NAMED | MENTION | (OWN if own else 0) | (COMPARED if superlative else 0)
+    if entry.category == "absolute":
+        bits |= AIM | ASKED | SELF
+    if entry.category in _LICENCE or entry.category in _RELIEVED:
+        bits |= EVIDENCE
+    if entry.category in _RELIEVED:
+        bits |= YEAR | FIGURE
+    return bits
+
+
+def always(entry: Entry, superlative: str) -> int:
+    """Return the bits of the rules to try whatever stands around: those that have no signs."""
+    reads_on = superlative and superlatives.reads_on(fold_text(entry.term)[1:], superlative)
+    return (COMPARED if reads_on else 0) | (ORDERED if entry.term in _ORDERED else 0)
+
+
 def is_denied(around: Surroundings, category: str) -> bool:
     """Tell whether the clause denies, forbids or warns of the term rather than claiming it."""
-    if _NEGATION_SIGNS(around.left[-24:]) and (found := _DENIED.search(around.clause_left[-24:])):
+    if _NEGATION(around.left[-24:]) and (found := _DENIED.search(around.clause_left[-24:])):
         turned = _TURN.search(found["gap"])
         boast = category in _WIDE_NEGATION and _CLAIM_LIKE.match(found[0]) and not _function(around)
         return not turned and not boast
-    return bool(_AFTER_SIGNS(around.right[:12]) and _DENIED_AFTER.match(around.clause_right))
+    return bool(_DENIED_AFTER.match(around.clause_right))
 
 
 _FUNCTION: Final = view_regex(r"功能|作用|效果|功效|疗效|能力|目的|用途|宣传|承诺|性质|成分|激素|效用")
@@ -119,14 +171,12 @@ def _function(around: Surroundings) -> bool:
 
 def is_mentioned(around: Surroundings) -> bool:
     """Tell whether the sentence is about words, not goods: training, a rule, a correction."""
-    return around.has(MENTION) and bool(_MENTION.search(around.sentence))
+    return bool(_MENTION.search(around.sentence))
 
 
 def quoted_name(around: Surroundings) -> str:
     """Return "clean" for a work's title, "warn" for a registered name or award in quotes, else ""."""
     left, right = around.left[-24:], around.right[:24]
-    if not _NAME_SIGNS(right):
-        return ""
     return _in_quotes(left, right) or (CLEAN if _COMPANY_AFTER.match(right) else "")
 
 
@@ -151,18 +201,18 @@ def _in_quotes(left: str, right: str) -> str:
 
 
 def _is_aim(around: Surroundings) -> bool:
-    if _AIM_SIGNS(around.left[-16:]) and _AIM.search(around.clause_left[-16:]):
+    return bool(_AIM.search(around.clause_left[-16:]) or _AIM_AFTER.match(around.clause_right))
+
+
+def _has_evidence(around: Surroundings, entry: Entry, near: int) -> bool:
+    if near & EVIDENCE and (_EVIDENCE.search(around.window) or _AWARD.search(around.sentence)):
         return True
-    return bool(_AIM_SIGNS(around.right[:16]) and _AIM_AFTER.match(around.clause_right))
-
-
-def _has_evidence(around: Surroundings, entry: Entry) -> bool:
-    if around.has(EVIDENCE) and (_EVIDENCE.search(around.window) or _AWARD.search(around.sentence)):
+    if near & YEAR and near & FIGURE and _DATED.search(around.window):
         return True
-    return entry.term in _ORDERED and bool(_ORDER.search(around.clause_left))
+    return bool(near & ORDERED) and bool(_ORDER.search(around.clause_left))
 
 
-def _licensed(entry: Entry, around: Surroundings, context: Context) -> bool:
+def _licensed(entry: Entry, around: Surroundings, context: Context, near: int) -> bool:
     """Tell whether a licence, in the text or given with it, covers the kind of claim."""
     kind = entry.category
     pattern = _LICENCE.get(kind)
@@ -170,16 +220,16 @@ def _licensed(entry: Entry, around: Surroundings, context: Context) -> bool:
         return False
     if kind == "cosmetics" and not _SPECIAL_COSMETICS.search(entry.term):
         return False
-    return (around.has(EVIDENCE) and bool(pattern.search(around.window))) or any(
+    return bool(near & EVIDENCE and bool(pattern.search(around.window))) or any(
         pattern.search(licence.lower()) for licence in context.licences
     )
 
 
-def _sector_severity(entry: Entry, around: Surroundings, context: Context) -> Severity:
+def _sector_severity(entry: Entry, around: Surroundings, context: Context, near: int) -> Severity:
     """Return the severity that product category and licences leave."""
     if entry.severity == "warn":
         return "warn"
-    if entry.category in _LICENCE and _licensed(entry, around, context):
+    if entry.category in _LICENCE and _licensed(entry, around, context, near):
         return "warn"
     sector = _CATEGORY_LICENCE.get(context.category)
     if (
@@ -191,40 +241,45 @@ def _sector_severity(entry: Entry, around: Surroundings, context: Context) -> Se
     return "block"
 
 
-def _is_free(rule: Rule, around: Surroundings) -> bool:
+def _is_free(rule: Rule, around: Surroundings, near: int) -> bool:
     """Tell whether the term says nothing about the goods here (guide 5, quotation, negation)."""
-    category = rule.entry.category
-    if is_denied(around, category) or is_mentioned(around):
+    if near & DENIED and is_denied(around, rule.entry.category):
         return True
-    if category != "absolute":
-        return False
-    if _is_aim(around):
+    if near & MENTION and is_mentioned(around):
+        return True
+    if near & AIM and _is_aim(around):
         return True
     return bool(
-        "？" in around.right[:24] and _QUESTION.search(around.clause_left) and "？" in around.sentence
+        near & ASKED
+        and "？" in around.right[:24]
+        and _QUESTION.search(around.clause_left)
+        and "？" in around.sentence
     )
 
 
-def judge(rule: Rule, around: Surroundings, context: Context, *, term: str) -> Severity | None:
-    """Return the severity of a hit, or None if it is none. `term` is the folded needle."""
-    entry = rule.entry
+def judge(
+    rule: Rule, around: Surroundings, context: Context, *, term: str, near: int = ALL
+) -> Severity | None:
+    """Return the severity of a hit, or None if it is none.
+
+    `term` is the folded needle; `near` are the bits of the rules whose signs are near.
+    """
+    entry, near = rule.entry, near & (rule.heeds | rule.always)
     own = verdict(rule.conditions, around) if rule.conditions else ""
-    if own == CLEAN or (rule.superlative and superlatives.is_harmless(term[1:], rule.superlative, around)):
+    if own == CLEAN or (near & COMPARED and superlatives.is_harmless(term[1:], rule.superlative, around)):
         return None
-    if _is_free(rule, around):
+    if _is_free(rule, around, near):
         return None
-    name = quoted_name(around)
+    name = quoted_name(around) if near & NAMED else ""
     if name == CLEAN:
         return None
-    severity = _sector_severity(entry, around, context)
+    severity = _sector_severity(entry, around, context, near)
     if severity == "warn" or own == WARN:
         return "warn"
     if entry.category not in _RELIEVED or entry.term in _NO_RELIEF:
         return severity
-    if name == WARN or (
-        entry.category == "absolute" and around.has(SELF) and superlatives.is_self_comparison(around)
-    ):
+    if name == WARN or (near & SELF and superlatives.is_self_comparison(around)):
         return "warn"
-    if context.category not in _STRICT and _has_evidence(around, entry):
+    if context.category not in _STRICT and _has_evidence(around, entry, near):
         return "warn"
     return severity

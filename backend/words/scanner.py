@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, cast
+from itertools import chain
+from typing import Any, Final
 
-Scan = Callable[[bytes], list[tuple[int, int]]]
-"""Return (end, index) for every occurrence of every needle, overlaps included, in no particular order."""
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Scan = Callable[[bytes], tuple[Ints, Ints]]
+"""Return the end and the needle's index of every occurrence of every needle, overlaps included, in no
+particular order."""
+_INDEX_BITS: Final = 24
+_INDEX: Final = (1 << _INDEX_BITS) - 1
 
 SMALL: Final = 9_000
 _ORDER_SMALL: Final = ("hyperscan", "daachorse", "ahocorasick_rs", "trie")
@@ -34,19 +42,26 @@ def _hyperscan(needles: Sequence[bytes]) -> Scan:
     lock = threading.Lock()  # the database's scratch space serves one scan at a time
     scan_block = database.scan
 
-    def scan(data: bytes) -> list[tuple[int, int]]:
-        found: list[tuple[int, int]] = []
+    def scan(data: bytes) -> tuple[Ints, Ints]:
+        found: list[int] = []
         add = found.append
 
         def on_match(index: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            add((end, index))
+            add(end << _INDEX_BITS | index)
 
         if data:
             with lock:
                 scan_block(data, match_event_handler=on_match)
-        return found
+        packed = np.array(found, np.int64)
+        return packed >> _INDEX_BITS, packed & _INDEX
 
     return scan
+
+
+def _columns(found: Sequence[tuple[int, int, int]], end: int, index: int) -> tuple[Ints, Ints]:
+    """Return two columns of a list of triples."""
+    rows = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
+    return rows[:, end], rows[:, index]
 
 
 def _daachorse(needles: Sequence[bytes]) -> Scan:
@@ -55,8 +70,8 @@ def _daachorse(needles: Sequence[bytes]) -> Scan:
     automaton = daachorse.DoubleArrayAhoCorasick(list(needles), daachorse.MATCH_KIND_STANDARD)
     find = automaton.find_overlapping
 
-    def scan(data: bytes) -> list[tuple[int, int]]:
-        return [(end, index) for _start, end, index in find(data)]
+    def scan(data: bytes) -> tuple[Ints, Ints]:
+        return _columns(find(data), 1, 2)
 
     return scan
 
@@ -66,9 +81,8 @@ def _ahocorasick_rs(needles: Sequence[bytes]) -> Scan:
 
     automaton = ahocorasick_rs.BytesAhoCorasick(list(needles))
 
-    def scan(data: bytes) -> list[tuple[int, int]]:
-        found = automaton.find_matches_as_indexes(data, overlapping=True)
-        return [(end, index) for index, _start, end in found]
+    def scan(data: bytes) -> tuple[Ints, Ints]:
+        return _columns(automaton.find_matches_as_indexes(data, overlapping=True), 2, 0)
 
     return scan
 
@@ -81,15 +95,15 @@ def _trie(needles: Sequence[bytes]) -> Scan:
             node = node.setdefault(byte, {})
         node["index"] = index
 
-    def scan(data: bytes) -> list[tuple[int, int]]:
-        found = []
+    def scan(data: bytes) -> tuple[Ints, Ints]:
+        found: list[tuple[int, int, int]] = []
         for start in range(len(data)):
             node, end = root, start
             while end < len(data) and (below := node.get(data[end])) is not None:
                 node, end = below, end + 1
                 if "index" in node:
-                    found.append((end, cast(int, node["index"])))
-        return found
+                    found.append((start, end, node["index"]))
+        return _columns(found, 1, 2)
 
     return scan
 

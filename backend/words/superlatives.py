@@ -119,13 +119,23 @@ _SETTINGS: Final = (
     "减到",
     "降低到",
 )
-_SELF: Final = view_regex(
+SELF: Final = view_regex(
     r"同系列|本系列|该系列|全系列|系列中|系列里|系列产品中|同品牌|本品牌|品牌历|历代|自家|上一代|前代|前几代|本店|店内|店里|小店|旗下|家族|全系|我家|咱家|我们家|我们店|本公司|我司|公司(?:内|里|历)"
     r"|(?:我们|品牌)(?:目前|现有|所有|历年)|往年|历年|今年|本季|迄今|三款中|款中|款里|型号中|型号里|产品线|各版本|机型中|上代|几款"
 )
 _WIDE: Final = view_regex(
     r"全网|全国|全球|世界|行业|史上|中国|亚洲|宇宙|地表|同行|业内|全城|市面|同类|全平台|全市|国内|国际|类目|市场"
 )
+
+
+BEFORE: Final = (_AIM, _CHOICE)
+AFTER: Final = (_AIM_AFTER, _ASKED, _MANNERS)
+"""What `is_harmless` reads for most words; for those of `reads_on` it reads more."""
+
+
+def reads_on(word: str, group: str) -> bool:
+    """Tell whether 最 + `word` (folded) has harmless uses of its own."""
+    return group == "measure" or word[0] == "好" or word in _HARMLESS_AFTER
 
 
 def superlative_entries(dictionary: Dictionary) -> list[tuple[Entry, str]]:
@@ -168,4 +178,4 @@ def is_harmless(word: str, group: str, around: Surroundings) -> bool:
 def is_self_comparison(around: Surroundings) -> bool:
     """Tell whether the claim is bounded by the seller's own goods, which evidence can support."""
     sentence = around.clause_left + around.term + around.clause_right
-    return bool(_SELF.search(around.sentence)) and not _WIDE.search(sentence)
+    return bool(SELF.search(around.sentence)) and not _WIDE.search(sentence)

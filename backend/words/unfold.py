@@ -55,8 +55,6 @@ def _kept(text: str, low: int, high: int) -> tuple[str, list[int]]:
 
 def spelt_terms(text: str, at: int, index: Phonetics) -> list[Spelt]:
     """Find the terms spelt with the letters or stand-in that begin at text[at]."""
-    if text[at] in index.at and not index.can_follow(text[at], text[at + 1 : at + 2]):
-        return []
     kept, places = _kept(text, at - _REACH, at + 2 * _REACH)
     start = next((k for k, place in enumerate(places) if place >= at), None)
     if start is None:
@@ -80,7 +78,7 @@ def write_out(text: str, spelt: list[Spelt]) -> Unfolded | None:
     starts: list[int] = []
     ends: list[int] = []
     done = 0
-    for item in sorted(set(spelt), key=lambda s: (s.start, -s.end, -len(s.term))):
+    for item in sorted(set(spelt), key=lambda s: (s.start, -s.end, -len(s.term), s.term)):
         if item.start < done:
             continue
         plain = range(done, item.start)

@@ -18,6 +18,8 @@ import numpy.typing as npt
 from backend.words.fold import BARRIER, fold_table
 
 GAP: Final = "\0"
+COMPOSED: Final = "□"
+"""Stands for a character that stands for several."""
 _PUNCTUATION: Final = {
     **dict(zip(",，﹐،", "，" * 4, strict=True)),
     **dict(zip("。｡", "。" * 2, strict=True)),
@@ -42,7 +44,7 @@ def _view_char(code: int, folded: str | None) -> str:
     if char in _PUNCTUATION:
         return _PUNCTUATION[char]
     if folded is None:
-        return "□"
+        return COMPOSED
     return "\n" if folded == BARRIER else folded or GAP
 
 

@@ -24,9 +24,9 @@ import daachorse
 import hyperscan
 
 from backend.words import check_many, check_one
+from backend.words.block import block_of
 from backend.words.compiled import compile_dictionary, compiled
 from backend.words.dictionary import Dictionary, build, shipped
-from backend.words.engine import block_of
 from backend.words.fold import common_words
 
 Row = dict[str, Any]
