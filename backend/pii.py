@@ -124,10 +124,11 @@ class Keyring:
         found = (self.blind(kind, text, key_id=key_id) for key_id in self._keys)
         return tuple(value for value in found if value is not None)
 
-    def fingerprint(self, label: str, parts: Sequence[object]) -> str:
+    def fingerprint(self, label: str, parts: Sequence[object], *, key_id: str | None = None) -> str:
         """Keyed hash (64 letters) of JSON values: tells whether facts changed, not what they are."""
         body = _CANONICAL.encode(list(parts))
-        return _hmac(self._current.index_key, f"fingerprint:{label}:{body}")
+        key = self._current if key_id is None else self._keys[key_id]
+        return _hmac(key.index_key, f"fingerprint:{label}:{body}")
 
 
 def generate_key() -> str:

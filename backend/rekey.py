@@ -4,9 +4,11 @@ What is done is seen in the data alone (a ciphertext names its key), so a run th
 it stopped, and two runs at once only share the work: each value is written where it still is what was read.
 Blind indexes and the hash of the facts that a verdict is bound to move with their ciphertexts.
 
-Two things cannot be made anew, because what they were made of is not kept: the hash of a whole imported
-record (the next file counts its orders as updated once) and the index of an IP address (orders from before
-and after the change are not compared by IP).
+Three things cannot be made anew here, because what they were made of is not kept: the hash of a whole imported
+record (the next file counts its orders as updated once), the index of an IP address, and the hash of what the
+platform said before a person corrected it. The next file of the shop brings the last two along, while the
+older key is still in the ring: import it before the older key is dropped. What no file mentions again is not
+compared by IP, and a correction that meets its file only afterwards gives way to what the platform says.
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ from backend.local import secrets
 from backend.local.stack import read_runtime
 from backend.pii import BlindKind, Keyring, PiiError, generate_key, key_id_of
 
-PLACES: Final = ("contacts", "notes", "undo")
+PLACES: Final = ("contacts", "notes", "undo", "channels")
 CELLS: Final = ("name", "phone", "address", "note", "wechat")
+CHANNEL_CELLS: Final = ("endpoint", "secret")
 # column of the index: the cell it is made of, and the kind it is searched as
 HASHES: Final[Mapping[str, tuple[str, BlindKind]]] = {
     "name_hash": ("name", "name"),
@@ -64,7 +67,7 @@ class Summary:
 
     `left` values still lie under another key: `unreadable` ones (key missing, or changed), those that changed
     again and again, and what `imports` under way (file names) may still bring. `corrected`: waiting orders
-    whose contact a person corrected; the next file brings back what the platform says of them.
+    whose contact a person corrected; their shops' next file has to be imported before the older key goes.
     """
 
     key: str
@@ -72,6 +75,7 @@ class Summary:
     contacts: int = 0
     notes: int = 0
     undo: int = 0
+    channels: int = 0
     orders: int = 0
     left: int = 0
     unreadable: int = 0
@@ -154,6 +158,8 @@ def _sealed(keys: Keys, place: str, row: Row) -> dict[str, Any]:
     """What to store of a row: {id, old, new, orders}, and whether part of it could not be opened."""
     if place == "contacts":
         return _sealed_contact(keys, row)
+    if place == "channels":
+        return _sealed_channel(keys, row)
     new, clear = _moved(keys.ring, "order_exceptions", "note", row["order_id"], row["note"])
     return {
         "id": row["id"],
@@ -184,6 +190,22 @@ def _sealed_contact(keys: Keys, row: Row) -> dict[str, Any]:
         "orders": _moved_facts(keys, row, new) if readable else [],
         "corrected": [order["corrected"] for order in row["orders"] if order["corrected"]],
         "unreadable": not readable,
+    }
+
+
+def _sealed_channel(keys: Keys, row: Row) -> dict[str, Any]:
+    old = {cell: row[cell] for cell in CHANNEL_CELLS}
+    moved = {
+        cell: _moved(keys.ring, "channels", cell, row["id"], token) if token else (None, None)
+        for cell, token in old.items()
+    }
+    return {
+        "id": row["id"],
+        "old": old,
+        "new": {cell: token for cell, (token, _) in moved.items()},
+        "orders": [],
+        "corrected": [],
+        "unreadable": any(old[cell] and clear is None for cell, (_, clear) in moved.items()),
     }
 
 

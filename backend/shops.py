@@ -35,7 +35,9 @@ SHORT_CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A shop as its page shows it; `review_limit` in the shop's currency."""
+    """A shop as its page shows it; `review_limit` in its currency, `wait_hours` until a customer's silence ends
+    等待客户.
+    """
 
     id: int
     code: str
@@ -44,13 +46,14 @@ class Shop:
     timezone: str
     currency: str
     review_limit: Decimal
+    wait_hours: int
     is_active: bool
     version: int
 
 
 def list_shops(client: Client) -> list[Shop]:
     """The shops this person may see, active ones first."""
-    columns = "id,code,name,platform,timezone,currency,review_limit,is_active,version"
+    columns = "id,code,name,platform,timezone,currency,review_limit,wait_hours,is_active,version"
     found = db.rows(client.table("shops").select(columns).order("is_active", desc=True).order("id"))
     return [Shop(**{**row, "review_limit": Decimal(str(row["review_limit"]))}) for row in found]
 
@@ -63,7 +66,7 @@ def add_shop(client: Client, *, code: str, name: str, platform: str, timezone: s
 
 
 def change_shop(client: Client, shop: Shop, *, change: dict[str, Any], request_id: str) -> None:
-    """Changes name, timezone, review_limit or is_active. shop.stale when somebody was faster."""
+    """Changes name, timezone, review_limit, wait_hours or is_active. shop.stale when somebody was faster."""
     db.rpc(
         client,
         "save_shop",

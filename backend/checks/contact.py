@@ -80,9 +80,9 @@ def facts(
     return ("1" if receiver_known else "0", *(tidy(value) for value in values))
 
 
-def facts_hash(keyring: Keyring, known: tuple[str, ...]) -> str:
+def facts_hash(keyring: Keyring, known: tuple[str, ...], *, key_id: str | None = None) -> str:
     """Keyed hash of `facts(…)`: equal facts, equal hashes; nobody without the key can try addresses."""
-    return keyring.fingerprint("contact-facts", known)
+    return keyring.fingerprint("contact-facts", known, key_id=key_id)
 
 
 def _bad_phone(verdict: PhoneVerdict) -> Finding | None:

@@ -219,7 +219,21 @@ def order_row(
         "facts_hash": sealed.facts_hash,
         "content_hash": content,
     }
+    if len(keyring.key_ids) > 1:
+        row["older"] = _older(keyring, record)
     return row, verdict(record, sealed)
+
+
+def _older(keyring: Keyring, record: OrderRecord) -> Payload:
+    """The hashes under the older keys, while a rekey is under way: by them the import finds what a person
+    corrected and what came from the same address before, and brings both under the current key.
+    """
+    known = contact_of(record).facts()
+    older = keyring.key_ids[1:]
+    return {
+        "facts": [facts_hash(keyring, known, key_id=key_id) for key_id in older],
+        "ips": [keyring.blind("ip", record.ip, key_id=key_id) for key_id in older if record.ip],
+    }
 
 
 def known_row(record: OrderRecord, content: str) -> Payload:

@@ -500,6 +500,7 @@ declare
     v_contacts bigint[];
 begin
     perform private.judge_orders(p_import, p_to);
+    perform private.renew_hashes(p_import, p_to);
     v_updated := array(select r.entity_id from private.import_results r
         where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to and r.outcome = 'updated');
     if cardinality(v_updated) > 0 then

@@ -17,6 +17,8 @@ create or replace trigger t20_rekeyed before update on public.orders
     for each row when (pg_catalog.current_setting('desk.rekey', true) = 'on') execute function private.tg_rekeyed();
 create or replace trigger t20_rekeyed before update on public.order_exceptions
     for each row when (pg_catalog.current_setting('desk.rekey', true) = 'on') execute function private.tg_rekeyed();
+create or replace trigger t20_rekeyed before update on public.channels
+    for each row when (pg_catalog.current_setting('desk.rekey', true) = 'on') execute function private.tg_rekeyed();
 
 create or replace function private.is_under(p_key_id text, p_tokens text[]) returns boolean
 language sql immutable set search_path = '' as $$
@@ -168,6 +170,31 @@ end;
 $$;
 comment on function private.store_rekeyed_undo(jsonb) is 'A ciphertext is unique and made of letters, digits, - _ and dots: it can be exchanged within the text.';
 
+-- Channels: few, so one look finds all -----------------------------------------------------------------------------------------
+
+create or replace function private.rekey_channels(p_key_id text, p_after bigint, p_limit integer) returns jsonb
+language sql stable set search_path = '' as $$
+    with due as materialized (
+        select c.id, c.endpoint_cipher, c.secret_cipher from public.channels c
+        where c.id > p_after and not private.is_under(p_key_id, array[c.endpoint_cipher, c.secret_cipher]) order by c.id limit p_limit
+    )
+    select jsonb_build_object('after', coalesce((select max(id) from due), p_after),
+        'done', (select count(*) from due) < p_limit, 'last', (select coalesce(max(id), 0) from public.channels),
+        'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'endpoint', d.endpoint_cipher, 'secret', d.secret_cipher)
+            order by d.id), '[]') from due d))
+$$;
+
+create or replace function private.store_rekeyed_channels(p_rows jsonb) returns integer
+language sql set search_path = '' as $$
+    with stored as (
+        update public.channels c set endpoint_cipher = r.new ->> 'endpoint', secret_cipher = r.new ->> 'secret'
+        from jsonb_to_recordset(p_rows) r (id bigint, old jsonb, new jsonb)
+        where c.id = r.id and c.endpoint_cipher = r.old ->> 'endpoint'
+          and c.secret_cipher is not distinct from r.old ->> 'secret'
+        returning c.id
+    ) select count(*)::integer from stored
+$$;
+
 -- The two RPCs of rekey ---------------------------------------------------------------------------------------------------------
 
 create or replace function public.service_rekey_next(p_place text, p_key_id text, p_after bigint, p_limit integer) returns jsonb
@@ -181,6 +208,7 @@ begin
         when 'contacts' then private.rekey_contacts(p_key_id, v_after, v_limit)
         when 'notes' then private.rekey_notes(p_key_id, v_after, v_limit)
         when 'undo' then private.rekey_undo(p_key_id, v_after, v_limit)
+        when 'channels' then private.rekey_channels(p_key_id, v_after, v_limit)
         when 'imports' then (select jsonb_build_object('after', v_after, 'done', true, 'last', v_after,
             'rows', coalesce(jsonb_agg(jsonb_build_object('id', i.id, 'file', i.file_name) order by i.id), '[]'))
             from public.imports i where i.kind = 'orders' and i.state in ('staging', 'applying', 'checking'))
@@ -189,7 +217,7 @@ end;
 $$;
 grant execute on function public.service_rekey_next(text, text, bigint, integer) to service_role;
 comment on function public.service_rekey_next(text, text, bigint, integer) is
-    'Service: the next ciphertexts of a place (contacts, notes, undo) that are not under the key {rows, after, done, last}; imports: those under way, which may still bring some.';
+    'Service: the next ciphertexts of a place (contacts, notes, undo, channels) that are not under the key {rows, after, done, last}; imports: those under way, which may still bring some.';
 
 create or replace function public.service_rekey_store(p_place text, p_rows jsonb) returns integer
 language plpgsql volatile security definer set search_path = '' as $$
@@ -211,6 +239,7 @@ begin
         when 'contacts' then private.store_rekeyed_contacts(v_rows)
         when 'notes' then private.store_rekeyed_notes(v_rows)
         when 'undo' then private.store_rekeyed_undo(v_rows)
+        when 'channels' then private.store_rekeyed_channels(v_rows)
     end;
     perform set_config('desk.rekey', 'off', true);
     return v_count;
@@ -255,6 +284,27 @@ language sql stable set search_path = '' as $$
             where p.pronamespace in ('public'::regnamespace, 'private'::regnamespace) and has_function_privilege('anon', p.oid, 'execute')))
 $$;
 comment on function private.rights_facts() is 'Names of what must not be: tables without RLS, rights to write, rights of anon.';
+
+create or replace function private.renew_hashes(p_import public.imports, p_to integer) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if not exists (select from private.import_rows r where r.import_id = p_import.id and r.row_no > p_import.applied_to
+        and r.row_no <= p_to and r.payload ? 'older') then
+        return;
+    end if;
+    update public.orders o set platform_facts_hash = r.payload ->> 'facts_hash'
+    from private.import_rows r join private.import_results e on e.import_id = r.import_id and e.row_no = r.row_no
+    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to
+      and o.id = e.entity_id and r.payload #> '{older,facts}' ? o.platform_facts_hash;
+    update public.orders o set ip_hash = n.ip_hash
+    from (select distinct r.payload ->> 'ip_hash' as ip_hash, x.older
+        from private.import_rows r, jsonb_array_elements_text(r.payload #> '{older,ips}') x (older)
+        where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to) n
+    where o.shop_id = p_import.shop_id and o.ip_hash = n.older;
+end;
+$$;
+comment on function private.renew_hashes(public.imports, integer) is
+    'While a rekey is under way: the hashes that only a file can make anew (what the platform said before a correction, IP addresses) come under the current key with the next import, so that corrections stay and addresses still compare.';
 
 create or replace function private.work_facts(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

@@ -89,12 +89,26 @@ def _change(shop: Shop) -> None:
             key=f"{key}_limit",
             help=t("shops.limit_help"),
         )
+        wait = st.number_input(
+            t("shops.wait"),
+            min_value=1,
+            max_value=720,
+            value=shop.wait_hours,
+            key=f"{key}_wait",
+            help=t("shops.wait_help"),
+        )
         active = st.toggle(
             t("shops.active"), shop.is_active, key=f"{key}_active", help=t("shops.active_help")
         )
         sent = st.form_submit_button(t("common.save"), type="primary", key=f"{key}_save")
     if sent:
-        change = {"name": name.strip(), "timezone": zone, "review_limit": limit, "is_active": active}
+        change = {
+            "name": name.strip(),
+            "timezone": zone,
+            "review_limit": limit,
+            "wait_hours": wait,
+            "is_active": active,
+        }
         with frame.boundary(), frame.editing("shop", shop.id):
             mark = frame.request_id("shops_change", shop.id, version, change)
             shops.change_shop(frame.client(), replace(shop, version=version), change=change, request_id=mark)

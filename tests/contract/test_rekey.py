@@ -15,13 +15,24 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from backend import cli, rekey, search
-from backend.imports import encode
+from backend.imports import encode, runner
 from backend.imports.runner import Importer, Shop, import_file
 from backend.local import secrets
 from backend.local.stack import Stack
 from backend.pii import Keyring, PiiError, generate_key, key_id_of
 from backend.rekey import Keys
-from tests.sql.importing import Connection, Rpc, add_member, add_shop, connected, one
+from tests.sql.importing import (
+    TEN,
+    Connection,
+    Rpc,
+    add_member,
+    add_shop,
+    connected,
+    one,
+    parsed,
+    record,
+    shop_of,
+)
 
 SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "taobao_ExportOrderList.csv"
 OLD, NEW = generate_key(), generate_key()
@@ -38,6 +49,7 @@ def conn(db_url: str) -> Iterator[Connection]:
         rpc = Rpc(connection)
         import_file(Importer(rpc, rpc, OLD_RING), SAMPLE, name=SAMPLE.name, kind="orders", shop=shop)
         waive(connection)
+        add_channels(connection)
         yield connection
 
 
@@ -63,6 +75,25 @@ def waive(conn: Connection) -> None:
     )
 
 
+def add_channels(conn: Connection) -> None:
+    """A robot without a secret, and a webhook with one."""
+    for key, kind, host, secret in (
+        (1, "wecom", "qyapi.weixin.qq.com", None),
+        (2, "webhook", "a.example.com", "s"),
+    ):
+        conn.execute(
+            "insert into channels (id, kind, name, host, endpoint_cipher, secret_cipher) values (%s, %s, %s, %s, %s, %s)",
+            (
+                key,
+                kind,
+                kind,
+                host,
+                OLD_RING.encrypt("channels", "endpoint", key, f"https://{host}/"),
+                secret and OLD_RING.encrypt("channels", "secret", key, secret),
+            ),
+        )
+
+
 def tokens(conn: Connection) -> dict[tuple[str, str, int, int], str]:
     """Every ciphertext of the database by table, column, id of its row, and the id it is bound to."""
     found: dict[tuple[str, str, int, int], str] = {}
@@ -75,6 +106,9 @@ def tokens(conn: Connection) -> dict[tuple[str, str, int, int], str]:
         jsonb_array_elements(b.items) i where i #>> '{before,note_cipher}' is not null"""
     for key, order, token in conn.execute(undo).fetchall():
         found["order_exceptions", "note", -key, order] = token
+    channels = """select id, n, t from channels, lateral (values ('endpoint', endpoint_cipher),
+        ('secret', secret_cipher)) c (n, t) where t is not null"""
+    found |= {("channels", cell, key, key): token for key, cell, token in conn.execute(channels).fetchall()}
     return found
 
 
@@ -106,6 +140,7 @@ def test_every_value_opens_under_the_new_key_alone(conn: Connection) -> None:
     assert clear(conn, NEW_RING) == before
     contacts = one(conn, "select count(*) from private.contacts")
     assert (summary.contacts, summary.notes, summary.undo, summary.left) == (contacts, 1, 1, 0)
+    assert summary.channels == 2
     assert summary.is_complete
     assert summary.orders == one(conn, "select count(*) from orders where contact_id is not null")
 
@@ -264,6 +299,46 @@ def test_corrected_orders_are_named(conn: Connection) -> None:
     assert rekey.rekey(Rpc(conn), BOTH).corrected == [number]
 
 
+def bring_again(conn: Connection, ring: Keyring, shop: str, *records: Any) -> None:
+    place = shop_of(conn, shop)
+    runner._Run(
+        Importer(Rpc(conn), Rpc(conn), ring),
+        parsed("orders", records),
+        place,
+        "f.csv",
+        uuid.uuid4().hex,
+        False,
+    ).run()
+
+
+def test_a_correction_outlives_the_change_when_its_file_comes_before_the_old_key_goes(
+    conn: Connection,
+) -> None:
+    add_shop(conn, "own")
+    said = record(1, phone="123")
+    bring_again(conn, OLD_RING, "own", said)
+    query = "update orders set receiver_masked = '改*', platform_facts_hash = facts_hash, facts_hash = %s"
+    conn.execute(query + " where order_no = %s", ("a" * 64, said.order_no))
+    rekey.rekey(Rpc(conn), BOTH)
+    for ring in (BOTH.ring, NEW_RING):
+        bring_again(conn, ring, "own", said, record(2))
+        kept = "select receiver_masked = '改*' and facts_hash = %s from orders where order_no = %s"
+        assert one(conn, kept, "a" * 64, said.order_no)
+
+
+def test_addresses_from_before_and_after_compare_once_a_file_has_brought_them(conn: Connection) -> None:
+    add_shop(conn, "own")
+    times = {"placed_at": TEN, "paid_at": TEN, "ip": "203.0.113.9"}
+    bring_again(conn, OLD_RING, "own", record(1, **times), record(2, **times))
+    rekey.rekey(Rpc(conn), BOTH)
+    bring_again(conn, BOTH.ring, "own", record(3, **times))
+    found = (
+        "select count(*) from order_exceptions x join orders o on o.id = x.order_id where x.kind = 'same_ip'"
+    )
+    assert one(conn, found) == 3
+    assert one(conn, "select count(distinct ip_hash) from orders where ip_hash is not null") == 1
+
+
 def test_afterwards_waiting_orders_are_judged_anew_and_it_is_history(conn: Connection) -> None:
     conn.execute("delete from private.jobs")
     rekey.rekey(Rpc(conn), BOTH)
@@ -287,6 +362,7 @@ def test_every_place_of_a_ciphertext_is_known(db: psycopg.Connection) -> None:
              and table_name <> 'web_sessions'"""
     ).fetchall()
     known = {f"contacts.{cell}_cipher" for cell in rekey.CELLS} | {"order_exceptions.note_cipher"}
+    known |= {f"channels.{cell}_cipher" for cell in rekey.CHANNEL_CELLS}
     assert {row[0] for row in columns} == known
 
 

@@ -722,6 +722,15 @@ def test_nobody_waits_for_a_customer_for_ever(floor: Connection) -> None:
     assert "wait_ended" in {e["action"] for e in ask(floor, "ann", "order_timeline", order)}
 
 
+@pytest.mark.parametrize("hours", [0, 721, "soon"])
+def test_how_long_to_wait_is_an_hour_to_thirty_days(floor: Connection, hours: Any) -> None:
+    shop, version = row(floor, "select id, version from shops where code = 'one'")
+    with refusal("PT422", "shop.bad_value"):
+        ask(floor, "adm", "save_shop", shop, version, {"wait_hours": hours}, uuid.uuid4())
+    ask(floor, "adm", "save_shop", shop, version, {"wait_hours": 48}, uuid.uuid4())
+    assert one(floor, "select wait_hours from shops where code = 'one'") == 48
+
+
 def test_undo_brings_the_end_of_a_wait_back(floor: Connection) -> None:
     order = add_order(floor, "1", ["remote"])
     decide(floor, "ann", [item(floor, order)], "waiting_customer", "asked_chat")
