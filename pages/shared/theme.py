@@ -15,7 +15,6 @@ _CSS = """
 .st-key-desk_bridge { position: absolute; width: 0; height: 0; overflow: hidden; }
 .st-key-desk_bar { border-bottom: 1px solid rgba(128, 128, 128, .2); padding-bottom: .5rem; }
 .st-key-desk_gate_outer, .st-key-desk_setup_outer { padding-top: min(12vh, 7rem); }
-.st-key-desk_bell button [data-testid=stMarkdownContainer],
 .st-key-desk_theme_button button [data-testid=stMarkdownContainer] {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
 }
