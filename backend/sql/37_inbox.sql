@@ -25,7 +25,7 @@ create table if not exists public.notifications (
     path text constraint notifications_path_form check (path ~ '^/[a-z_]*(\?[a-z0-9_=&-]*)?$'),
     is_urgent boolean not null default false,
     reminder_id bigint,
-    batch_id bigint,
+    audience_ids bigint[],
     dedupe_key text,
     created_at timestamptz not null,
     read_at timestamptz,
@@ -35,12 +35,14 @@ create table if not exists public.notifications (
 );
 create index if not exists notifications_member_id_idx on public.notifications (member_id, id desc);
 create index if not exists notifications_unread_idx on public.notifications (member_id, id desc) where read_at is null and closed_at is null;
-create index if not exists notifications_batch_idx on public.notifications (batch_id, member_id) where batch_id is not null;
+create index if not exists notifications_audiences_idx on public.notifications using gin (audience_ids) where audience_ids is not null;
+create index if not exists notifications_reminder_id_idx on public.notifications (reminder_id) where reminder_id is not null;
 create index if not exists notifications_created_at_idx on public.notifications (created_at);
 alter table public.notifications enable row level security;
 comment on table public.notifications is '消息: what a member was told in the app. due_soon and overdue name one item; digest several; daily the figures of the day.';
 comment on column public.notifications.params is
     'due_soon, overdue, returned (给回领取池), raised: {label, entity, entity_id, target, policy, shop, due_at}; digest: {count, overdue, items: [{label, path, entity, due_at, state}] (ten worst)}; daily: figures.';
+comment on column public.notifications.audience_ids is 'Of a digest: the audiences whose reminders it stands for.';
 comment on column public.notifications.closed_at is 'The matter is over (done, paused, moved, or somebody else''s): no longer counted as unread.';
 
 drop policy if exists "members read what they were told" on public.notifications;
@@ -73,7 +75,7 @@ begin
     return (select pg_catalog.jsonb_build_object('unread', pg_catalog.count(*), 'urgent', pg_catalog.count(*) filter (where n.is_urgent),
             'newest', coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', n.id, 'kind', n.kind,
                 'params', n.params || case when n.kind = 'digest'
-                    then pg_catalog.jsonb_build_object('open', private.open_in_digest(n.batch_id, n.member_id)) else '{}' end,
+                    then pg_catalog.jsonb_build_object('open', private.open_in_digest(n.audience_ids)) else '{}' end,
                 'path', n.path, 'is_urgent', n.is_urgent, 'created_at', n.created_at) order by n.id desc) filter (where n.rank <= 10), '[]'))
         from (select u.*, pg_catalog.row_number() over (order by u.id desc) as rank from private.unread(v_me.member_id, private.now()) u) n);
 end;

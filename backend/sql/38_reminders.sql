@@ -1,9 +1,10 @@
 -- 38 ----------------------------------------------------------------------------- reminders: the outbox of the deadlines
 --
 -- One row per clock (which is one instance), ladder step and deadline version: however many sweeps run, a step is said
--- once. Lines say to whom and where: each person in the app, group and personal channels outside. Whatever stops,
--- pauses or moves a deadline silences its lines in the same transaction; a claim looks once more before it sends.
--- Locks: lines are taken with "skip locked" everywhere, so that no sweep, claim or report ever waits for a person.
+-- once. Reminders for the same people share an audience: ten thousand of them cost ten thousand rows, not ten thousand
+-- for each person. Lines are for channels. Whatever stops, pauses or moves a deadline silences its reminders in the same
+-- transaction; a claim looks once more before it sends.
+-- Locks: the sweep, claims and reports take rows with "skip locked", so that none of them ever waits for a person.
 
 do $$
 begin
@@ -20,7 +21,7 @@ comment on column public.sla_clocks.step_times is 'Instants of the ladder, worke
 create table if not exists public.reminders (
     id bigint generated always as identity primary key,
     clock_id bigint not null references public.sla_clocks,
-    shop_id bigint not null references public.shops,
+    shop_id bigint not null, -- that of the clock
     entity text not null,
     entity_id bigint not null,
     step smallint not null,
@@ -35,6 +36,9 @@ create table if not exists public.reminders (
     ready_at timestamptz not null,
     label text,
     path text,
+    audience_id bigint,
+    past_audience_ids bigint[] not null default '{}',
+    is_told boolean not null default false,
     state text not null constraint reminders_state_known check (state in ('due', 'queued', 'sent', 'suppressed', 'failed', 'dead')),
     reason text constraint reminders_reason_known check (reason in
         ('overtaken', 'stopped', 'paused', 'moved', 'owner_changed', 'preset', 'nobody', 'channel_off')),
@@ -46,44 +50,53 @@ create table if not exists public.reminders (
 create index if not exists reminders_ready_idx on public.reminders (ready_at) where state = 'due';
 create index if not exists reminders_live_idx on public.reminders (clock_id) where not is_over;
 create index if not exists reminders_unsettled_idx on public.reminders (id) where state in ('queued', 'failed');
-create index if not exists reminders_shop_id_idx on public.reminders (shop_id, created_at desc);
-create index if not exists reminders_created_at_idx on public.reminders (created_at);
+create index if not exists reminders_audience_idx on public.reminders (audience_id) where not is_over;
 alter table public.reminders enable row level security;
 comment on table public.reminders is
     '提醒: a step of a deadline''s ladder whose time has come. due (waits for quiet hours or the calendar of reminders) → queued → sent, or suppressed with its reason, failed (tried again), dead.';
 comment on column public.reminders.who is 'Whom the step names; with those of earlier overdue steps that it overtook.';
 comment on column public.reminders.is_escalation is 'For group channels too: overdue, or for others than the owner.';
 comment on column public.reminders.is_public is 'A public complaint: no quiet hours, always urgent.';
+comment on column public.reminders.audience_id is 'Who is told in the app (private.reminder_people); past_audience_ids: who was, before the work changed hands.';
+comment on column public.reminders.is_told is 'Somebody of the audience was told in the app.';
 comment on column public.reminders.late_minutes is 'By how much the reminder came after its step, when that is two minutes or more.';
 comment on column public.reminders.is_over is 'Nothing more follows from it: the deadline stopped, paused, moved, or a later step took over.';
 comment on column public.reminders.reason is
     'Why it was not said: overtaken (a later step of the same deadline), stopped, paused, moved (another deadline), owner_changed, preset (what the person asked for), nobody (no active person to tell), channel_off.';
 
+create sequence if not exists private.reminder_audiences;
+create table if not exists private.reminder_people (
+    audience_id bigint not null,
+    member_id bigint not null references public.members,
+    role text not null constraint reminder_people_role_known check (role in ('owner', 'on_duty', 'duty_lead', 'manager', 'warehouse')),
+    reason text constraint reminder_people_reason_known check (reason in ('preset')),
+    created_at timestamptz not null,
+    primary key (audience_id, member_id)
+);
+create index if not exists reminder_people_member_id_idx on private.reminder_people (member_id);
+alter table private.reminder_people enable row level security;
+comment on table private.reminder_people is
+    'The people of an audience. role: as whom somebody is told; on_duty also stands in for an owner who is off duty or missing. reason: why he was not told after all.';
+
 create table if not exists public.reminder_lines (
     id bigint generated always as identity primary key,
     reminder_id bigint not null references public.reminders,
     member_id bigint references public.members,
-    channel_id bigint references public.channels,
-    role text not null constraint reminder_lines_role_known check (role in ('owner', 'on_duty', 'duty_lead', 'manager', 'warehouse', 'group')),
-    state text not null constraint reminder_lines_state_known check (state in ('waiting', 'sending', 'failed', 'sent', 'suppressed', 'dead')),
+    channel_id bigint not null references public.channels,
+    state text not null default 'waiting' constraint reminder_lines_state_known
+        check (state in ('waiting', 'sending', 'failed', 'sent', 'suppressed', 'dead')),
     reason text,
-    batch_id bigint not null,
     delivery_id uuid references public.deliveries,
-    is_over boolean not null default false,
     constraint reminder_lines_once unique nulls not distinct (reminder_id, member_id, channel_id),
-    constraint reminder_lines_goes_somewhere check (member_id is not null or channel_id is not null),
     constraint reminder_lines_suppressed_has_reason check (state <> 'suppressed' or reason is not null)
 );
 create index if not exists reminder_lines_delivery_id_idx on public.reminder_lines (delivery_id) where delivery_id is not null;
 create index if not exists reminder_lines_waiting_idx on public.reminder_lines (channel_id, member_id) where state in ('waiting', 'failed');
-create index if not exists reminder_lines_channel_id_idx on public.reminder_lines (channel_id) where channel_id is not null;
-create index if not exists reminder_lines_member_id_idx on public.reminder_lines (member_id, id desc) where member_id is not null;
-create index if not exists reminder_lines_batch_idx on public.reminder_lines (batch_id, member_id) where channel_id is null;
+create index if not exists reminder_lines_channel_id_idx on public.reminder_lines (channel_id);
+create index if not exists reminder_lines_member_id_idx on public.reminder_lines (member_id) where member_id is not null;
 alter table public.reminder_lines enable row level security;
 comment on table public.reminder_lines is
-    'To whom and where a reminder goes: a person in the app (no channel), a person on a channel, or the group of a channel (no member). Suppressed ones keep the reason.';
-comment on column public.reminder_lines.role is 'As whom the person is told: owner; on_duty also stands in for an owner who is off duty or missing.';
-create sequence if not exists private.reminder_batches;
+    'A reminder on its way out: to a person on a channel, or to the group of a channel (no member). Suppressed ones keep the reason.';
 
 drop policy if exists "managers and admins read the reminders of their shops" on public.reminders;
 create policy "managers and admins read the reminders of their shops" on public.reminders
@@ -140,52 +153,62 @@ comment on function private.ladder_action(text, text, bigint[], timestamptz) is 
 
 -- Silence: in the transaction that ends, pauses or moves a deadline, or hands the work to somebody else ----------------------
 
-create or replace function private.close_notifications(p_reminder_ids bigint[], p_now timestamptz) returns void
+create or replace function private.close_notifications(p_reminder_ids bigint[], p_audience_ids bigint[], p_now timestamptz) returns void
 language sql set search_path = '' as $$
     update public.notifications n set closed_at = p_now
     where n.id in (
-        select x.id from public.reminder_lines l
-        join public.notifications x on x.batch_id = l.batch_id and x.member_id = l.member_id
-            and (x.reminder_id is null or x.reminder_id = l.reminder_id)
-        where l.reminder_id = any (p_reminder_ids) and l.channel_id is null and l.is_over and x.closed_at is null
-          and not exists (select from public.reminder_lines o where o.batch_id = x.batch_id and o.member_id = x.member_id
-              and o.channel_id is null and not o.is_over and (x.reminder_id is null or o.reminder_id = x.reminder_id))
+        select x.id from public.notifications x join public.reminders r on r.id = x.reminder_id
+        where x.reminder_id = any (p_reminder_ids) and x.closed_at is null
+          and (r.is_over or not exists (select from private.reminder_people p
+              where p.audience_id = r.audience_id and p.member_id = x.member_id))
         for update of x skip locked)
+       or n.id in (
+        select x.id from public.notifications x
+        where x.audience_ids && p_audience_ids and x.closed_at is null
+          and not exists (select from public.reminders r where r.audience_id = any (x.audience_ids) and not r.is_over)
+        for update skip locked)
 $$;
-comment on function private.close_notifications(bigint[], timestamptz) is 'Closes messages all of whose reminders are over.';
-
-create or replace function private.silence(p_ids bigint[], p_reason text, p_now timestamptz) returns void
-language plpgsql set search_path = '' as $$
-begin
-    update public.reminder_lines l set is_over = true,
-        state = case when l.state in ('waiting', 'failed') then 'suppressed' else l.state end,
-        reason = case when l.state in ('waiting', 'failed') then p_reason else l.reason end
-    where l.id in (select x.id from public.reminder_lines x
-        where x.reminder_id = any (p_ids) and x.state not in ('sending', 'dead') and not x.is_over for update skip locked);
-    update public.reminders r set is_over = true,
-        state = case when r.state = 'due' then 'suppressed' else r.state end,
-        reason = case when r.state = 'due' then p_reason else r.reason end
-    where r.id in (select x.id from public.reminders x where x.id = any (p_ids) for no key update skip locked);
-    perform private.settle_reminders(p_ids);
-    perform private.close_notifications(p_ids, p_now);
-end;
-$$;
-comment on function private.silence(bigint[], text, timestamptz) is
-    'Nothing more is said of these reminders: what waits is suppressed with the reason, what was said in the app is closed. A message that is being sent at this moment goes out.';
+comment on function private.close_notifications(bigint[], bigint[], timestamptz) is
+    'Closes messages whose reminders are over, or no longer this person''s: of single reminders, and digests of these audiences.';
 
 create or replace function private.settle_reminders(p_ids bigint[]) returns void
 language sql set search_path = '' as $$
-    update public.reminders r set state = s.state, reason = case when s.state = 'suppressed' then s.reason else r.reason end
+    update public.reminders r set state = s.state, reason = case when s.state = 'suppressed' then coalesce(s.reason, r.reason) else r.reason end
     from (
         select l.reminder_id, pg_catalog.min(l.reason) as reason, case
             when pg_catalog.bool_or(l.state = 'failed') then 'failed'
             when pg_catalog.bool_or(l.state in ('waiting', 'sending')) then 'queued'
-            when pg_catalog.bool_or(l.state = 'sent') then 'sent'
+            when pg_catalog.bool_or(l.state = 'sent' or o.is_told) then 'sent'
             when pg_catalog.bool_or(l.state = 'dead') then 'dead' else 'suppressed' end as state
-        from public.reminder_lines l where l.reminder_id = any (p_ids) group by l.reminder_id) s
+        from public.reminder_lines l join public.reminders o on o.id = l.reminder_id
+        where l.reminder_id = any (p_ids) group by l.reminder_id) s
     where r.id = s.reminder_id and r.state <> s.state
 $$;
-comment on function private.settle_reminders(bigint[]) is 'The state of a reminder out of its lines: failed, queued, sent, dead or suppressed, the first that fits.';
+comment on function private.settle_reminders(bigint[]) is
+    'The state of a reminder that has lines: failed, queued, sent (outside or in the app), dead or suppressed, the first that fits.';
+
+create or replace function private.silence(p_ids bigint[], p_reason text, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_audiences bigint[];
+begin
+    with hushed as (
+        update public.reminders r set is_over = true,
+            state = case when r.state = 'due' then 'suppressed' else r.state end,
+            reason = case when r.state = 'due' then p_reason else r.reason end
+        where r.id in (select x.id from public.reminders x where x.id = any (p_ids) and not x.is_over for no key update skip locked)
+        returning r.audience_id
+    )
+    select pg_catalog.array_agg(distinct audience_id) into v_audiences from hushed;
+    update public.reminder_lines l set state = 'suppressed', reason = p_reason
+    where l.id in (select x.id from public.reminder_lines x
+        where x.reminder_id = any (p_ids) and x.state in ('waiting', 'failed') for update skip locked);
+    perform private.settle_reminders(p_ids);
+    perform private.close_notifications(p_ids, v_audiences, p_now);
+end;
+$$;
+comment on function private.silence(bigint[], text, timestamptz) is
+    'Nothing more is said of these reminders: what waits is suppressed with the reason, what was said in the app is closed. A message that is being sent at this moment goes out.';
 
 create or replace function private.tg_silence_clock() returns trigger
 language plpgsql set search_path = '' as $$
@@ -206,46 +229,54 @@ create or replace trigger t60_silence after update on public.sla_clocks
         or old.due_version <> new.due_version or (old.due_at is not null and new.due_at is null))
     execute function private.tg_silence_clock();
 
-create or replace function private.owner_changed(p_entity text, p_entity_id bigint, p_owner_id bigint, p_now timestamptz) returns void
+create or replace function private.owner_changed(p_entity text, p_entity_id bigint, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
     v_ids bigint[];
 begin
-    select pg_catalog.array_agg(distinct l.reminder_id) into v_ids
-    from public.sla_clocks c
-    join public.reminders r on r.clock_id = c.id and not r.is_over and r.action <> 'to_pool'
-    join public.reminder_lines l on l.reminder_id = r.id and not l.is_over and l.role in ('owner', 'on_duty')
-        and l.member_id is distinct from p_owner_id
-    where c.entity = p_entity and c.entity_id = p_entity_id and c.stopped_at is null;
-    if v_ids is null then
-        return;
+    v_ids := array(
+        select r.id from public.sla_clocks c join public.reminders r on r.clock_id = c.id and not r.is_over
+        where c.entity = p_entity and c.entity_id = p_entity_id and c.stopped_at is null
+          and r.state <> 'due' and r.action <> 'to_pool' and r.who && '{owner,on_duty}'
+        order by r.id for no key update of r);
+    if v_ids <> '{}' then
+        perform private.hand_on(v_ids, p_now);
     end if;
-    perform from public.reminders r where r.id = any (v_ids) order by r.id for no key update;
-    update public.reminder_lines l set is_over = true,
-        state = case when l.state in ('waiting', 'failed') then 'suppressed' else l.state end,
-        reason = case when l.state in ('waiting', 'failed') then 'owner_changed' else l.reason end
-    where l.id in (select x.id from public.reminder_lines x
-        where x.reminder_id = any (v_ids) and x.role in ('owner', 'on_duty') and x.member_id is distinct from p_owner_id
-          and x.state not in ('sending', 'dead') and not x.is_over for update skip locked);
-    perform private.hand_on(v_ids, p_now);
-    perform private.close_notifications(v_ids, p_now);
-    perform private.settle_reminders(v_ids);
 end;
 $$;
-comment on function private.owner_changed(text, bigint, bigint, timestamptz) is
-    'The work has another owner: what the others have not read yet goes on to him, and is closed for them.';
+comment on function private.owner_changed(text, bigint, timestamptz) is
+    'The work has another owner: what nobody has read yet goes on to him, and is closed for the others.';
+
+create or replace function private.was_read(p_reminder public.reminders) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (
+        select from private.reminder_people p
+        join public.notifications n on n.member_id = p.member_id
+            and (n.reminder_id = (p_reminder).id or n.audience_ids @> array[(p_reminder).audience_id])
+        where p.audience_id = (p_reminder).audience_id and p.role in ('owner', 'on_duty') and n.read_at is not null)
+$$;
+comment on function private.was_read(public.reminders) is 'Whether an owner, or somebody in his place, has read the message.';
 
 create or replace function private.hand_on(p_ids bigint[], p_now timestamptz) returns void
-language sql set search_path = '' as $$
-    select private.address_reminders(array(
-        select r.id from public.reminders r where r.id = any (p_ids) and r.state <> 'due'
-          and not exists (select from public.reminder_lines l
-              join public.notifications n on n.batch_id = l.batch_id and n.member_id = l.member_id
-                  and (n.reminder_id is null or n.reminder_id = l.reminder_id)
-              where l.reminder_id = r.id and l.channel_id is null and l.role in ('owner', 'on_duty') and n.read_at is not null)
-          and exists (select from public.reminder_lines l where l.reminder_id = r.id and l.is_over)), p_now)
+language plpgsql set search_path = '' as $$
+declare
+    v_old bigint[] := array(select distinct r.audience_id from public.reminders r where r.id = any (p_ids));
+    v_unread bigint[] := array(select r.id from public.reminders r where r.id = any (p_ids) and not private.was_read(r));
+begin
+    perform private.address_reminders(p_ids, p_now);
+    update public.reminder_lines l set state = 'suppressed', reason = 'owner_changed'
+    where l.id in (
+        select x.id from public.reminder_lines x join public.reminders r on r.id = x.reminder_id
+        where r.id = any (p_ids) and x.member_id is not null and x.state in ('waiting', 'failed')
+          and not exists (select from private.reminder_people p where p.audience_id = r.audience_id and p.member_id = x.member_id)
+        for update of x skip locked);
+    perform private.add_lines(v_unread, p_now);
+    perform private.notify_people(v_unread, p_now);
+    perform private.close_notifications(p_ids, v_old, p_now);
+    perform private.settle_reminders(p_ids);
+end;
 $$;
-comment on function private.hand_on(bigint[], timestamptz) is 'Addresses reminders anew that nobody has read: the new owner hears of them, once.';
+comment on function private.hand_on(bigint[], timestamptz) is 'Finds the audience of reminders anew; those who come to it hear of them unless they were read.';
 
 -- Lines on their way (used by deliveries) ---------------------------------------------------------------------------------------
 
@@ -253,15 +284,16 @@ create or replace function private.take_lines(p_ids uuid[], p_now timestamptz) r
 language plpgsql set search_path = '' as $$
 begin
     with held as (
-        select l.id, r.id as reminder_id, c.stopped_at is null and c.paused_at is null and c.due_version = r.due_version
-            and not r.is_over and not l.is_over as holds
+        select l.id, c.stopped_at is null and c.paused_at is null and c.due_version = r.due_version and not r.is_over
+            and (l.member_id is null or exists (select from private.reminder_people p
+                where p.audience_id = r.audience_id and p.member_id = l.member_id)) as holds
         from public.reminder_lines l
         join public.reminders r on r.id = l.reminder_id
         join public.sla_clocks c on c.id = r.clock_id
         where l.delivery_id = any (p_ids) and l.state in ('waiting', 'failed') for update of l skip locked
     )
     update public.reminder_lines l set state = case when h.holds then 'sending' else 'suppressed' end,
-        is_over = l.is_over or not h.holds, reason = case when not h.holds then 'stopped' end
+        reason = case when not h.holds then 'stopped' end
     from held h where h.id = l.id;
 end;
 $$;
@@ -274,9 +306,8 @@ declare
 begin
     with ended as (
         update public.reminder_lines l set
-            state = case when p_state = 'failed' and (r.is_over or l.is_over) then 'suppressed' else p_state end,
-            reason = case when p_state = 'failed' and (r.is_over or l.is_over) then coalesce(l.reason, 'stopped') else l.reason end,
-            is_over = l.is_over or (p_state = 'failed' and r.is_over)
+            state = case when p_state = 'failed' and r.is_over then 'suppressed' else p_state end,
+            reason = case when p_state = 'failed' and r.is_over then 'stopped' end
         from public.reminders r
         where r.id = l.reminder_id and l.delivery_id = p_id and l.state = 'sending' returning l.reminder_id
     )
@@ -291,7 +322,8 @@ create or replace function private.revive_lines(p_old uuid, p_new uuid) returns 
 language sql set search_path = '' as $$
     with revived as (
         update public.reminder_lines l set state = 'waiting', delivery_id = p_new
-        where l.delivery_id = p_old and l.state = 'dead' and not l.is_over returning l.reminder_id
+        from public.reminders r where r.id = l.reminder_id and not r.is_over and l.delivery_id = p_old and l.state = 'dead'
+        returning l.reminder_id
     )
     select private.settle_reminders(array(select reminder_id from revived))
 $$;
@@ -326,10 +358,10 @@ language sql stable set search_path = '' as $$
         from public.member_reminders m
         where m.member_id = (p_delivery).member_id
            or ((p_delivery).member_id is null and m.member_id in (
-                select p.member_id from public.reminder_lines g
-                join public.reminder_lines p on p.reminder_id = g.reminder_id and p.channel_id is null
-                    and p.state = 'sent' and p.role in ('owner', 'duty_lead', 'manager')
-                where g.delivery_id = (p_delivery).id and g.state = 'sending'))
+                select p.member_id from private.reminder_people p
+                where p.reason is null and p.role in ('owner', 'duty_lead', 'manager') and p.audience_id in (
+                    select r.audience_id from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
+                    where l.delivery_id = (p_delivery).id and l.state = 'sending')))
         limit 20) h
     where h.handle is not null
 $$;
@@ -361,9 +393,8 @@ language sql stable set search_path = '' as $$
         where l.delivery_id = p_id and r.shop_id in (select private.my_shop_ids()) order by r.due_at, r.id limit 200) x
 $$;
 
-create or replace function private.open_in_digest(p_batch_id bigint, p_member_id bigint) returns integer
+create or replace function private.open_in_digest(p_audience_ids bigint[]) returns integer
 language sql stable set search_path = '' as $$
-    select pg_catalog.count(*)::integer from public.reminder_lines l
-    where l.batch_id = p_batch_id and l.member_id = p_member_id and l.channel_id is null and l.state = 'sent' and not l.is_over
+    select pg_catalog.count(*)::integer from public.reminders r where r.audience_id = any (p_audience_ids) and not r.is_over
 $$;
-comment on function private.open_in_digest(bigint, bigint) is 'How many items of a digest still wait.';
+comment on function private.open_in_digest(bigint[]) is 'How many items of a digest still wait.';

@@ -42,7 +42,7 @@ language sql volatile set search_path = '' as $$
         update public.sla_clocks c set next_step = a.step, next_step_at = a.at
         from due d left join ahead a on a.clock_id = d.id where c.id = d.id
     ), named as (
-        select p.clock_id, pg_catalog.array_agg(distinct w.who) as who
+        select p.clock_id, pg_catalog.array_agg(distinct w.who order by w.who) as who
         from passed p join due d on d.id = p.clock_id cross join lateral pg_catalog.jsonb_array_elements_text(p.rung -> 'who') w (who)
         where p.back = 1 or p.at >= d.due_at group by p.clock_id
     ), ready as materialized (
@@ -93,22 +93,11 @@ comment on function private.run_actions(bigint[], timestamptz) is 'What the new 
 
 -- Who hears of it ------------------------------------------------------------------------------------------------------------
 
-create or replace function private.people_for(p_ids bigint[], p_now timestamptz)
-returns table (reminder_id bigint, member_id bigint, role text)
+create or replace function private.people_of(p_keys jsonb, p_now timestamptz)
+returns table (audience_id bigint, member_id bigint, role text)
 language sql stable set search_path = '' as $$
     with r as materialized (
-        select x.id, x.shop_id, x.entity, x.entity_id, x.who from public.reminders x where x.id = any (p_ids)
-    ), subject as materialized (
-        select e.entity, s.entity_id, s.owner_id
-        from (select r.entity, pg_catalog.array_agg(distinct r.entity_id) as ids from r group by r.entity) e
-        cross join lateral private.subjects_of(e.entity, e.ids, p_now) s
-    ), present as materialized (
-        select o.id from (select distinct s.owner_id as id from subject s where s.owner_id is not null) o
-        where private.is_on_duty(o.id, p_now)
-    ), owner as materialized (
-        select r.id, s.owner_id as member_id from r
-        join subject s on s.entity = r.entity and s.entity_id = r.entity_id join present p on p.id = s.owner_id
-        where 'owner' = any (r.who)
+        select k.* from pg_catalog.jsonb_to_recordset(p_keys) k (id bigint, shop_id bigint, entity text, who text[], owner_id bigint)
     ), shop as materialized (
         select distinct r.shop_id from r
     ), lead as materialized (
@@ -121,7 +110,7 @@ language sql stable set search_path = '' as $$
         join public.members m on m.id = k.member_id and m.state = 'active'
         left join here h on h.shop_id = s.shop_id and h.member_id = m.id
     ), found as materialized (
-        select o.id, o.member_id, 'owner' as role, 1 as rank from owner o
+        select r.id, r.owner_id as member_id, 'owner' as role, 1 as rank from r where r.owner_id is not null and 'owner' = any (r.who)
         union all
         select r.id, l.member_id, 'duty_lead', 2 from r join lead l on l.shop_id = r.shop_id where 'duty_lead' = any (r.who)
         union all
@@ -131,7 +120,7 @@ language sql stable set search_path = '' as $$
         union all
         select r.id, s.member_id, 'on_duty', 4 from r
         join staff s on s.shop_id = r.shop_id and s.is_here and private.can_work(r.entity, s.role, s.skills)
-        where 'on_duty' = any (r.who) or ('owner' = any (r.who) and not exists (select from owner o where o.id = r.id))
+        where 'on_duty' = any (r.who) or ('owner' = any (r.who) and r.owner_id is null)
     )
     select distinct on (f.id, f.member_id) f.id, f.member_id, f.role from (
         select * from found
@@ -140,8 +129,52 @@ language sql stable set search_path = '' as $$
         where not exists (select from found f where f.id = r.id)
     ) f order by f.id, f.member_id, f.rank
 $$;
-comment on function private.people_for(bigint[], timestamptz) is
-    'Whom the steps name, as of now. Of an owner who is off duty or missing: the colleagues on duty who can do the work. Managers and warehouse: those on duty, else all of the shop. Nobody at all: 当班主管, deputy, managers, admins.';
+comment on function private.people_of(jsonb, timestamptz) is
+    'The people whom steps name, as of now, for each [{id, shop_id, entity, who, owner_id (null: off duty or none)}]. In place of the owner: the colleagues on duty who can do the work. Managers and warehouse: those on duty, else all of the shop. Nobody at all: 当班主管, deputy, managers, admins.';
+
+create or replace function private.address_reminders(p_ids bigint[], p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    with r as materialized (
+        select x.id, x.shop_id, x.entity, x.entity_id, x.who, not (x.is_public or x.step_at >= x.due_at or x.due_at < p_now) as is_calm
+        from public.reminders x where x.id = any (p_ids)
+    ), subject as materialized (
+        select e.entity, s.* from (select r.entity, pg_catalog.array_agg(distinct r.entity_id) as ids from r group by r.entity) e
+        cross join lateral private.subjects_of(e.entity, e.ids, p_now) s
+    ), present as materialized (
+        select o.id from (select distinct s.owner_id as id from subject s where s.owner_id is not null) o
+        where private.is_on_duty(o.id, p_now)
+    ), known as materialized (
+        select r.*, s.label, s.path, o.id as owner_id
+        from r left join subject s on s.entity = r.entity and s.entity_id = r.entity_id left join present o on o.id = s.owner_id
+    ), audience as materialized (
+        select k.*, pg_catalog.nextval('private.reminder_audiences') as id
+        from (select distinct shop_id, entity, who, owner_id, is_calm from known) k
+    ), people as materialized (
+        select p.audience_id, p.member_id, p.role, case
+            when m.preset = 'urgent' and a.is_calm then 'preset'
+            when m.preset = 'mentions' and p.role not in ('owner', 'duty_lead') then 'preset' end as reason
+        from private.people_of((select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(a)) from audience a), p_now) p
+        join audience a on a.id = p.audience_id
+        left join public.member_reminders m on m.member_id = p.member_id
+    ), kept as (
+        insert into private.reminder_people (audience_id, member_id, role, reason, created_at)
+        select audience_id, member_id, role, reason, p_now from people
+    ), heard as (
+        select a.id, coalesce(pg_catalog.bool_or(p.reason is null) filter (where p.member_id is not null), false) as is_told,
+            case when pg_catalog.count(p.member_id) = 0 then 'nobody' else 'preset' end as reason
+        from audience a left join people p on p.audience_id = a.id group by a.id
+    )
+    update public.reminders x set label = k.label, path = k.path, audience_id = a.id, is_told = h.is_told,
+        past_audience_ids = case when x.audience_id is null then x.past_audience_ids else x.past_audience_ids || x.audience_id end,
+        state = case when h.is_told then 'sent' else 'suppressed' end, reason = case when not h.is_told then h.reason end
+    from known k
+    join audience a on a.shop_id = k.shop_id and a.entity = k.entity and a.who = k.who and a.is_calm = k.is_calm
+        and a.owner_id is not distinct from k.owner_id
+    join heard h on h.id = a.id
+    where x.id = k.id
+$$;
+comment on function private.address_reminders(bigint[], timestamptz) is
+    'Finds the audience of reminders: reminders for the same people share one. Whoever asked for less (his preset) is named with the reason.';
 
 create or replace function private.person_channels() returns table (id bigint, shop_id bigint, kind text, member_id bigint)
 language sql stable set search_path = '' as $$
@@ -155,83 +188,74 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.person_channels() is 'Which members each channel for persons can reach.';
 
-create or replace function private.add_lines(p_ids bigint[], p_batch_id bigint, p_now timestamptz) returns void
+create or replace function private.add_lines(p_ids bigint[], p_now timestamptz) returns void
 language sql volatile set search_path = '' as $$
-    with people as materialized (
-        select p.reminder_id, p.member_id, p.role, r.shop_id, r.is_escalation, case
-            when coalesce(s.preset, 'all') = 'urgent' and not (r.is_public or r.step_at >= r.due_at or r.due_at < p_now) then 'preset'
-            when s.preset = 'mentions' and p.role not in ('owner', 'duty_lead') then 'preset' end as refusal
-        from private.people_for(p_ids, p_now) p
-        join public.reminders r on r.id = p.reminder_id
-        left join public.member_reminders s on s.member_id = p.member_id
-    ), reach as materialized (
+    with reach as materialized (
         select * from private.person_channels()
+    ), added as (
+        insert into public.reminder_lines (reminder_id, member_id, channel_id)
+        select r.id, c.member_id, c.id
+        from reach c
+        join private.reminder_people p on p.member_id = c.member_id and p.reason is null
+        join public.reminders r on r.audience_id = p.audience_id and not r.is_over and (c.shop_id is null or c.shop_id = r.shop_id)
+        where r.id = any (p_ids)
+        union all
+        select r.id, null, c.id
+        from public.channels c join public.reminders r on r.id = any (p_ids) and r.is_escalation and (c.shop_id is null or c.shop_id = r.shop_id)
+        where c.is_active and c.audience = 'group'
+        on conflict on constraint reminder_lines_once do nothing
+        returning reminder_id
     )
-    insert into public.reminder_lines (reminder_id, member_id, channel_id, role, state, reason, batch_id)
-    select p.reminder_id, p.member_id, null, p.role, case when p.refusal is null then 'sent' else 'suppressed' end, p.refusal, p_batch_id
-    from people p
-    union all
-    select p.reminder_id, p.member_id, c.id, p.role, 'waiting', null, p_batch_id
-    from people p join reach c on c.member_id = p.member_id and (c.shop_id is null or c.shop_id = p.shop_id)
-    where p.refusal is null
-    union all
-    select r.id, null, c.id, 'group', 'waiting', null, p_batch_id
-    from public.reminders r
-    join public.channels c on c.is_active and c.audience = 'group' and (c.shop_id is null or c.shop_id = r.shop_id)
-    where r.id = any (p_ids) and r.is_escalation
-    on conflict on constraint reminder_lines_once do nothing
+    update public.reminders r set state = 'queued', reason = null where r.id in (select reminder_id from added)
 $$;
-comment on function private.add_lines(bigint[], bigint, timestamptz) is
-    'Lines for each person in the app (suppressed where the preset says so) and on personal channels, and for groups when it is an escalation.';
+comment on function private.add_lines(bigint[], timestamptz) is
+    'Lines for the people of the audience on channels for persons, and for groups when it is an escalation.';
 
-create or replace function private.notify_people(p_batch_id bigint, p_now timestamptz) returns void
+create or replace function private.message_item(p_reminder public.reminders, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('label', coalesce((p_reminder).label, '#' || c.entity_id), 'entity', c.entity,
+        'entity_id', c.entity_id, 'target', c.target, 'policy', c.policy ->> 'name', 'shop', s.name, 'due_at', (p_reminder).due_at,
+        'path', (p_reminder).path,
+        'state', case when (p_reminder).step_at >= (p_reminder).due_at or (p_reminder).due_at < p_now then 'overdue' else 'due_soon' end)
+    from public.sla_clocks c join public.shops s on s.id = c.shop_id where c.id = (p_reminder).clock_id
+$$;
+comment on function private.message_item(public.reminders, timestamptz) is 'A reminder as the inbox shows it.';
+
+create or replace function private.notify_people(p_ids bigint[], p_now timestamptz) returns void
 language sql volatile set search_path = '' as $$
-    with told as materialized (
-        select l.member_id, r.id, r.path, c.target, r.step_at >= r.due_at or r.due_at < p_now as is_overdue, r.is_public, r.action,
-            pg_catalog.jsonb_build_object('label', coalesce(r.label, '#' || r.entity_id), 'entity', r.entity, 'entity_id', r.entity_id,
-                'target', c.target, 'policy', c.policy ->> 'name', 'shop', s.name, 'due_at', r.due_at, 'path', r.path,
-                'state', case when r.step_at >= r.due_at or r.due_at < p_now then 'overdue' else 'due_soon' end) as item,
-            pg_catalog.count(*) over (partition by l.member_id) as of_member,
-            pg_catalog.row_number() over (partition by l.member_id order by r.due_at, r.id) as n
-        from public.reminder_lines l
-        join public.reminders r on r.id = l.reminder_id
-        join public.sla_clocks c on c.id = r.clock_id
-        join public.shops s on s.id = r.shop_id
-        where l.batch_id = p_batch_id and l.channel_id is null and l.state = 'sent'
+    with batch as materialized (
+        select r.audience_id, r.past_audience_ids, pg_catalog.count(*) as n, pg_catalog.bool_or(r.is_public) as is_public,
+            pg_catalog.count(*) filter (where r.step_at >= r.due_at or r.due_at < p_now) as overdue
+        from public.reminders r where r.id = any (p_ids) and not r.is_over and r.is_told group by r.audience_id, r.past_audience_ids
+    ), told as materialized (
+        select p.member_id, b.*, pg_catalog.sum(b.n) over (partition by p.member_id) as of_member
+        from batch b join private.reminder_people p on p.audience_id = b.audience_id and p.reason is null
+        where not exists (select from private.reminder_people o
+            where o.audience_id = any (b.past_audience_ids) and o.member_id = p.member_id and o.reason is null)
+    ), single as (
+        insert into public.notifications (member_id, kind, params, path, is_urgent, reminder_id, created_at)
+        select t.member_id, case r.action when 'to_pool' then 'returned' when 'raise_priority' then 'raised' else i.item ->> 'state' end,
+            i.item, r.path, i.item ->> 'state' = 'overdue' or r.is_public, r.id, p_now
+        from told t
+        join public.reminders r on r.id = any (p_ids) and r.audience_id = t.audience_id and not r.is_over
+        cross join lateral private.message_item(r, p_now) i (item)
+        where t.of_member <= 3 order by r.due_at, r.id, t.member_id
+    ), worst as materialized (
+        select b.audience_id, w.id, w.due_at from batch b cross join lateral (
+            select r.id, r.due_at from public.reminders r
+            where r.audience_id = b.audience_id and r.id = any (p_ids) and not r.is_over order by r.due_at, r.id limit 10) w
+        where exists (select from told t where t.of_member > 3 and t.audience_id = b.audience_id)
     )
-    insert into public.notifications (member_id, kind, params, path, is_urgent, reminder_id, batch_id, created_at)
-    select t.member_id, case t.action when 'to_pool' then 'returned' when 'raise_priority' then 'raised'
-            else t.item ->> 'state' end, t.item, t.path, t.is_overdue or t.is_public, t.id, p_batch_id, p_now
-    from told t where t.of_member <= 3
-    union all
-    select t.member_id, 'digest', pg_catalog.jsonb_build_object('count', pg_catalog.count(*),
-            'overdue', pg_catalog.count(*) filter (where t.is_overdue), 'items', pg_catalog.jsonb_agg(t.item order by t.n) filter (where t.n <= 10)),
-        '/inbox', pg_catalog.bool_or(t.is_overdue or t.is_public), null, p_batch_id, p_now
+    insert into public.notifications (member_id, kind, params, path, is_urgent, audience_ids, created_at)
+    select t.member_id, 'digest', pg_catalog.jsonb_build_object('count', pg_catalog.sum(t.n), 'overdue', pg_catalog.sum(t.overdue), 'items', (
+            select pg_catalog.jsonb_agg(private.message_item(r, p_now) order by r.due_at, r.id) from public.reminders r
+            where r.id = any (array(select w.id from worst w where w.audience_id = any (pg_catalog.array_agg(t.audience_id))
+                order by w.due_at, w.id limit 10)))),
+        '/inbox', pg_catalog.bool_or(t.overdue > 0 or t.is_public), pg_catalog.array_agg(t.audience_id), p_now
     from told t where t.of_member > 3 group by t.member_id
 $$;
-comment on function private.notify_people(bigint, timestamptz) is 'The messages of a batch in the app: up to three by themselves, more as one digest a person.';
-
-create or replace function private.address_reminders(p_ids bigint[], p_now timestamptz) returns void
-language plpgsql set search_path = '' as $$
-declare
-    v_batch_id bigint := pg_catalog.nextval('private.reminder_batches');
-begin
-    if p_ids = '{}' then
-        return;
-    end if;
-    update public.reminders r set label = s.label, path = s.path, state = 'queued'
-    from (select e.entity, x.* from (select r.entity, pg_catalog.array_agg(distinct r.entity_id) as ids
-            from public.reminders r where r.id = any (p_ids) group by r.entity) e
-        cross join lateral private.subjects_of(e.entity, e.ids, p_now) x) s
-    where r.id = any (p_ids) and s.entity = r.entity and s.entity_id = r.entity_id;
-    perform private.add_lines(p_ids, v_batch_id, p_now);
-    update public.reminders r set state = 'suppressed', reason = 'nobody'
-    where r.id = any (p_ids) and not exists (select from public.reminder_lines l where l.reminder_id = r.id);
-    perform private.notify_people(v_batch_id, p_now);
-    perform private.settle_reminders(p_ids);
-end;
-$$;
-comment on function private.address_reminders(bigint[], timestamptz) is 'Says (or queues) reminders to the people they are for.';
+comment on function private.notify_people(bigint[], timestamptz) is
+    'Messages in the app for the audiences of reminders: up to three by themselves, more as one digest a person. Who was of an earlier audience is not told again.';
 
 -- What goes out -------------------------------------------------------------------------------------------------------------
 
@@ -311,7 +335,11 @@ begin
     perform private.tick_clocks(v_now, v_limit);
     v_ready := array(select r.id from public.reminders r where r.state = 'due' and r.ready_at <= v_now
         order by r.ready_at, r.id limit v_limit for no key update skip locked);
-    perform private.address_reminders(v_ready, v_now);
+    if v_ready <> '{}' then
+        perform private.address_reminders(v_ready, v_now);
+        perform private.notify_people(v_ready, v_now);
+        perform private.add_lines(v_ready, v_now);
+    end if;
     v_answer := pg_catalog.jsonb_build_object('due', pg_catalog.cardinality(v_made), 'moved', private.run_actions(v_made, v_now),
         'queued', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_ready) and r.state <> 'suppressed'),
         'suppressed', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_made || v_ready) and r.state = 'suppressed'));
@@ -329,15 +357,26 @@ comment on function public.sweep_reminders(integer) is
 
 -- Why was I not told? -----------------------------------------------------------------------------------------------------------
 
-create or replace function private.told_people(p_reminder_id bigint, p_me bigint) returns jsonb
+create or replace function private.told_people(p_reminder public.reminders, p_me bigint) returns jsonb
 language sql stable set search_path = '' as $$
-    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', m.display_name, 'channel', c.name, 'role', l.role,
-        'state', l.state, 'reason', l.reason, 'is_me', coalesce(l.member_id = p_me, false)) order by l.channel_id nulls first, l.id), '[]')
-    from public.reminder_lines l
-    left join public.members m on m.id = l.member_id
-    left join public.channels c on c.id = l.channel_id
-    where l.reminder_id = p_reminder_id
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', m.display_name, 'channel', c.name, 'role', t.role,
+        'state', t.state, 'reason', t.reason, 'is_me', coalesce(t.member_id = p_me, false)) order by t.n, t.state, m.id, c.id), '[]')
+    from (
+        select 1 as n, p.member_id, null::bigint as channel_id, p.role, case when p.reason is null then 'sent' else 'suppressed' end as state,
+            p.reason
+        from private.reminder_people p where p.audience_id = (p_reminder).audience_id
+        union all
+        select distinct 2, p.member_id, null::bigint, p.role, 'suppressed', coalesce(p.reason, 'owner_changed')
+        from private.reminder_people p where p.audience_id = any ((p_reminder).past_audience_ids)
+          and not exists (select from private.reminder_people o where o.audience_id = (p_reminder).audience_id and o.member_id = p.member_id)
+        union all
+        select 3, l.member_id, l.channel_id, case when l.member_id is null then 'group' else 'person' end, l.state, l.reason
+        from public.reminder_lines l where l.reminder_id = (p_reminder).id
+    ) t
+    left join public.members m on m.id = t.member_id
+    left join public.channels c on c.id = t.channel_id
 $$;
+comment on function private.told_people(public.reminders, bigint) is 'Who was told of a reminder in the app, who was before the work changed hands, and what became of its lines.';
 
 create or replace function public.why_reminder(p_clock bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -358,7 +397,7 @@ begin
         'reminders', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('step', r.step, 'due_version', r.due_version,
                 'due_at', r.due_at, 'step_at', r.step_at, 'created_at', r.created_at, 'ready_at', r.ready_at,
                 'late_minutes', r.late_minutes, 'state', r.state, 'reason', r.reason, 'who', pg_catalog.to_jsonb(r.who),
-                'people', private.told_people(r.id, v_me.member_id)) order by r.due_version, r.step_at, r.step), '[]')
+                'people', private.told_people(r, v_me.member_id)) order by r.due_version, r.step_at, r.step), '[]')
             from public.reminders r where r.clock_id = v.id));
 end;
 $$;
@@ -371,12 +410,14 @@ comment on function public.why_reminder(bigint) is
 create or replace function private.forget_reminders(p_before timestamptz, p_limit integer) returns integer
 language plpgsql set search_path = '' as $$
 declare
-    v_ids bigint[] := array(select r.id from public.reminders r where r.created_at < p_before and r.state <> 'due' limit p_limit);
+    v_ids bigint[] := array(select r.id from public.reminders r where r.created_at < p_before and r.state <> 'due' order by r.id limit p_limit);
     v_gone uuid[];
     v_count integer;
 begin
     delete from public.reminder_lines where reminder_id = any (v_ids);
     delete from public.reminders where id = any (v_ids);
+    delete from private.reminder_people p where p.created_at < p_before
+        and not exists (select from public.reminders r where r.audience_id = p.audience_id or p.audience_id = any (r.past_audience_ids));
     delete from public.notifications where id = any (array(select n.id from public.notifications n where n.created_at < p_before limit p_limit));
     get diagnostics v_count = row_count;
     v_gone := array(select d.id from public.deliveries d where d.created_at < p_before

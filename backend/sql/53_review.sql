@@ -80,7 +80,7 @@ create or replace function private.tg_review_owner() returns trigger
 language plpgsql set search_path = '' as $$
 begin
     if exists (select from public.reminders r where r.clock_id = new.clock_id and not r.is_over) then
-        perform private.owner_changed('order_review', new.order_id, new.owner_id, private.now());
+        perform private.owner_changed('order_review', new.order_id, private.now());
     end if;
     return null;
 end;

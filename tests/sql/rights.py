@@ -76,7 +76,7 @@ HIDDEN_COLUMNS = {
     "orders": ("contact_id", "ip_hash", "facts_hash", "content_hash"),
     "members": ("contact_id",),
     "channels": ("endpoint_cipher", "secret_cipher"),
-    "notifications": ("dedupe_key", "batch_id"),
+    "notifications": ("dedupe_key", "audience_ids"),
 }
 
 SCENE = """
@@ -124,8 +124,7 @@ with c as (select s.id, (private.start_clock('told', s.id, s.id, 'review', 'orde
 r as (insert into reminders (clock_id, shop_id, entity, entity_id, step, due_version, who, action, is_escalation, is_public, step_at,
         due_at, ready_at, state, created_at)
     select clock_id, id, 'told', id, 1, 1, '{owner}', 'notify', false, false, now(), now(), now(), 'sent', now() from c returning id)
-insert into reminder_lines (reminder_id, member_id, role, state, batch_id)
-select r.id, m.id, 'owner', 'sent', 1 from r, members m where m.staff_no = 'R-off';
+insert into reminder_lines (reminder_id, channel_id) select r.id, c.id from r, lateral (select min(id) as id from channels) c;
 insert into private.word_bases values (9001, '[]', '[]', now());
 insert into word_versions (id, basis, made_at) select coalesce(max(id), 0) + 1, 9001, now() from word_versions;
 insert into compliance_words (position, term, category, severity, legal_basis, origin, from_version)

@@ -60,12 +60,7 @@ def states(conn: Connection) -> list[tuple[str, int]]:
 
 
 def lines(conn: Connection) -> list[str]:
-    return [
-        row[0]
-        for row in conn.execute(
-            "select state from reminder_lines where channel_id is not null order by id"
-        ).fetchall()
-    ]
+    return [row[0] for row in conn.execute("select state from reminder_lines order by id").fetchall()]
 
 
 # --- what goes where ------------------------------------------------------------------------------------------------
@@ -194,7 +189,7 @@ def test_a_channel_that_was_switched_off_sends_nothing(floor: Connection) -> Non
     assert claim(floor) == []
     sweep(floor, later(hours=2, minutes=1))
     assert states(floor) == [("suppressed", 0)]
-    assert rows(floor, "select state, reason from reminder_lines where channel_id is not null") == [
+    assert rows(floor, "select state, reason from reminder_lines") == [
         {"state": "suppressed", "reason": "channel_off"}
     ]
     assert steps(floor, clock_of(floor, order))[1] == (1, 2, "sent", None)
@@ -447,6 +442,8 @@ def test_fifty_claims_at_once_hand_out_each_message_once(db_url: str) -> None:
 
     with ThreadPoolExecutor(50) as pool:
         claimed = [message for found in pool.map(grab, range(50)) for message in found]
+    while found := grab(0):  # who found every channel in another's hands came away empty
+        claimed += found
     assert len(claimed) == len({message["id"] for message in claimed}) == 12
     assert all(len(message["lines"]) == 6 for message in claimed)
 

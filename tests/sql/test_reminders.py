@@ -129,7 +129,7 @@ def test_at_night_it_goes_to_the_shift_that_is_there(floor: Connection) -> None:
     own(floor, "ann", add_order(floor, "A-1", ["mismatch"]))
     sweep(floor, NOON.replace(hour=23, minute=58))
     assert set(told(floor)) == {"ben", "ops"}
-    roles = rows(floor, "select distinct role from reminder_lines")
+    roles = rows(floor, "select distinct role from private.reminder_people")
     assert roles == [{"role": "on_duty"}]
 
 
@@ -529,7 +529,7 @@ def test_fifty_sweeps_at_once_say_each_step_once(db_url: str) -> None:
         assert rows(conn, "select kind, (params ->> 'count')::int as n from notifications") == [
             {"kind": "digest", "n": 40}
         ]
-        assert one(conn, "select count(*) from reminder_lines") == 40
+        assert one(conn, "select count(*) from private.reminder_people") == 1
 
 
 def test_closing_while_the_sweep_runs_leaves_nothing_unread(db_url: str) -> None:
@@ -597,6 +597,7 @@ def test_a_year_later_it_is_forgotten(floor: Connection) -> None:
     assert one(floor, forget, later(hours=2, seconds=1)) > 0
     for table in (
         "public.reminders",
+        "private.reminder_people",
         "public.reminder_lines",
         "public.notifications",
         "public.deliveries",
