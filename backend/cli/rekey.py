@@ -85,7 +85,7 @@ def _work(target: Target, lang: str) -> rekey.Summary:
 
 def _sentences(summary: rekey.Summary, *, hosted: bool) -> list[tuple[str, dict[str, object]]]:
     """What to tell, as message keys with their parameters."""
-    counts = {name: getattr(summary, name) for name in ("contacts", "notes", "orders")}
+    counts = {name: getattr(summary, name) for name in ("contacts", "notes", "channels", "orders")}
     lines: list[tuple[str, dict[str, object]]] = [("rekey.done", counts | {"key_id": summary.key})]
     if summary.unreadable:
         lines.append(("rekey.unreadable", {"count": summary.unreadable}))

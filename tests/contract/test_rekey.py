@@ -77,20 +77,12 @@ def waive(conn: Connection) -> None:
 
 def add_channels(conn: Connection) -> None:
     """A robot without a secret, and a webhook with one."""
-    for key, kind, host, secret in (
-        (1, "wecom", "qyapi.weixin.qq.com", None),
-        (2, "webhook", "a.example.com", "s"),
-    ):
+    for key, host, secret in ((1, "qyapi.weixin.qq.com", None), (2, "hooks.example.com", "s")):
+        endpoint = OLD_RING.encrypt("channels", "endpoint", key, f"https://{host}/")
         conn.execute(
-            "insert into channels (id, kind, name, host, endpoint_cipher, secret_cipher) values (%s, %s, %s, %s, %s, %s)",
-            (
-                key,
-                kind,
-                kind,
-                host,
-                OLD_RING.encrypt("channels", "endpoint", key, f"https://{host}/"),
-                secret and OLD_RING.encrypt("channels", "secret", key, secret),
-            ),
+            "insert into channels (id, kind, name, host, endpoint_cipher, secret_cipher)"
+            " values (%s, 'webhook', %s, %s, %s, %s)",
+            (key, host, host, endpoint, secret and OLD_RING.encrypt("channels", "secret", key, secret)),
         )
 
 

@@ -46,7 +46,7 @@ async function sendSealed(delivery: Delivery, deps: Post, signal: AbortSignal): 
 
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof SealError) return new Problem("unreadable_channel", "refused");
+  if (error instanceof SealError) return new Problem("unreadable_channel", "failed"); // a restart may bring the key
   if (error instanceof ReplyError) return new Problem("bad_reply", "failed");
   return new Problem("unreachable", "failed"); // what dialling, TLS, reading and writing throw
 }

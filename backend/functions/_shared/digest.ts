@@ -105,20 +105,28 @@ export function dueText(due: number, timezone: string): string {
 }
 
 function localParts(instant: number, timezone: string): { date: string; time: string } {
-  const format = new Intl.DateTimeFormat("en-GB", {
+  const found = clockOf(timezone).formatToParts(instant).map(({ type, value }) => [type, value]);
+  const parts = Object.fromEntries(found);
+  return { date: `${parts.month}-${parts.day}`, time: `${parts.hour}:${parts.minute}:${parts.second}` };
+}
+
+const clocks = new Map<string, Intl.DateTimeFormat>(); // making one costs more than a hundred lines
+
+function clockOf(timezone: string): Intl.DateTimeFormat {
+  const known = clocks.get(timezone);
+  if (known !== undefined) return known;
+  const two = "2-digit";
+  const clock = new Intl.DateTimeFormat("en-GB", {
     timeZone: timezone,
     hourCycle: "h23",
-    month: "2-digit",
-    day: "2-digit",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
+    month: two,
+    day: two,
+    hour: two,
+    minute: two,
+    second: two,
   });
-  const parts = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, value]));
-  return {
-    date: `${parts.month}-${parts.day}`,
-    time: `${parts.hour}:${parts.minute}:${parts.second}`,
-  };
+  clocks.set(timezone, clock);
+  return clock;
 }
 
 /**

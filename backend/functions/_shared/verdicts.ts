@@ -33,7 +33,7 @@ const DINGTALK: Readonly<Record<number, Judged>> = {
 };
 const FEISHU: Readonly<Record<number, Judged>> = {
   9499: ["rate_limited", "failed", 60],
-  11232: ["rate_limited", "failed", 60],
+  11232: ["rate_limited", "failed", 20], // everybody's messages at :00 and :30; over in a moment
   99991400: ["rate_limited", "failed", 60],
   19001: ["bad_credentials", "refused"], // token unknown
   19021: ["bad_credentials", "refused"], // signature

@@ -33,7 +33,7 @@ Deno.test("a robot's own code decides, not the status", () => {
   assert.equal(robot("dingtalk", '{"errcode":130101}'), "failed rate_limited 600");
   assert.equal(robot("dingtalk", '{"errcode":310000}'), "refused bad_credentials");
   assert.equal(robot("dingtalk", '{"errcode":460101}'), "refused content_refused");
-  assert.equal(robot("feishu", '{"code":11232}'), "failed rate_limited 60");
+  assert.equal(robot("feishu", '{"code":11232}'), "failed rate_limited 20");
   assert.equal(robot("feishu", '{"code":19021}', 400), "refused bad_credentials");
   assert.equal(robot("feishu", '{"code":19007}'), "refused robot_disabled");
   assert.equal(robot("dingtalk", '{"errcode":-1}'), "failed platform -1");
