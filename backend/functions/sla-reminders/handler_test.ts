@@ -155,15 +155,16 @@ Deno.test("the platform's waiting time reaches the database", async () => {
 });
 
 Deno.test("a first retry is waited for within the tick, a later one is left to the next", async () => {
-  const next = (seconds: number) => ({
-    accepted: true,
-    state: "failed",
-    next_at: new Date(seconds * 1000).toISOString(),
+  const tries = [0, 5, 30, 120]; // seconds at which the message is due
+  let attempt = 0;
+  const patient: Desk = desk([], standIn((told) => told === "" ? undefined : httpReply(500)), {
+    claim_deliveries: () =>
+      patient.time < (tries[attempt] ?? 0) * 1000 ? [] : [claimed("a", { attempt: ++attempt })],
+    report_delivery: () => {
+      const next_at = new Date((tries[attempt] ?? 0) * 1000).toISOString();
+      return { accepted: true, state: "failed", next_at };
+    },
   });
-  const nextTries = [next(5), next(30), next(120)];
-  const batches = [[claimed("a")], [], [claimed("a", { attempt: 2 })], [], [claimed("a", { attempt: 3 })]];
-  const failing = standIn((told) => told === "" ? undefined : httpReply(500));
-  const patient = desk(batches, failing, { report_delivery: () => nextTries.shift() });
   const { body } = await ring(patient);
   assert.deepEqual(reports(patient).map(({ p_attempt }) => p_attempt), [1, 2, 3]);
   assert.equal(patient.time, 30_000);
