@@ -1,4 +1,4 @@
-"""Choices that stand in the address under stable codes, so that a link opens the same view in any language."""
+"""Choices that stand in the address under stable codes: a link opens the same view in any language."""
 
 from __future__ import annotations
 

@@ -106,10 +106,15 @@ def wanted_of(found: Rota, before: pd.DataFrame, after: pd.DataFrame) -> dict[Pl
     wanted: dict[Place, Cell] = {}
     for number, person in enumerate(found.people):
         for day in found.dates:
-            old, new = before.at[number, day.isoformat()], after.at[number, day.isoformat()]
-            if (new or "") != (old or ""):
-                wanted[person.id, day] = rota_table.parse(new or "", found.shifts, found.cell(person.id, day))
+            old, new = (_text(one.at[number, day.isoformat()]) for one in (before, after))
+            if new != old:
+                wanted[person.id, day] = rota_table.parse(new, found.shifts, found.cell(person.id, day))
     return wanted
+
+
+def _text(value: Any) -> str:
+    """A cell of a table: an emptied one comes back as None or as a number that is none."""
+    return value if isinstance(value, str) else ""
 
 
 def _columns(found: Rota) -> dict[str, Any]:
