@@ -24,6 +24,7 @@ create or replace function private.make_reminders(p_now timestamptz, p_limit int
 language sql volatile set search_path = '' as $$
     with due as materialized (
         select c.id, c.shop_id, c.entity, c.entity_id, c.due_at, c.due_version, c.next_step, c.next_step_at, c.updated_at,
+            c.state = 'running' and c.due_at < p_now as is_breach,
             c.policy -> 'ladder' as ladder, (c.policy ->> 'remind_calendar_id')::bigint as calendar_id,
             coalesce(c.step_times, array(select s.at from private.clock_steps(c) s order by s.step)) as times
         from public.sla_clocks c where c.next_step_at <= p_now
@@ -39,8 +40,14 @@ language sql volatile set search_path = '' as $$
     ), ahead as (
         select distinct on (s.clock_id) s.clock_id, s.step, s.at from steps s where s.at > p_now order by s.clock_id, s.at, s.step
     ), moved as (
-        update public.sla_clocks c set next_step = a.step, next_step_at = a.at
+        update public.sla_clocks c set next_step = a.step, next_step_at = a.at,
+            state = case when d.is_breach then 'breached' else c.state end,
+            breached_at = case when d.is_breach then c.due_at else c.breached_at end,
+            version = c.version + d.is_breach::integer, updated_at = case when d.is_breach then p_now else c.updated_at end
         from due d left join ahead a on a.clock_id = d.id where c.id = d.id
+    ), breached as (
+        insert into public.sla_clock_events (clock_id, shop_id, kind, at, state, due_at, due_version)
+        select d.id, d.shop_id, 'breached', p_now, 'breached', d.due_at, d.due_version from due d where d.is_breach
     ), named as (
         select p.clock_id, pg_catalog.array_agg(distinct w.who order by w.who) as who
         from passed p join due d on d.id = p.clock_id cross join lateral pg_catalog.jsonb_array_elements_text(p.rung -> 'who') w (who)
@@ -71,7 +78,7 @@ language sql volatile set search_path = '' as $$
     select coalesce(pg_catalog.array_agg(id order by id), '{}') from made
 $$;
 comment on function private.make_reminders(timestamptz, integer) is
-    'Turns every ladder step that has come into a reminder, and moves its clock on to the next. Of several steps that came while nobody looked, the last one speaks (for the overdue ones before it too); the others are overtaken.';
+    'Turns every ladder step that has come into a reminder, and moves its clock on to the next; what is past its deadline is breached on the way (as tick_clocks does for the rest). Of several steps that came while nobody looked, the last one speaks (for the overdue ones before it too); the others are overtaken.';
 
 create or replace function private.overtake(p_made bigint[], p_now timestamptz) returns void
 language sql volatile set search_path = '' as $$
