@@ -210,9 +210,9 @@ class _StoppedError(Exception):
     """The worker is shutting down in the middle of a job; the next one goes on."""
 
 
-def run_once(worker: Worker) -> bool:
-    """Claim and work one job; False when none is due."""
-    claimed = worker.rpc("job_claim", p_kinds=list(KINDS), p_lease_seconds=LEASE_SECONDS)
+def run_once(worker: Worker, *, kinds: Sequence[str] | None = None) -> bool:
+    """Claim and work one job (of these kinds); False when none is due."""
+    claimed = worker.rpc("job_claim", p_kinds=list(kinds or KINDS), p_lease_seconds=LEASE_SECONDS)
     if claimed is None:
         return False
     job = Job(worker=worker, **claimed)

@@ -150,8 +150,6 @@ declare
 begin
     update public.text_rechecks set state = 'done', done = total, finished_at = v_now where id = p_id and state = 'running' returning * into v;
     if v.id is not null then
-        perform private.audit(v_me, null, 'words', v.words_version, 'rechecked', jsonb_build_object('new', v.new_hits,
-            'released', v.released_hits, 'suspended', v.suspended, 'cause', v.cause));
         perform private.queue_text_recheck('weekly', v_now + interval '7 days');
     end if;
     return to_jsonb(v);

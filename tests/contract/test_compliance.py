@@ -1,4 +1,4 @@
-"""The word check over HTTP, as the pages and the worker use it: dictionary, listings, evidence, files, right and wrong."""
+"""The word check over HTTP, as the pages and the worker use it: dictionary, listings, evidence, files."""
 
 from __future__ import annotations
 
@@ -73,13 +73,8 @@ def work(stack: Stack, settings: Settings) -> Callable[[], None]:
     def run() -> None:
         worker = Worker(Service(settings).rpc, Keyring.parse(stack.pii_key), threading.Event())
         kinds = ("recheck_texts", "try_words", "settle_exemption", "check_file")
-        for _ in range(20):
-            claimed = worker.rpc("job_claim", p_kinds=list(kinds), p_lease_seconds=60)
-            if claimed is None:
-                return
-            job = jobs.Job(worker=worker, **claimed)
-            jobs._close(job, jobs.KINDS[job.kind](job))
-        raise AssertionError("the queue does not empty")
+        while jobs.run_once(worker, kinds=kinds):
+            pass
 
     return run
 
@@ -129,11 +124,8 @@ def test_a_listing_from_draft_to_published_and_its_page(
     assert [row.id for row in page.rows] == [listing_id]
     detail = reads.listing(client("ann"), listing_id)
     assert detail is not None
-    assert (detail.listing.state, detail.listing.verdict, detail.revision.checks[0].verdict) == (
-        "published",
-        "clean",
-        "clean",
-    )
+    assert (detail.listing.state, detail.listing.verdict) == ("published", "clean")
+    assert detail.revision.checks[0].verdict == "clean"
     assert {right.key for right in detail.rights.values()} == {"member.role"}
 
 
@@ -161,9 +153,14 @@ def test_evidence_lets_a_block_pass_until_revoked(
     listing_id, _, results = save(ops, service, shop_id, "2026 年度最佳设计台灯")
     term = results["title"].hits[0].term
     exemption_id, _ = commands.request_exemption(
-        ops, shop_id=shop_id, term=term, reason="award", note="获奖证书", valid_until=date.today() + timedelta(days=90),
+        ops,
+        shop_id=shop_id,
+        term=term,
+        reason="award",
+        note="获奖证书",
+        valid_until=date.today() + timedelta(days=90),
         request_id=uuid4(),
-    )  # fmt: skip
+    )
     commands.add_evidence(ops, exemption_id, "证书.png", PNG, request_id=uuid4())
     waiting = next(e for e in reads.exemptions(mgr, state="requested") if e.id == exemption_id)
     assert waiting.can_decide

@@ -46,6 +46,17 @@ def test_the_queue_shows_what_the_tour_promises(shown: Stack) -> None:
     assert only(shown, "select count(*) from hold_breaches") == [(1,)]
 
 
+def test_the_texts_show_what_the_check_does(shown: Stack) -> None:
+    waiting = "select verdict, count(*) from listings where published_id is null group by 1"
+    assert dict(only(shown, waiting)) == {"clean": 9, "block": 2, "warn": 1}
+    stopped = "select state, live_verdict from listings where published_id is not null"
+    assert only(shown, stopped) == [("suspended", "block")]
+    assert only(shown, "select max(id) from word_versions") == [(2,)]
+    replies = """select count(distinct c.entity_id) from text_checks c join text_hits h on h.check_id = c.id
+        where c.entity = 'reply' and h.gone_as = 'replaced'"""
+    assert only(shown, replies) == [(3,)]
+
+
 def test_every_role_can_sign_in_and_see_its_desk(shown: Stack) -> None:
     settings = keep.connect(shown)
     accounts = demo_accounts(replace(settings, data_dir=shown.data_dir))

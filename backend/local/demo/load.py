@@ -12,7 +12,7 @@ from supabase import Client
 from backend import auth, db
 from backend.config import Settings
 from backend.imports.runner import Importer, Shop, import_file
-from backend.local.demo import clock, files, plan, rota
+from backend.local.demo import clock, files, listings, plan, rota
 from backend.local.demo.orders import Order
 from backend.local.demo.team import PEOPLE, SHOPS, Person
 from backend.pii import Keyring
@@ -119,6 +119,8 @@ def play(settings: Settings, admin_url: str, password: str, *, say: Say, now: da
         for number, batch in enumerate(story.rounds, 1):
             say(f"Demo: three weeks of orders, {number} of {len(story.rounds)} …")
             _play_round(player, batch, set_clock)
+        say("Demo: texts and words …")
+        listings.play(player, set_clock, story.now)
         say("Demo: today …")
         _play_today(player, story, set_clock)
 
