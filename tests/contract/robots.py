@@ -57,7 +57,12 @@ class Place:
     moods: list[str] = field(default_factory=list)
     accepted: list[Message] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
-    requests: int = 0
+    asked: list[float] = field(default_factory=list)  # when requests came, by the real clock
+
+    @property
+    def requests(self) -> int:
+        """How many requests came, accepted or not."""
+        return len(self.asked)
 
 
 class Robots:
@@ -89,7 +94,7 @@ class Robots:
     def mood_of(self, place: Place) -> str:
         """How a place takes the request at hand."""
         with self._lock:
-            place.requests += 1
+            place.asked.append(time.monotonic())
             if not place.moods:
                 return "fine"
             return place.moods.pop(0) if len(place.moods) > 1 else place.moods[0]
