@@ -160,13 +160,13 @@ def _why(refusal: Refusal) -> str:
 # What would change, and saving it --------------------------------------------------------------------------
 
 
-def proposal(found: Rota, wanted: Mapping[Place, Cell], *, source: Source, key: str) -> None:
-    """The difference with its warnings, then save or discard. Draws nothing without a difference."""
+def proposal(found: Rota, wanted: Mapping[Place, Cell], *, source: Source, key: str) -> bool:
+    """The difference with its warnings, then save or discard. Whether there is any difference."""
     changes = rota.difference(found, wanted)
     if not changes:
         if source != "edited":
             st.info(t("rota.no_difference"), icon=":material/info:")
-        return
+        return False
     st.session_state[_PENDING] = True
     with st.container(border=True, key=f"rota_proposal_{key}", gap="small"):
         st.markdown(
@@ -188,6 +188,7 @@ def proposal(found: Rota, wanted: Mapping[Place, Cell], *, source: Source, key: 
         if save:
             with frame.boundary():
                 _save(changes, source)
+    return True
 
 
 def _save(changes: Sequence[Change], source: Source) -> None:

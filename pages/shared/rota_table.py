@@ -36,9 +36,10 @@ def draw(found: Rota, user: User) -> None:
     if not found.cells and not can_plan:
         st.caption(t("rota.empty"))
     if can_plan:
-        rota_plan.proposal(found, wanted, source="edited", key="grid")
+        is_changing = rota_plan.proposal(found, wanted, source="edited", key="grid")
         rota_day.editor(found, user)
-        rota_plan.notes(found)
+        if not is_changing:
+            rota_plan.notes(found)
     _files(found)
 
 

@@ -37,7 +37,7 @@ def stored(floor: ShopFloor, role: str, day: date = MONDAY) -> Any:
     with psycopg.connect(floor.stack.db_url) as owner:
         return owner.execute(
             """select d.kind, d.note, d.source, d.version,
-                   (select array_agg(e.shift_name || case when e.is_lead then '*' else '' end order by e.starts_at)
+                   (select array_agg(e.shift_name || case when e.is_lead then '*' else '' end order by e.id)
                     from public.rota_entries e where e.member_id = d.member_id and e.day = d.day)
                from public.rota_days d where d.member_id = %s and d.day = %s""",
             (floor.person(role).member_id, day),
@@ -188,7 +188,8 @@ def test_who_is_on_duty_now_is_said_above(app_as: AppAs, floor: ShopFloor) -> No
             """with d as (insert into public.rota_days (member_id, day, kind, source, updated_at)
                    select %s, private.now()::date, 'work', 'edited', now() returning *)
                insert into public.rota_entries (member_id, day, shift_name, starts_at, ends_at, is_lead)
-               select member_id, day, '早班', private.now() - interval '1 hour', private.now() + interval '3 hours', true
+               select member_id, day, '早班', private.now() - interval '1 hour',
+                   private.now() + interval '3 hours', true
                from d""",
             (agent.member_id,),
         )

@@ -13,8 +13,9 @@ from backend import calendars, rota, rota_patterns
 from backend.rota import Cell, Rota
 from backend.rota_patterns import Group, Rhythm
 
-EARLY: Final = ("M002", "K004", "K001", "K002", "Y001")
-LATE: Final = ("M003", "K005", "K003", "K006", "Y002")
+EARLY: Final = ("M002", "K001", "K002", "K004", "Y001")
+LATE: Final = ("M003", "K003", "K005", "K006", "Y002")
+LEADS: Final = {"早班": ("M002", "K004"), "晚班": ("M003", "K005")}
 ON_LEAVE: Final = "K002"
 LEAST: Final = 2
 WEEKS_AHEAD: Final = 2
@@ -42,11 +43,11 @@ def _ask_for_two(manager: Client) -> None:
 
 
 def _groups(found: Rota) -> list[Group]:
-    """The first two of each shift may lead it."""
+    """Early and late, in the order in which the page lists people: so it goes on with the same rhythm."""
     ids, shifts = _ids(found), {shift.label: shift.id for shift in found.shifts}
     teams = (("早班", EARLY), ("晚班", LATE))
     return [
-        Group(shifts[label], tuple(ids[who] for who in team), tuple(ids[who] for who in team[:2]))
+        Group(shifts[label], tuple(ids[who] for who in team), tuple(ids[who] for who in LEADS[label]))
         for label, team in teams
     ]
 
