@@ -189,7 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._drip(robots)
                 return
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self._answer(self.moods.get(mood) or robots.take(place, self.path, headers, raw))
+            answer = self.moods.get(mood) or robots.take(place, self.path, headers, raw)
+            if mood == "taken":  # took the message, and its answer never arrives
+                robots.released.wait(60)
+                return
+            self._answer(answer)
 
     def _answer(self, answer: Answer) -> None:
         status, headers, value = answer

@@ -286,6 +286,24 @@ def test_a_tick_killed_between_written_and_sent_is_made_up_for_once_with_the_sam
     assert floor.lines() == {"sent": 2}
 
 
+def test_a_tick_killed_after_the_message_was_taken_sends_the_same_once_more(floor: Floor) -> None:
+    """At least once: a receiver that looks at the id can drop the second one."""
+    hook = floor.channel("webhook", "taken", "fine")
+    floor.orders("TWICE", 1)
+    floor.later(hours=2, minutes=1)
+    ringing = threading.Thread(target=lambda: floor.tick(), daemon=True)
+    ringing.start()
+    wait_until(lambda: len(hook.accepted) == 1)
+    floor.restart()
+    ringing.join()
+    for seconds in (61, 5):
+        floor.later(seconds=seconds)
+        floor.ring()
+    first, second = hook.accepted
+    assert (first.id, first.body) == (second.id, second.body)
+    assert floor.deliveries() == [("webhook", "sent", 2, None)]
+
+
 def test_six_hours_of_downtime_over_forty_items_make_one_message(floor: Floor) -> None:
     robot = floor.channel("dingtalk")
     for number in range(40):

@@ -102,6 +102,7 @@ function webhookBody({ delivery, digest }: Parcel): Json {
       url: digest.rows[at]?.url ?? null,
     })),
     more: delivery.more,
+    ...(delivery.purpose === "daily" ? { figures: delivery.figures } : {}),
   };
 }
 

@@ -100,6 +100,12 @@ Deno.test("a webhook gets ids and instants, signed, with the same id and bytes a
   });
 });
 
+Deno.test("a webhook gets the figures of the day", async () => {
+  const daily = { kind: "webhook", purpose: "daily", lines: [], figures: { overdue: 3 } } as const;
+  const body = json(await sent(daily, "https://hooks.example.com/", "s", answering(httpReply(204))));
+  assert.deepEqual([body.type, body.figures], ["daily", { overdue: 3 }]);
+});
+
 Deno.test("a webhook's redirect is refused", async () => {
   const elsewhere = answering(httpReply(307, "", { location: "http://169.254.169.254/latest" }));
   const sending = sent({ kind: "webhook" }, "https://hooks.example.com/", "s", elsewhere);

@@ -63,7 +63,7 @@ function titleOf({ audience, language, lines, more }: Delivery): string {
   const late = lines.filter((line) => line.isOverdue).length;
   const parts = [[WORDS.title_overdue, late], [WORDS.title_soon, lines.length - late]] as const;
   const told = parts.filter(([, count]) => count > 0).map(([part, count]) => say(part, language, { count }));
-  return language === "en" ? `${title}: ${told.join(", ")}` : `${title}：${told.join("，")}`;
+  return language === "en" ? `${title} (${told.join(", ")})` : `${title}：${told.join("，")}`;
 }
 
 function rowText(line: Line, language: Language, now: number): string {

@@ -39,7 +39,7 @@ Deno.test("the title counts, for a person and for a group", () => {
   assert.equal(title({ lines: [line()] }), "时效升级 1 项：1 项超时");
   assert.equal(
     title({ lines: [soon], language: "en", audience: "person" }),
-    "1 of your deadlines need you: 1 due soon",
+    "Deadlines that need you: 1 (1 due soon)",
   );
   assert.equal(title({ lines: [line()], more: 480 }), "时效升级 481 项");
 });

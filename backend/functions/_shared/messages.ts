@@ -4,8 +4,8 @@ import type { Language } from "./delivery.ts";
 export type Words = Readonly<Record<Language, string>>;
 
 export const WORDS = {
-  title_person: { "zh-CN": "你有 {count} 项时效要处理", en: "{count} of your deadlines need you" },
-  title_group: { "zh-CN": "时效升级 {count} 项", en: "{count} deadlines escalated" },
+  title_person: { "zh-CN": "你有 {count} 项时效要处理", en: "Deadlines that need you: {count}" },
+  title_group: { "zh-CN": "时效升级 {count} 项", en: "Deadlines escalated: {count}" },
   title_overdue: { "zh-CN": "{count} 项超时", en: "{count} overdue" },
   title_soon: { "zh-CN": "{count} 项快到期", en: "{count} due soon" },
   title_daily: { "zh-CN": "{day} 当天小结", en: "The day in figures, {day}" },
