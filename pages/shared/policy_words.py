@@ -83,12 +83,13 @@ def values_words(applies_to: str, name: str, held: Sequence[str]) -> str:
 
 def value(applies_to: str, name: str, code: str) -> str:
     """A value of a fact: `缺货`, `A`; a code that has no words as it is."""
-    keys = {
-        "kind": f"rules.kind.{code}" if applies_to == "order_review" else f"policies.ticket.{code}",
-        "priority": f"policies.priority.{code}",
-    }
-    key = keys.get(name, "")
-    return plain(key) if known(key) else code
+    if name == "priority" and known(f"policies.priority.{code}"):
+        return plain(f"policies.priority.{code}")
+    if applies_to == "order_review" and known(f"rules.kind.{code}"):
+        return plain(f"rules.kind.{code}")
+    if applies_to == "ticket" and known(f"policies.ticket.{code}"):
+        return plain(f"policies.ticket.{code}")
+    return code
 
 
 def changed(field: str, old: Any, new: Any, calendars: Calendars) -> str:
