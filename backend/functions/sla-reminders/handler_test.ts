@@ -171,6 +171,23 @@ Deno.test("a first retry is waited for within the tick, a later one is left to t
   assert.deepEqual(body, { sweep: { due: 0 }, sent: 0, failed: 3, refused: 0, errors: { "http 500": 3 } });
 });
 
+Deno.test("Feishu takes five a second: the tick comes back a second later for the rest", async () => {
+  let left = 12;
+  let last = -Infinity;
+  const feishu: Desk = desk([], robot(), {
+    claim_deliveries: () => {
+      if (left === 0 || feishu.time - last < 1000) return [];
+      last = feishu.time;
+      const count = Math.min(5, left);
+      left -= count;
+      return Array.from({ length: count }, (_, at) => claimed(`${left}-${at}`, { kind: "feishu" }));
+    },
+  });
+  assert.equal((await ring(feishu)).status, 200);
+  assert.equal(reports(feishu).length, 12);
+  assert.ok(feishu.time >= 2_200 && feishu.time < 5_000, `${feishu.time} ms`);
+});
+
 Deno.test("a tick ends within its minute, however much there is to send", async () => {
   const other = robot();
   const endless = desk([], other, {
