@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -363,10 +362,10 @@ def test_the_page_says_what_i_may_do(desk: Connection) -> None:
 
 
 @pytest.fixture
-def open_db(db_url: str) -> Iterator[str]:
+def open_db(db_url: str) -> str:
     with psycopg.connect(db_url, autocommit=True) as conn:
         open_desk(conn)
-    yield db_url
+    return db_url
 
 
 def race(url: str, *calls: tuple[str, str, Any]) -> list[str]:

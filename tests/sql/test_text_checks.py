@@ -14,7 +14,7 @@ from backend.compliance import Subject, check
 from backend.compliance.checking import normal, sha
 from backend.errors import AppError
 from backend.words import Kind
-from tests.sql.desk import NOON, Connection, ask, call, one, refusal, row
+from tests.sql.desk import NOON, Connection, as_member, ask, call, one, refusal, row
 from tests.sql.test_words_sql import approve, operation, run
 from tests.sql.texts import PNG, hit, item, later, open_desk, service, shop, state, step, verdict_row, write
 
@@ -114,8 +114,7 @@ def test_a_block_is_refused_and_a_warning_needs_a_reason(desk: Connection) -> No
 def test_only_the_service_stores_a_verdict(desk: Connection) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         ask(desk, "mgr", "store_text_check", 1, [verdict_row("最佳", shop(desk))])
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), desk.transaction():
-        desk.execute("set local role authenticated")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), as_member(desk, "mgr"):
         desk.execute("update text_checks set verdict = 'clean'")
     assert one(desk, "select count(*) from text_checks") == 0
 
