@@ -3356,7 +3356,7 @@ begin
             else perform private.fail('PT422', 'calendar.bad_value');
         end case;
         v_answer := pg_catalog.jsonb_build_object('moved', v_answer -> 'moved') || private.recalculations(v_me, v_last);
-        raise exception using errcode = 'DKPRE', message = 'tried';
+        raise exception using errcode = 'DKPRE';
     exception when sqlstate 'DKPRE' then
         null;
     end;
@@ -5311,28 +5311,69 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.person_channels() is 'Which members each channel for persons can reach.';
 
+create or replace function private.reserve_places(p_channel_id bigint, p_member_id bigint, p_count bigint, p_now timestamptz)
+returns table (first bigint, last bigint, delivery_id uuid)
+language plpgsql set search_path = '' as $$
+declare
+    v_room bigint;
+begin
+    last := 0;
+    select d.id, 100 - d.line_count into delivery_id, v_room from public.deliveries d
+    where d.channel_id = p_channel_id and d.member_id is not distinct from p_member_id and d.state = 'waiting' and d.attempts = 0
+      and d.purpose = 'reminders' and d.line_count < 100 and d.resent_from is null
+    order by d.seq limit 1 for update skip locked;
+    if found then
+        first := 1;
+        last := least(v_room, p_count);
+        update public.deliveries d set line_count = d.line_count + last where d.id = delivery_id;
+        return next;
+    end if;
+    while last < p_count loop
+        first := last + 1;
+        last := least(last + 100, p_count);
+        delivery_id := pg_catalog.gen_random_uuid();
+        insert into public.deliveries (id, channel_id, member_id, purpose, next_at, line_count, created_at)
+        values (delivery_id, p_channel_id, p_member_id, 'reminders', p_now, last - first + 1, p_now);
+        return next;
+    end loop;
+end;
+$$;
+comment on function private.reserve_places(bigint, bigint, bigint, timestamptz) is
+    'Room for so many lines to one channel and recipient: in the message that still waits, then in new ones of a hundred lines.';
+
 create or replace function private.add_lines(p_ids bigint[], p_now timestamptz) returns void
 language sql volatile set search_path = '' as $$
     with reach as materialized (
         select * from private.person_channels()
+    ), wanted as materialized (
+        select w.*, pg_catalog.row_number() over (partition by w.channel_id, w.member_id order by w.due_at, w.id) as place from (
+            select r.id, r.due_at, c.member_id, c.id as channel_id
+            from reach c
+            join private.reminder_people p on p.member_id = c.member_id and p.reason is null
+            join public.reminders r on r.audience_id = p.audience_id and not r.is_over and (c.shop_id is null or c.shop_id = r.shop_id)
+            where r.id = any (p_ids)
+            union all
+            select r.id, r.due_at, null, c.id
+            from public.channels c join public.reminders r on r.id = any (p_ids) and r.is_escalation and (c.shop_id is null or c.shop_id = r.shop_id)
+            where c.is_active and c.audience = 'group') w
+        where not exists (select from public.reminder_lines l where l.reminder_id = w.id and l.channel_id = w.channel_id
+            and l.member_id is not distinct from w.member_id)
+    ), room as materialized (
+        select g.channel_id, g.member_id, p.*
+        from (select channel_id, member_id, pg_catalog.count(*) as lines from wanted group by channel_id, member_id) g
+        cross join lateral private.reserve_places(g.channel_id, g.member_id, g.lines, p_now) p
     ), added as (
-        insert into public.reminder_lines (reminder_id, member_id, channel_id)
-        select r.id, c.member_id, c.id
-        from reach c
-        join private.reminder_people p on p.member_id = c.member_id and p.reason is null
-        join public.reminders r on r.audience_id = p.audience_id and not r.is_over and (c.shop_id is null or c.shop_id = r.shop_id)
-        where r.id = any (p_ids)
-        union all
-        select r.id, null, c.id
-        from public.channels c join public.reminders r on r.id = any (p_ids) and r.is_escalation and (c.shop_id is null or c.shop_id = r.shop_id)
-        where c.is_active and c.audience = 'group'
+        insert into public.reminder_lines (reminder_id, member_id, channel_id, delivery_id)
+        select w.id, w.member_id, w.channel_id, o.delivery_id
+        from wanted w join room o on o.channel_id = w.channel_id and o.member_id is not distinct from w.member_id
+            and w.place between o.first and o.last
         on conflict on constraint reminder_lines_once do nothing
         returning reminder_id
     )
     update public.reminders r set state = 'queued', reason = null where r.id in (select reminder_id from added)
 $$;
 comment on function private.add_lines(bigint[], timestamptz) is
-    'Lines for the people of the audience on channels for persons, and for groups when it is an escalation.';
+    'Lines for the people of the audience on channels for persons, and for groups when it is an escalation; each with its place in a message.';
 
 create or replace function private.message_item(p_reminder public.reminders, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -5402,43 +5443,26 @@ end;
 $$;
 comment on function private.drop_closed_channels(timestamptz) is 'What waits for a channel that was switched off is not sent.';
 
-create or replace function private.bundle_lines(p_now timestamptz) returns integer
+create or replace function private.bundle_lines(p_now timestamptz) returns void
 language sql volatile set search_path = '' as $$
     with loose as materialized (
-        select l.id, l.channel_id, l.member_id
-        from public.reminder_lines l left join public.deliveries d on d.id = l.delivery_id
-        where l.state in ('waiting', 'failed') and l.channel_id is not null
-          and (l.delivery_id is null or d.state in ('sent', 'suppressed', 'dead'))
-        order by l.id limit 50000 for update of l skip locked
-    ), open as materialized (
-        select distinct on (o.channel_id, o.member_id) o.* from (
-            select d.id, d.channel_id, d.member_id, d.line_count from public.deliveries d
-            where d.state = 'waiting' and d.attempts = 0 and d.purpose = 'reminders' and d.line_count < 100 and d.resent_from is null
-              and d.channel_id in (select x.channel_id from loose x) order by d.seq for update skip locked) o
-    ), placed as materialized (
-        select l.id, l.channel_id, l.member_id, o.id as open_id,
-            (coalesce(o.line_count, 0) + pg_catalog.row_number() over (partition by l.channel_id, l.member_id order by l.id) - 1) / 100 as bundle
-        from loose l left join open o on o.channel_id = l.channel_id and o.member_id is not distinct from l.member_id
-    ), bundles as materialized (
-        select p.channel_id, p.member_id, p.bundle, case when p.bundle = 0 then p.open_id end as open_id,
-            coalesce(case when p.bundle = 0 then p.open_id end, pg_catalog.gen_random_uuid()) as id, p.lines
-        from (select channel_id, member_id, bundle, open_id, pg_catalog.count(*) as lines from placed
-            group by channel_id, member_id, bundle, open_id) p
-    ), grown as (
-        update public.deliveries d set line_count = d.line_count + b.lines from bundles b where d.id = b.open_id
-    ), fresh as (
-        insert into public.deliveries (id, channel_id, member_id, purpose, next_at, line_count, created_at)
-        select b.id, b.channel_id, b.member_id, 'reminders', p_now, b.lines, p_now from bundles b where b.open_id is null
-        order by b.bundle, b.channel_id, b.member_id
-    ), bound as (
-        update public.reminder_lines l set delivery_id = b.id
-        from placed p join bundles b on b.channel_id = p.channel_id and b.member_id is not distinct from p.member_id and b.bundle = p.bundle
-        where l.id = p.id returning 1
+        select x.*, pg_catalog.row_number() over (partition by x.channel_id, x.member_id order by x.id) as place from (
+            select l.id, l.channel_id, l.member_id
+            from public.reminder_lines l join public.deliveries d on d.id = l.delivery_id
+            where l.state in ('waiting', 'failed') and d.state in ('sent', 'suppressed', 'dead')
+            order by l.id limit 5000 for update of l skip locked) x
+    ), room as materialized (
+        select g.channel_id, g.member_id, p.*
+        from (select channel_id, member_id, pg_catalog.count(*) as lines from loose group by channel_id, member_id) g
+        cross join lateral private.reserve_places(g.channel_id, g.member_id, g.lines, p_now) p
     )
-    select pg_catalog.count(*)::integer from bound
+    update public.reminder_lines l set delivery_id = o.delivery_id
+    from loose x join room o on o.channel_id = x.channel_id and o.member_id is not distinct from x.member_id
+        and x.place between o.first and o.last
+    where l.id = x.id
 $$;
 comment on function private.bundle_lines(timestamptz) is
-    'Puts waiting lines into one message for each channel and recipient, at most a hundred to a message; a message that has not gone out yet takes more.';
+    'Lines that were left behind (in somebody else''s hands at the moment their message was taken) get a place in another.';
 
 create or replace function public.sweep_reminders(p_limit integer default 20000) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
