@@ -4,11 +4,12 @@ What is done is seen in the data alone (a ciphertext names its key), so a run th
 it stopped, and two runs at once only share the work: each value is written where it still is what was read.
 Blind indexes and the hash of the facts that a verdict is bound to move with their ciphertexts.
 
-Three things cannot be made anew here, because what they were made of is not kept: the hash of a whole imported
-record (the next file counts its orders as updated once), the index of an IP address, and the hash of what the
-platform said before a person corrected it. The next file of the shop brings the last two along, while the
-older key is still in the ring: import it before the older key is dropped. What no file mentions again is not
-compared by IP, and a correction that meets its file only afterwards gives way to what the platform says.
+Three things cannot be made anew here, because what they were made of is not kept: the hash of a whole
+imported record (the next file counts its orders as updated once), the index of an IP address, and the hash of
+what the platform said before a person corrected it. The next file of the shop brings the last two along,
+while the older key is still in the ring: import it before the older key is dropped. What no file mentions
+again is not compared by IP, and a correction that meets its file only afterwards gives way to what the
+platform says.
 """
 
 from __future__ import annotations

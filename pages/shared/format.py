@@ -36,6 +36,11 @@ def _escape_mark(found: re.Match[str]) -> str:
     return f"{found.group(4)}\\{found.group(5)}"
 
 
+def sentence(text: str) -> str:
+    """`out of stock` at the start of a line: `Out of stock`; Chinese stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def money(amount: Decimal | float | str | None, currency: str = "CNY") -> str:
     """`¥1,234.00`, two decimals, half up; `—` for nothing."""
     if amount is None:

@@ -83,7 +83,7 @@ def _item(item: HomeItem, user: User) -> None:
     shop = user.shop(item.shop_id)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"home_{item.order_id}"):
         st.markdown(_due(item) or f":gray[{t('home.no_deadline')}]", width=130)
-        kinds = ", ".join(kind_name(kind) for kind in item.kinds)
+        kinds = fmt.sentence(", ".join(kind_name(kind) for kind in item.kinds))
         facts = f"{_short(item.order_no)} · {shop.name if shop else ''} · {fmt.money(item.amount)}"
         st.markdown(f"**{md(kinds)}**  \n:gray[{md(facts)}]", width="stretch")
         query = {"id": str(item.order_id)}

@@ -18,7 +18,7 @@ from backend.imports.limits import MAX_BYTES, MAX_ROWS
 from backend.imports.reasons import reason
 from backend.imports.records import Detected, FileRefused
 from pages.shared import format as fmt
-from pages.shared import frame, importing_calls, importing_report, importing_wizard, widgets
+from pages.shared import frame, importing_calls, importing_report, importing_wizard, theme, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
@@ -81,6 +81,7 @@ def _age_help(row: Mapping[str, Any]) -> str:
 
 def dropped(busy: bool) -> list[UploadedFile]:
     """The drop zone; several files at once."""
+    theme.uploader()
     key = f"imports_drop_{st.session_state.setdefault(_ROUND, 0)}"
     files = st.file_uploader(
         t("imports.drop"),

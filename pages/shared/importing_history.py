@@ -15,9 +15,10 @@ from pages.shared.i18n import known, plain, t
 
 _RUNNING = ("staging", "applying", "checking")
 _COLUMNS = {  # widths that leave the last one room in a window of 1440
-    **{"at": 95, "who": 75, "kind": 60, "shop": 110, "file": 150, "state": 65},
-    **{"counts": 160, "rejected": 60, "exceptions": 260},
+    **{"at": 95, "who": 75, "kind": 60, "shop": 105, "file": 140, "state": 65},
+    **{"counts": 165, "rejected": 95, "exceptions": 250},
 }
+_KINDS = 3  # named in the last column; more of them would be cut
 
 
 @st.fragment(run_every="5s")
@@ -68,20 +69,27 @@ def table(rows: Sequence[Mapping[str, Any]], zone: str) -> None:
 def _row(row: Mapping[str, Any]) -> dict[str, object]:
     return {
         "at": frame.clock(row["started_at"]),
-        "who": row["made_by"] or plain("imports.system"),
+        "who": row["made_by"] or fmt.sentence(plain("imports.system")),
         "kind": plain(f"imports.kind.{row['kind']}"),
         "shop": row["shop_name"] or plain("imports.all_shops"),
         "file": row["file_name"],
         "state": _state(row),
         "counts": _counts(row),
         "rejected": row["rejected"],
-        "exceptions": ", ".join(importing_report.kinds(row["exceptions"] or {})),
+        "exceptions": _exceptions(row),
     }
 
 
 def _state(row: Mapping[str, Any]) -> str:
     key = f"imports.state.{row['state']}"
-    return plain(key) if known(key) else str(row["state"])
+    return fmt.sentence(plain(key)) if known(key) else str(row["state"])
+
+
+def _exceptions(row: Mapping[str, Any]) -> str:
+    """The most frequent kinds; how many more there are."""
+    kinds = importing_report.kinds(row["exceptions"] or {})
+    rest = [f"+{len(kinds) - _KINDS}"] if len(kinds) > _KINDS else []
+    return fmt.sentence(", ".join([*kinds[:_KINDS], *rest]))
 
 
 def _counts(row: Mapping[str, Any]) -> str:

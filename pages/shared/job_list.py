@@ -13,6 +13,7 @@ from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import known, locale, t
 
+_SHOWN = 10
 _STATES = {
     "dead": ("red", ":material/error:"),
     "running": ("blue", ":material/sync:"),
@@ -34,8 +35,11 @@ def draw(user: User) -> None:
 def _section(name: str, rows: Sequence[JobRow], user: User) -> None:
     if rows:
         st.markdown(f"**{t(f'jobs.section.{name}', count=len(rows))}**")
-        for job in rows:
+        shown = rows[:_SHOWN] if name == "done" else rows
+        for job in shown:
             _card(job, user)
+        if len(shown) < len(rows):
+            st.caption(t("jobs.more", count=len(rows) - len(shown)))
 
 
 def _card(job: JobRow, user: User) -> None:

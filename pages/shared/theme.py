@@ -47,10 +47,14 @@ def start() -> None:
         initial_sidebar_state="auto",
     )
     st.html(_CSS)
-    limit = plain("common.upload_limit", megabytes=st.get_option("server.maxUploadSize"))
-    st.html(_UPLOADER.format(button=plain("common.upload"), limit=limit))
     if st.context.theme.type == "dark":
         st.html(_DARK)
+
+
+def uploader() -> None:
+    """Our words for the uploaders of a page, in the language of the person."""
+    limit = plain("common.upload_limit", megabytes=st.get_option("server.maxUploadSize"))
+    st.html(_UPLOADER.format(button=plain("common.upload"), limit=limit))
 
 
 def logo() -> None:
