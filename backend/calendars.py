@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final, Literal
 
 from supabase import Client
@@ -20,6 +20,9 @@ Hours = tuple[int, int]
 """Open from, to: minutes from 00:00; 1440 is 24:00, 1560 is 02:00 of the next day."""
 MOST_BYTES: Final = 200_000
 _SPAN: Final = re.compile(r"(\d{1,2}):(\d{2})\s*[-~–—至到]\s*(次日|\+1)?\s*(\d{1,2}):(\d{2})")
+_DATE: Final = r"20\d\d-\d{1,2}-\d{1,2}"
+_DATES: Final = re.compile(rf"({_DATE})(?:\s*(?:~|至|到|–|—|\.\.)\s*({_DATE}))?")
+_LONGEST_HOLIDAY: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +316,27 @@ def read_year(data: bytes) -> dict[str, Any]:
         "makeup_workdays": found.get("makeup_workdays"),
         "source": str(found.get("source") or "")[:300],
     }
+
+
+def typed_dates(raw: str, name: str) -> list[str]:
+    """ISO dates of a text like `2027-02-05~2027-02-11, 2027-04-05`. Raises AppError calendar.bad_list."""
+    if re.sub(r"[\s,，、;；]", "", _DATES.sub("", raw)):
+        raise AppError("calendar.bad_list", params={"field": name})
+    days: set[date] = set()
+    for first, last in _DATES.findall(raw):
+        start, end = _typed_day(first, name), _typed_day(last or first, name)
+        if not timedelta() <= end - start < timedelta(days=_LONGEST_HOLIDAY):
+            raise AppError("calendar.bad_list", params={"field": name})
+        days |= {start + timedelta(days=n) for n in range((end - start).days + 1)}
+    return [day.isoformat() for day in sorted(days)]
+
+
+def _typed_day(text: str, name: str) -> date:
+    try:
+        year, month, day = (int(part) for part in text.split("-"))
+        return date(year, month, day)
+    except ValueError as error:
+        raise AppError("calendar.bad_list", params={"field": name}) from error
 
 
 def as_year(found: Mapping[str, Any]) -> Year:

@@ -598,7 +598,7 @@ begin
             else perform private.fail('PT422', 'calendar.bad_value');
         end case;
         v_answer := pg_catalog.jsonb_build_object('moved', v_answer -> 'moved') || private.recalculations(v_me, v_last);
-        raise exception using errcode = 'DKPRE', message = 'tried';
+        raise exception using errcode = 'DKPRE';
     exception when sqlstate 'DKPRE' then
         null;
     end;

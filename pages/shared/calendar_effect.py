@@ -73,8 +73,9 @@ def words(effect: Mapping[str, Any]) -> None:
 
 
 def _what(entity: str) -> str:
-    key = f"calendars.entity.{entity}"
-    return plain(key) if known(key) else plain("calendars.entity.other")
+    if known(f"calendars.entity.{entity}"):
+        return plain(f"calendars.entity.{entity}")
+    return plain("calendars.entity.other")
 
 
 def choice(found: Screen, *, key: str, only_shifts: bool = False) -> Calendar:

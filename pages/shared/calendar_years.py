@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -11,15 +10,10 @@ import streamlit as st
 
 from backend import calendars
 from backend.calendars import Screen, Year
-from backend.errors import AppError
 from pages.shared import calendar_effect, frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-
-_DATE = r"20\d\d-\d{1,2}-\d{1,2}"
-_SPAN = re.compile(rf"({_DATE})(?:\s*(?:~|至|到|–|—|\.\.)\s*({_DATE}))?")
-_LONGEST = 31
 
 
 def banner(found: Screen) -> None:
@@ -118,28 +112,7 @@ def _typed(following: int) -> dict[str, Any] | None:
         return None
     return {
         "year": year,
-        "holidays": typed_dates(holidays, "holidays"),
-        "makeup_workdays": typed_dates(makeup, "makeup_workdays"),
+        "holidays": calendars.typed_dates(holidays, "holidays"),
+        "makeup_workdays": calendars.typed_dates(makeup, "makeup_workdays"),
         "source": source.strip(),
     }
-
-
-def typed_dates(raw: str, name: str) -> list[str]:
-    """ISO dates of a text like `2027-02-05~2027-02-11, 2027-04-05`. Raises AppError calendar.bad_list."""
-    if re.sub(r"[\s,，、;；]", "", _SPAN.sub("", raw)):
-        raise AppError("calendar.bad_list", params={"field": name})
-    days: set[date] = set()
-    for first, last in _SPAN.findall(raw):
-        start, end = _day(first, name), _day(last or first, name)
-        if not timedelta() <= end - start < timedelta(days=_LONGEST):
-            raise AppError("calendar.bad_list", params={"field": name})
-        days |= {start + timedelta(days=n) for n in range((end - start).days + 1)}
-    return [day.isoformat() for day in sorted(days)]
-
-
-def _day(text: str, name: str) -> date:
-    try:
-        year, month, day = (int(part) for part in text.split("-"))
-        return date(year, month, day)
-    except ValueError as error:
-        raise AppError("calendar.bad_list", params={"field": name}) from error

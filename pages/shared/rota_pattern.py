@@ -89,8 +89,8 @@ def _rhythm() -> Rhythm:
         swap = st.selectbox(
             t("rota.swap"),
             (0, 1, 2, 4),
-            format_func=lambda weeks: plain(
-                "rota.swap_never" if not weeks else "rota.swap_weeks", count=weeks
+            format_func=lambda weeks: (
+                plain("rota.swap_weeks", count=weeks) if weeks else plain("rota.swap_never")
             ),
             key="rota_swap",
             width=180,

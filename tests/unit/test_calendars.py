@@ -8,7 +8,6 @@ import pytest
 
 from backend import calendars
 from backend.errors import AppError
-from pages.shared.calendar_years import typed_dates
 
 HOURS = {
     "08:00–16:30": ((480, 990),),
@@ -65,13 +64,13 @@ def test_lists_that_cannot_be_shown(found: dict[str, object]) -> None:
 
 
 def test_typed_dates() -> None:
-    assert typed_dates("2027-01-01~2027-01-03, 2027-4-5；2027-01-02", "holidays") == [
+    assert calendars.typed_dates("2027-01-01~2027-01-03, 2027-4-5；2027-01-02", "holidays") == [
         "2027-01-01",
         "2027-01-02",
         "2027-01-03",
         "2027-04-05",
     ]
-    assert typed_dates("", "holidays") == []
+    assert calendars.typed_dates("", "holidays") == []
 
 
 @pytest.mark.parametrize(
@@ -79,4 +78,4 @@ def test_typed_dates() -> None:
 )
 def test_typed_dates_that_mean_nothing(raw: str) -> None:
     with pytest.raises(AppError, match=r"calendar\.bad_list"):
-        typed_dates(raw, "holidays")
+        calendars.typed_dates(raw, "holidays")
