@@ -1,5 +1,5 @@
-"""What only the browser can do: keep the session cookie, notice an abandoned machine, switch the theme, copy
-text.
+"""What only the browser can do: keep the session cookie, notice an abandoned machine, switch the theme, tell
+wide windows from narrow ones, copy text.
 
 Two small components in the page's own origin. They are given opaque marks and our own words, never a
 person's data to render as HTML.
@@ -47,6 +47,7 @@ function watch() {
   for (const kind of ["pointerdown", "keydown", "wheel", "touchstart"]) {
     window.addEventListener(kind, acted, { capture: true, passive: true });
   }
+  small.addEventListener("change", tellWidth);
   window.addEventListener("keydown", (event) => {
     const plain = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
     if (plain && event.key.toLowerCase() === "k") {
@@ -67,6 +68,16 @@ function watch() {
   }, 10000);
 }
 
+const small = matchMedia("(max-width: 640px)");
+
+function tellWidth() {
+  const now = small.matches ? "narrow" : "wide";
+  document.cookie = `desk_width=${now}; path=/; max-age=31536000; samesite=lax`;
+  if ((desk.told ?? desk.data.width) === now) return;
+  desk.told = now;
+  desk.trigger?.("width", now);
+}
+
 function paint(theme) {
   for (const path of desk.data.paths ?? []) {
     localStorage.setItem(`stActiveTheme-${path}-v2`, JSON.stringify(theme));
@@ -79,6 +90,7 @@ export default function ({ data, setTriggerValue }) {
   desk.trigger = setTriggerValue;
   document.documentElement.lang = data.lang;
   watch();
+  tellWidth();
   once(data.ticket, async () => {
     acted();
     setTriggerValue("cookie", (await call("POST", { ticket: data.ticket })) ? "kept" : "none");
@@ -141,12 +153,14 @@ def bridge(
     forget: str | None,
     idle_seconds: int,
     theme: dict[str, str] | None,
+    width: str | None,
     paths: list[str],
 ) -> Any:
-    """Mounts the bridge; the answer has `cookie` ("kept" or "none") and `idle` for the one run after they
-    happened.
+    """Mounts the bridge; the answer has `cookie` ("kept" or "none"), `idle` and `width` ("wide" or "narrow")
+    for the one run after they happened.
 
-    `idle_seconds` 0 means a person's own device, which is not locked.
+    `idle_seconds` 0 means a person's own device, which is not locked. `width` is what we believe of the
+    window so far.
     """
     data = {
         "lang": lang,
@@ -154,9 +168,17 @@ def bridge(
         "forget": forget,
         "idle_seconds": idle_seconds,
         "theme": theme,
+        "width": width,
         "paths": paths,
     }
-    return _bridge(data=data, key="desk_bridge", height=1, on_cookie_change=_nothing, on_idle_change=_nothing)
+    return _bridge(
+        data=data,
+        key="desk_bridge",
+        height=1,
+        on_cookie_change=_nothing,
+        on_idle_change=_nothing,
+        on_width_change=_nothing,
+    )
 
 
 def copy_button(label: str, text: str, *, copied: str, key: str) -> None:

@@ -24,7 +24,9 @@ _TICKET = "desk_ticket"
 _FORGET = "desk_forget"
 _NOTICE = "desk_notice"
 _COOKIE_WORKS = "desk_cookie_works"
-_KEPT_ON_SIGN_OUT = ("desk_locale",)
+_WIDTH = "desk_width"
+_WIDTHS = ("wide", "narrow")
+_KEPT_ON_SIGN_OUT = ("desk_locale", _WIDTH)
 
 
 def connection() -> Settings:
@@ -60,6 +62,18 @@ def is_loopback(address: str | None) -> bool:
 def cookies() -> Mapping[str, str]:
     """Cookies of the request that opened this page (tests replace this function)."""
     return st.context.cookies
+
+
+def width() -> str | None:
+    """Whether the window is "wide" or "narrow" (up to 640 px); None before this browser said so."""
+    told = st.session_state.get(_WIDTH) or cookies().get(_WIDTH)
+    return told if told in _WIDTHS else None
+
+
+def width_told(name: str) -> None:
+    """The window crossed the border between the two layouts (or was seen for the first time)."""
+    if name in _WIDTHS:
+        st.session_state[_WIDTH] = name
 
 
 def source() -> str:

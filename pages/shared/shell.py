@@ -54,7 +54,7 @@ def _whoever_is_here(settings: Settings) -> frame.User | None:
 
 
 def _browser_work(settings: Settings) -> None:
-    """Mounts the bridge: cookie, idle lock, theme; acts on what it reports."""
+    """Mounts the bridge: cookie, idle lock, theme, width; acts on what it reports."""
     here: auth.WebSession | None = st.session_state.get("desk_session")
     shared = here is not None and not here.is_own_device
     answer = browser.bridge(
@@ -63,10 +63,13 @@ def _browser_work(settings: Settings) -> None:
         forget=session.forget(),
         idle_seconds=auth.IDLE_SECONDS if shared else 0,
         theme=topbar.wanted_theme(),
+        width=session.width(),
         paths=navigation.addresses(),
     )
     if answer.cookie:
         session.cookie_answered(answer.cookie == "kept")
+    if answer.width:
+        session.width_told(answer.width)
     if answer.idle and shared:
         session.sign_out(settings, notice="session.locked")
         st.rerun()

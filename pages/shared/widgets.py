@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import browser
+from pages.shared import browser, session
 from pages.shared import format as fmt
 from pages.shared.format import Due, md
 from pages.shared.i18n import locale, t
@@ -40,6 +40,14 @@ def filter_row(key: str) -> Any:
     Give each widget `bind="query-params"` and a key, so that a filter is part of the address.
     """
     return st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"{key}_filters")
+
+
+def draws(layout: str) -> bool:
+    """Whether the rows need to be drawn as "wide" (table) or "narrow" (cards): both until the width is known.
+
+    For long lists: what the window does not show costs the browser as much as what it shows.
+    """
+    return session.width() in (None, layout)
 
 
 def wide(key: str) -> Any:

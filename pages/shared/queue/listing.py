@@ -67,11 +67,13 @@ def _rows(user: User, asked: QueueFilter, page: QueuePage) -> None:
         _empty()
         return
     bulk.bar(user, [page.rows[place] for place in _ticked() if place < len(page.rows)], asked, page.count)
-    with widgets.wide("orders"):
-        _table(user, asked, page.rows)
-    with widgets.narrow("orders"):
-        for row in page.rows:
-            _card(user, row)
+    if widgets.draws("wide"):
+        with widgets.wide("orders"):
+            _table(user, asked, page.rows)
+    if widgets.draws("narrow"):
+        with widgets.narrow("orders"):
+            for row in page.rows:
+                _card(user, row)
     widgets.pager(
         "orders",
         next_cursor=page.next,
