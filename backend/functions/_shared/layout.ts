@@ -8,7 +8,7 @@ export const LIMITS = {
   wecomText: 2_048,
   wecomMarkdown: 4_096,
   dingtalk: 20_000,
-  feishu: 20_480,
+  feishu: 20_000, // "20 KB": the smaller reading
   mail: 100_000,
 } as const;
 const SLACK = 96;
