@@ -217,9 +217,21 @@ def worst(client: Client, wanted: Wanted, *, limit: int = 5) -> list[Line]:
     return page(client, replace(wanted, bucket="overdue", after=None), limit=limit)[0]
 
 
-def explain(client: Client, clock_id: int, lang: str = "zh-CN") -> tuple[str, str, str]:
-    """为什么是这个时间？ Three lines for a clock. Raises `clock.none`."""
-    return sla.explain(lambda name, **params: db.rpc(client, name, **params), clock_id, lang)
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """为什么是这个时间？ Three lines; what it is about, and the address in the desk that opens that."""
+
+    name: str
+    path: str | None
+    lines: tuple[str, str, str]
+
+
+def explain(client: Client, clock_id: int, lang: str = "zh-CN") -> Reason:
+    """Why a clock has its deadline. Raises `clock.none`."""
+    facts = db.rpc(client, "explain_clock", p_clock_id=clock_id)
+    area = area_words(f"{facts['entity']}.{facts['target']}", lang)
+    name = f"{facts['label'] or '#' + str(facts['entity_id'])} · {area}"
+    return Reason(name, facts["path"], sla.explain_lines(facts, lang))
 
 
 def clock_of(client: Client, entity: str, entity_id: int) -> int | None:

@@ -110,13 +110,8 @@ def show_end(instant: datetime, zone: ZoneInfo, *, date: str = "%m-%d") -> str:
     return (local - timedelta(days=1)).strftime(f"{date} 24:00")
 
 
-def explain(rpc: Rpc, clock_id: int, lang: str = "zh-CN") -> tuple[str, str, str]:
-    """为什么是这个时间？ Three lines for a clock. Raises AppError ``clock.none``."""
-    return explain_lines(rpc("explain_clock", p_clock_id=clock_id), lang)
-
-
 def explain_lines(facts: Mapping[str, Any], lang: str = "zh-CN") -> tuple[str, str, str]:
-    """What `explain_clock` answers, in words: its beginning and rule, what counted, what did not."""
+    """为什么是这个时间？ What `explain_clock` answers, in words: beginning and rule, what counted, what did not."""
     zone = ZoneInfo(facts["timezone"])
     return _start_line(facts, zone, lang), _counted_line(facts, zone, lang), _pause_line(facts, zone, lang)
 

@@ -57,9 +57,11 @@ begin
         'timezone', coalesce((select timezone from public.calendars where id = v.calendar_id),
             (select timezone from public.shops where id = v.shop_id)),
         'calendar', (select name from public.calendars where id = v.calendar_id),
-        'pauses', private.clock_pauses(v)) || private.clock_windows(v, v_from, v_now);
+        'pauses', private.clock_pauses(v)) || private.clock_windows(v, v_from, v_now)
+        || coalesce((select pg_catalog.jsonb_build_object('label', s.label, 'path', s.path)
+            from private.subjects_of(v.entity, array[v.entity_id], v_now) s), '{"label": null, "path": null}');
 end;
 $$;
 grant execute on function public.explain_clock(bigint) to authenticated, service_role;
 comment on function public.explain_clock(bigint) is
-    'Members of the shop: 为什么是这个时间？ What counted towards a deadline: policy, time used before, windows, pauses with reasons. clock.none.';
+    'Members of the shop: 为什么是这个时间？ What counted towards a deadline: policy, time used before, windows, pauses with reasons; how the record is called and which page opens it. clock.none.';

@@ -1,11 +1,12 @@
-"""为什么是这个时间？ Three lines for one clock: `lines` for any page, and the drawer that `?clock=` opens."""
+"""为什么是这个时间？ Three lines for a clock: beside a record of any page, and in the drawer of `?clock=`."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from backend import deadlines
-from pages.shared import frame
+from backend.deadlines import Reason
+from pages.shared import frame, messages
 from pages.shared.format import md
 from pages.shared.i18n import locale, t
 
@@ -38,7 +39,10 @@ def draw() -> None:
 
 def _body(clock_id: int) -> None:
     with frame.boundary():
-        lines(clock_id)
+        reason = deadlines.explain(frame.client(), clock_id, locale())
+        st.markdown(f"**{md(reason.name)}**")
+        _lines(reason)
+        messages.open_link(reason.path, key=f"deadlines_open_{clock_id}")
 
 
 def button(entity: str, entity_id: int) -> None:
@@ -49,14 +53,10 @@ def button(entity: str, entity_id: int) -> None:
         if clock_id is None:
             st.caption(t("deadlines.no_clock"))
         else:
-            lines(clock_id)
+            _lines(deadlines.explain(frame.client(), clock_id, locale()))
 
 
-def lines(clock_id: int) -> None:
-    """The three lines: where the time began and by which policy, what counted, what did not."""
-    for icon, words in zip(
-        ("play_circle", "timelapse", "pause_circle"),
-        deadlines.explain(frame.client(), clock_id, locale()),
-        strict=True,
-    ):
+def _lines(reason: Reason) -> None:
+    """Where the time began and by which policy, what counted, what did not."""
+    for icon, words in zip(("play_circle", "timelapse", "pause_circle"), reason.lines, strict=True):
         st.markdown(f":material/{icon}: {md(words)}")

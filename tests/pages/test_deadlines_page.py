@@ -159,6 +159,12 @@ def test_why_is_it_due_then(app_as: AppAs, floor: ShopFloor) -> None:
     words = shown(open_page(app_as, floor, clock=str(clock_id)))
     assert "「A 级线索跟进」给 1440 分钟" in words
     assert zh("deadlines.title") in words
+    order_clock = floor.one(
+        "select max(clock_id) from public.order_reviews where shop_id = %s and owner_id is null",
+        floor.shop_id,
+    )
+    tab = open_page(app_as, floor, clock=str(order_clock))
+    assert f"deadlines_open_{order_clock}" in [one.key for one in tab.button]
     foreign = floor.one("select coalesce(max(id), 0) + 1000 from public.sla_clocks")
     tab = app_as(floor.person("agent"), "deadlines", query={"clock": str(foreign)})
     assert AppError("clock.none").message() in [one.value for one in tab.error]
