@@ -111,7 +111,7 @@ def show_end(instant: datetime, zone: ZoneInfo, *, date: str = "%m-%d") -> str:
 
 
 def explain_lines(facts: Mapping[str, Any], lang: str = "zh-CN") -> tuple[str, str, str]:
-    """为什么是这个时间？ What `explain_clock` answers, in words: beginning and rule, what counted, what did not."""
+    """为什么是这个时间？ What `explain_clock` answers, in words: beginning, what counted, what did not."""
     zone = ZoneInfo(facts["timezone"])
     return _start_line(facts, zone, lang), _counted_line(facts, zone, lang), _pause_line(facts, zone, lang)
 
