@@ -22,6 +22,7 @@ from pages.shared.i18n import locale, plain, t
 REFRESH_SECONDS = 30
 _GROUPS = ("area", "person", "shop")
 _FITTING = 7
+_ROUND = "deadlines_round_of_groups"
 _SHOWN = ("overdue", "soon", "on_time", "paused")
 
 
@@ -41,9 +42,12 @@ def body(user: User) -> None:
         deadline_filters.buckets(_tabs(counts, finished))
         if not found.sees_everybody:
             st.caption(t("deadlines.own_and_pool"))
-        _charts(figures, finished, user)
+        if found.sees_everybody:
+            _charts(figures, finished, user)
         _worst(asked, counts)
         deadline_list.draw(replace(asked, after=deadline_filters.cursor(asked)), user)
+        if not found.sees_everybody:  # who works through the list finds it first
+            _charts(figures, finished, user)
 
 
 def _tabs(counts: Counter[str], finished: Sequence[tuple[date, int, int]]) -> dict[str, int]:
@@ -91,7 +95,7 @@ def _groups(figures: Sequence[Figure], user: User) -> None:
     event = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
-        key=f"deadlines_groups_{by}",
+        key=f"deadlines_groups_{by}_{st.session_state.get(_ROUND, 0)}",
         on_select="rerun",
         selection_mode="single-row",
         height="content" if len(rows) <= _FITTING else 290,
@@ -126,11 +130,9 @@ def _name(key: Any, by: str, figures: Sequence[Figure], user: User) -> str:
 
 
 def _narrow(by: str, key: Any) -> None:
-    """The row that was clicked becomes the filter, once."""
-    value = ("pool" if key is None else str(key)) if by == "person" else key
-    if st.session_state.get(f"deadlines_{by}") == value:
-        return
-    st.query_params[by] = str(value)
+    """The row that was ticked becomes the filter; the new table has no tick, so that it can be cleared."""
+    st.query_params[by] = ("pool" if key is None else str(key)) if by == "person" else str(key)
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
     st.rerun()
 
 
