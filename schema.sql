@@ -5000,7 +5000,8 @@ language plpgsql set search_path = '' as $$
 begin
     with held as (
         select l.id, c.stopped_at is null and c.paused_at is null and c.due_version = r.due_version and not r.is_over
-            and (l.member_id is null or exists (select from private.reminder_people p
+            and (l.member_id is null or exists (
+                select from private.reminder_people p join public.members m on m.id = p.member_id and m.state = 'active'
                 where p.audience_id = r.audience_id and p.member_id = l.member_id)) as holds
         from public.reminder_lines l
         join public.reminders r on r.id = l.reminder_id
@@ -5069,10 +5070,10 @@ $$;
 create or replace function private.mentions_of(p_delivery public.deliveries, p_kind text) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(h.handle order by h.handle), '[]') from (
-        select distinct private.handle_of(p_kind, m) as handle
-        from public.member_reminders m
-        where m.member_id = (p_delivery).member_id
-           or ((p_delivery).member_id is null and m.member_id in (
+        select distinct case p_kind when 'webhook' then m.staff_no else private.handle_of(p_kind, s) end as handle
+        from public.members m left join public.member_reminders s on s.member_id = m.id
+        where m.id = (p_delivery).member_id
+           or ((p_delivery).member_id is null and m.id in (
                 select p.member_id from private.reminder_people p
                 where p.reason is null and p.role in ('owner', 'duty_lead', 'manager') and p.audience_id in (
                     select r.audience_id from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
@@ -5080,7 +5081,7 @@ language sql stable set search_path = '' as $$
         limit 20) h
     where h.handle is not null
 $$;
-comment on function private.mentions_of(public.deliveries, text) is 'Ids on the platform of those whom the message is about: the person, or in a group the owners and leads of its lines.';
+comment on function private.mentions_of(public.deliveries, text) is 'Ids on the platform (webhook: staff numbers) of those whom the message is about: the person, or in a group the owners and leads of its lines.';
 
 create or replace function private.message_of(p_id uuid, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -5472,14 +5473,21 @@ declare
     v_me private.actor := private.require_actor(array[]::text[]);
     v_now timestamptz := private.now();
     v_limit integer := least(greatest(coalesce(p_limit, 20000), 1), 50000);
-    v_made bigint[];
+    v_started timestamptz := pg_catalog.clock_timestamp();
+    v_part bigint[];
+    v_made bigint[] := '{}';
     v_ready bigint[];
     v_answer jsonb;
 begin
     if not pg_catalog.pg_try_advisory_xact_lock(7316001) then
         return '{"due": 0, "queued": 0, "suppressed": 0, "moved": 0, "busy": true}';
     end if;
-    v_made := private.make_reminders(v_now, v_limit);
+    loop -- in parts, until a good second is over: a backlog of any size is worked off tick by tick, none is cut off by a time limit
+        v_part := private.make_reminders(v_now, least(2500, v_limit - pg_catalog.cardinality(v_made)));
+        v_made := v_made || v_part;
+        exit when v_part = '{}' or pg_catalog.cardinality(v_made) >= v_limit
+            or pg_catalog.clock_timestamp() > v_started + interval '1.5 seconds';
+    end loop;
     perform private.overtake(v_made, v_now);
     perform private.tick_clocks(v_now, v_limit);
     v_ready := array(select r.id from public.reminders r where r.state = 'due' and r.ready_at <= v_now
@@ -5565,8 +5573,7 @@ declare
 begin
     delete from public.reminder_lines where reminder_id = any (v_ids);
     delete from public.reminders where id = any (v_ids);
-    delete from private.reminder_people p where p.created_at < p_before
-        and not exists (select from public.reminders r where r.audience_id = p.audience_id or p.audience_id = any (r.past_audience_ids));
+    delete from private.reminder_people where created_at < p_before;
     delete from public.notifications where id = any (array(select n.id from public.notifications n where n.created_at < p_before limit p_limit));
     get diagnostics v_count = row_count;
     v_gone := array(select d.id from public.deliveries d where d.created_at < p_before
@@ -10779,8 +10786,8 @@ create or replace function private.current_check(p_text text, p_kind text, p_sho
 returns public.text_checks
 language sql stable set search_path = '' as $$
     select c.* from public.text_checks c
-    where c.sha = private.sha256(p_text) and c.shop_id = p_shop_id and c.kind = p_kind
-      and c.context = private.text_context(p_category, p_licences) and c.words_version = private.words_version()
+    where c.sha = (select private.sha256(p_text)) and c.shop_id = p_shop_id and c.kind = p_kind
+      and c.context = (select private.text_context(p_category, p_licences)) and c.words_version = (select private.words_version())
     order by c.checked_at desc, c.id desc limit 1
 $$;
 comment on function private.current_check(text, text, bigint, text, text[]) is 'The verdict on exactly this text, kind, shop and context under the dictionary that holds; null row without one.';
@@ -10956,11 +10963,12 @@ comment on function private.revision_parts(bigint) is
 
 create or replace function private.revision_refusal(p_revision_id bigint, p_reason text, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
-    select x.refusal from (
+    with x as materialized ( -- each text is asked about once
         select private.text_refusal(p.body, p.kind, l.shop_id, r.category, r.licences, p_reason, l.product_id, p_now)
             || jsonb_build_object('part', p.part) as refusal
         from public.listing_revisions r join public.listings l on l.id = r.listing_id
-        cross join lateral private.revision_parts(r.id) p where r.id = p_revision_id) x
+        cross join lateral private.revision_parts(r.id) p where r.id = p_revision_id)
+    select x.refusal from x
     where x.refusal is not null
     order by array_position(array['text.blocked', 'text.unchecked', 'text.reason_missing'], x.refusal ->> 'key') limit 1
 $$;
@@ -10991,13 +10999,15 @@ declare
     v_suspended bigint[];
 begin
     v_me.role := 'system';
-    update public.listings l
-    set verdict = x.verdict, live_verdict = x.live, checked_version = private.words_version()
-    from (select k.id, private.revision_verdict(k.revision_id, p_now) as verdict,
-            case when k.published_id = k.revision_id then private.revision_verdict(k.revision_id, p_now)
-                 when k.published_id is not null then private.revision_verdict(k.published_id, p_now) end as live
-        from public.listings k where k.id = any (p_ids)) x
-    where l.id = x.id and (l.verdict, l.live_verdict, l.checked_version) is distinct from (x.verdict, x.live, private.words_version());
+    with x as materialized (
+        select k.id, private.revision_verdict(k.revision_id, p_now) as verdict, case when k.published_id <> k.revision_id
+                then private.revision_verdict(k.published_id, p_now) end as other_live, k.published_id = k.revision_id as is_same
+        from public.listings k where k.id = any (p_ids)
+    ), y as materialized (
+        select x.id, x.verdict, case when x.is_same then x.verdict else x.other_live end as live, private.words_version() as words from x
+    )
+    update public.listings l set verdict = y.verdict, live_verdict = y.live, checked_version = y.words
+    from y where l.id = y.id and (l.verdict, l.live_verdict, l.checked_version) is distinct from (y.verdict, y.live, y.words);
     with hit as (
         update public.listings l set state = 'suspended', state_since = p_now
         where l.id = any (p_ids) and l.state = 'published' and l.live_verdict = 'block'

@@ -285,7 +285,8 @@ language plpgsql set search_path = '' as $$
 begin
     with held as (
         select l.id, c.stopped_at is null and c.paused_at is null and c.due_version = r.due_version and not r.is_over
-            and (l.member_id is null or exists (select from private.reminder_people p
+            and (l.member_id is null or exists (
+                select from private.reminder_people p join public.members m on m.id = p.member_id and m.state = 'active'
                 where p.audience_id = r.audience_id and p.member_id = l.member_id)) as holds
         from public.reminder_lines l
         join public.reminders r on r.id = l.reminder_id
@@ -354,10 +355,10 @@ $$;
 create or replace function private.mentions_of(p_delivery public.deliveries, p_kind text) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(h.handle order by h.handle), '[]') from (
-        select distinct private.handle_of(p_kind, m) as handle
-        from public.member_reminders m
-        where m.member_id = (p_delivery).member_id
-           or ((p_delivery).member_id is null and m.member_id in (
+        select distinct case p_kind when 'webhook' then m.staff_no else private.handle_of(p_kind, s) end as handle
+        from public.members m left join public.member_reminders s on s.member_id = m.id
+        where m.id = (p_delivery).member_id
+           or ((p_delivery).member_id is null and m.id in (
                 select p.member_id from private.reminder_people p
                 where p.reason is null and p.role in ('owner', 'duty_lead', 'manager') and p.audience_id in (
                     select r.audience_id from public.reminder_lines l join public.reminders r on r.id = l.reminder_id
@@ -365,7 +366,7 @@ language sql stable set search_path = '' as $$
         limit 20) h
     where h.handle is not null
 $$;
-comment on function private.mentions_of(public.deliveries, text) is 'Ids on the platform of those whom the message is about: the person, or in a group the owners and leads of its lines.';
+comment on function private.mentions_of(public.deliveries, text) is 'Ids on the platform (webhook: staff numbers) of those whom the message is about: the person, or in a group the owners and leads of its lines.';
 
 create or replace function private.message_of(p_id uuid, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

@@ -354,14 +354,21 @@ declare
     v_me private.actor := private.require_actor(array[]::text[]);
     v_now timestamptz := private.now();
     v_limit integer := least(greatest(coalesce(p_limit, 20000), 1), 50000);
-    v_made bigint[];
+    v_started timestamptz := pg_catalog.clock_timestamp();
+    v_part bigint[];
+    v_made bigint[] := '{}';
     v_ready bigint[];
     v_answer jsonb;
 begin
     if not pg_catalog.pg_try_advisory_xact_lock(7316001) then
         return '{"due": 0, "queued": 0, "suppressed": 0, "moved": 0, "busy": true}';
     end if;
-    v_made := private.make_reminders(v_now, v_limit);
+    loop -- in parts, until a good second is over: a backlog of any size is worked off tick by tick, none is cut off by a time limit
+        v_part := private.make_reminders(v_now, least(2500, v_limit - pg_catalog.cardinality(v_made)));
+        v_made := v_made || v_part;
+        exit when v_part = '{}' or pg_catalog.cardinality(v_made) >= v_limit
+            or pg_catalog.clock_timestamp() > v_started + interval '1.5 seconds';
+    end loop;
     perform private.overtake(v_made, v_now);
     perform private.tick_clocks(v_now, v_limit);
     v_ready := array(select r.id from public.reminders r where r.state = 'due' and r.ready_at <= v_now
@@ -447,8 +454,7 @@ declare
 begin
     delete from public.reminder_lines where reminder_id = any (v_ids);
     delete from public.reminders where id = any (v_ids);
-    delete from private.reminder_people p where p.created_at < p_before
-        and not exists (select from public.reminders r where r.audience_id = p.audience_id or p.audience_id = any (r.past_audience_ids));
+    delete from private.reminder_people where created_at < p_before;
     delete from public.notifications where id = any (array(select n.id from public.notifications n where n.created_at < p_before limit p_limit));
     get diagnostics v_count = row_count;
     v_gone := array(select d.id from public.deliveries d where d.created_at < p_before

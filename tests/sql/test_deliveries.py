@@ -516,3 +516,37 @@ def test_the_service_alone_claims(floor: Connection) -> None:
         ):
             floor.execute(f"select public.{name}({nulls})")
     assert service(floor, "claim_deliveries", "test", 10, 60) == []
+
+
+def test_a_webhook_names_people_by_their_staff_number(floor: Connection) -> None:
+    channel(floor, "webhook", "person", name="自建")
+    overdue(floor, "A-1")
+    assert sorted(message["mentions"] for message in claim(floor)) == [["ann"], ["lea"]]
+
+
+def test_nothing_goes_out_to_somebody_who_was_switched_off(floor: Connection) -> None:
+    channel(floor, "webhook", "person", name="自建")
+    overdue(floor, "A-1")
+    floor.execute("update members set state = 'off' where staff_no = 'ann'")
+    assert [message["mentions"] for message in claim(floor)] == [["lea"]]
+    assert sorted(state for state, _ in states(floor)) == ["sending", "suppressed"]
+
+
+def test_a_backlog_is_worked_off_in_parts_and_told_once(floor: Connection) -> None:
+    channel(floor)
+    breach(floor, 5100)
+    due = 0
+    for minute in range(30):
+        due += (part := sweep(floor, later(hours=2, minutes=minute)))["due"]
+        if part["due"] == 0:
+            break
+    assert due == one(floor, "select count(*) from reminders") == 5100
+    assert one(floor, "select count(distinct reminder_id) from reminder_lines") == 5100
+    assert (
+        one(
+            floor,
+            "select sum((params ->> 'count')::int) from notifications where member_id = %s",
+            member(floor, "ann"),
+        )
+        == 5100
+    )
