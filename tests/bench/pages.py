@@ -168,4 +168,5 @@ def _reruns(desk: Page, empty: Page, rounds: int = 15) -> tuple[float, float]:
 
 
 def _click(page: Page, words: str) -> None:
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=60_000)
     page.locator("button", has_text=words).first.evaluate(RERUN)

@@ -13,6 +13,7 @@ from backend.errors import AppError
 from backend.local.stack import Stack
 from backend.orders import commands
 from backend.orders.models import ItemRef
+from pages.shared import session
 from pages.shared.i18n import catalogue
 from pages.shared.queue import filters
 from tests.pages.conftest import AppAs
@@ -378,6 +379,19 @@ def test_the_next_page_goes_on_where_the_first_ended(
     assert not set(first) & set(second)
     click(tab, "orders_previous")
     assert shown_orders(tab) == first
+
+
+@pytest.mark.parametrize(
+    ("width", "table", "cards"), [(None, 1, True), ("wide", 1, False), ("narrow", 0, True), ("x", 1, True)]
+)
+def test_only_the_layout_that_the_window_shows_is_drawn(
+    app_as: AppAs, full: Floor, monkeypatch: pytest.MonkeyPatch, width: str | None, table: int, cards: bool
+) -> None:
+    monkeypatch.setattr(session, "cookies", lambda: {"desk_width": width} if width else {})
+    tab = app_as(full.member("manager"), "orders")
+    opened = [button for button in tab.button if (button.key or "").startswith("orders_open_")]
+    assert len(tab.dataframe) == table
+    assert bool(opened) is cards
 
 
 def test_filters_are_kept_as_a_view(app_as: AppAs, full: Floor) -> None:
