@@ -10632,7 +10632,7 @@ create table if not exists public.text_checks (
     constraint text_checks_once unique (entity, entity_id, part, sha, kind, shop_id, context)
 );
 create index if not exists text_checks_sha_idx on public.text_checks (sha, shop_id, kind);
-create index if not exists text_checks_shop_id_idx on public.text_checks (shop_id, checked_at desc);
+create index if not exists text_checks_shop_id_idx on public.text_checks (shop_id);
 create index if not exists text_checks_author_id_idx on public.text_checks (author_id);
 create index if not exists text_checks_version_idx on public.text_checks (words_version);
 alter table public.text_checks enable row level security;

@@ -40,7 +40,7 @@ create table if not exists public.text_checks (
     constraint text_checks_once unique (entity, entity_id, part, sha, kind, shop_id, context)
 );
 create index if not exists text_checks_sha_idx on public.text_checks (sha, shop_id, kind);
-create index if not exists text_checks_shop_id_idx on public.text_checks (shop_id, checked_at desc);
+create index if not exists text_checks_shop_id_idx on public.text_checks (shop_id);
 create index if not exists text_checks_author_id_idx on public.text_checks (author_id);
 create index if not exists text_checks_version_idx on public.text_checks (words_version);
 alter table public.text_checks enable row level security;
@@ -194,8 +194,8 @@ create or replace function private.current_check(p_text text, p_kind text, p_sho
 returns public.text_checks
 language sql stable set search_path = '' as $$
     select c.* from public.text_checks c
-    where c.sha = private.sha256(p_text) and c.shop_id = p_shop_id and c.kind = p_kind
-      and c.context = private.text_context(p_category, p_licences) and c.words_version = private.words_version()
+    where c.sha = (select private.sha256(p_text)) and c.shop_id = p_shop_id and c.kind = p_kind
+      and c.context = (select private.text_context(p_category, p_licences)) and c.words_version = (select private.words_version())
     order by c.checked_at desc, c.id desc limit 1
 $$;
 comment on function private.current_check(text, text, bigint, text, text[]) is 'The verdict on exactly this text, kind, shop and context under the dictionary that holds; null row without one.';

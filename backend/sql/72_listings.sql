@@ -116,11 +116,12 @@ comment on function private.revision_parts(bigint) is
 
 create or replace function private.revision_refusal(p_revision_id bigint, p_reason text, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
-    select x.refusal from (
+    with x as materialized ( -- each text is asked about once
         select private.text_refusal(p.body, p.kind, l.shop_id, r.category, r.licences, p_reason, l.product_id, p_now)
             || jsonb_build_object('part', p.part) as refusal
         from public.listing_revisions r join public.listings l on l.id = r.listing_id
-        cross join lateral private.revision_parts(r.id) p where r.id = p_revision_id) x
+        cross join lateral private.revision_parts(r.id) p where r.id = p_revision_id)
+    select x.refusal from x
     where x.refusal is not null
     order by array_position(array['text.blocked', 'text.unchecked', 'text.reason_missing'], x.refusal ->> 'key') limit 1
 $$;
@@ -151,13 +152,15 @@ declare
     v_suspended bigint[];
 begin
     v_me.role := 'system';
-    update public.listings l
-    set verdict = x.verdict, live_verdict = x.live, checked_version = private.words_version()
-    from (select k.id, private.revision_verdict(k.revision_id, p_now) as verdict,
-            case when k.published_id = k.revision_id then private.revision_verdict(k.revision_id, p_now)
-                 when k.published_id is not null then private.revision_verdict(k.published_id, p_now) end as live
-        from public.listings k where k.id = any (p_ids)) x
-    where l.id = x.id and (l.verdict, l.live_verdict, l.checked_version) is distinct from (x.verdict, x.live, private.words_version());
+    with x as materialized (
+        select k.id, private.revision_verdict(k.revision_id, p_now) as verdict, case when k.published_id <> k.revision_id
+                then private.revision_verdict(k.published_id, p_now) end as other_live, k.published_id = k.revision_id as is_same
+        from public.listings k where k.id = any (p_ids)
+    ), y as materialized (
+        select x.id, x.verdict, case when x.is_same then x.verdict else x.other_live end as live, private.words_version() as words from x
+    )
+    update public.listings l set verdict = y.verdict, live_verdict = y.live, checked_version = y.words
+    from y where l.id = y.id and (l.verdict, l.live_verdict, l.checked_version) is distinct from (y.verdict, y.live, y.words);
     with hit as (
         update public.listings l set state = 'suspended', state_since = p_now
         where l.id = any (p_ids) and l.state = 'published' and l.live_verdict = 'block'
