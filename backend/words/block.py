@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from backend.words.compiled import HASHED, UNSURE, Compiled, Groups, hashes_of
 from backend.words.fold import fold_text
-from backend.words.nearby import Around, Ints, open_rules
-from backend.words.rules import FIGURE, OWN, SCANNED, YEAR
+from backend.words.nearby import Around, Ints, heard_near, open_rules
+from backend.words.rules import ALL, FIGURE, OWN, SCANNED, YEAR
 from backend.words.view import code_points, view_table
 
 _DROPPED: Final = b"\0"
-_FEW: Final = 3
+_FEW: Final = 12
 """So many hits are judged with every rule sooner than the tables are asked."""
 _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
 
@@ -110,10 +110,14 @@ def _near(around: Around, ids: Ints, table: Compiled, heard: dict[int, Ints]) ->
     """Return the bits of the rules to try on each needle."""
     heeds, always = table.facts.heeds.take(ids), table.facts.always.take(ids)
     if len(ids) <= _FEW:
-        return heeds | always
+        near = heeds & (heard_near(around, heard) | ALL - sum(SCANNED))
+        return _without_half_a_figure(near | always)
     stretched = around.at.take(around.ends - 1) - around.at.take(around.starts) >= around.ends - around.starts
     always |= (table.facts.inner.take(ids) & stretched) * OWN
-    near = open_rules(table.signs, around, table.facts.guard.take(ids), heard) & heeds | always
+    near = open_rules(table.signs, around, table.facts.guard.take(ids), heard)
+    return _without_half_a_figure(near & heeds | always)
+
+
+def _without_half_a_figure(near: Ints) -> Ints:
     both = YEAR | FIGURE
-    near[near & both != both] &= ~both
-    return near
+    return np.where(near & both == both, near, near & ~both)

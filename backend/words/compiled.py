@@ -25,6 +25,7 @@ from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
 from backend.words.lang import any_of, last_choice
 from backend.words.models import Severity
 from backend.words.nearby import Signs, compile_signs
+from backend.words.report import Description
 from backend.words.rules import OWN, SCANNED_SIGNS, always, heeds
 from backend.words.scanner import Ints, Scan, build_scan
 from backend.words.signs import EDGE, necessary
@@ -35,6 +36,9 @@ _FIRST_LETTER: Final = 4
 _FIRST_DIGIT: Final = 30
 _FIRST_FREE: Final = 40
 _FIRST_SHARED: Final = 60
+_PAIRED: Final = 8
+"""So many times more classes for characters of needles of two, which chance finds most often, than for
+others."""
 DISGUISED: Final = 4_000
 """Terms, in the dictionary's order, that are also looked for in sound-alikes, pinyin and split characters."""
 LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in range(256)).translate(
@@ -96,7 +100,7 @@ class Groups(NamedTuple):
 
 class Compiled(NamedTuple):
     """Everything the engine needs, shared by all threads. `quiet` remembers for each context the severity of
-    what has nothing near, by its needle."""
+    what has nothing near, by its needle; `described` what hits say."""
 
     version: str
     engine: str
@@ -109,6 +113,7 @@ class Compiled(NamedTuple):
     rules: dict[str, Rule]
     phonetics: Phonetics
     quiet: dict[tuple[str, tuple[str, ...]], dict[str, Severity | None]]
+    described: dict[tuple[Entry, Severity], Description]
 
 
 def _conditions(dictionary: Dictionary) -> dict[str, tuple[Condition, ...]]:
@@ -124,24 +129,28 @@ def _rules(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]])
     rules: dict[str, Rule] = {}
     groups = dict(dictionary.superlatives)
     for entry in dictionary.entries:
-        folded = fold_text(entry.term)
+        folded = _folded(entry.term)
         if len(folded) < 2 or (entry.match_kind == "prefix" and folded not in conditions):
             continue  # a prefix alone says nothing: superlatives and `need` rows stand for it
         group = groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
         if folded and folded not in rules:
-            rules[folded] = _rule(entry, conditions.get(folded, ()), group, number=len(rules))
+            rules[folded] = _rule(entry, conditions.get(folded, ()), group)
     for entry, group in superlative_entries(dictionary):
-        folded = fold_text(entry.term)
+        folded = _folded(entry.term)
         if folded not in rules:
-            rules[folded] = _rule(entry, conditions.get(folded, ()), group, number=len(rules))
+            rules[folded] = _rule(entry, conditions.get(folded, ()), group)
     return rules
 
 
-def _rule(
-    entry: Entry, conditions: tuple[Condition, ...], superlative: str = "", *, number: int = -1
-) -> Rule:
-    bits = heeds(entry, superlative=bool(superlative), own=bool(conditions))
-    return Rule(entry, conditions, superlative, number, bits, always(entry, superlative))
+def _folded(term: str) -> str:
+    """Fold a term; most fold to themselves and need no string of their own."""
+    folded = fold_text(term)
+    return term if folded == term else folded
+
+
+def _rule(entry: Entry, conditions: tuple[Condition, ...], superlative: str = "") -> Rule:
+    bits = heeds(entry.category, superlative=bool(superlative), own=bool(conditions))
+    return Rule(entry, conditions, superlative, bits, always(entry, superlative))
 
 
 def _guarded(rules: dict[str, Rule]) -> tuple[Signs, dict[str, Rule]]:
@@ -215,9 +224,14 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
         : _FIRST_SHARED - _FIRST_FREE
     ]
     code.update((char, _FIRST_FREE + i) for i, char in enumerate(alone))
-    rest = [char for char, _ in counted.most_common() if char not in code]
     free = _FIRST_FREE + len(alone)
-    code.update((char, free + i % (256 - free)) for i, char in enumerate(rest))
+    paired = {char for needle in needles if len(needle) == 2 for char in needle}
+    rest = [char for char, _ in counted.most_common() if char not in code]
+    pair = [char for char in rest if char in paired]
+    other = [char for char in rest if char not in paired]
+    cut = free + (256 - free) * _PAIRED * len(pair) // max(1, _PAIRED * len(pair) + len(other))
+    code.update((char, free + i % max(1, cut - free)) for i, char in enumerate(pair))
+    code.update((char, cut + i % (256 - cut)) for i, char in enumerate(other))
     table = np.full(0x110000, OTHER, np.uint8)
     table[0xD800:0xF900] = DROP
     for char, number in code.items():
@@ -298,7 +312,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     name, scan = build_scan(needles, engine=engine)
     facts = _facts(meanings)
     return Compiled(
-        dictionary.version, name, scan, classes, groups, meanings, facts, signs, rules, spellings, {}
+        dictionary.version, name, scan, classes, groups, meanings, facts, signs, rules, spellings, {}, {}
     )
 
 

@@ -106,7 +106,6 @@ class Rule(NamedTuple):
     entry: Entry
     conditions: tuple[Condition, ...] = ()
     superlative: str = ""
-    number: int = -1
     heeds: int = 0
     always: int = 0
     guard: int = 0

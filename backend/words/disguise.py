@@ -114,9 +114,12 @@ class Phonetics(NamedTuple):
         if _is_letter(after) or COMPOSED in (before, after):
             return True
         pairs = self.between[form]
-        befores = {"", before, *self.closings.get(before, ())}
-        afters = {"", after, *self.openings.get(after, ())}
-        return any((b, a) in pairs for b in befores for a in afters)
+        afters = ("", after, *self.openings.get(after, ()))
+        return any(
+            (other, char) in pairs
+            for other in ("", before, *self.closings.get(before, ()))
+            for char in afters
+        )
 
     def form_of(self, word: bytes) -> str | None:
         """Return what a run of letters may spell: a form, "" for several, None for nothing."""

@@ -17,13 +17,13 @@ from backend.words.block import Block, Needles, block_of, needles_in
 from backend.words.compiled import LETTERS, SEVERAL, Compiled, compiled
 from backend.words.dictionary import Dictionary, shipped
 from backend.words.judging import Found, Judged, Text, judge_text, leftmost_longest
-from backend.words.models import Category, Context, Kind, Result
+from backend.words.models import Category, Context, Hit, Kind, Result
 from backend.words.nearby import Ints
-from backend.words.report import make_hit, notices
+from backend.words.report import describe, notices
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
-from backend.words.view import view_table
+from backend.words.view import View, view_table
 
-BLOCK: Final = 60_000
+BLOCK: Final = 120_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
 _SEVERAL_BYTE: Final = bytes([SEVERAL])
 _NO_LETTER: Final = (b"", b" ")
@@ -96,21 +96,41 @@ def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Jud
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in judge_text(items, Text(unfolded.text, context), table)
+        for item in judge_text(items, Text(unfolded.text, context, View(block.points)), table)
     ]
 
 
-def _result(text: str, judged: list[Judged], context: Context, version: str) -> Result:
-    hits = tuple(
-        make_hit(
-            text, j.start, j.end, j.rule, j.severity, j.term, j.disguised or text[j.start : j.end] != j.term
-        )
-        for j in judged
+def _hit(text: str, judged: Judged, table: Compiled) -> Hit:
+    start, end, rule, severity, term, disguised = judged
+    key = rule.entry, severity
+    said = table.described.get(key)
+    if said is None:
+        said = table.described[key] = describe(rule, severity)
+    category, _, basis, suggestion, question, evidence, replacement = said
+    written = text[start:end]
+    return Hit(
+        start,
+        end,
+        written,
+        term,
+        category,
+        severity,
+        basis,
+        suggestion,
+        question,
+        evidence,
+        disguised or written != term,
+        replacement,
     )
+
+
+def _result(text: str, judged: list[Judged], context: Context, table: Compiled) -> Result:
     missing = notices(text, context)
-    if not hits and not missing:
-        return Result("clean", (), (), version)
-    return Result("block" if any(hit.severity == "block" for hit in hits) else "warn", hits, missing, version)
+    if not judged and not missing:
+        return Result("clean", (), (), table.version)
+    blocked = any(item.severity == "block" for item in judged)
+    hits = tuple([_hit(text, item, table) for item in judged])
+    return Result("block" if blocked else "warn", hits, missing, table.version)
 
 
 class _Texts(NamedTuple):
@@ -144,7 +164,7 @@ def _check_block(
             judged[n] = leftmost_longest([*judged.get(n, []), *_unfolded(written, contexts[n], table)])
     for n, hits in judged.items():
         if hits:
-            yield n, _result(texts[n], hits, contexts[n], table.version)
+            yield n, _result(texts[n], hits, contexts[n], table)
 
 
 def _found(found: Needles, offsets: Ints, table: Compiled) -> list[Found]:
@@ -160,8 +180,10 @@ def _judge_block(found: Needles, given: _Texts, table: Compiled) -> dict[int, li
     by_text: dict[int, list[Found]] = {}
     for n, item in zip(numbers.tolist(), _found(found, given.starts.take(numbers), table), strict=True):
         by_text.setdefault(n, []).append(item)
+    view, starts = View(given.block.points), given.starts.tolist()
     return {
-        n: judge_text(items, Text(given.texts[n], given.contexts[n]), table) for n, items in by_text.items()
+        n: judge_text(items, Text(given.texts[n], given.contexts[n], view, starts[n]), table)
+        for n, items in by_text.items()
     }
 
 
@@ -199,9 +221,10 @@ def check_many(
             for i, result in _check_block(texts[first : n + 1], given[first : n + 1], table):
                 results[first + i] = result
             first, size = n + 1, 0
-    for n, context in enumerate(given):
-        if context.category == "health_food" and results[n] is clean:
-            results[n] = _result(texts[n], [], context, table.version)
+    if any(context.category == "health_food" for context in contexts or (one,)):
+        for n, context in enumerate(given):
+            if results[n] is clean:
+                results[n] = _result(texts[n], [], context, table)
     return results
 
 
@@ -218,4 +241,4 @@ def check_one(
     context = Context(kind, category, tuple(licences))
     for _, result in _check_block((text,), (context,), table):
         return result
-    return _result(text, [], context, table.version)
+    return _result(text, [], context, table)

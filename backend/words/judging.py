@@ -12,7 +12,7 @@ from backend.words.conditions import Rule, Surroundings
 from backend.words.fold import common_words, fold_table, fold_text
 from backend.words.models import Context, Severity
 from backend.words.rules import judge
-from backend.words.view import GAP, code_points, view_of
+from backend.words.view import GAP, View
 
 _SHAPE: Final = 24
 _CONTEXTS: Final = 256
@@ -38,18 +38,18 @@ class Judged(NamedTuple):
 
 
 class Text:
-    """One text and what it is for. Its view is made when a rule first reads it."""
+    """One text, what it is for, and its view."""
 
-    __slots__ = ("_view", "context", "text")
+    __slots__ = ("_view", "context", "low", "source", "text")
 
-    def __init__(self, text: str, context: Context) -> None:
-        self.text, self.context = text, context
+    def __init__(self, text: str, context: Context, source: View, low: int = 0) -> None:
+        self.text, self.context, self.source, self.low = text, context, source, low
         self._view: str | None = None
 
     @property
     def view(self) -> str:
         if self._view is None:
-            self._view = view_of(code_points(self.text))
+            self._view = self.source.part(self.low, self.low + len(self.text))
         return self._view
 
     def around(self, start: int, end: int) -> Surroundings:

@@ -47,7 +47,6 @@ def _replacements() -> dict[str, str]:
         return {fold_text(row["term"]): row["replacement"] for row in csv.DictReader(file)}
 
 
-@functools.lru_cache(maxsize=8192)
 def _replacement(entry: Entry, severity: Severity, superlative: str) -> str | None:
     term = entry.term
     if severity != entry.severity:
@@ -60,28 +59,17 @@ def _replacement(entry: Entry, severity: Severity, superlative: str) -> str | No
     return "" if severity == "block" else None
 
 
-def make_hit(
-    text: str, start: int, end: int, rule: Rule, severity: Severity, term: str, disguised: bool
-) -> Hit:
-    """Describe one judged span of a text."""
-    _, category, _, basis, suggestion, *_ = entry = rule.entry
-    question, evidence = _QUESTIONS.get(category, ("", ""))
-    written = text[start:end]
+Description = tuple[str, Severity, str, str, str, str, str | None]
+"""What a hit says beside its place: category, severity, legal basis, suggestion, question, evidence,
+replacement."""
+
+
+def describe(rule: Rule, severity: Severity) -> Description:
+    """Return what every hit of a rule with this severity says."""
+    entry = rule.entry
+    question, evidence = _QUESTIONS.get(entry.category, ("", ""))
     reworded = _replacement(entry, severity, rule.superlative)
-    return Hit(
-        start,
-        end,
-        written,
-        term,
-        category,
-        severity,
-        basis,
-        suggestion,
-        question,
-        evidence,
-        disguised,
-        reworded,
-    )
+    return entry.category, severity, entry.legal_basis, entry.suggestion, question, evidence, reworded
 
 
 _PAUSES: Final = re.compile(r"([，、；：,;:])(?:\s*[，、；：,;:])+")

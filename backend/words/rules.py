@@ -11,6 +11,7 @@ a warning), is the sector strict (guide 10: no relief).
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 from backend.words import superlatives
@@ -135,14 +136,15 @@ SCANNED_SIGNS: Final = {
 }
 
 
-def heeds(entry: Entry, *, superlative: bool, own: bool) -> int:
+@functools.cache
+def heeds(category: str, *, superlative: bool, own: bool) -> int:
     """Return the bits of the rules that can change the severity of an entry."""
     bits = DENIED | NAMED | MENTION | (OWN if own else 0) | (COMPARED if superlative else 0)
-    if entry.category == "absolute":
+    if category == "absolute":
         bits |= AIM | ASKED | SELF
-    if entry.category in _LICENCE or entry.category in _RELIEVED:
+    if category in _LICENCE or category in _RELIEVED:
         bits |= EVIDENCE
-    if entry.category in _RELIEVED:
+    if category in _RELIEVED:
         bits |= YEAR | FIGURE
     return bits
 

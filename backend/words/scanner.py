@@ -20,6 +20,7 @@ Ints = npt.NDArray[np.int64]
 Scan = Callable[[bytes], tuple[Ints, Ints]]
 """Return the end and the needle's index of every occurrence of every needle, overlaps included, in no
 particular order."""
+_NONE: Final = np.zeros(0, np.int64), np.zeros(0, np.int64)
 _INDEX_BITS: Final = 24
 _INDEX: Final = (1 << _INDEX_BITS) - 1
 
@@ -52,6 +53,8 @@ def _hyperscan(needles: Sequence[bytes]) -> Scan:
         if data:
             with lock:
                 scan_block(data, match_event_handler=on_match)
+        if not found:
+            return _NONE
         packed = np.array(found, np.int64)
         return packed >> _INDEX_BITS, packed & _INDEX
 
@@ -60,6 +63,8 @@ def _hyperscan(needles: Sequence[bytes]) -> Scan:
 
 def _columns(found: Sequence[tuple[int, int, int]], end: int, index: int) -> tuple[Ints, Ints]:
     """Return two columns of a list of triples."""
+    if not found:
+        return _NONE
     rows = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
     return rows[:, end], rows[:, index]
 

@@ -71,6 +71,21 @@ def code_points(text: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
+class View:
+    """The view of code points, made when it is first read."""
+
+    __slots__ = ("_points", "_seen")
+
+    def __init__(self, points: npt.NDArray[np.uint32]) -> None:
+        self._points = points
+        self._seen: str | None = None
+
+    def part(self, low: int, high: int) -> str:
+        if self._seen is None:
+            self._seen = view_of(self._points)
+        return self._seen[low:high]
+
+
 def fold_view(text: str) -> str:
     """Return the view of a short text, without the characters nobody sees."""
     return view_of(code_points(text)).replace(GAP, "")
