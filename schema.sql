@@ -3250,11 +3250,12 @@ language plpgsql set search_path = '' as $$
 declare
     v_old public.campaigns;
     v public.campaigns;
-    v_calendars bigint[] := private.campaign_calendar_ids(p_change);
+    v_calendars bigint[];
     v_touched bigint[];
     v_since timestamptz;
     v_moved integer;
 begin
+    v_calendars := private.campaign_calendar_ids(p_change);
     if p_change ->> 'id' is not null then
         v_old := private.campaign_for_change((p_change ->> 'id')::bigint, (p_change ->> 'version')::integer, p_now);
     end if;
@@ -5152,7 +5153,7 @@ language sql volatile set search_path = '' as $$
         select d.id as clock_id, s.n::smallint as step, case when s.n = d.next_step then d.next_step_at else s.at end as at,
             d.ladder -> (s.n::integer - 1) as rung
         from due d cross join lateral pg_catalog.unnest(d.times) with ordinality s (at, n)
-        where s.n = d.next_step or (s.at, s.n) > (d.next_step_at, d.next_step)
+        where (s.n = d.next_step or (s.at, s.n) > (d.next_step_at, d.next_step)) and d.ladder -> (s.n::integer - 1) is not null
     ), passed as materialized (
         select s.*, pg_catalog.row_number() over (partition by s.clock_id order by s.at desc, s.step desc) as back
         from steps s where s.at <= p_now

@@ -490,11 +490,12 @@ language plpgsql set search_path = '' as $$
 declare
     v_old public.campaigns;
     v public.campaigns;
-    v_calendars bigint[] := private.campaign_calendar_ids(p_change);
+    v_calendars bigint[];
     v_touched bigint[];
     v_since timestamptz;
     v_moved integer;
 begin
+    v_calendars := private.campaign_calendar_ids(p_change);
     if p_change ->> 'id' is not null then
         v_old := private.campaign_for_change((p_change ->> 'id')::bigint, (p_change ->> 'version')::integer, p_now);
     end if;

@@ -54,7 +54,7 @@ def on_duty(shop_id: int | None, user: User) -> None:
 
 def _lead_words(found: OnDuty) -> str:
     """The lead by name; who steps in when nobody leads."""
-    names = "、".join(md(one["name"]) for one in found.leads)
+    names = plain("rota.and").join(md(one["name"]) for one in found.leads)
     if not found.leads:
         return f":red-badge[:material/person_alert: {t('rota.no_lead_now')}]"
     if any(one["is_by_rota"] for one in found.leads):
@@ -74,11 +74,13 @@ def _people_words(people: Sequence[Mapping[str, Any]], user: User) -> str:
         until = max((one["until"] for one in members if one["until"]), default=None)
         end = f" :gray[{t('rota.until', time=frame.clock(until))}]" if until else ""
         label = md(shift) if shift else t("rota.no_shift")
-        lines.append(f"**{label}** {t('rota.count', count=len(members))}  {'、'.join(names)}{more}{end}")
+        lines.append(
+            f"**{label}** {t('rota.count', count=len(members))}  {plain('rota.and').join(names)}{more}{end}"
+        )
     return "  \n".join(lines)
 
 
 def _name(person: Mapping[str, Any], user: User) -> str:
     mark = "lead" if person["is_lead"] else "deputy" if person["is_deputy"] else ""
     own = f"**{md(person['name'])}**" if person["id"] == user.id else md(person["name"])
-    return f"{own}（{plain(f'rota.mark.{mark}')}）" if mark else own
+    return own + plain(f"rota.mark.{mark}") if mark else own

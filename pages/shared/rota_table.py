@@ -147,12 +147,12 @@ def _day_lines(found: Rota, day: date, user: User) -> list[str]:
         name = f"**{md(person.name)}**" if person.id == user.id else md(person.name)
         for duty in cell.duties:
             mark = "lead" if duty.is_lead else "deputy" if duty.is_deputy else ""
-            groups.setdefault(duty.name, []).append(
-                f"{name}（{plain(f'rota.mark.{mark}')}）" if mark else name
-            )
+            marked = name + plain(f"rota.mark.{mark}") if mark else name
+            groups.setdefault(duty.name, []).append(marked)
         if cell.kind == "leave":
             groups.setdefault(plain("rota.kind.leave"), []).append(name)
-    return [f"{md(shift)}：{'、'.join(names)}" for shift, names in groups.items()]
+    between, colon = plain("rota.and"), plain("rota.colon")
+    return [f"{md(shift)}{colon}{between.join(names)}" for shift, names in groups.items()]
 
 
 def _files(found: Rota) -> None:

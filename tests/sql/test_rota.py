@@ -406,3 +406,50 @@ def test_a_campaign_calls_all_hands_opens_the_night_and_ends_by_itself(planned: 
     send(planned, "mgr", "end_campaign", saved["id"], saved["version"])
     assert one(planned, "select due_at from sla_clocks") == NOON + timedelta(hours=21, minutes=30)
     assert on_duty(planned, night) == set()
+
+
+WRONG: dict[str, tuple[str, str, Any]] = {
+    "a campaign of calendars that are no list": ("save_campaign", "campaign.bad_value", {"calendars": 5}),
+    "a campaign of an unknown calendar": ("save_campaign", "campaign.bad_calendar", {"calendars": [999999]}),
+    "a campaign of words": ("save_campaign", "campaign.bad_value", {"calendars": ["x"]}),
+    "a campaign without an end": ("save_campaign", "campaign.bad_value", {"calendars": [], "name": "大促"}),
+    "a campaign of a year": (
+        "save_campaign",
+        "campaign.bad_value",
+        {"calendars": [], "name": "大促", "starts_at": "2026-12-01T00:00Z", "ends_at": "2027-12-01T00:00Z"},
+    ),
+    "a campaign nobody knows": (
+        "save_campaign",
+        "campaign.none",
+        {"calendars": [], "id": 999999, "version": 1},
+    ),
+    "no calendar": ("save_calendar", "shop.bad_timezone", {}),
+    "a calendar that is a word": ("save_calendar", "calendar.bad_value", {"id": "x"}),
+    "a calendar nobody knows": ("save_calendar", "calendar.none", {"id": 999999}),
+    "a code of capitals": (
+        "save_calendar",
+        "calendar.bad_value",
+        {"code": "ABC", "name": "x", "timezone": "UTC", "shifts": []},
+    ),
+    "no shifts": (
+        "save_calendar",
+        "calendar.no_shift",
+        {"code": "abc", "name": "x", "timezone": "UTC", "shifts": []},
+    ),
+    "shifts that are a word": (
+        "save_calendar",
+        "calendar.bad_shift",
+        {"code": "abc", "name": "x", "timezone": "UTC", "shifts": "x"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_calendars_and_campaigns_that_mean_nothing(floor: Connection, case: str) -> None:
+    function, key, change = WRONG[case]
+    counts = "select (select count(*) from calendars) + (select count(*) from campaigns)"
+    before = one(floor, counts)
+    with pytest.raises(psycopg.Error) as caught:
+        send(floor, "mgr", function, change)
+    assert caught.value.diag.message_primary == key
+    assert one(floor, counts) == before
