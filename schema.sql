@@ -4518,6 +4518,8 @@ create table if not exists public.notifications (
 create index if not exists notifications_member_id_idx on public.notifications (member_id, id desc);
 create index if not exists notifications_unread_idx on public.notifications (member_id, id desc) where read_at is null and closed_at is null;
 create index if not exists notifications_audiences_idx on public.notifications using gin (audience_ids) where audience_ids is not null;
+create index if not exists notifications_open_digests_idx on public.notifications (id)
+    where audience_ids is not null and read_at is null and closed_at is null;
 create index if not exists notifications_reminder_id_idx on public.notifications (reminder_id) where reminder_id is not null;
 create index if not exists notifications_created_at_idx on public.notifications (created_at);
 alter table public.notifications enable row level security;
@@ -4886,6 +4888,18 @@ language sql set search_path = '' as $$
 $$;
 comment on function private.close_notifications(bigint[], bigint[], timestamptz) is
     'Closes messages whose reminders are over, or no longer this person''s: of single reminders, and digests of these audiences.';
+
+create or replace function private.close_empty_digests(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.notifications n set closed_at = p_now
+    where n.id in (
+        select x.id from public.notifications x
+        where x.audience_ids is not null and x.read_at is null and x.closed_at is null
+          and not exists (select from public.reminders r where r.audience_id = any (x.audience_ids) and not r.is_over)
+        for update skip locked)
+$$;
+comment on function private.close_empty_digests(timestamptz) is
+    'Digests whose last two items were done at the same moment: neither saw the other, so nobody closed them.';
 
 create or replace function private.settle_reminders(p_ids bigint[]) returns void
 language sql set search_path = '' as $$
@@ -5504,6 +5518,7 @@ begin
     perform private.send_daily_digests(v_now);
     perform private.drop_closed_channels(v_now);
     perform private.bundle_lines(v_now);
+    perform private.close_empty_digests(v_now);
     perform private.settle_reminders(array(select r.id from public.reminders r
         where r.state in ('queued', 'failed') order by r.id limit 5000 for no key update skip locked));
     return v_answer;
@@ -10607,17 +10622,19 @@ $$;
 
 create or replace function private.text_context(p_category text, p_licences text[]) returns text
 language sql immutable set search_path = '' as $$
-    select coalesce(p_category, 'general') || coalesce((select string_agg('|' || l, '' order by l collate "C")
-        from (select distinct unnest(p_licences) as l) x), '')
+    select case when char_length(x.context) <= 200 then x.context else coalesce(p_category, 'general') || '|' || private.sha256(x.context) end
+    from (select coalesce(p_category, 'general') || coalesce((select string_agg('|' || l, '' order by l collate "C")
+        from (select distinct unnest(p_licences) as l) y), '') as context) x
 $$;
-comment on function private.text_context(text, text[]) is 'What besides the words decides a verdict: product category and licences, in one text; backend/compliance writes it the same way.';
+comment on function private.text_context(text, text[]) is
+    'What besides the words decides a verdict: product category and licences, in one short text (hashed where it would be long).';
 
 create table if not exists public.text_checks (
     id bigint generated always as identity primary key,
     sha text not null constraint text_checks_sha_form check (sha ~ '^[a-p]{64}$'),
     kind text not null constraint text_checks_kind_known check (kind = any (private.text_kinds())),
     shop_id bigint not null references public.shops,
-    context text not null constraint text_checks_context_length check (char_length(context) between 1 and 2000),
+    context text not null constraint text_checks_context_length check (char_length(context) between 1 and 300),
     entity text not null constraint text_checks_entity_form check (entity ~ '^[a-z][a-z_]{1,39}$'),
     entity_id bigint not null,
     part text not null constraint text_checks_part_form check (part ~ '^[a-z][a-z_]{0,39}$'),
@@ -10632,7 +10649,8 @@ create table if not exists public.text_checks (
     checked_at timestamptz not null,
     constraint text_checks_once unique (entity, entity_id, part, sha, kind, shop_id, context)
 );
-create index if not exists text_checks_sha_idx on public.text_checks (sha, shop_id, kind);
+create index if not exists text_checks_sha_idx on public.text_checks (sha, shop_id, kind, words_version);
+create index if not exists text_checks_place_idx on public.text_checks (entity_id, entity, part) where is_current;
 create index if not exists text_checks_shop_id_idx on public.text_checks (shop_id);
 create index if not exists text_checks_author_id_idx on public.text_checks (author_id);
 create index if not exists text_checks_version_idx on public.text_checks (words_version);
@@ -10789,9 +10807,9 @@ language sql stable set search_path = '' as $$
     select c.* from public.text_checks c
     where c.sha = (select private.sha256(p_text)) and c.shop_id = p_shop_id and c.kind = p_kind
       and c.context = (select private.text_context(p_category, p_licences)) and c.words_version = (select private.words_version())
-    order by c.checked_at desc, c.id desc limit 1
+    limit 1
 $$;
-comment on function private.current_check(text, text, bigint, text, text[]) is 'The verdict on exactly this text, kind, shop and context under the dictionary that holds; null row without one.';
+comment on function private.current_check(text, text, bigint, text, text[]) is 'The verdict on exactly this text, kind, shop and context under the dictionary that holds (the same wherever the text stands); null row without one.';
 
 create or replace function private.open_terms(p_terms text[], p_shop_id bigint, p_product_id bigint, p_now timestamptz) returns text[]
 language sql stable set search_path = '' as $$

@@ -14,17 +14,19 @@ $$;
 
 create or replace function private.text_context(p_category text, p_licences text[]) returns text
 language sql immutable set search_path = '' as $$
-    select coalesce(p_category, 'general') || coalesce((select string_agg('|' || l, '' order by l collate "C")
-        from (select distinct unnest(p_licences) as l) x), '')
+    select case when char_length(x.context) <= 200 then x.context else coalesce(p_category, 'general') || '|' || private.sha256(x.context) end
+    from (select coalesce(p_category, 'general') || coalesce((select string_agg('|' || l, '' order by l collate "C")
+        from (select distinct unnest(p_licences) as l) y), '') as context) x
 $$;
-comment on function private.text_context(text, text[]) is 'What besides the words decides a verdict: product category and licences, in one text; backend/compliance writes it the same way.';
+comment on function private.text_context(text, text[]) is
+    'What besides the words decides a verdict: product category and licences, in one short text (hashed where it would be long).';
 
 create table if not exists public.text_checks (
     id bigint generated always as identity primary key,
     sha text not null constraint text_checks_sha_form check (sha ~ '^[a-p]{64}$'),
     kind text not null constraint text_checks_kind_known check (kind = any (private.text_kinds())),
     shop_id bigint not null references public.shops,
-    context text not null constraint text_checks_context_length check (char_length(context) between 1 and 2000),
+    context text not null constraint text_checks_context_length check (char_length(context) between 1 and 300),
     entity text not null constraint text_checks_entity_form check (entity ~ '^[a-z][a-z_]{1,39}$'),
     entity_id bigint not null,
     part text not null constraint text_checks_part_form check (part ~ '^[a-z][a-z_]{0,39}$'),
@@ -39,7 +41,8 @@ create table if not exists public.text_checks (
     checked_at timestamptz not null,
     constraint text_checks_once unique (entity, entity_id, part, sha, kind, shop_id, context)
 );
-create index if not exists text_checks_sha_idx on public.text_checks (sha, shop_id, kind);
+create index if not exists text_checks_sha_idx on public.text_checks (sha, shop_id, kind, words_version);
+create index if not exists text_checks_place_idx on public.text_checks (entity_id, entity, part) where is_current;
 create index if not exists text_checks_shop_id_idx on public.text_checks (shop_id);
 create index if not exists text_checks_author_id_idx on public.text_checks (author_id);
 create index if not exists text_checks_version_idx on public.text_checks (words_version);
@@ -196,9 +199,9 @@ language sql stable set search_path = '' as $$
     select c.* from public.text_checks c
     where c.sha = (select private.sha256(p_text)) and c.shop_id = p_shop_id and c.kind = p_kind
       and c.context = (select private.text_context(p_category, p_licences)) and c.words_version = (select private.words_version())
-    order by c.checked_at desc, c.id desc limit 1
+    limit 1
 $$;
-comment on function private.current_check(text, text, bigint, text, text[]) is 'The verdict on exactly this text, kind, shop and context under the dictionary that holds; null row without one.';
+comment on function private.current_check(text, text, bigint, text, text[]) is 'The verdict on exactly this text, kind, shop and context under the dictionary that holds (the same wherever the text stands); null row without one.';
 
 create or replace function private.open_terms(p_terms text[], p_shop_id bigint, p_product_id bigint, p_now timestamptz) returns text[]
 language sql stable set search_path = '' as $$

@@ -88,6 +88,14 @@ def test_the_order_of_licences_does_not_matter(desk: Connection) -> None:
     require(desk, TEXT, licences=["a:1", "b:2", "a:1"])
 
 
+def test_many_long_licences_are_told_apart(desk: Connection) -> None:
+    long = [f"检测报告{n}:{'号' * 60}" for n in range(20)]
+    store(desk, verdict_row(TEXT, shop(desk), licences=long))
+    require(desk, TEXT, licences=long[::-1])
+    with refusal("PT409", "text.unchecked"), desk.transaction():
+        require(desk, TEXT, licences=long[1:])
+
+
 def test_a_new_dictionary_makes_every_verdict_old(desk: Connection) -> None:
     store(desk, verdict_row(TEXT, shop(desk)))
     assert approve(desk, operation(desk, "最佳", severity="warn")) == 2
