@@ -36,6 +36,8 @@ create table if not exists public.notifications (
 create index if not exists notifications_member_id_idx on public.notifications (member_id, id desc);
 create index if not exists notifications_unread_idx on public.notifications (member_id, id desc) where read_at is null and closed_at is null;
 create index if not exists notifications_audiences_idx on public.notifications using gin (audience_ids) where audience_ids is not null;
+create index if not exists notifications_open_digests_idx on public.notifications (id)
+    where audience_ids is not null and read_at is null and closed_at is null;
 create index if not exists notifications_reminder_id_idx on public.notifications (reminder_id) where reminder_id is not null;
 create index if not exists notifications_created_at_idx on public.notifications (created_at);
 alter table public.notifications enable row level security;

@@ -171,6 +171,18 @@ $$;
 comment on function private.close_notifications(bigint[], bigint[], timestamptz) is
     'Closes messages whose reminders are over, or no longer this person''s: of single reminders, and digests of these audiences.';
 
+create or replace function private.close_empty_digests(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.notifications n set closed_at = p_now
+    where n.id in (
+        select x.id from public.notifications x
+        where x.audience_ids is not null and x.read_at is null and x.closed_at is null
+          and not exists (select from public.reminders r where r.audience_id = any (x.audience_ids) and not r.is_over)
+        for update skip locked)
+$$;
+comment on function private.close_empty_digests(timestamptz) is
+    'Digests whose last two items were done at the same moment: neither saw the other, so nobody closed them.';
+
 create or replace function private.settle_reminders(p_ids bigint[]) returns void
 language sql set search_path = '' as $$
     update public.reminders r set state = s.state, reason = case when s.state = 'suppressed' then coalesce(s.reason, r.reason) else r.reason end

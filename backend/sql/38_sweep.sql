@@ -33,7 +33,7 @@ language sql volatile set search_path = '' as $$
         select d.id as clock_id, s.n::smallint as step, case when s.n = d.next_step then d.next_step_at else s.at end as at,
             d.ladder -> (s.n::integer - 1) as rung
         from due d cross join lateral pg_catalog.unnest(d.times) with ordinality s (at, n)
-        where s.n = d.next_step or (s.at, s.n) > (d.next_step_at, d.next_step)
+        where (s.n = d.next_step or (s.at, s.n) > (d.next_step_at, d.next_step)) and d.ladder -> (s.n::integer - 1) is not null
     ), passed as materialized (
         select s.*, pg_catalog.row_number() over (partition by s.clock_id order by s.at desc, s.step desc) as back
         from steps s where s.at <= p_now
@@ -384,6 +384,7 @@ begin
     perform private.send_daily_digests(v_now);
     perform private.drop_closed_channels(v_now);
     perform private.bundle_lines(v_now);
+    perform private.close_empty_digests(v_now);
     perform private.settle_reminders(array(select r.id from public.reminders r
         where r.state in ('queued', 'failed') order by r.id limit 5000 for no key update skip locked));
     return v_answer;

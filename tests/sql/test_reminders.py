@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from backend import channels, reminders
 from tests.sql import desk
 from tests.sql.desk import add_order, ask, at, one, refusal
 from tests.sql.reminding import (
@@ -468,6 +469,29 @@ def test_settings_are_mine_and_the_managers_business(floor: Connection) -> None:
     assert desk.row(floor, "select preset, wecom_id from member_reminders") == ("urgent", "ann.wang")
     ask(floor, "mgr", "save_reminder_settings", ann, answer["version"], {"wecom_id": None}, request())
     assert desk.row(floor, "select preset, wecom_id from member_reminders") == ("urgent", None)
+
+
+def test_the_pages_read_what_the_database_answers(floor: Connection) -> None:
+    channel(floor)
+    prefer(floor, "ben", "urgent")
+    orders = [add_order(floor, f"A-{n}", ["mismatch"]) for n in range(5)]
+    sweep(floor, later(hours=1))
+    sweep(floor, later(hours=2))
+    bell = reminders.Bell.model_validate(ask(floor, "ann", "bell"))
+    assert [note.kind for note in bell.newest] == ["digest"]
+    why = reminders.Why.model_validate(ask(floor, "ben", "why_reminder", clock_of(floor, orders[0])))
+    assert {
+        (told.name, told.channel, told.state, told.reason) for told in why.reminders[0].people if told.is_me
+    } == {("ben", None, "suppressed", "preset")}
+    assert (None, "群", "group", "waiting") in {
+        (told.name, told.channel, told.role, told.state) for told in why.reminders[1].people
+    }
+    (message,) = claim(floor)
+    detail = channels.DeliveryDetail.model_validate(ask(floor, "mgr", "delivery_detail", message["id"]))
+    assert (len(detail.lines), detail.attempts[0].outcome) == (5, None)
+    with desk.as_member(floor, "mgr"):
+        logged = [channels.Delivery.model_validate(row) for row in rows(floor, "select * from delivery_log")]
+    assert [(row.state, row.line_count, row.member_name) for row in logged] == [("sending", 5, None)]
 
 
 # --- the digest of the day ------------------------------------------------------------------------------------------
