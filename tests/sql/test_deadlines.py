@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,10 +18,10 @@ SEES_ALL = ("ops", "ana", "mgr", "lea")
 
 
 @pytest.fixture
-def floor(db: Connection) -> Iterator[Connection]:
+def floor(db: Connection) -> Connection:
     """The sales floor of desk.py at noon."""
     open_floor(db)
-    yield db
+    return db
 
 
 def shop_id(conn: Connection, code: str = "one") -> int:
