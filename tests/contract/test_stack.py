@@ -40,14 +40,14 @@ TABLES = """
     create table private.stack_vault (id bigint primary key);
     alter table private.stack_vault enable row level security;
     insert into public.stack_probe values (1, 42.00, '2026-11-22 09:00:00.123456+08', 'hidden');
+"""
+GRANTS = """
     create function public.stack_refuses() returns void language plpgsql set search_path = '' as $$
     begin
         raise exception using errcode = 'PT409', message = 'order.stale', detail = '{"by": "5"}';
     end $$;
     create function public.stack_write(p_id bigint) returns bigint language sql security definer
     set search_path = '' as $$ insert into private.stack_vault values (p_id) returning id $$;
-"""
-GRANTS = """
     grant select (id, amount, at) on public.stack_probe to authenticated;
     grant execute on function public.stack_refuses(), public.stack_write(bigint) to authenticated;
 """
@@ -60,7 +60,7 @@ def probe(data_folder: Callable[[str], Path]) -> Iterator[Stack]:
     stack.start_database()
     execute(stack.db_url, TABLES)
     execute(stack.admin_url, "delete from stack.applied where part = 'schema'")
-    stack.apply_schema()  # a new table gets what the gateway needs with the next apply, and loses all grants
+    stack.apply_schema()  # a new table gets what the gateway needs, and loses all grants; a function would go
     execute(stack.db_url, GRANTS)
     with stack as running:
         yield running
