@@ -257,7 +257,11 @@ begin
                 and e.state in ('open', 'waiting_customer')) as kinds,
             exists (select from public.release_orders l join public.releases r on r.id = l.release_id
                 where l.order_id = o.id and r.kind = 'release' and r.downloaded_at is not null and r.undone_at is null) as is_in_erp
-        from stopped x join public.orders o on o.id = x.id join public.shops s on s.id = o.shop_id
+        from stopped x cross join lateral (
+            select w.id, w.version, w.order_no, w.shop_id, w.amount, w.paid_at, w.promise_ship_at, w.receiver_masked, w.phone_masked,
+                w.released_at, w.held_at, w.held_reason, w.refund
+            from public.orders w where w.id = x.id offset 0) o -- by key, whatever the planner expects
+        join public.shops s on s.id = o.shop_id
         order by o.promise_ship_at nulls last, o.id limit 200
     )
     select jsonb_build_object('count', (select count(*) from stopped), 'rows',

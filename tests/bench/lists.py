@@ -21,9 +21,14 @@ from tests.bench.measure import Row, in_turns, row, seconds
 
 MANY = int(os.environ.get("DESK_BENCH_ORDERS", "200000"))
 FEW = 10_000
+# The statement of the queue page (public.queue_page): each shop from its own range of the index.
 BARE = """
-select r.order_id, r.due_sort, o.order_no, o.amount from order_reviews r join orders o on o.id = r.order_id
-where r.shop_id = any (array[1, 2, 3]) and r.state = 'open' and r.kinds @> array['mismatch']
+select r.order_id, r.due_sort, o.order_no, o.amount
+from unnest(array[1, 2, 3]) s (id) cross join lateral (
+    select x.order_id, x.due_sort from order_reviews x
+    where x.shop_id = s.id and x.state = 'open' and x.kinds @> array['mismatch']
+    order by x.due_sort, x.order_id limit 50) r
+join orders o on o.id = r.order_id
 order by r.due_sort, r.order_id limit 50"""
 PAGE: dict[str, Any] = {"state": "open", "kind": "mismatch", "limit": 50}
 SCREENS: dict[str, dict[str, Any]] = {
@@ -39,12 +44,15 @@ SCREENS: dict[str, dict[str, Any]] = {
 
 def rows() -> list[Row]:
     """Measures everything; the many are made once."""
-    with million.installation(FEW) as (_, settings):
-        few = _screens(million.client(settings))
-    with million.installation(MANY) as (stack, settings):
+    with million.installation(FEW) as (_, small), million.installation(MANY) as (stack, settings):
         client = million.client(settings)
         peer = directus.rows(stack, client, PAGE) if os.environ.get("DESK_BENCH_DIRECTUS") == "1" else []
-        own = [*_page(stack), *_depth(client), *_grown(few, _screens(client)), *_claims(stack, client)]
+        own = [
+            *_page(stack),
+            *_depth(client),
+            *_grown(million.client(small), client),
+            *_claims(stack, client),
+        ]
         return [*peer, *own]
 
 
@@ -90,26 +98,25 @@ def _deep(client: db.Client) -> str:
     return (datetime.fromisoformat(first) - timedelta(seconds=7 * MANY / 2)).isoformat()
 
 
-def _screens(client: db.Client) -> dict[str, float]:
-    """The slowest of twenty calls of each screen (its p95), in seconds."""
-    return {name: sorted(seconds(_call(client, name)) for _ in range(20))[-2] for name in SCREENS}
-
-
 def _call(client: db.Client, name: str) -> Callable[[], Any]:
     return lambda: db.rpc(client, name, **SCREENS[name])
 
 
-def _grown(few: dict[str, float], many: dict[str, float]) -> list[Row]:
-    return [
-        row(
-            f"A3 screen {name} through the client, p95 at {MANY:,} against {FEW:,}",
-            many[name] * 1000,
-            few[name] * 1000,
-            goal="<= 1.5x and <= 150 ms",
-            met=lambda ratio, name=name: ratio <= 1.5 and many[name] <= 0.15,
-        )
-        for name in SCREENS
-    ]
+def _grown(few: db.Client, many: db.Client) -> list[Row]:
+    return [_screen(name, few, many) for name in SCREENS]
+
+
+def _screen(name: str, few: db.Client, many: db.Client) -> Row:
+    """Twenty-one calls of a screen on either installation, in turns; the slowest but one is its p95."""
+    pairs = [(seconds(_call(many, name)), seconds(_call(few, name))) for _ in range(21)]
+    ours, other = (sorted(times)[-2] for times in zip(*pairs, strict=True))
+    return row(
+        f"A3 screen {name} through the client, p95 at {MANY:,} against {FEW:,}",
+        ours * 1000,
+        other * 1000,
+        goal="<= 1.5x and <= 150 ms",
+        met=lambda ratio: ratio <= 1.5 and ours <= 0.15,
+    )
 
 
 def _claims(stack: Any, client: db.Client) -> list[Row]:
