@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from backend.words.compiled import HASHED, UNSURE, Compiled, Groups, hashes_of
 from backend.words.fold import fold_text
-from backend.words.nearby import Around, Ints, heard_near, open_rules
+from backend.words.nearby import Around, Ints, open_rules
 from backend.words.rules import ALL, FIGURE, OWN, SCANNED, YEAR
 from backend.words.view import code_points, view_table
 
 _DROPPED: Final = b"\0"
-_FEW: Final = 12
-"""So many hits are judged with every rule sooner than the tables are asked."""
+_FEW: Final = 24
+"""So many candidates are compared one by one, and judged with every rule, sooner than by arrays."""
 _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
 
 
@@ -81,15 +81,20 @@ def _likely(block: Block, index: Ints, groups: Groups, ends: Ints, which: Ints) 
 
 def _compared(raw: str, group: int, table: Compiled) -> int:
     """Return the meaning of a candidate whose hash is not known, -1 if it has none."""
+    first = int(table.groups.first[group])
+    if table.meanings[first].needle == raw:
+        return first
     folded = fold_text(raw)
-    ids = table.groups.several.get(group, (int(table.groups.first[group]),))
+    ids = table.groups.several.get(group, (first,))
     return next((n for n in ids if table.meanings[n].needle == folded), -1)
 
 
 def needles_in(block: Block, table: Compiled, candidates: tuple[Ints, Ints]) -> Needles:
     """Return the needles that are really there among the scan's candidates."""
     kept = block.classes != 0
-    index = np.flatnonzero(kept)
+    index = kept.nonzero()[0]
+    if len(candidates[0]) <= _FEW:
+        return _few_needles(block, kept, index, table, candidates)
     likely = _likely(block, index, table.groups, *candidates)
     lasts, which = candidates[0][likely], candidates[1][likely]
     firsts = lasts - table.groups.lengths.take(which)
@@ -106,12 +111,29 @@ def needles_in(block: Block, table: Compiled, candidates: tuple[Ints, Ints]) -> 
     return Needles(around, starts[whole], ends[whole], ids[whole], _near(around, ids[whole], table, signs))
 
 
+def _few_needles(
+    block: Block, kept: npt.NDArray[np.bool_], index: Ints, table: Compiled, candidates: tuple[Ints, Ints]
+) -> Needles:
+    """Do the same one by one."""
+    facts, rows, heard = table.facts, [], 0
+    for last, group in zip(candidates[0].tolist(), candidates[1].tolist(), strict=True):
+        first = last - int(table.groups.lengths[group])
+        start, end = int(index[first]), int(index[last - 1]) + 1
+        n = _compared(block.text[start:end], group, table)
+        if n < 0:
+            continue
+        heard |= int(facts.heard[n])
+        if facts.meant[n] and not (facts.edged[n] and _cuts_word(block.text, start, end)):
+            rows.append((start, end, first, last, n))
+    starts, ends, firsts, lasts, ids = np.array(rows, np.int64).reshape(-1, 5).T
+    near = facts.heeds.take(ids) & (heard | ALL - sum(SCANNED)) | facts.always.take(ids)
+    around = Around(block.points, kept, index, firsts, lasts)
+    return Needles(around, starts, ends, ids, _without_half_a_figure(near))
+
+
 def _near(around: Around, ids: Ints, table: Compiled, heard: dict[int, Ints]) -> Ints:
     """Return the bits of the rules to try on each needle."""
     heeds, always = table.facts.heeds.take(ids), table.facts.always.take(ids)
-    if len(ids) <= _FEW:
-        near = heeds & (heard_near(around, heard) | ALL - sum(SCANNED))
-        return _without_half_a_figure(near | always)
     stretched = around.at.take(around.ends - 1) - around.at.take(around.starts) >= around.ends - around.starts
     always |= (table.facts.inner.take(ids) & stretched) * OWN
     near = open_rules(table.signs, around, table.facts.guard.take(ids), heard)

@@ -153,9 +153,12 @@ def _check_block(
     if not (len(candidates[0]) or runs or several):
         return
     starts = np.zeros(len(texts), np.int64)
-    np.cumsum([len(text) + 1 for text in texts[:-1]], out=starts[1:])
+    if len(texts) > 1:
+        np.cumsum([len(text) + 1 for text in texts[:-1]], out=starts[1:])
     given = _Texts(block, texts, contexts, starts)
     found = needles_in(block, table, candidates)
+    if not (len(found.starts) or runs or several):
+        return
     judged = _judge_block(found, given, table)
     for n in _texts_with(SEVERAL, given) if several else ():
         judged[n] = _unfolded(expand_text(texts[n]), contexts[n], table)

@@ -240,12 +240,6 @@ def open_rules(signs: Signs, around: Around, guards: Ints, heard: Mapping[int, I
         if len(some):
             part = around._replace(starts=around.starts[some], ends=around.ends[some])
             bits[some] |= test(signs, part, guards[some]) * OWN
-    return bits | heard_near(around, heard)
-
-
-def heard_near(around: Around, heard: Mapping[int, Ints]) -> Ints:
-    """Return the bits of the rules whose signs, of those scanned for, are within reach of each hit."""
-    bits = np.zeros(len(around.starts), np.int64)
     for bit, places in heard.items():
         if len(places):
             first = places.searchsorted(around.starts - SCANNED[bit])

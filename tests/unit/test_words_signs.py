@@ -35,6 +35,12 @@ def test_signs_of(pattern: str, signs: set[str]) -> None:
     assert necessary(re.compile(pattern)) == signs
 
 
+def test_every_general_rule_has_signs() -> None:
+    families = (CLAUSE_SIGNS, RIGHT_SIGNS, SCANNED_SIGNS)
+    patterns = [p for family in families for several in family.values() for p in several]
+    assert [p.pattern for p in patterns if "" in necessary(p)] == []
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(PATTERNS).flatmap(lambda p: st.tuples(st.just(p), st.from_regex(p))))
 def test_every_match_contains_a_sign(case: tuple[re.Pattern[str], str]) -> None:
