@@ -86,7 +86,10 @@ class DataAge(_Row):
 
 
 class Home(_Row):
-    """Everything the start page shows. `ready` counts to 5,001, `unpaid` to 1,001; `dead_jobs` for managers, admins."""
+    """Everything the start page shows. `ready` counts to 5,001, `unpaid` to 1,001.
+
+    `dead_jobs`: background work that failed for good, for managers and admins.
+    """
 
     now: datetime
     items: tuple[HomeItem, ...]

@@ -35,8 +35,9 @@ SHORT_CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A shop as its page shows it; `review_limit` in its currency, `wait_hours` until a customer's silence ends
-    等待客户.
+    """A shop as its page shows it.
+
+    `review_limit` in its currency; after `wait_hours` a customer's silence ends 等待客户.
     """
 
     id: int

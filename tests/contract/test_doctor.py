@@ -246,7 +246,7 @@ class _Settings(BaseHTTPRequestHandler):
 
     said: ClassVar[dict[str, Any]] = {}
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.send_response(200 if self.path.startswith("/auth") else 401)
         self.send_header("content-type", "application/json")
         self.end_headers()

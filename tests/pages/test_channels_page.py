@@ -99,7 +99,8 @@ def test_what_failed_is_explained_and_sent_again(app_as: AppAs, owner: psycopg.C
     add(app_as("manager", "channels"))
     number = channel(owner)[0]
     owner.execute(
-        "insert into public.deliveries (channel_id, purpose, state, attempts, next_at, last_error, created_at, ended_at)"
+        "insert into public.deliveries"
+        " (channel_id, purpose, state, attempts, next_at, last_error, created_at, ended_at)"
         " values (%s, 'test', 'dead', 8, now(), 'delivery.robot_disabled', now(), now())",
         (number,),
     )

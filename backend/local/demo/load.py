@@ -13,7 +13,7 @@ from backend import auth, db
 from backend.config import Settings
 from backend.imports.runner import Importer, Shop, import_file
 from backend.local.demo import clock, files, listings, plan, rota
-from backend.local.demo.orders import Order
+from backend.local.demo.orders import ZONE, Order
 from backend.local.demo.team import PEOPLE, SHOPS, Person
 from backend.pii import Keyring
 from backend.service import Service
@@ -112,7 +112,7 @@ def play(settings: Settings, admin_url: str, password: str, *, say: Say, now: da
     player.hire()
     with clock.borrowed(admin_url) as set_clock:
         set_clock(story.rounds[0].at - timedelta(hours=1))
-        first, today = (at.astimezone(plan.ZONE).date() for at in (story.rounds[0].at, story.now))
+        first, today = (at.astimezone(ZONE).date() for at in (story.rounds[0].at, story.now))
         rota.plan(player.person("M001"), first, today)
         name, data = files.stock_file()
         import_file(player.importer, data, name=name, kind="products")
