@@ -43,7 +43,9 @@ def _runs(block: Block, table: Compiled) -> list[_Run]:
     """Return the runs of letters that may spell a term in pinyin."""
     letters = block.kept.translate(LETTERS)
     forms = {
-        word: form for word in set(letters.split()) if (form := table.phonetics.form_of(word)) is not None
+        word: form
+        for word in set(letters.split())
+        if len(word) > 1 and (form := table.phonetics.form_of(word)) is not None
     }
     if not forms:
         return []
