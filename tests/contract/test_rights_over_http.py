@@ -135,8 +135,15 @@ def columns(desk: Stack) -> dict[str, str]:
         return dict(owner.execute(COLUMNS).fetchall())
 
 
+@pytest.fixture(scope="module")
+def views(desk: Stack) -> set[str]:
+    """A view of several tables is refused before Postgres looks at rights, in other words."""
+    with psycopg.connect(desk.db_url) as owner:
+        return {row[0] for row in owner.execute("select viewname from pg_views where schemaname = 'public'")}
+
+
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_nobody_writes_to_a_table(desk: Stack, columns: dict[str, str], who: str) -> None:
+def test_nobody_writes_to_a_table(desk: Stack, columns: dict[str, str], views: set[str], who: str) -> None:
     before = content(desk)
     sent = headers(desk, who)
     served = []
@@ -148,14 +155,10 @@ def test_nobody_writes_to_a_table(desk: Stack, columns: dict[str, str], who: str
             HTTP.patch(rows, json=body, headers=sent),
             HTTP.delete(rows, headers=sent),
         )
-        # A view of several tables is refused before Postgres looks at rights.
-        refusals = range(400, 600) if table in VIEWS else (401, 403)
+        refusals = range(400, 600) if table in views else (401, 403)
         served += [(table, answer.text[:80]) for answer in answers if answer.status_code not in refusals]
     assert served == []
     assert content(desk) == before
-
-
-VIEWS = ("order_work", "release_log", "import_log")
 
 
 @pytest.mark.parametrize("who", ["admin", "analyst", "off", "stranger", "anon", "service_role"])
