@@ -3,7 +3,8 @@
 import streamlit as st
 
 from backend import channels
-from pages.shared import channel_forms, channel_parts, frame
+from pages.shared import frame
+from pages.shared.channels import cards, forms
 from pages.shared.i18n import t
 
 user = frame.require_user("manager", "admin")
@@ -11,9 +12,9 @@ frame.page_header(t("channels.title"), help=t("channels.help"))
 
 with frame.boundary():
     hosts = channels.hosts(frame.client())
-    channel_parts.cards(channels.channels(frame.client()), hosts, user)
+    cards.cards(channels.channels(frame.client()), hosts, user)
     with st.expander(t("channels.add"), icon=":material/add:", key="channels_add"):
-        channel_forms.add(hosts, user)
+        forms.add(hosts, user)
     if user.has("admin"):
         with st.expander(t("channels.hosts"), icon=":material/public:", key="channels_hosts"):
-            channel_forms.hosts(hosts)
+            forms.hosts(hosts)

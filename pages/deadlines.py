@@ -2,16 +2,17 @@
 
 import streamlit as st
 
-from pages.shared import deadline_drawer, deadline_filters, deadline_parts, frame
+from pages.shared import frame
+from pages.shared.deadlines import drawer, filters, overview
 from pages.shared.i18n import t
 
 user = frame.require_user()
-deadline_filters.sync(user)
+filters.sync(user)
 frame.page_header(t("deadlines.title"), help=t("deadlines.help"))
 
 st.fragment(
-    deadline_parts.body,
-    run_every=None if deadline_drawer.opened() else deadline_parts.REFRESH_SECONDS,
+    overview.body,
+    run_every=None if drawer.opened() else overview.REFRESH_SECONDS,
     key="deadlines_body",
 )(user)
-deadline_drawer.draw()
+drawer.draw()

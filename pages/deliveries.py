@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from pages.shared import delivery_list, frame
+from pages.shared import frame
+from pages.shared.channels import deliveries
 from pages.shared.i18n import t
 
 user = frame.require_user("manager", "admin")
 frame.page_header(t("deliveries.title"), help=t("deliveries.help"))
 st.fragment(
-    delivery_list.body,
-    run_every=None if delivery_list.opened() else delivery_list.REFRESH_SECONDS,
+    deliveries.body,
+    run_every=None if deliveries.opened() else deliveries.REFRESH_SECONDS,
     key="deliveries_body",
 )()
-delivery_list.drawer()
+deliveries.drawer()

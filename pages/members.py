@@ -4,8 +4,9 @@ import streamlit as st
 
 from backend import members, shops
 from backend.members import Member
-from pages.shared import frame, people
+from pages.shared import frame
 from pages.shared.i18n import t
+from pages.shared.people import directory
 
 user = frame.require_user("admin", "manager")
 frame.page_header(t("members.title"), help=t("members.help"))
@@ -15,17 +16,17 @@ VIEWS = ("list", "one", "team") if user.has("admin") else ("list",)
 
 def draw_list(found: list[Member]) -> None:
     """The filtered list; a selected row opens the drawer."""
-    chosen = people.filters(found)
-    opened = people.table(chosen)
+    chosen = directory.filters(found)
+    opened = directory.table(chosen)
     if opened is not None and (member := next((m for m in found if m.id == opened), None)):
-        people.drawer(member, user, all_shops)
+        directory.drawer(member, user, all_shops)
 
 
 with frame.boundary():
     everybody = members.list_members(frame.client())
     all_shops = shops.list_shops(frame.client())
-    st.caption(people.summary([m.role for m in everybody if m.state != "off"]))
-    people.show_codes()
+    st.caption(directory.summary([m.role for m in everybody if m.state != "off"]))
+    directory.show_codes()
     view = "list"
     if len(VIEWS) > 1:
         view = st.segmented_control(
@@ -38,8 +39,8 @@ with frame.boundary():
             label_visibility="collapsed",
         )
     if view == "one":
-        people.invite_one(everybody, all_shops)
+        directory.invite_one(everybody, all_shops)
     elif view == "team":
-        people.invite_team(everybody, all_shops)
+        directory.invite_team(everybody, all_shops)
     else:
         draw_list(everybody)

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from pages.shared import frame, policy_drawer, policy_list
+from pages.shared import frame
 from pages.shared.i18n import t
+from pages.shared.policies import cards, drawer
 
 user = frame.require_user("operations", "analyst", "manager", "admin")
 frame.page_header(t("policies.title"), help=t("policies.help"))
@@ -11,6 +12,6 @@ frame.page_header(t("policies.title"), help=t("policies.help"))
 with frame.boundary():
     if not user.has("manager", "admin"):
         st.caption(f":material/lock: {t('policies.read_only')}")
-    policies, calendars = policy_list.read()
-    policy_list.draw(policies, calendars, user)
-    policy_drawer.draw(policies, calendars, user)
+    policies, calendars = cards.read()
+    cards.draw(policies, calendars, user)
+    drawer.draw(policies, calendars, user)

@@ -2,17 +2,18 @@
 
 import streamlit as st
 
-from pages.shared import frame, releasing, releasing_holds
+from pages.shared import frame
 from pages.shared.i18n import t
+from pages.shared.releasing import holds, ready
 
 user = frame.require_user("warehouse", "operations", "manager", "admin")
 frame.page_header(t("release.page"), help=t("release.help"))
 
 with frame.boundary():
-    releasing.fresh(user)
+    ready.fresh(user)
     view = st.segmented_control(
         t("release.view"),
-        releasing.VIEWS,
+        ready.VIEWS,
         format_func=lambda name: t(f"release.view.{name}"),
         key="release_view",
         default="ready",
@@ -20,8 +21,8 @@ with frame.boundary():
         label_visibility="collapsed",
     )
     if view == "holds":
-        releasing_holds.draw(user)
+        holds.draw(user)
     elif view == "log":
-        releasing.log(user)
+        ready.log(user)
     else:
-        releasing.ready(user)
+        ready.ready(user)

@@ -13,11 +13,12 @@ import streamlit as st
 from backend import home
 from backend.home import Changes, DataAge, Home, HomeItem, ShopFigures
 from pages.shared import format as fmt
-from pages.shared import frame, home_links, importing, widgets
+from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.importing_report import kind_name
+from pages.shared.importing import uploads
+from pages.shared.importing.outcome import kind_name
 
 _VISIT = "home_visit"
 _VISIT_LASTS = timedelta(minutes=30)
@@ -210,5 +211,5 @@ def checklist(ages: Sequence[DataAge], user: User) -> None:
             name = t(f"imports.kind.{age.kind}")
             with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
                 st.markdown(f"{name} · {md(age.shop_name)}", width="content")
-                st.markdown(importing.age_words(age.model_dump()), width="content")
+                st.markdown(uploads.age_words(age.model_dump()), width="content")
         home_links.link(t("home.to_imports"), "imports", icon=":material/upload_file:")

@@ -11,9 +11,10 @@ import streamlit as st
 
 from backend import exports
 from backend.orders import reads
-from pages.shared import frame, home_links, importing, widgets
+from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.i18n import plain, t
+from pages.shared.importing import uploads
 
 _PAGE = 50
 _COLUMNS = ("alert", "sku", "name", "spec", "available", "safety_stock", "at")
@@ -25,7 +26,7 @@ def age(ages: Sequence[Mapping[str, Any]]) -> None:
     """How old the stock is: every verdict about shortages stands on it."""
     for row in ages:
         if row["kind"] == "products":
-            st.markdown(f":gray[{t('stock.age')}] {importing.age_words(row)}")
+            st.markdown(f":gray[{t('stock.age')}] {uploads.age_words(row)}")
 
 
 def filters() -> tuple[str, bool]:

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.imports.reasons import reason
 from backend.local.stack import Stack
-from pages.shared import importing
+from pages.shared.importing import uploads
 from tests.pages.conftest import AppAs
 from tests.pages.shop_floor import SAMPLES, ShopFloor
 from tests.pages.test_frame import shown, zh
@@ -31,7 +31,7 @@ def drop(app_as: AppAs, floor: ShopFloor, role: str, *files: tuple[str, bytes]) 
 
 def press(tab: AppTest, start: str) -> AppTest:
     tab.button(key=next(one.key for one in tab.button if (one.key or "").startswith(start))).click().run()
-    if importing.TODO in tab.session_state:
+    if uploads.TODO in tab.session_state:
         tab.run()
     assert not tab.exception
     return tab
@@ -143,7 +143,7 @@ def test_the_log_shows_what_was_imported(app_as: AppAs, floor: ShopFloor) -> Non
 
 
 def test_templates_have_the_columns_that_the_parser_knows() -> None:
-    assert {kind: len(names) for kind, names in importing.TEMPLATES.items()} == {
+    assert {kind: len(names) for kind, names in uploads.TEMPLATES.items()} == {
         "orders": 21,
         "products": 5,
         "shipments": 7,

@@ -13,7 +13,7 @@ from backend import auth, db, members
 from backend.config import Settings
 from backend.errors import AppError
 from backend.local.stack import Stack
-from pages.shared import people, slips
+from pages.shared.people import directory, slips
 from tests.pages.conftest import AppAs
 from tests.pages.test_frame import shown, zh
 from tests.people import PASSWORD, Account, add_shop, sign_up
@@ -212,12 +212,12 @@ def test_a_manager_names_the_duty_lead_and_changes_nothing_else(
 
 def test_a_duty_ends_at_the_next_such_time_of_day() -> None:
     now = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)  # 14:30 in Shanghai
-    assert people.next_time(time(16, 30), "Asia/Shanghai", now) == datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
-    assert people.next_time(time(8, 0), "Asia/Shanghai", now) == datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
+    for until, ends in ((time(16, 30), datetime(2026, 11, 22, 8, 30)), (time(8, 0), datetime(2026, 11, 23))):
+        assert directory.next_time(until, "Asia/Shanghai", now) == ends.replace(tzinfo=UTC)
 
 
 def test_slips_escape_what_people_typed(app_as: AppAs) -> None:
-    made = [people.Invited("<script>x</script>", "1", "agent", "AAAA-BBBB-CCCC")]
+    made = [directory.Invited("<script>x</script>", "1", "agent", "AAAA-BBBB-CCCC")]
     page = slips.page(made, "http://desk.example")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend import exports
 from backend.local.stack import Stack
-from pages.shared import releasing_calls, releasing_lists
+from pages.shared.releasing import calls, lists
 from tests.pages.conftest import AppAs
 from tests.pages.shop_floor import ShopFloor
 from tests.pages.test_frame import shown, zh
@@ -123,18 +123,18 @@ def test_a_release_is_undone_until_its_list_was_fetched(app_as: AppAs, floor: Sh
 def test_the_list_holds_clear_contacts_and_all_digits(
     app_as: AppAs, floor: ShopFloor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[releasing_calls.Download] = []
-    real = releasing_calls.download
+    found: list[calls.Download] = []
+    real = calls.download
 
-    def kept(*args: Any) -> releasing_calls.Download:
+    def kept(*args: Any) -> calls.Download:
         found.append(real(*args))
         return found[-1]
 
-    monkeypatch.setattr(releasing_calls, "download", kept)
+    monkeypatch.setattr(calls, "download", kept)
     tab = release_all(app_as(floor.person("warehouse"), "release"))
     button(tab, "release_fetch_fresh_").click().run()
-    columns = [(name, name) for name in releasing_lists.RELEASE_COLUMNS]
-    text = exports.write_csv(releasing_lists.file_rows("release", found[0]), columns).decode("utf-8-sig")
+    columns = [(name, name) for name in lists.RELEASE_COLUMNS]
+    text = exports.write_csv(lists.file_rows("release", found[0]), columns).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert found[0].unreadable == 0
     assert {len(row["order_no"]) for row in rows} == {19}
@@ -160,7 +160,7 @@ def test_a_hold_list_names_orders_and_reasons_but_nobody(app_as: AppAs, floor: S
     tab.button(key="release_hold_list").click().run()
     assert not tab.error, shown(tab)
     assert zh("release.title.hold", number=_last(floor), count=stopped) in shown(tab)
-    assert not {"name", "phone", "address", "note"} & set(releasing_lists.HOLD_COLUMNS)
+    assert not {"name", "phone", "address", "note"} & set(lists.HOLD_COLUMNS)
 
 
 def test_orders_on_a_fetched_list_that_must_stop_are_loud(app_as: AppAs, floor: ShopFloor) -> None:
@@ -202,7 +202,7 @@ def test_the_pick_list_counts_pieces_and_escapes_names(app_as: AppAs, floor: Sho
     hostile = {"sku": "<script>", "name": "&", "spec": "", "quantity": 2, "orders": 1}
     order = {"order_no": "1", "receiver_masked": "<b>", "province": None, "city": None, "items": [hostile]}
     one = SimpleNamespace(id=7, shop_name="<i>", created_at=None)
-    page = releasing_lists.pick_page(one, {"by_sku": [hostile], "by_order": [order]})  # type: ignore[arg-type]
+    page = lists.pick_page(one, {"by_sku": [hostile], "by_order": [order]})  # type: ignore[arg-type]
     assert "<script>" not in page
     assert "<i>" not in page
     assert "&lt;script&gt;" in page

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend import rota, rota_patterns
 from backend.local.stack import Stack
-from pages.shared import rota_table
+from pages.shared.rota import grid
 from tests.pages.conftest import AppAs
 from tests.pages.shop_floor import ROLES, ShopFloor
 from tests.pages.test_frame import shown, zh
@@ -169,12 +169,12 @@ def test_the_grid_wants_what_was_changed_in_it_and_no_more() -> None:
     person = rota.Person(5, "客服A", "K1", "agent", (), "active")
     work = rota.Cell("work", (rota.Duty(1, "早班"),))
     found = rota.Rota(MONDAY, 3, (person,), (shift,), {(5, MONDAY): work}, {(5, MONDAY): 2})
-    before = rota_table.texts(found, "zh-CN")
+    before = grid.texts(found, "zh-CN")
     after = before.replace("", None)
-    assert rota_table.wanted_of(found, before, after) == {}
+    assert grid.wanted_of(found, before, after) == {}
     after.at[0, (MONDAY + timedelta(1)).isoformat()] = "请假"
     after.at[0, MONDAY.isoformat()] = None
-    wanted = rota_table.wanted_of(found, before, after)
+    wanted = grid.wanted_of(found, before, after)
     assert {place: cell.kind for place, cell in wanted.items()} == {
         (5, MONDAY): "open",
         (5, MONDAY + timedelta(1)): "leave",

@@ -10,8 +10,9 @@ import streamlit as st
 
 from backend.orders import commands, reads, wording
 from backend.orders.models import Event, Item, OrderDetail, OrderException, OrderFacts, QueueRow
-from pages.shared import deadline_drawer, frame, widgets
 from pages.shared import format as fmt
+from pages.shared import frame, widgets
+from pages.shared.deadlines import drawer
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
@@ -65,7 +66,7 @@ def _head(found: OrderDetail) -> None:
     parts = [due, f"**{md(fmt.money(order.amount))}**", *(md(fact) for fact in facts)]
     st.markdown(" · ".join(part for part in parts if part))
     if review:
-        deadline_drawer.button("order_review", order.id)
+        drawer.button("order_review", order.id)
 
 
 def _news(user: User, found: OrderDetail) -> None:
