@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from types import FrameType
 from typing import Any, Final
 
@@ -222,11 +223,18 @@ def run_once(worker: Worker, *, kinds: Sequence[str] | None = None) -> bool:
         log.warning("job %s (%s): another worker has it now", job.id, job.kind)
     except _StoppedError:
         _close(job, 1.0)
-    except (AppError, PiiError, KeyError, ValueError, TypeError) as problem:
+    except (AppError, PiiError) as problem:
         key = problem.key if isinstance(problem, AppError) else type(problem).__name__
         log.warning("job %s (%s) failed: %s", job.id, job.kind, key)
-        worker.rpc("job_fail", p_id=job.id, p_lease_id=job.lease_id, p_error=key)
+        _fail(job, key)
+    except Exception as problem:  # whatever a kind stumbles over is that job's failure, never the worker's
+        log.exception("job %s (%s) failed", job.id, job.kind)
+        _fail(job, type(problem).__name__)
     return True
+
+
+def _fail(job: Job, key: str) -> None:
+    job.worker.rpc("job_fail", p_id=job.id, p_lease_id=job.lease_id, p_error=key)
 
 
 def _close(job: Job, again: Outcome) -> None:
@@ -274,7 +282,7 @@ def retry(client: Client, job_id: int, *, request_id: str) -> None:
 def work(settings: Settings, stop: threading.Event) -> int:
     """Work every job that is due now, then return how many there were."""
     worker = _worker(settings, stop)
-    announce(worker)
+    announced(worker)
     done = 0
     while not stop.is_set() and run_once(worker):
         done += 1
@@ -283,24 +291,55 @@ def work(settings: Settings, stop: threading.Event) -> int:
 
 def run_forever(settings: Settings, stop: threading.Event) -> None:
     """Work until `stop` is set (the chunk at hand is ended first); waits while the service is away."""
-    worker = _worker(settings, stop)
-    announced = False
-    while not stop.is_set():
+    work_on(_worker(settings, stop))
+
+
+def work_on(worker: Worker) -> None:
+    """Work jobs as they come. News of this program that the database would not take is told again every
+    quarter of a minute, between jobs: it never holds one up.
+    """
+    tell_at: float | None = 0.0
+    while not worker.stop.is_set():
+        if tell_at is not None and monotonic() >= tell_at:
+            tell_at = None if announced(worker) else monotonic() + _TROUBLE_SECONDS
         try:
-            if not announced:
-                announce(worker)
-                announced = True
             wait = 0.0 if run_once(worker) else IDLE_SECONDS
         except AppError as problem:
             log.warning("worker: %s", problem.key)
             wait = _TROUBLE_SECONDS
-        stop.wait(wait)
+        worker.stop.wait(wait)
 
 
 def announce(worker: Worker) -> None:
     """Tell the database which version of the checks, and which dictionary, this program brings."""
-    worker.rpc("service_announce_checks", p_version=CHECKS_VERSION)
-    dictionary.announce(worker.rpc)
+    for tell in _NEWS:
+        tell(worker.rpc)
+
+
+def announced(worker: Worker) -> bool:
+    """`announce`, each piece of news by itself; whether all of it arrived. What did not is logged."""
+    arrived = True
+    for tell in _NEWS:
+        try:
+            tell(worker.rpc)
+        except AppError as problem:
+            log.warning("worker: %s failed: %s", tell.__qualname__, problem.key)
+            arrived = False
+        except Exception:  # a fault of this program's own data must not stop the background work
+            log.exception("worker: %s failed", tell.__qualname__)
+            arrived = False
+    return arrived
+
+
+def _announce_checks(rpc: runner.Rpc) -> object:
+    return rpc("service_announce_checks", p_version=CHECKS_VERSION)
+
+
+def _announce_dictionary(rpc: runner.Rpc) -> object:
+    return dictionary.announce(rpc)
+
+
+_NEWS: Final[tuple[Callable[[runner.Rpc], object], ...]] = (_announce_checks, _announce_dictionary)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

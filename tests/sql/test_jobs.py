@@ -250,6 +250,64 @@ def worker(conn: Connection) -> Worker:
     return Worker(Rpc(conn), KEYRING)
 
 
+class Ends(threading.Event):
+    """A stop that comes when the worker would pause for the second time."""
+
+    pauses = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout:
+            self.pauses += 1
+        if self.pauses == 2:
+            self.set()
+        return self.is_set()
+
+
+class Stumbles(Rpc):
+    """The database, where some calls end in an error that nobody expects."""
+
+    def __init__(self, conn: Connection, **errors: Exception) -> None:
+        super().__init__(conn)
+        self.errors = errors
+        self.called: list[str] = []
+
+    def __call__(self, name: str, **params: Any) -> Any:
+        self.called.append(name)
+        if name in self.errors:
+            raise self.errors[name]
+        return super().__call__(name, **params)
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        {"service_words_version": RuntimeError("broken")},
+        {"service_words_version": AppError("words.bad_entry", status=422)},
+        {"service_announce_checks": ZeroDivisionError()},
+    ],
+)
+def test_news_that_cannot_be_told_hold_up_no_job(conn: Connection, errors: dict[str, Exception]) -> None:
+    clock(conn, TEN)
+    enqueue(conn, "end_decisions", "one")
+    enqueue(conn, "retention", "two")
+    rpc = Stumbles(conn, **errors)
+    jobs.work_on(Worker(rpc, KEYRING, Ends()))
+    assert {"service_announce_checks", "service_words_version"} <= set(rpc.called), "each is told by itself"
+    assert {"service_end_decisions", "service_retention"} <= set(rpc.called)
+    assert conn.execute("select last_error from private.jobs where last_error is not null").fetchall() == []
+
+
+def test_a_job_that_stumbles_fails_alone(conn: Connection) -> None:
+    clock(conn, TEN)
+    enqueue(conn, "end_decisions", "one")
+    enqueue(conn, "retention", "two")
+    rpc = Stumbles(conn, service_end_decisions=ZeroDivisionError())
+    jobs.work_on(Worker(rpc, KEYRING, Ends()))
+    assert "service_retention" in rpc.called
+    query = "select last_error, attempts from private.jobs where kind = 'end_decisions'"
+    assert conn.execute(query).fetchone() == ("ZeroDivisionError", 1)
+
+
 def left_behind(conn: Connection, until: str) -> int:
     """An import of two orders whose owner vanished right before the RPC `until`."""
 
