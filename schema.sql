@@ -4,7 +4,9 @@
 
 -- Shopdesk: the whole database in one file.
 --
--- Contents   00 guard · 10 private helpers · 20 people · 30 clock · 40 stock · 50 orders · 80 jobs · 90 screens · 99 reload
+-- Contents   00 guard · 10 private helpers · 20 people, sign-in, members · 30 clock · 36 calendars, rota · 37 channels, inbox
+--            · 38 reminders · 39 policies · 40 stock · 50 orders · 51 imports · 52 rules · 53 review · 54 release
+--            · 60 search · 70 words · 72 listings · 80 jobs · 85 keys · 90 screens · 99 reload
 -- Apply      paste into the Supabase SQL editor; the embedded stack applies it itself. Runs as a non-superuser owner, on
 --            Postgres 17 and 18 without extensions, as often as you like: functions, views, policies and grants are
 --            replaced, tables change by numbered steps (private.schema_steps), each run once.
@@ -185,7 +187,7 @@ end;
 $$;
 comment on function private.is_region(text) is 'The name of a division: short and without figures, so no street address.';
 
--- Who acts ---------------------------------------------------------------------------------------------------------
+-- Who acts ------------------------------------------------------------------------------------------------------------
 
 do $$
 begin
@@ -198,7 +200,7 @@ end;
 $$;
 comment on type private.actor is 'The member behind a request; member_id null and role system for the service key.';
 
--- Repeated requests ------------------------------------------------------------------------------------------------
+-- Repeated requests ---------------------------------------------------------------------------------------------------
 
 create table if not exists private.requests (
     actor text not null,
@@ -250,7 +252,7 @@ language sql set search_path = '' as $$
     returning answer
 $$;
 
--- History ----------------------------------------------------------------------------------------------------------
+-- History -------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.audit_events (
     id bigint generated always as identity primary key,
@@ -293,7 +295,7 @@ language sql set search_path = '' as $$
             p_action, coalesce(p_detail, '{}'))
 $$;
 
--- Settings of the installation --------------------------------------------------------------------------------------
+-- Settings of the installation ----------------------------------------------------------------------------------------
 
 create table if not exists private.settings (
     key text primary key,
@@ -315,7 +317,7 @@ comment on function private.touch_version() is 'Every change raises version: the
 
 -- ==== 20_people.sql ====
 
--- 20 ------------------------------------------------------------------------------------------------ shops and people
+-- 20 ------------------------------------------------------------------------------------------ shops, people, contacts
 
 create table if not exists public.stock_pools (
     id bigint generated always as identity primary key,
@@ -389,7 +391,7 @@ create index if not exists member_shops_shop_id_idx on public.member_shops (shop
 alter table public.member_shops enable row level security;
 comment on table public.member_shops is 'Which shops a member works for; an admin works for all of them.';
 
--- Who am I (called by policies: definer, so that they read members without its own policy) ---------------------------
+-- Who am I (called by policies: definer, so that they read members without its own policy) ----------------------------
 
 create or replace function private.my_member_id() returns bigint
 language sql stable security definer set search_path = '' as $$
@@ -465,7 +467,7 @@ end;
 $$;
 comment on function private.require_shop(private.actor, bigint) is 'PT404 shop.none unless the shop is one of the actor''s.';
 
--- Policies -----------------------------------------------------------------------------------------------------------
+-- Policies ------------------------------------------------------------------------------------------------------------
 
 drop policy if exists "members read shops they work for" on public.shops;
 create policy "members read shops they work for" on public.shops
@@ -539,6 +541,10 @@ $$;
 grant execute on function public.reserve_contact_ids(integer) to authenticated, service_role;
 comment on function public.reserve_contact_ids(integer) is
     'Ids of contacts to come: the app binds each ciphertext to its row before it sends it. At most 5,000 (bulk.too_many).';
+
+-- ==== 21_sign_in.sql ====
+
+-- 21 ------------------------------------------------------- accounts: invitations, the first person, sessions, sign-in
 
 -- Logins and invitations ----------------------------------------------------------------------------------------------
 
@@ -626,7 +632,7 @@ $$;
 grant execute on function public.invitation_open(text) to service_role;
 comment on function public.invitation_open(text) is 'Service: who a one-time code is for, and the address to sign up with; null when it is used, expired or unknown.';
 
--- The first person -----------------------------------------------------------------------------------------------------
+-- The first person ----------------------------------------------------------------------------------------------------
 
 create or replace function public.first_admin_code(p_code_hash text) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
@@ -667,7 +673,7 @@ grant execute on function public.first_admin(text, text, text, text) to service_
 comment on function public.first_admin(text, text, text, text) is
     'Service: with the console code the first person becomes admin. first_admin.taken, first_admin.code.';
 
--- Web sessions: opaque cookie outside, tokens (encrypted by the app) inside --------------------------------------------
+-- Web sessions: opaque cookie outside, tokens (encrypted by the app) inside -------------------------------------------
 
 create table if not exists private.web_sessions (
     sid_hash text primary key,
@@ -758,7 +764,7 @@ $$;
 grant execute on function public.session_close(text, boolean) to service_role;
 comment on function public.session_close(text, boolean) is 'Service: signs this browser out, or every browser of the same person.';
 
--- Sign-in: staff number or e-mail to the synthetic address, slowed down after failures ----------------------------------
+-- Sign-in: staff number or e-mail to the synthetic address, slowed down after failures --------------------------------
 
 create table if not exists private.sign_in_failures (
     id bigint generated always as identity primary key,
@@ -814,7 +820,7 @@ $$;
 grant execute on function public.sign_in_end(text, text, boolean) to service_role;
 comment on function public.sign_in_end(text, text, boolean) is 'Service: the outcome of a sign-in; success forgets the failures of that login.';
 
--- What a signed-in person does about himself ------------------------------------------------------------------------------
+-- What a signed-in person does about himself --------------------------------------------------------------------------
 
 create or replace function public.my_profile() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -1120,7 +1126,7 @@ grant execute on function public.set_duty_lead(bigint, timestamptz, uuid) to aut
 comment on function public.set_duty_lead(bigint, timestamptz, uuid) is
     '当班主管: a manager names somebody else for at most 24 hours, or ends it with null. duty_lead.too_long, member.unknown.';
 
--- An only admin who lost the password ------------------------------------------------------------------------------------
+-- An only admin who lost the password ---------------------------------------------------------------------------------
 
 create or replace function public.service_recover_admin(p_staff_no text, p_token_hash text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -1145,7 +1151,7 @@ grant execute on function public.service_recover_admin(text, text) to service_ro
 comment on function public.service_recover_admin(text, text) is
     'Service: a one-time code for an admin who lost the password; who may run doctor on the server may have it. The old account stops reading at once. recover.none (staff numbers of the admins).';
 
--- Shops ----------------------------------------------------------------------------------------------------------------
+-- Shops ---------------------------------------------------------------------------------------------------------------
 
 alter table public.shops add column if not exists wait_hours integer not null default 24
     constraint shops_wait_hours_range check (wait_hours between 1 and 720);
@@ -1469,7 +1475,7 @@ create or replace trigger t21_raise_version after update on public.holiday_years
 create or replace trigger t22_raise_version after delete on public.holiday_years
     referencing old table as changed for each statement execute function private.tg_raise_calendar_version();
 
--- Who reads -------------------------------------------------------------------------------------------------------------
+-- Who reads -----------------------------------------------------------------------------------------------------------
 
 drop policy if exists "members read the calendars" on public.calendars;
 create policy "members read the calendars" on public.calendars
@@ -1682,7 +1688,7 @@ $$;
 comment on function private.add_working_minutes(bigint, timestamptz, numeric, tstzmultirange) is
     'The first instant at which p_minutes of open time without pauses are used up (calendar null: wall clock), or the problem: uncovered (with the year), paused (a pause without end), never_open (not within sixty years).';
 
--- Whole working days ------------------------------------------------------------------------------------------------------
+-- Whole working days --------------------------------------------------------------------------------------------------
 
 create or replace function private.day_end(p_calendar_id bigint, p_at timestamptz) returns timestamptz
 language sql stable set search_path = '' as $$
@@ -1739,7 +1745,7 @@ $$;
 comment on function private.add_working_days(bigint, timestamptz, integer, tstzmultirange) is
     '24:00 of the p_days-th working day that begins at or after p_from; problems as in add_working_minutes.';
 
--- Both, by the measure of a policy -----------------------------------------------------------------------------------------
+-- Both, by the measure of a policy ------------------------------------------------------------------------------------
 
 create or replace function private.deadline(
     p_measure text, p_calendar_id bigint, p_from timestamptz, p_amount numeric, p_pauses tstzmultirange,
@@ -1781,7 +1787,7 @@ $$;
 comment on function private.elapsed(text, bigint, timestamptz, timestamptz, tstzmultirange) is
     'Minutes or whole working days used between two instants; null when a year in between is not maintained.';
 
--- Asking without a clock -----------------------------------------------------------------------------------------------------
+-- Asking without a clock ----------------------------------------------------------------------------------------------
 
 create or replace function private.calendar_id(p_code text) returns bigint
 language plpgsql stable set search_path = '' as $$
@@ -1931,7 +1937,7 @@ $$;
 comment on function private.with_policy(public.sla_clocks, public.sla_policies, jsonb) is
     'The clock with a snapshot of the policy and of the facts that chose it.';
 
--- The deadline of a clock in memory, and the step of its ladder that comes next -----------------------------------------
+-- The deadline of a clock in memory, and the step of its ladder that comes next ---------------------------------------
 
 create or replace function private.clock_steps(p_clock public.sla_clocks) returns table (step smallint, at timestamptz)
 language sql stable set search_path = '' as $$
@@ -2017,7 +2023,7 @@ $$;
 comment on function private.settled(public.sla_clocks, timestamptz) is
     'The clock with its time up to p_at written down as used, so that later edits of the calendar cannot change it. Unchanged while the calendar of that time is missing.';
 
--- Storing ------------------------------------------------------------------------------------------------------------------
+-- Storing -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.clock_for_change(p_clock_id bigint) returns public.sla_clocks
 language plpgsql set search_path = '' as $$
@@ -2076,7 +2082,7 @@ $$;
 comment on function private.insert_clocks(public.sla_clocks, bigint[], text, timestamptz, bigint, text) is
     'One new instance per record, like p_clock; a record whose clock of that target is still open keeps it.';
 
--- Start --------------------------------------------------------------------------------------------------------------------
+-- Start ---------------------------------------------------------------------------------------------------------------
 
 create or replace function private.not_after_latest(p_clock public.sla_clocks) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
@@ -2149,7 +2155,7 @@ $$;
 comment on function private.start_clock(text, bigint, bigint, text, text, timestamptz, bigint, jsonb, timestamptz, timestamptz) is
     'Starts the clock of one record, or returns the one that is open (a customer''s third message does not restart it). policy.none.';
 
--- Pause, resume --------------------------------------------------------------------------------------------------------------
+-- Pause, resume -------------------------------------------------------------------------------------------------------
 
 create or replace function private.refuse_stopped(p_clock public.sla_clocks) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -2226,7 +2232,7 @@ $$;
 comment on function private.resume_clock(bigint, timestamptz, bigint) is
     'Counts on with what was left. A clock that was overdue before its pause stays overdue, and says so once more (new due_version). clock.none, clock.stopped.';
 
--- Stop, cancel ----------------------------------------------------------------------------------------------------------------
+-- Stop, cancel --------------------------------------------------------------------------------------------------------
 
 create or replace function private.verdict(p_clock public.sla_clocks, p_done_at timestamptz) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
@@ -2299,7 +2305,7 @@ comment on function private.cancel_clock(bigint, text, timestamptz, bigint) is
 
 -- 33 --------------------------------------------------------------------- the clock: what changes a deadline afterwards
 
--- The passing of time ------------------------------------------------------------------------------------------------------
+-- The passing of time -------------------------------------------------------------------------------------------------
 
 create or replace function private.tick_clocks(p_now timestamptz, p_limit integer default 10000) returns integer
 language sql set search_path = '' as $$
@@ -2326,7 +2332,7 @@ $$;
 comment on function private.tick_clocks(timestamptz, integer) is
     'Marks clocks past their deadline as breached and begins those whose start has come; returns how many. Safe to run in parallel and after any downtime.';
 
--- Reopening ----------------------------------------------------------------------------------------------------------------
+-- Reopening -----------------------------------------------------------------------------------------------------------
 
 create or replace function private.reopened(p_clock public.sla_clocks, p_now timestamptz) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
@@ -2369,7 +2375,7 @@ $$;
 comment on function private.reopen_clock(bigint, timestamptz, bigint, text) is
     'The work opens again: a new instance beside the finished one, whose verdict stays (instance 1: first resolution; the last: total). An open clock, or a target that is answered once, is returned as it is. clock.none.';
 
--- Another target: a changed policy applied to a running clock, or another policy (a lead graded anew) -------------------
+-- Another target: a changed policy applied to a running clock, or another policy (a lead graded anew) -----------------
 
 create or replace function private.under_policy(
     p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb, p_now timestamptz
@@ -2435,7 +2441,7 @@ $$;
 comment on function private.retarget_clock(bigint, timestamptz, bigint, text, text, jsonb) is
     'Applies the policy as it is now, or another one, to a running or paused clock. An overdue clock keeps its verdict. clock.none, clock.stopped, policy.none.';
 
--- Two records become one -------------------------------------------------------------------------------------------------------
+-- Two records become one ----------------------------------------------------------------------------------------------
 
 create or replace function private.due_if_running(p_clock public.sla_clocks, p_now timestamptz) returns timestamptz
 language sql stable set search_path = '' as $$
@@ -2503,7 +2509,7 @@ $$;
 comment on function private.merge_clock(bigint, bigint, timestamptz, bigint) is
     'The first clock falls silent for ever; the second keeps the earlier of both deadlines. Both histories say so. clock.none.';
 
--- Replies ------------------------------------------------------------------------------------------------------------------------
+-- Replies -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.record_reply(
     p_entity text, p_entity_id bigint, p_channel text, p_now timestamptz, p_actor bigint default null
@@ -2525,7 +2531,7 @@ $$;
 comment on function private.record_reply(text, bigint, text, timestamptz, bigint) is
     'A message went out. Only a person''s outward reply (channel outward with an actor) answers the targets first and next; notes, automatic replies and imports are noted and change nothing.';
 
--- Calendars change -------------------------------------------------------------------------------------------------------------------
+-- Calendars change ----------------------------------------------------------------------------------------------------
 
 create or replace function private.day_instant(p_calendar_id bigint, p_day date) returns timestamptz
 language sql stable set search_path = '' as $$
@@ -2585,19 +2591,11 @@ $$;
 comment on function private.recalculate_clocks(bigint, timestamptz, text[], timestamptz, bigint) is
     'After a calendar changed from p_since on: new deadlines for its clocks in these states; returns how many moved. Finished clocks, overdue ones and their verdicts stay.';
 
-create or replace function private.recompute_uncovered(p_now timestamptz, p_actor bigint default null) returns integer
-language sql set search_path = '' as $$
-    select coalesce(pg_catalog.sum(private.recalculate_clocks(c.id, p_now, '{uncovered}', p_now, p_actor)), 0)::integer
-    from public.calendars c where c.follows_holidays
-$$;
-comment on function private.recompute_uncovered(timestamptz, bigint) is
-    'After a year''s list came: deadlines, or verdicts, of the clocks that waited for it; returns how many got one.';
-
 -- ==== 34_clock_rpcs.sql ====
 
 -- 34 ----------------------------------------------------------------------------------------- the clock: what members call
 
--- Why is this the deadline? --------------------------------------------------------------------------------------------------
+-- Why is this the deadline? -------------------------------------------------------------------------------------------
 
 create or replace function private.clock_windows(p_clock public.sla_clocks, p_from timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -2758,7 +2756,7 @@ on conflict do nothing;
 
 -- ==== 36_calendars.sql ====
 
--- 36 ------------------------------------------------------------------------------- calendars: campaigns, and what members call
+-- 36 --------------------------------------------------------------------------------------- calendars: how they change
 --
 -- A change is made by one private function each, which writes down time used so far, changes the calendar, and gives new
 -- deadlines. The public function adds the request; the preview tries the same function and takes everything back.
@@ -2777,44 +2775,7 @@ create index if not exists shops_calendar_id_idx on public.shops (calendar_id) w
 comment on column public.calendar_shifts.min_staff is 'Fewer people than this on a day of the rota is a warning; 0: none is asked for.';
 comment on column public.shops.calendar_id is 'The shifts of the shop, in its time zone; null: those of the calendar all.';
 
-create table if not exists public.campaigns (
-    id bigint generated always as identity primary key,
-    name text not null constraint campaigns_name_length check (char_length(name) between 1 and 60),
-    starts_at timestamptz not null,
-    ends_at timestamptz not null,
-    is_all_hands boolean not null default false,
-    changed_by bigint references public.members,
-    version integer not null default 1,
-    updated_at timestamptz not null default now(),
-    created_at timestamptz not null default now(),
-    constraint campaigns_length check (ends_at >= starts_at and ends_at <= starts_at + interval '31 days')
-);
-create index if not exists campaigns_ends_at_idx on public.campaigns (ends_at);
-create index if not exists campaigns_changed_by_idx on public.campaigns (changed_by) where changed_by is not null;
-alter table public.campaigns enable row level security;
-create or replace trigger t10_touch before update on public.campaigns
-    for each row execute function private.touch_version();
-comment on table public.campaigns is
-    '大促模式: from starts_at to ends_at its calendars are open all the time, and with is_all_hands everybody who is not on leave is on duty. It ends by itself.';
-
-create table if not exists public.campaign_calendars (
-    campaign_id bigint not null references public.campaigns,
-    calendar_id bigint not null references public.calendars,
-    primary key (campaign_id, calendar_id)
-);
-create index if not exists campaign_calendars_calendar_id_idx on public.campaign_calendars (calendar_id);
-alter table public.campaign_calendars enable row level security;
-comment on table public.campaign_calendars is 'The calendars that a campaign keeps open.';
-
-drop policy if exists "members read the campaigns" on public.campaigns;
-create policy "members read the campaigns" on public.campaigns
-    for select to authenticated using ((select private.my_role()) is not null);
-drop policy if exists "members read the calendars of campaigns" on public.campaign_calendars;
-create policy "members read the calendars of campaigns" on public.campaign_calendars
-    for select to authenticated using ((select private.my_role()) is not null);
-grant select on public.campaigns, public.campaign_calendars to authenticated;
-
--- Changes -------------------------------------------------------------------------------------------------------------------
+-- Changes -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.settle_calendars(p_ids bigint[], p_since timestamptz, p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -2831,7 +2792,7 @@ $$;
 comment on function private.recalculate_calendars(bigint[], timestamptz, timestamptz, bigint) is
     'recalculate_clocks for several calendars: how many open deadlines changed.';
 
--- A year's list -------------------------------------------------------------------------------------------------------------
+-- A year's list -------------------------------------------------------------------------------------------------------
 
 create or replace function private.dates_of(p_list jsonb, p_key text) returns date[]
 language plpgsql stable set search_path = '' as $$
@@ -2919,7 +2880,7 @@ grant execute on function public.import_holiday_year(jsonb, uuid) to authenticat
 comment on function public.import_holiday_year(jsonb, uuid) is
     'Manager, admin: the national list of a year, {year, holidays: [date], makeup_workdays: [date], source}; replaces what was there. Answers {year, moved}: deadlines that changed or were waiting for it. calendar.bad_list.';
 
--- A date with its own hours -------------------------------------------------------------------------------------------------
+-- A date with its own hours -------------------------------------------------------------------------------------------
 
 create or replace function private.hours_of(p_hours jsonb) returns int4multirange
 language plpgsql immutable set search_path = '' as $$
@@ -2996,7 +2957,7 @@ grant execute on function public.set_calendar_day(text, date, jsonb, text, uuid)
 comment on function public.set_calendar_day(text, date, jsonb, text, uuid) is
     'Manager, admin: own hours [[480, 1440]] of one date ([]: closed; null: as usual again). Answers {moved}: running deadlines that changed. calendar.unknown, calendar.bad_hours, calendar.bad_day.';
 
--- A calendar and its shifts ---------------------------------------------------------------------------------------------------
+-- A calendar and its shifts -------------------------------------------------------------------------------------------
 
 create or replace function private.shift_span(p_shift_id bigint, p_day date, out starts_at timestamptz, out ends_at timestamptz)
 language sql stable set search_path = '' as $$
@@ -3190,7 +3151,48 @@ grant execute on function public.save_calendar(jsonb, uuid) to authenticated, se
 comment on function public.save_calendar(jsonb, uuid) is
     'Manager, admin: {id, version, name, follows_holidays, is_active, shifts: [{id, name, weekdays, opens, closes, min_staff}]}; without id a new one with code and timezone. Open deadlines follow with the time that remains. Answers {id, version, moved}. calendar.none, calendar.stale, calendar.fixed, calendar.code_taken, calendar.no_shift, calendar.bad_shift, calendar.shift_planned, calendar.in_use, calendar.bad_value, shop.bad_timezone.';
 
--- 大促模式 ------------------------------------------------------------------------------------------------------------------------
+-- ==== 36_campaigns.sql ====
+
+-- 36 -------------------------------------------------------------------------------------------------- 大促模式: campaigns
+--
+-- From when to when calendars stay open and all hands are called; it ends by itself.
+
+create table if not exists public.campaigns (
+    id bigint generated always as identity primary key,
+    name text not null constraint campaigns_name_length check (char_length(name) between 1 and 60),
+    starts_at timestamptz not null,
+    ends_at timestamptz not null,
+    is_all_hands boolean not null default false,
+    changed_by bigint references public.members,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    created_at timestamptz not null default now(),
+    constraint campaigns_length check (ends_at >= starts_at and ends_at <= starts_at + interval '31 days')
+);
+create index if not exists campaigns_ends_at_idx on public.campaigns (ends_at);
+create index if not exists campaigns_changed_by_idx on public.campaigns (changed_by) where changed_by is not null;
+alter table public.campaigns enable row level security;
+create or replace trigger t10_touch before update on public.campaigns
+    for each row execute function private.touch_version();
+comment on table public.campaigns is
+    '大促模式: from starts_at to ends_at its calendars are open all the time, and with is_all_hands everybody who is not on leave is on duty. It ends by itself.';
+
+create table if not exists public.campaign_calendars (
+    campaign_id bigint not null references public.campaigns,
+    calendar_id bigint not null references public.calendars,
+    primary key (campaign_id, calendar_id)
+);
+create index if not exists campaign_calendars_calendar_id_idx on public.campaign_calendars (calendar_id);
+alter table public.campaign_calendars enable row level security;
+comment on table public.campaign_calendars is 'The calendars that a campaign keeps open.';
+
+drop policy if exists "members read the campaigns" on public.campaigns;
+create policy "members read the campaigns" on public.campaigns
+    for select to authenticated using ((select private.my_role()) is not null);
+drop policy if exists "members read the calendars of campaigns" on public.campaign_calendars;
+create policy "members read the calendars of campaigns" on public.campaign_calendars
+    for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.campaigns, public.campaign_calendars to authenticated;
 
 create or replace function private.campaign_for_change(p_id bigint, p_version integer, p_now timestamptz) returns public.campaigns
 language plpgsql set search_path = '' as $$
@@ -3320,7 +3322,11 @@ grant execute on function public.end_campaign(bigint, integer, uuid) to authenti
 comment on function public.end_campaign(bigint, integer, uuid) is
     'Manager, admin: ends a campaign now (before its begin: it never was). Answers {moved}. campaign.none, campaign.stale, campaign.over.';
 
--- What a change would do ---------------------------------------------------------------------------------------------------------
+-- ==== 36_previews.sql ====
+
+-- 36 ------------------------------------------------ calendars: what a change would do, whose shifts they are, screens
+
+-- What a change would do ----------------------------------------------------------------------------------------------
 
 create or replace function private.recalculations(p_me private.actor, p_after bigint) returns jsonb
 language sql stable set search_path = '' as $$
@@ -3371,7 +3377,7 @@ grant execute on function public.preview_calendar_change(text, jsonb) to authent
 comment on function public.preview_calendar_change(text, jsonb) is
     'Manager, admin: what save_calendar (calendar), set_calendar_day (day), import_holiday_year (year) or save_campaign (campaign) would do: {moved, earlier, later, covered, uncovered, open, examples}. Changes nothing: it is tried and undone. Errors as theirs.';
 
--- The shifts of a shop -------------------------------------------------------------------------------------------------------------
+-- The shifts of a shop ------------------------------------------------------------------------------------------------
 
 create or replace function public.set_shop_calendar(p_shop_id bigint, p_calendar_id bigint, p_version integer, p_request_id uuid)
 returns jsonb
@@ -3400,7 +3406,7 @@ grant execute on function public.set_shop_calendar(bigint, bigint, integer, uuid
 comment on function public.set_shop_calendar(bigint, bigint, integer, uuid) is
     'Manager, admin: the calendar whose shifts, and zone, a shop works by. campaign.bad_calendar, shop.none, shop.stale.';
 
--- Screens ------------------------------------------------------------------------------------------------------------------------------
+-- Screens -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.calendar_facts(p_calendar public.calendars) returns jsonb
 language sql stable set search_path = '' as $$
@@ -3525,7 +3531,7 @@ comment on table public.rota_entries is '班次 of a working day, with the hours
 comment on column public.rota_entries.lead_until is
     'The lead or deputy answers until then instead of until the end of the shift: through the night, or for part of the day.';
 
--- Who reads -------------------------------------------------------------------------------------------------------------
+-- Who reads -----------------------------------------------------------------------------------------------------------
 
 drop policy if exists "members read the rota of their shops" on public.rota_days;
 create policy "members read the rota of their shops" on public.rota_days
@@ -3539,7 +3545,7 @@ create policy "members read the shifts of colleagues" on public.rota_entries
         or member_id = (select private.my_member_id()));
 grant select on public.rota_days, public.rota_entries to authenticated;
 
--- On duty ----------------------------------------------------------------------------------------------------------------
+-- On duty -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.shop_calendar(p_shop_id bigint) returns bigint
 language sql stable set search_path = '' as $$
@@ -3686,7 +3692,11 @@ $$;
 comment on function private.leads_now(bigint, timestamptz) is
     'Whether somebody is 当班主管 at an instant; a deputy is where one of his shops has no other.';
 
--- Planning -----------------------------------------------------------------------------------------------------------------
+-- ==== 36_rota_plan.sql ====
+
+-- 36 ------------------------------------------------------------------------------- rota: planning it, and its screens
+
+-- Planning ------------------------------------------------------------------------------------------------------------
 
 create or replace function private.wanted_days(p_cells jsonb)
 returns table (member_id bigint, day date, version integer, kind text, note text, shifts jsonb)
@@ -3828,7 +3838,7 @@ grant execute on function public.save_rota(jsonb, text, uuid) to authenticated, 
 comment on function public.save_rota(jsonb, text, uuid) is
     'Manager, admin: plans days of people of their shops: [{member_id, day, version (0: not planned yet), kind work|rest|leave|open, note, shifts: [{id, is_lead, is_deputy, lead_until}]}], p_source edited|generated|imported|copied. All or none. Answers {changed}. rota.stale, rota.not_my_member, rota.member_off, rota.bad_day, rota.bad_cell, rota.bad_shift, rota.bad_lead, rota.bad_lead_until, bulk.too_many.';
 
--- Screens ------------------------------------------------------------------------------------------------------------------------
+-- Screens -------------------------------------------------------------------------------------------------------------
 
 create or replace function public.on_duty(p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -3980,7 +3990,7 @@ create policy "managers and admins read the channels of their shops" on public.c
 grant select (id, kind, name, shop_id, audience, language, host, has_secret, options, is_active, changed_by, version,
               updated_at, created_at) on public.channels to authenticated;
 
--- Hosts -------------------------------------------------------------------------------------------------------------------
+-- Hosts ---------------------------------------------------------------------------------------------------------------
 
 create or replace function private.hosts_of(p_kind text) returns text[]
 language sql stable set search_path = '' as $$
@@ -4029,7 +4039,7 @@ grant execute on function public.set_channel_hosts(jsonb, uuid) to authenticated
 comment on function public.set_channel_hosts(jsonb, uuid) is
     'Admin: the hosts that webhooks and mail may go to. A channel whose host is no longer listed sends nothing. channel.bad_host, bulk.too_many.';
 
--- Changing ----------------------------------------------------------------------------------------------------------------
+-- Changing ------------------------------------------------------------------------------------------------------------
 
 create or replace function public.reserve_channel_id() returns bigint
 language plpgsql volatile security definer set search_path = '' as $$
@@ -4240,7 +4250,7 @@ left join public.members m on m.id = d.member_id;
 grant select on public.delivery_log to authenticated;
 comment on view public.delivery_log is 'Manager, admin: what went out, newest first by seq (keyset: seq < the last one shown).';
 
--- The limits of the platforms, over all workers --------------------------------------------------------------------------
+-- The limits of the platforms, over all workers -----------------------------------------------------------------------
 
 create or replace function private.channel_budget(p_channel_id bigint, p_kind text, p_now timestamptz) returns integer
 language sql stable set search_path = '' as $$
@@ -4291,7 +4301,7 @@ end;
 $$;
 comment on function private.return_expired_deliveries(timestamptz) is 'Deliveries whose worker vanished are due again, under the same id; after eight tries they are dead.';
 
--- Claim and report ---------------------------------------------------------------------------------------------------------
+-- Claim and report ----------------------------------------------------------------------------------------------------
 
 create or replace function private.begin_attempts(p_ids uuid[], p_worker text, p_lease interval, p_now timestamptz) returns uuid[]
 language plpgsql set search_path = '' as $$
@@ -4393,7 +4403,7 @@ grant execute on function public.report_delivery(uuid, integer, text, text, inte
 comment on function public.report_delivery(uuid, integer, text, text, integer) is
     'Service: how an attempt ended: sent, failed (again after 1, 5, 25 s, 2, 10, 60 min, 6 h, at least Retry-After; dead after eight tries) or refused (dead at once). p_error is a key or status, never an address. A report of an attempt that is over changes nothing: {"accepted": false}. delivery.bad_outcome.';
 
--- By hand ---------------------------------------------------------------------------------------------------------------------
+-- By hand -------------------------------------------------------------------------------------------------------------
 
 create or replace function public.resend_delivery(p_id uuid, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -4540,7 +4550,7 @@ create policy "members read their own reminder settings, leaders everybody's" on
         member_id = (select private.my_member_id()) or (select private.my_role()) in ('manager', 'admin'));
 grant select on public.member_reminders to authenticated;
 
--- Bell, read, later --------------------------------------------------------------------------------------------------------
+-- Bell, read, later ---------------------------------------------------------------------------------------------------
 
 create or replace function private.unread(p_member_id bigint, p_now timestamptz) returns setof public.notifications
 language sql stable set search_path = '' as $$
@@ -4605,7 +4615,7 @@ grant execute on function public.snooze_notification(bigint, timestamptz) to aut
 comment on function public.snooze_notification(bigint, timestamptz) is
     'Puts one of my messages off: unread again from then on, at most seven days. notification.none (not mine, or over), notification.bad_time.';
 
--- Settings ---------------------------------------------------------------------------------------------------------------------
+-- Settings ------------------------------------------------------------------------------------------------------------
 
 create or replace function private.check_reminder_settings(p_settings jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -4658,7 +4668,7 @@ grant execute on function public.save_reminder_settings(bigint, integer, jsonb, 
 comment on function public.save_reminder_settings(bigint, integer, jsonb, uuid) is
     'My own settings; manager, admin: anybody''s: {preset, wecom_id, dingtalk_id, feishu_id}; what is left out stays, null removes an id; p_version null for a member without a row. Answers {version}. reminder_settings.not_yours, reminder_settings.stale, reminder_settings.bad_preset, reminder_settings.bad_id, member.unknown.';
 
--- The digest of the day --------------------------------------------------------------------------------------------------------
+-- The digest of the day -----------------------------------------------------------------------------------------------
 
 create or replace function private.daily_figures(p_shop_ids bigint[], p_from timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -4827,7 +4837,7 @@ create policy "managers and admins read to whom reminders of their shops went" o
         and exists (select from public.reminders r where r.id = reminder_id and r.shop_id in (select private.my_shop_ids())));
 grant select on public.reminders, public.reminder_lines to authenticated;
 
--- What an area knows of its records: a branch per entity, which later areas add ------------------------------------------------
+-- What an area knows of its records: a branch per entity, which later areas add ---------------------------------------
 
 create or replace function private.order_subjects(p_ids bigint[])
 returns table (entity_id bigint, owner_id bigint, label text, path text)
@@ -4869,7 +4879,7 @@ end;
 $$;
 comment on function private.ladder_action(text, text, bigint[], timestamptz) is 'What a step does besides telling people; answers how many records changed.';
 
--- Silence: in the transaction that ends, pauses or moves a deadline, or hands the work to somebody else ----------------------
+-- Silence: in the transaction that ends, pauses or moves a deadline, or hands the work to somebody else ---------------
 
 create or replace function private.close_notifications(p_reminder_ids bigint[], p_audience_ids bigint[], p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -5008,7 +5018,7 @@ end;
 $$;
 comment on function private.hand_on(bigint[], timestamptz) is 'Finds the audience of reminders anew; those who come to it hear of them unless they were read.';
 
--- Lines on their way (used by deliveries) ---------------------------------------------------------------------------------------
+-- Lines on their way (used by deliveries) -----------------------------------------------------------------------------
 
 create or replace function private.take_lines(p_ids uuid[], p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -5152,7 +5162,7 @@ $$;
 comment on function private.ready_at(bigint, text, boolean, timestamptz) is
     'When a reminder may be said: while its calendar of reminders is open (unknown days are no reason to wait), and not from 00:00 to 08:00 of the shop, unless a campaign runs or the public is watching.';
 
--- Due steps become reminders --------------------------------------------------------------------------------------------------
+-- Due steps become reminders ------------------------------------------------------------------------------------------
 
 create or replace function private.make_reminders(p_now timestamptz, p_limit integer) returns bigint[]
 language sql volatile set search_path = '' as $$
@@ -5232,7 +5242,7 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.run_actions(bigint[], timestamptz) is 'What the new steps do besides telling people, overtaken ones included.';
 
--- Who hears of it ------------------------------------------------------------------------------------------------------------
+-- Who hears of it -----------------------------------------------------------------------------------------------------
 
 create or replace function private.people_of(p_keys jsonb, p_now timestamptz)
 returns table (audience_id bigint, member_id bigint, role text)
@@ -5439,7 +5449,7 @@ $$;
 comment on function private.notify_people(bigint[], timestamptz) is
     'Messages in the app for the audiences of reminders: up to three by themselves, more as one digest a person. Who was of an earlier audience is not told again.';
 
--- What goes out -------------------------------------------------------------------------------------------------------------
+-- What goes out -------------------------------------------------------------------------------------------------------
 
 create or replace function private.drop_closed_channels(p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -5528,7 +5538,11 @@ grant execute on function public.sweep_reminders(integer) to service_role;
 comment on function public.sweep_reminders(integer) is
     'Service, each minute: makes and addresses the reminders that are due (at most p_limit), carries out their actions, marks breaches, sends the digest of 17:00, bundles lines into deliveries. Answers {due, queued, suppressed, moved}: steps that came, reminders said or queued, not said (with their reason), records moved by an action; {busy: true} while another sweep works. Any number of callers, any downtime.';
 
--- Why was I not told? -----------------------------------------------------------------------------------------------------------
+-- ==== 38_told.sql ====
+
+-- 38 ------------------------------------------------- reminders afterwards: why was I not told, how long they are kept
+
+-- Why was I not told? -------------------------------------------------------------------------------------------------
 
 create or replace function private.told_people(p_reminder public.reminders, p_me bigint) returns jsonb
 language sql stable set search_path = '' as $$
@@ -5578,7 +5592,7 @@ grant execute on function public.why_reminder(bigint) to authenticated;
 comment on function public.why_reminder(bigint) is
     'Members of the shop: 为什么没有提醒我？ The ladder of a deadline, and of each step that came: state, reason, and each person and channel with the reason why not. clock.none.';
 
--- Retention ----------------------------------------------------------------------------------------------------------------------
+-- Retention -----------------------------------------------------------------------------------------------------------
 
 create or replace function private.forget_reminders(p_before timestamptz, p_limit integer) returns integer
 language plpgsql set search_path = '' as $$
@@ -5621,7 +5635,7 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.policy_shown(public.sla_policies) is 'What of a policy a manager can change, calendars by their code.';
 
--- Checking what was typed ----------------------------------------------------------------------------------------------------
+-- Checking what was typed ---------------------------------------------------------------------------------------------
 
 create or replace function private.bad_policy(p_field text, p_row integer default null) returns void
 language sql stable set search_path = '' as $$
@@ -5749,7 +5763,7 @@ $$;
 comment on function private.edited_policy(public.sla_policies, jsonb, timestamptz) is
     'The policy with the values of p_change, checked field by field. policy.bad_field, calendar.never_open.';
 
--- Writing ------------------------------------------------------------------------------------------------------------------------
+-- Writing -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.variant_base(p_me private.actor, p_policy jsonb) returns public.sla_policies
 language plpgsql stable set search_path = '' as $$
@@ -5903,7 +5917,11 @@ grant execute on function public.reset_policy(bigint, integer, uuid) to authenti
 comment on function public.reset_policy(bigint, integer, uuid) is
     'Manager, admin: the default of a code as a new installation has it. A variant has none: switch it off instead. Answers {id, version}. policy.no_default, policy.stale, policy.unknown.';
 
--- What running clocks would do -----------------------------------------------------------------------------------------------------
+-- ==== 39_policy_effects.sql ====
+
+-- 39 -------------------------------------------------- policies: what running clocks would do, which one holds and why
+
+-- What running clocks would do ----------------------------------------------------------------------------------------
 
 create or replace function private.running_clocks(p_code text, p_shops bigint[], p_limit integer, p_now timestamptz)
 returns table (clock_id bigint, policy_id bigint)
@@ -6035,7 +6053,7 @@ grant execute on function public.recalculate_policy(text, text, uuid) to authent
 comment on function public.recalculate_policy(text, text, uuid) is
     'Manager, admin: running clocks of my shops follow the policy as it is now, 200 at a time: only the time that remains changes, nothing becomes overdue, finished and overdue ones stay. Answers {changed, left: more to do}. policy.stale.';
 
--- Explaining and looking back ---------------------------------------------------------------------------------------------------------
+-- Explaining and looking back -----------------------------------------------------------------------------------------
 
 create or replace function public.explain_policy(p_code text, p_shop_id bigint, p_facts jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -6106,7 +6124,7 @@ grant select on public.products to authenticated;
 
 -- 50 ------------------------------------------------------------------------------------ imports, orders, exceptions
 
--- Imports ----------------------------------------------------------------------------------------------------------------
+-- Imports -------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.imports (
     id bigint generated always as identity primary key,
@@ -6178,7 +6196,7 @@ create index if not exists import_mappings_member_id_idx on public.import_mappin
 alter table public.import_mappings enable row level security;
 comment on table public.import_mappings is '字段对应: which header of an unknown tool means which field, remembered per shop and header signature.';
 
--- Orders -----------------------------------------------------------------------------------------------------------------
+-- Orders --------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.orders (
     id bigint generated always as identity primary key,
@@ -6279,7 +6297,7 @@ create index if not exists order_items_product_id_idx on public.order_items (pro
 alter table public.order_items enable row level security;
 comment on table public.order_items is 'What was bought. product_id null = unknown to the stock list (shown, not guessed).';
 
--- Exceptions --------------------------------------------------------------------------------------------------------------
+-- Exceptions ----------------------------------------------------------------------------------------------------------
 
 create table if not exists public.exception_rules (
     id bigint generated always as identity primary key,
@@ -6399,7 +6417,7 @@ comment on column public.order_exceptions.same_key is 'What makes two exceptions
 comment on column public.order_exceptions.decided_as is 'system when newer facts cleared it, else the role of the person.';
 comment on column public.order_exceptions.note_cipher is 'A person''s free text, encrypted like every text that may name a customer (AAD order_exceptions|note|order id).';
 
--- Releases ----------------------------------------------------------------------------------------------------------------
+-- Releases ------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.releases (
     id bigint generated always as identity primary key,
@@ -6442,7 +6460,7 @@ create index if not exists hold_breaches_import_id_idx on public.hold_breaches (
 alter table public.hold_breaches enable row level security;
 comment on table public.hold_breaches is '拦截失效: an order that a later file shows as shipped while a blocking exception was open.';
 
--- Undo and saved views ------------------------------------------------------------------------------------------------------
+-- Undo and saved views ------------------------------------------------------------------------------------------------
 
 create table if not exists public.action_batches (
     id bigint generated always as identity primary key,
@@ -6470,7 +6488,7 @@ create table if not exists public.saved_views (
 alter table public.saved_views enable row level security;
 comment on table public.saved_views is '保存的视图: the filters of a queue under a name, own or shared with colleagues of the installation.';
 
--- Who reads what --------------------------------------------------------------------------------------------------------------
+-- Who reads what ------------------------------------------------------------------------------------------------------
 
 drop policy if exists "members read the orders of their shops" on public.orders;
 create policy "members read the orders of their shops" on public.orders
@@ -6551,7 +6569,7 @@ grant select on public.import_mappings to authenticated;
 
 -- ==== 51_imports.sql ====
 
--- 51 ------------------------------------------------------------------------ imports: staged, applied in chunks, judged
+-- 51 ---------------------------------------------------------------------------------------- imports: begun and staged
 --
 -- A file becomes import_rows (staging), then orders, products or parcels (applying), then exceptions (checking). Every
 -- step takes a chunk, is safe to repeat, and continues where it stopped. Each statement below works on a whole chunk.
@@ -6590,7 +6608,7 @@ create table if not exists private.import_results (
 alter table private.import_results enable row level security;
 comment on table private.import_results is 'Which order or product a staged row became, and whether that was new, changed or nothing.';
 
--- Who, where, in which state -------------------------------------------------------------------------------------------
+-- Who, where, in which state ------------------------------------------------------------------------------------------
 
 create or replace function private.import_roles(p_kind text) returns text[]
 language sql immutable set search_path = '' as $$
@@ -6670,7 +6688,7 @@ $$;
 comment on function private.end_import(public.imports, text, private.actor) is
     'Last step of every import: staged rows are dropped. What a cancelled one had applied but not judged becomes unchecked.';
 
--- Beginning: one at a time, and never stuck on a browser that was closed ---------------------------------------------------
+-- Beginning: one at a time, and never stuck on a browser that was closed ----------------------------------------------
 
 create or replace function private.clear_running(
     p_me private.actor, p_shop_id bigint, p_pool_id bigint, p_kind text, p_file_hash text, p_is_strict boolean
@@ -6748,7 +6766,7 @@ grant execute on function public.import_begin(text, bigint, text, text, text, bo
 comment on function public.import_begin(text, bigint, text, text, text, boolean, integer, uuid) is
     'Opens the import of one file, or goes on with it: answers the chunks already staged. import.busy, import.kind_unknown, import.shop_missing, shop.none.';
 
--- Staging ---------------------------------------------------------------------------------------------------------------
+-- Staging -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.check_staged(p_kind text, p_rows jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -6897,7 +6915,13 @@ grant execute on function public.import_ready(bigint, integer, timestamptz) to a
 comment on function public.import_ready(bigint, integer, timestamptz) is
     'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels without an order come back as unknown [{row, params}]. import.incomplete.';
 
--- Applying orders -----------------------------------------------------------------------------------------------------------
+-- ==== 51_imports_apply.sql ====
+
+-- 51 --------------------------------------------------------------------------------------- imports: applied in chunks
+--
+-- A chunk of staged rows becomes orders, products or parcels; what did not change is left alone.
+
+-- Applying orders -----------------------------------------------------------------------------------------------------
 
 create or replace function private.staged_orders(p_import_id bigint, p_after integer, p_to integer) returns table (
     row_no integer, entity_id bigint, outcome text, order_no text, platform_status text, status text, refund text,
@@ -7008,7 +7032,7 @@ language sql set search_path = '' as $$
     where s.outcome = 'updated' and o.id = s.entity_id
 $$;
 
--- Products by code, else by their exact name -----------------------------------------------------------------------------------
+-- Products by code, else by their exact name --------------------------------------------------------------------------
 
 create or replace function private.product_labels(p_pool_id bigint) returns table (label text, spec text, product_id bigint)
 language sql stable rows 1000 set search_path = '' as $$
@@ -7080,7 +7104,7 @@ $$;
 comment on function private.apply_orders(public.imports, integer, timestamptz) is
     'One chunk of orders: contacts, orders, items; replaced contacts are forgotten; what shipped in spite of a hold is noted.';
 
--- Applying products and parcels ---------------------------------------------------------------------------------------------------
+-- Applying products and parcels ---------------------------------------------------------------------------------------
 
 create or replace function private.apply_products(p_import public.imports, p_to integer, p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -7248,7 +7272,11 @@ grant execute on function public.import_apply(bigint, integer) to authenticated,
 comment on function public.import_apply(bigint, integer) is
     'Takes over the next p_limit staged rows (at most 5,000); state checking when none is left. import.none, import.state, import.bad_row.';
 
--- Judging and closing -------------------------------------------------------------------------------------------------------------
+-- ==== 51_imports_close.sql ====
+
+-- 51 -------------------------------------------------------------- imports: judged, closed, previewed; column mappings
+
+-- Judging and closing -------------------------------------------------------------------------------------------------
 
 create or replace function private.refresh_verdicts(p_import public.imports, p_to integer) returns bigint[]
 language sql set search_path = '' as $$
@@ -7357,7 +7385,7 @@ grant execute on function public.import_cancel(bigint) to authenticated, service
 comment on function public.import_cancel(bigint) is
     'Ends an unfinished import (its owner, a manager or admin of the shop). What it applied stays, unchecked, and is judged by the worker. import.none.';
 
--- Looking before leaping, shops of commands, remembered mappings --------------------------------------------------------------------
+-- Looking before leaping, shops of commands, remembered mappings ------------------------------------------------------
 
 create or replace function private.preview_orders(p_shop_id bigint, p_items jsonb) returns jsonb
 language sql stable set search_path = '' as $$
@@ -7492,7 +7520,7 @@ comment on function public.service_find_mapping(bigint, text, text) is 'Service:
 
 -- ==== 52_rules.sql ====
 
--- 52 ------------------------------------------------------------------------------- exception rules: what is an exception
+-- 52 ---------------------------------------------------------------------------- exception rules: what is an exception
 --
 -- Ten kinds. What relates rows (duplicate, same_ip, out_of_stock) and what the order itself says (unpaid, refund_stop,
 -- remote) is found here, for many orders at once; what reads a phone or an address (bad_phone, missing_detail, mismatch,
@@ -7533,7 +7561,7 @@ join public.exception_rules d on d.shop_id is null
 left join public.exception_rules o on o.shop_id = s.id and o.kind = d.kind;
 comment on view private.effective_rules is 'The rule of each kind that holds for a shop: its own, else the default.';
 
--- Versions of what Python judged ------------------------------------------------------------------------------------------
+-- Versions of what Python judged --------------------------------------------------------------------------------------
 
 create or replace function private.python_kinds() returns text[]
 language sql immutable set search_path = '' as $$ select array['bad_phone', 'missing_detail', 'mismatch', 'suspicious'] $$;
@@ -7597,7 +7625,7 @@ language sql stable rows 500 set search_path = '' as $$
     order by o.id limit p_limit
 $$;
 
--- Which orders a change can touch ---------------------------------------------------------------------------------------------
+-- Which orders a change can touch -------------------------------------------------------------------------------------
 
 create or replace function private.same_buyer(p_order_ids bigint[]) returns table (
     order_id bigint, shop_id bigint, status text, order_no text, placed_at timestamptz, buyer text
@@ -7662,7 +7690,7 @@ $$;
 comment on function private.review_scope(bigint[]) is
     'These orders, those that share buyer or IP with them, and those that were grouped with them: all that a change of these can touch.';
 
--- What the rules see ------------------------------------------------------------------------------------------------------------
+-- What the rules see --------------------------------------------------------------------------------------------------
 
 create or replace function private.found_alone(p_order_ids bigint[]) returns setof private.found
 language sql stable rows 100 set search_path = '' as $$
@@ -7849,7 +7877,11 @@ $$;
 comment on function private.found_short(bigint) is
     'out_of_stock: waiting orders take stock in order of payment; one that finds too little of anything takes nothing. Only products that cannot serve everybody are walked through. Unknown and never counted products are not short.';
 
--- Keeping exceptions in step with what the rules see ----------------------------------------------------------------------------------
+-- ==== 52_rules_kept.sql ====
+
+-- 52 ------------------------------------------------- exception rules: exceptions kept in step with what the rules see
+
+-- Keeping exceptions in step with what the rules see ------------------------------------------------------------------
 
 create or replace function private.reopens(p_state text, p_fingerprint text, p_new_fingerprint text) returns boolean
 language sql immutable set search_path = '' as $$
@@ -7956,7 +7988,7 @@ end;
 $$;
 comment on function private.evaluate_pool(bigint, timestamptz) is 'Who finds too little in this stock pool now; one evaluation of a pool at a time.';
 
--- Verdicts for orders that are already here (re-checks, corrections) -------------------------------------------------------------------
+-- Verdicts for orders that are already here (re-checks, corrections) --------------------------------------------------
 
 create or replace function public.service_order_verdicts(p_rules_version text, p_verdicts jsonb) returns integer
 language plpgsql volatile security definer set search_path = '' as $$
@@ -8022,199 +8054,9 @@ language sql stable set search_path = '' as $$
         order by o.id limit least(coalesce(p_limit, 2000), 5000))
 $$;
 
--- Changing a rule ------------------------------------------------------------------------------------------------------------------------
-
-create or replace function private.number_within(p_params jsonb, p_name text, p_min integer, p_max integer) returns boolean
-language sql immutable set search_path = '' as $$
-    select jsonb_typeof(p_params -> p_name) = 'number' and (p_params ->> p_name) ~ '^[0-9]{1,6}$'
-        and (p_params ->> p_name)::integer between p_min and p_max
-$$;
-
-create or replace function private.words_within(p_params jsonb, p_name text, p_max integer, p_length integer) returns boolean
-language sql immutable set search_path = '' as $$
-    select jsonb_typeof(p_params -> p_name) = 'array' and jsonb_array_length(p_params -> p_name) <= p_max
-        and not exists (select from jsonb_array_elements(p_params -> p_name) w
-            where jsonb_typeof(w) <> 'string' or char_length(w #>> '{}') not between 1 and p_length)
-$$;
-
-create or replace function private.check_rule(p_kind text, p_rule jsonb) returns void
-language plpgsql stable set search_path = '' as $$
-declare
-    v_params jsonb := coalesce(p_rule -> 'params', '{}');
-begin
-    if not exists (select from public.exception_rules where kind = p_kind and shop_id is null) then
-        perform private.fail('PT404', 'rule.none');
-    end if;
-    if (p_kind in ('unpaid', 'refund_stop') and p_rule ->> 'waived_by' <> 'never')
-        or p_rule ->> 'waived_by' not in ('reviewer', 'manager', 'warehouse', 'never')
-        or p_rule ->> 'severity' not in ('normal', 'high') then
-        perform private.fail('PT422', 'rule.bad_value', jsonb_build_object('kind', p_kind));
-    end if;
-    if p_rule ? 'params' and not coalesce(case p_kind
-        when 'duplicate' then private.number_within(v_params, 'window_minutes', 1, 1440)
-        when 'same_ip' then private.number_within(v_params, 'orders', 2, 100) and private.number_within(v_params, 'minutes', 1, 1440)
-            and private.number_within(v_params, 'accounts', 1, 2)
-        when 'remote' then private.words_within(v_params, 'provinces', 40, 10)
-        when 'suspicious' then v_params = '{}' or (private.words_within(v_params, 'keywords', 500, 40)
-            and private.words_within(v_params, 'allow', 500, 40))
-        else v_params = '{}' end, false) then
-        perform private.fail('PT422', 'rule.bad_params', jsonb_build_object('kind', p_kind));
-    end if;
-end;
-$$;
-comment on function private.check_rule(text, jsonb) is 'rule.none, rule.bad_value (who may waive, severity), rule.bad_params (limits of the parameters).';
-
-create or replace function private.write_rule(p_shop_id bigint, p_kind text, p_rule jsonb) returns public.exception_rules
-language sql set search_path = '' as $$
-    insert into public.exception_rules as r (shop_id, kind, is_active, is_blocking, severity, waived_by, params)
-    select p_shop_id, d.kind, coalesce((p_rule ->> 'is_active')::boolean, d.is_active),
-        coalesce((p_rule ->> 'is_blocking')::boolean, d.is_blocking), coalesce(p_rule ->> 'severity', d.severity),
-        coalesce(p_rule ->> 'waived_by', d.waived_by), coalesce(p_rule -> 'params', d.params)
-    from public.exception_rules d
-    where d.kind = p_kind and (d.shop_id is null or d.shop_id = p_shop_id) order by d.shop_id nulls last limit 1
-    on conflict (shop_id, kind) do update set is_active = excluded.is_active, is_blocking = excluded.is_blocking,
-        severity = excluded.severity, waived_by = excluded.waived_by, params = excluded.params
-    returning r.*
-$$;
-comment on function private.write_rule(bigint, text, jsonb) is 'The default rule, or the shop''s own (a copy of the default at first) with these values changed.';
-
-create or replace function private.rule_for_change(p_me private.actor, p_shop_id bigint, p_kind text, p_version integer) returns void
-language plpgsql set search_path = '' as $$
-declare
-    v_version integer;
-begin
-    if p_shop_id is not null then
-        perform private.require_shop(p_me, p_shop_id);
-    end if;
-    select version into v_version from public.exception_rules
-    where kind = p_kind and shop_id is not distinct from p_shop_id for update;
-    if coalesce(v_version, 0) <> coalesce(p_version, 0) then
-        perform private.fail('PT409', 'rule.stale', jsonb_build_object('kind', p_kind));
-    end if;
-end;
-$$;
-
-create or replace function private.reevaluate(p_shop_id bigint, p_now timestamptz) returns void
-language plpgsql set search_path = '' as $$
-declare
-    v_orders bigint[] := private.waiting_orders(p_shop_id, 0, 501);
-    v_shop record;
-begin
-    for v_shop in select s.id, s.stock_pool_id from public.shops s where p_shop_id is null or s.id = p_shop_id loop
-        if cardinality(v_orders) > 500 then
-            perform private.enqueue('evaluate_shop', jsonb_build_object('shop_id', v_shop.id), 'evaluate:' || v_shop.id, p_now);
-        else
-            perform private.evaluate_pool(v_shop.stock_pool_id, p_now);
-        end if;
-        perform private.queue_recheck(v_shop.id, p_now);
-    end loop;
-    if cardinality(v_orders) <= 500 then
-        perform private.evaluate_orders(v_orders, p_now);
-    end if;
-end;
-$$;
-comment on function private.reevaluate(bigint, timestamptz) is
-    'After a rule changed: up to 500 waiting orders at once, more by the worker; words changed = the checks run again (worker).';
-
-create or replace function public.save_rule(p_shop_id bigint, p_kind text, p_rule jsonb, p_version integer, p_request_id uuid) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['manager']);
-    v_rule jsonb := private.as_json(p_rule);
-    v_answer jsonb := private.begin_request(p_request_id, 'save_rule', jsonb_build_array(p_shop_id, p_kind, v_rule, p_version));
-    v_saved public.exception_rules;
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    perform private.check_rule(p_kind, v_rule);
-    perform private.rule_for_change(v_me, p_shop_id, p_kind, p_version);
-    v_saved := private.write_rule(p_shop_id, p_kind, v_rule);
-    perform private.reevaluate(p_shop_id, private.now());
-    perform private.audit(v_me, p_shop_id, 'exception_rule', v_saved.id, 'saved', v_rule || jsonb_build_object('kind', p_kind));
-    return private.finish_request(p_request_id, to_jsonb(v_saved));
-end;
-$$;
-grant execute on function public.save_rule(bigint, text, jsonb, integer, uuid) to authenticated;
-comment on function public.save_rule(bigint, text, jsonb, integer, uuid) is
-    'Manager: changes the default rule of a kind (p_shop_id null) or a shop''s own: is_active, is_blocking, severity, waived_by, params. p_version 0 makes the shop''s own. rule.stale, rule.bad_value, rule.bad_params, rule.none, shop.none.';
-
-create or replace function public.reset_rule(p_shop_id bigint, p_kind text, p_version integer, p_request_id uuid) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['manager']);
-    v_answer jsonb := private.begin_request(p_request_id, 'reset_rule', jsonb_build_array(p_shop_id, p_kind, p_version));
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    perform private.require_shop(v_me, p_shop_id);
-    perform private.rule_for_change(v_me, p_shop_id, p_kind, p_version);
-    delete from public.exception_rules where shop_id = p_shop_id and kind = p_kind;
-    if not found then
-        perform private.fail('PT404', 'rule.none');
-    end if;
-    perform private.reevaluate(p_shop_id, private.now());
-    perform private.audit(v_me, p_shop_id, 'exception_rule', null, 'reset', jsonb_build_object('kind', p_kind));
-    return private.finish_request(p_request_id, jsonb_build_object('kind', p_kind));
-end;
-$$;
-grant execute on function public.reset_rule(bigint, text, integer, uuid) to authenticated;
-comment on function public.reset_rule(bigint, text, integer, uuid) is 'Manager: the shop follows the default rule of this kind again. rule.stale, rule.none, shop.none.';
-
-create or replace function private.rule_effect(p_shop_ids bigint[], p_kind text) returns bigint[]
-language plpgsql stable set search_path = '' as $$
-declare
-    v_orders bigint[];
-    v_found private.found[];
-begin
-    if p_kind = 'out_of_stock' then
-        v_found := array(select f from (select distinct s.stock_pool_id as id from public.shops s where s.id = any (p_shop_ids)) p,
-            private.found_short(p.id) f where f.shop_id = any (p_shop_ids));
-    else
-        v_orders := array(select o.id from public.orders o where o.shop_id = any (p_shop_ids) and o.status in ('unpaid', 'to_ship'));
-        v_found := private.found_now(v_orders);
-    end if;
-    return array(select f.order_id from unnest(v_found) f
-        join private.effective_rules r on r.shop_id = f.shop_id and r.kind = f.kind and r.is_active where f.kind = p_kind);
-end;
-$$;
-comment on function private.rule_effect(bigint[], text) is 'Waiting orders of these shops that the rule of a kind sees as it is now.';
-
-create or replace function public.preview_rule(p_shop_id bigint, p_kind text, p_rule jsonb) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['manager']);
-    v_shops bigint[];
-    v_open bigint[];
-    v_then bigint[];
-begin
-    perform private.check_rule(p_kind, private.as_json(p_rule));
-    if p_shop_id is not null then
-        perform private.require_shop(v_me, p_shop_id);
-    end if;
-    v_shops := array(select s.id from public.shops s where p_shop_id is null or s.id = p_shop_id);
-    v_open := array(select x.order_id from public.order_exceptions x
-        where x.shop_id = any (v_shops) and x.kind = p_kind and x.state in ('open', 'waiting_customer'));
-    begin
-        perform private.write_rule(p_shop_id, p_kind, private.as_json(p_rule));
-        v_then := private.rule_effect(v_shops, p_kind);
-        raise exception using errcode = 'PT409', message = 'rule.preview';
-    exception when sqlstate 'PT409' then
-        null;
-    end;
-    return jsonb_build_object('open', cardinality(v_open), 'appear', (select count(*) from unnest(v_then) i where i <> all (v_open)),
-        'vanish', (select count(*) from unnest(v_open) i where i <> all (v_then)),
-        'rechecks', p_kind = any (private.python_kinds()) and private.as_json(p_rule) ? 'params');
-end;
-$$;
-grant execute on function public.preview_rule(bigint, text, jsonb) to authenticated;
-comment on function public.preview_rule(bigint, text, jsonb) is
-    'Manager: what a change of a rule would do: {open, appear, vanish}; rechecks true when addresses must be read again to know. Changes nothing: it is tried and undone. rule.bad_value, rule.bad_params, rule.none, shop.none.';
-
 -- ==== 53_review.sql ====
 
--- 53 ------------------------------------------------------------------------------ review: work rows, claims, decisions
+-- 53 ---------------------------------------------------------------------------- review: work rows, and who may decide
 --
 -- order_exceptions says what is wrong; order_reviews is the piece of work that follows from it: one row per order with an
 -- exception that blocks, with owner, lease and deadline. Exceptions that do not block, and unpaid orders, make no work row.
@@ -8257,7 +8099,7 @@ create or replace trigger t51_review_deadline after update on public.sla_clocks
     for each row when (new.entity = 'order_review' and (old.due_at is distinct from new.due_at or new.stopped_at is not null))
     execute function private.tg_review_deadline(); -- a breach or a reminder leaves the work row, and whoever holds it, alone
 
--- What the reminders ask of this area (see subjects_of, ladder_action) ---------------------------------------------------------
+-- What the reminders ask of this area (see subjects_of, ladder_action) ------------------------------------------------
 
 alter table public.order_reviews add column if not exists is_raised boolean not null default false;
 comment on column public.order_reviews.is_raised is 'A step of its deadline''s ladder raised it: it counts as high until it is done.';
@@ -8380,7 +8222,7 @@ $$;
 comment on function private.refresh_reviews(bigint[], timestamptz, bigint) is
     'To be called after every change of order_exceptions, for all orders at once: work rows, then their clocks.';
 
--- Who may do what -------------------------------------------------------------------------------------------------------
+-- Who may do what -----------------------------------------------------------------------------------------------------
 
 create or replace function private.can_review(p_me private.actor, p_kinds text[]) returns boolean
 language sql immutable set search_path = '' as $$
@@ -8468,7 +8310,11 @@ $$;
 comment on function private.decision_checks(private.actor, jsonb, text, timestamptz) is
     'Per item the reason why this person cannot decide it so now, or null: exception.none, order.stale (who, at), review.claimed (who, until), review.not_reviewer, exception.decided, exception.not_decided, exception.waits_already, exception.not_waiting, order.released, exception.never_waived, exception.needs_warehouse, exception.needs_manager (limit).';
 
--- Claims: a lease of twenty minutes that activity renews ------------------------------------------------------------------
+-- ==== 53_review_claims.sql ====
+
+-- 53 --------------------------------------------------------------------------------------------------- review: claims
+--
+-- A lease of twenty minutes that activity renews.
 
 create or replace function private.lease_end(p_now timestamptz) returns timestamptz
 language sql immutable set search_path = '' as $$ select p_now + interval '20 minutes' $$;
@@ -8690,7 +8536,7 @@ comment on function public.keep_claims(jsonb) is
 
 -- ==== 54_release.sql ====
 
--- 54 --------------------------------------------------------------------------- release: what may ship, what must be stopped
+-- 54 ------------------------------------------------------------------------------------------- release: what may ship
 --
 -- Shipping happens in the ERP. A release marks orders and gives a list to import there; a hold list names those that must
 -- not ship. Whether an order may be released is decided in one place, private.release_refusal, and the trigger on orders asks
@@ -8737,11 +8583,7 @@ comment on function private.tg_release_guard() is 'No statement of anybody, owne
 create or replace trigger t05_release_guard before insert or update of released_at on public.orders
     for each row when (new.released_at is not null) execute function private.tg_release_guard();
 
-create or replace function private.can_release(p_me private.actor) returns boolean
-language sql immutable set search_path = '' as $$ select (p_me).role in ('operations', 'manager', 'warehouse') $$;
-comment on function private.can_release(private.actor) is 'Operations, managers and the warehouse release, download and hold.';
-
--- What is ready ----------------------------------------------------------------------------------------------------------------
+-- What is ready -------------------------------------------------------------------------------------------------------
 
 create or replace function private.ready_orders(p_filter jsonb, p_limit integer) returns table (id bigint, version integer)
 language sql stable set search_path = '' as $$
@@ -8795,7 +8637,7 @@ grant execute on function public.ready_list(jsonb, integer) to authenticated;
 comment on function public.ready_list(jsonb, integer) is
     'Members: what may be released now in my shops: {count (at most 5,001), rows}; filter {shop_id, platform, after: last id}.';
 
--- Releasing -----------------------------------------------------------------------------------------------------------------------
+-- Releasing -----------------------------------------------------------------------------------------------------------
 
 create or replace function private.release_checks(p_items jsonb)
 returns table (id bigint, shop_id bigint, order_no text, refusal text, params jsonb)
@@ -8932,7 +8774,7 @@ $$;
 grant execute on function public.preview_release(jsonb) to authenticated;
 comment on function public.preview_release(jsonb) is 'Operations, managers, warehouse: what releasing [{id, version}] would do: {count, ok, refused: [{id, key, params}]}. Changes nothing.';
 
--- The list for the ERP -----------------------------------------------------------------------------------------------------------------
+-- The list for the ERP ------------------------------------------------------------------------------------------------
 
 create or replace function private.list_for_change(p_release_id bigint) returns public.releases
 language plpgsql set search_path = '' as $$
@@ -9057,7 +8899,9 @@ grant execute on function public.pick_list(bigint) to authenticated;
 comment on function public.pick_list(bigint) is
     'Readers of the shop: what to take from the shelves for a release, by SKU and by order {by_sku, by_order}; masked, two empty lists for a release that is not visible.';
 
--- Holding ------------------------------------------------------------------------------------------------------------------------------
+-- ==== 54_release_holds.sql ====
+
+-- 54 -------------------------------------------------------------------------------------- release: what must not ship
 
 create or replace function private.hold_orders(p_order_ids bigint[], p_reason text, p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -9219,7 +9063,7 @@ comment on function private.note_shipped(bigint[], bigint, timestamptz) is
 
 -- ==== 55_decisions.sql ====
 
--- 55 --------------------------------------------------------------------- review: decisions, groups, undo, correction, reveal
+-- 55 ------------------------------------------------------------------------------------------------ review: decisions
 --
 -- Every decision goes through private.decide: lock, check each item, write, remember how to undo it, tell the history,
 -- bring work rows and clocks in line. What cannot be done is answered per item, the rest is done.
@@ -9482,7 +9326,7 @@ grant execute on function public.decide_exceptions(uuid, jsonb, text, text, time
 comment on function public.decide_exceptions(uuid, jsonb, text, text, timestamptz) is
     'Reviewers: decides up to 500 exceptions [{id, version, note?}] at once: fixed (judged again), waived (until p_until), waiting_customer, resume, cancelled (the whole order, held back), reopened. Refuses per item (see private.decision_checks, exception.still_holds); as a whole decision.unknown, decision.reason, decision.until, decision.note_missing, bulk.empty, bulk.too_many, review.not_reviewer.';
 
--- Many of the same --------------------------------------------------------------------------------------------------------
+-- Many of the same ----------------------------------------------------------------------------------------------------
 
 create or replace function private.matching_exceptions(p_me private.actor, p_filter jsonb, p_now timestamptz)
 returns table (id bigint, version integer)
@@ -9572,7 +9416,7 @@ grant execute on function public.preview_decision(jsonb, jsonb, text) to authent
 comment on function public.preview_decision(jsonb, jsonb, text) is
     'Reviewers: what a decision on these items [{id, version}] (or, with items null, on a filter) would do: {count, ok, orders, amount, refused: [{key, count, params of one}]}. Changes nothing. filter.kind_missing.';
 
--- Duplicate groups -----------------------------------------------------------------------------------------------------------
+-- Duplicate groups ----------------------------------------------------------------------------------------------------
 
 create or replace function private.check_group(p_shop_id bigint, p_group_key text, p_items jsonb, p_decision text, p_keep_order_id bigint)
 returns void
@@ -9666,7 +9510,11 @@ end;
 $$;
 comment on function private.write_group(private.actor, jsonb, jsonb, text, timestamptz) is 'Waives the kept and cancels the dropped orders of a group, as one batch to undo.';
 
--- Undo -------------------------------------------------------------------------------------------------------------------------
+-- ==== 55_decisions_undo.sql ====
+
+-- 55 ---------------------------------------------------------------------------- review: undo, and what ends by itself
+
+-- Undo ----------------------------------------------------------------------------------------------------------------
 
 create or replace function private.batch_for_undo(p_me private.actor, p_batch_id bigint, p_now timestamptz)
 returns public.action_batches
@@ -9788,7 +9636,7 @@ grant execute on function public.my_undo() to authenticated;
 comment on function public.my_undo() is
     'Members: my last decision that can still be undone {batch_id, action, count, at}, or null: what the page offers after a reload.';
 
--- What ends by itself ----------------------------------------------------------------------------------------------------------
+-- What ends by itself -------------------------------------------------------------------------------------------------
 
 create or replace function private.end_decisions(p_limit integer, p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$
@@ -9833,7 +9681,11 @@ $$;
 grant execute on function public.service_end_decisions(integer) to service_role;
 comment on function public.service_end_decisions(integer) is 'Service: ends the waivers and waits that are over, at most p_limit (1,000); answers how many were looked at.';
 
--- Correcting the contact ----------------------------------------------------------------------------------------------------------
+-- ==== 55_order_contact.sql ====
+
+-- 55 ------------------------------------------------------- review: correcting and opening a contact, an order's story
+
+-- Correcting the contact ----------------------------------------------------------------------------------------------
 
 create or replace function private.order_to_correct(p_me private.actor, p_order_id bigint, p_version integer, p_now timestamptz)
 returns public.orders
@@ -9944,7 +9796,7 @@ grant execute on function public.correct_order(uuid, bigint, integer, jsonb, tex
 comment on function public.correct_order(uuid, bigint, integer, jsonb, text, text, text, text) is
     'Reviewers (not the warehouse): what the customer said is right. p_contact {id?, name?, phone?, address?, note?: ciphertexts, hashes, masks, state}; the order is unchecked until the service stores the verdict on p_facts_hash. order.none, order.stale, order.released, order.not_waiting, review.claimed, contact.form, contact.taken.';
 
--- Opening personal data --------------------------------------------------------------------------------------------------------------
+-- Opening personal data -----------------------------------------------------------------------------------------------
 
 create or replace function private.watch_reveals(p_me private.actor, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -9992,7 +9844,7 @@ grant execute on function public.reveal_contact(text, bigint, text) to authentic
 comment on function public.reveal_contact(text, bigint, text) is
     'Everybody but analysts: the ciphertexts of an order''s contact, each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, reveal.reason.';
 
--- What happened --------------------------------------------------------------------------------------------------------------------------
+-- What happened -------------------------------------------------------------------------------------------------------
 
 create or replace function public.order_timeline(p_order_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -10108,7 +9960,197 @@ comment on function public.import_trial(bigint, text, jsonb, jsonb, timestamptz,
 
 -- ==== 57_rule_changes.sql ====
 
--- 57 ------------------------------------------------------------------------------------ who changed which rule, and how
+-- 57 ------------------------------------------------------------ rules: changing one, what that does, who changed what
+
+-- Changing a rule -----------------------------------------------------------------------------------------------------
+
+create or replace function private.number_within(p_params jsonb, p_name text, p_min integer, p_max integer) returns boolean
+language sql immutable set search_path = '' as $$
+    select jsonb_typeof(p_params -> p_name) = 'number' and (p_params ->> p_name) ~ '^[0-9]{1,6}$'
+        and (p_params ->> p_name)::integer between p_min and p_max
+$$;
+
+create or replace function private.words_within(p_params jsonb, p_name text, p_max integer, p_length integer) returns boolean
+language sql immutable set search_path = '' as $$
+    select jsonb_typeof(p_params -> p_name) = 'array' and jsonb_array_length(p_params -> p_name) <= p_max
+        and not exists (select from jsonb_array_elements(p_params -> p_name) w
+            where jsonb_typeof(w) <> 'string' or char_length(w #>> '{}') not between 1 and p_length)
+$$;
+
+create or replace function private.check_rule(p_kind text, p_rule jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_params jsonb := coalesce(p_rule -> 'params', '{}');
+begin
+    if not exists (select from public.exception_rules where kind = p_kind and shop_id is null) then
+        perform private.fail('PT404', 'rule.none');
+    end if;
+    if (p_kind in ('unpaid', 'refund_stop') and p_rule ->> 'waived_by' <> 'never')
+        or p_rule ->> 'waived_by' not in ('reviewer', 'manager', 'warehouse', 'never')
+        or p_rule ->> 'severity' not in ('normal', 'high') then
+        perform private.fail('PT422', 'rule.bad_value', jsonb_build_object('kind', p_kind));
+    end if;
+    if p_rule ? 'params' and not coalesce(case p_kind
+        when 'duplicate' then private.number_within(v_params, 'window_minutes', 1, 1440)
+        when 'same_ip' then private.number_within(v_params, 'orders', 2, 100) and private.number_within(v_params, 'minutes', 1, 1440)
+            and private.number_within(v_params, 'accounts', 1, 2)
+        when 'remote' then private.words_within(v_params, 'provinces', 40, 10)
+        when 'suspicious' then v_params = '{}' or (private.words_within(v_params, 'keywords', 500, 40)
+            and private.words_within(v_params, 'allow', 500, 40))
+        else v_params = '{}' end, false) then
+        perform private.fail('PT422', 'rule.bad_params', jsonb_build_object('kind', p_kind));
+    end if;
+end;
+$$;
+comment on function private.check_rule(text, jsonb) is 'rule.none, rule.bad_value (who may waive, severity), rule.bad_params (limits of the parameters).';
+
+create or replace function private.write_rule(p_shop_id bigint, p_kind text, p_rule jsonb) returns public.exception_rules
+language sql set search_path = '' as $$
+    insert into public.exception_rules as r (shop_id, kind, is_active, is_blocking, severity, waived_by, params)
+    select p_shop_id, d.kind, coalesce((p_rule ->> 'is_active')::boolean, d.is_active),
+        coalesce((p_rule ->> 'is_blocking')::boolean, d.is_blocking), coalesce(p_rule ->> 'severity', d.severity),
+        coalesce(p_rule ->> 'waived_by', d.waived_by), coalesce(p_rule -> 'params', d.params)
+    from public.exception_rules d
+    where d.kind = p_kind and (d.shop_id is null or d.shop_id = p_shop_id) order by d.shop_id nulls last limit 1
+    on conflict (shop_id, kind) do update set is_active = excluded.is_active, is_blocking = excluded.is_blocking,
+        severity = excluded.severity, waived_by = excluded.waived_by, params = excluded.params
+    returning r.*
+$$;
+comment on function private.write_rule(bigint, text, jsonb) is 'The default rule, or the shop''s own (a copy of the default at first) with these values changed.';
+
+create or replace function private.rule_for_change(p_me private.actor, p_shop_id bigint, p_kind text, p_version integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_version integer;
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(p_me, p_shop_id);
+    end if;
+    select version into v_version from public.exception_rules
+    where kind = p_kind and shop_id is not distinct from p_shop_id for update;
+    if coalesce(v_version, 0) <> coalesce(p_version, 0) then
+        perform private.fail('PT409', 'rule.stale', jsonb_build_object('kind', p_kind));
+    end if;
+end;
+$$;
+
+create or replace function private.reevaluate(p_shop_id bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_orders bigint[] := private.waiting_orders(p_shop_id, 0, 501);
+    v_shop record;
+begin
+    for v_shop in select s.id, s.stock_pool_id from public.shops s where p_shop_id is null or s.id = p_shop_id loop
+        if cardinality(v_orders) > 500 then
+            perform private.enqueue('evaluate_shop', jsonb_build_object('shop_id', v_shop.id), 'evaluate:' || v_shop.id, p_now);
+        else
+            perform private.evaluate_pool(v_shop.stock_pool_id, p_now);
+        end if;
+        perform private.queue_recheck(v_shop.id, p_now);
+    end loop;
+    if cardinality(v_orders) <= 500 then
+        perform private.evaluate_orders(v_orders, p_now);
+    end if;
+end;
+$$;
+comment on function private.reevaluate(bigint, timestamptz) is
+    'After a rule changed: up to 500 waiting orders at once, more by the worker; words changed = the checks run again (worker).';
+
+create or replace function public.save_rule(p_shop_id bigint, p_kind text, p_rule jsonb, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_rule jsonb := private.as_json(p_rule);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_rule', jsonb_build_array(p_shop_id, p_kind, v_rule, p_version));
+    v_saved public.exception_rules;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_rule(p_kind, v_rule);
+    perform private.rule_for_change(v_me, p_shop_id, p_kind, p_version);
+    v_saved := private.write_rule(p_shop_id, p_kind, v_rule);
+    perform private.reevaluate(p_shop_id, private.now());
+    perform private.audit(v_me, p_shop_id, 'exception_rule', v_saved.id, 'saved', v_rule || jsonb_build_object('kind', p_kind));
+    return private.finish_request(p_request_id, to_jsonb(v_saved));
+end;
+$$;
+grant execute on function public.save_rule(bigint, text, jsonb, integer, uuid) to authenticated;
+comment on function public.save_rule(bigint, text, jsonb, integer, uuid) is
+    'Manager: changes the default rule of a kind (p_shop_id null) or a shop''s own: is_active, is_blocking, severity, waived_by, params. p_version 0 makes the shop''s own. rule.stale, rule.bad_value, rule.bad_params, rule.none, shop.none.';
+
+create or replace function public.reset_rule(p_shop_id bigint, p_kind text, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'reset_rule', jsonb_build_array(p_shop_id, p_kind, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    perform private.rule_for_change(v_me, p_shop_id, p_kind, p_version);
+    delete from public.exception_rules where shop_id = p_shop_id and kind = p_kind;
+    if not found then
+        perform private.fail('PT404', 'rule.none');
+    end if;
+    perform private.reevaluate(p_shop_id, private.now());
+    perform private.audit(v_me, p_shop_id, 'exception_rule', null, 'reset', jsonb_build_object('kind', p_kind));
+    return private.finish_request(p_request_id, jsonb_build_object('kind', p_kind));
+end;
+$$;
+grant execute on function public.reset_rule(bigint, text, integer, uuid) to authenticated;
+comment on function public.reset_rule(bigint, text, integer, uuid) is 'Manager: the shop follows the default rule of this kind again. rule.stale, rule.none, shop.none.';
+
+create or replace function private.rule_effect(p_shop_ids bigint[], p_kind text) returns bigint[]
+language plpgsql stable set search_path = '' as $$
+declare
+    v_orders bigint[];
+    v_found private.found[];
+begin
+    if p_kind = 'out_of_stock' then
+        v_found := array(select f from (select distinct s.stock_pool_id as id from public.shops s where s.id = any (p_shop_ids)) p,
+            private.found_short(p.id) f where f.shop_id = any (p_shop_ids));
+    else
+        v_orders := array(select o.id from public.orders o where o.shop_id = any (p_shop_ids) and o.status in ('unpaid', 'to_ship'));
+        v_found := private.found_now(v_orders);
+    end if;
+    return array(select f.order_id from unnest(v_found) f
+        join private.effective_rules r on r.shop_id = f.shop_id and r.kind = f.kind and r.is_active where f.kind = p_kind);
+end;
+$$;
+comment on function private.rule_effect(bigint[], text) is 'Waiting orders of these shops that the rule of a kind sees as it is now.';
+
+create or replace function public.preview_rule(p_shop_id bigint, p_kind text, p_rule jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_shops bigint[];
+    v_open bigint[];
+    v_then bigint[];
+begin
+    perform private.check_rule(p_kind, private.as_json(p_rule));
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    v_shops := array(select s.id from public.shops s where p_shop_id is null or s.id = p_shop_id);
+    v_open := array(select x.order_id from public.order_exceptions x
+        where x.shop_id = any (v_shops) and x.kind = p_kind and x.state in ('open', 'waiting_customer'));
+    begin
+        perform private.write_rule(p_shop_id, p_kind, private.as_json(p_rule));
+        v_then := private.rule_effect(v_shops, p_kind);
+        raise exception using errcode = 'PT409', message = 'rule.preview';
+    exception when sqlstate 'PT409' then
+        null;
+    end;
+    return jsonb_build_object('open', cardinality(v_open), 'appear', (select count(*) from unnest(v_then) i where i <> all (v_open)),
+        'vanish', (select count(*) from unnest(v_open) i where i <> all (v_then)),
+        'rechecks', p_kind = any (private.python_kinds()) and private.as_json(p_rule) ? 'params');
+end;
+$$;
+grant execute on function public.preview_rule(bigint, text, jsonb) to authenticated;
+comment on function public.preview_rule(bigint, text, jsonb) is
+    'Manager: what a change of a rule would do: {open, appear, vanish}; rechecks true when addresses must be read again to know. Changes nothing: it is tried and undone. rule.bad_value, rule.bad_params, rule.none, shop.none.';
 
 create or replace function public.rule_changes() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -13049,7 +13091,7 @@ $$;
 grant execute on function public.retry_job(bigint, uuid) to authenticated;
 comment on function public.retry_job(bigint, uuid) is 'Manager and admin: lets a job that failed for good run again. job.not_dead, shop.none.';
 
--- What the kinds of this installation need from the database ---------------------------------------------------------------
+-- What the kinds of this installation need from the database ----------------------------------------------------------
 
 create or replace function public.service_import_state(p_import_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -13135,7 +13177,7 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.is_under(text, text[]) is 'Whether all of these ciphertexts were made with the key of this id.';
 
--- Contacts ---------------------------------------------------------------------------------------------------------------
+-- Contacts ------------------------------------------------------------------------------------------------------------
 
 create or replace function private.tokens_of(p_contact private.contacts) returns text[]
 language sql immutable set search_path = '' as $$
@@ -13218,7 +13260,7 @@ $$;
 comment on function private.store_rekeyed_facts(jsonb) is
     'The hash of the same facts under the new key: a verdict that was current stays so, and a waiver still holds for the facts it was given for.';
 
--- Notes, and what an undo would bring back ------------------------------------------------------------------------------------
+-- Notes, and what an undo would bring back ----------------------------------------------------------------------------
 
 create or replace function private.rekey_notes(p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
@@ -13279,7 +13321,7 @@ end;
 $$;
 comment on function private.store_rekeyed_undo(jsonb) is 'A ciphertext is unique and made of letters, digits, - _ and dots: it can be exchanged within the text.';
 
--- Channels: few, so one look finds all -----------------------------------------------------------------------------------------
+-- Channels: few, so one look finds all --------------------------------------------------------------------------------
 
 create or replace function private.rekey_channels(p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
@@ -13304,7 +13346,7 @@ language sql set search_path = '' as $$
     ) select count(*)::integer from stored
 $$;
 
--- The two RPCs of rekey ---------------------------------------------------------------------------------------------------------
+-- The two RPCs of rekey -----------------------------------------------------------------------------------------------
 
 create or replace function public.service_rekey_next(p_place text, p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -13372,7 +13414,7 @@ grant execute on function public.service_rekey_done(text, jsonb) to service_role
 comment on function public.service_rekey_done(text, jsonb) is
     'Service: notes the change of key in the history, and has waiting orders judged anew: an order that came in between may repeat one that had not moved yet.';
 
--- What `python -m backend doctor` looks at --------------------------------------------------------------------------------------
+-- What `python -m backend doctor` looks at ----------------------------------------------------------------------------
 
 create or replace function private.rights_facts() returns jsonb
 language sql stable set search_path = '' as $$
@@ -13458,14 +13500,14 @@ comment on function public.schema_facts() is
 
 -- ==== 90_screens.sql ====
 
--- 90 ------------------------------------------------------------------------------------- screens: one request, one answer
+-- 90 ------------------------------------------------------------------------------ screens: the queue, an order, lists
 --
 -- What a page shows, shaped in the database. Functions that run as the reader stand on the policies and repeat the right as
 -- a filter (shop by shop), so that an index and not the policy finds the rows; the definers check the member first.
 
 grant execute on function private.now() to authenticated; -- screens compare with the clock of the product
 
--- The queue ------------------------------------------------------------------------------------------------------------------
+-- The queue -----------------------------------------------------------------------------------------------------------
 
 drop view if exists public.order_work;
 create view public.order_work with (security_invoker = true) as
@@ -13603,7 +13645,7 @@ $$;
 grant execute on function public.queue_groups(text) to authenticated;
 comment on function public.queue_groups(text) is 'Members: what can be decided together in my shops: [{kind, same_key, count, evidence}], the biggest 20.';
 
--- One order ---------------------------------------------------------------------------------------------------------------------
+-- One order -----------------------------------------------------------------------------------------------------------
 
 create or replace function public.order_rights(p_order_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -13667,7 +13709,7 @@ grant execute on function public.order_detail(bigint) to authenticated;
 comment on function public.order_detail(bigint) is
     'Readers of the order: everything its page shows in one answer {order, items, exceptions (with evidence and my rights), review, group, releases, breach, timeline}; null when it is not visible.';
 
--- Lists beside the queue ------------------------------------------------------------------------------------------------------------
+-- Lists beside the queue ----------------------------------------------------------------------------------------------
 
 create or replace function public.payment_nudge(p jsonb default '{}') returns jsonb
 language plpgsql stable security invoker set search_path = '' as $$
@@ -13823,7 +13865,11 @@ grant execute on function public.data_ages() to authenticated;
 comment on function public.data_ages() is
     'Members: age of every data set of my shops, the import checklist of the day: [{kind, shop_id, shop_name, at, file_name, rejected, hours, is_late, is_running}]; file_name and rejected for operations, managers, admins.';
 
--- Home --------------------------------------------------------------------------------------------------------------------------------
+-- ==== 90_screens_home.sql ====
+
+-- 90 ------------------------------------------------------------------- screens: home, saved views, exports that leave
+
+-- Home ----------------------------------------------------------------------------------------------------------------
 
 create or replace function private.day_start_of(p_timezone text, p_now timestamptz) returns timestamptz
 language sql stable set search_path = '' as $$ select date_trunc('day', p_now at time zone p_timezone) at time zone p_timezone $$;
@@ -13910,7 +13956,7 @@ grant execute on function public.home_screen() to authenticated;
 comment on function public.home_screen() is
     'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, dead_jobs (managers and admins), data (age of each data set)}.';
 
--- Saved views, and exports that leave ----------------------------------------------------------------------------------------------------
+-- Saved views, and exports that leave ---------------------------------------------------------------------------------
 
 create or replace function public.save_view(p_request_id uuid, p_area text, p_name text, p_params jsonb, p_is_shared boolean default false)
 returns jsonb
@@ -14007,7 +14053,7 @@ $$;
 comment on function private.deadline_bucket(text, timestamptz, timestamptz) is
     'overdue, soon (30 minutes, inclusive; product decision), on_time; without a deadline the state: paused or uncovered.';
 
--- The figures ------------------------------------------------------------------------------------------------------------------------
+-- The figures ---------------------------------------------------------------------------------------------------------
 
 create or replace function private.open_figures(p_shops bigint[], p_now timestamptz)
 returns table (shop_id bigint, entity text, target text, owner_id bigint, bucket text, count bigint)
@@ -14077,7 +14123,7 @@ grant execute on function public.deadline_overview() to authenticated;
 comment on function public.deadline_overview() is
     'Members: 时效总览 of my shops: open [{shop_id, entity, target, owner_id, owner_name, bucket, count}], finished in the last 14 days by day [{shop_id, entity, target, day, met, late}], years whose holiday list is missing. Agents and warehouse: their own and the pool.';
 
--- The list -------------------------------------------------------------------------------------------------------------------------------
+-- The list ------------------------------------------------------------------------------------------------------------
 
 create or replace function private.open_areas(p_shops bigint[]) returns table (shop_id bigint, entity text, target text)
 language sql stable set search_path = '' as $$
@@ -14232,7 +14278,7 @@ grant execute on function public.deadline_list(jsonb) to authenticated;
 comment on function public.deadline_list(jsonb) is
     'Members: a page of the clocks of my shops, soonest deadline first: {rows, next}. p: bucket open|overdue|soon|on_time|paused|uncovered|late (finished late in 14 days), shop_id, area (entity.target), person me|pool|id, limit (at most 200), after (the next of the page before). Agents and warehouse: their own and the pool. filter.bad.';
 
--- The export -------------------------------------------------------------------------------------------------------------------------------
+-- The export ----------------------------------------------------------------------------------------------------------
 
 create or replace function private.exported_clocks(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_after bigint, p_limit integer)
 returns jsonb

@@ -134,7 +134,7 @@ end;
 $$;
 comment on function private.is_region(text) is 'The name of a division: short and without figures, so no street address.';
 
--- Who acts ---------------------------------------------------------------------------------------------------------
+-- Who acts ------------------------------------------------------------------------------------------------------------
 
 do $$
 begin
@@ -147,7 +147,7 @@ end;
 $$;
 comment on type private.actor is 'The member behind a request; member_id null and role system for the service key.';
 
--- Repeated requests ------------------------------------------------------------------------------------------------
+-- Repeated requests ---------------------------------------------------------------------------------------------------
 
 create table if not exists private.requests (
     actor text not null,
@@ -199,7 +199,7 @@ language sql set search_path = '' as $$
     returning answer
 $$;
 
--- History ----------------------------------------------------------------------------------------------------------
+-- History -------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.audit_events (
     id bigint generated always as identity primary key,
@@ -242,7 +242,7 @@ language sql set search_path = '' as $$
             p_action, coalesce(p_detail, '{}'))
 $$;
 
--- Settings of the installation --------------------------------------------------------------------------------------
+-- Settings of the installation ----------------------------------------------------------------------------------------
 
 create table if not exists private.settings (
     key text primary key,

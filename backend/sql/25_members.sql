@@ -258,7 +258,7 @@ grant execute on function public.set_duty_lead(bigint, timestamptz, uuid) to aut
 comment on function public.set_duty_lead(bigint, timestamptz, uuid) is
     '当班主管: a manager names somebody else for at most 24 hours, or ends it with null. duty_lead.too_long, member.unknown.';
 
--- An only admin who lost the password ------------------------------------------------------------------------------------
+-- An only admin who lost the password ---------------------------------------------------------------------------------
 
 create or replace function public.service_recover_admin(p_staff_no text, p_token_hash text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -283,7 +283,7 @@ grant execute on function public.service_recover_admin(text, text) to service_ro
 comment on function public.service_recover_admin(text, text) is
     'Service: a one-time code for an admin who lost the password; who may run doctor on the server may have it. The old account stops reading at once. recover.none (staff numbers of the admins).';
 
--- Shops ----------------------------------------------------------------------------------------------------------------
+-- Shops ---------------------------------------------------------------------------------------------------------------
 
 alter table public.shops add column if not exists wait_hours integer not null default 24
     constraint shops_wait_hours_range check (wait_hours between 1 and 720);

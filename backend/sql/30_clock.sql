@@ -252,7 +252,7 @@ create or replace trigger t21_raise_version after update on public.holiday_years
 create or replace trigger t22_raise_version after delete on public.holiday_years
     referencing old table as changed for each statement execute function private.tg_raise_calendar_version();
 
--- Who reads -------------------------------------------------------------------------------------------------------------
+-- Who reads -----------------------------------------------------------------------------------------------------------
 
 drop policy if exists "members read the calendars" on public.calendars;
 create policy "members read the calendars" on public.calendars

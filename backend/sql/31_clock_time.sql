@@ -183,7 +183,7 @@ $$;
 comment on function private.add_working_minutes(bigint, timestamptz, numeric, tstzmultirange) is
     'The first instant at which p_minutes of open time without pauses are used up (calendar null: wall clock), or the problem: uncovered (with the year), paused (a pause without end), never_open (not within sixty years).';
 
--- Whole working days ------------------------------------------------------------------------------------------------------
+-- Whole working days --------------------------------------------------------------------------------------------------
 
 create or replace function private.day_end(p_calendar_id bigint, p_at timestamptz) returns timestamptz
 language sql stable set search_path = '' as $$
@@ -240,7 +240,7 @@ $$;
 comment on function private.add_working_days(bigint, timestamptz, integer, tstzmultirange) is
     '24:00 of the p_days-th working day that begins at or after p_from; problems as in add_working_minutes.';
 
--- Both, by the measure of a policy -----------------------------------------------------------------------------------------
+-- Both, by the measure of a policy ------------------------------------------------------------------------------------
 
 create or replace function private.deadline(
     p_measure text, p_calendar_id bigint, p_from timestamptz, p_amount numeric, p_pauses tstzmultirange,
@@ -282,7 +282,7 @@ $$;
 comment on function private.elapsed(text, bigint, timestamptz, timestamptz, tstzmultirange) is
     'Minutes or whole working days used between two instants; null when a year in between is not maintained.';
 
--- Asking without a clock -----------------------------------------------------------------------------------------------------
+-- Asking without a clock ----------------------------------------------------------------------------------------------
 
 create or replace function private.calendar_id(p_code text) returns bigint
 language plpgsql stable set search_path = '' as $$

@@ -57,7 +57,7 @@ $$;
 comment on function private.with_policy(public.sla_clocks, public.sla_policies, jsonb) is
     'The clock with a snapshot of the policy and of the facts that chose it.';
 
--- The deadline of a clock in memory, and the step of its ladder that comes next -----------------------------------------
+-- The deadline of a clock in memory, and the step of its ladder that comes next ---------------------------------------
 
 create or replace function private.clock_steps(p_clock public.sla_clocks) returns table (step smallint, at timestamptz)
 language sql stable set search_path = '' as $$
@@ -143,7 +143,7 @@ $$;
 comment on function private.settled(public.sla_clocks, timestamptz) is
     'The clock with its time up to p_at written down as used, so that later edits of the calendar cannot change it. Unchanged while the calendar of that time is missing.';
 
--- Storing ------------------------------------------------------------------------------------------------------------------
+-- Storing -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.clock_for_change(p_clock_id bigint) returns public.sla_clocks
 language plpgsql set search_path = '' as $$
@@ -202,7 +202,7 @@ $$;
 comment on function private.insert_clocks(public.sla_clocks, bigint[], text, timestamptz, bigint, text) is
     'One new instance per record, like p_clock; a record whose clock of that target is still open keeps it.';
 
--- Start --------------------------------------------------------------------------------------------------------------------
+-- Start ---------------------------------------------------------------------------------------------------------------
 
 create or replace function private.not_after_latest(p_clock public.sla_clocks) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
@@ -275,7 +275,7 @@ $$;
 comment on function private.start_clock(text, bigint, bigint, text, text, timestamptz, bigint, jsonb, timestamptz, timestamptz) is
     'Starts the clock of one record, or returns the one that is open (a customer''s third message does not restart it). policy.none.';
 
--- Pause, resume --------------------------------------------------------------------------------------------------------------
+-- Pause, resume -------------------------------------------------------------------------------------------------------
 
 create or replace function private.refuse_stopped(p_clock public.sla_clocks) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -352,7 +352,7 @@ $$;
 comment on function private.resume_clock(bigint, timestamptz, bigint) is
     'Counts on with what was left. A clock that was overdue before its pause stays overdue, and says so once more (new due_version). clock.none, clock.stopped.';
 
--- Stop, cancel ----------------------------------------------------------------------------------------------------------------
+-- Stop, cancel --------------------------------------------------------------------------------------------------------
 
 create or replace function private.verdict(p_clock public.sla_clocks, p_done_at timestamptz) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$

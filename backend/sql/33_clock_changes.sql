@@ -1,6 +1,6 @@
 -- 33 --------------------------------------------------------------------- the clock: what changes a deadline afterwards
 
--- The passing of time ------------------------------------------------------------------------------------------------------
+-- The passing of time -------------------------------------------------------------------------------------------------
 
 create or replace function private.tick_clocks(p_now timestamptz, p_limit integer default 10000) returns integer
 language sql set search_path = '' as $$
@@ -27,7 +27,7 @@ $$;
 comment on function private.tick_clocks(timestamptz, integer) is
     'Marks clocks past their deadline as breached and begins those whose start has come; returns how many. Safe to run in parallel and after any downtime.';
 
--- Reopening ----------------------------------------------------------------------------------------------------------------
+-- Reopening -----------------------------------------------------------------------------------------------------------
 
 create or replace function private.reopened(p_clock public.sla_clocks, p_now timestamptz) returns public.sla_clocks
 language plpgsql stable set search_path = '' as $$
@@ -70,7 +70,7 @@ $$;
 comment on function private.reopen_clock(bigint, timestamptz, bigint, text) is
     'The work opens again: a new instance beside the finished one, whose verdict stays (instance 1: first resolution; the last: total). An open clock, or a target that is answered once, is returned as it is. clock.none.';
 
--- Another target: a changed policy applied to a running clock, or another policy (a lead graded anew) -------------------
+-- Another target: a changed policy applied to a running clock, or another policy (a lead graded anew) -----------------
 
 create or replace function private.under_policy(
     p_clock public.sla_clocks, p_policy public.sla_policies, p_facts jsonb, p_now timestamptz
@@ -136,7 +136,7 @@ $$;
 comment on function private.retarget_clock(bigint, timestamptz, bigint, text, text, jsonb) is
     'Applies the policy as it is now, or another one, to a running or paused clock. An overdue clock keeps its verdict. clock.none, clock.stopped, policy.none.';
 
--- Two records become one -------------------------------------------------------------------------------------------------------
+-- Two records become one ----------------------------------------------------------------------------------------------
 
 create or replace function private.due_if_running(p_clock public.sla_clocks, p_now timestamptz) returns timestamptz
 language sql stable set search_path = '' as $$
@@ -204,7 +204,7 @@ $$;
 comment on function private.merge_clock(bigint, bigint, timestamptz, bigint) is
     'The first clock falls silent for ever; the second keeps the earlier of both deadlines. Both histories say so. clock.none.';
 
--- Replies ------------------------------------------------------------------------------------------------------------------------
+-- Replies -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.record_reply(
     p_entity text, p_entity_id bigint, p_channel text, p_now timestamptz, p_actor bigint default null
@@ -226,7 +226,7 @@ $$;
 comment on function private.record_reply(text, bigint, text, timestamptz, bigint) is
     'A message went out. Only a person''s outward reply (channel outward with an actor) answers the targets first and next; notes, automatic replies and imports are noted and change nothing.';
 
--- Calendars change -------------------------------------------------------------------------------------------------------------------
+-- Calendars change ----------------------------------------------------------------------------------------------------
 
 create or replace function private.day_instant(p_calendar_id bigint, p_day date) returns timestamptz
 language sql stable set search_path = '' as $$
@@ -285,11 +285,3 @@ end;
 $$;
 comment on function private.recalculate_clocks(bigint, timestamptz, text[], timestamptz, bigint) is
     'After a calendar changed from p_since on: new deadlines for its clocks in these states; returns how many moved. Finished clocks, overdue ones and their verdicts stay.';
-
-create or replace function private.recompute_uncovered(p_now timestamptz, p_actor bigint default null) returns integer
-language sql set search_path = '' as $$
-    select coalesce(pg_catalog.sum(private.recalculate_clocks(c.id, p_now, '{uncovered}', p_now, p_actor)), 0)::integer
-    from public.calendars c where c.follows_holidays
-$$;
-comment on function private.recompute_uncovered(timestamptz, bigint) is
-    'After a year''s list came: deadlines, or verdicts, of the clocks that waited for it; returns how many got one.';

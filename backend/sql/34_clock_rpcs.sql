@@ -1,6 +1,6 @@
 -- 34 ----------------------------------------------------------------------------------------- the clock: what members call
 
--- Why is this the deadline? --------------------------------------------------------------------------------------------------
+-- Why is this the deadline? -------------------------------------------------------------------------------------------
 
 create or replace function private.clock_windows(p_clock public.sla_clocks, p_from timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

@@ -1,4 +1,4 @@
--- 36 ------------------------------------------------------------------------------- calendars: campaigns, and what members call
+-- 36 --------------------------------------------------------------------------------------- calendars: how they change
 --
 -- A change is made by one private function each, which writes down time used so far, changes the calendar, and gives new
 -- deadlines. The public function adds the request; the preview tries the same function and takes everything back.
@@ -17,44 +17,7 @@ create index if not exists shops_calendar_id_idx on public.shops (calendar_id) w
 comment on column public.calendar_shifts.min_staff is 'Fewer people than this on a day of the rota is a warning; 0: none is asked for.';
 comment on column public.shops.calendar_id is 'The shifts of the shop, in its time zone; null: those of the calendar all.';
 
-create table if not exists public.campaigns (
-    id bigint generated always as identity primary key,
-    name text not null constraint campaigns_name_length check (char_length(name) between 1 and 60),
-    starts_at timestamptz not null,
-    ends_at timestamptz not null,
-    is_all_hands boolean not null default false,
-    changed_by bigint references public.members,
-    version integer not null default 1,
-    updated_at timestamptz not null default now(),
-    created_at timestamptz not null default now(),
-    constraint campaigns_length check (ends_at >= starts_at and ends_at <= starts_at + interval '31 days')
-);
-create index if not exists campaigns_ends_at_idx on public.campaigns (ends_at);
-create index if not exists campaigns_changed_by_idx on public.campaigns (changed_by) where changed_by is not null;
-alter table public.campaigns enable row level security;
-create or replace trigger t10_touch before update on public.campaigns
-    for each row execute function private.touch_version();
-comment on table public.campaigns is
-    '大促模式: from starts_at to ends_at its calendars are open all the time, and with is_all_hands everybody who is not on leave is on duty. It ends by itself.';
-
-create table if not exists public.campaign_calendars (
-    campaign_id bigint not null references public.campaigns,
-    calendar_id bigint not null references public.calendars,
-    primary key (campaign_id, calendar_id)
-);
-create index if not exists campaign_calendars_calendar_id_idx on public.campaign_calendars (calendar_id);
-alter table public.campaign_calendars enable row level security;
-comment on table public.campaign_calendars is 'The calendars that a campaign keeps open.';
-
-drop policy if exists "members read the campaigns" on public.campaigns;
-create policy "members read the campaigns" on public.campaigns
-    for select to authenticated using ((select private.my_role()) is not null);
-drop policy if exists "members read the calendars of campaigns" on public.campaign_calendars;
-create policy "members read the calendars of campaigns" on public.campaign_calendars
-    for select to authenticated using ((select private.my_role()) is not null);
-grant select on public.campaigns, public.campaign_calendars to authenticated;
-
--- Changes -------------------------------------------------------------------------------------------------------------------
+-- Changes -------------------------------------------------------------------------------------------------------------
 
 create or replace function private.settle_calendars(p_ids bigint[], p_since timestamptz, p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -71,7 +34,7 @@ $$;
 comment on function private.recalculate_calendars(bigint[], timestamptz, timestamptz, bigint) is
     'recalculate_clocks for several calendars: how many open deadlines changed.';
 
--- A year's list -------------------------------------------------------------------------------------------------------------
+-- A year's list -------------------------------------------------------------------------------------------------------
 
 create or replace function private.dates_of(p_list jsonb, p_key text) returns date[]
 language plpgsql stable set search_path = '' as $$
@@ -159,7 +122,7 @@ grant execute on function public.import_holiday_year(jsonb, uuid) to authenticat
 comment on function public.import_holiday_year(jsonb, uuid) is
     'Manager, admin: the national list of a year, {year, holidays: [date], makeup_workdays: [date], source}; replaces what was there. Answers {year, moved}: deadlines that changed or were waiting for it. calendar.bad_list.';
 
--- A date with its own hours -------------------------------------------------------------------------------------------------
+-- A date with its own hours -------------------------------------------------------------------------------------------
 
 create or replace function private.hours_of(p_hours jsonb) returns int4multirange
 language plpgsql immutable set search_path = '' as $$
@@ -236,7 +199,7 @@ grant execute on function public.set_calendar_day(text, date, jsonb, text, uuid)
 comment on function public.set_calendar_day(text, date, jsonb, text, uuid) is
     'Manager, admin: own hours [[480, 1440]] of one date ([]: closed; null: as usual again). Answers {moved}: running deadlines that changed. calendar.unknown, calendar.bad_hours, calendar.bad_day.';
 
--- A calendar and its shifts ---------------------------------------------------------------------------------------------------
+-- A calendar and its shifts -------------------------------------------------------------------------------------------
 
 create or replace function private.shift_span(p_shift_id bigint, p_day date, out starts_at timestamptz, out ends_at timestamptz)
 language sql stable set search_path = '' as $$
@@ -429,290 +392,3 @@ $$;
 grant execute on function public.save_calendar(jsonb, uuid) to authenticated, service_role;
 comment on function public.save_calendar(jsonb, uuid) is
     'Manager, admin: {id, version, name, follows_holidays, is_active, shifts: [{id, name, weekdays, opens, closes, min_staff}]}; without id a new one with code and timezone. Open deadlines follow with the time that remains. Answers {id, version, moved}. calendar.none, calendar.stale, calendar.fixed, calendar.code_taken, calendar.no_shift, calendar.bad_shift, calendar.shift_planned, calendar.in_use, calendar.bad_value, shop.bad_timezone.';
-
--- 大促模式 ------------------------------------------------------------------------------------------------------------------------
-
-create or replace function private.campaign_for_change(p_id bigint, p_version integer, p_now timestamptz) returns public.campaigns
-language plpgsql set search_path = '' as $$
-declare
-    v public.campaigns;
-begin
-    select * into v from public.campaigns where id = p_id for update;
-    if not found then
-        perform private.fail('PT404', 'campaign.none');
-    elsif v.version is distinct from p_version then
-        perform private.fail('PT409', 'campaign.stale', pg_catalog.jsonb_build_object('name', v.name,
-            'who', private.who_changed('campaign', v.id)));
-    elsif v.ends_at <= p_now then
-        perform private.fail('PT409', 'campaign.over', pg_catalog.jsonb_build_object('name', v.name));
-    end if;
-    return v;
-end;
-$$;
-comment on function private.campaign_for_change(bigint, integer, timestamptz) is 'A campaign that is not over, locked. campaign.none, campaign.stale, campaign.over.';
-
-create or replace function private.campaign_calendar_ids(p_change jsonb) returns bigint[]
-language plpgsql stable set search_path = '' as $$
-declare
-    v_ids bigint[] := array(select distinct i::bigint from pg_catalog.jsonb_array_elements_text(p_change -> 'calendars') i);
-begin
-    if exists (select from pg_catalog.unnest(v_ids) i where not exists (
-        select from public.calendars c where c.id = i and c.kind = 'working' and c.is_active)) then
-        perform private.fail('PT422', 'campaign.bad_calendar');
-    end if;
-    return v_ids;
-end;
-$$;
-comment on function private.campaign_calendar_ids(jsonb) is 'The calendars of hours that a campaign opens; campaign.bad_calendar.';
-
-create or replace function private.store_campaign(p_id bigint, p_change jsonb, p_calendars bigint[], p_actor bigint) returns public.campaigns
-language plpgsql set search_path = '' as $$
-declare
-    v public.campaigns;
-begin
-    if p_id is null then
-        insert into public.campaigns (name, starts_at, ends_at) values (p_change ->> 'name', '2000-01-01', '2000-01-01') returning * into v;
-    end if;
-    update public.campaigns set name = pg_catalog.btrim(p_change ->> 'name'),
-        starts_at = pg_catalog.date_trunc('minute', (p_change ->> 'starts_at')::timestamptz),
-        ends_at = pg_catalog.date_trunc('minute', (p_change ->> 'ends_at')::timestamptz),
-        is_all_hands = coalesce((p_change ->> 'is_all_hands')::boolean, false), changed_by = p_actor
-    where id = coalesce(p_id, v.id) returning * into v;
-    delete from public.campaign_calendars where campaign_id = v.id and calendar_id <> all (p_calendars);
-    insert into public.campaign_calendars select v.id, i from pg_catalog.unnest(p_calendars) i on conflict do nothing;
-    return v;
-end;
-$$;
-comment on function private.store_campaign(bigint, jsonb, bigint[], bigint) is 'A campaign, new or changed, with its calendars.';
-
-create or replace function private.change_campaign(p_me private.actor, p_change jsonb, p_now timestamptz) returns jsonb
-language plpgsql set search_path = '' as $$
-declare
-    v_old public.campaigns;
-    v public.campaigns;
-    v_calendars bigint[];
-    v_touched bigint[];
-    v_since timestamptz;
-    v_moved integer;
-begin
-    v_calendars := private.campaign_calendar_ids(p_change);
-    if p_change ->> 'id' is not null then
-        v_old := private.campaign_for_change((p_change ->> 'id')::bigint, (p_change ->> 'version')::integer, p_now);
-    end if;
-    if not coalesce((p_change ->> 'ends_at')::timestamptz > greatest(p_now, (p_change ->> 'starts_at')::timestamptz), false) then
-        perform private.fail('PT422', 'campaign.bad_value');
-    end if;
-    v_since := least(v_old.starts_at, (p_change ->> 'starts_at')::timestamptz);
-    v_touched := v_calendars || array(select calendar_id from public.campaign_calendars
-        where campaign_id = v_old.id and calendar_id <> all (v_calendars));
-    perform private.settle_calendars(v_touched, v_since, p_now);
-    v := private.store_campaign(v_old.id, p_change, v_calendars, (p_me).member_id);
-    v_moved := private.recalculate_calendars(v_touched, v_since, p_now, (p_me).member_id);
-    perform private.audit(p_me, null, 'campaign', v.id, case when v_old.id is null then 'created' else 'changed' end, p_change);
-    return pg_catalog.jsonb_build_object('id', v.id, 'version', v.version, 'moved', v_moved);
-exception when check_violation or not_null_violation or data_exception then
-    perform private.fail('PT422', 'campaign.bad_value');
-end;
-$$;
-comment on function private.change_campaign(private.actor, jsonb, timestamptz) is 'What save_campaign does, without the request.';
-
-create or replace function public.save_campaign(p_campaign jsonb, p_request_id uuid) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_actor(array['manager', 'admin']);
-    v_change jsonb := private.as_json(p_campaign);
-    v_answer jsonb := private.begin_request(p_request_id, 'save_campaign', v_change);
-begin
-    if v_answer is null then
-        v_answer := private.finish_request(p_request_id, private.change_campaign(v_me, v_change, private.now()));
-    end if;
-    return v_answer;
-end;
-$$;
-grant execute on function public.save_campaign(jsonb, uuid) to authenticated, service_role;
-comment on function public.save_campaign(jsonb, uuid) is
-    'Manager, admin: 大促模式 {id, version, name, starts_at, ends_at, is_all_hands, calendars: [id]}; without id a new one. Its calendars are open from begin to end, and it ends by itself. Answers {id, version, moved}. campaign.none, campaign.stale, campaign.over, campaign.bad_calendar, campaign.bad_value.';
-
-create or replace function public.end_campaign(p_id bigint, p_version integer, p_request_id uuid) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_actor(array['manager', 'admin']);
-    v_now timestamptz := private.now();
-    v_answer jsonb := private.begin_request(p_request_id, 'end_campaign', pg_catalog.jsonb_build_array(p_id, p_version));
-    v public.campaigns;
-    v_calendars bigint[];
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    v := private.campaign_for_change(p_id, p_version, v_now);
-    v_calendars := array(select calendar_id from public.campaign_calendars where campaign_id = v.id);
-    perform private.settle_calendars(v_calendars, v.starts_at, v_now);
-    update public.campaigns set ends_at = greatest(starts_at, pg_catalog.date_trunc('minute', v_now)), changed_by = v_me.member_id
-    where id = v.id;
-    v_answer := pg_catalog.jsonb_build_object('moved',
-        private.recalculate_calendars(v_calendars, v.starts_at, v_now, v_me.member_id));
-    perform private.audit(v_me, null, 'campaign', v.id, 'ended');
-    return private.finish_request(p_request_id, v_answer);
-end;
-$$;
-grant execute on function public.end_campaign(bigint, integer, uuid) to authenticated, service_role;
-comment on function public.end_campaign(bigint, integer, uuid) is
-    'Manager, admin: ends a campaign now (before its begin: it never was). Answers {moved}. campaign.none, campaign.stale, campaign.over.';
-
--- What a change would do ---------------------------------------------------------------------------------------------------------
-
-create or replace function private.recalculations(p_me private.actor, p_after bigint) returns jsonb
-language sql stable set search_path = '' as $$
-    with found as (
-        select e.*, (e.detail ->> 'due_before')::timestamptz as due_before, c.entity, c.entity_id, c.target
-        from public.sla_clock_events e join public.sla_clocks c on c.id = e.clock_id
-        where e.id > p_after and e.kind = 'recalculated'
-    )
-    select pg_catalog.jsonb_build_object('earlier', pg_catalog.count(*) filter (where due_at < due_before),
-        'later', pg_catalog.count(*) filter (where due_at > due_before),
-        'covered', pg_catalog.count(*) filter (where due_at is not null and due_before is null),
-        'uncovered', pg_catalog.count(*) filter (where due_at is null),
-        'examples', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('entity', entity, 'entity_id', entity_id,
-                'target', target, 'due_before', due_before, 'due_after', due_at) order by due_at), '[]')
-            from (select * from found f where (p_me).role = 'system' or f.shop_id in (select private.my_shop_ids())
-                order by f.due_at limit 5) nearest))
-    from found
-$$;
-comment on function private.recalculations(private.actor, bigint) is 'What happened to deadlines after an event: counts, and five examples of the reader''s shops.';
-
-create or replace function public.preview_calendar_change(p_kind text, p_change jsonb) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_actor(array['manager', 'admin']);
-    v_now timestamptz := private.now();
-    v_change jsonb := private.as_json(p_change);
-    v_last bigint := coalesce((select pg_catalog.max(id) from public.sla_clock_events), 0);
-    v_answer jsonb;
-begin
-    begin
-        case p_kind
-            when 'calendar' then v_answer := private.change_calendar(v_me, v_change, v_now);
-            when 'day' then v_answer := private.change_day(v_me, v_change, v_now);
-            when 'year' then v_answer := private.change_year(v_me, v_change, v_now);
-            when 'campaign' then v_answer := private.change_campaign(v_me, v_change, v_now);
-            else perform private.fail('PT422', 'calendar.bad_value');
-        end case;
-        v_answer := pg_catalog.jsonb_build_object('moved', v_answer -> 'moved') || private.recalculations(v_me, v_last);
-        raise exception using errcode = 'DKPRE';
-    exception when sqlstate 'DKPRE' then
-        null;
-    end;
-    return v_answer || pg_catalog.jsonb_build_object('open', (select pg_catalog.count(*) from public.sla_clocks
-        where stopped_at is null and calendar_id is not null));
-end;
-$$;
-grant execute on function public.preview_calendar_change(text, jsonb) to authenticated, service_role;
-comment on function public.preview_calendar_change(text, jsonb) is
-    'Manager, admin: what save_calendar (calendar), set_calendar_day (day), import_holiday_year (year) or save_campaign (campaign) would do: {moved, earlier, later, covered, uncovered, open, examples}. Changes nothing: it is tried and undone. Errors as theirs.';
-
--- The shifts of a shop -------------------------------------------------------------------------------------------------------------
-
-create or replace function public.set_shop_calendar(p_shop_id bigint, p_calendar_id bigint, p_version integer, p_request_id uuid)
-returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_actor(array['manager', 'admin']);
-    v_answer jsonb := private.begin_request(p_request_id, 'set_shop_calendar',
-        pg_catalog.jsonb_build_array(p_shop_id, p_calendar_id, p_version));
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    perform private.require_shop(v_me, p_shop_id);
-    if not exists (select from public.calendars where id = p_calendar_id and kind = 'working' and is_active) then
-        perform private.fail('PT422', 'campaign.bad_calendar');
-    end if;
-    update public.shops set calendar_id = p_calendar_id where id = p_shop_id and version = p_version;
-    if not found then
-        perform private.fail('PT409', 'shop.stale', pg_catalog.jsonb_build_object('id', p_shop_id));
-    end if;
-    perform private.audit(v_me, p_shop_id, 'shop', p_shop_id, 'calendar_set', pg_catalog.jsonb_build_object('calendar_id', p_calendar_id));
-    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', p_shop_id));
-end;
-$$;
-grant execute on function public.set_shop_calendar(bigint, bigint, integer, uuid) to authenticated, service_role;
-comment on function public.set_shop_calendar(bigint, bigint, integer, uuid) is
-    'Manager, admin: the calendar whose shifts, and zone, a shop works by. campaign.bad_calendar, shop.none, shop.stale.';
-
--- Screens ------------------------------------------------------------------------------------------------------------------------------
-
-create or replace function private.calendar_facts(p_calendar public.calendars) returns jsonb
-language sql stable set search_path = '' as $$
-    select pg_catalog.jsonb_build_object('id', p_calendar.id, 'code', p_calendar.code, 'name', p_calendar.name,
-        'kind', p_calendar.kind, 'timezone', p_calendar.timezone, 'follows_holidays', p_calendar.follows_holidays,
-        'is_active', p_calendar.is_active, 'version', p_calendar.version, 'updated_at', p_calendar.updated_at,
-        'shifts', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', s.id, 'name', s.name,
-                'weekdays', s.weekdays, 'opens', s.opens, 'closes', s.closes, 'min_staff', s.min_staff) order by s.opens, s.id)
-            from public.calendar_shifts s where s.calendar_id = p_calendar.id), '[]'))
-$$;
-
-create or replace function private.campaign_facts(p_campaign public.campaigns) returns jsonb
-language sql stable set search_path = '' as $$
-    select pg_catalog.to_jsonb(p_campaign) || pg_catalog.jsonb_build_object('calendars', coalesce((
-        select pg_catalog.jsonb_agg(k.calendar_id order by k.calendar_id)
-        from public.campaign_calendars k where k.campaign_id = p_campaign.id), '[]'))
-$$;
-
-create or replace function public.calendars_screen() returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member();
-    v_now timestamptz := private.now();
-    v_shops bigint[] := array(select private.my_shop_ids());
-begin
-    return pg_catalog.jsonb_build_object(
-        'calendars', (select pg_catalog.jsonb_agg(private.calendar_facts(c) || pg_catalog.jsonb_build_object(
-                'policies', (select pg_catalog.count(*) from public.sla_policies p where p.is_active and p.calendar_id = c.id),
-                'waiting', (select pg_catalog.count(*) from public.sla_clocks k
-                    where k.calendar_id = c.id and k.state = 'uncovered' and k.shop_id = any (v_shops)),
-                'covered_until', private.first_unknown_day(c.id, (v_now at time zone c.timezone)::date) - 1) order by c.id)
-            from public.calendars c),
-        'years', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(y) order by y.year), '[]') from public.holiday_years y),
-        'campaigns', (select coalesce(pg_catalog.jsonb_agg(private.campaign_facts(k) order by k.starts_at), '[]')
-            from public.campaigns k where k.ends_at > v_now - interval '30 days' and k.ends_at > k.starts_at),
-        'shops', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', s.id, 'name', s.name,
-                'timezone', s.timezone, 'version', s.version, 'calendar_id', private.shop_calendar(s.id)) order by s.id), '[]')
-            from public.shops s where s.is_active and s.id = any (v_shops)));
-end;
-$$;
-grant execute on function public.calendars_screen() to authenticated;
-comment on function public.calendars_screen() is
-    'Members: {calendars: [{…, shifts, policies, waiting, covered_until}], years, campaigns (not longer over than 30 days), shops: [{…, calendar_id}]}. waiting: deadlines of my shops without an answer until the year''s list comes.';
-
-create or replace function public.calendar_month(p_calendar text, p_from date, p_days integer) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member();
-    v public.calendars;
-begin
-    select * into v from public.calendars where id = private.calendar_id(p_calendar);
-    if p_days is null or p_days not between 1 and 62 or p_from is null or extract(year from p_from) not between 2000 and 2200 then
-        perform private.fail('PT422', 'calendar.bad_day');
-    end if;
-    return (select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('day', d.day,
-            'hours', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(lower(h), upper(h)) order by h)
-                from pg_catalog.unnest(d.hours) h), '[]'),
-            'is_holiday', coalesce(d.day = any (y.holidays), false), 'is_makeup', coalesce(d.day = any (y.makeup_workdays), false),
-            'is_own', o.day is not null, 'note', coalesce(o.note, ''),
-            'is_known', not v.follows_holidays or o.day is not null or exists (
-                select from public.holiday_years h where h.year = extract(year from d.day)),
-            'campaign', (select pg_catalog.string_agg(k.name, '、' order by k.id)
-                from public.campaign_calendars cc join public.campaigns k on k.id = cc.campaign_id
-                where cc.calendar_id = v.id and k.starts_at < private.day_instant(v.id, d.day + 1)
-                  and k.ends_at > private.day_instant(v.id, d.day))) order by d.day)
-        from private.day_hours(v.id, p_from, p_from + p_days - 1) d
-        left join public.calendar_days o on o.calendar_id = v.id and o.day = d.day
-        left join lateral (select case when v.follows_holidays then l.holidays else '{}' end as holidays,
-                case when v.follows_holidays then l.makeup_workdays else '{}' end as makeup_workdays
-            from public.holiday_years l where d.day = any (l.holidays || l.makeup_workdays) order by l.year limit 1) y on true);
-end;
-$$;
-grant execute on function public.calendar_month(text, date, integer) to authenticated;
-comment on function public.calendar_month(text, date, integer) is
-    'Members: open hours of each date: [{day, hours: [[480, 1440]], is_holiday, is_makeup, is_own, note, is_known, campaign}], at most 62. calendar.unknown, calendar.bad_day.';

@@ -54,7 +54,7 @@ create policy "managers and admins read the channels of their shops" on public.c
 grant select (id, kind, name, shop_id, audience, language, host, has_secret, options, is_active, changed_by, version,
               updated_at, created_at) on public.channels to authenticated;
 
--- Hosts -------------------------------------------------------------------------------------------------------------------
+-- Hosts ---------------------------------------------------------------------------------------------------------------
 
 create or replace function private.hosts_of(p_kind text) returns text[]
 language sql stable set search_path = '' as $$
@@ -103,7 +103,7 @@ grant execute on function public.set_channel_hosts(jsonb, uuid) to authenticated
 comment on function public.set_channel_hosts(jsonb, uuid) is
     'Admin: the hosts that webhooks and mail may go to. A channel whose host is no longer listed sends nothing. channel.bad_host, bulk.too_many.';
 
--- Changing ----------------------------------------------------------------------------------------------------------------
+-- Changing ------------------------------------------------------------------------------------------------------------
 
 create or replace function public.reserve_channel_id() returns bigint
 language plpgsql volatile security definer set search_path = '' as $$

@@ -71,7 +71,7 @@ left join public.members m on m.id = d.member_id;
 grant select on public.delivery_log to authenticated;
 comment on view public.delivery_log is 'Manager, admin: what went out, newest first by seq (keyset: seq < the last one shown).';
 
--- The limits of the platforms, over all workers --------------------------------------------------------------------------
+-- The limits of the platforms, over all workers -----------------------------------------------------------------------
 
 create or replace function private.channel_budget(p_channel_id bigint, p_kind text, p_now timestamptz) returns integer
 language sql stable set search_path = '' as $$
@@ -122,7 +122,7 @@ end;
 $$;
 comment on function private.return_expired_deliveries(timestamptz) is 'Deliveries whose worker vanished are due again, under the same id; after eight tries they are dead.';
 
--- Claim and report ---------------------------------------------------------------------------------------------------------
+-- Claim and report ----------------------------------------------------------------------------------------------------
 
 create or replace function private.begin_attempts(p_ids uuid[], p_worker text, p_lease interval, p_now timestamptz) returns uuid[]
 language plpgsql set search_path = '' as $$
@@ -224,7 +224,7 @@ grant execute on function public.report_delivery(uuid, integer, text, text, inte
 comment on function public.report_delivery(uuid, integer, text, text, integer) is
     'Service: how an attempt ended: sent, failed (again after 1, 5, 25 s, 2, 10, 60 min, 6 h, at least Retry-After; dead after eight tries) or refused (dead at once). p_error is a key or status, never an address. A report of an attempt that is over changes nothing: {"accepted": false}. delivery.bad_outcome.';
 
--- By hand ---------------------------------------------------------------------------------------------------------------------
+-- By hand -------------------------------------------------------------------------------------------------------------
 
 create or replace function public.resend_delivery(p_id uuid, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

@@ -58,7 +58,7 @@ create policy "members read their own reminder settings, leaders everybody's" on
         member_id = (select private.my_member_id()) or (select private.my_role()) in ('manager', 'admin'));
 grant select on public.member_reminders to authenticated;
 
--- Bell, read, later --------------------------------------------------------------------------------------------------------
+-- Bell, read, later ---------------------------------------------------------------------------------------------------
 
 create or replace function private.unread(p_member_id bigint, p_now timestamptz) returns setof public.notifications
 language sql stable set search_path = '' as $$
@@ -123,7 +123,7 @@ grant execute on function public.snooze_notification(bigint, timestamptz) to aut
 comment on function public.snooze_notification(bigint, timestamptz) is
     'Puts one of my messages off: unread again from then on, at most seven days. notification.none (not mine, or over), notification.bad_time.';
 
--- Settings ---------------------------------------------------------------------------------------------------------------------
+-- Settings ------------------------------------------------------------------------------------------------------------
 
 create or replace function private.check_reminder_settings(p_settings jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -176,7 +176,7 @@ grant execute on function public.save_reminder_settings(bigint, integer, jsonb, 
 comment on function public.save_reminder_settings(bigint, integer, jsonb, uuid) is
     'My own settings; manager, admin: anybody''s: {preset, wecom_id, dingtalk_id, feishu_id}; what is left out stays, null removes an id; p_version null for a member without a row. Answers {version}. reminder_settings.not_yours, reminder_settings.stale, reminder_settings.bad_preset, reminder_settings.bad_id, member.unknown.';
 
--- The digest of the day --------------------------------------------------------------------------------------------------------
+-- The digest of the day -----------------------------------------------------------------------------------------------
 
 create or replace function private.daily_figures(p_shop_ids bigint[], p_from timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

@@ -109,7 +109,7 @@ create policy "managers and admins read to whom reminders of their shops went" o
         and exists (select from public.reminders r where r.id = reminder_id and r.shop_id in (select private.my_shop_ids())));
 grant select on public.reminders, public.reminder_lines to authenticated;
 
--- What an area knows of its records: a branch per entity, which later areas add ------------------------------------------------
+-- What an area knows of its records: a branch per entity, which later areas add ---------------------------------------
 
 create or replace function private.order_subjects(p_ids bigint[])
 returns table (entity_id bigint, owner_id bigint, label text, path text)
@@ -151,7 +151,7 @@ end;
 $$;
 comment on function private.ladder_action(text, text, bigint[], timestamptz) is 'What a step does besides telling people; answers how many records changed.';
 
--- Silence: in the transaction that ends, pauses or moves a deadline, or hands the work to somebody else ----------------------
+-- Silence: in the transaction that ends, pauses or moves a deadline, or hands the work to somebody else ---------------
 
 create or replace function private.close_notifications(p_reminder_ids bigint[], p_audience_ids bigint[], p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -290,7 +290,7 @@ end;
 $$;
 comment on function private.hand_on(bigint[], timestamptz) is 'Finds the audience of reminders anew; those who come to it hear of them unless they were read.';
 
--- Lines on their way (used by deliveries) ---------------------------------------------------------------------------------------
+-- Lines on their way (used by deliveries) -----------------------------------------------------------------------------
 
 create or replace function private.take_lines(p_ids uuid[], p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$

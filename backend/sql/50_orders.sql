@@ -1,6 +1,6 @@
 -- 50 ------------------------------------------------------------------------------------ imports, orders, exceptions
 
--- Imports ----------------------------------------------------------------------------------------------------------------
+-- Imports -------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.imports (
     id bigint generated always as identity primary key,
@@ -72,7 +72,7 @@ create index if not exists import_mappings_member_id_idx on public.import_mappin
 alter table public.import_mappings enable row level security;
 comment on table public.import_mappings is '字段对应: which header of an unknown tool means which field, remembered per shop and header signature.';
 
--- Orders -----------------------------------------------------------------------------------------------------------------
+-- Orders --------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.orders (
     id bigint generated always as identity primary key,
@@ -173,7 +173,7 @@ create index if not exists order_items_product_id_idx on public.order_items (pro
 alter table public.order_items enable row level security;
 comment on table public.order_items is 'What was bought. product_id null = unknown to the stock list (shown, not guessed).';
 
--- Exceptions --------------------------------------------------------------------------------------------------------------
+-- Exceptions ----------------------------------------------------------------------------------------------------------
 
 create table if not exists public.exception_rules (
     id bigint generated always as identity primary key,
@@ -293,7 +293,7 @@ comment on column public.order_exceptions.same_key is 'What makes two exceptions
 comment on column public.order_exceptions.decided_as is 'system when newer facts cleared it, else the role of the person.';
 comment on column public.order_exceptions.note_cipher is 'A person''s free text, encrypted like every text that may name a customer (AAD order_exceptions|note|order id).';
 
--- Releases ----------------------------------------------------------------------------------------------------------------
+-- Releases ------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.releases (
     id bigint generated always as identity primary key,
@@ -336,7 +336,7 @@ create index if not exists hold_breaches_import_id_idx on public.hold_breaches (
 alter table public.hold_breaches enable row level security;
 comment on table public.hold_breaches is '拦截失效: an order that a later file shows as shipped while a blocking exception was open.';
 
--- Undo and saved views ------------------------------------------------------------------------------------------------------
+-- Undo and saved views ------------------------------------------------------------------------------------------------
 
 create table if not exists public.action_batches (
     id bigint generated always as identity primary key,
@@ -364,7 +364,7 @@ create table if not exists public.saved_views (
 alter table public.saved_views enable row level security;
 comment on table public.saved_views is '保存的视图: the filters of a queue under a name, own or shared with colleagues of the installation.';
 
--- Who reads what --------------------------------------------------------------------------------------------------------------
+-- Who reads what ------------------------------------------------------------------------------------------------------
 
 drop policy if exists "members read the orders of their shops" on public.orders;
 create policy "members read the orders of their shops" on public.orders

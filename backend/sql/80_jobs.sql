@@ -222,7 +222,7 @@ $$;
 grant execute on function public.retry_job(bigint, uuid) to authenticated;
 comment on function public.retry_job(bigint, uuid) is 'Manager and admin: lets a job that failed for good run again. job.not_dead, shop.none.';
 
--- What the kinds of this installation need from the database ---------------------------------------------------------------
+-- What the kinds of this installation need from the database ----------------------------------------------------------
 
 create or replace function public.service_import_state(p_import_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

@@ -26,7 +26,7 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.is_under(text, text[]) is 'Whether all of these ciphertexts were made with the key of this id.';
 
--- Contacts ---------------------------------------------------------------------------------------------------------------
+-- Contacts ------------------------------------------------------------------------------------------------------------
 
 create or replace function private.tokens_of(p_contact private.contacts) returns text[]
 language sql immutable set search_path = '' as $$
@@ -109,7 +109,7 @@ $$;
 comment on function private.store_rekeyed_facts(jsonb) is
     'The hash of the same facts under the new key: a verdict that was current stays so, and a waiver still holds for the facts it was given for.';
 
--- Notes, and what an undo would bring back ------------------------------------------------------------------------------------
+-- Notes, and what an undo would bring back ----------------------------------------------------------------------------
 
 create or replace function private.rekey_notes(p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
@@ -170,7 +170,7 @@ end;
 $$;
 comment on function private.store_rekeyed_undo(jsonb) is 'A ciphertext is unique and made of letters, digits, - _ and dots: it can be exchanged within the text.';
 
--- Channels: few, so one look finds all -----------------------------------------------------------------------------------------
+-- Channels: few, so one look finds all --------------------------------------------------------------------------------
 
 create or replace function private.rekey_channels(p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
@@ -195,7 +195,7 @@ language sql set search_path = '' as $$
     ) select count(*)::integer from stored
 $$;
 
--- The two RPCs of rekey ---------------------------------------------------------------------------------------------------------
+-- The two RPCs of rekey -----------------------------------------------------------------------------------------------
 
 create or replace function public.service_rekey_next(p_place text, p_key_id text, p_after bigint, p_limit integer) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -263,7 +263,7 @@ grant execute on function public.service_rekey_done(text, jsonb) to service_role
 comment on function public.service_rekey_done(text, jsonb) is
     'Service: notes the change of key in the history, and has waiting orders judged anew: an order that came in between may repeat one that had not moved yet.';
 
--- What `python -m backend doctor` looks at --------------------------------------------------------------------------------------
+-- What `python -m backend doctor` looks at ----------------------------------------------------------------------------
 
 create or replace function private.rights_facts() returns jsonb
 language sql stable set search_path = '' as $$

@@ -26,7 +26,7 @@ $$;
 comment on function private.deadline_bucket(text, timestamptz, timestamptz) is
     'overdue, soon (30 minutes, inclusive; product decision), on_time; without a deadline the state: paused or uncovered.';
 
--- The figures ------------------------------------------------------------------------------------------------------------------------
+-- The figures ---------------------------------------------------------------------------------------------------------
 
 create or replace function private.open_figures(p_shops bigint[], p_now timestamptz)
 returns table (shop_id bigint, entity text, target text, owner_id bigint, bucket text, count bigint)
@@ -96,7 +96,7 @@ grant execute on function public.deadline_overview() to authenticated;
 comment on function public.deadline_overview() is
     'Members: 时效总览 of my shops: open [{shop_id, entity, target, owner_id, owner_name, bucket, count}], finished in the last 14 days by day [{shop_id, entity, target, day, met, late}], years whose holiday list is missing. Agents and warehouse: their own and the pool.';
 
--- The list -------------------------------------------------------------------------------------------------------------------------------
+-- The list ------------------------------------------------------------------------------------------------------------
 
 create or replace function private.open_areas(p_shops bigint[]) returns table (shop_id bigint, entity text, target text)
 language sql stable set search_path = '' as $$
@@ -251,7 +251,7 @@ grant execute on function public.deadline_list(jsonb) to authenticated;
 comment on function public.deadline_list(jsonb) is
     'Members: a page of the clocks of my shops, soonest deadline first: {rows, next}. p: bucket open|overdue|soon|on_time|paused|uncovered|late (finished late in 14 days), shop_id, area (entity.target), person me|pool|id, limit (at most 200), after (the next of the page before). Agents and warehouse: their own and the pool. filter.bad.';
 
--- The export -------------------------------------------------------------------------------------------------------------------------------
+-- The export ----------------------------------------------------------------------------------------------------------
 
 create or replace function private.exported_clocks(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_after bigint, p_limit integer)
 returns jsonb

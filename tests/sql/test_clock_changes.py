@@ -213,14 +213,6 @@ def test_clocks_wait_for_the_list_of_their_year(timed: Connection) -> None:
     assert events(timed, waiting) == ["started", "recalculated"]
 
 
-def test_recompute_alone(desk: Connection) -> None:
-    waiting = start(desk, "2026-12-31 10:00", "refund_arrival")
-    desk.execute("insert into holiday_years values (2027, '{2027-01-01}', '{}')")
-    assert call(desk, "recompute_uncovered", at("2027-01-01 10:00"))["recompute_uncovered"] == 1
-    assert call(desk, "recompute_uncovered", at("2027-01-01 10:00"))["recompute_uncovered"] == 0
-    assert clock(desk, waiting["id"])["due_at"] == at("2027-01-08 24:00")
-
-
 BAD_LISTS: dict[str, Any] = {
     "no year": {"holidays": [], "makeup_workdays": []},
     "no holidays": {"year": 2027, "makeup_workdays": []},
