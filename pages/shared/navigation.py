@@ -77,11 +77,15 @@ def register(role: str | None) -> Page:
             spec.path,
             title=plain(f"nav.{spec.name}"),
             icon=spec.icon,
-            url_path=spec.name,
+            url_path=_address(spec),
             default=spec is PAGES[0],
             visibility="visible" if role in spec.roles else "hidden",
         )
         sections.setdefault(plain(f"nav.section.{spec.section}"), []).append(page)
+    start = st.Page(
+        _open_start, title=plain(f"nav.{PAGES[0].name}"), url_path=PAGES[0].name, visibility="hidden"
+    )
+    sections[next(iter(sections))].append(start)
     unknown = unknown_address(st.context.url)
     if unknown:
         page = st.Page(
@@ -89,6 +93,18 @@ def register(role: str | None) -> Page:
         )
         sections[next(iter(sections))].append(page)
     return st.navigation(sections, position="sidebar" if role else "hidden")
+
+
+def _address(spec: Spec) -> str:
+    """Of the start page, which Streamlit opens at `/` alone: a name that no address can have, so that
+    `/home` is free for the page that leads there.
+    """
+    return f"~{spec.name}" if spec is PAGES[0] else spec.name
+
+
+def _open_start() -> None:
+    """`/home`, which messages link to, is the start page."""
+    st.switch_page(PAGES[0].path, query_params=st.query_params.to_dict())
 
 
 def unknown_address(url: str | None) -> str | None:

@@ -230,9 +230,21 @@ def test_an_unknown_address_is_told_in_the_frame(app_as: AppAs, monkeypatch: pyt
     assert tab.button(key="desk_language")
 
 
-def test_the_uploader_speaks_the_language_of_the_person(app_as: AppAs) -> None:
-    tab = app_as("operations", "imports")
-    assert zh("common.upload") in "".join(str(part.proto.body) for part in tab.get("html"))
+@pytest.mark.parametrize("role", navigation.EVERYBODY)
+def test_the_address_of_the_start_page_leads_to_it(app_as: AppAs, role: str) -> None:
+    tab = app_as(role, "home", query={"shop": "1"})
+    assert not tab.exception
+    assert tab.header[0].value == app_as(role).header[0].value
+    assert tab.query_params["shop"] in ("1", ["1"])
+
+
+def test_the_uploaders_speak_the_language_of_the_person(app_as: AppAs) -> None:
+    years = app_as("manager", "calendars", query={"view": "years"})
+    years.segmented_control(key="calendars_import_way").set_value("file").run()
+    tabs = (app_as("operations", "imports"), app_as("manager", "rota", query={"view": "import"}), years)
+    for tab in tabs:
+        assert tab.file_uploader
+        assert zh("common.upload") in "".join(str(part.proto.body) for part in tab.get("html"))
 
 
 def test_no_page_can_be_opened_around_the_frame() -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend import calendars
 from backend.calendars import Screen, Year
-from pages.shared import frame
+from pages.shared import frame, theme
 from pages.shared.calendars import effects
 from pages.shared.format import md
 from pages.shared.frame import User
@@ -88,6 +88,7 @@ def _import(found: Screen) -> None:
 
 
 def _from_file() -> dict[str, Any] | None:
+    theme.uploader()
     file = st.file_uploader(t("calendars.import_file"), type=["json"], key="calendars_file")
     return calendars.read_year(file.getvalue()) if file else None
 

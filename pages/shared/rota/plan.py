@@ -15,7 +15,7 @@ from backend.imports.records import FileRefused
 from backend.rota import Cell, Change, Place, Rota, Source
 from backend.rota_patterns import Group, Rhythm, Warned
 from backend.rota_table import Refusal, Sheet
-from pages.shared import frame
+from pages.shared import frame, theme
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.rota import pattern
@@ -112,6 +112,7 @@ def _copy(found: Rota, user: User) -> None:
 def _import(found: Rota) -> None:
     st.caption(t("rota.import_text"))
     mark = round_number()
+    theme.uploader()
     file = st.file_uploader(t("rota.import_file"), type=["csv", "xlsx"], key=f"rota_file_{mark}")
     pasted = st.text_area(
         t("rota.import_paste"),
