@@ -94,7 +94,8 @@ begin
     perform private.lock_orders(array(select i.id from jsonb_to_recordset(v_items) i (id bigint)));
     v_ids := array(select o.id from public.orders o
         join jsonb_to_recordset(v_items) i (id bigint, version integer) on i.id = o.id and i.version = o.version
-        where o.held_at is not null and o.held_reason <> 'cancelled' and o.shop_id in (select private.my_shop_ids()));
+        where o.held_at is not null and o.held_reason <> 'cancelled' and o.shop_id in (select private.my_shop_ids())
+          and not exists (select from public.order_exceptions e where e.order_id = o.id and e.state = 'cancelled'));
     update public.orders set held_at = null, held_reason = null where id = any (v_ids);
     perform private.judge_again(v_ids, v_now);
     perform private.tell_orders(v_me, v_ids, 'hold_lifted', '{}', v_now);

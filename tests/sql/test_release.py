@@ -314,6 +314,18 @@ def test_what_was_cancelled_in_review_is_not_lifted(floor: Connection) -> None:
     assert [r["key"] for r in release(floor, "ops", order)["refused"]] == ["order.held"]
 
 
+def test_an_order_that_was_on_hold_when_it_was_cancelled_is_not_lifted(floor: Connection) -> None:
+    order = add_order(floor, "1", ["remote"])
+    call(floor, "ops", "add_hold", [order_item(floor, order)], "customer_asked")
+    call(floor, "ann", "decide_exceptions", [item(floor, order)], "cancelled", "customer_cancelled")
+    answer = call(floor, "mgr", "lift_hold", [order_item(floor, order)])
+    assert [r["key"] for r in answer["refused"]] == ["order.not_held"]
+    assert [r["key"] for r in release(floor, "ops", order)["refused"]] == ["order.held"]
+    assert not is_released(floor, order)
+    call(floor, "mgr", "decide_exceptions", [item(floor, order)], "reopened", "mistake")
+    assert call(floor, "mgr", "lift_hold", [order_item(floor, order)])["done"] == 1
+
+
 def test_the_hold_list_names_everything_that_waits_and_must_not_ship(floor: Connection) -> None:
     with refusal("PT422", "hold.none"):
         call(floor, "ops", "make_hold_list")
