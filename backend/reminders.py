@@ -17,7 +17,7 @@ from backend import db
 
 Preset = Literal["all", "urgent", "mentions"]
 PRESETS: Final[tuple[Preset, ...]] = ("all", "urgent", "mentions")
-KINDS: Final = ("due_soon", "overdue", "returned", "raised", "digest", "daily")
+KINDS: Final = ("due_soon", "overdue", "returned", "raised", "digest", "daily", "wait_ended")
 PAGE_SIZE: Final = 50
 
 
@@ -27,7 +27,7 @@ class Notification(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
-    kind: Literal["due_soon", "overdue", "returned", "raised", "digest", "daily"]
+    kind: Literal["due_soon", "overdue", "returned", "raised", "digest", "daily", "wait_ended"]
     params: dict[str, Any]
     path: str | None
     is_urgent: bool

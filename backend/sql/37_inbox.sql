@@ -134,7 +134,8 @@ begin
     elsif coalesce(p_settings ->> 'wecom_id', 'x') !~ '^[A-Za-z0-9_.@-]{1,64}$'
         or coalesce(p_settings ->> 'dingtalk_id', 'x') !~ '^[A-Za-z0-9_.@$-]{1,64}$'
         or coalesce(p_settings ->> 'feishu_id', 'x') !~ '^[A-Za-z0-9_-]{1,64}$'
-        or coalesce(p_settings ->> 'wecom_id', '') ~ '^1[3-9][0-9]{9}$' or coalesce(p_settings ->> 'dingtalk_id', '') ~ '^1[3-9][0-9]{9}$' then
+        or coalesce(p_settings ->> 'wecom_id', '') ~ '^1[3-9][0-9]{9}$' or coalesce(p_settings ->> 'dingtalk_id', '') ~ '^1[3-9][0-9]{9}$'
+        or coalesce(p_settings ->> 'feishu_id', '') ~ '^1[3-9][0-9]{9}$' then
         perform private.fail('PT422', 'reminder_settings.bad_id');
     end if;
 end;

@@ -129,6 +129,7 @@ language plpgsql set search_path = '' as $$
 declare
     v_due jsonb;
     v_orders bigint[];
+    v_waits jsonb;
 begin
     select coalesce(jsonb_agg(jsonb_build_object('id', d.id)), '[]') into v_due from (
         select e.id from public.order_exceptions e join public.orders o on o.id = e.order_id
@@ -148,8 +149,12 @@ begin
         select p_now, 'system', n.shop_id, 'order', n.order_id, case n.was when 'waived' then 'waiver_ended' else 'wait_ended' end,
             jsonb_build_object('kind', n.kind) from ended n
     )
-    select coalesce(array_agg(distinct n.order_id), '{}') into v_orders from ended n;
+    select coalesce(array_agg(distinct n.order_id), '{}'),
+        coalesce(jsonb_agg(jsonb_build_object('order_id', n.order_id, 'shop_id', n.shop_id))
+            filter (where n.was = 'waiting_customer'), '[]')
+    into v_orders, v_waits from ended n;
     perform private.refresh_reviews(v_orders, p_now);
+    perform private.tell_waits_ended(v_waits, p_now);
     return jsonb_array_length(v_due);
 end;
 $$;

@@ -20,6 +20,7 @@ _ICONS = {
     "raised": ":material/priority_high:",
     "digest": ":material/format_list_bulleted:",
     "daily": ":material/today:",
+    "wait_ended": ":material/hourglass_bottom:",
 }
 _FIGURES = ("overdue", "approvals", "done", "on_time", "due_tonight")
 
@@ -31,6 +32,8 @@ def line(note: Notification) -> str:
         return f"{_ICONS['digest']} {t('inbox.digest', count=note.params['count'], open=left)}"
     if note.kind == "daily":
         return f"{_ICONS['daily']} {t('inbox.daily', day=str(note.params['day'])[5:])}"
+    if "items" in note.params:
+        return f"{_ICONS[note.kind]} {t(f'inbox.kinds.{note.kind}', count=note.params['count'])}"
     return f"{_ICONS[note.kind]} {t(f'inbox.kind.{note.kind}', what=_subject(note.params))}"
 
 
@@ -50,13 +53,13 @@ def facts(note: Notification) -> str:
 
 def details(note: Notification) -> None:
     """What a digest or the figures of a day hold."""
-    if note.kind == "digest":
-        for item in note.params.get("items", []):
+    if "items" in note.params:
+        for item in note.params["items"]:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                due = widgets.due_chip(widgets.due_of(item["due_at"]))
+                due = widgets.due_chip(widgets.due_of(item["due_at"])) if item["due_at"] else ""
                 st.markdown(f"{due} {_subject(item)}", width="stretch")
                 open_link(item.get("path"), key=f"inbox_open_{note.id}_{item['label']}")
-        rest = note.params["count"] - len(note.params.get("items", []))
+        rest = note.params["count"] - len(note.params["items"])
         if rest > 0:
             st.caption(t("inbox.more", count=rest))
     elif note.kind == "daily":

@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from backend.local.stack import Stack
-from pages.shared.i18n import catalogue
 from pages.shared.inbox_parts import later
 from pages.shared.messages import target
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 from tests.people import Account
 
 Tell = Callable[..., int]
@@ -31,7 +30,14 @@ def tell(owner: psycopg.Connection, team: Callable[[str], Account]) -> Iterator[
     """A message to a role's member, as the sweep writes it; gone afterwards."""
     made: list[int] = []
 
-    def one(role: str, kind: str = "overdue", *, label: str = "3920001", path: str = "/orders?id=1") -> int:
+    def one(
+        role: str,
+        kind: str = "overdue",
+        *,
+        label: str = "3920001",
+        path: str = "/orders?id=1",
+        many: bool = False,
+    ) -> int:
         item = {
             "label": label,
             "entity": "order_review",
@@ -45,7 +51,7 @@ def tell(owner: psycopg.Connection, team: Callable[[str], Account]) -> Iterator[
             "path": path,
             "state": "overdue",
         }
-        params = {"count": 4, "overdue": 4, "items": [item]} if kind == "digest" else item
+        params = {"count": 4, "overdue": 4, "items": [item]} if many or kind == "digest" else item
         row = owner.execute(
             "insert into public.notifications (member_id, kind, params, path, is_urgent, created_at)"
             " values (%s, %s, %s, %s, true, now()) returning id",
@@ -59,14 +65,6 @@ def tell(owner: psycopg.Connection, team: Callable[[str], Account]) -> Iterator[
     owner.execute("delete from public.notifications where id = any(%s)", (made,))
 
 
-def zh(key: str, **params: object) -> str:
-    return catalogue()[key]["zh-CN"].format(**params)
-
-
-def words(tab: AppTest) -> str:
-    return "\n".join(str(part.value) for part in (*tab.markdown, *tab.caption, *tab.warning, *tab.error))
-
-
 def is_unread(owner: psycopg.Connection, note: int) -> bool:
     row = owner.execute("select read_at is null from public.notifications where id = %s", (note,)).fetchone()
     assert row
@@ -76,18 +74,30 @@ def is_unread(owner: psycopg.Connection, note: int) -> bool:
 def test_a_message_is_shown_read_and_gone(app_as: AppAs, tell: Tell, owner: psycopg.Connection) -> None:
     note = tell("agent", label="3920777")
     tab = app_as("agent", "inbox")
-    assert "3920777" in words(tab)
+    assert "3920777" in shown(tab)
     tab.button(key=f"inbox_read_{note}").click().run()
     assert not tab.exception
     assert not is_unread(owner, note)
-    assert zh("inbox.none_unread") in words(tab)
+    assert zh("inbox.none_unread") in shown(tab)
 
 
 def test_a_digest_lists_its_items(app_as: AppAs, tell: Tell) -> None:
     tell("agent", "digest", label="3920888")
-    said = words(app_as("agent", "inbox"))
+    said = shown(app_as("agent", "inbox"))
     assert "3920888" in said
     assert zh("inbox.more", count=3) in said
+
+
+def test_an_ended_wait_is_said_alone_or_with_others(app_as: AppAs, tell: Tell) -> None:
+    one = tell("agent", "wait_ended", label="3920911")
+    tell("agent", "wait_ended", label="3920912", many=True)
+    tab = app_as("agent", "inbox")
+    assert not tab.exception
+    said = shown(tab)
+    assert zh("inbox.kind.wait_ended", what="订单异常审核 3920911") in said
+    assert zh("inbox.kinds.wait_ended", count=4) in said
+    assert "3920912" in said
+    assert f"inbox_open_{one}" in [button.key for button in tab.button]
 
 
 def test_a_message_comes_back_when_it_was_put_off(
@@ -112,19 +122,19 @@ def test_everything_is_read_at_once(app_as: AppAs, tell: Tell, owner: psycopg.Co
 
 def test_nobody_reads_what_another_was_told(app_as: AppAs, tell: Tell) -> None:
     tell("manager", label="39209990")
-    assert "39209990" not in words(app_as("agent", "inbox"))
-    assert "39209990" in words(app_as("manager", "inbox"))
+    assert "39209990" not in shown(app_as("agent", "inbox"))
+    assert "39209990" in shown(app_as("manager", "inbox"))
 
 
 def test_the_bell_counts_and_names_the_newest(app_as: AppAs, tell: Tell) -> None:
     tell("agent", label="3920555")
-    said = words(app_as("agent"))
+    said = shown(app_as("agent"))
     assert "3920555" in said
     assert zh("bar.inbox_empty") not in said
 
 
 def test_an_empty_bell_says_so(app_as: AppAs) -> None:
-    assert zh("bar.inbox_empty") in words(app_as("analyst"))
+    assert zh("bar.inbox_empty") in shown(app_as("analyst"))
 
 
 def test_what_i_want_to_hear_of_is_kept(

@@ -464,6 +464,10 @@ def test_settings_are_mine_and_the_managers_business(floor: Connection) -> None:
             ask(
                 floor, "ann", "save_reminder_settings", ann, answer["version"], {"wecom_id": wrong}, request()
             )
+    for handle in ("wecom_id", "dingtalk_id", "feishu_id"):
+        with refusal("PT422", "reminder_settings.bad_id"):
+            phone = {handle: "13900001234"}
+            ask(floor, "ann", "save_reminder_settings", ann, answer["version"], phone, request())
     with refusal("PT422", "reminder_settings.bad_preset"):
         ask(floor, "ann", "save_reminder_settings", ann, answer["version"], {"preset": "nothing"}, request())
     assert desk.row(floor, "select preset, wecom_id from member_reminders") == ("urgent", "ann.wang")
