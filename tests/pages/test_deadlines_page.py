@@ -16,8 +16,8 @@ from backend.config import Settings
 from backend.errors import AppError
 from backend.local.stack import Stack
 from tests.pages.conftest import AppAs
+from tests.pages.reading import en, shown, zh
 from tests.pages.shop_floor import ROLES, ShopFloor
-from tests.pages.test_frame import en, shown, zh
 from tests.people import PASSWORD, Account, settings_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -168,6 +168,44 @@ def test_why_is_it_due_then(app_as: AppAs, floor: ShopFloor) -> None:
     foreign = floor.one("select coalesce(max(id), 0) + 1000 from public.sla_clocks")
     tab = app_as(floor.person("agent"), "deadlines", query={"clock": str(foreign)})
     assert AppError("clock.none").message() in [one.value for one in tab.error]
+
+
+def test_why_was_i_not_told(app_as: AppAs, floor: ShopFloor) -> None:
+    clock_id = start(floor, 100)
+    floor.one(
+        """insert into public.reminders (clock_id, shop_id, entity, entity_id, step, due_version, who, action,
+               is_escalation, is_public, step_at, due_at, ready_at, state, reason, created_at)
+           select id, shop_id, entity, entity_id, n, due_version, '{owner}', 'notify', false, false,
+               started_at, due_at, started_at, case n when 1 then 'sent' else 'suppressed' end,
+               case n when 2 then 'nobody' end, started_at
+           from public.sla_clocks, generate_series(1, 2) n where id = %s returning id""",
+        clock_id,
+    )
+    floor.one(
+        "update public.reminders set audience_id = nextval('private.reminder_audiences'), is_told = true"
+        " where clock_id = %s and step = 1 returning audience_id",
+        clock_id,
+    )
+    for role, reason in (("manager", None), ("operations", "preset")):
+        floor.one(
+            "insert into private.reminder_people (audience_id, member_id, role, reason, created_at)"
+            " select audience_id, %s, 'owner', %s, now() from public.reminders"
+            " where clock_id = %s and step = 1 returning member_id",
+            floor.person(role).member_id,
+            reason,
+            clock_id,
+        )
+    said = {}
+    for role in ("manager", "operations", "analyst"):
+        tab = open_page(app_as, floor, role, clock=str(clock_id))
+        assert zh("told.me") not in shown(tab)
+        said[role] = shown(tab.toggle(key=f"deadlines_told_{clock_id}").set_value(True).run())
+        assert not tab.exception
+    assert zh("told.me") in said["manager"]
+    assert zh("told.reason.preset") in said["operations"]
+    assert zh("told.not_mine", who=zh("policies.who.owner")) in said["analyst"]
+    assert all(zh("told.reason.nobody") in words for words in said.values())
+    assert zh("told.others", people="")[:4] in said["analyst"]
 
 
 def test_midnight_is_the_end_of_its_day_in_the_list_and_in_the_files(

@@ -1,4 +1,4 @@
-"""为什么是这个时间？ Three lines for a clock: beside a record of any page, and in the drawer of `?clock=`."""
+"""为什么是这个时间？ Three lines for a clock, and who was told of it: any page, the drawer of `?clock=`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import streamlit as st
 from backend import deadlines
 from backend.deadlines import Reason
 from pages.shared import frame, messages
+from pages.shared.deadlines import told
 from pages.shared.format import md
 from pages.shared.i18n import locale, t
 
@@ -42,6 +43,7 @@ def _body(clock_id: int) -> None:
         reason = deadlines.explain(frame.client(), clock_id, locale())
         st.markdown(f"**{md(reason.name)}**")
         _lines(reason)
+        told.draw(clock_id)
         messages.open_link(reason.path, key=f"deadlines_open_{clock_id}")
 
 
@@ -54,6 +56,7 @@ def button(entity: str, entity_id: int) -> None:
             st.caption(t("deadlines.no_clock"))
         else:
             _lines(deadlines.explain(frame.client(), clock_id, locale()))
+            told.draw(clock_id)
 
 
 def _lines(reason: Reason) -> None:
