@@ -51,9 +51,9 @@ def start() -> None:
         st.html(_DARK)
 
 
-def uploader() -> None:
-    """Our words for the uploaders of a page, in the language of the person."""
-    limit = plain("common.upload_limit", megabytes=st.get_option("server.maxUploadSize"))
+def uploader(*, megabytes: int | None = None) -> None:
+    """Our words for the uploaders of a page, in the language of the person; `megabytes` a file, if fewer."""
+    limit = plain("common.upload_limit", megabytes=megabytes or st.get_option("server.maxUploadSize"))
     st.html(_UPLOADER.format(button=plain("common.upload"), limit=limit))
 
 

@@ -34,7 +34,11 @@ def draw(user: User) -> None:
 
 def _show(title: str, body: Any, user: User, what: Any) -> None:
     opener = st.dialog(
-        title, width="large", position="right", icon=":material/menu_book:", on_dismiss=dictionary_state.close
+        title,
+        width="medium",
+        position="right",
+        icon=":material/menu_book:",
+        on_dismiss=dictionary_state.close,
     )
     opener(_guarded)(body, user, what)
 

@@ -74,7 +74,7 @@ def _filters(user: User) -> None:
             placeholder=plain("dictionary.q_example"),
             max_chars=60,
             on_change=_write,
-            width=200,
+            width=170,
             icon=":material/search:",
         )
         for name, options in _OPTIONS.items():
@@ -86,7 +86,7 @@ def _filters(user: User) -> None:
                 format_func=lambda code, name=name: _option(name, code),
                 key=f"dictionary_{name}",
                 on_change=_write,
-                width=140,
+                width=118,
             )
         if any(st.session_state.get(f"dictionary_{name}") for name in _NAMES):
             st.button(t("common.clear_filters"), key="dictionary_clear", type="tertiary", on_click=_clear)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from backend.compliance import commands, reads
 from backend.compliance.models import EXEMPTION_REASONS, Exemption
-from pages.shared import frame, widgets
+from pages.shared import frame, theme, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
@@ -21,6 +21,7 @@ from pages.shared.words import wording
 NEVER = ("national_symbol", "vulgar", "superstition", "infant_alcohol_tobacco", "trademark")
 """Categories for which no evidence counts; the database decides (exemption.not_possible)."""
 STATES = ("requested", "approved", "refused", "revoked")
+_MEGABYTES = 5
 _ASKING = "words_asking"
 _COLORS = {"requested": "orange", "approved": "green", "refused": "gray", "revoked": "gray"}
 
@@ -61,6 +62,7 @@ def form(user: User, term: str, *, shops: Sequence[int], sku: str = "", key: str
     names = {number: found.name for number in shops if (found := user.shop(number))}
     today = datetime.now(ZoneInfo(user.zone)).date()
     st.caption(t("words.exempt.help"))
+    theme.uploader(megabytes=_MEGABYTES)
     with st.form(f"{key}_form", border=False):
         shop_id = st.selectbox(t("words.exempt.shop"), list(names), format_func=names.get, key=f"{key}_shop")
         only = st.text_input(
@@ -89,7 +91,7 @@ def form(user: User, term: str, *, shops: Sequence[int], sku: str = "", key: str
             type=["pdf", "png", "jpg", "jpeg"],
             accept_multiple_files=True,
             key=f"{key}_files",
-            max_upload_size=5,
+            max_upload_size=_MEGABYTES,
         )
         sent = st.form_submit_button(t("words.exempt.send"), type="primary", key=f"{key}_send")
     if not sent:

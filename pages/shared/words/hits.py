@@ -52,15 +52,17 @@ def _card(hit: Hit, *, field: str | None, extra: Extra | None, key: str) -> None
                     args=(field, hit),
                 )
         st.caption(" · ".join(md(fact) for fact in _facts(hit)))
-        for name, value in (
-            ("suggestion", hit.suggestion),
-            ("question", hit.exemption),
-            ("evidence", hit.evidence),
-        ):
-            if value:
-                st.markdown(f":gray[{t(f'words.hit.{name}')}] {md(value)}")
+        grounds(hit)
         if extra:
             extra(hit, key)
+
+
+def grounds(hit: Hit) -> None:
+    """What to write instead, what decides whether it may stay, and the evidence for that."""
+    found = {"suggestion": hit.suggestion, "question": hit.exemption, "evidence": hit.evidence}
+    for name, value in found.items():
+        if value:
+            st.markdown(f":gray[{t(f'words.hit.{name}')}] {md(value)}")
 
 
 def _facts(hit: Hit) -> Sequence[str]:

@@ -143,8 +143,9 @@ def _bars(
             data.append(
                 {"name": name(row), "what": what, "count": count, "order": place, "all": row["count"]}
             )
+    names = list(dict.fromkeys(row["name"] for row in data))
     base = alt.Chart(pd.DataFrame(data)).encode(
-        y=alt.Y("name:N", title=None, sort=alt.SortField("all", "descending"), axis=alt.Axis(labelLimit=150))
+        y=alt.Y("name:N", title=None, sort=names, axis=alt.Axis(labelLimit=150))
     )
     bars = base.mark_bar(size=16).encode(
         x=alt.X("count:Q", title=None, stack="zero", axis=alt.Axis(tickMinStep=1, grid=False, format="d")),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import streamlit as st
 
+from backend import compliance
 from backend.compliance import commands, reads
 from backend.compliance.models import Event, ListingDetail, ListingRef, PartCheck, Revision
+from backend.words import Category, Hit, Kind
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.words import exemptions, listing_edit, listing_state, listing_steps, wording
+from pages.shared.words import exemptions, hits, listing_edit, listing_state, listing_steps, wording
 
 PARTS = ("title", "selling_points", "description")
 _EVENTS = 60
@@ -22,7 +25,7 @@ def draw(user: User) -> None:
     """Opens the drawer of the listing that the address names, or of a new one."""
     new = listing_state.is_new()
     title = t("listings.new") if new else t("listings.drawer")
-    opener = st.dialog(title, width="large", position="right", on_dismiss=listing_state.close)
+    opener = st.dialog(title, width="medium", position="right", on_dismiss=listing_state.close)
     opener(_new if new else _body)(user)
 
 
@@ -118,7 +121,7 @@ def texts(revision: Revision) -> None:
                 continue
             check = checks.get(part)
             verdict = _part_verdict(check)
-            st.caption(f"{t(f'words.part.{part}')} {verdict}")
+            st.markdown(f":gray[{t(f'words.part.{part}')}] {verdict}")
             spans = (
                 [(hit.start, hit.end, hit.severity) for hit in check.hits if not hit.is_exempt]
                 if check
@@ -143,13 +146,39 @@ def _findings(user: User, found: ListingDetail) -> None:
         for hit in check.hits:
             if hit.severity == "block" or hit.term not in seen:
                 seen[hit.term] = (hit.severity, hit.category, hit.is_exempt)
+    why = _explained(found) if seen else {}
     for term, (severity, category, exempt) in seen.items():
-        _finding(user, found, term, severity, category, exempt)
+        _finding(user, found, term, severity, category, exempt, why.get(term))
     for key in {key for check in found.revision.checks for key in check.notices}:
         st.warning(wording.name_of("notice", key), icon=":material/warning:")
 
 
-def _finding(user: User, found: ListingDetail, term: str, severity: str, category: str, exempt: bool) -> None:
+def _explained(found: ListingDetail) -> dict[str, Hit]:
+    """Law, question and suggestion of each hit: the verdict is stored, its grounds are the dictionary's."""
+    revision = found.revision
+    given: tuple[tuple[str, Kind], ...] = (
+        (revision.title, "title"),
+        (revision.selling_points, "title"),
+        (revision.description, "description"),
+    )
+    return {
+        hit.term: hit
+        for text, kind in given
+        if text
+        for hit in compliance.look(
+            frame.service().rpc,
+            text,
+            kind=kind,
+            platform=found.listing.platform,
+            category=cast(Category, revision.category),
+            licences=revision.licences,
+        ).hits
+    }
+
+
+def _finding(
+    user: User, found: ListingDetail, term: str, severity: str, category: str, exempt: bool, why: Hit | None
+) -> None:
     key = f"listings_{found.listing.id}_term_{term}"
     with st.container(border=True, gap="xxsmall", key=key):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -159,6 +188,9 @@ def _finding(user: User, found: ListingDetail, term: str, severity: str, categor
             st.markdown(f"{mark} **{md(term)}** · {md(' · '.join(words))}", width="stretch")
             asks = user.has("operations", "manager") and exemptions.possible(category) and not exempt
             wants = asks and st.toggle(t("words.exempt.ask_short"), key=f"{key}_ask")
+        if why:
+            st.caption(md(why.legal_basis))
+            hits.grounds(why)
         if wants:
             row = found.listing
             exemptions.form(

@@ -35,7 +35,7 @@ def draw(user: User) -> None:
     """Opens the drawer."""
     opener = st.dialog(
         t("proposals.drawer"),
-        width="large",
+        width="medium",
         position="right",
         icon=":material/edit_note:",
         on_dismiss=dictionary_state.close,

@@ -33,6 +33,8 @@ def _body(user: User) -> None:
             _text(result)
         with right:
             _verdict(user, result)
+        if result is None:
+            _look("-")  # the dictionary is compiled while the person reads, not while he types
 
 
 def _look(text: str) -> Result | None:
