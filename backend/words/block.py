@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.compiled import HASHED, UNSURE, Compiled, Groups, hashes_of
-from backend.words.fold import fold_text
-from backend.words.nearby import Around, Ints, open_rules
-from backend.words.rules import ALL, FIGURE, OWN, SCANNED, YEAR
-from backend.words.view import code_points, view_table
+from backend.words.compiled import Compiled, Meaning
+from backend.words.conditions import Rule
+from backend.words.fold import common_words, fold_table, fold_text
+from backend.words.nearby import SIDE, open_rules, signs_of
+from backend.words.rules import NAMED, OWN
+from backend.words.scanner import Ints
+from backend.words.view import code_points, view_of, written_as
 
 _DROPPED: Final = b"\0"
-_FEW: Final = 24
-"""So many candidates are compared one by one, and judged with every rule, sooner than by arrays."""
 _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
+_OPENING: Final = re.compile("[" + re.escape(written_as("《“\"'®")) + "]")
 
 
 class Block(NamedTuple):
@@ -35,15 +38,25 @@ def block_of(text: str, table: Compiled) -> Block:
     return Block(text, points, classes, classes.tobytes().translate(None, _DROPPED))
 
 
-class Needles(NamedTuple):
-    """Verified needles: where they stand among the kept characters, their code points [starts, ends) of the
-    block, their meanings, and the bits of the rules to try on them."""
+class Found(NamedTuple):
+    """A verified needle: code points [start, end) of the block, [first, last) among its kept characters,
+    what it means, its rule unless it is only parts of other words, and the bits of the rules to try on it."""
 
-    around: Around
-    starts: Ints
-    ends: Ints
-    meanings: Ints
-    near: Ints
+    start: int
+    end: int
+    first: int
+    last: int
+    meaning: Meaning
+    rule: Rule | None
+    near: int
+
+
+class Needles(NamedTuple):
+    """What was found in a block; `at` leads from kept characters to code points, `seen` is their view."""
+
+    at: Ints
+    seen: str
+    found: list[Found]
 
 
 def _cuts_word(text: str, start: int, end: int) -> bool:
@@ -70,76 +83,86 @@ def _cuts_word(text: str, start: int, end: int) -> bool:
     )
 
 
-def _likely(block: Block, index: Ints, groups: Groups, ends: Ints, which: Ints) -> npt.NDArray[np.bool_]:
-    """Tell which candidates have the hash of their group, or must be compared."""
-    back = np.arange(1, HASHED + 1)
-    codes = view_table().take(block.points.take(index.take(ends[:, None] - back, mode="clip")))
-    codes[back > groups.lengths.take(which)[:, None]] = 0
-    wanted = groups.hashes.take(which)
-    return np.asarray((hashes_of(codes) == wanted) | (wanted == UNSURE))
+def _straddles(seen: str, first: int, text: str, start: int, end: int) -> bool:
+    """Tell whether a two-character span is the end of one common word and the start of another
+    ("独|特价|值")."""
+    words = common_words()
+    if not first or seen[first + 1 : first + 3] not in words or seen[first - 1 : first + 1] not in words:
+        return False
+    folds = fold_table()
+    before, after = text[start - 1 : start + 1], text[end - 1 : end + 1]
+    return after.translate(folds) in words and before.translate(folds) in words
 
 
-def _compared(raw: str, group: int, table: Compiled) -> int:
-    """Return the meaning of a candidate whose hash is not known, -1 if it has none."""
-    first = int(table.groups.first[group])
-    if table.meanings[first].needle == raw:
-        return first
-    folded = fold_text(raw)
-    ids = table.groups.several.get(group, (first,))
-    return next((n for n in ids if table.meanings[n].needle == folded), -1)
+def _verified(
+    seen: str, table: Compiled, candidates: tuple[Ints, Ints]
+) -> Iterator[tuple[int, int, Meaning]]:
+    """Yield the candidates that have a meaning, by their kept characters."""
+    ends, which = candidates
+    meanings, walled = table.meanings, table.walled
+    firsts = (ends - table.lengths.take(which)).tolist()
+    for first, last, key in zip(firsts, ends.tolist(), which.tolist(), strict=True):
+        meaning = meanings.get(seen[first:last])
+        if meaning is None and key in walled:
+            meaning = meanings.get(fold_text(seen[first:last]))
+        if meaning is not None:
+            yield first, last, meaning
+
+
+class _Inside(NamedTuple):
+    """What needles are judged in: the block's text, its kept characters, and the places of scanned signs."""
+
+    text: str
+    at: Ints
+    seen: str
+    heard: dict[int, list[int]]
+
+
+def _near(
+    inside: _Inside, rule: Rule, needle: tuple[int, int, Meaning], stretched: bool, table: Compiled
+) -> int:
+    """Return the bits of the rules to try on a needle, quotation marks left out."""
+    first, last, meaning = needle
+    signs = table.signs.get(meaning.plain)
+    if signs is None:
+        signs = table.signs[meaning.plain] = signs_of(meaning.plain, rule)
+    near = open_rules(signs, inside.seen, first, last, inside.heard)
+    return near | OWN if stretched and signs.inner else near
+
+
+def _found(inside: _Inside, needles: list[tuple[int, int, Meaning]], table: Compiled) -> Iterator[Found]:
+    """Yield the needles that no longer word runs through."""
+    text, at, seen, _ = inside
+    inner = len(seen) - 1
+    wanted = [(first, last - 1, max(0, first - SIDE), min(last, inner)) for first, last, _ in needles]
+    for needle, (start, end, low, high) in zip(needles, at.take(wanted).tolist(), strict=True):
+        first, last, meaning = needle
+        end += 1
+        if meaning.is_edged and _cuts_word(text, start, end):
+            continue
+        rule, near = meaning.rule, 0
+        if rule is not None and last - first == 2 and _straddles(seen, first, text, start, end):
+            rule = None
+        if rule is not None:
+            near = _near(inside, rule, needle, end - start > last - first, table)
+            if _OPENING.search(text, low if first >= SIDE else 0, high if last <= inner else len(text)):
+                near |= NAMED
+        yield Found(start, end, first, last, meaning, rule, near)
 
 
 def needles_in(block: Block, table: Compiled, candidates: tuple[Ints, Ints]) -> Needles:
     """Return the needles that are really there among the scan's candidates."""
-    kept = block.classes != 0
-    index = kept.nonzero()[0]
-    if len(candidates[0]) <= _FEW:
-        return _few_needles(block, kept, index, table, candidates)
-    likely = _likely(block, index, table.groups, *candidates)
-    lasts, which = candidates[0][likely], candidates[1][likely]
-    firsts = lasts - table.groups.lengths.take(which)
-    starts, ends = index.take(firsts), index.take(lasts - 1) + 1
-    ids = table.groups.first.take(which)
-    for n in np.flatnonzero(table.groups.hashes.take(which) == UNSURE):
-        ids[n] = _compared(block.text[starts[n] : ends[n]], int(which[n]), table)
-    heard = table.facts.heard.take(ids) * (ids >= 0)
-    signs = {bit: np.sort(lasts[heard & bit != 0]) for bit in SCANNED}
-    whole = (ids >= 0) & table.facts.meant.take(ids)
-    for n in np.flatnonzero(whole & table.facts.edged.take(ids)):
-        whole[n] = not _cuts_word(block.text, int(starts[n]), int(ends[n]))
-    around = Around(block.points, kept, index, firsts[whole], lasts[whole])
-    return Needles(around, starts[whole], ends[whole], ids[whole], _near(around, ids[whole], table, signs))
-
-
-def _few_needles(
-    block: Block, kept: npt.NDArray[np.bool_], index: Ints, table: Compiled, candidates: tuple[Ints, Ints]
-) -> Needles:
-    """Do the same one by one."""
-    facts, rows, heard = table.facts, [], 0
-    for last, group in zip(candidates[0].tolist(), candidates[1].tolist(), strict=True):
-        first = last - int(table.groups.lengths[group])
-        start, end = int(index[first]), int(index[last - 1]) + 1
-        n = _compared(block.text[start:end], group, table)
-        if n < 0:
-            continue
-        heard |= int(facts.heard[n])
-        if facts.meant[n] and not (facts.edged[n] and _cuts_word(block.text, start, end)):
-            rows.append((start, end, first, last, n))
-    starts, ends, firsts, lasts, ids = np.array(rows, np.int64).reshape(-1, 5).T
-    near = facts.heeds.take(ids) & (heard | ALL - sum(SCANNED)) | facts.always.take(ids)
-    around = Around(block.points, kept, index, firsts, lasts)
-    return Needles(around, starts, ends, ids, _without_half_a_figure(near))
-
-
-def _near(around: Around, ids: Ints, table: Compiled, heard: dict[int, Ints]) -> Ints:
-    """Return the bits of the rules to try on each needle."""
-    heeds, always = table.facts.heeds.take(ids), table.facts.always.take(ids)
-    stretched = around.at.take(around.ends - 1) - around.at.take(around.starts) >= around.ends - around.starts
-    always |= (table.facts.inner.take(ids) & stretched) * OWN
-    near = open_rules(table.signs, around, table.facts.guard.take(ids), heard)
-    return _without_half_a_figure(near & heeds | always)
-
-
-def _without_half_a_figure(near: Ints) -> Ints:
-    both = YEAR | FIGURE
-    return np.where(near & both == both, near, near & ~both)
+    at = block.classes.nonzero()[0]
+    seen = view_of(block.points.take(at))
+    heard: dict[int, list[int]] = {}
+    meant: list[tuple[int, int, Meaning]] = []
+    for first, last, meaning in _verified(seen, table, candidates):
+        for bit in meaning.heard:
+            heard.setdefault(bit, []).append(last)
+        if meaning.is_meant:
+            meant.append((first, last, meaning))
+    for places in heard.values():
+        places.sort()
+    return Needles(
+        at, seen, list(_found(_Inside(block.text, at, seen, heard), meant, table)) if meant else []
+    )

@@ -24,9 +24,9 @@ from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
 from backend.words.lang import any_of, last_choice
 from backend.words.models import Severity
-from backend.words.nearby import Signs, compile_signs
+from backend.words.nearby import Signs
 from backend.words.report import Description
-from backend.words.rules import OWN, SCANNED_SIGNS, always, heeds
+from backend.words.rules import SCANNED, SCANNED_SIGNS, always, heeds
 from backend.words.scanner import Ints, Scan, build_scan
 from backend.words.signs import EDGE, necessary
 from backend.words.superlatives import superlative_entries
@@ -59,7 +59,8 @@ class Meaning(NamedTuple):
     """One folded needle. `plain` is the folded term it stands for; they differ in an alias.
 
     A stand-in ("女子" for 好, "醉" for 最) means nothing but that a term may be spelt here, and a sign
-    nothing but that a rule may apply near.
+    nothing but that a rule may apply near: `heard` are the bits of those rules, `is_meant` tells that the
+    needle is more than a sign. `is_edged`: a longer word or number could go on beyond it.
     """
 
     needle: str
@@ -68,48 +69,27 @@ class Meaning(NamedTuple):
     disguised: bool = False
     patterns: tuple[Pattern, ...] = ()
     stand_in: bool = False
-
-
-class Facts(NamedTuple):
-    """What the meanings are, as arrays for numpy: see `Rule` for the first four.
-
-    `heard` are the bits of the rules it is a sign of, `edged` tells that a longer word or number could go on
-    beyond it, `meant` that it is more than a sign.
-    """
-
-    heeds: Ints
-    always: Ints
-    guard: Ints
-    inner: npt.NDArray[np.bool_]
-    heard: Ints
-    edged: npt.NDArray[np.bool_]
-    meant: npt.NDArray[np.bool_]
-
-
-class Groups(NamedTuple):
-    """The class-coded needles: length, the meaning and its hash; `several` has those of more than one.
-
-    The hash is `UNSURE` where the needles must be compared.
-    """
-
-    lengths: Ints
-    first: Ints
-    hashes: npt.NDArray[np.uint64]
-    several: dict[int, tuple[int, ...]]
+    heard: tuple[int, ...] = ()
+    is_meant: bool = True
+    is_edged: bool = False
 
 
 class Compiled(NamedTuple):
-    """Everything the engine needs, shared by all threads. `quiet` remembers for each context the severity of
-    what has nothing near, by its needle; `described` what hits say."""
+    """Everything the engine needs, shared by all threads.
+
+    The scan's needles are class codes: `lengths` has the length of each, `walled` those with a barrier.
+    `meanings` are by needle. `signs` remembers the signs of a term that was met, `quiet` for each context the
+    severity of what has nothing near, `described` what hits say.
+    """
 
     version: str
     engine: str
     scan: Scan
     classes: npt.NDArray[np.uint8]
-    groups: Groups
-    meanings: tuple[Meaning, ...]
-    facts: Facts
-    signs: Signs
+    lengths: Ints
+    walled: frozenset[int]
+    meanings: dict[str, Meaning]
+    signs: dict[str, Signs]
     rules: dict[str, Rule]
     phonetics: Phonetics
     quiet: dict[tuple[str, tuple[str, ...]], dict[str, Severity | None]]
@@ -153,17 +133,6 @@ def _rule(entry: Entry, conditions: tuple[Condition, ...], superlative: str = ""
     return Rule(entry, conditions, superlative, bits, always(entry, superlative))
 
 
-def _guarded(rules: dict[str, Rule]) -> tuple[Signs, dict[str, Rule]]:
-    """Make the tables of signs and give each rule with conditions its row in them."""
-    with_conditions = [(term, rule) for term, rule in rules.items() if rule.conditions]
-    signs, told = compile_signs(with_conditions)
-    guarded = dict(rules)
-    for row, ((term, rule), (open_, inner)) in enumerate(zip(with_conditions, told, strict=True), start=1):
-        bits = rule.always | (OWN if open_ else 0)
-        guarded[term] = rule._replace(guard=row, inner=inner, always=bits)
-    return signs, guarded
-
-
 def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
     """Return legal basis and suggestion most used in a category."""
     counted = Counter((e.legal_basis, e.suggestion) for e in dictionary.entries if e.category == category)
@@ -176,17 +145,25 @@ def _pattern(row: PatternRow, dictionary: Dictionary, conditions: tuple[Conditio
     return Pattern(_rule(entry, conditions), any_of([last_choice(row.pattern)]), any_of([row.pattern]))
 
 
-def _meanings(
-    dictionary: Dictionary,
-    rules: dict[str, Rule],
-    conditions: dict[str, tuple[Condition, ...]],
-    stand_ins: Iterable[str],
-) -> tuple[Meaning, ...]:
+def _triggers(
+    dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]]
+) -> dict[str, list[Pattern]]:
+    """Return the families of terms by what triggers them."""
     triggers: dict[str, list[Pattern]] = {}
     for row in dictionary.patterns:
         pattern = _pattern(row, dictionary, conditions.get(fold_text(row.name), ()))
         for trigger in row.triggers:
             triggers.setdefault(fold_text(trigger), []).append(pattern)
+    return triggers
+
+
+def _meanings(
+    dictionary: Dictionary,
+    rules: dict[str, Rule],
+    conditions: dict[str, tuple[Condition, ...]],
+    stand_ins: Iterable[str],
+) -> dict[str, Meaning]:
+    triggers = _triggers(dictionary, conditions)
     found: dict[str, Meaning] = {}
     for needle, rule in rules.items():
         found[needle] = Meaning(needle, needle, rule, patterns=tuple(triggers.pop(needle, ())))
@@ -200,9 +177,12 @@ def _meanings(
             )
     for needle in stand_ins:
         found[needle] = found.get(needle, Meaning(needle, needle))._replace(stand_in=True)
-    for sign in _heard():
-        found.setdefault(sign, Meaning(sign, sign))
-    return tuple(found.values())
+    for needle in filter(_has_edge, found):
+        found[needle] = found[needle]._replace(is_edged=True)
+    for sign, bits in _heard().items():
+        meaning = found.get(sign, Meaning(sign, sign, is_meant=False))
+        found[sign] = meaning._replace(heard=tuple(bit for bit in SCANNED if bit & bits))
+    return found
 
 
 def _aliases(rules: dict[str, Rule]) -> Iterable[tuple[str, str, Rule]]:
@@ -247,72 +227,23 @@ def encode(text: str, classes: npt.NDArray[np.uint8]) -> bytes:
     return bytes(int(classes[ord(char)]) for char in text)
 
 
-HASHED: Final = 8
-"""Needles of more characters are not hashed."""
-UNSURE: Final = 1
-"""Hash of a group whose needles must be compared."""
-_WEIGHTS: Final = np.array([pow(0x9E3779B97F4A7C15, n + 1, 1 << 64) for n in range(HASHED)], np.uint64)
-
-
-def hashes_of(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
-    """Return one hash for each row of `HASHED` folded characters, the last first, 0 where there are fewer."""
-    return codes @ _WEIGHTS
-
-
-def _hashes(needles: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """Return the hash of each needle, `UNSURE` if it cannot be hashed."""
-    hashed = ["" if len(n) > HASHED or BARRIER in n else n[::-1] for n in needles]
-    found = hashes_of(np.array(hashed, f"<U{HASHED}").view(np.uint32).reshape(-1, HASHED))
-    found[[not needle for needle in hashed]] = UNSURE
-    return found
-
-
-def _groups(keys: Sequence[bytes], meanings: Sequence[Meaning]) -> tuple[list[bytes], Groups]:
-    """Put meanings with the same class-coded needle together."""
-    grouped: dict[bytes, int | tuple[int, ...]] = {}
-    for n, key in enumerate(keys):
-        known = grouped.get(key)
-        if known is None:
-            grouped[key] = n
-        else:
-            grouped[key] = (*known, n) if isinstance(known, tuple) else (known, n)
-    several = {g: ids for g, ids in enumerate(grouped.values()) if isinstance(ids, tuple)}
-    first = np.array([ids[0] if isinstance(ids, tuple) else ids for ids in grouped.values()])
-    hashes = _hashes([meaning.needle for meaning in meanings])[first]
-    hashes[list(several)] = UNSURE
-    return list(grouped), Groups(np.array(list(map(len, grouped))), first, hashes, several)
-
-
 def _has_edge(needle: str) -> bool:
     return needle[0].isascii() or needle[-1].isascii() or needle[0] == "十"
-
-
-def _facts(meanings: Sequence[Meaning]) -> Facts:
-    heard = _heard()
-    rules = [meaning.rule for meaning in meanings]
-    return Facts(
-        np.array([rule.heeds if rule else 0 for rule in rules]),
-        np.array([rule.always if rule else 0 for rule in rules]),
-        np.array([rule.guard if rule else 0 for rule in rules]),
-        np.array([bool(rule and rule.inner) for rule in rules]),
-        np.array([heard.get(meaning.needle, 0) for meaning in meanings]),
-        np.array([_has_edge(meaning.needle) for meaning in meanings]),
-        np.array([bool(m.rule or m.patterns or m.stand_in) for m in meanings]),
-    )
 
 
 def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> Compiled:
     """Compile a dictionary. `engine` forces one matcher (see scanner.py)."""
     conditions = _conditions(dictionary)
-    signs, rules = _guarded(_rules(dictionary, conditions))
+    rules = _rules(dictionary, conditions)
     spellings = phonetics(list(rules)[:DISGUISED])
     meanings = _meanings(dictionary, rules, conditions, spellings.stand_ins)
-    classes = _classes([meaning.needle for meaning in meanings])
-    needles, groups = _groups([encode(meaning.needle, classes) for meaning in meanings], meanings)
-    name, scan = build_scan(needles, engine=engine)
-    facts = _facts(meanings)
+    classes = _classes(list(meanings))
+    keys = list(dict.fromkeys(encode(needle, classes) for needle in meanings))
+    name, scan = build_scan(keys, engine=engine)
+    walled = frozenset(n for n, key in enumerate(keys) if WALL in key)
+    lengths = np.array(list(map(len, keys)), np.int64)
     return Compiled(
-        dictionary.version, name, scan, classes, groups, meanings, facts, signs, rules, spellings, {}, {}
+        dictionary.version, name, scan, classes, lengths, walled, meanings, {}, rules, spellings, {}, {}
     )
 
 

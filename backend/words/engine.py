@@ -8,20 +8,21 @@ of the original.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from backend.words.block import Block, Needles, block_of, needles_in
+from backend.words.block import Block, Found, Needles, block_of, needles_in
 from backend.words.compiled import LETTERS, SEVERAL, Compiled, compiled
 from backend.words.dictionary import Dictionary, shipped
-from backend.words.judging import Found, Judged, Text, judge_text, leftmost_longest
+from backend.words.judging import Judged, Text, judge_text, leftmost_longest
 from backend.words.models import Category, Context, Hit, Kind, Result
-from backend.words.nearby import Ints
 from backend.words.report import describe, notices
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
-from backend.words.view import View, view_table
+from backend.words.view import View
 
 BLOCK: Final = 120_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
@@ -65,27 +66,18 @@ def _places(word: bytes, letters: bytes) -> Iterator[int]:
         at = letters.find(word, end)
 
 
-def _spelt(given: _Texts, runs: list[_Run], found: Needles, table: Compiled) -> dict[int, list[Spelt]]:
+def _spelt(given: _Texts, runs: list[_Run], needles: Needles, table: Compiled) -> dict[int, list[Spelt]]:
     """Find the terms spelt in pinyin or with stand-ins, by text."""
-    index, meanings = found.around.at, table.meanings
-    signs = [
-        _Run(int(found.around.starts[n]), int(found.around.ends[n]), meanings[m].needle)
-        for n, m in enumerate(found.meanings.tolist())
-        if meanings[m].stand_in
-    ]
-    signs += runs
-    if not signs:
-        return {}
-    beside = [max(0, run.first - 1) for run in signs], [run.last for run in signs]
-    places = index.take(beside, mode="clip")
-    befores, afters = view_table().take(given.block.points.take(places)).tolist()
+    seen, phonetics = needles.seen, table.phonetics
+    signs = [_Run(f.first, f.last, f.meaning.needle) for f in needles.found if f.meaning.stand_in]
     spelt: dict[int, list[Spelt]] = {}
-    for (first, _, form), before, after in zip(signs, befores, afters, strict=True):
-        if form and not table.phonetics.can_stand(form, chr(before), chr(after)):
+    for first, last, form in (*signs, *runs):
+        before, after = seen[max(0, first - 1)], seen[min(last, len(seen) - 1)]
+        if form and not phonetics.can_stand(form, before, after):
             continue
-        at = int(index[first])
-        n = int(given.starts.searchsorted(at, side="right")) - 1
-        if terms := spelt_terms(given.texts[n], at - int(given.starts[n]), table.phonetics):
+        at = needles.at.item(first)
+        n = bisect_right(given.starts, at) - 1
+        if terms := spelt_terms(given.texts[n], at - given.starts[n], phonetics):
             spelt.setdefault(n, []).extend(terms)
     return spelt
 
@@ -93,12 +85,11 @@ def _spelt(given: _Texts, runs: list[_Run], found: Needles, table: Compiled) -> 
 def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Judged]:
     """Check a rewritten text and bring its hits back to the original's positions."""
     block = block_of(unfolded.text, table)
-    found = needles_in(block, table, table.scan(block.kept))
-    items = _found(found, np.zeros(len(found.starts), np.int64), table)
+    found = needles_in(block, table, table.scan(block.kept)).found
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in judge_text(items, Text(unfolded.text, context, View(block.points)), table)
+        for item in judge_text(found, Text(unfolded.text, context, View(block.points)), table)
     ]
 
 
@@ -141,7 +132,7 @@ class _Texts(NamedTuple):
     block: Block
     texts: Sequence[str]
     contexts: Sequence[Context]
-    starts: Ints
+    starts: list[int]
 
 
 def _check_block(
@@ -154,17 +145,16 @@ def _check_block(
     several = _SEVERAL_BYTE in block.kept
     if not (len(candidates[0]) or runs or several):
         return
-    starts = np.zeros(len(texts), np.int64)
-    if len(texts) > 1:
-        np.cumsum([len(text) + 1 for text in texts[:-1]], out=starts[1:])
-    given = _Texts(block, texts, contexts, starts)
-    found = needles_in(block, table, candidates)
-    if not (len(found.starts) or runs or several):
+    given = _Texts(
+        block, texts, contexts, list(accumulate([len(text) + 1 for text in texts[:-1]], initial=0))
+    )
+    needles = needles_in(block, table, candidates)
+    if not (needles.found or runs or several):
         return
-    judged = _judge_block(found, given, table)
+    judged = _judge_block(needles.found, given, table)
     for n in _texts_with(SEVERAL, given) if several else ():
         judged[n] = _unfolded(expand_text(texts[n]), contexts[n], table)
-    for n, terms in _spelt(given, runs, found, table).items():
+    for n, terms in _spelt(given, runs, needles, table).items():
         if written := write_out(texts[n], terms):
             judged[n] = leftmost_longest([*judged.get(n, []), *_unfolded(written, contexts[n], table)])
     for n, hits in judged.items():
@@ -172,20 +162,13 @@ def _check_block(
             yield n, _result(texts[n], hits, contexts[n], table)
 
 
-def _found(found: Needles, offsets: Ints, table: Compiled) -> list[Found]:
-    """Return needles one by one, their places counted from `offsets`."""
-    starts, ends = (found.starts - offsets).tolist(), (found.ends - offsets).tolist()
-    meanings = map(table.meanings.__getitem__, found.meanings.tolist())
-    return list(map(Found, starts, ends, meanings, found.near.tolist()))
-
-
-def _judge_block(found: Needles, given: _Texts, table: Compiled) -> dict[int, list[Judged]]:
+def _judge_block(found: list[Found], given: _Texts, table: Compiled) -> dict[int, list[Judged]]:
     """Judge what was found, text by text; positions become those of the text."""
-    numbers = given.starts.searchsorted(found.starts, side="right") - 1
+    starts = given.starts
     by_text: dict[int, list[Found]] = {}
-    for n, item in zip(numbers.tolist(), _found(found, given.starts.take(numbers), table), strict=True):
-        by_text.setdefault(n, []).append(item)
-    view, starts = View(given.block.points), given.starts.tolist()
+    for item in found:
+        by_text.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
+    view = View(given.block.points)
     return {
         n: judge_text(items, Text(given.texts[n], given.contexts[n], view, starts[n]), table)
         for n, items in by_text.items()
@@ -193,8 +176,9 @@ def _judge_block(found: Needles, given: _Texts, table: Compiled) -> dict[int, li
 
 
 def _texts_with(code: int, given: _Texts) -> set[int]:
-    places = np.flatnonzero(given.block.classes == code)
-    return set((given.starts.searchsorted(places, side="right") - 1).tolist())
+    """Return the numbers of the texts that have a class."""
+    places = np.flatnonzero(given.block.classes == code).tolist()
+    return {bisect_right(given.starts, place) - 1 for place in places}
 
 
 def check_many(

@@ -48,6 +48,11 @@ def _view_char(code: int, folded: str | None) -> str:
     return "\n" if folded == BARRIER else folded or GAP
 
 
+def written_as(chars: str) -> str:
+    """Return every sign that the view shows as one of some punctuation marks."""
+    return "".join(char for char, seen in _PUNCTUATION.items() if seen in chars)
+
+
 @functools.cache
 def view_table() -> npt.NDArray[np.uint32]:
     """Code point -> code point of its view; indexes every code point."""

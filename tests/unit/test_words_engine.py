@@ -181,7 +181,7 @@ def test_the_short_way_gives_the_same_as_the_long_way(monkeypatch: pytest.Monkey
     short = check_many(texts, contexts=contexts)
     one_by_one = [check_one(text, kind=c.kind, category=c.category, licences=c.licences) for text, c in given]
     assert [g for g, a, b in zip(given, short, one_by_one, strict=True) if a != b] == []
-    monkeypatch.setattr(block, "open_rules", lambda _signs, _around, guards, _heard: guards * 0 + ALL)
+    monkeypatch.setattr(block, "open_rules", lambda *_: ALL)
     compiled(shipped()).quiet.clear()
     long = check_many(texts, contexts=contexts)
     assert [g for g, a, b in zip(given, short, long, strict=True) if a != b] == []
