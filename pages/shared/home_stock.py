@@ -134,7 +134,13 @@ def _card(row: Row) -> None:
         words = alert(row)
         badge = f" :orange-badge[{md(words)}]" if words else ""
         st.markdown(f"**{md(row['name'])}** {md(row['spec'] or '')}{badge}")
-        st.caption(t("stock.card", sku=row["sku"], available=row["available"], safety=row["safety_stock"]))
+        available, safety = pieces(row["available"]), pieces(row["safety_stock"])
+        st.caption(t("stock.card", sku=row["sku"], available=available, safety=safety))
+
+
+def pieces(count: int | None) -> str:
+    """`1,260`; `—` for a product whose stock no file has counted. Plain text."""
+    return "—" if count is None else f"{count:,}"
 
 
 def _export(text: str, low_only: bool) -> None:

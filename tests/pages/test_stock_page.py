@@ -49,6 +49,10 @@ def test_the_words_of_an_alert() -> None:
     assert home_stock.alert(row | {"is_low": False}) == ""
 
 
+def test_pieces_read_as_numbers_and_nothing_counted_as_a_dash() -> None:
+    assert [home_stock.pieces(count) for count in (1260, 0, None)] == ["1,260", "0", "—"]
+
+
 def test_the_export_is_offered_for_the_filter(app_as: AppAs, floor: ShopFloor) -> None:
     tab = app_as(floor.person("warehouse"), "stock", query={"stock_q": "SKU00"})
     tab.toggle(key="stock_export").set_value(True).run()

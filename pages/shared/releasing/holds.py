@@ -80,7 +80,7 @@ def _cells(row: Row) -> dict[str, object]:
     return {
         "where": plain("release.where.erp") if row["is_in_erp"] else plain("release.where.desk"),
         "order_no": row["order_no"],
-        "why": lists.hold_reason(dict(row)),
+        "why": fmt.sentence(lists.hold_reason(dict(row))),
         "shop": row["shop_name"],
         "receiver": f"{row['receiver_masked'] or ''} {row['phone_masked'] or ''}".strip(),
         "amount": fmt.money(row["amount"]),
