@@ -21,7 +21,6 @@ from backend.errors import catalogue, message
 Bucket = Literal["open", "overdue", "soon", "on_time", "paused", "uncovered", "late"]
 Format = Literal["csv", "xlsx"]
 
-OPEN_BUCKETS: Final = ("overdue", "soon", "on_time", "paused", "uncovered")
 BUCKETS: Final[tuple[Bucket, ...]] = ("open", "overdue", "soon", "on_time", "paused", "uncovered", "late")
 MOST_ROWS: Final = 50_000
 TREND_DAYS: Final = 14

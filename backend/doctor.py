@@ -23,16 +23,12 @@ from backend.checks.contact import CHECKS_VERSION
 from backend.config import ConfigError, Settings
 from backend.errors import AppError, message
 from backend.local import secrets
+from backend.orders.models import KINDS
 from backend.pii import Keyring, PiiError, generate_key
 from backend.service import Service
 from backend.sql import build
 
-RULE_KINDS: Final = frozenset(
-    {
-        *("duplicate", "unpaid", "out_of_stock", "same_ip", "remote"),
-        *("bad_phone", "missing_detail", "mismatch", "suspicious", "refund_stop"),
-    }
-)
+RULE_KINDS: Final = frozenset(KINDS)
 POLICIES: Final = frozenset({"order_review"})  # the clocks that functions start by name
 CALENDARS: Final = frozenset({"all"})
 # SHA-256 of the keys (32 bytes) that the repository publishes as examples: whoever can read may use them.

@@ -45,11 +45,6 @@ class ShopFigures(_Row):
     released: int
     breaches: int
 
-    @property
-    def on_time_share(self) -> float | None:
-        """Share of today's decisions that met their deadline; None when none was judged."""
-        return self.on_time / self.judged if self.judged else None
-
 
 class Reveals(_Row):
     """A member who opened more than 30 contacts in an hour outside claimed items (for managers)."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from supabase import Client
 
 from backend import db
+from backend.orders.models import REVIEWED
 
 Measure = Literal["working", "wall", "workdays"]
 Anchor = Literal["percent", "before", "after"]
@@ -25,17 +26,13 @@ ACTIONS: Final = ("notify", "to_pool", "raise_priority")
 MOST_STEPS: Final = 10
 MOST_MINUTES: Final = 5_256_000
 MOST_DAYS: Final = 3660
-ORDER_KINDS: Final = (
-    *("duplicate", "mismatch", "missing_detail", "bad_phone", "suspicious", "out_of_stock", "remote"),
-    *("same_ip", "refund_stop"),
-)
 TICKET_KINDS: Final = (
     *("reship", "return", "exchange", "refund_only", "price_protection", "logistics", "quality", "repair"),
     *("service", "invoice", "public_complaint"),
 )
 PRIORITIES: Final = ("normal", "high")
 FACTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "order_review": {"kind": ORDER_KINDS, "priority": PRIORITIES},
+    "order_review": {"kind": REVIEWED, "priority": PRIORITIES},
     "ticket": {"kind": TICKET_KINDS, "priority": PRIORITIES},
     "lead": {"grade": ("A", "B", "C")},
 }

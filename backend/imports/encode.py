@@ -2,7 +2,7 @@
 
 The clear values of a contact are kept in a form from which a later re-check gets back exactly what the file
 said: the address cell holds `province TAB city TAB district TAB address TAB postcode`, the note cell the
-buyer's remark, a line break, and the seller's. `shown_address` and `shown_note` make them readable.
+buyer's remark, a line break, and the seller's. `shown_address` makes the first one readable.
 """
 
 from __future__ import annotations
@@ -183,11 +183,6 @@ def shown_address(text: str | None) -> str:
         return " ".join(parts).strip()
     region = [part for part in parts[:3] if part and part not in parts[3]]
     return " ".join([*region, *(part for part in parts[3:] if part)]).strip()
-
-
-def shown_note(text: str | None) -> str:
-    """A decrypted note cell as people read it: the remarks, one a line."""
-    return "\n".join(line for line in (text or "").split("\n") if line)
 
 
 def content_hash(keyring: Keyring, record: OrderRecord) -> str:

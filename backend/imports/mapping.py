@@ -2,11 +2,10 @@
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from backend.imports.platforms.build import build
 from backend.imports.platforms.layouts import (
     LAYOUTS,
     OWN,
@@ -15,8 +14,6 @@ from backend.imports.platforms.layouts import (
     Layout,
     header_key,
 )
-from backend.imports.platforms.rows import Outcome
-from backend.imports.reader import Row
 from backend.imports.records import FileRefused
 
 _CLOSE = 0.74  # difflib ratio from which two headers are taken as the same word with a small change
@@ -184,17 +181,3 @@ def layout_of(mapping: Mapping[str, str], *, kind: str, platform: str = "own") -
     return replace(
         base, name=name, shop_platform=name, columns={field: (header,) for field, header in chosen.items()}
     )
-
-
-def apply_mapping(
-    headers: tuple[str, ...],
-    rows: Iterable[Row],
-    mapping: Mapping[str, str],
-    *,
-    kind: str = "orders",
-    platform: str = "own",
-    tz: str = "Asia/Shanghai",
-) -> Outcome[Any]:
-    """Rows below `headers` -> the same records as a known layout gives; raises as `layout_of` does."""
-    layout = layout_of(mapping, kind=kind, platform=platform)
-    return build(rows, layout, headers, tz=tz, serials=True)[0]

@@ -109,13 +109,6 @@ def import_file(
     return _Run(importer, parsed, shop, name, _hash(source), strict).run()
 
 
-def import_files(
-    importer: Importer, files: Sequence[tuple[str, bytes | Path]], *, shop: Shop | None = None, **options: Any
-) -> list[Report]:
-    """Several files (name, source) of one shop, one after the other; options as for `import_file`."""
-    return [import_file(importer, source, name=name, shop=shop, **options) for name, source in files]
-
-
 def preview(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> Report:
     """What the file would do. Nothing is stored.
 

@@ -22,6 +22,8 @@ KINDS: Final = (
     "refund_stop",
     "unpaid",
 )
+REVIEWED: Final = tuple(kind for kind in KINDS if kind != "unpaid")
+"""Unpaid orders are no work of the review: they stand in the list of payment follow-ups."""
 STATES: Final = ("open", "waiting_customer", "done")
 DECISIONS: Final = ("fixed", "waived", "waiting_customer", "resume", "cancelled", "reopened")
 GROUP_DECISIONS: Final = ("keep_all", "keep_one", "ship_together")

@@ -18,7 +18,7 @@ from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.importing import uploads
-from pages.shared.importing.outcome import kind_name
+from pages.shared.queue.words import kind_name
 
 _VISIT = "home_visit"
 _VISIT_LASTS = timedelta(minutes=30)

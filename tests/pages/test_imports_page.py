@@ -9,8 +9,8 @@ from backend.imports.reasons import reason
 from backend.local.stack import Stack
 from pages.shared.importing import uploads
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import SAMPLES, ShopFloor
-from tests.pages.test_frame import shown, zh
 
 STOCK = "商品编码,商品名称,规格,可用库存,安全库存\nIP-1,杯子,黑,9,50\nIP-2,盘子,白,x,50\n".encode()
 UNKNOWN = "单据号,客户,件,货名,当前,日期\nU-1,buyer_1,2,杯子,待发货,2026-11-20 10:00:00\n".encode()
@@ -65,7 +65,7 @@ def test_an_order_file_is_previewed_imported_and_then_changes_nothing(app_as: Ap
     press(tab, "imports_go_")
     assert floor.count("true") == 64
     assert "64" in tab.success[0].value
-    assert zh("rules.kind.mismatch") in shown(tab)
+    assert "地址矛盾" in shown(tab)
     again = drop(app_as, floor, "operations", (name, (SAMPLES / name).read_bytes()))
     assert zh("imports.counts.orders", total="64", new="0", updated="0", same="64") in shown(again)
 

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend import rules
+from backend.db import Client
 from backend.errors import AppError
 from backend.local.stack import Stack
-from pages.shared.ruling import calls
+from backend.orders.wording import KINDS
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ShopFloor
-from tests.pages.test_frame import shown, zh
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_who_may_only_read_sees_ten_rules_and_no_way_to_change(
     tab = app_as(floor.person(role), "rules")
     assert not tab.exception
     words = shown(tab)
-    assert all(f"**{zh(f'rules.kind.{kind}')}**" in words for kind in calls.KINDS)
+    assert all(f"**{KINDS[kind]['zh-CN']}**" in words for kind in rules.KINDS)
     assert zh("rules.read_only") in words
     assert not [one for one in tab.button if (one.key or "").startswith("rules_change_")]
 
@@ -93,12 +95,12 @@ def test_another_value_asks_for_another_look(app_as: AppAs, floor: ShopFloor) ->
 def test_a_stale_form_is_refused_with_a_sentence(
     app_as: AppAs, floor: ShopFloor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, seen = calls.rules, {}
+    real, seen = rules.list_rules, {}
 
-    def as_first_seen(shop_id: int | None) -> list[calls.Rule]:
-        return seen.setdefault(shop_id, real(shop_id))
+    def as_first_seen(client: Client, shop_id: int | None) -> list[rules.Rule]:
+        return seen.setdefault(shop_id, real(client, shop_id))
 
-    monkeypatch.setattr(calls, "rules", as_first_seen)  # a drawer that stays open does not read again
+    monkeypatch.setattr(rules, "list_rules", as_first_seen)  # a drawer that stays open does not read again
     tab = open_drawer(app_as, floor, "bad_phone")
     mark = key(floor, "bad_phone")
     tab.toggle(key=f"{mark}_blocking").set_value(False).run()
@@ -129,6 +131,6 @@ def test_words_that_stay_built_in_are_not_stored(app_as: AppAs, floor: ShopFloor
 
 
 def test_every_province_is_there_once() -> None:
-    found = calls.provinces()
+    found = rules.provinces()
     assert len(found) == len(set(found)) == 34
     assert {"内蒙古", "新疆", "香港", "黑龙江"} <= set(found)

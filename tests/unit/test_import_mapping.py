@@ -4,7 +4,6 @@ import pytest
 
 from backend.imports import mapping
 from backend.imports.parse import detect, parse_file
-from backend.imports.reader import Row
 from backend.imports.records import FileRefused
 from tests.unit.import_files import HEADERS, OWN, own, table
 
@@ -116,13 +115,6 @@ def test_shipments_of_an_unknown_courier():
     )
     (record,) = parsed.records
     assert (record.tracking_no, record.order_no, record.last_scan_text) == ("7857", "1", "派送中")
-
-
-def test_rows_in_memory_can_be_mapped_too():
-    rows = [Row(2, 2, ("A", "5")), Row(3, 3, ("B", "x"))]
-    outcome = mapping.apply_mapping(("码", "数"), rows, {"sku": "码", "available": "数"}, kind="products")
-    assert [(r.sku, r.available) for r in outcome.records] == [("A", 5)]
-    assert [(r.row, r.column, r.key) for r in outcome.rejected] == [(3, "数", "count")]
 
 
 def test_fields_have_labels_in_both_languages():

@@ -15,7 +15,6 @@ from typing import Final
 from backend.local.demo.orders import SEED, ZONE, Order, history, spoil, twin
 
 BATCHES: Final = 7
-REVIEW: Final = timedelta(hours=2)
 DAY_OPENS: Final = time(8)
 FIXED, WAIVED, CANCELLED, LATE = 61, 43, 28, 3  # six more are waived today
 WAITING: Final = 196

@@ -12,7 +12,8 @@ from backend import exports
 from backend.imports.runner import Report
 from pages.shared import home_links
 from pages.shared.format import md
-from pages.shared.i18n import known, plain, t
+from pages.shared.i18n import plain, t
+from pages.shared.queue.words import kind_name
 
 _SHOWN = 100
 
@@ -79,12 +80,6 @@ def kinds(exceptions: Mapping[str, int]) -> list[str]:
     """`地址矛盾 3`, most frequent first."""
     ordered = sorted(exceptions.items(), key=lambda item: (-item[1], item[0]))
     return [f"{kind_name(kind)} {count}" for kind, count in ordered]
-
-
-def kind_name(kind: str) -> str:
-    """The name of an exception kind, or the code of one that is newer than this page."""
-    key = f"rules.kind.{kind}"
-    return plain(key) if known(key) else kind
 
 
 def _counts(report: Report) -> str:

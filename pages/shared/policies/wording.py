@@ -8,6 +8,7 @@ from typing import Any
 from backend.policies import Calendar, Policy, Step, Terms
 from pages.shared.frame import User
 from pages.shared.i18n import known, plain
+from pages.shared.queue.words import kind_name
 
 Calendars = Mapping[str, Calendar]
 
@@ -85,8 +86,8 @@ def value(applies_to: str, name: str, code: str) -> str:
     """A value of a fact: `缺货`, `A`; a code that has no words as it is."""
     if name == "priority" and known(f"policies.priority.{code}"):
         return plain(f"policies.priority.{code}")
-    if applies_to == "order_review" and known(f"rules.kind.{code}"):
-        return plain(f"rules.kind.{code}")
+    if applies_to == "order_review" and name == "kind":
+        return kind_name(code)
     if applies_to == "ticket" and known(f"policies.ticket.{code}"):
         return plain(f"policies.ticket.{code}")
     return code

@@ -8,7 +8,7 @@ from datetime import datetime
 import streamlit as st
 
 from backend.orders import commands
-from backend.orders.models import Decided, Decision, ItemRef, Preview, QueueFilter, QueueRow
+from backend.orders.models import REVIEWED, Decided, Decision, ItemRef, Preview, QueueFilter, QueueRow
 from pages.shared import format as fmt
 from pages.shared import frame, widgets
 from pages.shared.frame import User
@@ -101,7 +101,7 @@ def _body(what: Bulk) -> None:
 
 def _of_kinds(what: Bulk) -> tuple[ItemRef, ...]:
     """The items of the kinds that the person leaves switched on."""
-    kinds = [code for code in words.REVIEWED if code in what.kinds]
+    kinds = [code for code in REVIEWED if code in what.kinds]
     if len(kinds) < 2:
         return what.items
     chosen = st.pills(
@@ -109,7 +109,7 @@ def _of_kinds(what: Bulk) -> tuple[ItemRef, ...]:
         kinds,
         selection_mode="multi",
         default=kinds,
-        format_func=words.kind,
+        format_func=words.kind_name,
         key="orders_bulk_kinds",
     )
     return tuple(item for item, code in zip(what.items, what.kinds, strict=True) if code in chosen)

@@ -55,7 +55,7 @@ def refusal(item: OrderException, decision: str) -> str | None:
 def _head(item: OrderException) -> None:
     marks = f" :gray-badge[{t('orders.high')}]" if item.severity == "high" else ""
     marks += "" if item.is_blocking else f" :gray[{t('orders.soft')}]"
-    st.markdown(f"**{md(words.kind(item.kind))}** {md(words.why(item))}{marks}")
+    st.markdown(f"**{md(words.kind_name(item.kind))}** {md(words.why(item))}{marks}")
     if item.state == "open":
         return
     who = item.decided_by or (plain("orders.system") if item.decided_as == "system" else "")
@@ -183,6 +183,6 @@ def send(
             first = answer.refused[0]
             st.error(md(words.refusal(first.key or "", first.params)), icon=":material/lock:")
             return
-        told = plain(f"orders.did_one.{decision}", kind=words.kind(item.kind))
+        told = plain(f"orders.did_one.{decision}", kind=words.kind_name(item.kind))
         state.changed(answer.batch_id, told)
-        frame.flash_and_rerun(t(f"orders.did_one.{decision}", kind=words.kind(item.kind)))
+        frame.flash_and_rerun(t(f"orders.did_one.{decision}", kind=words.kind_name(item.kind)))

@@ -190,7 +190,7 @@ def _history(events: Sequence[Event]) -> None:
                 frame.clock(event.at),
                 event.who or plain("orders.platform" if event.actor == "platform" else "orders.system"),
                 words.event(event.action),
-                words.kind(kind) if kind else "",
+                words.kind_name(kind) if kind else "",
                 words.reason(event.detail.get("reason")),
             )
             st.caption(md(" · ".join(part for part in parts if part)))

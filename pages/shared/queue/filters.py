@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.orders.models import QueueFilter
+from backend.orders.models import REVIEWED, QueueFilter
 from pages.shared import widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
@@ -39,7 +39,7 @@ def sync(user: User) -> None:
     where = str(found.shop_id) if found.shop_id else found.platform
     values = {
         "tab": _tab_of(found, given),
-        "kind": found.kind if found.kind in words.REVIEWED else None,
+        "kind": found.kind if found.kind in REVIEWED else None,
         "where": where if where in _places(user) else None,
         "min": None if found.amount_min is None else float(found.amount_min),
         "max": None if found.amount_max is None else float(found.amount_max),
@@ -108,7 +108,7 @@ def tabs(counts: Mapping[str, int]) -> None:
 
 def draw(user: User) -> None:
     """Draws the filters; the ones that are rarely needed behind a button."""
-    _select("kind", words.REVIEWED, words.kind, 150)
+    _select("kind", REVIEWED, words.kind_name, 150)
     _select("where", _places(user), partial(_place_words, user), 190)
     count = sum(_value(name) is not None for name in ("min", "max", "owner", "due"))
     label = t("orders.more_filters_n", count=count) if count else t("orders.more_filters")

@@ -110,7 +110,7 @@ def _cells(user: User, row: QueueRow) -> dict[str, Any]:
     return {
         "due": _due_words(row),
         "order_no": row.order_no,
-        "kinds": [words.kind(code) for code in row.kinds],
+        "kinds": [words.kind_name(code) for code in row.kinds],
         "why": _why(row),
         "shop": row.shop_name,
         "amount": fmt.money(row.amount),

@@ -12,13 +12,12 @@ import streamlit as st
 
 from backend import errors
 from backend.orders import wording
-from backend.orders.models import KINDS, REASONS, OrderException, QueueRow
+from backend.orders.models import REASONS, OrderException, QueueRow
 from pages.shared import format as fmt
 from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.i18n import locale, plain, t
 
-REVIEWED = tuple(kind for kind in KINDS if kind != "unpaid")
 CORRECTABLE = ("bad_phone", "missing_detail", "mismatch", "suspicious", "remote")
 OPEN = ("open", "waiting_customer")
 _ADDRESS = ("customer_confirmed", "verified", "known_buyer", "other")
@@ -32,7 +31,7 @@ _LIMIT = 1000
 UNTIL = (0, 1, 3, 7)
 
 
-def kind(code: str) -> str:
+def kind_name(code: str) -> str:
     """The name of an exception: 地址矛盾."""
     return wording.label(wording.KINDS, code, locale())
 
@@ -64,7 +63,7 @@ def reasons(decision: str, code: str | None = None) -> Sequence[str]:
 def why(item: OrderException) -> str:
     """The evidence in words, without the name of the exception. Plain text."""
     sentence = wording.evidence(item.kind, item.evidence, locale())
-    return sentence.removeprefix(kind(item.kind)).lstrip(plain("orders.colon"))
+    return sentence.removeprefix(kind_name(item.kind)).lstrip(plain("orders.colon"))
 
 
 def customer_text(code: str, facts: Mapping[str, Any], order_no: str) -> str:
@@ -131,7 +130,7 @@ def refusal(key: str, params: Mapping[str, Any] | None) -> str:
 
 def chips(kinds: Sequence[str], *, high: bool = False) -> str:
     """Markdown of the kinds as small labels; high severity has a label of its own."""
-    labels = [f":gray-badge[{md(kind(code))}]" for code in kinds]
+    labels = [f":gray-badge[{md(kind_name(code))}]" for code in kinds]
     return " ".join([*labels, f":gray-badge[{t('orders.high')}]"] if high else labels)
 
 
@@ -139,9 +138,9 @@ def _param(key: str, name: str, value: Any) -> Any:
     if name in ("at", "until"):
         return frame.clock(value)
     if name == "kind":
-        return kind(str(value))
+        return kind_name(str(value))
     if name == "state":
         return state(str(value))
     if name == "kinds" and isinstance(value, list):
-        return plain("orders.joiner").join(kind(str(code)) for code in value)
+        return plain("orders.joiner").join(kind_name(str(code)) for code in value)
     return f"{Decimal(value):,.2f}" if (key, name) == ("exception.needs_manager", "limit") else value

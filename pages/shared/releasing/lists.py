@@ -14,7 +14,7 @@ from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.importing.outcome import kind_name
+from pages.shared.queue.words import kind_name
 from pages.shared.releasing import calls
 
 _FILES = "release_files"

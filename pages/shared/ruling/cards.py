@@ -7,12 +7,13 @@ from typing import Any
 
 import streamlit as st
 
+from backend import rules
+from backend.rules import Rule
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.ruling import calls
-from pages.shared.ruling.calls import Rule
+from pages.shared.queue.words import kind_name
 
 _SEEN = "rules_seen"
 _OPEN = "rules_open"
@@ -37,17 +38,17 @@ def shop_choice(user: User) -> int | None:
     return int(chosen) or None
 
 
-def cards(rules: Sequence[Rule], overrides: Mapping[str, Sequence[int]], user: User) -> None:
+def cards(found: Sequence[Rule], overrides: Mapping[str, Sequence[int]], user: User) -> None:
     """One card per kind: what it finds, how it holds here, and the way to change it."""
     with st.grid(min_column_width=340, gap="small", key="rules_cards"):
-        for rule in rules:
+        for rule in found:
             with st.container(border=True, key=f"rules_card_{rule.kind}", gap="small", height="stretch"):
                 _card(rule, overrides.get(rule.kind, ()), user)
 
 
 def _card(rule: Rule, own_shops: Sequence[int], user: User) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"**{t(f'rules.kind.{rule.kind}')}**", width="content")
+        st.markdown(f"**{kind_name(rule.kind)}**", width="content")
         st.markdown(_badges(rule), width="content")
     st.caption(t(f"rules.about.{rule.kind}"))
     words = params_words(rule)
@@ -101,7 +102,7 @@ def params_words(rule: Rule) -> str:
     if rule.kind == "remote":
         return " ".join(params.get("provinces", []))
     if rule.kind == "suspicious":
-        words = calls.suspicious_words(params)["keywords"]
+        words = rules.suspicious_words(params)["keywords"]
         shown = " ".join(words[:_SHOWN_WORDS])
         return plain("rules.params.suspicious", words=shown, count=len(words))
     return ""
@@ -110,14 +111,14 @@ def params_words(rule: Rule) -> str:
 # The drawer ------------------------------------------------------------------------------------------------
 
 
-def drawer(rules: Sequence[Rule]) -> None:
+def drawer(found: Sequence[Rule]) -> None:
     """Change the chosen rule: look at the effect first, then save; or go back to the default."""
-    rule = next((one for one in rules if one.kind == st.session_state.get(_OPEN)), None)
+    rule = next((one for one in found if one.kind == st.session_state.get(_OPEN)), None)
     if rule is None:
         return
 
     @st.dialog(
-        plain(f"rules.kind.{rule.kind}"),
+        kind_name(rule.kind),
         position="right",
         width="medium",
         icon=":material/tune:",
@@ -157,8 +158,8 @@ def _inputs(rule: Rule, key: str) -> dict[str, Any]:
         key=f"{key}_severity",
         help=t("rules.severity_help"),
     )
-    never = rule.kind in calls.NEVER_WAIVED
-    options = ("never",) if never else calls.WAIVERS
+    never = rule.kind in rules.NEVER_WAIVED
+    options = ("never",) if never else rules.WAIVERS
     values["waived_by"] = st.selectbox(
         t("rules.who_waives"),
         options,
@@ -195,7 +196,7 @@ def _number(name: str, value: int, limit: tuple[int, int], key: str) -> int:
 
 
 def _provinces(chosen: Sequence[str], key: str) -> list[str]:
-    options = list(dict.fromkeys([*calls.provinces(), *chosen]))
+    options = list(dict.fromkeys([*rules.provinces(), *chosen]))
     return list(
         st.multiselect(
             t("rules.param.provinces"),
@@ -209,7 +210,7 @@ def _provinces(chosen: Sequence[str], key: str) -> list[str]:
 
 def _words(params: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Lists of words, one a line; unchanged built-in lists stay built in and grow with the program."""
-    before = calls.suspicious_words(params)
+    before = rules.suspicious_words(params)
     found = {}
     for name in ("keywords", "allow"):
         text = st.text_area(
@@ -229,13 +230,14 @@ def _effect(rule: Rule, values: dict[str, Any], key: str) -> None:
         if not st.button(t("rules.preview"), icon=":material/visibility:", key=f"{key}_preview"):
             return
         with st.spinner(t("rules.previewing")):
-            seen = {"values": values, "effect": calls.preview(rule, values)}
+            seen = {"values": values, "effect": rules.preview(frame.client(), rule, values)}
         st.session_state[_SEEN] = seen
     _effect_words(seen["effect"])
     if st.button(t("rules.save"), type="primary", icon=":material/check:", key=f"{key}_save"):
-        calls.save(rule, values)
+        mark = frame.request_id("save_rule", rule.shop_id, rule.kind, rule.version, values)
+        rules.save(frame.client(), rule, values, request_id=mark)
         _close()
-        frame.flash_and_rerun(t("rules.saved", kind=plain(f"rules.kind.{rule.kind}")))
+        frame.flash_and_rerun(t("rules.saved", kind=kind_name(rule.kind)))
 
 
 def _effect_words(effect: Mapping[str, Any]) -> None:
@@ -252,6 +254,7 @@ def _reset(rule: Rule, key: str) -> None:
         st.caption(t("rules.reset_text"))
         if st.button(t("rules.reset"), icon=":material/restart_alt:", key=f"{key}_reset"):
             with frame.boundary():
-                calls.reset(rule)
+                mark = frame.request_id("reset_rule", rule.shop_id, rule.kind, rule.version)
+                rules.reset(frame.client(), rule, request_id=mark)
                 _close()
-                frame.flash_and_rerun(t("rules.reset_done", kind=plain(f"rules.kind.{rule.kind}")))
+                frame.flash_and_rerun(t("rules.reset_done", kind=kind_name(rule.kind)))

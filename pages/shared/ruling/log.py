@@ -11,6 +11,7 @@ from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
+from pages.shared.queue.words import kind_name
 
 _SWITCHES = ("is_active", "is_blocking")
 Row = Mapping[str, Any]
@@ -24,7 +25,7 @@ def draw(rows: Sequence[Row], user: User) -> None:
         for row in rows:
             shop = user.shop(row["shop_id"])
             place = shop.name if shop else plain("rules.default")
-            kind = plain(f"rules.kind.{row['kind']}")
+            kind = kind_name(row["kind"])
             who = row["who"] or plain("rules.log_system")
             st.markdown(f"**{md(kind)}** · {md(place)} · {md(what(row))}")
             st.caption(md(f"{who} · {frame.clock(row['at'])}"))

@@ -1,22 +1,20 @@
-"""What the rules page asks of the backend, in one place."""
+"""异常规则 (exception rules): how each kind holds for a shop, what a change would do, and changing it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from supabase import Client
 
 from backend import db
 from backend.checks import divisions, suspicious
-from pages.shared import frame
+from backend.orders.models import KINDS
 
-KINDS = (
-    *("duplicate", "mismatch", "missing_detail", "bad_phone", "suspicious", "out_of_stock", "remote"),
-    *("same_ip", "refund_stop", "unpaid"),
-)
-NEVER_WAIVED = ("unpaid", "refund_stop")
-WAIVERS = ("reviewer", "warehouse", "manager", "never")
-_COLUMNS = "shop_id,kind,is_active,is_blocking,severity,waived_by,params,version,updated_at"
+NEVER_WAIVED: Final = ("unpaid", "refund_stop")
+WAIVERS: Final = ("reviewer", "warehouse", "manager", "never")
+_COLUMNS: Final = "shop_id,kind,is_active,is_blocking,severity,waived_by,params,version,updated_at"
 Row = dict[str, Any]
 
 
@@ -50,9 +48,9 @@ class Rule:
         }
 
 
-def rules(shop_id: int | None) -> list[Rule]:
+def list_rules(client: Client, shop_id: int | None) -> list[Rule]:
     """The ten rules as they hold for a shop; None means the defaults."""
-    rows = db.rows(frame.client().table("exception_rules").select(_COLUMNS))
+    rows = db.rows(client.table("exception_rules").select(_COLUMNS))
     default = {row["kind"]: row for row in rows if row["shop_id"] is None}
     own = {row["kind"]: row for row in rows if shop_id is not None and row["shop_id"] == shop_id}
     found = []
@@ -64,9 +62,9 @@ def rules(shop_id: int | None) -> list[Rule]:
     return found
 
 
-def overrides() -> dict[str, list[int]]:
+def overrides(client: Client) -> dict[str, list[int]]:
     """Which shops have their own version of a kind."""
-    query = frame.client().table("exception_rules").select("shop_id,kind").order("shop_id")
+    query = client.table("exception_rules").select("shop_id,kind").order("shop_id")
     found: dict[str, list[int]] = {}
     for row in db.rows(query):
         if row["shop_id"] is not None:
@@ -74,44 +72,42 @@ def overrides() -> dict[str, list[int]]:
     return found
 
 
-def preview(rule: Rule, values: Mapping[str, Any]) -> Row:
+def preview(client: Client, rule: Rule, values: Mapping[str, Any]) -> Row:
     """What a change would do: {open, appear, vanish, rechecks}. Raises AppError for values out of range."""
     answer: Row = db.rpc(
-        frame.client(), "preview_rule", p_shop_id=rule.shop_id, p_kind=rule.kind, p_rule=dict(values)
+        client, "preview_rule", p_shop_id=rule.shop_id, p_kind=rule.kind, p_rule=dict(values)
     )
     return answer
 
 
-def save(rule: Rule, values: Mapping[str, Any]) -> None:
+def save(client: Client, rule: Rule, values: Mapping[str, Any], *, request_id: str) -> None:
     """Changes the rule; the waiting orders are judged anew. Raises AppError (rule.stale and others)."""
-    mark = frame.request_id("save_rule", rule.shop_id, rule.kind, rule.version, values)
     db.rpc(
-        frame.client(),
+        client,
         "save_rule",
         p_shop_id=rule.shop_id,
         p_kind=rule.kind,
         p_rule=dict(values),
         p_version=rule.version,
-        p_request_id=mark,
+        p_request_id=request_id,
     )
 
 
-def reset(rule: Rule) -> None:
-    """The shop follows the default again."""
-    mark = frame.request_id("reset_rule", rule.shop_id, rule.kind, rule.version)
+def reset(client: Client, rule: Rule, *, request_id: str) -> None:
+    """The shop follows the default again. Raises AppError (rule.stale)."""
     db.rpc(
-        frame.client(),
+        client,
         "reset_rule",
         p_shop_id=rule.shop_id,
         p_kind=rule.kind,
         p_version=rule.version,
-        p_request_id=mark,
+        p_request_id=request_id,
     )
 
 
-def changes() -> list[Row]:
+def changes(client: Client) -> list[Row]:
     """The latest changes of rules, newest first: {at, who, shop_id, kind, action, after, before}."""
-    found: list[Row] = db.rpc(frame.client(), "rule_changes")
+    found: list[Row] = db.rpc(client, "rule_changes")
     return found
 
 
