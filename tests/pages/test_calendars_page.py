@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from backend.local.stack import Stack
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ShopFloor
-from tests.pages.test_frame import shown, zh
 
 CODE = "page-test"
 

@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.local.stack import Stack
-from pages.shared.i18n import catalogue
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 
 ROBOT = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=2f1c"
 
@@ -24,14 +24,6 @@ def owner(stack: Stack) -> Iterator[psycopg.Connection]:
             "delete from private.delivery_attempts; delete from public.deliveries;"
             " delete from public.channels"
         )
-
-
-def zh(key: str, **params: object) -> str:
-    return catalogue()[key]["zh-CN"].format(**params)
-
-
-def words(tab: AppTest) -> str:
-    return "\n".join(str(part.value) for part in (*tab.markdown, *tab.caption, *tab.warning, *tab.error))
 
 
 def add(tab: AppTest, *, name: str = "客服群", address: str = ROBOT) -> AppTest:
@@ -49,7 +41,7 @@ def channel(owner: psycopg.Connection) -> tuple[int, str, str, bool]:
 @pytest.mark.parametrize("page", ["channels", "deliveries"])
 @pytest.mark.parametrize("role", ["agent", "warehouse", "operations", "analyst"])
 def test_only_managers_and_admins_may(app_as: AppAs, role: str, page: str) -> None:
-    assert zh("common.no_access") in words(app_as(role, page))
+    assert zh("common.no_access") in shown(app_as(role, page))
 
 
 def test_a_robot_is_added_sealed_and_tested(app_as: AppAs, owner: psycopg.Connection) -> None:
@@ -59,7 +51,7 @@ def test_a_robot_is_added_sealed_and_tested(app_as: AppAs, owner: psycopg.Connec
     assert name == "客服群"
     assert sealed.startswith("v1.")
     assert "2f1c" not in sealed
-    assert "2f1c" not in words(tab)
+    assert "2f1c" not in shown(tab)
     tab.button(key=f"channels_test_{number}").click().run()
     assert not tab.exception
     assert zh("channels.test_waits") in "\n".join(str(one.value) for one in tab.info)
@@ -91,7 +83,7 @@ def test_an_admin_sets_the_secret_and_a_manager_does_not(app_as: AppAs, owner: p
     assert not tab.exception
     assert channel(owner)[3] is True
     seen = app_as("manager", "channels")
-    assert zh("channels.secret_admin") in words(seen)
+    assert zh("channels.secret_admin") in shown(seen)
     assert not [one for one in seen.text_input if "secret" in str(one.key)]
 
 
@@ -107,7 +99,7 @@ def test_what_failed_is_explained_and_sent_again(app_as: AppAs, owner: psycopg.C
     row = owner.execute("select id from public.deliveries where state = 'dead'").fetchone()
     assert row
     tab = app_as("manager", "deliveries", query={"message": str(row[0])})
-    assert zh("deliveries.state.dead") in words(tab)
+    assert zh("deliveries.state.dead") in shown(tab)
     tab.button(key="deliveries_resend").click().run()
     assert not tab.exception
     assert owner.execute(
@@ -117,4 +109,4 @@ def test_what_failed_is_explained_and_sent_again(app_as: AppAs, owner: psycopg.C
 
 def test_an_empty_log_says_what_will_be_here(app_as: AppAs, owner: psycopg.Connection) -> None:
     assert owner.execute("select count(*) from public.deliveries").fetchone() == (0,)
-    assert zh("deliveries.none") in words(app_as("manager", "deliveries"))
+    assert zh("deliveries.none") in shown(app_as("manager", "deliveries"))

@@ -14,25 +14,11 @@ from backend.config import ConfigError, Settings
 from backend.errors import AppError
 from backend.local.stack import Stack
 from pages.shared import frame, navigation, session
-from pages.shared.i18n import catalogue
 from tests.pages.conftest import AppAs
+from tests.pages.reading import en, shown, zh
 from tests.people import PASSWORD, Account, invite, sign_up
 
 ROLES = navigation.EVERYBODY
-
-
-def zh(key: str, **params: object) -> str:
-    return catalogue()[key]["zh-CN"].format(**params)
-
-
-def en(key: str, **params: object) -> str:
-    return catalogue()[key]["en"].format(**params)
-
-
-def shown(tab: AppTest) -> str:
-    """Every word on the page that Markdown, alerts and captions carry."""
-    parts = [*tab.markdown, *tab.caption, *tab.error, *tab.warning, *tab.info, *tab.header, *tab.subheader]
-    return "\n".join(str(part.value) for part in parts)
 
 
 def sign_in(tab: AppTest, login: str, password: str) -> AppTest:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from backend.jobs import Job, Worker
 from backend.local.stack import Stack
 from backend.pii import Keyring
 from backend.service import Service
-from pages.shared.i18n import catalogue
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 from tests.people import settings_of
 
 Ask = Callable[..., list[tuple]]
@@ -38,17 +37,9 @@ def add_job(ask: Ask, key: str, kind: str, state: str, error: str | None = None)
     return int(job_id)
 
 
-def zh(key: str, **params: object) -> str:
-    return catalogue()[key]["zh-CN"].format(**params)
-
-
-def words(tab: AppTest) -> str:
-    return "\n".join(str(part.value) for part in (*tab.markdown, *tab.caption, *tab.warning, *tab.header))
-
-
 @pytest.mark.parametrize("role", ["agent", "warehouse", "operations", "analyst"])
 def test_only_managers_and_admins_look(app_as: AppAs, role: str) -> None:
-    assert zh("common.no_access") in words(app_as(role, "jobs"))
+    assert zh("common.no_access") in shown(app_as(role, "jobs"))
 
 
 def test_what_failed_says_why_and_is_retried(app_as: AppAs, ask: Ask) -> None:
@@ -56,7 +47,7 @@ def test_what_failed_says_why_and_is_retried(app_as: AppAs, ask: Ask) -> None:
     add_job(ask, "b", "recheck_orders", "dead", "KeyError")
     add_job(ask, "c", "recheck_orders", "done")
     tab = app_as("manager", "jobs")
-    said = words(tab)
+    said = shown(tab)
     assert zh("jobs.section.failed", count=2) in said
     assert "后台任务多次中断" in said
     assert zh("jobs.broken", name="KeyError") in said
@@ -65,7 +56,7 @@ def test_what_failed_says_why_and_is_retried(app_as: AppAs, ask: Ask) -> None:
         ("done",),
         ("queued",),
     ]
-    assert zh("jobs.section.failed", count=1) in words(tab)
+    assert zh("jobs.section.failed", count=1) in shown(tab)
 
 
 def test_how_far_a_job_is_moves_with_it(app_as: AppAs, ask: Ask, stack: Stack) -> None:
@@ -76,7 +67,7 @@ def test_how_far_a_job_is_moves_with_it(app_as: AppAs, ask: Ask, stack: Stack) -
     job = Job(worker=Worker(rpc, Keyring.parse(settings_of(stack).pii_key)), **claimed)
     job.progress = {"done": 40}
     assert job.step(after=7)
-    assert zh("jobs.progress", done=40) in words(app_as("admin", "jobs"))
+    assert zh("jobs.progress", done=40) in shown(app_as("admin", "jobs"))
     assert ask("select cursor ->> 'after' from private.jobs where id = %s", job_id) == [("7",)]
 
 

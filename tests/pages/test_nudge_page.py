@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from backend import db
 from backend.local.stack import Stack
-from pages.shared.i18n import catalogue
 from pages.shared.queue import nudging
 from tests.pages.conftest import AppAs
 from tests.pages.floor import Floor, empty_floor, open_floor
+from tests.pages.reading import shown, zh
 from tests.people import settings_of
 
 
@@ -18,14 +17,6 @@ from tests.people import settings_of
 def full(stack: Stack) -> Floor:
     """A shop with the Taobao sample."""
     return open_floor(stack)
-
-
-def zh(key: str, **params: object) -> str:
-    return catalogue()[key]["zh-CN"].format(**params)
-
-
-def words(tab: AppTest) -> str:
-    return "\n".join(str(part.value) for part in [*tab.markdown, *tab.caption, *tab.warning])
 
 
 def unpaid(floor: Floor) -> list[str]:
@@ -51,7 +42,7 @@ def test_unpaid_orders_are_listed_newest_first(app_as: AppAs, full: Floor, role:
 
 def test_the_warehouse_has_no_access(app_as: AppAs, full: Floor) -> None:
     tab = app_as(full.member("warehouse"), "nudge")
-    assert zh("common.no_access") in words(tab)
+    assert zh("common.no_access") in shown(tab)
     assert not tab.dataframe
 
 
@@ -64,13 +55,13 @@ def test_the_message_names_the_order_and_is_ready_to_copy(app_as: AppAs, full: F
         full.code,
     )
     tab.button(key=f"nudge_open_{order_id}").click().run()
-    assert f"> 您好，您的订单 {number}" in words(tab)
+    assert f"> 您好，您的订单 {number}" in shown(tab)
 
 
 def test_nothing_unpaid_says_what_will_come(app_as: AppAs, stack: Stack) -> None:
     tab = app_as(empty_floor(stack).member("agent"), "nudge")
-    assert zh("nudge.none") in words(tab)
-    assert zh("nudge.none_hint") in words(tab)
+    assert zh("nudge.none") in shown(tab)
+    assert zh("nudge.none_hint") in shown(tab)
 
 
 def test_the_shop_in_the_address_is_chosen(app_as: AppAs, full: Floor) -> None:

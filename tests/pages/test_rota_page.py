@@ -14,8 +14,8 @@ from backend import rota, rota_patterns
 from backend.local.stack import Stack
 from pages.shared.rota import grid
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ROLES, ShopFloor
-from tests.pages.test_frame import shown, zh
 
 MONDAY = rota_patterns.week_of(datetime.now(ZoneInfo("Asia/Shanghai")).date()) + timedelta(days=7)
 

@@ -7,8 +7,8 @@ import pytest
 from backend.local.stack import Stack
 from pages.shared import home_stock
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ROLES, ShopFloor
-from tests.pages.test_frame import shown, zh
 
 
 @pytest.fixture(scope="module")

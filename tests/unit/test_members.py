@@ -13,10 +13,10 @@ from backend.errors import AppError
 from backend.shops import Shop, free_code
 
 SHOPS = [
-    Shop(1, "tm", "示例旗舰店", "taobao", "Asia/Shanghai", "CNY", Decimal(1000), True, 1),
-    Shop(2, "jd", "示例 京东店", "jd", "Asia/Shanghai", "CNY", Decimal(1000), True, 1),
-    Shop(3, "dy", "示例抖音店", "douyin", "Asia/Shanghai", "CNY", Decimal(1000), True, 1),
-    Shop(4, "old", "旧店", "douyin", "Asia/Shanghai", "CNY", Decimal(1000), False, 1),
+    Shop(1, "tm", "示例旗舰店", "taobao", "Asia/Shanghai", "CNY", Decimal(1000), 72, True, 1),
+    Shop(2, "jd", "示例 京东店", "jd", "Asia/Shanghai", "CNY", Decimal(1000), 72, True, 1),
+    Shop(3, "dy", "示例抖音店", "douyin", "Asia/Shanghai", "CNY", Decimal(1000), 72, True, 1),
+    Shop(4, "old", "旧店", "douyin", "Asia/Shanghai", "CNY", Decimal(1000), 72, False, 1),
 ]
 
 
@@ -91,7 +91,7 @@ def test_a_number_in_use_is_named_in_any_case() -> None:
 
 
 def test_a_platform_word_is_refused_where_two_shops_fit() -> None:
-    shops = [*SHOPS, Shop(5, "tm2", "二店", "taobao", "Asia/Shanghai", "CNY", Decimal(1000), True, 1)]
+    shops = [*SHOPS, Shop(5, "tm2", "二店", "taobao", "Asia/Shanghai", "CNY", Decimal(1000), 72, True, 1)]
     assert keys(members.parse_people("A\t1\t客服\t天猫", shops)[0]) == [("shops", "people.shop")]
 
 
