@@ -6,7 +6,7 @@ from backend import members, shops
 from backend.members import Member
 from pages.shared import frame
 from pages.shared.i18n import t
-from pages.shared.people import directory
+from pages.shared.people import codes, directory, drawer, invitations
 
 user = frame.require_user("admin", "manager")
 frame.page_header(t("members.title"), help=t("members.help"))
@@ -19,14 +19,14 @@ def draw_list(found: list[Member]) -> None:
     chosen = directory.filters(found)
     opened = directory.table(chosen)
     if opened is not None and (member := next((m for m in found if m.id == opened), None)):
-        directory.drawer(member, user, all_shops)
+        drawer.draw(member, user, all_shops)
 
 
 with frame.boundary():
     everybody = members.list_members(frame.client())
     all_shops = shops.list_shops(frame.client())
     st.caption(directory.summary([m.role for m in everybody if m.state != "off"]))
-    directory.show_codes()
+    codes.draw()
     view = "list"
     if len(VIEWS) > 1:
         view = st.segmented_control(
@@ -39,8 +39,8 @@ with frame.boundary():
             label_visibility="collapsed",
         )
     if view == "one":
-        directory.invite_one(everybody, all_shops)
+        invitations.one(everybody, all_shops)
     elif view == "team":
-        directory.invite_team(everybody, all_shops)
+        invitations.team(everybody, all_shops)
     else:
         draw_list(everybody)

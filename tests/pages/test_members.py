@@ -13,9 +13,9 @@ from backend import auth, db, members
 from backend.config import Settings
 from backend.errors import AppError
 from backend.local.stack import Stack
-from pages.shared.people import directory, slips
+from pages.shared.people import drawer, slips
 from tests.pages.conftest import AppAs
-from tests.pages.test_frame import shown, zh
+from tests.pages.reading import shown, zh
 from tests.people import PASSWORD, Account, add_shop, sign_up
 
 Row = tuple[object, ...]
@@ -213,11 +213,11 @@ def test_a_manager_names_the_duty_lead_and_changes_nothing_else(
 def test_a_duty_ends_at_the_next_such_time_of_day() -> None:
     now = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)  # 14:30 in Shanghai
     for until, ends in ((time(16, 30), datetime(2026, 11, 22, 8, 30)), (time(8, 0), datetime(2026, 11, 23))):
-        assert directory.next_time(until, "Asia/Shanghai", now) == ends.replace(tzinfo=UTC)
+        assert drawer.next_time(until, "Asia/Shanghai", now) == ends.replace(tzinfo=UTC)
 
 
 def test_slips_escape_what_people_typed(app_as: AppAs) -> None:
-    made = [directory.Invited("<script>x</script>", "1", "agent", "AAAA-BBBB-CCCC")]
+    made = [members.Invited("<script>x</script>", "1", "agent", "AAAA-BBBB-CCCC")]
     page = slips.page(made, "http://desk.example")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
