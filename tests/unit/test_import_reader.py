@@ -156,6 +156,9 @@ def test_missing_and_doubled_columns():
     with pytest.raises(FileRefused) as refused:
         parse_file(own({}, without=("订单状态", "数量")), name="x.csv")
     assert refused.value.params == {"columns": "订单状态、数量"}
+    with pytest.raises(FileRefused) as refused:
+        parse_file(own({}, without=("手机号",)), name="x.csv")
+    assert refused.value.params == {"columns": "手机号"}
     doubled = table([*HEADERS["own_shop_21"], "手机号"], [[*OWN.values(), "13900000000"]])
     assert refusal(doubled) == "headers_doubled"
     unused = table([*HEADERS["own_shop_21"], "x", "x"], [[*OWN.values(), "1", "2"]])

@@ -3,6 +3,7 @@
 Decisions: identical lines are one line. Where a line repeats an order (or sub-order) with other facts,
 the line with the more advanced status wins, then the later one: files are often several downloads pasted
 together. An order is taken in whole or not at all: one refused line refuses its other lines too.
+A file names its receivers in full or not at all: half of the columns would make every order look bad.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from contextlib import suppress
 
 from backend.imports import cells as read
 from backend.imports.platforms.layouts import Layout
-from backend.imports.platforms.lines import Line, LineReader
+from backend.imports.platforms.lines import CONTACT, Line, LineReader
 from backend.imports.platforms.merge import conflict, latest, merged, shopify_lines
 from backend.imports.platforms.rows import BadRow, Outcome, Sheet, shape_problem
 from backend.imports.reader import Row
@@ -19,7 +20,7 @@ from backend.imports.records import Note, OrderRecord, Params, Rejected
 
 def build(rows: Iterable[Row], layout: Layout, sheet: Sheet) -> Outcome[OrderRecord]:
     """All orders of a file; see the module's decisions. Raises FileRefused for missing columns and limits."""
-    sheet.need(layout.required, layout.columns)
+    sheet.need(_needed(layout, sheet), layout.columns)
     found = _Collected(layout, sheet)
     reader = LineReader(layout, sheet)
     for row in rows:
@@ -39,6 +40,12 @@ def build(rows: Iterable[Row], layout: Layout, sheet: Sheet) -> Outcome[OrderRec
             if order_no:
                 found.spoilt.setdefault(order_no, row.line)
     return found.finished()
+
+
+def _needed(layout: Layout, sheet: Sheet) -> tuple[str, ...]:
+    if not any(field in sheet.places for field in CONTACT):
+        return layout.required
+    return (*layout.required, *(field for field in ("phone", "address") if field in layout.columns))
 
 
 class _Collected:
