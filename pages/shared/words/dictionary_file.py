@@ -15,7 +15,7 @@ from pages.shared import frame, theme
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.words import dictionary_state, goods_tab, wording
+from pages.shared.words import dictionary_state, download, goods_tab, wording
 
 _KINDS = ("words", "exceptions")
 _SHOWN = 100
@@ -27,14 +27,12 @@ def draw(user: User) -> None:
     with st.container(horizontal=True, gap="small"):
         for kind in _KINDS:
             write = transfer.export_words if kind == "words" else transfer.export_exceptions
-            st.download_button(
+            download.button(
                 t(f"dictionary.export.{kind}"),
-                data=lambda write=write: write(frame.client()),
+                lambda write=write: write(frame.client()),
                 file_name=f"dictionary_{kind}.csv",
                 mime="text/csv",
                 key=f"dictionary_export_{kind}",
-                icon=":material/download:",
-                on_click="ignore",
             )
     if user.has("operations", "manager"):
         theme.uploader()

@@ -16,7 +16,7 @@ from pages.shared import frame, theme, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.words import wording
+from pages.shared.words import download, wording
 
 NEVER = ("national_symbol", "vulgar", "superstition", "infant_alcohol_tobacco", "trademark")
 """Categories for which no evidence counts; the database decides (exemption.not_possible)."""
@@ -182,14 +182,13 @@ def _files(user: User, one: Exemption, key: str) -> None:
         for file in one.files:
             label = t("words.exempt.file", name=file.name, size=max(1, file.size // 1024))
             if user.has("operations", "manager", "analyst", "admin"):
-                st.download_button(
+                download.button(
                     label,
-                    data=lambda number=file.id: reads.evidence(frame.client(), number)[2],
+                    lambda number=file.id: reads.evidence(frame.client(), number)[2],
                     file_name=file.name,
                     mime=file.mime,
                     key=f"{key}_file_{file.id}",
                     icon=":material/attach_file:",
-                    on_click="ignore",
                 )
             else:
                 st.caption(label)

@@ -19,7 +19,7 @@ from pages.shared import frame, theme, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import catalogue, locale, plain, t
-from pages.shared.words import wording
+from pages.shared.words import download, wording
 
 _ROUND = "words_file_round"
 _REFRESH = 2
@@ -197,12 +197,10 @@ def _result(file: FileCheck) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         counts = {name: f"{file.progress.get(name, 0):,}" for name in ("rows", "block", "warn", "clean")}
         st.markdown(t("words.file.result", **counts), width="stretch")
-        st.download_button(
+        download.button(
             t("words.file.download"),
-            data=lambda: reads.file_result(frame.client(), file),
+            lambda: reads.file_result(frame.client(), file),
             file_name=f"{file.name.rpartition('.')[0] or file.name}_checked.xlsx",
             mime="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             key=f"words_file_get_{file.id}",
-            icon=":material/download:",
-            on_click="ignore",
         )

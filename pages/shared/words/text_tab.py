@@ -9,7 +9,7 @@ import streamlit as st
 from backend import compliance
 from backend.compliance.checking import MOST
 from backend.words import Hit, Result, rewrite
-from pages.shared import frame, widgets
+from pages.shared import frame, session, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.words import editor, exemptions, hits, setting, wording
@@ -28,11 +28,17 @@ def _body(user: User) -> None:
     editor.start(FIELD, "")
     with frame.boundary():
         result = _look(editor.text(FIELD))
-        left, right = st.columns([11, 9], gap="medium")
-        with left:
-            _text(result)
-        with right:
+        if session.width() == "narrow":
+            _text(result, height=120)
             _verdict(user, result)
+            _compare(result)
+        else:
+            left, right = st.columns([11, 9], gap="medium")
+            with left:
+                _text(result, height=230)
+                _compare(result)
+            with right:
+                _verdict(user, result)
         if result is None:
             _look("-")  # the dictionary is compiled while the person reads, not while he types
 
@@ -51,7 +57,7 @@ def _look(text: str) -> Result | None:
     )
 
 
-def _text(result: Result | None) -> None:
+def _text(result: Result | None, *, height: int) -> None:
     found = result.hits if result else ()
     editor.draw(
         FIELD,
@@ -60,7 +66,7 @@ def _text(result: Result | None) -> None:
         placeholder=plain("words.placeholder"),
         count=plain("words.signs", count="{count}", most=f"{MOST:,}"),
         most=MOST,
-        height=230,
+        height=height,
     )
     text = editor.text(FIELD)
     rewritten = rewrite(text, result.hits) if result else text
@@ -87,12 +93,14 @@ def _text(result: Result | None) -> None:
                 on_click=_restore,
                 args=(before,),
             )
-    if result:
-        _compare(text, rewritten, result)
 
 
-def _compare(text: str, rewritten: str, result: Result) -> None:
+def _compare(result: Result | None) -> None:
     """Before and after, one under the other."""
+    if result is None:
+        return
+    text = editor.text(FIELD)
+    rewritten = rewrite(text, result.hits)
     before = st.session_state.get(_BEFORE)
     if rewritten == text and not before:
         return
