@@ -68,6 +68,8 @@ def aliases(term: str, *, severe: bool) -> set[str]:
         return set()
     found = {alias for alias in _substitutes(term, variants().alike) if alias not in common_words()}
     found.update(term.replace("100", zeros) for zeros in ("1oo", "10o", "1o0") if "100" in term)
+    if "no1" in term:
+        found.add(term.replace("no1", "n01"))
     found.discard(term)
     return found
 

@@ -27,7 +27,7 @@ _PARAMETER: Final = (
     "今日|后天|下午|上午|本周|预计|也要|也得|大概|需要|要|单词|路径|二乘|生成|权限|粒度|颗粒|单元|单位|年级|规格|订单|订购|发货|订量|批量|采购|运行"
     "|的孩子|的宝宝|的儿子|的女儿|的时候|的一次|的一天|的夜|的河|的湖|的山|的海|的岛|的城市|的国家|的省|的哺乳|的动物|的行星|的星|的沙漠"
     "|的问题|的区别|的不同|的变化|的缺点|的心愿|的梦想|的愿望|的遗憾|的收获|的感受|的特点|的好处|的作用|的快乐|的幸福|的支持|的努力|的鼓励|的诚意|的困难|的痛点|的尺码|的码|的那|的号|的收获|的坑|的误区|的敌人"
-    "|那|这|身|件|颗|只|个|档位|挡位|幅|化地|程|限"
+    "|就是|就到|也就|只到|只有|那|这|身|件|颗|只|个|档位|挡位|幅|化地|程|限"
 )
 _IS_PARAMETER: Final = view_regex(rf"(?:的?[^，。！？；\n]{{0,6}}?[0-9]|{_PARAMETER})")
 _CLAIMED: Final = view_regex(
@@ -60,7 +60,7 @@ _MANNERS: Final = view_regex(
     r"的?(?:服务态度|态度|诚意|祝福|歉意|敬意|心意|支持|解决方案|努力|速度(?:为您|给您|帮您|处理|发|安排|回复|解决)|时间内?(?:为您|给您|回复|处理|发))"
 )
 _HARMLESS_AFTER: Final = {
-    "美": view_regex(r"的?(?:时光|年华|样子|自己|风景|逆行|教师|乡村|你|遇见|年|新娘|人间|四月|夕阳|季节|瞬间|笑容|青春|时刻|记忆|回忆|公路|国|中国|婚纱照地|的你|表情|和声|女教师|爱情)"),
+    "美": view_regex(r"的?(?:一刻|一幕|一面|画面|角度|时光|年华|样子|自己|风景|逆行|教师|乡村|你|遇见|年|新娘|人间|四月|夕阳|季节|瞬间|笑容|青春|时刻|记忆|回忆|公路|国|中国|婚纱照地|的你|表情|和声|女教师|爱情)"),
     "亮": view_regex(r"的?(?:星|仔|那颗|一颗)|档|模式"),
     "强大": view_regex(r"脑"),
     "炫": view_regex(r"民族风"),
@@ -123,6 +123,7 @@ SELF: Final = view_regex(
     r"同系列|本系列|该系列|全系列|系列中|系列里|系列产品中|同品牌|本品牌|品牌历|历代|自家|上一代|前代|前几代|本店|店内|店里|小店|旗下|家族|全系|我家|咱家|我们家|我们店|本公司|我司|公司(?:内|里|历)"
     r"|(?:我们|品牌)(?:目前|现有|所有|历年)|往年|历年|今年|本季|迄今|三款中|款中|款里|型号中|型号里|产品线|各版本|机型中|上代|几款"
 )
+_LISTED: Final = frozenset("便宜 实惠 优惠 低价 大 小 高 低 长 短 厚 薄 轻 宽".split())
 _WIDE: Final = view_regex(
     r"全网|全国|全球|世界|行业|史上|中国|亚洲|宇宙|地表|同行|业内|全城|市面|同类|全平台|全市|国内|国际|类目|市场"
 )
@@ -173,6 +174,12 @@ def is_harmless(word: str, group: str, around: Surroundings) -> bool:
     if is_harmless_here(word, group, left, right) or _AIM.search(left[-16:]) or _AIM_AFTER.match(right):
         return True
     return bool(_CHOICE.search(left[-12:]) or _ASKED.match(right))
+
+
+def is_own_price(word: str, around: Surroundings) -> bool:
+    """Tell whether 最 + `word` (folded) only says which of the shop's own goods costs least or measures most:
+    the customer sees it in the shop's own list, so an answer in a chat needs no further proof."""
+    return word in _LISTED and is_self_comparison(around)
 
 
 def is_self_comparison(around: Surroundings) -> bool:
