@@ -12,10 +12,10 @@ import numpy.typing as npt
 from backend.words.compiled import Compiled, Meaning
 from backend.words.conditions import Rule
 from backend.words.fold import common_words, fold_table, fold_text
-from backend.words.nearby import SIDE, open_rules, signs_of
-from backend.words.rules import NAMED, OWN
-from backend.words.scanner import Ints
-from backend.words.view import code_points, view_of, written_as
+from backend.words.nearby import SIDE, near_figures, open_rules, signs_of
+from backend.words.rules import FIGURE, NAMED, OWN, YEAR
+from backend.words.scanner import Occurrence
+from backend.words.view import View, code_points, text_of, view_table, written_as
 
 _DROPPED: Final = b"\0"
 _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
@@ -52,9 +52,11 @@ class Found(NamedTuple):
 
 
 class Needles(NamedTuple):
-    """What was found in a block; `at` leads from kept characters to code points, `seen` is their view."""
+    """What was found in a block and its view; `at` leads from kept characters to code points, `seen` is
+    their view."""
 
-    at: Ints
+    view: View
+    at: npt.NDArray[np.intp]
     seen: str
     found: list[Found]
 
@@ -94,16 +96,12 @@ def _straddles(seen: str, first: int, text: str, start: int, end: int) -> bool:
     return after.translate(folds) in words and before.translate(folds) in words
 
 
-def _verified(
-    seen: str, table: Compiled, candidates: tuple[Ints, Ints]
-) -> Iterator[tuple[int, int, Meaning]]:
+def _verified(seen: str, table: Compiled, candidates: list[Occurrence]) -> Iterator[tuple[int, int, Meaning]]:
     """Yield the candidates that have a meaning, by their kept characters."""
-    ends, which = candidates
     meanings, walled = table.meanings, table.walled
-    firsts = (ends - table.lengths.take(which)).tolist()
-    for first, last, key in zip(firsts, ends.tolist(), which.tolist(), strict=True):
+    for first, last, index in candidates:
         meaning = meanings.get(seen[first:last])
-        if meaning is None and key in walled:
+        if meaning is None and index in walled:
             meaning = meanings.get(fold_text(seen[first:last]))
         if meaning is not None:
             yield first, last, meaning
@@ -113,7 +111,7 @@ class _Inside(NamedTuple):
     """What needles are judged in: the block's text, its kept characters, and the places of scanned signs."""
 
     text: str
-    at: Ints
+    at: npt.NDArray[np.intp]
     seen: str
     heard: dict[int, list[int]]
 
@@ -150,10 +148,11 @@ def _found(inside: _Inside, needles: list[tuple[int, int, Meaning]], table: Comp
         yield Found(start, end, first, last, meaning, rule, near)
 
 
-def needles_in(block: Block, table: Compiled, candidates: tuple[Ints, Ints]) -> Needles:
+def needles_in(block: Block, table: Compiled, candidates: list[Occurrence]) -> Needles:
     """Return the needles that are really there among the scan's candidates."""
     at = block.classes.nonzero()[0]
-    seen = view_of(block.points.take(at))
+    view = view_table().take(block.points)
+    seen = text_of(view.take(at))
     heard: dict[int, list[int]] = {}
     meant: list[tuple[int, int, Meaning]] = []
     for first, last, meaning in _verified(seen, table, candidates):
@@ -163,6 +162,7 @@ def needles_in(block: Block, table: Compiled, candidates: tuple[Ints, Ints]) -> 
             meant.append((first, last, meaning))
     for places in heard.values():
         places.sort()
-    return Needles(
-        at, seen, list(_found(_Inside(block.text, at, seen, heard), meant, table)) if meant else []
-    )
+    if YEAR in heard:
+        heard[YEAR] = near_figures(heard[YEAR], heard.get(FIGURE, []))
+    inside = _Inside(block.text, at, seen, heard)
+    return Needles(View(view), at, seen, list(_found(inside, meant, table)) if meant else [])

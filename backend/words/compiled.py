@@ -27,7 +27,7 @@ from backend.words.models import Severity
 from backend.words.nearby import Signs
 from backend.words.report import Description
 from backend.words.rules import SCANNED, SCANNED_SIGNS, always, heeds
-from backend.words.scanner import Ints, Scan, build_scan
+from backend.words.scanner import Scan, build_scan
 from backend.words.signs import EDGE, necessary
 from backend.words.superlatives import superlative_entries
 
@@ -77,16 +77,15 @@ class Meaning(NamedTuple):
 class Compiled(NamedTuple):
     """Everything the engine needs, shared by all threads.
 
-    The scan's needles are class codes: `lengths` has the length of each, `walled` those with a barrier.
-    `meanings` are by needle. `signs` remembers the signs of a term that was met, `quiet` for each context the
-    severity of what has nothing near, `described` what hits say.
+    `walled` are the numbers of the scan's needles with a barrier, `meanings` are by folded needle. `signs`
+    remembers the signs of a term that was met, `quiet` for each context the severity of what has nothing
+    near, `described` what hits say.
     """
 
     version: str
     engine: str
     scan: Scan
     classes: npt.NDArray[np.uint8]
-    lengths: Ints
     walled: frozenset[int]
     meanings: dict[str, Meaning]
     signs: dict[str, Signs]
@@ -241,10 +240,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     keys = list(dict.fromkeys(encode(needle, classes) for needle in meanings))
     name, scan = build_scan(keys, engine=engine)
     walled = frozenset(n for n, key in enumerate(keys) if WALL in key)
-    lengths = np.array(list(map(len, keys)), np.int64)
-    return Compiled(
-        dictionary.version, name, scan, classes, lengths, walled, meanings, {}, rules, spellings, {}, {}
-    )
+    return Compiled(dictionary.version, name, scan, classes, walled, meanings, {}, rules, spellings, {}, {})
 
 
 @functools.cache

@@ -22,7 +22,6 @@ from backend.words.judging import Judged, Text, judge_text, leftmost_longest
 from backend.words.models import Category, Context, Hit, Kind, Result
 from backend.words.report import describe, notices
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
-from backend.words.view import View
 
 BLOCK: Final = 120_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
@@ -85,11 +84,11 @@ def _spelt(given: _Texts, runs: list[_Run], needles: Needles, table: Compiled) -
 def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Judged]:
     """Check a rewritten text and bring its hits back to the original's positions."""
     block = block_of(unfolded.text, table)
-    found = needles_in(block, table, table.scan(block.kept)).found
+    needles = needles_in(block, table, table.scan(block.kept))
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in judge_text(found, Text(unfolded.text, context, View(block.points)), table)
+        for item in judge_text(needles.found, Text(unfolded.text, context, needles.view), table)
     ]
 
 
@@ -143,7 +142,7 @@ def _check_block(
     candidates = table.scan(block.kept)
     runs = _runs(block, table)
     several = _SEVERAL_BYTE in block.kept
-    if not (len(candidates[0]) or runs or several):
+    if not (candidates or runs or several):
         return
     given = _Texts(
         block, texts, contexts, list(accumulate([len(text) + 1 for text in texts[:-1]], initial=0))
@@ -151,7 +150,7 @@ def _check_block(
     needles = needles_in(block, table, candidates)
     if not (needles.found or runs or several):
         return
-    judged = _judge_block(needles.found, given, table)
+    judged = _judge_block(needles, given, table)
     for n in _texts_with(SEVERAL, given) if several else ():
         judged[n] = _unfolded(expand_text(texts[n]), contexts[n], table)
     for n, terms in _spelt(given, runs, needles, table).items():
@@ -162,15 +161,14 @@ def _check_block(
             yield n, _result(texts[n], hits, contexts[n], table)
 
 
-def _judge_block(found: list[Found], given: _Texts, table: Compiled) -> dict[int, list[Judged]]:
+def _judge_block(needles: Needles, given: _Texts, table: Compiled) -> dict[int, list[Judged]]:
     """Judge what was found, text by text; positions become those of the text."""
     starts = given.starts
     by_text: dict[int, list[Found]] = {}
-    for item in found:
+    for item in needles.found:
         by_text.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
-    view = View(given.block.points)
     return {
-        n: judge_text(items, Text(given.texts[n], given.contexts[n], view, starts[n]), table)
+        n: judge_text(items, Text(given.texts[n], given.contexts[n], needles.view, starts[n]), table)
         for n, items in by_text.items()
     }
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from backend.words.conditions import WARN, Condition, Rule
@@ -25,24 +25,34 @@ _NEAR: Final = 48
 _FAR: Final = 121
 _NEAR_SIGN, _FAR_SIGN, _AFTER, _BEFORE = range(4)
 _IN_CLAUSE: Final = r"[^，。！？；\n]*\Z"
-_FIGURE_OF_YEAR: Final = YEAR | FIGURE
+_DATED: Final = 64
+"""A figure stands at most so far after its year."""
+_DATED_FIGURE: Final = YEAR | FIGURE
 
-Search = re.Pattern[str] | None
+Search = Callable[[str, int, int], re.Match[str] | None]
 
 
 class Side(NamedTuple):
     """Searches for the signs of some rules on one side of a hit: of any of them, and of each with its bit."""
 
     some: Search
-    each: tuple[tuple[int, re.Pattern[str]], ...]
+    each: tuple[tuple[int, Search], ...]
+
+
+class Own(NamedTuple):
+    """The signs of a term's own conditions: searches with their reach, and characters that touch it."""
+
+    searches: tuple[tuple[Search, int], ...]
+    before: frozenset[str]
+    after: frozenset[str]
 
 
 class Signs(NamedTuple):
     """What can stand near a term and change its severity.
 
     `left`, `right`, `edge` (characters right before the term) and `scanned` (bits with their reach) are those
-    of the general rules, the others of the term's own conditions. `inner` tells that the term itself has
-    a sign of them; `always` are the bits to try whatever stands around.
+    of the general rules. `always` are the bits to try whatever stands around. `inner` tells that the term
+    itself has a sign of its own conditions.
     """
 
     always: int
@@ -50,10 +60,7 @@ class Signs(NamedTuple):
     edge: tuple[tuple[int, frozenset[str]], ...]
     right: Side
     scanned: tuple[tuple[int, int], ...]
-    near: Search
-    far: Search
-    before: frozenset[str]
-    after: frozenset[str]
+    own: Own | None
     inner: bool
 
 
@@ -71,8 +78,7 @@ def _short(sign: str) -> str:
 
 def _any_of(signs: Iterable[str], tail: str = "") -> Search:
     """Compile a search for any of some signs. All begin with a literal, which is what `re` skips ahead to."""
-    found = sorted(set(signs) - {""})
-    return re.compile("(?:" + "|".join(map(re.escape, found)) + ")" + tail) if found else None
+    return re.compile("(?:" + "|".join(map(re.escape, sorted(set(signs)))) + ")" + tail).search
 
 
 @functools.cache
@@ -102,10 +108,9 @@ def _side(families: Mapping[int, Sequence[re.Pattern[str]]], heeds: int, tail: s
         for bit, patterns in families.items()
         if bit & heeds
     }
-    searches = ((bit, _any_of(signs, tail)) for bit, signs in each.items())
     return Side(
         _any_of((sign for signs in each.values() for sign in signs), tail),
-        tuple((bit, search) for bit, search in searches if search),
+        tuple((bit, _any_of(signs, tail)) for bit, signs in each.items()),
     )
 
 
@@ -124,9 +129,6 @@ def _general(heeds: int) -> Signs:
         _side(RIGHT_SIGNS, heeds),
         tuple((bit, reach) for bit, reach in SCANNED.items() if bit & heeds),
         None,
-        None,
-        frozenset(),
-        frozenset(),
         False,
     )
 
@@ -139,33 +141,41 @@ def signs_of(term: str, rule: Rule) -> Signs:
     signs = [sign for condition in rule.conditions for sign in _own_signs(condition)]
     open_ = any(not sign or bool(full and full not in term and sign in term) for _, sign, full in signs)
     of = [[sign for kind, sign, _ in signs if kind == wanted] for wanted in range(4)]
+    far = (_NEAR_SIGN, _NEAR), (_FAR_SIGN, _FAR)
+    searches = tuple((_any_of(found), reach) for kind, reach in far if (found := set(of[kind]) - {""}))
     return _general(rule.heeds)._replace(
         always=rule.always | (OWN if open_ else 0),
-        near=_any_of(of[_NEAR_SIGN]),
-        far=_any_of(of[_FAR_SIGN]),
-        before=frozenset(of[_BEFORE]),
-        after=frozenset(of[_AFTER]),
+        own=Own(searches, frozenset(of[_BEFORE]), frozenset(of[_AFTER])) if signs else None,
         inner=any(bool(full) and full in term for _, _, full in signs),
     )
 
 
-def _beside(side: Side, seen: str, low: int, high: int) -> int:
-    """Return the bits of the rules that have a sign in seen[low:high]."""
-    if side.some is None or not side.some.search(seen, low, high):
-        return 0
-    return sum(bit for bit, search in side.each if search.search(seen, low, high))
+def near_figures(years: Sequence[int], figures: Sequence[int]) -> list[int]:
+    """Leave out the years that no figure follows in what `rules.py` reads as a dated figure. Both sorted."""
+    follow = ((year, bisect_right(figures, year)) for year in years)
+    return [year for year, n in follow if n < len(figures) and figures[n] <= year + _DATED]
 
 
-def _has_own(signs: Signs, seen: str, first: int, last: int) -> bool:
+def _has_own(own: Own, seen: str, first: int, last: int) -> bool:
     """Tell whether a sign of the term's own conditions stands near."""
-    if seen[last : last + 1] in signs.after or (first and seen[first - 1] in signs.before):
+    if seen[last : last + 1] in own.after or (first and seen[first - 1] in own.before):
         return True
-    for search, reach in ((signs.near, _NEAR), (signs.far, _FAR)):
-        if search and (
-            search.search(seen, first - reach, first + 1) or search.search(seen, last - 1, last + reach)
-        ):
+    for search, reach in own.searches:
+        if search(seen, first - reach, first + 1) or search(seen, last - 1, last + reach):
             return True
     return False
+
+
+def _scanned(
+    rules: Sequence[tuple[int, int]], first: int, last: int, heard: Mapping[int, Sequence[int]]
+) -> int:
+    """Return the bits of the rules that have a scanned sign within their reach."""
+    bits = 0
+    for bit, reach in rules:
+        places = heard.get(bit)
+        if places and (n := bisect_left(places, first - reach)) < len(places) and places[n] < last + reach:
+            bits |= bit
+    return bits if bits & _DATED_FIGURE == _DATED_FIGURE else bits & ~_DATED_FIGURE
 
 
 def open_rules(signs: Signs, seen: str, first: int, last: int, heard: Mapping[int, Sequence[int]]) -> int:
@@ -174,22 +184,15 @@ def open_rules(signs: Signs, seen: str, first: int, last: int, heard: Mapping[in
     `seen` is the view without what the fold drops, the hit is seen[first:last], and `heard` are the sorted
     places in it of the signs that were scanned for. Quotation marks, which are dropped, are not looked for.
     """
-    bits = signs.always | _beside(signs.left, seen, first - SIDE, first)
-    bits |= _beside(signs.right, seen, last, last + SIDE)
-    for bit, chars in signs.edge:
+    bits, left, edges, right, scanned, own, _ = signs
+    for (some, each), low, high in ((left, first - SIDE, first), (right, last, last + SIDE)):
+        if some(seen, low, high):
+            for bit, search in each:
+                if search(seen, low, high):
+                    bits |= bit
+    for bit, chars in edges:
         if first and seen[first - 1] in chars:
             bits |= bit
-    if _has_own(signs, seen, first, last):
+    if own and _has_own(own, seen, first, last):
         bits |= OWN
-    if heard:
-        for bit, reach in signs.scanned:
-            places = heard.get(bit)
-            if (
-                places
-                and (n := bisect_left(places, first - reach)) < len(places)
-                and places[n] < last + reach
-            ):
-                bits |= bit
-        if bits & _FIGURE_OF_YEAR != _FIGURE_OF_YEAR:
-            bits &= ~_FIGURE_OF_YEAR
-    return bits
+    return bits | _scanned(scanned, first, last, heard) if heard else bits

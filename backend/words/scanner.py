@@ -10,19 +10,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
-Ints = npt.NDArray[np.int64]
-Scan = Callable[[bytes], tuple[Ints, Ints]]
-"""Return the end and the needle's index of every occurrence of every needle, overlaps included, in no
-particular order."""
-_NONE: Final = np.zeros(0, np.int64), np.zeros(0, np.int64)
-_INDEX_BITS: Final = 24
-_INDEX: Final = (1 << _INDEX_BITS) - 1
+Occurrence = tuple[int, int, int]
+"""Start, end, and the needle's index."""
+Scan = Callable[[bytes], list[Occurrence]]
+"""Return every occurrence of every needle, overlaps included, in no particular order."""
 
 SMALL: Final = 9_000
 _ORDER_SMALL: Final = ("hyperscan", "daachorse", "ahocorasick_rs", "trie")
@@ -41,44 +34,29 @@ def _hyperscan(needles: Sequence[bytes]) -> Scan:
         literal=True,
     )
     lock = threading.Lock()  # the database's scratch space serves one scan at a time
+    lengths = list(map(len, needles))
     scan_block = database.scan
 
-    def scan(data: bytes) -> tuple[Ints, Ints]:
-        found: list[int] = []
+    def scan(data: bytes) -> list[Occurrence]:
+        found: list[Occurrence] = []
         add = found.append
 
         def on_match(index: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            add(end << _INDEX_BITS | index)
+            add((end - lengths[index], end, index))
 
         if data:
             with lock:
                 scan_block(data, match_event_handler=on_match)
-        if not found:
-            return _NONE
-        packed = np.array(found, np.int64)
-        return packed >> _INDEX_BITS, packed & _INDEX
+        return found
 
     return scan
-
-
-def _columns(found: Sequence[tuple[int, int, int]], end: int, index: int) -> tuple[Ints, Ints]:
-    """Return two columns of a list of triples."""
-    if not found:
-        return _NONE
-    rows = np.fromiter(chain.from_iterable(found), np.int64, 3 * len(found)).reshape(-1, 3)
-    return rows[:, end], rows[:, index]
 
 
 def _daachorse(needles: Sequence[bytes]) -> Scan:
     import daachorse
 
     automaton = daachorse.DoubleArrayAhoCorasick(list(needles), daachorse.MATCH_KIND_STANDARD)
-    find = automaton.find_overlapping
-
-    def scan(data: bytes) -> tuple[Ints, Ints]:
-        return _columns(find(data), 1, 2)
-
-    return scan
+    return automaton.find_overlapping
 
 
 def _ahocorasick_rs(needles: Sequence[bytes]) -> Scan:
@@ -86,8 +64,9 @@ def _ahocorasick_rs(needles: Sequence[bytes]) -> Scan:
 
     automaton = ahocorasick_rs.BytesAhoCorasick(list(needles))
 
-    def scan(data: bytes) -> tuple[Ints, Ints]:
-        return _columns(automaton.find_matches_as_indexes(data, overlapping=True), 2, 0)
+    def scan(data: bytes) -> list[Occurrence]:
+        found = automaton.find_matches_as_indexes(data, overlapping=True)
+        return [(start, end, index) for index, start, end in found]
 
     return scan
 
@@ -100,15 +79,15 @@ def _trie(needles: Sequence[bytes]) -> Scan:
             node = node.setdefault(byte, {})
         node["index"] = index
 
-    def scan(data: bytes) -> tuple[Ints, Ints]:
-        found: list[tuple[int, int, int]] = []
+    def scan(data: bytes) -> list[Occurrence]:
+        found: list[Occurrence] = []
         for start in range(len(data)):
             node, end = root, start
             while end < len(data) and (below := node.get(data[end])) is not None:
                 node, end = below, end + 1
                 if "index" in node:
                     found.append((start, end, node["index"]))
-        return _columns(found, 1, 2)
+        return found
 
     return scan
 

@@ -66,9 +66,14 @@ def view_table() -> npt.NDArray[np.uint32]:
     return table
 
 
+def text_of(codes: npt.NDArray[np.uint32]) -> str:
+    """Return an array of code points as a text."""
+    return codes.tobytes().decode("utf-32-le")
+
+
 def view_of(codes: npt.NDArray[Any]) -> str:
     """Return the view of an array of code points."""
-    return view_table().take(codes).tobytes().decode("utf-32-le")
+    return text_of(view_table().take(codes))
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
@@ -77,17 +82,17 @@ def code_points(text: str) -> npt.NDArray[np.uint32]:
 
 
 class View:
-    """The view of code points, made when it is first read."""
+    """A view given as code points, written out when it is first read."""
 
-    __slots__ = ("_points", "_seen")
+    __slots__ = ("_codes", "_seen")
 
-    def __init__(self, points: npt.NDArray[np.uint32]) -> None:
-        self._points = points
+    def __init__(self, codes: npt.NDArray[np.uint32]) -> None:
+        self._codes = codes
         self._seen: str | None = None
 
     def part(self, low: int, high: int) -> str:
         if self._seen is None:
-            self._seen = view_of(self._points)
+            self._seen = text_of(self._codes)
         return self._seen[low:high]
 
 
