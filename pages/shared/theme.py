@@ -18,6 +18,7 @@ _CSS = """
 .st-key-desk_theme_button button [data-testid=stMarkdownContainer] {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
 }
+[data-testid=InputInstructions] { display: none; } /* "Press Enter to apply", in English alone */
 .stMainBlockContainer { padding-inline: clamp(.9rem, 3vw, 2.5rem); }
 @media (max-width: 640px) { [class*="st-key-wide_"] { display: none !important; } }
 @media (min-width: 641px) { [class*="st-key-narrow_"] { display: none !important; } }

@@ -71,6 +71,14 @@ def cookie_of(context: BrowserContext) -> dict[str, object] | None:
     return next((dict(one) for one in context.cookies() if str(one["name"]).startswith("desk_")), None)
 
 
+def test_typing_brings_no_english_hint_into_a_chinese_form(desk: Server, admin: str, page: Page) -> None:
+    page.goto(desk.url)
+    page.get_by_role("textbox", name="工号或邮箱").fill(admin)
+    hint = page.locator("[data-testid=InputInstructions]").first
+    expect(hint).to_have_text("Press Enter to submit form")
+    expect(hint).to_be_hidden()
+
+
 def test_the_session_survives_reload_new_tab_restart_and_an_expiring_token(
     desk: Server, admin: str, page: Page, new_browser: NewBrowser
 ) -> None:
