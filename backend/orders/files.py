@@ -1,4 +1,4 @@
-"""Files about orders: release, hold and pick lists for the ERP and the shelves, and the queue itself.
+"""Lists that leave the desk: release, hold and pick lists for the ERP and the shelves, the queue as a file.
 
 Clear contacts stand in the release list alone, for operations, managers and the warehouse; the database gives
 them to nobody else, records the download, and from then on the release cannot be undone.
@@ -6,9 +6,10 @@ them to nobody else, records the download, and from then on the release cannot b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -18,51 +19,12 @@ from backend import db, exports
 from backend.imports import encode
 from backend.orders import reads, wording
 from backend.orders.models import QueueFilter, QueueRow
-from backend.pii import Keyring
+from backend.pii import Keyring, PiiError
 
 Format = Literal["csv", "xlsx"]
 MOST_ROWS: Final = 5000
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
-_RELEASE: Final = (
-    ("order_no", "订单号", "Order no."),
-    ("receiver", "收件人", "Receiver"),
-    ("phone", "电话", "Phone"),
-    ("province", "省", "Province"),
-    ("city", "市", "City"),
-    ("district", "区", "District"),
-    ("address", "详细地址", "Address"),
-    ("goods", "商品", "Goods"),
-    ("quantity", "数量", "Quantity"),
-    ("buyer_account", "买家账号", "Buyer account"),
-    ("note", "备注", "Remark"),
-    ("ship_with", "合并发货", "Ship together"),
-    ("promise_ship_at", "最晚发货", "Ship by"),
-)
-_HOLD: Final = (
-    ("order_no", "订单号", "Order no."),
-    ("reason", "拦截原因", "Why"),
-    ("receiver", "收件人", "Receiver"),
-    ("amount", "金额", "Amount"),
-    ("status", "状态", "Status"),
-)
-_BY_SKU: Final = (
-    ("sku", "商家编码", "SKU"),
-    ("name", "商品", "Product"),
-    ("spec", "规格", "Spec"),
-    ("quantity", "数量", "Quantity"),
-    ("orders", "订单数", "Orders"),
-    ("available", "可用库存", "Available"),
-)
-_BY_ORDER: Final = (
-    ("order_no", "订单号", "Order no."),
-    ("receiver_masked", "收件人", "Receiver"),
-    ("province", "省", "Province"),
-    ("sku", "商家编码", "SKU"),
-    ("name", "商品", "Product"),
-    ("spec", "规格", "Spec"),
-    ("quantity", "数量", "Quantity"),
-)
 _QUEUE: Final = (
     ("shop_name", "店铺", "Shop"),
     ("order_no", "订单号", "Order no."),
@@ -82,6 +44,16 @@ _QUEUE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A list for the ERP: one row per product of an order. `unreadable` counts contacts that no key opens."""
+
+    release: Mapping[str, Any]
+    rows: tuple[Mapping[str, Any], ...]
+    orders: int
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A file to download."""
 
@@ -90,30 +62,28 @@ class File:
     mime: str
 
 
-def release_file(
-    client: Client, keyring: Keyring, release_id: int, *, fmt: Format = "xlsx", lang: str = "zh-CN"
-) -> File:
-    """The list of a release (放行单) or of a hold (拦截单), for the ERP; recorded as downloaded.
+def listed(client: Client, keyring: Keyring, release_id: int, *, zone: str) -> Listed:
+    """The list of a release, contacts in clear, or of a hold, which names nobody; times in the shop's `zone`.
 
+    Recorded as downloaded: from then on the release cannot be undone.
     Raises `release.none`, `release.undone`, and `member.role` for other roles.
     """
     answer = db.rpc(client, "release_list", p_release_id=release_id)
-    if answer["release"]["kind"] == "hold":
-        rows = [_hold_row(row, lang) for row in answer["rows"]]
-        return _file(rows, _HOLD, f"拦截单-{release_id}", fmt, lang)
-    rows = [_release_row(row, keyring) for row in answer["rows"]]
-    return _file(rows, _RELEASE, f"放行单-{release_id}", fmt, lang)
+    rows = answer["rows"]
+    if answer["release"]["kind"] == "release":
+        rows = [_opened(row, keyring) for row in rows]
+    return Listed(
+        release=answer["release"],
+        rows=tuple(line for row in rows for line in _lines(row, ZoneInfo(zone))),
+        orders=len(rows),
+        unreadable=sum(row.get("unreadable", False) for row in rows),
+    )
 
 
-def pick_file(
-    client: Client, release_id: int, *, by: Literal["sku", "order"], fmt: Format = "xlsx", lang: str = "zh-CN"
-) -> File:
-    """The pick list of a release, by SKU (sums) or by order (lines); masked."""
-    answer = db.rpc(client, "pick_list", p_release_id=release_id)
-    if by == "sku":
-        return _file(answer["by_sku"], _BY_SKU, f"拣货单-按商品-{release_id}", fmt, lang)
-    lines = [order | line for order in answer["by_order"] for line in order["items"]]
-    return _file(lines, _BY_ORDER, f"拣货单-按订单-{release_id}", fmt, lang)
+def pick_list(client: Client, release_id: int) -> dict[str, Any]:
+    """What to take from the shelves for a release: {by_sku, by_order}, masked."""
+    found: dict[str, Any] = db.rpc(client, "pick_list", p_release_id=release_id)
+    return found
 
 
 def queue_file(client: Client, wanted: QueueFilter, *, fmt: Format = "xlsx", lang: str = "zh-CN") -> File:
@@ -130,34 +100,42 @@ def queue_file(client: Client, wanted: QueueFilter, *, fmt: Format = "xlsx", lan
     return _file([_queue_row(row, lang) for row in rows], _QUEUE, "订单异常", fmt, lang)
 
 
-def _release_row(row: Mapping[str, Any], keyring: Keyring) -> dict[str, Any]:
-    contact = encode.opened(keyring, row) if row["contact_id"] else None
-    items: Sequence[Mapping[str, Any]] = row["items"]
-    clear = {
-        "receiver": contact.receiver if contact else row["receiver_masked"],
-        "phone": contact.phone if contact else row["phone_masked"],
-        "address": contact.address if contact else None,
-        "note": " / ".join(n for n in (contact.buyer_note, contact.seller_note) if n) if contact else None,
-    }
+def _opened(row: Mapping[str, Any], keyring: Keyring) -> dict[str, Any]:
+    """The row with its contact in clear; one that no key opens keeps its masked forms."""
+    contact, unreadable = None, False
+    if row["contact_id"]:
+        try:
+            contact = encode.opened(keyring, row)
+        except PiiError:
+            unreadable = True
+    notes = (contact.buyer_note, contact.seller_note) if contact else ()
     return {
         **row,
-        **clear,
-        "goods": "；".join(f"{i['sku'] or i['name']} {i['spec'] or ''}×{i['quantity']}" for i in items),
-        "quantity": sum(i["quantity"] for i in items),
-        "promise_ship_at": _time(row["promise_ship_at"]),
+        "unreadable": unreadable,
+        "name": (contact and contact.receiver) or row["receiver_masked"] or "",
+        "phone": (contact and contact.phone) or row["phone_masked"] or "",
+        **{name: row[name] or (contact and getattr(contact, name)) for name in ("province", "city", "district")},
+        "address": (contact and contact.address) or "",
+        "note": " / ".join(note for note in notes if note),
     }
 
 
-def _hold_row(row: Mapping[str, Any], lang: str) -> dict[str, Any]:
-    why = [wording.label(wording.KINDS, kind, lang) for kind in row["kinds"] or []]
-    if row["held_reason"]:
-        why.append(wording.label(wording.REASONS, row["held_reason"], lang))
-    return {
-        **row,
-        "reason": ("、" if lang.startswith("zh") else ", ").join(why),
-        "receiver": row["receiver_masked"],
-        "status": wording.label(wording.STATUSES, row["status"], lang),
-    }
+def _lines(row: Mapping[str, Any], zone: ZoneInfo) -> Iterator[dict[str, Any]]:
+    """One line per product, the order's facts on each and its amount once: what ERPs import."""
+    facts = dict(row) | {name: _exact(row[name], zone) for name in ("paid_at", "promise_ship_at")}
+    amount = None if row["amount"] is None else Decimal(str(row["amount"]))
+    for place, item in enumerate(row["items"] or [{}]):
+        yield facts | {
+            "sku": item.get("sku"),
+            "goods": item.get("name"),
+            "spec": item.get("spec"),
+            "quantity": item.get("quantity"),
+            "amount": amount if place == 0 else None,
+        }
+
+
+def _exact(at: str | None, zone: ZoneInfo) -> str:
+    return f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M:%S}" if at else ""
 
 
 def _queue_row(row: QueueRow, lang: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from supabase import Client
 
-from backend import db, home, pii, search, views
+from backend import db, exports, home, pii, search, views
 from backend.config import Settings
 from backend.errors import AppError
 from backend.imports import encode
@@ -313,14 +313,16 @@ def test_release_lists_holds_and_files(
     assert commands.undo_release(ops, list_id, request_id=uuid4()) == 2
     again = commands.release_ready(ops, 2, request_id=uuid4())
     list_id = again.releases[0]["id"]
-    assert refused(lambda: files.release_file(client("ana"), keyring, list_id)) == "member.role"
-    rows = csv_rows(files.release_file(client("whs"), keyring, list_id, fmt="csv").content)
-    assert [(r["收件人"], r["电话"], r["数量"]) for r in rows] == [("张小明", PHONE, "2"), ("", "", "2")]
-    assert rows[0]["商品"].startswith("'=S1")
+    assert refused(lambda: listed(client("ana"), keyring, list_id)) == "member.role"
+    found = listed(client("whs"), keyring, list_id)
+    assert (found.orders, found.unreadable) == (2, 0)
+    assert [(r["name"], r["phone"], r["quantity"]) for r in found.rows] == [("张小明", PHONE, 2), ("", "", 2)]
+    assert found.rows[0]["address"] == contact().address
+    assert "'=S1" in exports.write_csv(found.rows, [("sku", "SKU")]).decode()
     assert refused(lambda: commands.undo_release(ops, list_id, request_id=uuid4())) == "release.downloaded"
-    (sku,) = csv_rows(files.pick_file(client("whs"), list_id, by="sku", fmt="csv").content)
-    assert (sku["数量"], sku["订单数"]) == ("4", "2")
-    assert len(csv_rows(files.pick_file(client("whs"), list_id, by="order", fmt="csv").content)) == 2
+    picked = files.pick_list(client("whs"), list_id)
+    assert [(sku["quantity"], sku["orders"]) for sku in picked["by_sku"]] == [(4, 2)]
+    assert len(picked["by_order"]) == 2
     stop_again(ops, client("whs"), keyring, good)
     assert [r.kind for r in reads.releases(ops)][:2] == ["hold", "hold"]
 
@@ -329,12 +331,16 @@ def stop_again(ops: Client, warehouse: Client, keyring: pii.Keyring, order_id: i
     """追加拦截 after the download, the hold lists, and lifting it."""
     ref = OrderRef(id=order_id, version=shown(ops, order_id).order.version)
     held = commands.add_hold(warehouse, [ref], "customer_asked", request_id=uuid4())
-    rows = csv_rows(files.release_file(warehouse, keyring, held.releases[0]["id"], fmt="csv").content)
-    assert [(r["拦截原因"], r["收件人"]) for r in rows] == [("客户要求先不发", "张**")]
+    rows = listed(warehouse, keyring, held.releases[0]["id"]).rows
+    assert [(r["held_reason"], r["receiver_masked"]) for r in rows] == [("customer_asked", "张**")]
     assert reads.holds(ops)["rows"][0]["is_in_erp"] is True
     assert commands.make_hold_list(ops, request_id=uuid4()).done == 2
     ref = OrderRef(id=order_id, version=shown(ops, order_id).order.version)
     assert commands.lift_hold(ops, [ref], request_id=uuid4()).done == 1
+
+
+def listed(client: Client, keyring: pii.Keyring, release_id: int) -> files.Listed:
+    return files.listed(client, keyring, release_id, zone="Asia/Shanghai")
 
 
 def csv_rows(content: bytes) -> list[dict[str, str]]:

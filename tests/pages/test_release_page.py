@@ -12,10 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from backend import exports
 from backend.local.stack import Stack
-from pages.shared.releasing import calls, lists
+from backend.orders import files
+from pages.shared.releasing import lists
 from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ShopFloor
-from tests.pages.test_frame import shown, zh
 
 
 @pytest.fixture
@@ -123,14 +124,14 @@ def test_a_release_is_undone_until_its_list_was_fetched(app_as: AppAs, floor: Sh
 def test_the_list_holds_clear_contacts_and_all_digits(
     app_as: AppAs, floor: ShopFloor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[calls.Download] = []
-    real = calls.download
+    found: list[files.Listed] = []
+    real = files.listed
 
-    def kept(*args: Any) -> calls.Download:
-        found.append(real(*args))
+    def kept(*args: Any, **options: Any) -> files.Listed:
+        found.append(real(*args, **options))
         return found[-1]
 
-    monkeypatch.setattr(calls, "download", kept)
+    monkeypatch.setattr(files, "listed", kept)
     tab = release_all(app_as(floor.person("warehouse"), "release"))
     button(tab, "release_fetch_fresh_").click().run()
     columns = [(name, name) for name in lists.RELEASE_COLUMNS]
@@ -139,6 +140,7 @@ def test_the_list_holds_clear_contacts_and_all_digits(
     assert found[0].unreadable == 0
     assert {len(row["order_no"]) for row in rows} == {19}
     assert all("*" not in row["name"] + row["phone"] and row["address"] for row in rows)
+    assert not any("\t" in row["address"] for row in rows)
     assert sum(float(row["amount"] or 0) for row in rows) == float(
         floor.one(
             "select sum(amount) from public.orders where shop_id = %s and released_at is not null",

@@ -16,8 +16,10 @@ from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.releasing import lists, ready
-from pages.shared.releasing.calls import HOLDERS, LIFTERS, RELEASERS
+from pages.shared.releasing.ready import RELEASERS
 
+_HOLDERS = ("operations", "manager", "warehouse")
+_LIFTERS = ("operations", "manager")
 _ROUND = "release_hold_round"
 Row = Mapping[str, Any]
 
@@ -112,11 +114,11 @@ def _buttons(selected: Sequence[Row], shop_id: int | None, user: User) -> None:
     free = [OrderRef(row["id"], row["version"]) for row in selected if row["held_at"] is None]
     held = [OrderRef(row["id"], row["version"]) for row in selected if row["held_at"] is not None]
     with st.container(horizontal=True, gap="small"):
-        if free and user.has(*HOLDERS):
+        if free and user.has(*_HOLDERS):
             _add(free)
         if (
             held
-            and user.has(*LIFTERS)
+            and user.has(*_LIFTERS)
             and st.button(t("release.lift", count=len(held)), icon=":material/lock_open:", key="release_lift")
         ):
             with frame.boundary():

@@ -9,13 +9,14 @@ from typing import Any
 import streamlit as st
 
 from backend import exports
+from backend.orders import files
+from backend.orders.files import Listed
 from backend.orders.models import Release
 from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.queue.words import kind_name
-from pages.shared.releasing import calls
 
 _FILES = "release_files"
 _PICK = "release_pick_open"
@@ -38,8 +39,8 @@ tr { break-inside: avoid; } th, td { border: 1px solid #999; padding: 1.2mm 2mm;
 
 def download_buttons(one: Release, user: User, key: str) -> None:
     """First the list is fetched (which counts as its download), then it is saved as CSV or XLSX."""
-    files: dict[int, calls.Download] = st.session_state.setdefault(_FILES, {})
-    if one.id not in files:
+    kept: dict[int, Listed] = st.session_state.setdefault(_FILES, {})
+    if one.id not in kept:
         label = t(f"release.fetch.{one.kind}")
         first = one.downloaded_at is None and one.kind == "release"
         if st.button(
@@ -51,13 +52,14 @@ def download_buttons(one: Release, user: User, key: str) -> None:
         ):
             shop = user.shop(one.shop_id)
             with frame.boundary():
-                files[one.id] = calls.download(one.id, shop.timezone if shop else user.zone)
+                zone = shop.timezone if shop else user.zone
+                kept[one.id] = files.listed(frame.client(), frame.keyring(), one.id, zone=zone)
                 st.rerun()
         return
-    _save_buttons(one, files[one.id], key)
+    _save_buttons(one, kept[one.id], key)
 
 
-def _save_buttons(one: Release, found: calls.Download, key: str) -> None:
+def _save_buttons(one: Release, found: Listed, key: str) -> None:
     columns = [(name, plain(f"release.file.{name}")) for name in columns_of(one.kind)]
     rows = file_rows(one.kind, found)
     name = plain(f"release.file_name.{one.kind}", number=one.id, shop=one.shop_name)
@@ -90,7 +92,7 @@ def columns_of(kind: str) -> Sequence[str]:
     return RELEASE_COLUMNS if kind == "release" else HOLD_COLUMNS
 
 
-def file_rows(kind: str, found: calls.Download) -> list[dict[str, Any]]:
+def file_rows(kind: str, found: Listed) -> list[dict[str, Any]]:
     """The rows of the file, reasons in words."""
     if kind == "release":
         return list(found.rows)
@@ -127,7 +129,7 @@ def _pick_dialog(one: Release) -> None:
     )
     def body() -> None:
         with frame.boundary():
-            found = calls.pick_list(one.id)
+            found = files.pick_list(frame.client(), one.id)
             with st.container(horizontal=True):
                 _pick_files(one, found)
             st.markdown(f"**{t('release.by_sku')}**")

@@ -18,12 +18,13 @@ from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.queue import words
 from pages.shared.releasing import lists
-from pages.shared.releasing.calls import READY_SHOWN, RELEASERS
 
 _ROUND = "release_round"
 _CONFIRM = "release_confirm"
 _UNDO = timedelta(minutes=10)
 VIEWS = ("ready", "holds", "log")
+RELEASERS = ("operations", "manager", "warehouse")
+_SHOWN = 500
 Row = Mapping[str, Any]
 
 
@@ -49,7 +50,7 @@ def ready(user: User) -> None:
     """The orders that may ship: all of them in one click, or the selected ones."""
     with widgets.filter_row("release_ready"):
         shop_id = shop_filter(user, "release_ready")
-    answer = reads.ready(frame.client(), shop_id=shop_id, limit=READY_SHOWN)
+    answer = reads.ready(frame.client(), shop_id=shop_id, limit=_SHOWN)
     rows, count = answer["rows"], answer["count"]
     if not rows:
         box = widgets.empty_state(
