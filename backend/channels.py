@@ -42,6 +42,7 @@ _HOST: Final = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])")
 _LOCAL: Final = re.compile(
     r".*\.(?:local|localhost|internal|intranet|private|corp|home|lan|arpa|test|example|invalid|onion)"
 )
+_STAND_IN: Final = re.compile(r"https?://(?:127\.0\.0\.1|localhost)(?::\d{1,5})?(?:/[^\s\\\"<>@#]*)?")
 _MAIL: Final = re.compile(r"[^\s@,<>()\[\]\\;:\"]{1,64}@[A-Za-z0-9.-]{1,253}")
 _SMTPS_PORT: Final = 465  # implicit TLS (RFC 8314); the edge runtime closes 25 and 587
 
@@ -148,12 +149,15 @@ def is_public_host(text: str) -> bool:
     return len(text) <= 253 and bool(_HOST.fullmatch(text)) and not _LOCAL.fullmatch(text)
 
 
-def checked_endpoint(kind: Kind, text: str) -> tuple[str, str]:
-    """The address as it is stored, and its host.
+def checked_endpoint(kind: Kind, text: str, *, stand_in: bool = False) -> tuple[str, str]:
+    """The address as it is stored, and its host. With ``stand_in`` (a developer's switch) a robot may be one
+    on this machine, without TLS: it is stored under the host of the platform it stands for.
 
     Raises AppError ``channel.bad_url`` (scheme), ``channel.host_not_listed`` (host), ``channel.bad_host``.
     """
     plain = text.strip()
+    if stand_in and kind in _PLACES and _STAND_IN.fullmatch(plain):
+        return plain, _PLACES[kind][0][0]
     url = _split(kind, plain)
     host = url.hostname or ""
     if kind in _PLACES:
@@ -240,43 +244,51 @@ def why_failed(last_error: str, lang: str = "zh-CN") -> str:
     return message(key, lang, code=code)
 
 
-def add(client: Client, keyring: Keyring, draft: Draft, *, request_id: UUID) -> int:
-    """Add a channel and answer its id.
+def add(client: Client, keyring: Keyring, draft: Draft, *, request_id: UUID, stand_in: bool = False) -> int:
+    """Add a channel and answer its id; ``stand_in`` as in :func:`checked_endpoint`.
 
     Raises `channel.bad_url`, `channel.host_not_listed`, `channel.bad_host`, `channel.bad_mail`.
     """
     if draft.endpoint is None:
         raise AppError("channel.bad_endpoint")
-    checked_endpoint(draft.kind, draft.endpoint)
+    checked_endpoint(draft.kind, draft.endpoint, stand_in=stand_in)
     channel_id = int(db.rpc(client, "reserve_channel_id"))
-    return _save(client, keyring, channel_id, None, draft, request_id)
+    return _save(client, channel_id, None, sealed(keyring, channel_id, draft, stand_in=stand_in), request_id)
 
 
 def change(
-    client: Client, keyring: Keyring, channel_id: int, version: int, draft: Draft, *, request_id: UUID
+    client: Client,
+    keyring: Keyring,
+    channel_id: int,
+    version: int,
+    draft: Draft,
+    *,
+    request_id: UUID,
+    stand_in: bool = False,
 ) -> int:
     """Change a channel and answer its id. A new address drops the secret: an admin sets it again.
 
     Raises as :func:`add` does, and `channel.stale`, `channel.none`.
     """
-    return _save(client, keyring, channel_id, version, draft, request_id)
+    changed = sealed(keyring, channel_id, draft, stand_in=stand_in)
+    return _save(client, channel_id, version, changed, request_id)
 
 
 def _save(
-    client: Client, keyring: Keyring, channel_id: int, version: int | None, draft: Draft, request_id: UUID
+    client: Client, channel_id: int, version: int | None, channel: Mapping[str, Any], request_id: UUID
 ) -> int:
     answer = db.rpc(
         client,
         "save_channel",
         p_id=channel_id,
         p_version=version,
-        p_channel=sealed(keyring, channel_id, draft),
+        p_channel=channel,
         p_request_id=str(request_id),
     )
     return int(answer["id"])
 
 
-def sealed(keyring: Keyring, channel_id: int, draft: Draft) -> dict[str, Any]:
+def sealed(keyring: Keyring, channel_id: int, draft: Draft, *, stand_in: bool = False) -> dict[str, Any]:
     """A draft as save_channel takes it: the address sealed for this channel, its host in the open."""
     channel: dict[str, Any] = {
         "kind": draft.kind,
@@ -288,7 +300,7 @@ def sealed(keyring: Keyring, channel_id: int, draft: Draft) -> dict[str, Any]:
         "options": {**draft.options, **_mail_options(draft)},
     }
     if draft.endpoint is not None:
-        address, host = checked_endpoint(draft.kind, draft.endpoint)
+        address, host = checked_endpoint(draft.kind, draft.endpoint, stand_in=stand_in)
         channel |= {"endpoint": keyring.encrypt("channels", "endpoint", channel_id, address), "host": host}
     return channel
 

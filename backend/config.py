@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 DEFAULT_PORT = 8501
 HOSTED_KEYS = (
@@ -104,6 +105,14 @@ def reminders() -> Reminders:
         public_url=deployment().public_url or here,
         loopback_channels=_flag(LOOPBACK_CHANNELS, _value(LOOPBACK_CHANNELS, None)) is True,
     )
+
+
+def allows_stand_in(settings: Settings) -> bool:
+    """Whether a channel may be a developer's stand-in on this machine: the switch is on, and so is the API
+    (the edge function asks the same).
+    """
+    host = urlsplit(settings.supabase_url).hostname
+    return reminders().loopback_channels and host in {None, "127.0.0.1", "localhost", "::1"}
 
 
 def load(secrets: Mapping[str, object] | None = None) -> Settings:

@@ -280,6 +280,32 @@ def test_addresses_as_people_paste_them(kind: channels.Kind, text: str, key: str
     assert "access_token" not in str(caught.value)
 
 
+def test_a_robot_on_this_machine_is_the_developers_switch_alone() -> None:
+    here = "http://127.0.0.1:9999/robot?key=x"
+    for kind, host in (
+        ("wecom", "qyapi.weixin.qq.com"),
+        ("dingtalk", "oapi.dingtalk.com"),
+        ("feishu", "open.feishu.cn"),
+    ):
+        assert channels.checked_endpoint(kind, here, stand_in=True) == (here, host)  # type: ignore[arg-type]
+        with pytest.raises(AppError, match="channel"):
+            channels.checked_endpoint(kind, here)  # type: ignore[arg-type]
+    for wrong in (
+        "http://10.0.0.1/x",
+        "http://127.0.0.1.shop-tools.com/x",
+        "http://127.0.0.1@shop-tools.com/x",
+        "http://localhost.shop-tools.com/x",
+        "https://qyapi.weixin.qq.com.shop-tools.com/cgi-bin/webhook/send",
+        "https://qyapi.weixin.qq.com./cgi-bin/webhook/send",
+        "https://qyapi.weixin.qq.com:444/cgi-bin/webhook/send",
+        "https://a@qyapi.weixin.qq.com/cgi-bin/webhook/send",
+        "https://ｑyapi.weixin.qq.com/cgi-bin/webhook/send",
+        "https://[::ffff:127.0.0.1]/cgi-bin/webhook/send",
+    ):
+        with pytest.raises(AppError, match="channel"):
+            channels.checked_endpoint("wecom", wrong, stand_in=True)
+
+
 def test_python_and_the_database_agree_on_hosts(floor: Connection) -> None:
     for host in (
         "a.com",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,18 @@ def test_a_child_process_gets_none_of_our_settings(monkeypatch: pytest.MonkeyPat
     assert set(HOSTED) & set(inherited) == set()
     assert inherited["LC_ALL"] == "C"
     assert "PATH" in inherited
+
+
+@pytest.mark.parametrize(
+    ("url", "switch", "allowed"),
+    [
+        ("http://127.0.0.1:5000", "1", True),
+        ("http://127.0.0.1:5000", "0", False),
+        ("https://abc.supabase.co", "1", False),
+    ],
+)
+def test_a_stand_in_needs_the_switch_and_an_api_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, url: str, switch: str, allowed: bool
+) -> None:
+    monkeypatch.setenv(config.LOOPBACK_CHANNELS, switch)
+    assert config.allows_stand_in(replace(config.load(), supabase_url=url)) is allowed

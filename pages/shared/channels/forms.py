@@ -8,7 +8,7 @@ from uuid import UUID
 
 import streamlit as st
 
-from backend import channels
+from backend import channels, config
 from backend.channels import AUDIENCES, KINDS, Audience, Channel, Draft, Kind
 from pages.shared import frame
 from pages.shared.frame import User
@@ -39,7 +39,8 @@ def add(hosts: Mapping[str, Sequence[str]], user: User) -> None:
     if sent:
         with frame.boundary():
             mark = UUID(frame.request_id("channels_add", draft))
-            channels.add(frame.client(), frame.keyring(), draft, request_id=mark)
+            stand_in = config.allows_stand_in(frame.settings())
+            channels.add(frame.client(), frame.keyring(), draft, request_id=mark, stand_in=stand_in)
             st.session_state["channels_round"] = rounds + 1
             frame.flash_and_rerun(t("channels.added", name=draft.name))
 
@@ -54,7 +55,15 @@ def change(channel: Channel, user: User) -> None:
     if sent:
         with frame.boundary(), frame.editing("channel", channel.id):
             mark = UUID(frame.request_id("channels_change", channel.id, version, draft))
-            channels.change(frame.client(), frame.keyring(), channel.id, version, draft, request_id=mark)
+            channels.change(
+                frame.client(),
+                frame.keyring(),
+                channel.id,
+                version,
+                draft,
+                request_id=mark,
+                stand_in=config.allows_stand_in(frame.settings()),
+            )
             frame.close_form("channel", channel.id)
             frame.flash_and_rerun(t("channels.changed", name=draft.name))
     if channel.kind in _SIGNED:
