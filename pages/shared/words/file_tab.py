@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from itertools import islice
 from uuid import UUID
@@ -111,7 +112,16 @@ def _options(user: User, data: bytes, name: str, sheet: int, rows: Sequence[Row]
         if st.button(
             label, type="primary", key="words_file_start", disabled=not columns, icon=":material/play_arrow:"
         ):
-            facts = (name, len(data), hash(data), tuple(columns), kind, category, shop_id, sheet)
+            facts = (
+                name,
+                len(data),
+                hashlib.sha256(data).hexdigest(),
+                tuple(columns),
+                kind,
+                category,
+                shop_id,
+                sheet,
+            )
             commands.check_file(
                 frame.client(),
                 data,
@@ -172,15 +182,12 @@ def _card(file: FileCheck) -> None:
             if file.state in ("uploading", "waiting", "running"):
                 _cancel(file)
         if file.state == "running":
-            st.progress(0.0 if not file.progress.get("rows") else 0.5, _progress(file))
+            rows = f"{file.progress.get('rows', 0):,}"
+            st.caption(f":material/progress_activity: {t('words.file.progress', rows=rows)}")
         if file.state == "failed":
             st.error(md(files.why(file.error or "", file.progress, locale())), icon=":material/error:")
         if file.state == "done":
             _result(file)
-
-
-def _progress(file: FileCheck) -> str:
-    return t("words.file.progress", rows=f"{file.progress.get('rows', 0):,}")
 
 
 def _cancel(file: FileCheck) -> None:

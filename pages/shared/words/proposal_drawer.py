@@ -150,7 +150,8 @@ def _trial(user: User, number: int, was_busy: bool) -> None:
             st.rerun()
         st.markdown(f"**{t('proposals.trial')}**", help=t("proposals.trial_help"))
         if found.trial.state in ("waiting", "running"):
-            st.progress(0.0, t("proposals.trying", done=f"{found.trial.done:,}"))
+            words = t("proposals.trying", done=f"{found.trial.done:,}")
+            st.caption(f":material/progress_activity: {words}")
         elif found.trial.state == "failed":
             st.error(t("proposals.trial_failed", error=found.trial.error or ""), icon=":material/error:")
         else:
