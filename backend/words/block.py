@@ -12,8 +12,8 @@ import numpy.typing as npt
 from backend.words.compiled import Compiled, Meaning
 from backend.words.conditions import Rule
 from backend.words.fold import common_words, fold_table, fold_text
-from backend.words.nearby import SIDE, near_figures, open_rules, signs_of
-from backend.words.rules import FIGURE, NAMED, OWN, YEAR
+from backend.words.nearby import SIDE, Signs, near_figures, open_rules, signs_of
+from backend.words.rules import FIGURE, NAMED, YEAR
 from backend.words.scanner import Occurrence
 from backend.words.view import View, code_points, text_of, view_table, written_as
 
@@ -116,25 +116,21 @@ class _Inside(NamedTuple):
     heard: dict[int, list[int]]
 
 
-def _near(
-    inside: _Inside, rule: Rule, needle: tuple[int, int, Meaning], stretched: bool, table: Compiled
-) -> int:
-    """Return the bits of the rules to try on a needle, quotation marks left out."""
-    first, last, meaning = needle
-    signs = table.signs.get(meaning.plain)
-    if signs is None:
-        signs = table.signs[meaning.plain] = signs_of(meaning.plain, rule)
-    near = open_rules(signs, inside.seen, first, last, inside.heard)
-    return near | OWN if stretched and signs.inner else near
+def _signs(meaning: Meaning, rule: Rule, table: Compiled) -> Signs:
+    """Return the signs of a term, made when it is first met."""
+    known = table.signs.get(meaning.plain)
+    if known is None:
+        known = table.signs[meaning.plain] = signs_of(meaning.plain, rule)
+    return known
 
 
 def _found(inside: _Inside, needles: list[tuple[int, int, Meaning]], table: Compiled) -> Iterator[Found]:
     """Yield the needles that no longer word runs through."""
-    text, at, seen, _ = inside
+    text, at, seen, heard = inside
     inner = len(seen) - 1
     wanted = [(first, last - 1, max(0, first - SIDE), min(last, inner)) for first, last, _ in needles]
-    for needle, (start, end, low, high) in zip(needles, at.take(wanted).tolist(), strict=True):
-        first, last, meaning = needle
+    places = at.take(wanted).tolist()
+    for (first, last, meaning), (start, end, low, high) in zip(needles, places, strict=True):
         end += 1
         if meaning.is_edged and _cuts_word(text, start, end):
             continue
@@ -142,7 +138,7 @@ def _found(inside: _Inside, needles: list[tuple[int, int, Meaning]], table: Comp
         if rule is not None and last - first == 2 and _straddles(seen, first, text, start, end):
             rule = None
         if rule is not None:
-            near = _near(inside, rule, needle, end - start > last - first, table)
+            near = open_rules(_signs(meaning, rule, table), seen, first, last, heard)
             if _OPENING.search(text, low if first >= SIDE else 0, high if last <= inner else len(text)):
                 near |= NAMED
         yield Found(start, end, first, last, meaning, rule, near)

@@ -24,7 +24,7 @@ SIDE: Final = 24
 _NEAR: Final = 48
 _FAR: Final = 121
 _NEAR_SIGN, _FAR_SIGN, _AFTER, _BEFORE = range(4)
-_IN_CLAUSE: Final = r"[^，。！？；\n]*\Z"
+_IN_CLAUSE: Final = r"[^，。！？；\n]*+\Z"
 _DATED: Final = 64
 """A figure stands at most so far after its year."""
 _DATED_FIGURE: Final = YEAR | FIGURE
@@ -40,9 +40,10 @@ class Side(NamedTuple):
 
 
 class Own(NamedTuple):
-    """The signs of a term's own conditions: searches with their reach, and characters that touch it."""
+    """The signs of a term's own conditions: a search with its reach, and characters that touch the term."""
 
-    searches: tuple[tuple[Search, int], ...]
+    search: Search
+    reach: int
     before: frozenset[str]
     after: frozenset[str]
 
@@ -51,8 +52,7 @@ class Signs(NamedTuple):
     """What can stand near a term and change its severity.
 
     `left`, `right`, `edge` (characters right before the term) and `scanned` (bits with their reach) are those
-    of the general rules. `always` are the bits to try whatever stands around. `inner` tells that the term
-    itself has a sign of its own conditions.
+    of the general rules. `always` are the bits to try whatever stands around.
     """
 
     always: int
@@ -61,7 +61,6 @@ class Signs(NamedTuple):
     right: Side
     scanned: tuple[tuple[int, int], ...]
     own: Own | None
-    inner: bool
 
 
 def _kept(sign: str) -> str:
@@ -129,25 +128,24 @@ def _general(heeds: int) -> Signs:
         _side(RIGHT_SIGNS, heeds),
         tuple((bit, reach) for bit, reach in SCANNED.items() if bit & heeds),
         None,
-        False,
     )
 
 
 def signs_of(term: str, rule: Rule) -> Signs:
     """Return the signs of a folded term and its rule.
 
-    A condition is always tried if it has no sign, or one that only begins in the term.
+    A condition is always tried if it has no sign, or one that is or begins in the term itself.
     """
+    general = _general(rule.heeds)
     signs = [sign for condition in rule.conditions for sign in _own_signs(condition)]
-    open_ = any(not sign or bool(full and full not in term and sign in term) for _, sign, full in signs)
-    of = [[sign for kind, sign, _ in signs if kind == wanted] for wanted in range(4)]
-    far = (_NEAR_SIGN, _NEAR), (_FAR_SIGN, _FAR)
-    searches = tuple((_any_of(found), reach) for kind, reach in far if (found := set(of[kind]) - {""}))
-    return _general(rule.heeds)._replace(
-        always=rule.always | (OWN if open_ else 0),
-        own=Own(searches, frozenset(of[_BEFORE]), frozenset(of[_AFTER])) if signs else None,
-        inner=any(bool(full) and full in term for _, _, full in signs),
-    )
+    if any(not sign or (full and sign in term) for _, sign, full in signs):
+        return general._replace(always=rule.always | OWN)
+    if not signs:
+        return general._replace(always=rule.always)
+    near, far, after, before = ({sign for kind, sign, _ in signs if kind == n} for n in range(4))
+    reach = _FAR if far else _NEAR if near else 0
+    own = Own(_any_of(near | far), reach, frozenset(before), frozenset(after))
+    return general._replace(always=rule.always, own=own)
 
 
 def near_figures(years: Sequence[int], figures: Sequence[int]) -> list[int]:
@@ -160,10 +158,7 @@ def _has_own(own: Own, seen: str, first: int, last: int) -> bool:
     """Tell whether a sign of the term's own conditions stands near."""
     if seen[last : last + 1] in own.after or (first and seen[first - 1] in own.before):
         return True
-    for search, reach in own.searches:
-        if search(seen, first - reach, first + 1) or search(seen, last - 1, last + reach):
-            return True
-    return False
+    return own.reach > 0 and own.search(seen, first - own.reach, last + own.reach) is not None
 
 
 def _scanned(
@@ -184,7 +179,7 @@ def open_rules(signs: Signs, seen: str, first: int, last: int, heard: Mapping[in
     `seen` is the view without what the fold drops, the hit is seen[first:last], and `heard` are the sorted
     places in it of the signs that were scanned for. Quotation marks, which are dropped, are not looked for.
     """
-    bits, left, edges, right, scanned, own, _ = signs
+    bits, left, edges, right, scanned, own = signs
     for (some, each), low, high in ((left, first - SIDE, first), (right, last, last + SIDE)):
         if some(seen, low, high):
             for bit, search in each:
