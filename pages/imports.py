@@ -4,13 +4,13 @@ import streamlit as st
 
 from pages.shared import frame
 from pages.shared.i18n import t
-from pages.shared.importing import calls, history, run, uploads
+from pages.shared.importing import ages, calls, history, run, uploads
 
 user = frame.require_user("warehouse", "operations", "analyst", "manager", "admin")
 frame.page_header(t("imports.title"), help=t("imports.help"))
 
 with frame.boundary():
-    uploads.ages(calls.data_ages())
+    ages.draw(calls.data_ages())
 
 if user.has("analyst"):
     st.caption(t("imports.read_only"))

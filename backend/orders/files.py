@@ -23,6 +23,7 @@ from backend.pii import Keyring, PiiError
 
 Format = Literal["csv", "xlsx"]
 MOST_ROWS: Final = 5000
+_REGION: Final = ("province", "city", "district")
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
 _QUEUE: Final = (
@@ -114,7 +115,7 @@ def _opened(row: Mapping[str, Any], keyring: Keyring) -> dict[str, Any]:
         "unreadable": unreadable,
         "name": (contact and contact.receiver) or row["receiver_masked"] or "",
         "phone": (contact and contact.phone) or row["phone_masked"] or "",
-        **{name: row[name] or (contact and getattr(contact, name)) for name in ("province", "city", "district")},
+        **{part: row[part] or (contact and getattr(contact, part)) for part in _REGION},
         "address": (contact and contact.address) or "",
         "note": " / ".join(note for note in notes if note),
     }
@@ -162,5 +163,4 @@ def _file(
     heads = [(key, chinese if lang.startswith("zh") else english) for key, chinese, english in columns]
     if fmt == "csv":
         return File(f"{name}.csv", exports.write_csv(rows, heads), "text/csv")
-    mime = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    return File(f"{name}.xlsx", exports.write_xlsx(rows, heads, name), mime)
+    return File(f"{name}.xlsx", exports.write_xlsx(rows, heads, name), exports.XLSX)

@@ -17,7 +17,7 @@ from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.importing import uploads
+from pages.shared.importing.ages import age_words
 from pages.shared.queue.words import kind_name
 
 _VISIT = "home_visit"
@@ -211,5 +211,5 @@ def checklist(ages: Sequence[DataAge], user: User) -> None:
             name = t(f"imports.kind.{age.kind}")
             with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
                 st.markdown(f"{name} · {md(age.shop_name)}", width="content")
-                st.markdown(uploads.age_words(age.model_dump()), width="content")
+                st.markdown(age_words(age.model_dump()), width="content")
         home_links.link(t("home.to_imports"), "imports", icon=":material/upload_file:")

@@ -14,11 +14,10 @@ from backend.orders import reads
 from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.i18n import plain, t
-from pages.shared.importing import uploads
+from pages.shared.importing.ages import age_words
 
 _PAGE = 50
 _COLUMNS = ("alert", "sku", "name", "spec", "available", "safety_stock", "at")
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Row = dict[str, Any]
 
 
@@ -26,7 +25,7 @@ def age(ages: Sequence[Mapping[str, Any]]) -> None:
     """How old the stock is: every verdict about shortages stands on it."""
     for row in ages:
         if row["kind"] == "products":
-            st.markdown(f":gray[{t('stock.age')}] {uploads.age_words(row)}")
+            st.markdown(f":gray[{t('stock.age')}] {age_words(row)}")
 
 
 def filters() -> tuple[str, bool]:
@@ -163,7 +162,7 @@ def _export(text: str, low_only: bool) -> None:
             "XLSX",
             exports.write_xlsx(rows, columns, name),
             f"{name}.xlsx",
-            mime=_XLSX,
+            mime=exports.XLSX,
             key="stock_xlsx",
             on_click="ignore",
         )

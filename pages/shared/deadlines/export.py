@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from backend import db, deadlines
+from backend import db, deadlines, exports
 from pages.shared import frame
 from pages.shared.frame import User
 from pages.shared.i18n import locale, t
@@ -17,7 +17,7 @@ from pages.shared.i18n import locale, t
 _ROLES = ("operations", "analyst", "manager", "admin")
 _DAYS = 30
 _TYPES: tuple[tuple[Literal["csv", "xlsx"], str], ...] = (
-    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ("xlsx", exports.XLSX),
     ("csv", "text/csv"),
 )
 

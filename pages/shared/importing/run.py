@@ -11,8 +11,8 @@ from backend.imports import runner
 from pages.shared import frame
 from pages.shared.frame import User
 from pages.shared.i18n import t
-from pages.shared.importing import calls, uploads
-from pages.shared.importing.uploads import State
+from pages.shared.importing import calls, kept, uploads
+from pages.shared.importing.kept import State
 
 _ORDER = ("products", "orders", "shipments")  # stock first, so that the orders are judged by it
 _SHARE = {"staging": (0.0, 0.6), "applying": (0.6, 0.25), "checking": (0.85, 0.15)}
@@ -55,7 +55,7 @@ def _one(state: State, user: User, *, strict: bool) -> bool:
     report: runner.Report | None = None
     with uploads.file_boundary(state):
         report = _import(state, user, show, strict=strict)
-        uploads.save(state, result=report)
+        kept.save(state, result=report)
     bar.empty()
     return report is not None
 

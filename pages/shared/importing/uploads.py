@@ -1,12 +1,9 @@
-"""The parts of the imports page: age of the data, the dropped files with their previews, and what came of
-them.
-"""
+"""The dropped files of the imports page: each with its preview, what is asked of it, and what came of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -17,17 +14,15 @@ from backend.imports import mapping, parse, runner
 from backend.imports.limits import MAX_BYTES, MAX_ROWS
 from backend.imports.reasons import reason
 from backend.imports.records import Detected, FileRefused
-from pages.shared import format as fmt
 from pages.shared import frame, theme, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.importing import calls, outcome, wizard
+from pages.shared.importing import calls, kept, outcome, wizard
+from pages.shared.importing.kept import State
 
-_FILES = "imports_files"
 _ROUND = "imports_round"
 TODO = "imports_todo"
-ORDER_ROLES = ("operations", "manager", "admin")
 TEMPLATES: Mapping[str, Sequence[str]] = {
     "orders": (
         *("order_no", "placed_at", "paid_at", "status", "buyer_account", "receiver", "phone"),
@@ -37,44 +32,6 @@ TEMPLATES: Mapping[str, Sequence[str]] = {
     "products": ("sku", "name", "spec", "available", "safety_stock"),
     "shipments": tuple(field.name for field in mapping.fields("shipments")),
 }
-State = dict[str, Any]
-
-
-# The age of the data ---------------------------------------------------------------------------------------
-
-
-def ages(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One line per data set: who, when, and red once it is late."""
-    if not rows:
-        st.info(t("imports.no_shops"), icon=":material/storefront:")
-        return
-    with st.grid(min_column_width=175, gap="small", key="imports_ages"):
-        for row in rows:
-            with st.container(border=True, gap="xxsmall"):
-                name = t(f"imports.kind.{row['kind']}")
-                st.markdown(f"**{name}** · {md(row['shop_name'] or t('imports.stock_pool'))}")
-                st.markdown(age_words(row), help=_age_help(row))
-
-
-def age_words(row: Mapping[str, Any]) -> str:
-    """Markdown of one data set's age: icon, words and colour."""
-    if row["is_running"]:
-        return f":blue-badge[:material/sync: {t('imports.running')}]"
-    if row["at"] is None:
-        return f":red-badge[:material/error: {t('imports.never')}]"
-    when = md(frame.clock(row["at"]))
-    if row["is_late"]:
-        old = fmt.span(timedelta(hours=row["hours"]), locale())
-        return f":red-badge[:material/error: {t('imports.late', when=when, old=old)}]"
-    return f":material/check_circle: {when}"
-
-
-def _age_help(row: Mapping[str, Any]) -> str:
-    if row["at"] is None:
-        return t("imports.never_help")
-    if row["file_name"] is None:
-        return t("imports.age_help_short")
-    return t("imports.age_help", file=row["file_name"], rejected=row["rejected"])
 
 
 # Dropping files --------------------------------------------------------------------------------------------
@@ -117,13 +74,13 @@ def templates() -> None:
 
 def read(files: Sequence[UploadedFile]) -> list[State]:
     """What is known about each dropped file; a new one gets its first look."""
-    kept: dict[str, State] = st.session_state.setdefault(_FILES, {})
-    for gone in set(kept) - {file.file_id for file in files}:
-        del kept[gone]
+    known: dict[str, State] = st.session_state.setdefault(kept.FILES, {})
+    for gone in set(known) - {file.file_id for file in files}:
+        del known[gone]
     for file in files:
-        if file.file_id not in kept:
-            kept[file.file_id] = _first_look(file)
-    return [kept[file.file_id] | {"file": file} for file in files]
+        if file.file_id not in known:
+            known[file.file_id] = _first_look(file)
+    return [known[file.file_id] | {"file": file} for file in files]
 
 
 def _first_look(file: UploadedFile) -> State:
@@ -136,14 +93,6 @@ def _first_look(file: UploadedFile) -> State:
     if found.platform is None:
         wizard.recall(state, found)
     return state
-
-
-def save(state: State, **change: Any) -> None:
-    """Keeps a choice about a file across runs."""
-    kept: dict[str, State] = st.session_state.get(_FILES, {})
-    if state["id"] in kept:
-        kept[state["id"]].update(change)
-    state.update(change)
 
 
 # One file --------------------------------------------------------------------------------------------------
@@ -161,7 +110,7 @@ def card(state: State, user: User, *, strict: bool, busy: bool) -> bool:
         if state.get("problem"):
             st.error(problem(state), icon=":material/error:")
             return False
-        if state["kind"] == "orders" and not user.has(*ORDER_ROLES):
+        if state["kind"] == "orders" and not user.has(*kept.ORDER_ROLES):
             st.warning(t("imports.orders_not_yours"), icon=":material/lock:")
             return False
         if state["platform"] is None and state["mapping"] is None:
@@ -202,7 +151,7 @@ def _recalled(state: State, user: User, *, busy: bool) -> None:
         text = t(words, shop=shop.name if shop else plain("imports.all_shops"), count=len(state["mapping"]))
         st.caption(f":material/swap_horiz: {text}", width="stretch")
         if st.button(t("imports.map_again"), key=f"imports_remap_{_short(state)}", disabled=busy):
-            save(state, mapping=None, recalled=False, preview_of=None)
+            kept.save(state, mapping=None, recalled=False, preview_of=None)
             st.rerun()
 
 
@@ -224,7 +173,7 @@ def _has_place(state: State, user: User, *, busy: bool) -> bool:
         st.warning(t("imports.no_fitting_shop", platform=name), icon=":material/storefront:")
         return False
     if len(shops) == 1:
-        save(state, shop_id=shops[0].id)
+        kept.save(state, shop_id=shops[0].id)
         st.caption(t("imports.goes_to", shop=shops[0].name))
         return True
     names = {shop.id: shop.name for shop in shops}
@@ -239,7 +188,7 @@ def _has_place(state: State, user: User, *, busy: bool) -> bool:
         disabled=busy,
         width=320,
     )
-    save(state, shop_id=chosen)
+    kept.save(state, shop_id=chosen)
     return chosen is not None
 
 
@@ -268,7 +217,7 @@ def _preview(state: State, user: User) -> runner.Report | None:
     mark = (state.get("shop_id"), repr(state["mapping"]), locale())
     if state.get("preview_of") != mark:
         with st.spinner(t("imports.reading", name=state["name"]), show_time=True), file_boundary(state):
-            save(state, preview=run(state, user, calls.importer(), dry_run=True), preview_of=mark)
+            kept.save(state, preview=run(state, user, calls.importer(), dry_run=True), preview_of=mark)
     if state.get("problem"):
         st.error(problem(state), icon=":material/error:")
     return state["preview"] if state.get("preview_of") == mark else None
@@ -282,7 +231,7 @@ def plan(ids: Sequence[str]) -> None:
 def clear() -> None:
     """An empty drop zone: a new key is a new uploader."""
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
-    st.session_state.pop(_FILES, None)
+    st.session_state.pop(kept.FILES, None)
 
 
 @contextmanager
@@ -292,7 +241,7 @@ def file_boundary(state: State) -> Iterator[None]:
         try:
             yield
         except FileRefused as refused:
-            save(state, problem=(refused.key, dict(refused.params)))
+            kept.save(state, problem=(refused.key, dict(refused.params)))
 
 
 def problem(state: State) -> str:

@@ -16,20 +16,21 @@ from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.importing import calls, uploads
+from pages.shared.importing import calls, kept
+from pages.shared.importing.kept import State
 
 _KINDS = ("orders", "products", "shipments")
 
 
-def recall(state: uploads.State, found: Detected) -> None:
+def recall(state: State, found: Detected) -> None:
     """Takes over the newest remembered mapping for these headers, if there is one."""
     with frame.boundary():
-        for kept in calls.remembered(found.headers):
-            state.update(kind=kept["kind"], mapping=kept["mapping"], shop_id=kept["shop_id"], recalled=True)
+        for row in calls.remembered(found.headers):
+            state.update(kind=row["kind"], mapping=row["mapping"], shop_id=row["shop_id"], recalled=True)
             return
 
 
-def draw(state: uploads.State, user: User) -> None:
+def draw(state: State, user: User) -> None:
     """The form: kind, shop, one header per field, sample rows beside it."""
     found: Detected = state["found"]
     key = f"imports_map_{str(state['id'])[:12]}"
@@ -51,8 +52,8 @@ def draw(state: uploads.State, user: User) -> None:
         _keep(state, kind=kind, shop_id=shop_id, tool=tool.strip(), chosen=chosen)
 
 
-def _kind(state: uploads.State, found: Detected, user: User, key: str) -> str:
-    allowed = [kind for kind in _KINDS if kind != "orders" or user.has(*uploads.ORDER_ROLES)]
+def _kind(state: State, found: Detected, user: User, key: str) -> str:
+    allowed = [kind for kind in _KINDS if kind != "orders" or user.has(*kept.ORDER_ROLES)]
     likely = state["kind"] or calls.likely_kind(found)
     return st.selectbox(
         t("imports.map_kind"),
@@ -130,7 +131,7 @@ def _boxes(
 
 
 def _keep(
-    state: uploads.State, *, kind: str, shop_id: int | None, tool: str, chosen: Mapping[str, str | None]
+    state: State, *, kind: str, shop_id: int | None, tool: str, chosen: Mapping[str, str | None]
 ) -> None:
     """Checks the mapping, remembers it and goes on to the preview."""
     picked = {field: header for field, header in chosen.items() if header}
@@ -144,7 +145,7 @@ def _keep(
         return
     with frame.boundary():
         calls.remember(shop_id=shop_id, kind=kind, headers=state["found"].headers, tool=tool, chosen=picked)
-        uploads.save(state, kind=kind, shop_id=shop_id, mapping=picked, recalled=False)
+        kept.save(state, kind=kind, shop_id=shop_id, mapping=picked, recalled=False)
         frame.flash_and_rerun(t("imports.map_saved"))
 
 

@@ -8,13 +8,14 @@ from typing import Literal
 import streamlit as st
 from supabase import Client
 
+from backend import exports
 from backend.orders import files
 from backend.orders.models import QueueFilter
 from pages.shared import frame
 from pages.shared.i18n import locale, t
 
 _TYPES: tuple[tuple[Literal["csv", "xlsx"], str], ...] = (
-    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ("xlsx", exports.XLSX),
     ("csv", "text/csv"),
 )
 

@@ -25,7 +25,7 @@ MOST = 1000
 _PAGE = 50
 _ROUND = "nudge_round"
 _TYPES: tuple[tuple[Literal["csv", "xlsx"], str], ...] = (
-    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ("xlsx", exports.XLSX),
     ("csv", "text/csv"),
 )
 _FILE = ("order_no", "shop", "amount", "placed_at", "buyer", "receiver", "phone", "text")

@@ -20,7 +20,6 @@ from pages.shared.queue.words import kind_name
 
 _FILES = "release_files"
 _PICK = "release_pick_open"
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 RELEASE_COLUMNS = (
     *("order_no", "buyer_account", "name", "phone", "province", "city", "district", "address"),
     *("sku", "goods", "spec", "quantity", "amount", "paid_at", "promise_ship_at", "ship_with", "note"),
@@ -77,7 +76,7 @@ def _save_buttons(one: Release, found: Listed, key: str) -> None:
         t("release.save", kind="XLSX"),
         exports.write_xlsx(rows, columns, plain(f"release.sheet.{one.kind}")),
         f"{name}.xlsx",
-        mime=_XLSX,
+        mime=exports.XLSX,
         icon=":material/save:",
         key=f"release_xlsx_{key}_{one.id}",
         on_click="ignore",
@@ -168,7 +167,7 @@ def _pick_files(one: Release, found: dict[str, Any]) -> None:
             plain("release.sheet.pick"),
         ),
         f"{name}.xlsx",
-        mime=_XLSX,
+        mime=exports.XLSX,
         icon=":material/save:",
         key=f"release_pick_xlsx_{one.id}",
         on_click="ignore",

@@ -19,7 +19,6 @@ from pages.shared.rota import one_day, plan
 from pages.shared.rota.dates import head, today
 
 _TODAY_TINT = "background-color: rgba(18, 130, 110, .14)"
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def draw(found: Rota, user: User) -> None:
@@ -170,7 +169,7 @@ def _files(found: Rota) -> None:
         name = f"{plain('rota.title')} {found.dates[0]} {found.dates[-1]}"
         sheet = exports.write_xlsx(rows, columns, plain("rota.title"))
         for label, data, mime in (
-            ("XLSX", sheet, _XLSX),
+            ("XLSX", sheet, exports.XLSX),
             ("CSV", exports.write_csv(rows, columns), "text/csv"),
         ):
             st.download_button(
