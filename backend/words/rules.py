@@ -36,7 +36,7 @@ _TURN: Final = view_regex(
 _WIDE_NEGATION: Final = frozenset({"medical", "health_food", "cosmetics"})
 _CLAIM_LIKE: Final = view_regex(r"(?:拒绝|杜绝|远离|难以|谢绝|抵制|警惕|无任何|没有?|无|不再|不会|别再)")
 _DENIED_AFTER: Final = view_regex(
-    r"[^，。！？；\n]{0,6}(?:是违法|属于违法|违法的|是不合规|违反|是骗|不可信|是假的|不能保证|无法保证|我们不|不敢保证|不支持|是不允许|不允许|不存在|做不到|没办法|没法|给不了|办不到|不好承诺|不敢承诺|无关|一律封|会被|将被|要处罚|受处罚|概不负责|不负责)"
+    r"[^，。！？；\n]{0,6}(?:是违法|属于违法|违法的|是不合规|违反|是骗|不可信|是假的|不能保证|无法保证|我们不|不敢保证|不支持|是不允许|不允许|不存在|做不到|没办法|没法|给不了|办不到|不好承诺|不敢承诺|无关|我们没有|本店没有|这里没有|一律封|会被|将被|要处罚|受处罚|概不负责|不负责)"
 )
 _MENTION: Final = view_regex(
     r"广告法|违禁词|极限词|禁用词|敏感词|绝对化用语|违规词|不得出现|不得使用|禁止使用|不能出现|不能使用|不要使用|不可使用|不要写|不能写|不能说|不可以写|不可以说|避免使用|避免出现|等字样|等词|字样|等用语|等表述"
@@ -105,6 +105,11 @@ _LICENCE: Final = {
     "cosmetics": view_regex(r"国妆特|特殊化妆品|妆特"),
     "health_food": view_regex(r"国食健|卫食健|蓝帽|食健备"),
 }
+_MEDICAL_OR_HEALTH: Final = view_regex(r"械注|械备|药准字|械字|药监械|国食健|卫食健|蓝帽|食健备")
+_HEALTH_FUNCTION: Final = view_regex(
+    r"辅助降血[脂糖压]|(?:改善|有助于?)睡眠|(?:增强|提高)免疫|缓解(?:体力|视)?疲劳|通便|减肥|抗氧化|改善.{0,4}记忆|促进消化|润肠|清咽|保护胃|增加骨密度|(?:有助于|辅助)"
+)
+"""The functions a health food may be approved for; the notice lists them."""
 _CATEGORY_LICENCE: Final = {"drug": "medical", "device": "medical", "health_food": "health_food"}
 
 
@@ -221,6 +226,8 @@ def _licensed(entry: Entry, around: Surroundings, context: Context, near: int) -
     pattern = _LICENCE.get(kind)
     if pattern is None or entry.term in _HARD_MEDICAL:
         return False
+    if kind == "medical" and _HEALTH_FUNCTION.search(around.left[-4:] + around.term):
+        pattern = _MEDICAL_OR_HEALTH
     if kind == "cosmetics" and not _SPECIAL_COSMETICS.search(entry.term):
         return False
     return bool(near & EVIDENCE and bool(pattern.search(around.window))) or any(
