@@ -99,8 +99,7 @@ class Rule(NamedTuple):
     """An entry of the dictionary and when it counts.
 
     `superlative` is "" or the group of the word after 最. `heeds` are the bits of the general rules that can
-    change its severity, `always` those to try whatever stands around (see rules.py); `guard` is its row in
-    the table of signs, 0 without conditions, and `inner` tells that the term itself has a sign of them.
+    change its severity, `always` those to try whatever stands around (see rules.py).
     """
 
     entry: Entry
@@ -108,8 +107,6 @@ class Rule(NamedTuple):
     superlative: str = ""
     heeds: int = 0
     always: int = 0
-    guard: int = 0
-    inner: bool = False
 
 
 def _phrase(row: ExceptionRow) -> Condition:
