@@ -35,7 +35,9 @@ _UPLOADER = """
 """
 # White on the bright accent of the dark theme would miss WCAG AA (2.6:1); this is 7:1.
 _DARK = """
-<style>button[kind^="primary"]:not(:disabled), button[kind^="primary"]:not(:disabled) p { color: #06201b; }</style>
+<style>
+button[kind^="primary"]:not(:disabled), button[kind^="primary"]:not(:disabled) p { color: #06201b; }
+</style>
 """
 
 
