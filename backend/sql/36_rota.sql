@@ -110,8 +110,9 @@ language sql stable set search_path = '' as $$
         join public.member_shops k on k.shop_id = s.id
         join public.members m on m.id = k.member_id and m.state = 'active'
         where s.is_active and (p_shop_id is null or s.id = p_shop_id)
-    ), unplanned as (
-        select s.shop_id, s.calendar_id, o.day from (select distinct shop_id, calendar_id from staff) s
+    ), unplanned as materialized ( -- once for a shop, not for each of its people
+        select s.shop_id, o.day, private.shift_open(s.calendar_id, p_at) as shift_id
+        from (select distinct shop_id, calendar_id from staff) s
         cross join lateral private.open_day(s.calendar_id, p_at) o (day)
         where o.day is not null and not private.is_planned(s.shop_id, o.day)
     ), found as (
@@ -122,7 +123,7 @@ language sql stable set search_path = '' as $$
         where e.starts_at <= p_at and e.starts_at > p_at - interval '25 hours' and e.ends_at > p_at
           and e.member_id in (select id from staff)
         union all
-        select s.id, private.shift_open(u.calendar_id, p_at), null::timestamptz, false, false
+        select s.id, u.shift_id, null::timestamptz, false, false
         from unplanned u join staff s using (shop_id)
         where s.role in ('agent', 'warehouse', 'operations', 'manager')
           and not exists (select from public.rota_days d where d.member_id = s.id and d.day = u.day and d.kind = 'leave')
