@@ -18,7 +18,8 @@ run: $(RUN_STAMP)
 
 test: $(TEST_STAMP) system-packages checks
 	@echo "== tests"
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@# Files in the order of their folders: those with a browser take longest and must not come last.
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(TEST_STAMP)
 	@$(PY) -m tests.bench
