@@ -1,4 +1,4 @@
-"""The Taobao sample goes in through the page and gives exactly the expected exceptions, in a real browser."""
+"""The samples go in through the page and give exactly the expected exceptions, in a real browser."""
 
 from __future__ import annotations
 
@@ -34,10 +34,14 @@ def desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def operations(desk: Server) -> str:
     """The staff number of a member of operations."""
-    facts = desk.runtime
-    keys = local_secrets.load(desk.data_dir)
+    return member_of(desk, "tm")
+
+
+def member_of(server: Server, shop: str) -> str:
+    facts = server.runtime
+    keys = local_secrets.load(server.data_dir)
     stack = SimpleNamespace(db_url=facts["db_url"], api_url=facts["api_url"], secrets=keys)
-    return sign_up(stack, "operations", name="运营A", shops=["tm"]).staff_no  # type: ignore[arg-type]
+    return sign_up(stack, "operations", name="运营A", shops=[shop]).staff_no  # type: ignore[arg-type]
 
 
 def drop(page: Page, *files: Path) -> None:
@@ -80,3 +84,36 @@ def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
     expect(card).to_have_count(0)
     drop(page, TAOBAO)
     expect(page.get_by_text("64 单：新 0 / 更新 0 / 不变 64")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("platform", "file", "orders"),
+    [("jd", "jd_orders.csv", 56), ("douyin", "douyin_orders.csv", 64)],
+    ids=["jd", "douyin"],
+)
+def test_each_other_sample_alone_gives_exactly_the_expected_exceptions(
+    data_folder: Callable[[str], Path],
+    new_browser: Callable[..., BrowserContext],
+    platform: str,
+    file: str,
+    orders: int,
+) -> None:
+    server = Server(data_folder(f"imports-{platform}"), environment={"DESK_DEMO": "0"})
+    server.start()
+    try:
+        with psycopg.connect(server.runtime["db_url"], autocommit=True) as owner:
+            owner.execute("select private.ensure_shop('one', '示例店', %s)", (platform,))
+            page = new_browser().new_page()
+            page.goto(f"{server.url}/imports")
+            sign_in(page, member_of(server, "one"), PASSWORD)
+            drop(page, SAMPLES / "stock.csv", SAMPLES / file)
+            page.get_by_role("button", name="全部导入（2 个文件）").click()
+            expect(page.get_by_text(f"导入完成：{orders} 单")).to_be_visible(timeout=60_000)
+            found = owner.execute(
+                "select o.order_no, array_agg(e.kind order by e.kind) from public.orders o"
+                " join public.order_exceptions e on e.order_id = o.id and e.state = 'open' group by 1"
+            ).fetchall()
+    finally:
+        server.stop()
+    expected = json.loads((SAMPLES / f"{platform}_expected.json").read_text("utf-8"))
+    assert dict(found) == {number: sorted(kinds) for number, kinds in expected.items() if kinds}
