@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from backend import auth, demo, jobs, tickets  # noqa: E402 (needs the repository root on the path)
+from backend import auth, demo, jobs, one_time  # noqa: E402 (needs the repository root on the path)
 from backend.config import ConfigError, Settings  # noqa: E402
 from backend.errors import AppError  # noqa: E402
 from backend.local import current  # noqa: E402
@@ -53,7 +53,7 @@ async def keep_session(request: Request) -> Response:
         ticket = (await request.json()).get("ticket")
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
         return Response(status_code=HTTPStatus.BAD_REQUEST)
-    grant = tickets.redeem(ticket) if isinstance(ticket, str) else None
+    grant = one_time.redeem(ticket) if isinstance(ticket, str) else None
     if grant is None:
         return Response(status_code=HTTPStatus.FORBIDDEN)
     answer = Response(status_code=HTTPStatus.NO_CONTENT)

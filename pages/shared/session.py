@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import streamlit as st
 
-from backend import auth, config, tickets
+from backend import auth, config, one_time
 from backend.auth import WebSession
 from backend.cli.target import embedded
 from backend.config import Settings
@@ -120,7 +120,7 @@ def started(session: WebSession) -> None:
     _clear()
     st.session_state[_SID] = session.sid
     st.session_state[_SESSION] = session
-    st.session_state[_TICKET] = tickets.issue(tickets.Grant(session.sid, session.is_own_device))
+    st.session_state[_TICKET] = one_time.issue(one_time.Grant(session.sid, session.is_own_device))
 
 
 def sign_out(settings: Settings, *, everywhere: bool = False, notice: str | None = None) -> None:

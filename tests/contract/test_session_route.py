@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 import app
-from backend import auth, tickets
+from backend import auth, one_time
 from backend.config import Settings
 from backend.errors import AppError
 from backend.local.stack import Stack
@@ -43,7 +43,7 @@ def browser(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tes
 
 
 def ticket_for(sid: str, *, own: bool = False) -> dict[str, str]:
-    return {"ticket": tickets.issue(tickets.Grant(sid, is_own_device=own))}
+    return {"ticket": one_time.issue(one_time.Grant(sid, is_own_device=own))}
 
 
 def test_a_ticket_becomes_a_cookie_once(browser: TestClient, settings: Settings) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend import auth, config, tickets
+from backend import auth, config, one_time
 from backend.config import Settings
 from backend.errors import AppError
 
@@ -85,16 +85,16 @@ def test_no_staff_numbers(text: str) -> None:
 
 def test_a_ticket_is_taken_once_and_only_within_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(tickets, "monotonic", lambda: now)
-    ticket = tickets.issue(tickets.Grant("sid", is_own_device=False))
-    assert tickets.redeem("another") is None
-    assert tickets.redeem(ticket) == tickets.Grant("sid", is_own_device=False)
-    assert tickets.redeem(ticket) is None
-    late, in_time = (tickets.issue(tickets.Grant("sid", is_own_device=True)) for _ in range(2))
+    monkeypatch.setattr(one_time, "monotonic", lambda: now)
+    ticket = one_time.issue(one_time.Grant("sid", is_own_device=False))
+    assert one_time.redeem("another") is None
+    assert one_time.redeem(ticket) == one_time.Grant("sid", is_own_device=False)
+    assert one_time.redeem(ticket) is None
+    late, in_time = (one_time.issue(one_time.Grant("sid", is_own_device=True)) for _ in range(2))
     now += 29
-    assert tickets.redeem(in_time) is not None
+    assert one_time.redeem(in_time) is not None
     now += 2
-    assert tickets.redeem(late) is None
+    assert one_time.redeem(late) is None
 
 
 def test_each_installation_has_its_own_cookie(settings: Settings) -> None:
