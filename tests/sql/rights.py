@@ -55,6 +55,8 @@ TABLES = {
     "reminder_lines":  "none    none      none       none    shop    all     none    none    none     denied   denied",
     "notifications":   "none    none      none       none    none    none    none    none    none     denied   denied",
     "member_reminders": "none   none      none       none    all     all     none    none    none     denied   denied",
+    "assignment_members": "none none  none       none    shop    all     none    none    none     denied   denied",
+    "assignment_decisions": "shop shop shop      shop    shop    all     none    none    none     denied   denied",
     "order_work":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "release_log":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "import_log":      "none    none      shop       none    shop    all     none    none    none     denied   denied",
@@ -112,6 +114,12 @@ with c as (insert into campaigns (name, starts_at, ends_at) values ('大促', '2
 insert into campaign_calendars select c.id, k.id from c, calendars k where k.code = 'all';
 """
 
+ASSIGNMENT = """
+insert into assignment_members (member_id, area, capacity) select id, 'lead', 5 from members where staff_no in ('R-off', 'R-invited');
+insert into assignment_decisions (at, shop_id, area, entity_id, rule, source)
+select now(), id, 'lead', 1, 'nobody', 'arrival' from shops where code like 'right-%';
+"""
+
 REMINDERS = """
 insert into channels (id, kind, name, shop_id, host, endpoint_cipher)
 select nextval('private.channel_ids'), 'wecom', '群', id, 'qyapi.weixin.qq.com', 'v1.k.AAAABBBBCCCCDDDD.AAAABBBBCCCCDDDDEEEEFF'
@@ -158,6 +166,7 @@ def make_scene(db: psycopg.Connection) -> None:
     db.execute("""insert into saved_views (member_id, area, name, params)
         select id, 'orders', '私有', '{}' from members where staff_no = 'R-off'""")
     db.execute(ROTA)
+    db.execute(ASSIGNMENT)
     db.execute(REMINDERS)
     db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
         from shops s where s.code like 'right-%'""")
@@ -204,6 +213,7 @@ KEYS = {
     "rota_days": "member_id",
     "rota_entries": "member_id",
     "campaign_calendars": "campaign_id",
+    "assignment_members": "member_id",
 }
 
 
@@ -216,7 +226,7 @@ SHOP_KEYED = {
     "member_shops", "orders", "order_items", "order_reviews", "order_exceptions", "exception_rules", "releases",
     "hold_breaches", "imports", "import_mappings", "audit_events", "sla_clocks", "sla_clock_events",
     "order_work", "release_log", "import_log", "channels", "delivery_log", "reminders",
-    "text_checks", "text_hits", "exemptions", "text_recheck_changes", "listings",
+    "text_checks", "text_hits", "exemptions", "text_recheck_changes", "listings", "assignment_decisions",
 }  # fmt: skip
 
 
@@ -234,7 +244,7 @@ def expected(db: psycopg.Connection, table: str, cell: str) -> set[int]:
     if table in {"deliveries", "reminder_lines"}:
         parent = "channels" if table == "deliveries" else "reminders"
         return {row[0] for row in db.execute(f"select id from {parent} where shop_id in ({mine})").fetchall()}
-    if table in {"rota_days", "rota_entries"}:
+    if table in {"rota_days", "rota_entries", "assignment_members"}:
         query = f"select member_id from {table} where member_id in (select member_id from member_shops where shop_id in ({mine}))"
         return {row[0] for row in db.execute(query).fetchall()}
     if table == "listing_revisions":
