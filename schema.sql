@@ -6313,7 +6313,7 @@ $$;
 comment on function private.lock_assignment(text) is
     'One transaction at a time gives work of an area out: people work for several shops, so their capacity is known only area by area.';
 
-create or replace function private.write_decision(
+create or replace function private.record_assignment(
     p_area text, p_shop_id bigint, p_entity_id bigint, p_member_id bigint, p_source text, p_staff private.assignee[], p_now timestamptz
 ) returns bigint
 language plpgsql set search_path = '' as $$
@@ -6342,7 +6342,7 @@ begin
     return v_id;
 end;
 $$;
-comment on function private.write_decision(text, bigint, bigint, bigint, text, private.assignee[], timestamptz) is
+comment on function private.record_assignment(text, bigint, bigint, bigint, text, private.assignee[], timestamptz) is
     'Records who got an item and who was considered; the same "nobody" for the same reasons is the decision there is already.';
 
 create or replace function private.charge_staff(p_staff private.assignee[], p_member_id bigint, p_decision_id bigint) returns private.assignee[]
@@ -6383,7 +6383,7 @@ begin
         id := v_item.id;
         member_id := (select s.member_id from pg_catalog.unnest(v_staff) s where s.why is null
             order by s.credit desc, s.last_decision_id nulls first, pg_catalog.random() limit 1);
-        decision_id := private.write_decision(p_area, p_shop_id, id, member_id, p_source, v_staff, p_now);
+        decision_id := private.record_assignment(p_area, p_shop_id, id, member_id, p_source, v_staff, p_now);
         if member_id is not null then
             v_staff := private.charge_staff(v_staff, member_id, decision_id);
         end if;
@@ -6425,6 +6425,1551 @@ end;
 $$;
 comment on function private.drain_pool(timestamptz) is
     'What lies in the pools goes to whoever has come on duty or has room again, oldest first; answers how many items. An area that somebody is giving out at this moment has its turn in the next minute: nothing here waits.';
+
+-- ==== 42_assignment_rpcs.sql ====
+
+-- 42 ------------------------------------------------------------------------------ assignment: settings, screen, the reason
+
+create or replace function private.require_area(p_area text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_area is null or p_area not in ('lead', 'ticket') then
+        perform private.fail('PT422', 'assignment.bad_area');
+    end if;
+end;
+$$;
+comment on function private.require_area(text) is 'assignment.bad_area unless work of the area is given out.';
+
+-- Settings ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.check_assignment(p_change jsonb, p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_bad text;
+begin
+    v_bad := case
+        when pg_catalog.jsonb_typeof(p_change) is distinct from 'object'
+            or p_change - array['capacity', 'weight', 'frozen_until', 'frozen_reason'] <> '{}' then 'change'
+        when p_change ? 'capacity' and (coalesce(p_change ->> 'capacity', '') !~ '^[0-9]{1,4}$'
+            or (p_change ->> 'capacity')::integer > 1000) then 'capacity'
+        when p_change ? 'weight' and (coalesce(p_change ->> 'weight', '') !~ '^[0-9]{1,2}(\.[0-9]{1,2})?$'
+            or (p_change ->> 'weight')::numeric not between 0.1 and 10) then 'weight'
+        when p_change ? 'frozen_reason' and not p_change ? 'frozen_until' then 'frozen_until'
+        when p_change ->> 'frozen_until' is not null and ((p_change ->> 'frozen_until')::timestamptz <= p_now
+            or (p_change ->> 'frozen_until')::timestamptz > p_now + interval '366 days') then 'frozen_until'
+        when p_change ->> 'frozen_until' is not null and pg_catalog.char_length(pg_catalog.btrim(coalesce(p_change ->> 'frozen_reason', '')))
+            not between 1 and 200 then 'frozen_reason' end;
+    if v_bad is not null then
+        perform private.fail('PT422', 'assignment.bad_value', pg_catalog.jsonb_build_object('field', v_bad));
+    end if;
+exception when data_exception then
+    perform private.fail('PT422', 'assignment.bad_value', '{"field": "frozen_until"}');
+end;
+$$;
+comment on function private.check_assignment(jsonb, timestamptz) is
+    'assignment.bad_value (field): capacity 0 to 1,000, weight 0.1 to 10, a freeze of at most a year with its reason.';
+
+create or replace function public.set_assignment(p_member_id bigint, p_area text, p_change jsonb, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_change jsonb := private.as_json(p_change);
+    v_answer jsonb := private.begin_request(p_request_id, 'set_assignment', pg_catalog.jsonb_build_array(p_member_id, p_area, v_change, p_version));
+    v_version integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_area(p_area);
+    if not exists (select from public.member_shops k join public.members m on m.id = k.member_id and m.role = 'agent' and m.state <> 'off'
+        where k.member_id = p_member_id and k.shop_id in (select private.my_shop_ids())) then
+        perform private.fail('PT404', 'assignment.no_agent');
+    end if;
+    perform private.check_assignment(v_change, v_now);
+    insert into public.assignment_members (member_id, area, capacity) values (p_member_id, p_area, private.default_capacity(p_area))
+    on conflict do nothing;
+    update public.assignment_members s set
+        capacity = coalesce((v_change ->> 'capacity')::integer, s.capacity), weight = coalesce((v_change ->> 'weight')::numeric, s.weight),
+        frozen_until = case when v_change ? 'frozen_until' then (v_change ->> 'frozen_until')::timestamptz else s.frozen_until end,
+        frozen_reason = case when v_change ->> 'frozen_until' is not null then pg_catalog.btrim(v_change ->> 'frozen_reason')
+            when v_change ? 'frozen_until' then null else s.frozen_reason end,
+        changed_by = v_me.member_id
+    where s.member_id = p_member_id and s.area = p_area and s.version = coalesce(p_version, 1)
+    returning s.version into v_version;
+    if not found then
+        perform private.fail('PT409', 'assignment.stale', pg_catalog.jsonb_build_object('who', private.who_changed('assignment', p_member_id)));
+    end if;
+    perform private.audit(v_me, null, 'assignment', p_member_id, 'changed', v_change || pg_catalog.jsonb_build_object('area', p_area));
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('version', v_version));
+end;
+$$;
+grant execute on function public.set_assignment(bigint, text, jsonb, integer, uuid) to authenticated;
+comment on function public.set_assignment(bigint, text, jsonb, integer, uuid) is
+    'Manager, admin: how much work of an area an agent of their shops is given: {capacity, weight, frozen_until (null ends a freeze), frozen_reason}; what is left out stays; p_version null for an agent without settings. Answers {version}. assignment.bad_area, assignment.no_agent, assignment.bad_value (field), assignment.stale (who).';
+
+-- Who gets what, for leaders ------------------------------------------------------------------------------------------
+
+create or replace function private.given_today(p_area text, p_shop_id bigint, p_now timestamptz)
+returns table (member_id bigint, given bigint, chosen bigint)
+language sql stable set search_path = '' as $$
+    select d.member_id, pg_catalog.count(distinct d.entity_id) filter (where d.rule in ('credit', 'only')),
+        pg_catalog.count(distinct d.entity_id) filter (where d.rule = 'chosen')
+    from public.shops s
+    join public.assignment_decisions d on d.shop_id = s.id and d.area = p_area and d.member_id is not null and d.at <= p_now
+        and d.at >= (p_now at time zone s.timezone)::date::timestamp at time zone s.timezone
+    where s.id = p_shop_id group by d.member_id
+$$;
+comment on function private.given_today(text, bigint, timestamptz) is 'Items since 00:00 of the shop: given out fairly, and chosen by a person (claimed, handed over, reassigned).';
+
+create or replace function public.assignment_screen(p_area text, p_shop_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+begin
+    if not (v_me.role in ('manager', 'admin') or v_me.is_duty_lead) then
+        perform private.fail('PT403', 'assignment.not_lead');
+    end if;
+    perform private.require_area(p_area);
+    perform private.require_shop(v_me, p_shop_id);
+    return (
+        select pg_catalog.jsonb_build_object('default_capacity', private.default_capacity(p_area), 'can_change', v_me.role in ('manager', 'admin'),
+            'members', coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', s.member_id, 'name', m.display_name,
+                'skills', s.skills, 'is_on_duty', s.is_on_duty, 'is_away', s.is_away, 'is_frozen', s.is_frozen,
+                'frozen_until', a.frozen_until, 'frozen_reason', a.frozen_reason, 'load', s.load, 'capacity', s.capacity,
+                'weight', s.weight, 'credit', pg_catalog.round(s.credit, 3), 'given_today', coalesce(t.given, 0),
+                'chosen_today', coalesce(t.chosen, 0), 'version', a.version)
+                order by s.is_on_duty desc, m.display_name, s.member_id), '[]'))
+        from private.assignment_staff(p_area, p_shop_id, v_now) s
+        join public.members m on m.id = s.member_id
+        left join public.assignment_members a on a.member_id = s.member_id and a.area = p_area
+        left join private.given_today(p_area, p_shop_id, v_now) t on t.member_id = s.member_id);
+end;
+$$;
+grant execute on function public.assignment_screen(text, bigint) to authenticated;
+comment on function public.assignment_screen(text, bigint) is
+    'Manager, admin, 当班主管: the agents of one of their shops {default_capacity, can_change, members: [{member_id, name, skills, is_on_duty, is_away, is_frozen, frozen_until, frozen_reason, load, capacity, weight, credit, given_today, chosen_today, version (null: no settings yet)}]}. assignment.not_lead, assignment.bad_area, shop.none.';
+
+-- Why this person, why nobody -----------------------------------------------------------------------------------------
+
+create or replace function private.decision_shown(p_decision public.assignment_decisions) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', p_decision.id, 'at', p_decision.at, 'source', p_decision.source, 'rule', p_decision.rule,
+        'member_id', p_decision.member_id, 'name', (select display_name from public.members where id = p_decision.member_id),
+        'reasons', (select coalesce(pg_catalog.jsonb_object_agg(r.why, r.n), '{}') from (
+            select c ->> 'why' as why, pg_catalog.count(*) as n from pg_catalog.jsonb_array_elements(p_decision.considered) c
+            where c ->> 'why' is not null group by c ->> 'why') r),
+        'considered', (select coalesce(pg_catalog.jsonb_agg(c || pg_catalog.jsonb_build_object('name', m.display_name)
+                order by (c ->> 'is_eligible')::boolean desc, (c ->> 'credit')::numeric desc, m.display_name), '[]')
+            from pg_catalog.jsonb_array_elements(p_decision.considered) c left join public.members m on m.id = (c ->> 'member_id')::bigint))
+$$;
+comment on function private.decision_shown(public.assignment_decisions) is 'A decision with names, and how many people each reason kept from the item.';
+
+create or replace function public.why_assigned(p_area text, p_entity_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    perform private.require_area(p_area);
+    return (
+        select coalesce(pg_catalog.jsonb_agg(private.decision_shown(d) order by d.id desc), '[]')
+        from (select * from public.assignment_decisions x
+            where x.area = p_area and x.entity_id = p_entity_id and x.shop_id in (select private.my_shop_ids())
+            order by x.id desc limit 10) d);
+end;
+$$;
+grant execute on function public.why_assigned(text, bigint) to authenticated;
+comment on function public.why_assigned(text, bigint) is
+    'Members of its shop: the ten newest decisions on who has an item [{id, at, source, rule, member_id, name, reasons: {why: people}, considered: [{member_id, name, is_eligible, why, load, credit}] best first}]; [] where nothing was decided, or not mine to see. assignment.bad_area.';
+
+-- ==== 43_knowledge.sql ====
+
+-- 43 ------------------------------------------------------------------ knowledge: root causes, reasons, solutions that worked
+--
+-- 知识库: why something goes wrong (a tree that managers edit), the reasons people tick instead of typing, and solutions
+-- suggested while a ticket is handled. What was used is counted: reuse is a figure of the team. Scripts stand in 43_scripts.
+
+create or replace function private.case_types() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['return', 'exchange', 'reship', 'repair', 'refund_only', 'price_protection', 'logistics', 'quality', 'service',
+        'invoice', 'public_complaint']
+$$;
+comment on function private.case_types() is 'Kinds of after-sales tickets that a solution or a script can fit.';
+
+-- Root causes -------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.root_causes (
+    id bigint generated always as identity primary key,
+    parent_id bigint references public.root_causes,
+    code text not null constraint root_causes_code_unique unique
+        constraint root_causes_code_form check (code ~ '^[a-z][a-z0-9_]{1,39}$'),
+    name text not null constraint root_causes_name_length check (char_length(btrim(name)) between 1 and 20),
+    is_active boolean not null default true,
+    position integer not null default 0,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint root_causes_name_unique unique nulls not distinct (parent_id, name),
+    constraint root_causes_not_itself check (parent_id <> id)
+);
+alter table public.root_causes enable row level security;
+create or replace trigger t10_touch before update on public.root_causes for each row execute function private.touch_version();
+comment on table public.root_causes is '问题原因: a tree of at most three levels; what is switched off stays on old tickets and is not offered any more.';
+drop policy if exists "members read the root causes" on public.root_causes;
+create policy "members read the root causes" on public.root_causes for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.root_causes to authenticated;
+
+insert into public.root_causes (code, name, position) values
+    ('quality', '质量', 10), ('logistics', '物流', 20), ('service', '服务', 30), ('description', '描述', 40)
+on conflict (code) do nothing;
+insert into public.root_causes (parent_id, code, name, position)
+select p.id, w.code, w.name, w.position from (values
+    ('quality', 'quality_surface', '外观瑕疵', 10), ('quality', 'quality_function', '功能故障', 20),
+    ('quality', 'quality_material', '做工材质', 30), ('quality', 'quality_shelf_life', '临期变质', 40),
+    ('logistics', 'logistics_packaging', '包装不足', 10), ('logistics', 'logistics_damage', '运输破损', 20),
+    ('logistics', 'logistics_delay', '滞留延误', 30), ('logistics', 'logistics_lost', '丢件错派', 40),
+    ('service', 'service_slow', '回复太慢', 10), ('service', 'service_promise', '承诺未兑现', 20),
+    ('service', 'service_wrong_goods', '发错漏发', 30), ('service', 'service_explanation', '说明不清', 40),
+    ('description', 'description_size', '尺码规格不符', 10), ('description', 'description_picture', '图片色差', 20),
+    ('description', 'description_function', '功能描述不符', 30), ('description', 'description_price', '价格活动不清', 40)
+) w (parent, code, name, position) join public.root_causes p on p.code = w.parent
+on conflict do nothing;
+
+create or replace function private.cause_path(p_id bigint) returns bigint[]
+language sql stable set search_path = '' as $$
+    with recursive up as (
+        select c.id, c.parent_id, 1 as step from public.root_causes c where c.id = p_id
+        union all
+        select c.id, c.parent_id, up.step + 1 from public.root_causes c join up on c.id = up.parent_id where up.step < 10
+    )
+    select coalesce(array_agg(id order by step desc), '{}') from up
+$$;
+comment on function private.cause_path(bigint) is 'The cause and those above it, the highest first; empty for none.';
+
+create or replace function private.cause_name(p_id bigint) returns text
+language sql stable set search_path = '' as $$
+    select string_agg(c.name, ' / ' order by p.n) from unnest(private.cause_path(p_id)) with ordinality p (id, n) join public.root_causes c using (id)
+$$;
+comment on function private.cause_name(bigint) is '质量 / 外观瑕疵; null for none.';
+
+create or replace function private.require_cause_place(p_id bigint, p_parent_id bigint) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_path bigint[] := private.cause_path(p_parent_id);
+begin
+    if p_parent_id is not null and cardinality(v_path) = 0 then
+        perform private.fail('PT404', 'cause.none');
+    end if;
+    if p_id = any (v_path) or cardinality(v_path) > 2 or (cardinality(v_path) > 1
+        and exists (select from public.root_causes where parent_id = p_id)) then
+        perform private.fail('PT422', 'cause.place');
+    end if;
+end;
+$$;
+comment on function private.require_cause_place(bigint, bigint) is 'cause.none for an unknown parent; cause.place below itself or below the third level.';
+
+create or replace function public.save_root_cause(p_request_id uuid, p_id bigint, p_version integer, p_cause jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
+    v_in jsonb := private.as_json(p_cause);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_root_cause', jsonb_build_array(p_id, p_version, v_in));
+    v public.root_causes;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_cause_place(p_id, (v_in ->> 'parent_id')::bigint);
+    if exists (select from public.root_causes c where c.parent_id is not distinct from (v_in ->> 'parent_id')::bigint
+        and c.name = btrim(v_in ->> 'name') and c.id is distinct from p_id) then
+        perform private.fail('PT409', 'cause.name_taken');
+    end if;
+    if p_id is null then
+        insert into public.root_causes (parent_id, code, name, position)
+        values ((v_in ->> 'parent_id')::bigint, 'own_' || nextval(pg_get_serial_sequence('public.root_causes', 'id')), btrim(v_in ->> 'name'),
+            coalesce((v_in ->> 'position')::integer, 100)) returning * into v;
+    else
+        update public.root_causes set parent_id = (v_in ->> 'parent_id')::bigint, name = btrim(v_in ->> 'name'),
+            position = coalesce((v_in ->> 'position')::integer, position), is_active = coalesce((v_in ->> 'is_active')::boolean, is_active)
+        where id = p_id and version = p_version returning * into v;
+        if v.id is null then
+            perform private.fail('PT409', 'cause.stale');
+        end if;
+    end if;
+    perform private.audit(v_me, null, 'root_cause', v.id, case when p_id is null then 'created' else 'changed' end,
+        jsonb_build_object('name', v.name, 'is_active', v.is_active));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'cause.bad_value');
+end;
+$$;
+grant execute on function public.save_root_cause(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_root_cause(uuid, bigint, integer, jsonb) is
+    'Operations, managers, admins: adds a cause (p_id null) or changes one {parent_id, name (1 to 20), position, is_active}. cause.none, cause.place, cause.name_taken, cause.stale, cause.bad_value. {id, version}.';
+
+create or replace function public.root_cause_tree() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'parent_id', c.parent_id, 'code', c.code, 'name', c.name,
+            'path', private.cause_name(c.id), 'is_active', c.is_active, 'position', c.position, 'version', c.version,
+            'solutions', (select count(*) from public.solutions s where s.root_cause_id = c.id and s.state = 'published'))
+            order by private.cause_order(c.id)), '[]') from public.root_causes c);
+end;
+$$;
+grant execute on function public.root_cause_tree() to authenticated;
+comment on function public.root_cause_tree() is 'Members: every root cause, parents before their children: [{id, parent_id, code, name, path, is_active, position, version, solutions}].';
+
+create or replace function private.cause_order(p_id bigint) returns text[]
+language sql stable set search_path = '' as $$
+    select coalesce(array_agg(to_char(c.position, 'FM000000') || to_char(c.id, 'FM000000000000') order by p.n), '{}')
+    from unnest(private.cause_path(p_id)) with ordinality p (id, n) join public.root_causes c using (id)
+$$;
+comment on function private.cause_order(bigint) is 'Sorts the tree: by position on each level.';
+
+-- Reasons: chips instead of typing ------------------------------------------------------------------------------------------
+
+create table if not exists public.reason_chips (
+    id bigint generated always as identity primary key,
+    purpose text not null constraint reason_chips_purpose_known check (purpose in ('waive', 'close', 'lost', 'remark')),
+    text text not null constraint reason_chips_text_length check (char_length(btrim(text)) between 1 and 30),
+    is_active boolean not null default true,
+    position integer not null default 0,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint reason_chips_once unique (purpose, text)
+);
+alter table public.reason_chips enable row level security;
+create or replace trigger t10_touch before update on public.reason_chips for each row execute function private.touch_version();
+comment on table public.reason_chips is '理由: short texts to tick: waive (确认无误), close (关闭工单), lost (线索流失), remark (订单备注).';
+drop policy if exists "members read the reasons" on public.reason_chips;
+create policy "members read the reasons" on public.reason_chips for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.reason_chips to authenticated;
+
+insert into public.reason_chips (purpose, text, position) values
+    ('waive', '客户已确认', 10), ('waive', '已核对无误', 20), ('waive', '确实要多单', 30), ('waive', '老客户', 40), ('waive', '已调货在途', 50),
+    ('close', '客户接受方案', 10), ('close', '退款已到账', 20), ('close', '补发已签收', 30), ('close', '客户自行解决', 40),
+    ('close', '客户撤回申请', 50), ('close', '三次联系未回复', 60),
+    ('lost', '价格超出预算', 10), ('lost', '买了别家', 20), ('lost', '暂不需要', 30), ('lost', '联系不上', 40), ('lost', '缺货等不及', 50),
+    ('remark', '补发', 10), ('remark', '赠品', 20), ('remark', '改地址', 30), ('remark', '加急', 40), ('remark', '价保', 50), ('remark', '勿发', 60)
+on conflict do nothing;
+
+create or replace function public.save_reason(p_request_id uuid, p_id bigint, p_version integer, p_reason jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
+    v_in jsonb := private.as_json(p_reason);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_reason', jsonb_build_array(p_id, p_version, v_in));
+    v public.reason_chips;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_id is null then
+        insert into public.reason_chips (purpose, text, position)
+        values (v_in ->> 'purpose', btrim(v_in ->> 'text'), coalesce((v_in ->> 'position')::integer, 100))
+        on conflict (purpose, text) do update set is_active = true returning * into v;
+    else
+        update public.reason_chips set text = coalesce(btrim(v_in ->> 'text'), text), position = coalesce((v_in ->> 'position')::integer, position),
+            is_active = coalesce((v_in ->> 'is_active')::boolean, is_active)
+        where id = p_id and version = p_version returning * into v;
+        if v.id is null then
+            perform private.fail('PT409', 'reason.stale');
+        end if;
+    end if;
+    perform private.audit(v_me, null, 'reason_chip', v.id, case when p_id is null then 'created' else 'changed' end,
+        jsonb_build_object('purpose', v.purpose, 'text', v.text, 'is_active', v.is_active));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
+exception when check_violation or not_null_violation or unique_violation or data_exception then
+    perform private.fail('PT422', 'reason.bad_value');
+end;
+$$;
+grant execute on function public.save_reason(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_reason(uuid, bigint, integer, jsonb) is
+    'Operations, managers, admins: adds a reason {purpose, text, position} or changes one {text, position, is_active}; adding one that was switched off brings it back. reason.stale, reason.bad_value. {id, version}.';
+
+create or replace function public.reasons(p_purpose text default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'purpose', r.purpose, 'text', r.text, 'is_active', r.is_active,
+            'position', r.position, 'version', r.version) order by r.purpose, r.position, r.id), '[]')
+        from public.reason_chips r where p_purpose is null or (r.purpose = p_purpose and r.is_active));
+end;
+$$;
+grant execute on function public.reasons(text) to authenticated;
+comment on function public.reasons(text) is 'Members: the active reasons of a purpose in their order; without one, all of them, switched off ones too.';
+
+-- Solutions -----------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.solutions (
+    id bigint generated always as identity primary key,
+    title text not null constraint solutions_title_length check (char_length(btrim(title)) between 1 and 60),
+    steps text not null constraint solutions_steps_length check (char_length(btrim(steps)) between 1 and 4000),
+    root_cause_id bigint references public.root_causes,
+    case_types text[] not null default '{}' constraint solutions_types_known check (case_types <@ private.case_types()),
+    sku text not null default '' constraint solutions_sku_length check (char_length(sku) <= 64),
+    state text not null default 'draft' constraint solutions_state_known check (state in ('draft', 'published', 'retired')),
+    expires_at timestamptz,
+    author_id bigint references public.members,
+    published_by bigint references public.members,
+    published_at timestamptz,
+    created_at timestamptz not null,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint solutions_findable check (root_cause_id is not null or case_types <> '{}' or sku <> ''),
+    constraint solutions_published_has_time check (state <> 'published' or published_at is not null)
+);
+create index if not exists solutions_root_cause_id_idx on public.solutions (root_cause_id);
+create index if not exists solutions_author_id_idx on public.solutions (author_id);
+create index if not exists solutions_published_by_idx on public.solutions (published_by);
+alter table public.solutions enable row level security;
+create or replace trigger t10_touch before update on public.solutions for each row execute function private.touch_version();
+comment on table public.solutions is '解决方案: steps that solved a kind of case, for colleagues (what is said to the customer is a script). Published by operations or managers; offered until expires_at.';
+drop policy if exists "members read the solutions" on public.solutions;
+create policy "members read the solutions" on public.solutions for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.solutions to authenticated;
+
+create table if not exists public.solution_revisions (
+    solution_id bigint not null references public.solutions,
+    number integer not null,
+    facts jsonb not null,
+    author_id bigint references public.members,
+    created_at timestamptz not null,
+    primary key (solution_id, number)
+);
+create index if not exists solution_revisions_author_id_idx on public.solution_revisions (author_id);
+alter table public.solution_revisions enable row level security;
+comment on table public.solution_revisions is 'What a solution said each time it was saved; never changed.';
+drop policy if exists "members read how solutions changed" on public.solution_revisions;
+create policy "members read how solutions changed" on public.solution_revisions for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.solution_revisions to authenticated;
+
+create table if not exists public.solution_uses (
+    id bigint generated always as identity primary key,
+    solution_id bigint not null references public.solutions,
+    ticket_id bigint not null,
+    shop_id bigint not null references public.shops,
+    member_id bigint not null references public.members,
+    helpful boolean,
+    at timestamptz not null,
+    constraint solution_uses_once unique (solution_id, ticket_id, member_id)
+);
+create index if not exists solution_uses_ticket_idx on public.solution_uses (ticket_id);
+create index if not exists solution_uses_shop_id_idx on public.solution_uses (shop_id, at);
+create index if not exists solution_uses_member_id_idx on public.solution_uses (member_id);
+alter table public.solution_uses enable row level security;
+comment on table public.solution_uses is 'A solution was used for a ticket; helpful null: not said yet.';
+drop policy if exists "members read the uses of their shops" on public.solution_uses;
+create policy "members read the uses of their shops" on public.solution_uses
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.solution_uses to authenticated;
+
+create or replace function private.note_solution(p_me private.actor, p public.solutions, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.solution_revisions (solution_id, number, facts, author_id, created_at)
+    values ((p).id, (select coalesce(max(number), 0) + 1 from public.solution_revisions where solution_id = (p).id),
+        jsonb_build_object('title', (p).title, 'steps', (p).steps, 'root_cause_id', (p).root_cause_id, 'case_types', to_jsonb((p).case_types),
+            'sku', (p).sku, 'expires_at', (p).expires_at), (p_me).member_id, p_now)
+$$;
+
+create or replace function private.may_edit_solution(p_me private.actor, p public.solutions) returns boolean
+language sql stable set search_path = '' as $$
+    select (p_me).role in ('operations', 'manager')
+        or ((p_me).role = 'agent' and (p).state = 'draft' and (p).author_id = (p_me).member_id)
+$$;
+comment on function private.may_edit_solution(private.actor, public.solutions) is 'Operations and managers; an agent his own draft.';
+
+create or replace function public.save_solution(p_request_id uuid, p_id bigint, p_version integer, p_solution jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_json(p_solution);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_solution', jsonb_build_array(p_id, p_version, v_in));
+    v_types text[] := array(select jsonb_array_elements_text(coalesce(v_in -> 'case_types', '[]')));
+    v public.solutions;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_id is null then
+        insert into public.solutions (title, steps, root_cause_id, case_types, sku, expires_at, author_id, created_at)
+        values (v_in ->> 'title', v_in ->> 'steps', (v_in ->> 'root_cause_id')::bigint, v_types, coalesce(v_in ->> 'sku', ''),
+            (v_in ->> 'expires_at')::timestamptz, v_me.member_id, v_now) returning * into v;
+    else
+        v := private.solution_to_edit(v_me, p_id, p_version);
+        update public.solutions set title = v_in ->> 'title', steps = v_in ->> 'steps', root_cause_id = (v_in ->> 'root_cause_id')::bigint,
+            case_types = v_types, sku = coalesce(v_in ->> 'sku', ''), expires_at = (v_in ->> 'expires_at')::timestamptz
+        where id = p_id returning * into v;
+    end if;
+    perform private.note_solution(v_me, v, v_now);
+    perform private.audit(v_me, null, 'solution', v.id, case when p_id is null then 'created' else 'edited' end);
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
+    perform private.fail('PT422', 'solution.bad_value');
+end;
+$$;
+grant execute on function public.save_solution(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_solution(uuid, bigint, integer, jsonb) is
+    'Agents (own drafts), operations, managers: writes a solution {title, steps, root_cause_id, case_types, sku, expires_at}; one of cause, type and SKU must be given. solution.none, solution.stale, solution.not_yours, solution.bad_value. {id, version, state}.';
+
+create or replace function private.solution_to_edit(p_me private.actor, p_id bigint, p_version integer) returns public.solutions
+language plpgsql set search_path = '' as $$
+declare
+    v public.solutions;
+begin
+    select * into v from public.solutions where id = p_id for no key update;
+    if not found then
+        perform private.fail('PT404', 'solution.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'solution.stale');
+    elsif not private.may_edit_solution(p_me, v) then
+        perform private.fail('PT403', 'solution.not_yours');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.solution_to_edit(private.actor, bigint, integer) is 'Locks a solution: solution.none, solution.stale, solution.not_yours.';
+
+create or replace function public.set_solution_state(p_request_id uuid, p_id bigint, p_version integer, p_state text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'set_solution_state', jsonb_build_array(p_id, p_version, p_state));
+    v public.solutions;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.solution_to_edit(v_me, p_id, p_version);
+    if coalesce(p_state, '') not in ('draft', 'published', 'retired') or p_state = v.state or (p_state = 'draft' and v.state <> 'retired') then
+        perform private.fail('PT409', 'solution.state');
+    elsif p_state = 'published' and v.expires_at <= v_now then
+        perform private.fail('PT422', 'solution.expired');
+    end if;
+    update public.solutions set state = p_state, published_by = case when p_state = 'published' then v_me.member_id else published_by end,
+        published_at = case when p_state = 'published' then v_now else published_at end
+    where id = p_id returning * into v;
+    perform private.audit(v_me, null, 'solution', v.id, p_state);
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+end;
+$$;
+grant execute on function public.set_solution_state(uuid, bigint, integer, text) to authenticated;
+comment on function public.set_solution_state(uuid, bigint, integer, text) is
+    'Operations, managers: published, retired, or from retired back to draft. solution.none, solution.stale, solution.state, solution.expired. {id, version, state}.';
+
+-- Suggesting and counting ------------------------------------------------------------------------------------------------------
+
+create or replace function private.suggest_solutions(p_root_cause_id bigint, p_type text, p_product_ids bigint[], p_now timestamptz)
+returns table (id bigint, score integer, uses bigint, helpful bigint, unhelpful bigint)
+language sql stable rows 10 set search_path = '' as $$
+    with asked as materialized (
+        select private.cause_path(p_root_cause_id) as path,
+            coalesce(array(select distinct x.sku from public.products x where x.id = any (p_product_ids)), '{}') as skus
+    ), fit as (
+        select s.id, s.published_at,
+            case when s.root_cause_id = p_root_cause_id then 8 when s.root_cause_id = any (a.path) then 4 else 0 end
+            + case when p_type = any (s.case_types) then 2 else 0 end + case when s.sku = any (a.skus) then 4 else 0 end as score
+        from public.solutions s cross join asked a
+        where s.state = 'published' and (s.expires_at is null or s.expires_at > p_now) and (s.sku = '' or s.sku = any (a.skus))
+    )
+    select f.id, f.score, count(u.id), count(*) filter (where u.helpful), count(*) filter (where not u.helpful)
+    from fit f left join public.solution_uses u on u.solution_id = f.id
+    where f.score > 0
+    group by f.id, f.score, f.published_at
+    order by f.score desc, count(*) filter (where u.helpful) - count(*) filter (where not u.helpful) desc, f.published_at desc limit 10
+$$;
+comment on function private.suggest_solutions(bigint, text, bigint[], timestamptz) is
+    'Published, unexpired solutions that fit a case, the best ten: same cause 8, a cause above it 4, product 4, type 2; then what helped most. One for another product never fits.';
+
+create or replace function private.solution_row(p public.solutions, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p).id, 'title', (p).title, 'steps', (p).steps, 'root_cause_id', (p).root_cause_id,
+        'root_cause', private.cause_name((p).root_cause_id), 'case_types', to_jsonb((p).case_types), 'sku', (p).sku, 'state', (p).state,
+        'expires_at', (p).expires_at, 'is_expired', coalesce((p).expires_at <= p_now, false), 'author_id', (p).author_id,
+        'author', (select display_name from public.members where id = (p).author_id), 'published_at', (p).published_at,
+        'version', (p).version, 'updated_at', (p).updated_at, 'uses', u.uses, 'helpful', u.helpful, 'unhelpful', u.unhelpful)
+    from (select count(*) as uses, count(*) filter (where x.helpful) as helpful, count(*) filter (where not x.helpful) as unhelpful
+        from public.solution_uses x where x.solution_id = (p).id) u
+$$;
+
+create or replace function public.suggest_solutions(p_root_cause_id bigint, p_type text, p_product_ids jsonb default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_products bigint[] := case when p_product_ids is null then '{}'::bigint[] else private.as_ids(p_product_ids) end;
+begin
+    return (select coalesce(jsonb_agg(private.solution_row(s, v_now) || jsonb_build_object('score', f.score)
+            order by f.score desc, f.helpful - f.unhelpful desc, f.id desc), '[]')
+        from private.suggest_solutions(p_root_cause_id, p_type, v_products, v_now) f join public.solutions s on s.id = f.id);
+end;
+$$;
+grant execute on function public.suggest_solutions(bigint, text, jsonb) to authenticated;
+comment on function public.suggest_solutions(bigint, text, jsonb) is
+    'Members: at most ten solutions for a case by root cause, kind and products [id], the best first, with uses and helpful votes; each may be left out.';
+
+create or replace function private.case_shop(p_entity text, p_id bigint) returns bigint
+language plpgsql stable set search_path = '' as $$
+declare
+    v_table text := case p_entity when 'lead' then 'public.leads' when 'ticket' then 'public.tickets' when 'order' then 'public.orders' end;
+    v_shop bigint;
+begin
+    execute format('select shop_id from %s where id = $1', v_table) into v_shop using p_id;
+    if v_table is null or v_shop is null or v_shop not in (select private.my_shop_ids()) then
+        perform private.fail('PT404', 'library.case_none');
+    end if;
+    return v_shop;
+end;
+$$;
+comment on function private.case_shop(text, bigint) is 'The shop of a lead, ticket or order of mine: library.case_none.';
+
+create or replace function public.use_solution(p_request_id uuid, p_id bigint, p_ticket_id bigint, p_helpful boolean default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'warehouse']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'use_solution', jsonb_build_array(p_id, p_ticket_id, p_helpful));
+    v_shop bigint;
+    v_use bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_shop := private.case_shop('ticket', p_ticket_id);
+    if not exists (select from public.solutions s where s.id = p_id and s.state = 'published' and (s.expires_at is null or s.expires_at > v_now)) then
+        perform private.fail('PT409', 'solution.not_offered');
+    end if;
+    insert into public.solution_uses as u (solution_id, ticket_id, shop_id, member_id, helpful, at)
+    values (p_id, p_ticket_id, v_shop, v_me.member_id, p_helpful, v_now)
+    on conflict (solution_id, ticket_id, member_id) do update set helpful = coalesce(excluded.helpful, u.helpful)
+    returning u.id into v_use;
+    perform private.audit(v_me, v_shop, 'ticket', p_ticket_id, 'solution_used', jsonb_build_object('solution_id', p_id, 'helpful', p_helpful));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_use));
+end;
+$$;
+grant execute on function public.use_solution(uuid, bigint, bigint, boolean) to authenticated;
+comment on function public.use_solution(uuid, bigint, bigint, boolean) is
+    'Agents, warehouse, operations, managers: a solution was used for a ticket of my shops; said again, only whether it helped changes. library.case_none, solution.not_offered. {id}.';
+
+create or replace function private.knowledge_reuse(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[])
+returns table (solved bigint, reused bigint)
+language plpgsql stable rows 1 set search_path = '' as $$
+begin
+    return query select count(*), count(*) filter (where exists (select from public.solution_uses u where u.ticket_id = t.id))
+        from private.solved_tickets(p_from, p_to, p_shop_ids) t (id);
+end;
+$$;
+comment on function private.knowledge_reuse(timestamptz, timestamptz, bigint[]) is
+    '知识库复用率: tickets solved from p_from to before p_to, and those of them where a solution was used; target 80 % (product decision of the floor).';
+
+create or replace function public.knowledge_figures(p_from timestamptz, p_to timestamptz, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
+begin
+    if p_from is null or p_to is null or p_to <= p_from or p_to > p_from + interval '400 days' then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return (select jsonb_build_object('solved', k.solved, 'reused', k.reused,
+            'rate', case when k.solved > 0 then round(k.reused::numeric / k.solved, 4) end, 'target', 0.8,
+            'top', (select coalesce(jsonb_agg(to_jsonb(x) order by x.uses desc, x.id), '[]') from (
+                select s.id, s.title, count(*) as uses, count(*) filter (where u.helpful) as helpful, count(*) filter (where not u.helpful) as unhelpful
+                from public.solution_uses u join public.solutions s on s.id = u.solution_id
+                where u.at >= p_from and u.at < p_to and u.shop_id = any (v_shops) group by s.id, s.title order by count(*) desc, s.id limit 10) x),
+            'without', (select count(*) from public.root_causes c where c.is_active and not exists (select from public.root_causes d where d.parent_id = c.id)
+                and not exists (select from public.solutions s where s.root_cause_id = c.id and s.state = 'published')))
+        from private.knowledge_reuse(p_from, p_to, v_shops) k);
+end;
+$$;
+grant execute on function public.knowledge_figures(timestamptz, timestamptz, bigint) to authenticated;
+comment on function public.knowledge_figures(timestamptz, timestamptz, bigint) is
+    'Members: reuse of the knowledge base in a period (at most 400 days) of my shops or one: {solved, reused, rate (null without solved tickets), target, top: [{id, title, uses, helpful, unhelpful}], without: causes that have no solution}. filter.bad.';
+
+-- What the page reads -----------------------------------------------------------------------------------------------------------
+
+create or replace function public.solution_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_filter(p);
+    v_q text := lower(btrim(coalesce(v_in ->> 'q', '')));
+begin
+    return (with found as (
+        select s, s.id, case when s.state = 'published' and s.expires_at <= v_now then 'expired' else s.state end as tab from public.solutions s
+        where (v_q = '' or strpos(lower(s.title || ' ' || s.steps || ' ' || s.sku), v_q) > 0)
+          and (v_in ->> 'root_cause_id' is null or (v_in ->> 'root_cause_id')::bigint = any (private.cause_path(s.root_cause_id)))
+          and (v_in ->> 'type' is null or v_in ->> 'type' = any (s.case_types))
+          and (v_in ->> 'author' is distinct from 'me' or s.author_id = v_me.member_id)
+    ), page as (
+        select f.s, f.id from found f where f.tab = coalesce(v_in ->> 'tab', 'published') and f.id < coalesce((v_in ->> 'after')::bigint, 9e18::bigint)
+        order by f.id desc limit 51)
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(private.solution_row(x.s, v_now) order by x.id desc), '[]') from (select * from page order by id desc limit 50) x),
+        'next', (select case when count(*) > 50 then (array_agg(id order by id desc))[50] end from page),
+        'tabs', (select jsonb_object_agg(t, (select count(*) from found f where f.tab = t)) from unnest(array['published', 'draft', 'expired', 'retired']) t)));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.solution_list(jsonb) to authenticated;
+comment on function public.solution_list(jsonb) is
+    'Members: solutions, newest first, 50 a page: {rows, next, tabs: {published, draft, expired, retired}}. p: tab, q, root_cause_id (with those below), type, author me, after. filter.bad.';
+
+create or replace function public.solution_detail(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v public.solutions;
+begin
+    select * into v from public.solutions where id = p_id;
+    if not found then
+        return null;
+    end if;
+    return jsonb_build_object('solution', private.solution_row(v, private.now()), 'may_edit', private.may_edit_solution(v_me, v),
+        'may_publish', v_me.role in ('operations', 'manager'),
+        'revisions', (select coalesce(jsonb_agg(r.facts || jsonb_build_object('number', r.number, 'created_at', r.created_at,
+                'author', (select display_name from public.members where id = r.author_id)) order by r.number desc), '[]')
+            from public.solution_revisions r where r.solution_id = p_id),
+        'timeline', private.library_timeline('solution', p_id));
+end;
+$$;
+grant execute on function public.solution_detail(bigint) to authenticated;
+comment on function public.solution_detail(bigint) is 'Members: {solution, may_edit, may_publish, revisions (newest first), timeline}; null for none.';
+
+create or replace function private.library_timeline(p_entity text, p_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'action', e.action, 'who', m.display_name, 'actor', e.actor, 'detail', e.detail)
+        order by e.id desc), '[]')
+    from (select * from public.audit_events a where a.entity = p_entity and a.entity_id = p_id order by a.id desc limit 60) e
+    left join public.members m on m.id = e.member_id
+$$;
+comment on function private.library_timeline(text, bigint) is 'The latest 60 events of a record, newest first.';
+
+-- ==== 44_leads.sql ====
+
+-- 44 ----------------------------------------------------------------------------------- leads: who they are, how they come
+--
+-- A lead is one row; its number is its id. Names, phones, WeChat ids and e-mail lie in private.contacts, the buyer account in
+-- a column nobody may select: who owns a lead opens its contact (audited), everybody else reads masks. Every open lead has one
+-- running clock (target follow_up); the column due_sort follows it.
+
+alter table private.contacts add column if not exists email_cipher text
+    constraint contacts_email_is_cipher check (private.is_cipher(email_cipher));
+
+create or replace function private.is_short_mask(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_text is null or (p_text like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_text, '*', '')) <= 4
+        and pg_catalog.char_length(p_text) <= 20)
+$$;
+comment on function private.is_short_mask(text) is 'wx**8 and b***1: at most four characters of an account.';
+
+create or replace function private.are_tags(p_tags text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.cardinality(p_tags) <= 10 and not exists (select from pg_catalog.unnest(p_tags) t
+        where t is null or pg_catalog.char_length(t) not between 1 and 20 or pg_catalog.btrim(t) <> t or t ~ '[0-9]{5}|@')
+$$;
+comment on function private.are_tags(text[]) is 'At most ten short words; nothing that could be a phone number or an address.';
+
+create table if not exists public.leads (
+    id bigint generated always as identity (start with 1001) primary key,
+    shop_id bigint not null references public.shops,
+    state text not null default 'pool' constraint leads_state_known
+        check (state in ('pool', 'assigned', 'following', 'converted', 'lost', 'merged')),
+    stage text not null default 'first_touch' constraint leads_stage_known
+        check (stage in ('first_touch', 'needs', 'objection', 'closing')),
+    furthest smallint not null default 1 constraint leads_furthest_range check (furthest between 1 and 4),
+    source text not null constraint leads_source_known
+        check (source in ('asked_unpaid', 'live', 'enterprise', 'form', 'chat', 'order', 'campaign', 'other')),
+    via text not null constraint leads_via_known check (via in ('manual', 'paste', 'import', 'chat', 'order', 'form')),
+    needs text[] not null constraint leads_needs_are_tags check (private.are_tags(needs)),
+    intent text not null default 'unknown' constraint leads_intent_known check (intent in ('high', 'medium', 'low', 'unknown')),
+    budget text not null default 'unknown' constraint leads_budget_known check (budget in ('high', 'enough', 'low', 'unknown')),
+    membership text constraint leads_membership_known check (membership in ('silver', 'gold', 'diamond')),
+    grade text not null default 'C' constraint leads_grade_known check (grade in ('A', 'B', 'C')),
+    grade_by text not null default 'rule' constraint leads_grade_by_known check (grade_by in ('rule', 'person')),
+    grade_reasons jsonb not null default '{}',
+    graded_at timestamptz not null,
+    name_masked text,
+    phone_masked text,
+    wechat_masked text,
+    email_masked text,
+    buyer_masked text,
+    buyer_account text,
+    contact_id bigint references private.contacts,
+    owner_id bigint references public.members,
+    owned_since timestamptz,
+    free_at timestamptz not null,
+    recycled integer not null default 0,
+    is_raised boolean not null default false,
+    first_contact_at timestamptz,
+    first_follow_up_at timestamptz,
+    is_first_on_time boolean,
+    last_follow_up_at timestamptz,
+    follow_up_count integer not null default 0,
+    next_step text,
+    next_at timestamptz,
+    clock_id bigint,
+    due_at timestamptz,
+    due_sort timestamptz not null default 'infinity',
+    order_id bigint references public.orders,
+    converted_by text constraint leads_converted_by_known check (converted_by in ('phone', 'buyer_account', 'person')),
+    lost_reason text constraint leads_lost_reason_known check (lost_reason in
+        ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'transferred', 'other')),
+    closed_at timestamptz,
+    merged_into bigint references public.leads,
+    captured_by bigint references public.members,
+    captured_at timestamptz not null,
+    asked_at timestamptz not null,
+    import_id bigint references public.imports,
+    row_key text,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint leads_masks_hide check (private.is_masked(name_masked, phone_masked) and private.is_short_mask(wechat_masked)
+        and private.is_short_mask(email_masked) and private.is_short_mask(buyer_masked)),
+    constraint leads_can_be_reached check (contact_id is not null or buyer_account is not null),
+    constraint leads_owner_is_whole check ((owner_id is null) = (owned_since is null)),
+    constraint leads_owned_is_not_in_the_pool check ((state = 'pool' and owner_id is null) or (state in ('assigned', 'following') and owner_id is not null)
+        or state in ('converted', 'lost', 'merged')),
+    constraint leads_closed_has_time check ((state in ('converted', 'lost', 'merged')) = (closed_at is not null)),
+    constraint leads_converted_is_whole check ((state = 'converted') = (converted_by is not null) and (state = 'converted') = (order_id is not null)),
+    constraint leads_lost_has_reason check ((state = 'lost') = (lost_reason is not null)),
+    constraint leads_merged_is_whole check ((state = 'merged') = (merged_into is not null))
+);
+create unique index if not exists leads_row_key_idx on public.leads (shop_id, row_key) where row_key is not null;
+create unique index if not exists leads_order_id_idx on public.leads (order_id) where order_id is not null;
+create index if not exists leads_pool_idx on public.leads (shop_id, due_sort, id) include (stage, grade, source, free_at) where state = 'pool';
+create index if not exists leads_waiting_idx on public.leads (shop_id, captured_at, id) include (free_at) where state = 'pool';
+create index if not exists leads_mine_idx on public.leads (owner_id, stage, due_sort, id) include (shop_id, grade, source)
+    where state in ('assigned', 'following');
+create index if not exists leads_open_idx on public.leads (shop_id, stage, due_sort, id) include (grade, source, owner_id)
+    where state in ('pool', 'assigned', 'following');
+create index if not exists leads_closed_idx on public.leads (shop_id, state, closed_at, id) include (grade, source, owner_id)
+    where state in ('converted', 'lost');
+create index if not exists leads_closed_mine_idx on public.leads (owner_id, state, closed_at, id) where state in ('converted', 'lost');
+create index if not exists leads_captured_idx on public.leads (shop_id, captured_at)
+    include (source, grade, owner_id, state, furthest, first_contact_at, first_follow_up_at, is_first_on_time, recycled);
+create index if not exists leads_buyer_idx on public.leads (buyer_account, shop_id) where buyer_account is not null;
+create index if not exists leads_owned_idx on public.leads (owned_since) where state in ('assigned', 'following');
+create index if not exists leads_contact_id_idx on public.leads (contact_id);
+create index if not exists leads_merged_into_idx on public.leads (merged_into) where merged_into is not null;
+create index if not exists leads_captured_by_idx on public.leads (captured_by);
+create index if not exists leads_import_id_idx on public.leads (import_id);
+alter table public.leads enable row level security;
+create or replace trigger t10_touch before update on public.leads
+    for each row execute function private.touch_version();
+comment on table public.leads is '线索: somebody who may buy. Masked here; the contact itself is in private.contacts. Number L-<id>.';
+comment on column public.leads.state is
+    'pool 公海 (nobody''s), assigned (owned, not yet followed up by this owner), following, converted, lost, merged into another. At risk = open and past due_at.';
+comment on column public.leads.furthest is 'The furthest of the four stages it ever reached: the funnel counts this.';
+comment on column public.leads.grade_reasons is 'Why this grade: {rule (place in the list, null = none held), facts} or {reason} of the person who set it.';
+comment on column public.leads.free_at is 'In the pool: nobody may take it before (quarantine after recycling).';
+comment on column public.leads.first_follow_up_at is 'First outward attempt; first_contact_at: first time the customer was reached.';
+comment on column public.leads.due_sort is 'Open: the deadline of the next follow-up; closed: when it was closed. One index sorts each column of the board.';
+comment on column public.leads.asked_at is 'When the customer asked, as far as known: how recent the wish is.';
+comment on column public.leads.row_key is 'Digest of an imported row or of a form''s submission: the same one makes no second lead.';
+
+create table if not exists public.lead_owners (
+    id bigint generated always as identity primary key,
+    lead_id bigint not null references public.leads,
+    shop_id bigint not null references public.shops,
+    member_id bigint not null references public.members,
+    how text not null constraint lead_owners_how_known check (how in ('auto', 'claimed', 'manager', 'taken_over', 'captured', 'kept')),
+    decision_id bigint,
+    since timestamptz not null,
+    until timestamptz,
+    ended_as text constraint lead_owners_ended_known
+        check (ended_as in ('recycled', 'given_back', 'reassigned', 'taken_over', 'switched_off', 'merged')),
+    constraint lead_owners_end_is_whole check ((until is null) = (ended_as is null))
+);
+create unique index if not exists lead_owners_one_now_idx on public.lead_owners (lead_id) where until is null;
+create index if not exists lead_owners_lead_id_idx on public.lead_owners (lead_id, until);
+create index if not exists lead_owners_member_id_idx on public.lead_owners (member_id, since);
+create index if not exists lead_owners_shop_id_idx on public.lead_owners (shop_id, since);
+alter table public.lead_owners enable row level security;
+comment on table public.lead_owners is 'Who had a lead when, how he came to it and how it ended; decision_id: the record of the automatic assignment.';
+
+create table if not exists public.lead_merges (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    lead_id bigint not null references public.leads,
+    into_id bigint not null references public.leads,
+    matched text[] not null,
+    state text not null default 'open' constraint lead_merges_state_known check (state in ('open', 'merged', 'rejected')),
+    taken text[],
+    decided_by bigint references public.members,
+    decided_at timestamptz,
+    created_at timestamptz not null,
+    constraint lead_merges_once unique (lead_id, into_id),
+    constraint lead_merges_differ check (lead_id > into_id),
+    constraint lead_merges_decided_has_time check ((state = 'open') = (decided_at is null))
+);
+create index if not exists lead_merges_open_idx on public.lead_merges (shop_id, id) where state = 'open';
+create index if not exists lead_merges_lead_idx on public.lead_merges (lead_id) where state = 'open';
+create index if not exists lead_merges_into_idx on public.lead_merges (into_id);
+create index if not exists lead_merges_shop_id_idx on public.lead_merges (shop_id);
+create index if not exists lead_merges_decided_by_idx on public.lead_merges (decided_by);
+alter table public.lead_merges enable row level security;
+comment on table public.lead_merges is
+    'Two leads of a shop with the same phone, WeChat, e-mail or buyer account: a proposal that a person decides. Nothing is ever deleted.';
+
+-- Who reads -----------------------------------------------------------------------------------------------------------
+
+drop policy if exists "sellers read their leads and the pool, leaders and analysts all" on public.leads;
+create policy "sellers read their leads and the pool, leaders and analysts all" on public.leads
+    for select to authenticated using (
+        shop_id in (select private.my_shop_ids())
+        and ((select private.my_role()) in ('manager', 'admin', 'analyst')
+            or ((select private.my_role()) = 'agent' and (owner_id is null or owner_id = (select private.my_member_id())))));
+grant select (id, shop_id, state, stage, furthest, source, via, needs, intent, budget, membership, grade, grade_by, grade_reasons, graded_at,
+    name_masked, phone_masked, wechat_masked, email_masked, buyer_masked, owner_id, owned_since, free_at, recycled, is_raised,
+    first_contact_at, first_follow_up_at, is_first_on_time, last_follow_up_at, follow_up_count, next_step, next_at, due_at, due_sort, order_id,
+    converted_by, lost_reason, closed_at, merged_into, captured_by, captured_at, asked_at, version, updated_at) on public.leads to authenticated;
+drop policy if exists "readers of a lead read who had it" on public.lead_owners;
+create policy "readers of a lead read who had it" on public.lead_owners
+    for select to authenticated using (exists (select from public.leads l where l.id = lead_id));
+drop policy if exists "readers of a lead read its merge proposals" on public.lead_merges;
+create policy "readers of a lead read its merge proposals" on public.lead_merges
+    for select to authenticated using (exists (select from public.leads l where l.id = lead_id));
+grant select on public.lead_owners, public.lead_merges to authenticated;
+
+-- Who may do what -----------------------------------------------------------------------------------------------------
+
+create or replace function private.can_sell(p_role text, p_skills text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_role = 'manager' or (p_role = 'agent' and 'presales' = any (p_skills))
+$$;
+comment on function private.can_sell(text, text[]) is 'Who may own leads: agents with the skill presales, and managers.';
+
+create or replace function private.require_seller() returns private.actor
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+begin
+    if not private.can_sell(v_me.role, v_me.skills) then
+        perform private.fail('PT403', 'lead.not_presales');
+    end if;
+    return v_me;
+end;
+$$;
+comment on function private.require_seller() is 'Agents with the skill presales and managers: member.none, member.role, lead.not_presales.';
+
+create or replace function private.oversees(p_me private.actor) returns boolean
+language sql immutable set search_path = '' as $$
+    select (p_me).role = 'manager' or ((p_me).role = 'agent' and (p_me).is_duty_lead)
+$$;
+comment on function private.oversees(private.actor) is 'Managers, and an agent who is 当班主管: may act on colleagues'' leads.';
+
+create or replace function private.sees_lead(p_me private.actor, p_owner_id bigint) returns boolean
+language sql immutable set search_path = '' as $$
+    select (p_me).role in ('manager', 'admin', 'analyst')
+        or ((p_me).role = 'agent' and ((p_me).is_duty_lead or p_owner_id is null or p_owner_id = (p_me).member_id))
+$$;
+comment on function private.sees_lead(private.actor, bigint) is 'Whether a lead of one''s shop with this owner shows on lists and screens (masked).';
+
+create or replace function private.lead_for_change(p_me private.actor, p_id bigint, p_version integer, p_states text[]) returns public.leads
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads;
+begin
+    select * into v from public.leads where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'lead.none');
+    end if;
+    if v.state <> all (p_states) then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || v.id, 'state', v.state));
+    end if;
+    if v.owner_id is distinct from (p_me).member_id and not private.oversees(p_me) then
+        perform private.fail('PT403', 'lead.not_yours', pg_catalog.jsonb_build_object('number', 'L-' || v.id,
+            'who', (select display_name from public.members where id = v.owner_id)));
+    end if;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'lead.stale', pg_catalog.jsonb_build_object('number', 'L-' || v.id, 'at', v.updated_at, 'version', v.version));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.lead_for_change(private.actor, bigint, integer, text[]) is
+    'Locks a lead for its owner, a manager or the 当班主管: lead.none, lead.state (not one of these states), lead.not_yours (who), lead.stale.';
+
+-- Capture -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_contact_kinds(p_row jsonb) returns text[]
+language sql immutable set search_path = '' as $$
+    select array(select k from (values ('phone', p_row #>> '{contact,phone_hash}'), ('wechat', p_row #>> '{contact,wechat_hash}'),
+        ('email', p_row #>> '{contact,email_hash}'), ('buyer_account', nullif(p_row ->> 'buyer_account', ''))) c (k, v) where v is not null)
+$$;
+
+create or replace function private.is_lead_contact(p_contact jsonb) returns boolean
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_contact) = 'object' and private.is_id(p_contact ->> 'id')
+        and private.is_reserved((p_contact ->> 'id')::bigint)
+        and not exists (select from pg_catalog.jsonb_each_text(p_contact) c
+            where (c.key in ('name', 'phone', 'wechat', 'email', 'note') and not private.is_cipher(c.value))
+               or (c.key like '%hash' and c.value !~ '^[A-Za-z0-9_-]{16,128}$'))
+        and not exists (select from pg_catalog.unnest(array['phone', 'wechat', 'email']) k
+            where (p_contact ->> k is null) <> (p_contact ->> (k || '_hash') is null))
+$$;
+comment on function private.is_lead_contact(jsonb) is 'A reserved id, ciphertexts, and a blind index beside each of phone, WeChat and e-mail.';
+
+create or replace function private.lead_refusal(p_row jsonb) returns text
+language plpgsql stable set search_path = '' as $$
+begin
+    if p_row -> 'contact' <> 'null' and not private.is_lead_contact(p_row -> 'contact') then
+        return 'contact.form';
+    elsif coalesce(p_row ->> 'name_masked', p_row ->> 'buyer_account', '') = '' then
+        return 'lead.name_missing';
+    elsif private.lead_contact_kinds(p_row) = '{}' then
+        return 'lead.contact_missing';
+    elsif pg_catalog.jsonb_typeof(p_row -> 'needs') is distinct from 'array' or p_row -> 'needs' = '[]' then
+        return 'lead.needs_missing';
+    elsif not private.are_tags(array(select pg_catalog.jsonb_array_elements_text(p_row -> 'needs'))) then
+        return 'lead.bad_tag';
+    elsif not (private.is_masked(p_row ->> 'name_masked', p_row ->> 'phone_masked') and private.is_short_mask(p_row ->> 'wechat_masked')
+        and private.is_short_mask(p_row ->> 'email_masked')) or pg_catalog.char_length(p_row ->> 'buyer_account') > 60 then
+        return 'contact.form';
+    end if;
+    perform (p_row ->> 'asked_at')::timestamptz;
+    return case when coalesce(p_row ->> 'source', '') = any (array['asked_unpaid', 'live', 'enterprise', 'form', 'chat', 'order', 'campaign', 'other'])
+        and coalesce(p_row ->> 'intent', 'unknown') = any (array['high', 'medium', 'low', 'unknown'])
+        and coalesce(p_row ->> 'budget', 'unknown') = any (array['high', 'enough', 'low', 'unknown'])
+        and coalesce(p_row ->> 'membership', 'gold') = any (array['silver', 'gold', 'diamond']) then null else 'lead.bad_value' end;
+exception when data_exception then
+    return 'lead.bad_value';
+end;
+$$;
+comment on function private.lead_refusal(jsonb) is
+    'Why a captured row is no lead, or null: contact.form, lead.name_missing, lead.contact_missing, lead.needs_missing, lead.bad_tag, lead.bad_value.';
+
+create or replace function private.insert_leads(p_me private.actor, p_shop_id bigint, p_rows jsonb, p_via text, p_import_id bigint, p_now timestamptz)
+returns bigint[]
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    insert into private.contacts (id, kind, name_cipher, phone_cipher, wechat_cipher, email_cipher, note_cipher, name_hash, phone_hash,
+        phone_last4_hash, wechat_hash, email_hash)
+    select c.id, 'lead', c.name, c.phone, c.wechat, c.email, c.note, c.name_hash, c.phone_hash, c.phone_last4_hash, c.wechat_hash, c.email_hash
+    from pg_catalog.jsonb_array_elements(p_rows) r
+    cross join lateral pg_catalog.jsonb_to_record(r -> 'contact') as c(id bigint, name text, phone text, wechat text, email text, note text,
+        name_hash text, phone_hash text, phone_last4_hash text, wechat_hash text, email_hash text)
+    where r -> 'contact' <> 'null';
+    with added as (
+        insert into public.leads (shop_id, source, via, needs, intent, budget, membership, graded_at, name_masked, phone_masked, wechat_masked,
+            email_masked, buyer_masked, buyer_account, contact_id, free_at, captured_by, captured_at, asked_at, import_id, row_key)
+        select p_shop_id, r.source, p_via, array(select distinct pg_catalog.jsonb_array_elements_text(r.needs)), coalesce(r.intent, 'unknown'),
+            coalesce(r.budget, 'unknown'), r.membership, p_now, r.name_masked, r.phone_masked, r.wechat_masked, r.email_masked,
+            pg_catalog.left(nullif(r.buyer_account, ''), 1) || '***', nullif(r.buyer_account, ''), (r.contact ->> 'id')::bigint, p_now,
+            (p_me).member_id, p_now, least(coalesce(r.asked_at, p_now), p_now), p_import_id, r.row_key
+        from pg_catalog.jsonb_array_elements(p_rows) with ordinality e (value, n)
+        cross join lateral pg_catalog.jsonb_to_record(e.value) as r(source text, needs jsonb, intent text, budget text, membership text,
+            name_masked text, phone_masked text, wechat_masked text, email_masked text, buyer_account text, contact jsonb,
+            asked_at timestamptz, row_key text)
+        order by e.n
+        returning id, shop_id, source
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), shop_id, 'lead', id, 'captured',
+            pg_catalog.jsonb_build_object('via', p_via, 'source', source) from added
+    )
+    select pg_catalog.array_agg(id order by id) into v_ids from added;
+    return coalesce(v_ids, '{}');
+exception when unique_violation then
+    perform private.fail('PT409', 'contact.taken');
+end;
+$$;
+comment on function private.insert_leads(private.actor, bigint, jsonb, text, bigint, timestamptz) is
+    'Rows that lead_refusal has passed become leads of the pool, in their order; contact.taken. Nothing else happens to them yet.';
+
+create or replace function private.add_leads(
+    p_me private.actor, p_shop_id bigint, p_rows jsonb, p_via text, p_now timestamptz, p_keep boolean default false, p_import_id bigint default null
+) returns bigint[]
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := private.insert_leads(p_me, p_shop_id, p_rows, p_via, p_import_id, p_now);
+begin
+    perform private.grade_leads(v_ids, p_now);
+    perform private.start_lead_clocks(v_ids, (p_me).member_id, p_now);
+    perform private.propose_merges(v_ids, p_now);
+    if p_keep then
+        perform private.give_leads(p_me, v_ids, (p_me).member_id, 'captured', null, p_now);
+    elsif p_import_id is null then
+        perform private.hand_out_leads(p_shop_id, p_now, v_ids);
+    end if;
+    return v_ids;
+end;
+$$;
+comment on function private.add_leads(private.actor, bigint, jsonb, text, timestamptz, boolean, bigint) is
+    'Capture: leads graded, their clocks started, duplicates proposed, and handed out (kept by the one who captured them; of an import: by the next tick).';
+
+create or replace function private.captured_rows(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', l.id, 'number', 'L-' || l.id, 'grade', l.grade,
+        'grade_reasons', l.grade_reasons, 'due_at', l.due_at, 'owner_id', l.owner_id, 'owner_name', m.display_name, 'version', l.version,
+        'same_as', (select coalesce(pg_catalog.jsonb_agg('L-' || g.into_id order by g.into_id), '[]') from public.lead_merges g
+            where g.lead_id = l.id and g.state = 'open')) order by u.n), '[]')
+    from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.leads l on l.id = u.id left join public.members m on m.id = l.owner_id
+$$;
+
+create or replace function private.without_contacts(p_rows jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_agg(case when pg_catalog.jsonb_typeof(r) = 'object' then r - 'contact' else r end)
+    from pg_catalog.jsonb_array_elements(case when pg_catalog.jsonb_typeof(p_rows) = 'array' then p_rows else '[]' end) r
+$$;
+comment on function private.without_contacts(jsonb) is 'Rows without their ciphertexts, which differ each time the same request is made.';
+
+create or replace function public.create_leads(p_request_id uuid, p_shop_id bigint, p_leads jsonb, p_via text default 'manual', p_keep boolean default false)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_rows jsonb := private.as_json(p_leads);
+    v_answer jsonb := private.begin_request(p_request_id, 'create_leads',
+        pg_catalog.jsonb_build_array(p_shop_id, private.without_contacts(v_rows), p_via, p_keep));
+    v_good jsonb;
+    v_bad jsonb;
+    v_ids bigint[] := '{}';
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    if coalesce(p_via, '') <> all (array['manual', 'paste', 'chat', 'order']) or (p_keep and not private.can_sell(v_me.role, v_me.skills)) then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    if pg_catalog.jsonb_typeof(v_rows) is distinct from 'array' or pg_catalog.jsonb_array_length(v_rows) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    select coalesce(pg_catalog.jsonb_agg(r.value - 'row_key' order by r.n) filter (where c.refusal is null), '[]'),
+        coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('row', r.n, 'refusal', c.refusal) order by r.n) filter (where c.refusal is not null), '[]')
+    into v_good, v_bad
+    from pg_catalog.jsonb_array_elements(v_rows) with ordinality r (value, n) cross join lateral private.lead_refusal(r.value) c (refusal);
+    if v_good <> '[]' then
+        v_ids := private.add_leads(v_me, p_shop_id, v_good, p_via, private.now(), coalesce(p_keep, false));
+    end if;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('leads', private.captured_rows(v_ids), 'refused', v_bad));
+end;
+$$;
+grant execute on function public.create_leads(uuid, bigint, jsonb, text, boolean) to authenticated;
+comment on function public.create_leads(uuid, bigint, jsonb, text, boolean) is
+    'Agents, operations, managers: captures up to 500 leads [{name_masked, phone_masked, wechat_masked, email_masked, contact {id, name, phone, wechat, email, note: ciphertexts, *_hash}, buyer_account, needs, source, intent, budget, membership, asked_at}]; p_via manual|paste|chat|order; p_keep: they are mine (presales). Answers {leads: [{id, number, grade, due_at, owner_name, same_as}], refused: [{row, refusal}]}. shop.none, bulk.too_many, lead.bad_value, contact.taken.';
+
+-- Facts that change ---------------------------------------------------------------------------------------------------
+
+create or replace function private.change_lead_contact(p_lead public.leads, p_contact jsonb, p_masks jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if not private.is_lead_contact(p_contact || pg_catalog.jsonb_build_object('id', coalesce(p_lead.contact_id, (p_contact ->> 'id')::bigint))) then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+    update public.leads set contact_id = private.store_contact(p_lead.contact_id, p_contact, 'lead'),
+        name_masked = coalesce(p_masks ->> 'name_masked', name_masked), phone_masked = coalesce(p_masks ->> 'phone_masked', phone_masked),
+        wechat_masked = coalesce(p_masks ->> 'wechat_masked', wechat_masked), email_masked = coalesce(p_masks ->> 'email_masked', email_masked)
+    where id = p_lead.id;
+exception when check_violation or data_exception then
+    perform private.fail('PT422', 'contact.form');
+end;
+$$;
+comment on function private.change_lead_contact(public.leads, jsonb, jsonb) is
+    'Parts of the contact that became known or were wrong, with their masks; the rest stays. contact.form, contact.taken.';
+
+create or replace function public.update_lead(p_request_id uuid, p_id bigint, p_version integer, p_change jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_new jsonb := coalesce(private.as_json(p_change), '{}');
+    v_answer jsonb := private.begin_request(p_request_id, 'update_lead',
+        pg_catalog.jsonb_build_array(p_id, p_version, private.without_contacts(pg_catalog.jsonb_build_array(v_new))));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, array['pool', 'assigned', 'following']);
+    if v_new ? 'needs' and v_new -> 'needs' = '[]' then
+        perform private.fail('PT422', 'lead.needs_missing');
+    end if;
+    update public.leads set
+        needs = case when v_new ? 'needs' then array(select distinct pg_catalog.jsonb_array_elements_text(v_new -> 'needs')) else needs end,
+        source = coalesce(v_new ->> 'source', source), intent = coalesce(v_new ->> 'intent', intent), budget = coalesce(v_new ->> 'budget', budget),
+        membership = case when v_new ? 'membership' then v_new ->> 'membership' else membership end,
+        buyer_account = coalesce(nullif(v_new ->> 'buyer_account', ''), buyer_account),
+        buyer_masked = coalesce(pg_catalog.left(nullif(v_new ->> 'buyer_account', ''), 1) || '***', buyer_masked)
+    where id = p_id;
+    if v_new ? 'contact' then
+        perform private.change_lead_contact(v_lead, v_new -> 'contact', v_new);
+        perform private.propose_merges(array[p_id], v_now);
+    end if;
+    perform private.audit(v_me, v_lead.shop_id, 'lead', p_id, 'changed', pg_catalog.jsonb_build_object('fields',
+        (select pg_catalog.jsonb_agg(k order by k) from pg_catalog.jsonb_object_keys(v_new) k)));
+    if v_lead.grade_by = 'rule' and v_new ?| array['source', 'intent', 'budget'] then
+        perform private.regrade_by_rule(v_me, array[p_id], v_now);
+    end if;
+    return private.finish_request(p_request_id, private.captured_rows(array[p_id]) -> 0);
+exception when check_violation or data_exception then
+    perform private.fail('PT422', 'lead.bad_value');
+end;
+$$;
+grant execute on function public.update_lead(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.update_lead(uuid, bigint, integer, jsonb) is
+    'Owner, manager, 当班主管: what became known: needs, source, intent, budget, membership, buyer_account, contact {…} with its masks. A grade given by the rules follows. lead.none, lead.state, lead.not_yours, lead.stale, lead.needs_missing, lead.bad_value, contact.form, contact.taken.';
+
+-- ==== 45_lead_rules.sql ====
+
+-- 45 ------------------------------------------------------------------------------- leads: the rules, and what grade follows
+--
+-- 线索规则 of a shop, or the default (shop_id null): which facts make which grade, how long a lead may rest and be kept, how
+-- many a person may take out of the pool on a day. The first rule of the list that holds gives the grade; none: C.
+
+create or replace function private.is_grading(p_grading jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_grading) = 'array' and pg_catalog.jsonb_array_length(p_grading) <= 30 and not exists (
+        select from pg_catalog.jsonb_array_elements(case when pg_catalog.jsonb_typeof(p_grading) = 'array' then p_grading else '[]' end) r
+        where not coalesce(r.value ->> 'grade' in ('A', 'B', 'C') and private.is_conditions(r.value -> 'conditions')
+            and r.value -> 'conditions' <> '{}' and not exists (
+                select from pg_catalog.jsonb_each(r.value -> 'conditions') c where not coalesce(case c.key
+                    when 'intent' then c.value <@ '["high", "medium", "low", "unknown"]'
+                    when 'budget' then c.value <@ '["high", "enough", "low", "unknown"]'
+                    when 'source' then c.value <@ '["asked_unpaid", "live", "enterprise", "form", "chat", "order", "campaign", "other"]'
+                    when 'recency' then c.value <@ '["day", "three_days", "week", "older"]' end, false)), false))
+$$;
+comment on function private.is_grading(jsonb) is 'Whether a value is a list of grading rules as lead_rules.grading describes them.';
+
+create or replace function private.number_in(p_value jsonb, p_min integer, p_max integer) returns boolean
+language plpgsql immutable set search_path = '' as $$
+begin
+    return pg_catalog.jsonb_typeof(p_value) = 'number' and p_value #>> '{}' ~ '^[0-9]{1,6}$' and (p_value #>> '{}')::integer between p_min and p_max;
+end;
+$$;
+
+create or replace function private.is_recycling(p_recycling jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_recycling) = 'object' and not exists (
+        select from pg_catalog.unnest(array['A', 'B', 'C']) g where not coalesce(
+            private.number_in(p_recycling -> g -> 'rest_days', 1, 90) and private.number_in(p_recycling -> g -> 'keep_days', 1, 365), false))
+$$;
+
+create table if not exists public.lead_rules (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    grading jsonb not null constraint lead_rules_grading_form check (private.is_grading(grading)),
+    recycling jsonb not null constraint lead_rules_recycling_form check (private.is_recycling(recycling)),
+    quarantine_minutes integer not null default 60 constraint lead_rules_quarantine_range check (quarantine_minutes between 0 and 10080),
+    cool_off_days integer not null default 7 constraint lead_rules_cool_off_range check (cool_off_days between 0 and 90),
+    claim_limit integer not null default 20 constraint lead_rules_claim_limit_range check (claim_limit between 0 and 1000),
+    reopen_days integer not null default 30 constraint lead_rules_reopen_range check (reopen_days between 0 and 365),
+    promise_limit numeric(14, 2) not null default 15 constraint lead_rules_promise_range check (promise_limit between 0 and 100000),
+    is_handed_out boolean not null default true,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint lead_rules_shop_unique unique nulls not distinct (shop_id)
+);
+alter table public.lead_rules enable row level security;
+create or replace trigger t10_touch before update on public.lead_rules
+    for each row execute function private.touch_version();
+comment on table public.lead_rules is '线索规则: the default (shop_id null) and a shop''s own.';
+comment on column public.lead_rules.grading is
+    'Rules in order [{"grade": "A", "conditions": {"intent": ["high"], "budget": ["high"]}}]; facts intent, budget, source, recency (day, three_days, week, older: since the customer asked). The first that holds counts; none: C.';
+comment on column public.lead_rules.recycling is
+    'By grade {"A": {"rest_days": 3, "keep_days": 30}}: the next follow-up may lie so far ahead; an owner keeps an open lead so long, then it goes back to the pool. (Too late a follow-up sends it back by the ladder of its deadline.)';
+comment on column public.lead_rules.quarantine_minutes is 'So long a recycled lead rests before anybody gets it (60: product decision).';
+comment on column public.lead_rules.cool_off_days is 'So long its previous owner neither gets nor takes it again (7: product decision).';
+comment on column public.lead_rules.claim_limit is 'Leads a person may take out of the pool of the shop''s day (20: product decision).';
+comment on column public.lead_rules.promise_limit is 'CNY that an agent may promise by himself; beyond it a manager agrees first (15: the gift that an unordered customer may get, by the presales policy).';
+comment on column public.lead_rules.is_handed_out is 'Leads are given to people on duty by themselves; off: the pool waits for claims.';
+drop policy if exists "members read the lead rules of their shops" on public.lead_rules;
+create policy "members read the lead rules of their shops" on public.lead_rules
+    for select to authenticated using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
+grant select on public.lead_rules to authenticated;
+
+insert into public.lead_rules (shop_id, grading, recycling) values (null,
+    '[{"grade": "A", "conditions": {"intent": ["high"], "budget": ["high"]}},
+      {"grade": "A", "conditions": {"intent": ["high"], "budget": ["enough"], "source": ["enterprise"]}},
+      {"grade": "B", "conditions": {"intent": ["high", "medium"]}},
+      {"grade": "B", "conditions": {"source": ["asked_unpaid"], "recency": ["day"]}}]',
+    '{"A": {"rest_days": 3, "keep_days": 30}, "B": {"rest_days": 7, "keep_days": 45}, "C": {"rest_days": 30, "keep_days": 60}}')
+on conflict do nothing;
+
+create or replace function private.lead_rules_of(p_shop_id bigint) returns public.lead_rules
+language sql stable set search_path = '' as $$
+    select * from public.lead_rules where shop_id = p_shop_id or shop_id is null order by shop_id nulls last limit 1
+$$;
+comment on function private.lead_rules_of(bigint) is 'The rules that hold for a shop: its own, else the default.';
+
+-- Grading -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_recency(p_asked_at timestamptz, p_now timestamptz) returns text
+language sql immutable set search_path = '' as $$
+    select case when p_now - p_asked_at <= interval '24 hours' then 'day' when p_now - p_asked_at <= interval '72 hours' then 'three_days'
+        when p_now - p_asked_at <= interval '7 days' then 'week' else 'older' end
+$$;
+
+create or replace function private.grade_of(p_grading jsonb, p_facts jsonb, out grade text, out rule integer)
+language sql immutable set search_path = '' as $$
+    select coalesce(r.grade, 'C'), r.n from (select 1) always left join lateral (
+        select e.value ->> 'grade' as grade, e.n::integer as n
+        from pg_catalog.jsonb_array_elements(p_grading) with ordinality e (value, n)
+        where private.policy_matches(e.value -> 'conditions', p_facts) order by e.n limit 1) r on true
+$$;
+comment on function private.grade_of(jsonb, jsonb) is 'The grade that a list of rules gives to facts, and the place of the rule that held; none: C, null.';
+
+create or replace function private.judged_leads(p_ids bigint[], p_now timestamptz)
+returns table (id bigint, shop_id bigint, had text, grade text, reasons jsonb)
+language sql stable set search_path = '' as $$
+    select l.id, l.shop_id, l.grade, g.grade, pg_catalog.jsonb_build_object('rule', g.rule, 'facts', f.facts)
+    from public.leads l
+    join lateral (select pg_catalog.jsonb_build_object('intent', l.intent, 'budget', l.budget, 'source', l.source,
+        'recency', private.lead_recency(l.asked_at, case when l.grade_reasons = '{}' then p_now else l.captured_at end)) as facts) f on true
+    join lateral private.grade_of((private.lead_rules_of(l.shop_id)).grading, f.facts) g on true
+    where l.id = any (p_ids)
+$$;
+comment on function private.judged_leads(bigint[], timestamptz) is
+    'The grade that the rules give these leads now. How recent the wish was is judged as of its capture: waiting makes no lead colder on paper.';
+
+create or replace function private.grade_leads(p_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    with graded as (
+        update public.leads l set grade = j.grade, grade_by = 'rule', grade_reasons = j.reasons, graded_at = p_now
+        from private.judged_leads(p_ids, p_now) j where j.id = l.id returning l.id, l.shop_id, l.grade, l.grade_reasons
+    )
+    insert into public.audit_events (at, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, 'system', shop_id, 'lead', id, 'graded', grade_reasons || pg_catalog.jsonb_build_object('grade', grade) from graded
+$$;
+comment on function private.grade_leads(bigint[], timestamptz) is 'First grade of captured leads, with its reasons.';
+
+create or replace function private.regrade(p_me private.actor, p_lead public.leads, p_grade text, p_by text, p_reasons jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update public.leads set grade = p_grade, grade_by = p_by, grade_reasons = p_reasons,
+        graded_at = case when p_grade = p_lead.grade then graded_at else p_now end
+    where id = p_lead.id;
+    perform private.audit(p_me, p_lead.shop_id, 'lead', p_lead.id, 'graded',
+        p_reasons || pg_catalog.jsonb_build_object('grade', p_grade, 'from', p_lead.grade, 'by', p_by));
+    if p_grade <> p_lead.grade then
+        perform private.regrade_clock(p_lead.id, (p_me).member_id, p_now);
+    end if;
+end;
+$$;
+comment on function private.regrade(private.actor, public.leads, text, text, jsonb, timestamptz) is
+    'Another grade: the deadline becomes that of the grade, time already used stays used.';
+
+create or replace function private.regrade_by_rule(p_me private.actor, p_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+    v_count integer := 0;
+begin
+    for v in select l as lead, j.grade, j.reasons from private.judged_leads(p_ids, p_now) j join public.leads l on l.id = j.id
+        where l.state in ('pool', 'assigned', 'following') and j.grade <> l.grade order by l.id
+    loop
+        perform private.regrade(p_me, v.lead, v.grade, 'rule', v.reasons, p_now);
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.regrade_by_rule(private.actor, bigint[], timestamptz) is 'Open leads whose grade the rules see differently now get it; answers how many.';
+
+create or replace function public.grade_lead(p_request_id uuid, p_id bigint, p_version integer, p_grade text, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'grade_lead', pg_catalog.jsonb_build_array(p_id, p_version, p_grade, p_reason));
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, array['pool', 'assigned', 'following']);
+    if coalesce(p_grade, '') not in ('A', 'B', 'C') then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    if coalesce(p_reason, '') not in ('asked_price', 'named_quantity', 'repeat_buyer', 'decision_soon', 'only_looking', 'no_budget', 'later', 'wrong_facts') then
+        perform private.fail('PT422', 'lead.grade_reason');
+    end if;
+    perform private.regrade(v_me, v_lead, p_grade, 'person', pg_catalog.jsonb_build_object('reason', p_reason), private.now());
+    return private.finish_request(p_request_id, private.captured_rows(array[p_id]) -> 0);
+end;
+$$;
+grant execute on function public.grade_lead(uuid, bigint, integer, text, text) to authenticated;
+comment on function public.grade_lead(uuid, bigint, integer, text, text) is
+    'Owner, manager, 当班主管: sets the grade by hand; reason asked_price, named_quantity, repeat_buyer, decision_soon, only_looking, no_budget, later, wrong_facts. The rules no longer change it. lead.none, lead.state, lead.not_yours, lead.stale, lead.grade_reason, lead.bad_value.';
+
+-- Changing the rules --------------------------------------------------------------------------------------------------
+
+create or replace function private.write_lead_rules(p_shop_id bigint, p_rules jsonb) returns public.lead_rules
+language plpgsql set search_path = '' as $$
+declare
+    v public.lead_rules;
+begin
+    insert into public.lead_rules as r (shop_id, grading, recycling, quarantine_minutes, cool_off_days, claim_limit, reopen_days, promise_limit, is_handed_out)
+    select p_shop_id, coalesce(p_rules -> 'grading', d.grading), coalesce(p_rules -> 'recycling', d.recycling),
+        coalesce((p_rules ->> 'quarantine_minutes')::integer, d.quarantine_minutes), coalesce((p_rules ->> 'cool_off_days')::integer, d.cool_off_days),
+        coalesce((p_rules ->> 'claim_limit')::integer, d.claim_limit), coalesce((p_rules ->> 'reopen_days')::integer, d.reopen_days),
+        coalesce((p_rules ->> 'promise_limit')::numeric, d.promise_limit), coalesce((p_rules ->> 'is_handed_out')::boolean, d.is_handed_out)
+    from private.lead_rules_of(p_shop_id) d
+    on conflict (shop_id) do update set grading = excluded.grading, recycling = excluded.recycling,
+        quarantine_minutes = excluded.quarantine_minutes, cool_off_days = excluded.cool_off_days, claim_limit = excluded.claim_limit,
+        reopen_days = excluded.reopen_days, promise_limit = excluded.promise_limit, is_handed_out = excluded.is_handed_out
+    returning r.* into v;
+    return v;
+exception when check_violation or data_exception or not_null_violation then
+    perform private.fail('PT422', 'lead_rules.bad_value');
+end;
+$$;
+comment on function private.write_lead_rules(bigint, jsonb) is
+    'The default, or the shop''s own (a copy of the default at first) with these values changed. lead_rules.bad_value.';
+
+create or replace function private.lead_rules_for_change(p_me private.actor, p_shop_id bigint, p_version integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_version integer;
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(p_me, p_shop_id);
+    end if;
+    select version into v_version from public.lead_rules where shop_id is not distinct from p_shop_id for update;
+    if coalesce(v_version, 0) is distinct from coalesce(p_version, 0) then
+        perform private.fail('PT409', 'lead_rules.stale');
+    end if;
+end;
+$$;
+
+create or replace function public.save_lead_rules(p_request_id uuid, p_shop_id bigint, p_version integer, p_rules jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_rules jsonb := private.as_json(p_rules);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_lead_rules', pg_catalog.jsonb_build_array(p_shop_id, p_version, v_rules));
+    v_saved public.lead_rules;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.lead_rules_for_change(v_me, p_shop_id, p_version);
+    v_saved := private.write_lead_rules(p_shop_id, v_rules);
+    perform private.audit(v_me, p_shop_id, 'lead_rules', v_saved.id, 'saved', v_rules);
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v_saved));
+end;
+$$;
+grant execute on function public.save_lead_rules(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_lead_rules(uuid, bigint, integer, jsonb) is
+    'Manager: changes the default (p_shop_id null) or a shop''s own lead rules: grading, recycling, quarantine_minutes, cool_off_days, claim_limit, reopen_days, promise_limit, is_handed_out. p_version 0 makes the shop''s own. New leads follow at once, open ones by apply_lead_rules. lead_rules.stale, lead_rules.bad_value, shop.none.';
+
+create or replace function public.reset_lead_rules(p_request_id uuid, p_shop_id bigint, p_version integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'reset_lead_rules', pg_catalog.jsonb_build_array(p_shop_id, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    perform private.lead_rules_for_change(v_me, p_shop_id, p_version);
+    delete from public.lead_rules where shop_id = p_shop_id;
+    perform private.audit(v_me, p_shop_id, 'lead_rules', null, 'reset');
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(private.lead_rules_of(p_shop_id)));
+end;
+$$;
+grant execute on function public.reset_lead_rules(uuid, bigint, integer) to authenticated;
+comment on function public.reset_lead_rules(uuid, bigint, integer) is 'Manager: the shop follows the default lead rules again. lead_rules.stale, shop.none.';
+
+create or replace function private.leads_graded_otherwise(p_shop_id bigint, p_limit integer, p_now timestamptz)
+returns table (id bigint, had text, grade text)
+language sql stable set search_path = '' as $$
+    select j.id, j.had, j.grade
+    from private.judged_leads(array(select l.id from public.leads l
+        where l.state in ('pool', 'assigned', 'following') and l.grade_by = 'rule' and (p_shop_id is null or l.shop_id = p_shop_id)
+        order by l.id limit 20000), p_now) j
+    where j.grade <> j.had order by j.id limit p_limit
+$$;
+comment on function private.leads_graded_otherwise(bigint, integer, timestamptz) is
+    'Open leads (of the newest rules'' view, at most 20,000 looked at) that the rules grade otherwise than they are; grades set by a person stay.';
+
+create or replace function public.preview_lead_rules(p_shop_id bigint, p_rules jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_now timestamptz := private.now();
+    v_moves jsonb;
+    v_sample jsonb;
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    begin
+        perform private.write_lead_rules(p_shop_id, private.as_json(p_rules));
+        with moved as (
+            select m.* from private.leads_graded_otherwise(p_shop_id, 20000, v_now) m join public.leads l on l.id = m.id
+            where l.shop_id in (select private.my_shop_ids())
+        )
+        select (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('from', had, 'to', grade, 'count', n) order by had, grade), '[]')
+                from (select had, grade, pg_catalog.count(*) as n from moved group by had, grade) c),
+            (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('number', 'L-' || id, 'from', had, 'to', grade) order by id desc), '[]')
+                from (select * from moved order by id desc limit 10) s)
+        into v_moves, v_sample;
+        raise exception using errcode = 'PT409', message = 'rule.preview';
+    exception when sqlstate 'PT409' then
+        null;
+    end;
+    return pg_catalog.jsonb_build_object('moves', v_moves, 'sample', v_sample, 'open', (
+        select pg_catalog.jsonb_object_agg(g, (select pg_catalog.count(*) from public.leads l where l.state in ('pool', 'assigned', 'following')
+            and l.grade = g and l.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or l.shop_id = p_shop_id)))
+        from pg_catalog.unnest(array['A', 'B', 'C']) g));
+end;
+$$;
+grant execute on function public.preview_lead_rules(bigint, jsonb) to authenticated;
+comment on function public.preview_lead_rules(bigint, jsonb) is
+    'Manager: how open leads of my shops would be graded by changed rules: {open: {A, B, C}, moves: [{from, to, count}], sample: [{number, from, to}]}. Changes nothing: it is tried and undone. lead_rules.bad_value, shop.none.';
+
+create or replace function public.apply_lead_rules(p_request_id uuid, p_shop_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'apply_lead_rules', pg_catalog.to_jsonb(p_shop_id));
+    v_now timestamptz := private.now();
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    v_ids := array(select m.id from private.leads_graded_otherwise(p_shop_id, 501, v_now) m);
+    perform from public.leads where id = any (v_ids[1:500]) order by id for update;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('changed', private.regrade_by_rule(v_me, v_ids[1:500], v_now),
+        'more', pg_catalog.cardinality(v_ids) > 500));
+end;
+$$;
+grant execute on function public.apply_lead_rules(uuid, bigint) to authenticated;
+comment on function public.apply_lead_rules(uuid, bigint) is
+    'Manager: open leads of a shop that were graded by rules get the grade of today''s rules, 500 a call: {changed, more}. Grades set by a person stay. shop.none.';
+
+create or replace function public.lead_rules_screen() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+begin
+    return pg_catalog.jsonb_build_object(
+        'default', (select pg_catalog.to_jsonb(r) from public.lead_rules r where r.shop_id is null),
+        'shops', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('shop_id', s.id, 'shop_name', s.name, 'rules', pg_catalog.to_jsonb(r)) order by s.id), '[]')
+            from public.shops s left join public.lead_rules r on r.shop_id = s.id where s.id in (select private.my_shop_ids())),
+        'changes', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c) order by c.id desc), '[]') from (
+            select a.id, a.at, m.display_name as who, a.shop_id, a.action, a.detail as after
+            from public.audit_events a left join public.members m on m.id = a.member_id
+            where a.entity = 'lead_rules' and (a.shop_id is null or a.shop_id in (select private.my_shop_ids())) order by a.id desc limit 30) c));
+end;
+$$;
+grant execute on function public.lead_rules_screen() to authenticated;
+comment on function public.lead_rules_screen() is
+    'Everybody who works with leads: {default, shops: [{shop_id, shop_name, rules (null: follows the default)}], changes: the latest 30}.';
 
 -- ==== 50_orders.sql ====
 
@@ -10647,6 +12192,329 @@ $$;
 grant execute on function public.search_desk(jsonb) to authenticated;
 comment on function public.search_desk(jsonb) is
     'Members: {orders, members}, at most 20 each, of my shops, for candidates {order_nos, six (last six digits of order or tracking number), tracking, buyers, phone_hashes, last4_hashes, name_hashes, names (of colleagues)}. Exact; for analysts the personal ones find nothing.';
+
+-- ==== 61_tickets.sql ====
+
+-- 61 -------------------------------------------------------------------------------- tickets: the case, its return, its words
+--
+-- A ticket is one case of one customer. Whatever moves it goes through private.move_ticket, and only along the table
+-- private.ticket_moves(): a trigger refuses every other step, whoever takes it.
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '61.1 contacts of tickets') then
+        alter table private.contacts drop constraint contacts_kind_known;
+        alter table private.contacts add constraint contacts_kind_known check (kind in ('order', 'member', 'lead', 'ticket'));
+        insert into private.schema_steps (step) values ('61.1 contacts of tickets');
+    end if;
+end;
+$$;
+
+create or replace function private.names_a_phone(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select coalesce(p_text ~ '(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])', false)
+$$;
+comment on function private.names_a_phone(text) is
+    'Whether a text holds a mobile number. The app masks free text before it sends it; the database takes no other.';
+
+create or replace function private.ticket_stage(p_state text) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when p_state in ('registered', 'classified', 'dispatched', 'in_progress', 'approved') then 'open'
+        when p_state in ('waiting_customer', 'waiting_return', 'pending_approval') then 'waiting'
+        when p_state in ('resolved', 'revisit') then 'revisit'
+        when p_state = 'review' then 'review'
+        else 'done' end
+$$;
+comment on function private.ticket_stage(text) is 'The tab on which a ticket stands: open, waiting, revisit, review, done.';
+
+create table if not exists public.tickets (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    type text not null constraint tickets_type_known check (type in ('return', 'exchange', 'reship', 'repair', 'refund_only',
+        'price_protection', 'logistics', 'quality', 'service', 'invoice', 'public_complaint')),
+    state text not null constraint tickets_state_known check (state in ('registered', 'classified', 'dispatched',
+        'in_progress', 'waiting_customer', 'waiting_return', 'pending_approval', 'approved', 'resolved', 'revisit', 'review',
+        'closed', 'merged', 'cancelled')),
+    stage text not null generated always as (private.ticket_stage(state)) stored,
+    severity text not null default 'normal' constraint tickets_severity_known check (severity in ('low', 'normal', 'high', 'urgent')),
+    root_cause_id bigint,
+    department text not null default 'customer_service' constraint tickets_department_known
+        check (department in ('customer_service', 'warehouse', 'operations', 'supplier', 'carrier')),
+    is_complaint boolean not null default false,
+    is_raised boolean not null default false,
+    order_id bigint references public.orders,
+    product_id bigint references public.products,
+    sku text,
+    quantity integer constraint tickets_quantity_positive check (quantity > 0),
+    tracking_no text,
+    buyer_account text,
+    contact_id bigint references private.contacts,
+    receiver_masked text,
+    phone_masked text,
+    channel text not null default 'other' constraint tickets_channel_known
+        check (channel in ('wangwang', 'dongdong', 'feige', 'phone', 'wecom', 'platform', 'review', 'social', 'other')),
+    source text not null default 'agent' constraint tickets_source_known
+        check (source in ('agent', 'order', 'lead', 'import', 'survey', 'customer')),
+    lead_id bigint,
+    summary text not null default '' constraint tickets_summary_length check (char_length(summary) <= 2000),
+    has_freight_insurance boolean not null default false,
+    platform_ref text,
+    platform_status text,
+    platform_due_at timestamptz,
+    claimed_amount numeric(14, 2) constraint tickets_claimed_not_negative check (claimed_amount >= 0),
+    owner_id bigint references public.members,
+    decision_id bigint,
+    waiting_reason text,
+    waiting_until timestamptz,
+    due_at timestamptz,
+    due_sort timestamptz not null default 'infinity',
+    solution text constraint tickets_solution_length check (char_length(solution) <= 4000),
+    solution_id bigint,
+    outcome text constraint tickets_outcome_known check (outcome in ('reshipped', 'exchanged', 'refunded', 'return_refunded',
+        'repaired', 'compensated', 'price_protected', 'invoiced', 'explained', 'refused', 'withdrawn', 'other')),
+    reship_tracking_no text,
+    first_resolved_at timestamptz,
+    resolved_at timestamptz,
+    closed_at timestamptz,
+    close_reason text,
+    instance integer not null default 1 constraint tickets_instance_positive check (instance > 0),
+    merged_into_id bigint references public.tickets,
+    follows_id bigint references public.tickets,
+    score smallint constraint tickets_score_range check (score between 1 and 5),
+    registered_at timestamptz not null,
+    registered_by bigint references public.members,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint tickets_masks_hide check (private.is_masked(receiver_masked, phone_masked)),
+    constraint tickets_texts_masked check (not private.names_a_phone(summary) and not private.names_a_phone(solution)
+        and not private.names_a_phone(close_reason)),
+    constraint tickets_worked_has_owner check (state not in ('dispatched', 'in_progress') or owner_id is not null),
+    constraint tickets_waiting_is_whole check ((state in ('waiting_customer', 'waiting_return')) = (waiting_reason is not null)
+        and (waiting_reason is null) = (waiting_until is null)),
+    constraint tickets_resolved_is_whole check (state not in ('resolved', 'revisit', 'review', 'closed')
+        or (resolved_at is not null and outcome is not null)),
+    constraint tickets_done_has_time check ((state in ('closed', 'merged', 'cancelled')) = (closed_at is not null)),
+    constraint tickets_merged_has_target check ((state = 'merged') = (merged_into_id is not null) and merged_into_id <> id)
+);
+create index if not exists tickets_list_idx on public.tickets (shop_id, stage, due_sort, id)
+    include (state, type, severity, owner_id); -- filters of the list are read from the index alone
+create index if not exists tickets_pool_idx on public.tickets (shop_id, due_sort, id) include (state, type, severity)
+    where owner_id is null and stage = 'open';
+create index if not exists tickets_owner_idx on public.tickets (owner_id, stage, due_sort, id) include (shop_id, state, type, severity)
+    where owner_id is not null;
+create index if not exists tickets_cause_idx on public.tickets (root_cause_id, shop_id, stage, due_sort, id) where root_cause_id is not null;
+create index if not exists tickets_registered_idx on public.tickets (shop_id, registered_at desc, id desc) include (type, state);
+create index if not exists tickets_resolved_idx on public.tickets (shop_id, resolved_at) where resolved_at is not null;
+create index if not exists tickets_drain_idx on public.tickets (registered_at, id) include (shop_id, severity)
+    where owner_id is null and state = 'classified';
+create index if not exists tickets_waiting_idx on public.tickets (waiting_until) where waiting_until is not null;
+create index if not exists tickets_revisit_idx on public.tickets (resolved_at, id) where state in ('resolved', 'revisit');
+create unique index if not exists tickets_platform_ref_idx on public.tickets (shop_id, platform_ref) where platform_ref is not null;
+create index if not exists tickets_ref_idx on public.tickets (platform_ref) where platform_ref is not null;
+create index if not exists tickets_order_id_idx on public.tickets (order_id) where order_id is not null;
+create index if not exists tickets_buyer_idx on public.tickets (buyer_account, shop_id) where buyer_account is not null;
+create index if not exists tickets_tracking_idx on public.tickets (tracking_no) where tracking_no is not null;
+create index if not exists tickets_contact_id_idx on public.tickets (contact_id) where contact_id is not null;
+create index if not exists tickets_product_id_idx on public.tickets (product_id) where product_id is not null;
+create index if not exists tickets_lead_id_idx on public.tickets (lead_id) where lead_id is not null;
+create index if not exists tickets_registered_by_idx on public.tickets (registered_by) where registered_by is not null;
+create index if not exists tickets_merged_into_id_idx on public.tickets (merged_into_id) where merged_into_id is not null;
+create index if not exists tickets_follows_id_idx on public.tickets (follows_id) where follows_id is not null;
+alter table public.tickets enable row level security;
+create or replace trigger t10_touch before update of shop_id, type, state, severity, root_cause_id, department, is_complaint,
+    order_id, product_id, sku, quantity, tracking_no, buyer_account, contact_id, channel, summary, has_freight_insurance,
+    platform_status, platform_due_at, claimed_amount, owner_id, waiting_reason, waiting_until, solution, outcome, instance,
+    merged_into_id, follows_id, score on public.tickets
+    for each row execute function private.touch_version(); -- a deadline that moves is no edit: nobody's page goes stale
+comment on table public.tickets is
+    '工单: one after-sales case, shown as T-<id>. Masked; personal values are in private.contacts. Changed along private.ticket_moves() alone.';
+comment on column public.tickets.stage is 'Tab of the list that follows from the state: open, waiting, revisit, review, done.';
+comment on column public.tickets.owner_id is 'Who works on it; null: the pool.';
+comment on column public.tickets.due_sort is 'Open: the nearest deadline of the case (infinity while none runs); done: when it was closed. One index sorts every tab.';
+comment on column public.tickets.platform_ref is '退款/售后编号 of the platform, once per shop.';
+comment on column public.tickets.platform_due_at is 'The platform''s own countdown: it shortens our deadline, never lengthens it.';
+comment on column public.tickets.claimed_amount is 'What the customer asks for (CNY).';
+comment on column public.tickets.is_complaint is 'Complaints go to the 当班主管 at any amount.';
+comment on column public.tickets.is_raised is 'A step of a deadline''s ladder raised it: it counts as urgent.';
+comment on column public.tickets.waiting_until is 'Nobody waits longer: then the case goes on by itself.';
+comment on column public.tickets.instance is '1 and one more for each time it was reopened; there is one invitation to rate per instance.';
+comment on column public.tickets.first_resolved_at is 'Stays when the case is reopened; resolved_at is the latest.';
+comment on column public.tickets.follows_id is 'The case that this one goes on from, reopened too late to be the same.';
+
+-- The table of moves --------------------------------------------------------------------------------------------------
+
+create or replace function private.ticket_moves() returns table (state_from text, state_to text, rpc text, who text[])
+language sql immutable rows 100 set search_path = '' as $$
+    with moves (states_from, state_to, rpc, who) as (values
+        ('{new}'::text[], 'registered', 'register_ticket', '{worker,warehouse,system}'::text[]),
+        ('{registered}', 'classified', 'classify_ticket', '{worker,system}'),
+        ('{classified}', 'classified', 'classify_ticket', '{worker,system}'),
+        ('{dispatched,in_progress,waiting_customer,waiting_return,approved}', null, 'classify_ticket', '{owner,lead,system}'),
+        ('{classified}', 'dispatched', 'dispatch_ticket', '{lead,system}'),
+        ('{classified}', 'dispatched', 'reassign_ticket', '{lead}'),
+        ('{dispatched}', 'dispatched', 'reassign_ticket', '{owner,lead,system}'),
+        ('{in_progress}', 'dispatched', 'reassign_ticket', '{owner,lead,system}'),
+        ('{waiting_customer,waiting_return,pending_approval,approved,resolved,revisit}', null, 'reassign_ticket', '{owner,lead,system}'),
+        ('{review}', null, 'reassign_ticket', '{lead,system}'),
+        ('{classified,dispatched,in_progress,waiting_customer}', 'in_progress', 'take_ticket', '{worker}'),
+        ('{waiting_return,pending_approval,approved,resolved,revisit}', null, 'take_ticket', '{worker}'),
+        ('{review}', null, 'take_ticket', '{lead}'),
+        ('{dispatched,in_progress}', 'classified', 'give_back_ticket', '{owner,lead,system}'),
+        ('{waiting_customer,waiting_return,approved,revisit}', null, 'give_back_ticket', '{owner,lead,system}'),
+        ('{in_progress}', 'waiting_customer', 'wait_ticket', '{owner,lead}'),
+        ('{in_progress}', 'waiting_return', 'wait_ticket', '{owner,lead}'),
+        ('{waiting_customer,waiting_return,approved}', 'in_progress', 'resume_ticket', '{owner,lead,system}'),
+        ('{waiting_customer,waiting_return}', 'classified', 'resume_ticket', '{worker,lead,system}'),
+        ('{waiting_customer}', 'in_progress', 'add_message', '{worker,warehouse,system}'),
+        ('{waiting_customer}', 'classified', 'add_message', '{worker,warehouse,system}'),
+        ('{waiting_return}', 'in_progress', 'receive_return', '{warehouse,lead,system}'),
+        ('{waiting_return}', 'classified', 'receive_return', '{warehouse,lead,system}'),
+        ('{waiting_return}', 'in_progress', 'refuse_return_goods', '{warehouse,lead}'),
+        ('{waiting_return}', 'classified', 'refuse_return_goods', '{warehouse,lead}'),
+        ('{waiting_return}', 'in_progress', 'cancel_return', '{owner,lead,system}'),
+        ('{waiting_return}', 'classified', 'cancel_return', '{lead,system}'),
+        ('{in_progress}', 'in_progress', 'request_money', '{owner}'),
+        ('{in_progress,approved}', 'pending_approval', 'request_money', '{owner}'),
+        ('{in_progress,approved}', 'pending_approval', 'change_money', '{owner}'),
+        ('{pending_approval}', 'approved', 'decide_approval', '{lead}'),
+        ('{pending_approval}', 'in_progress', 'decide_approval', '{lead}'),
+        ('{pending_approval}', 'classified', 'decide_approval', '{lead}'),
+        ('{pending_approval}', 'in_progress', 'cancel_money', '{owner,lead}'),
+        ('{in_progress,approved}', 'resolved', 'resolve_ticket', '{owner,system}'),
+        ('{resolved}', 'revisit', 'after_resolve', '{system}'),
+        ('{resolved,revisit}', 'closed', 'record_score', '{worker,system}'),
+        ('{resolved,revisit}', 'review', 'record_score', '{worker,system}'),
+        ('{resolved,revisit}', 'closed', 'close_unanswered', '{system}'),
+        ('{review}', 'in_progress', 'finish_review', '{lead}'),
+        ('{review}', 'classified', 'finish_review', '{lead}'),
+        ('{review}', 'closed', 'finish_review', '{lead}'),
+        ('{resolved,revisit,closed}', 'in_progress', 'reopen_ticket', '{worker}'),
+        ('{resolved,revisit,closed}', 'classified', 'reopen_ticket', '{worker,system}'),
+        ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return}', 'cancelled', 'cancel_ticket', '{registrar,owner,lead,system}'),
+        ('{registered,classified,dispatched,in_progress,waiting_customer}', 'merged', 'merge_tickets', '{worker}'),
+        ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return,approved}', null, 'link_ticket', '{worker}')
+    )
+    select f.state, coalesce(m.state_to, f.state), m.rpc, m.who from moves m cross join lateral pg_catalog.unnest(m.states_from) f (state)
+$$;
+comment on function private.ticket_moves() is
+    'Every step that a ticket may take: from state to state (new: not there yet), by which function, and as what one may: worker (agent, operations, manager, admin of the shop; the warehouse for its own department), warehouse, owner, registrar (who registered it), lead (manager or 当班主管), system. The flow and its test both read it.';
+
+create or replace function private.tg_ticket_state() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if not exists (select from private.ticket_moves() m where m.state_from = old.state and m.state_to = new.state) then
+        perform private.fail('PT409', 'ticket.wrong_state', pg_catalog.jsonb_build_object('id', old.id, 'state', old.state));
+    end if;
+    return new;
+end;
+$$;
+comment on function private.tg_ticket_state() is 'No function takes a step that is not in the table of moves.';
+create or replace trigger t20_state before update of state on public.tickets
+    for each row when (old.state <> new.state) execute function private.tg_ticket_state();
+
+-- The return ----------------------------------------------------------------------------------------------------------
+
+create table if not exists public.ticket_returns (
+    ticket_id bigint primary key references public.tickets,
+    shop_id bigint not null references public.shops,
+    state text not null constraint ticket_returns_state_known check (state in ('applied', 'agreed', 'goods_sent', 'received',
+        'refunding', 'done', 'buyer_cancelled', 'refused', 'goods_refused')),
+    applied_at timestamptz not null,
+    decided_at timestamptz,
+    decided_by bigint references public.members,
+    refuse_reason text constraint ticket_returns_reason_length check (char_length(refuse_reason) <= 500),
+    carrier text,
+    tracking_no text,
+    sent_at timestamptz,
+    received_at timestamptz,
+    received_by bigint references public.members,
+    quality text constraint ticket_returns_quality_known check (quality in ('good', 'bad')),
+    refund_amount numeric(14, 2) constraint ticket_returns_refund_not_negative check (refund_amount >= 0),
+    refunded_at timestamptz,
+    ended_at timestamptz,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint ticket_returns_texts_masked check (not private.names_a_phone(refuse_reason)),
+    constraint ticket_returns_received_is_whole check ((received_at is null) = (quality is null)),
+    constraint ticket_returns_ended_has_time check
+        ((state in ('done', 'buyer_cancelled', 'refused', 'goods_refused')) = (ended_at is not null))
+);
+create index if not exists ticket_returns_shop_id_idx on public.ticket_returns (shop_id, state, applied_at);
+create index if not exists ticket_returns_tracking_idx on public.ticket_returns (tracking_no) where tracking_no is not null;
+create index if not exists ticket_returns_decided_by_idx on public.ticket_returns (decided_by) where decided_by is not null;
+create index if not exists ticket_returns_received_by_idx on public.ticket_returns (received_by) where received_by is not null;
+alter table public.ticket_returns enable row level security;
+create or replace trigger t10_touch before update on public.ticket_returns
+    for each row execute function private.touch_version();
+comment on table public.ticket_returns is '退货: the way of the goods beside a ticket. applied → agreed → goods_sent → received → refunding → done, or buyer_cancelled, refused, goods_refused.';
+comment on column public.ticket_returns.refund_amount is 'What goes back to the customer (CNY).';
+
+-- Words ---------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.ticket_messages (
+    id bigint generated always as identity primary key,
+    ticket_id bigint not null references public.tickets,
+    shop_id bigint not null references public.shops,
+    direction text not null constraint ticket_messages_direction_known check (direction in ('out', 'in', 'note')),
+    channel text not null constraint ticket_messages_channel_known
+        check (channel in ('wangwang', 'dongdong', 'feige', 'phone', 'wecom', 'platform', 'review', 'social', 'other')),
+    body text not null default '' constraint ticket_messages_body_length check (char_length(body) <= 4000),
+    member_id bigint references public.members,
+    at timestamptz not null,
+    counts_as_contact boolean not null generated always as (direction = 'out' and member_id is not null) stored,
+    constraint ticket_messages_masked check (not private.names_a_phone(body))
+);
+create index if not exists ticket_messages_ticket_id_idx on public.ticket_messages (ticket_id, id);
+create index if not exists ticket_messages_shop_id_idx on public.ticket_messages (shop_id, at);
+create index if not exists ticket_messages_member_id_idx on public.ticket_messages (member_id, at) where member_id is not null;
+alter table public.ticket_messages enable row level security;
+create or replace trigger t10_append_only before update or delete on public.ticket_messages
+    for each row execute function private.tg_append_only();
+comment on table public.ticket_messages is 'What was said: out to the customer, in from him, note among colleagues. Masked, append-only.';
+comment on column public.ticket_messages.body is 'Empty: contact without a text (a call).';
+comment on column public.ticket_messages.counts_as_contact is 'Only a person''s outward word answers the first and the next response; notes, automatic replies and imports do not.';
+
+create table if not exists public.ticket_drafts (
+    ticket_id bigint not null references public.tickets,
+    member_id bigint not null references public.members,
+    body text not null constraint ticket_drafts_body_length check (char_length(body) <= 4000),
+    updated_at timestamptz not null,
+    primary key (ticket_id, member_id),
+    constraint ticket_drafts_masked check (not private.names_a_phone(body))
+);
+create index if not exists ticket_drafts_member_id_idx on public.ticket_drafts (member_id);
+alter table public.ticket_drafts enable row level security;
+comment on table public.ticket_drafts is 'A reply that somebody has begun; only he sees it.';
+
+-- Who reads -----------------------------------------------------------------------------------------------------------
+
+drop policy if exists "members read the tickets of their shops" on public.tickets;
+create policy "members read the tickets of their shops" on public.tickets
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select (id, shop_id, type, state, stage, severity, root_cause_id, department, is_complaint, is_raised, order_id, product_id,
+    sku, quantity, tracking_no, buyer_account, receiver_masked, phone_masked, channel, source, lead_id, summary,
+    has_freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, owner_id, decision_id,
+    waiting_reason, waiting_until, due_at, due_sort, solution, solution_id, outcome, reship_tracking_no, first_resolved_at,
+    resolved_at, closed_at, close_reason, instance, merged_into_id, follows_id, score, registered_at, registered_by, version,
+    updated_at) on public.tickets to authenticated;
+
+drop policy if exists "members read the returns of their shops" on public.ticket_returns;
+create policy "members read the returns of their shops" on public.ticket_returns
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.ticket_returns to authenticated;
+
+drop policy if exists "those who work on tickets read what was said in their shops" on public.ticket_messages;
+create policy "those who work on tickets read what was said in their shops" on public.ticket_messages
+    for select to authenticated using (
+        (select private.my_role()) in ('agent', 'warehouse', 'operations', 'manager', 'admin')
+        and shop_id in (select private.my_shop_ids()));
+grant select on public.ticket_messages to authenticated;
+
+drop policy if exists "members read their own drafts" on public.ticket_drafts;
+create policy "members read their own drafts" on public.ticket_drafts
+    for select to authenticated using (member_id = (select private.my_member_id()));
+grant select on public.ticket_drafts to authenticated;
 
 -- ==== 70_words.sql ====
 

@@ -72,11 +72,16 @@ TABLES = {
     "text_recheck_changes": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "listings":        "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "listing_revisions": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "tickets":         "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "ticket_returns":  "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "ticket_messages": "shop    shop      shop       none    shop    all     none    none    none     denied   denied",
+    "ticket_drafts":   "none    none      none       none    none    none    none    none    none     denied   denied",
 }  # fmt: skip
 
 HIDDEN_COLUMNS = {
     "orders": ("contact_id", "ip_hash", "facts_hash", "content_hash"),
     "members": ("contact_id",),
+    "tickets": ("contact_id",),
     "channels": ("endpoint_cipher", "secret_cipher"),
     "notifications": ("dedupe_key", "audience_ids"),
 }
@@ -141,6 +146,15 @@ insert into word_exceptions (position, terms, effect, place, pattern, origin, fr
 select 90001, '{权利测试词}', 'clean', 'phrase', '~样', 'own', max(id) from word_versions;
 """
 
+TICKETS = """
+with t as (insert into tickets (shop_id, type, state, registered_at) select id, 'return', 'registered', now() from shops
+    where code like 'right-%' returning id, shop_id),
+r as (insert into ticket_returns (ticket_id, shop_id, state, applied_at) select id, shop_id, 'applied', now() from t),
+d as (insert into ticket_drafts (ticket_id, member_id, body, updated_at)
+    select t.id, m.id, '草稿', now() from t, members m where m.staff_no = 'R-off')
+insert into ticket_messages (ticket_id, shop_id, direction, channel, at) select id, shop_id, 'in', 'wangwang', now() from t;
+"""
+
 PEOPLE = {role: UUID(int=0xA0 + number) for number, role in enumerate((*ROLES, "off", "invited", "stranger"))}
 
 
@@ -168,6 +182,7 @@ def make_scene(db: psycopg.Connection) -> None:
     db.execute(ROTA)
     db.execute(ASSIGNMENT)
     db.execute(REMINDERS)
+    db.execute(TICKETS)
     db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
         from shops s where s.code like 'right-%'""")
     db.execute("""insert into word_proposals (title, created_by, created_at)
