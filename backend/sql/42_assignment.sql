@@ -187,7 +187,7 @@ $$;
 comment on function private.lock_assignment(text) is
     'One transaction at a time gives work of an area out: people work for several shops, so their capacity is known only area by area.';
 
-create or replace function private.write_decision(
+create or replace function private.record_assignment(
     p_area text, p_shop_id bigint, p_entity_id bigint, p_member_id bigint, p_source text, p_staff private.assignee[], p_now timestamptz
 ) returns bigint
 language plpgsql set search_path = '' as $$
@@ -216,7 +216,7 @@ begin
     return v_id;
 end;
 $$;
-comment on function private.write_decision(text, bigint, bigint, bigint, text, private.assignee[], timestamptz) is
+comment on function private.record_assignment(text, bigint, bigint, bigint, text, private.assignee[], timestamptz) is
     'Records who got an item and who was considered; the same "nobody" for the same reasons is the decision there is already.';
 
 create or replace function private.charge_staff(p_staff private.assignee[], p_member_id bigint, p_decision_id bigint) returns private.assignee[]
@@ -257,7 +257,7 @@ begin
         id := v_item.id;
         member_id := (select s.member_id from pg_catalog.unnest(v_staff) s where s.why is null
             order by s.credit desc, s.last_decision_id nulls first, pg_catalog.random() limit 1);
-        decision_id := private.write_decision(p_area, p_shop_id, id, member_id, p_source, v_staff, p_now);
+        decision_id := private.record_assignment(p_area, p_shop_id, id, member_id, p_source, v_staff, p_now);
         if member_id is not null then
             v_staff := private.charge_staff(v_staff, member_id, decision_id);
         end if;
