@@ -187,6 +187,13 @@ end;
 $$;
 comment on function private.is_region(text) is 'The name of a division: short and without figures, so no street address.';
 
+create or replace function private.names_a_phone(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select coalesce(p_text ~ '(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])', false)
+$$;
+comment on function private.names_a_phone(text) is
+    'Whether a text holds a mobile number. The app masks free text before it sends it; the database takes no other.';
+
 -- Who acts ------------------------------------------------------------------------------------------------------------
 
 do $$
@@ -1169,6 +1176,9 @@ begin
     values (p_code, p_name, p_platform, (select id from public.stock_pools where is_default))
     on conflict (code) do nothing
     returning id into v_id;
+    if v_id is not null then
+        perform private.queue_script_checks(private.now());
+    end if;
     return coalesce(v_id, (select id from public.shops where code = p_code));
 end;
 $$;
@@ -2717,6 +2727,9 @@ language sql immutable set search_path = '' as $$
                    {"percent": 100, "who": ["owner"], "action": "notify"}]'),
         ('refund', '[{"percent": 60, "who": ["owner"], "action": "notify"},
                      {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+        ('approval', '[{"percent": 0, "who": ["owner"], "action": "notify"},
+                       {"percent": 80, "who": ["owner"], "action": "notify"},
+                       {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
         ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
                         {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
                         {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
@@ -2731,6 +2744,7 @@ language sql immutable set search_path = '' as $$
         ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
         ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
         ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
+        ('ticket_next', '工单再次回复', 'ticket', 'next', 'working', 'all', 240, 'late', null, 'restart'),
         ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),
         ('return_review', '退货审核', 'return', 'review', 'wall', null, 1440, 'late', null, 'restart'),
         ('reship', '补发', 'ticket', 'reship', 'wall', null, 1440, 'late', null, 'restart'),
@@ -2739,7 +2753,7 @@ language sql immutable set search_path = '' as $$
         ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
         ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
         ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
-        ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'late', null, 'restart')
+        ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'approval', null, 'restart')
     )
     select w.code, w.name, w.applies_to, w.target, w.measure, w.calendar, w.allowance, s.ladder, w.remind_calendar, w.on_reopen
     from wanted w join steps s using (ladder_code)
@@ -4854,6 +4868,9 @@ begin
     case p_entity
         when 'order_review' then return query select * from private.order_review_subjects(p_ids, p_now);
         when 'order' then return query select * from private.order_subjects(p_ids);
+        when 'survey' then return query select * from private.survey_subjects(p_ids);
+        when 'ticket', 'return', 'public_complaint' then return query select * from private.ticket_subjects(p_ids, p_now);
+        when 'approval' then return query select * from private.approval_subjects(p_ids, p_now);
         else null;
     end case;
 end;
@@ -4866,6 +4883,8 @@ language sql immutable set search_path = '' as $$
     select case p_entity
         when 'order_review' then p_role = 'operations' or (p_role = 'agent' and 'review' = any (p_skills))
         when 'order' then p_role = 'warehouse'
+        when 'ticket', 'return', 'public_complaint' then p_role = 'operations' or (p_role = 'agent' and 'aftersales' = any (p_skills))
+        when 'approval' then p_role = 'manager'
         else p_role in ('agent', 'operations') end
 $$;
 comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';
@@ -4875,6 +4894,7 @@ language plpgsql set search_path = '' as $$
 begin
     case p_entity
         when 'order_review' then return private.order_review_action(p_action, p_ids, p_now);
+        when 'ticket', 'return', 'public_complaint' then return private.ticket_action(p_action, p_ids, p_now);
         else return 0;
     end case;
 end;
@@ -5527,6 +5547,7 @@ begin
     v_answer := pg_catalog.jsonb_build_object('due', pg_catalog.cardinality(v_made), 'moved', private.run_actions(v_made, v_now),
         'queued', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_ready) and r.state <> 'suppressed'),
         'suppressed', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_made || v_ready) and r.state = 'suppressed'));
+    perform private.tick_surveys(v_now);
     perform private.send_daily_digests(v_now);
     perform private.drop_closed_channels(v_now);
     perform private.bundle_lines(v_now);
@@ -6249,8 +6270,9 @@ language sql stable set search_path = '' as $$
     select exists (
         select from public.rota_days d join public.shops s on s.id = p_shop_id
         where d.member_id = p_member_id and d.kind = 'leave' and d.day = (p_now at time zone s.timezone)::date)
+       or exists (select from public.handovers h where h.member_id = p_member_id and h.opened_at is not null and h.shift_ends_at > p_now)
 $$;
-comment on function private.is_away(bigint, bigint, timestamptz) is 'On leave today.';
+comment on function private.is_away(bigint, bigint, timestamptz) is 'On leave today, or handing over already at the end of the shift.';
 
 create or replace function private.assignment_staff(p_area text, p_shop_id bigint, p_now timestamptz) returns setof private.assignee
 language sql stable set search_path = '' as $$
@@ -6582,6 +6604,328 @@ $$;
 grant execute on function public.why_assigned(text, bigint) to authenticated;
 comment on function public.why_assigned(text, bigint) is
     'Members of its shop: the ten newest decisions on who has an item [{id, at, source, rule, member_id, name, reasons: {why: people}, considered: [{member_id, name, is_eligible, why, load, credit}] best first}]; [] where nothing was decided, or not mine to see. assignment.bad_area.';
+
+-- ==== 43_gifts.sql ====
+
+-- 43 ------------------------------------------------------- gifts and prices: what may be promised while talking, and by whom
+--
+-- 赠品与价格权限. A rule says which gift comes with what, or how far a price may go, where and from when to when. Somebody
+-- writes it, another manager approves it; a change is a new rule that replaces the old one on approval, so that what held at
+-- any time can be told later. Promises on orders stand in 53_order_gifts.
+
+create table if not exists public.offer_rules (
+    id bigint generated always as identity primary key,
+    kind text not null constraint offer_rules_kind_known check (kind in ('gift', 'price')),
+    shop_id bigint references public.shops,
+    name text not null constraint offer_rules_name_length check (char_length(btrim(name)) between 1 and 60),
+    sku text not null default '' constraint offer_rules_sku_length check (char_length(sku) <= 64),
+    min_amount numeric(14, 2) constraint offer_rules_min_amount check (min_amount >= 0),
+    gift_sku text not null default '' constraint offer_rules_gift_sku_length check (char_length(gift_sku) <= 64),
+    gift_name text not null default '' constraint offer_rules_gift_name_length check (char_length(gift_name) <= 60),
+    quantity integer not null default 1 constraint offer_rules_quantity check (quantity between 1 and 99),
+    cost numeric(14, 2) constraint offer_rules_cost check (cost >= 0),
+    after_order_price numeric(14, 2) constraint offer_rules_after_order_price check (after_order_price >= 0),
+    list_price numeric(14, 2) constraint offer_rules_list_price check (list_price > 0),
+    agent_price numeric(14, 2),
+    manager_price numeric(14, 2),
+    occasion text not null default 'any' constraint offer_rules_occasion_known check (occasion in ('any', 'repurchase')),
+    promised_by text not null default 'agent' constraint offer_rules_promised_by_known check (promised_by in ('agent', 'manager')),
+    note text not null default '' constraint offer_rules_note_length check (char_length(note) <= 300),
+    valid_from timestamptz not null,
+    valid_until timestamptz,
+    state text not null default 'pending' constraint offer_rules_state_known check (state in ('pending', 'approved', 'refused', 'retired')),
+    replaces_id bigint references public.offer_rules,
+    author_id bigint references public.members,
+    decided_by bigint references public.members,
+    decided_at timestamptz,
+    decision_note text constraint offer_rules_decision_note_length check (char_length(decision_note) <= 300),
+    retired_at timestamptz,
+    created_at timestamptz not null,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint offer_rules_decided_by_another check (decided_by <> author_id),
+    constraint offer_rules_decided_has_time check (state in ('pending', 'retired') or decided_at is not null),
+    constraint offer_rules_retired_has_time check ((state = 'retired') = (retired_at is not null)),
+    constraint offer_rules_window check (valid_until > valid_from),
+    constraint offer_rules_gift check (kind <> 'gift' or (gift_name <> '' and cost is not null and list_price is null)),
+    constraint offer_rules_price check (kind <> 'price' or (sku <> '' and list_price is not null and agent_price between 0 and list_price
+        and manager_price between 0 and agent_price and cost is null and gift_name = ''))
+);
+create index if not exists offer_rules_shop_id_idx on public.offer_rules (shop_id);
+create index if not exists offer_rules_sku_idx on public.offer_rules (sku, kind) where state in ('approved', 'retired');
+create index if not exists offer_rules_gift_sku_idx on public.offer_rules (gift_sku) where state in ('approved', 'retired');
+create index if not exists offer_rules_author_id_idx on public.offer_rules (author_id);
+create index if not exists offer_rules_decided_by_idx on public.offer_rules (decided_by);
+create index if not exists offer_rules_replaces_id_idx on public.offer_rules (replaces_id);
+alter table public.offer_rules enable row level security;
+create or replace trigger t10_touch before update on public.offer_rules for each row execute function private.touch_version();
+comment on table public.offer_rules is '赠品规则与价格表. gift: gift_name (gift_sku) at cost CNY each comes with sku and from min_amount on; price: how low sku may go for an agent and a manager. shop_id null: every shop.';
+comment on column public.offer_rules.after_order_price is 'What a customer who has ordered already pays for the gift (CNY); null: free too.';
+comment on column public.offer_rules.occasion is 'repurchase: only for a customer who buys again after a faulty product (老客复购).';
+drop policy if exists "members read the offers of their shops" on public.offer_rules;
+create policy "members read the offers of their shops" on public.offer_rules for select to authenticated using (
+    (shop_id is null and (select private.my_role()) is not null) or shop_id in (select private.my_shop_ids()));
+grant select on public.offer_rules to authenticated;
+
+-- Which rules hold ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.holds_at(p public.offer_rules, p_at timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select (p).decided_at <= p_at and (p).state in ('approved', 'retired') and coalesce((p).retired_at > p_at, true)
+        and (p).valid_from <= p_at and coalesce((p).valid_until > p_at, true)
+$$;
+comment on function private.holds_at(public.offer_rules, timestamptz) is 'Whether an approved rule held at an instant, today''s retired ones included.';
+
+create or replace function private.offer_rules_at(p_kind text, p_shop_id bigint, p_at timestamptz) returns setof public.offer_rules
+language sql stable set search_path = '' as $$
+    select r.* from public.offer_rules r
+    where r.kind = p_kind and (r.shop_id is null or r.shop_id = p_shop_id) and private.holds_at(r, p_at)
+$$;
+comment on function private.offer_rules_at(text, bigint, timestamptz) is 'The rules of a kind that hold in a shop at an instant.';
+
+create or replace function private.gift_cost(p_sku text, p_shop_id bigint, p_at timestamptz) returns numeric
+language sql stable set search_path = '' as $$
+    select r.cost from private.offer_rules_at('gift', p_shop_id, p_at) r where r.gift_sku = p_sku and p_sku <> ''
+    order by r.shop_id is null, r.cost desc limit 1
+$$;
+comment on function private.gift_cost(text, bigint, timestamptz) is 'Cost (CNY) of one piece of a gift at an instant, by the shop''s own rule before the general one; null without a rule.';
+
+create or replace function private.allowed_price(p_sku text, p_shop_id bigint, p_role text, p_at timestamptz, p_occasion text default 'any') returns numeric
+language sql stable set search_path = '' as $$
+    with fit as (
+        select r.* from private.offer_rules_at('price', p_shop_id, p_at) r where r.sku = p_sku and r.occasion in ('any', p_occasion)
+    ), own as (
+        select f.* from fit f where (f.shop_id is null) = not exists (select from fit g where g.shop_id is not null)
+    )
+    select min(case when p_role in ('manager', 'admin') then coalesce(o.manager_price, o.agent_price) else o.agent_price end) from own o
+    where p_role in ('manager', 'admin') or o.promised_by = 'agent'
+$$;
+comment on function private.allowed_price(text, bigint, text, timestamptz, text) is
+    'The lowest price (CNY) of a product that a role may grant in a shop at an instant; the shop''s own rules count before the general ones. Null: the price table says nothing, so the listed price stands.';
+
+create or replace function public.offers_for(p_shop_id bigint, p_skus jsonb default '[]', p_amount numeric default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_skus text[] := array(select jsonb_array_elements_text(coalesce(private.as_json(p_skus), '[]')));
+    v_role text := case when v_me.role in ('manager', 'admin') or v_me.is_duty_lead then 'manager' else 'agent' end;
+begin
+    perform private.require_shop(v_me, p_shop_id);
+    return jsonb_build_object(
+        'gifts', (select coalesce(jsonb_agg(private.offer_row(r) || jsonb_build_object('may_promise', v_role = 'manager' or r.promised_by = 'agent',
+                'missing', greatest(r.min_amount - p_amount, 0)) order by coalesce(r.min_amount > p_amount, false), r.min_amount desc nulls last, r.id), '[]')
+            from private.offer_rules_at('gift', p_shop_id, v_now) r where r.sku = '' or r.sku = any (v_skus)),
+        'prices', (select coalesce(jsonb_agg(private.offer_row(r) || jsonb_build_object('may_promise', v_role = 'manager' or r.promised_by = 'agent',
+                'my_price', case when v_role = 'manager' then coalesce(r.manager_price, r.agent_price) when r.promised_by = 'agent' then r.agent_price end)
+                order by r.sku, r.occasion, r.id), '[]')
+            from private.offer_rules_at('price', p_shop_id, v_now) r where r.sku = any (v_skus)
+              and (r.shop_id is not null or not exists (select from private.offer_rules_at('price', p_shop_id, v_now) o
+                where o.sku = r.sku and o.occasion = r.occasion and o.shop_id is not null))));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.offers_for(bigint, jsonb, numeric) to authenticated;
+comment on function public.offers_for(bigint, jsonb, numeric) is
+    'Members, while talking: {gifts, prices} that hold in a shop now for products [sku] and an amount (CNY, null: not known yet). gifts: may_promise, missing (yuan to the threshold); prices: my_price (the lowest I may say). shop.none, filter.bad.';
+
+-- Writing -----------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.check_offer(p_me private.actor, p jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if p ->> 'shop_id' is not null then
+        perform private.require_shop(p_me, (p ->> 'shop_id')::bigint);
+    end if;
+    if exists (select from unnest(array[p ->> 'sku', p ->> 'gift_sku']) k (sku)
+        where k.sku <> '' and not exists (select from public.products x where x.sku = k.sku)) then
+        perform private.fail('PT404', 'offer.product');
+    end if;
+end;
+$$;
+comment on function private.check_offer(private.actor, jsonb) is 'shop.none; offer.product for a SKU that the stock list does not know.';
+
+create or replace function private.offer_of(p jsonb) returns public.offer_rules
+language sql immutable set search_path = '' as $$
+    select r from jsonb_populate_record(null::public.offer_rules, jsonb_build_object('quantity', 1, 'occasion', 'any', 'promised_by', 'agent', 'sku', '',
+        'gift_sku', '', 'gift_name', '', 'note', '') || jsonb_strip_nulls(p - array['id', 'state', 'author_id', 'decided_by', 'decided_at', 'version'])) r
+$$;
+comment on function private.offer_of(jsonb) is 'What a request says about a rule, with the defaults of what it leaves out; nothing of its state.';
+
+create or replace function public.save_offer(p_request_id uuid, p_id bigint, p_version integer, p_rule jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_json(p_rule);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_offer', jsonb_build_array(p_id, p_version, v_in));
+    v_rule public.offer_rules := private.offer_of(v_in);
+    v public.offer_rules;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_offer(v_me, v_in);
+    if p_id is not null then
+        v := private.offer_to_change(p_id, p_version);
+        if v.kind is distinct from v_rule.kind or v.state not in ('pending', 'approved') then
+            perform private.fail('PT409', 'offer.state');
+        end if;
+    end if;
+    if v.state = 'pending' then
+        update public.offer_rules r set retired_at = v_now, state = 'retired' where r.id = p_id;
+        v_rule.replaces_id := v.replaces_id;
+    else
+        v_rule.replaces_id := p_id;
+    end if;
+    insert into public.offer_rules (kind, shop_id, name, sku, min_amount, gift_sku, gift_name, quantity, cost, after_order_price, list_price,
+        agent_price, manager_price, occasion, promised_by, note, valid_from, valid_until, replaces_id, author_id, created_at)
+    values (v_rule.kind, v_rule.shop_id, v_rule.name, v_rule.sku, v_rule.min_amount, v_rule.gift_sku, v_rule.gift_name, v_rule.quantity, v_rule.cost,
+        v_rule.after_order_price, v_rule.list_price, v_rule.agent_price, v_rule.manager_price, v_rule.occasion, v_rule.promised_by, v_rule.note,
+        coalesce(v_rule.valid_from, v_now), v_rule.valid_until, v_rule.replaces_id, v_me.member_id, v_now) returning * into v;
+    perform private.audit(v_me, v.shop_id, 'offer_rule', v.id, case when p_id is null then 'created' else 'edited' end,
+        jsonb_strip_nulls(jsonb_build_object('instead_of', p_id)));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
+    perform private.fail('PT422', 'offer.bad_value');
+end;
+$$;
+grant execute on function public.save_offer(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_offer(uuid, bigint, integer, jsonb) is
+    'Operations, managers: writes a rule {kind gift|price, shop_id null for all, name, sku, min_amount, gift_sku, gift_name, quantity, cost, after_order_price, list_price, agent_price, manager_price, occasion, promised_by agent|manager, note, valid_from, valid_until}; it waits for another manager. Changing one (p_id) makes a new rule; the old one holds until that is approved. offer.none, offer.stale, offer.state, offer.product, offer.bad_value, shop.none. {id, version, state}.';
+
+create or replace function private.offer_to_change(p_id bigint, p_version integer) returns public.offer_rules
+language plpgsql set search_path = '' as $$
+declare
+    v public.offer_rules;
+begin
+    select * into v from public.offer_rules r where r.id = p_id and (r.shop_id is null or r.shop_id in (select private.my_shop_ids())) for no key update;
+    if not found then
+        perform private.fail('PT404', 'offer.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'offer.stale', jsonb_build_object('at', v.updated_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.offer_to_change(bigint, integer) is 'Locks a rule of my shops: offer.none, offer.stale.';
+
+create or replace function private.offer_refusal(p_me private.actor, p public.offer_rules, p_action text, p_note text, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select case
+        when p_action in ('approve', 'refuse') and (p_me).role not in ('manager', 'admin') then '{"key": "offer.manager", "params": {}}'::jsonb
+        when coalesce(case p_action when 'retire' then (p).state in ('approved', 'pending') when 'approve' then (p).state = 'pending'
+            when 'refuse' then (p).state = 'pending' end, false) is false then '{"key": "offer.state", "params": {}}'
+        when p_action = 'approve' and (p).author_id = (p_me).member_id then '{"key": "offer.own", "params": {}}'
+        when p_action = 'approve' and (p).valid_until <= p_now then '{"key": "offer.over", "params": {}}'
+        when p_action = 'refuse' and btrim(coalesce(p_note, '')) = '' then '{"key": "offer.note_missing", "params": {}}'
+        when p_action = 'refuse' and (p).author_id = (p_me).member_id then '{"key": "offer.own", "params": {}}' end
+$$;
+comment on function private.offer_refusal(private.actor, public.offer_rules, text, text, timestamptz) is
+    'Why a step is refused, or null: offer.manager, offer.state, offer.own (nobody decides on his own rule), offer.over, offer.note_missing.';
+
+create or replace function public.move_offer(p_request_id uuid, p_id bigint, p_version integer, p_action text, p_note text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'move_offer', jsonb_build_array(p_id, p_version, p_action, p_note));
+    v public.offer_rules;
+    v_refusal jsonb;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.offer_to_change(p_id, p_version);
+    v_refusal := private.offer_refusal(v_me, v, p_action, p_note, v_now);
+    if v_refusal is not null then
+        perform private.fail('PT409', v_refusal ->> 'key', v_refusal -> 'params');
+    end if;
+    if p_action = 'approve' then
+        update public.offer_rules set state = 'retired', retired_at = v_now where id = v.replaces_id and state = 'approved';
+    end if;
+    update public.offer_rules set state = case p_action when 'approve' then 'approved' when 'refuse' then 'refused' else 'retired' end,
+        decided_by = case when p_action = 'retire' then decided_by else v_me.member_id end,
+        decided_at = case when p_action = 'retire' then decided_at else v_now end,
+        decision_note = coalesce(nullif(btrim(p_note), ''), decision_note), retired_at = case when p_action = 'retire' then v_now end
+    where id = p_id returning * into v;
+    perform private.audit(v_me, v.shop_id, 'offer_rule', v.id, p_action, jsonb_strip_nulls(jsonb_build_object('note', nullif(btrim(p_note), ''))));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+exception when check_violation then
+    perform private.fail('PT422', 'offer.bad_value');
+end;
+$$;
+grant execute on function public.move_offer(uuid, bigint, integer, text, text) to authenticated;
+comment on function public.move_offer(uuid, bigint, integer, text, text) is
+    'approve or refuse (a manager or admin who did not write the rule; a refusal with a note), retire (operations, managers: ends it now). Refusals of private.offer_refusal; offer.none, offer.stale. {id, version, state}.';
+
+-- What the page reads -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.offer_row(p public.offer_rules) returns jsonb
+language sql stable set search_path = '' as $$
+    select to_jsonb(p) || jsonb_build_object('shop_name', (select name from public.shops where id = (p).shop_id),
+        'product', (select name from public.products x where x.sku = (p).sku and (p).sku <> '' limit 1),
+        'author', (select display_name from public.members where id = (p).author_id),
+        'decided_by_name', (select display_name from public.members where id = (p).decided_by))
+$$;
+
+create or replace function private.offer_tab(p public.offer_rules, p_now timestamptz) returns text
+language sql stable set search_path = '' as $$
+    select case when (p).state <> 'approved' then (p).state when (p).valid_until <= p_now then 'over' when (p).valid_from > p_now then 'ahead' else 'holds' end
+$$;
+comment on function private.offer_tab(public.offer_rules, timestamptz) is 'holds, ahead (not yet), over, pending, refused, retired.';
+
+create or replace function public.offer_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_filter(p);
+    v_q text := lower(btrim(coalesce(v_in ->> 'q', '')));
+begin
+    return (with found as materialized (
+        select r, r.id, private.offer_tab(r, v_now) as tab from public.offer_rules r
+        where r.kind = coalesce(v_in ->> 'kind', 'gift') and (r.shop_id is null or r.shop_id in (select private.my_shop_ids()))
+          and (v_in ->> 'shop_id' is null or r.shop_id is null or r.shop_id = (v_in ->> 'shop_id')::bigint)
+          and (v_q = '' or strpos(lower(concat_ws(' ', r.name, r.sku, r.gift_name, r.gift_sku, r.note)), v_q) > 0)
+    ), page as (
+        select f.r, f.id, f.tab from found f where f.tab = coalesce(v_in ->> 'tab', 'holds') and f.id < coalesce((v_in ->> 'after')::bigint, 9e18::bigint)
+        order by f.id desc limit 51)
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(private.offer_row(x.r) || jsonb_build_object('tab', x.tab, 'rights', private.offer_rights(v_me, x.r, v_now))
+            order by x.id desc), '[]') from (select * from page order by id desc limit 50) x),
+        'next', (select case when count(*) > 50 then (array_agg(id order by id desc))[50] end from page),
+        'tabs', (select jsonb_object_agg(t, (select count(*) from found f where f.tab = t)) from unnest(array['holds', 'pending', 'ahead', 'over', 'refused', 'retired']) t)));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.offer_list(jsonb) to authenticated;
+comment on function public.offer_list(jsonb) is
+    'Members: gift or price rules of my shops, newest first, 50 a page: {rows (with rights: step -> {key null or why not}), next, tabs}. p: kind gift|price, tab holds|pending|ahead|over|refused|retired, shop_id, q, after. filter.bad.';
+
+create or replace function private.offer_rights(p_me private.actor, p public.offer_rules, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_object_agg(a, case when (p_me).role in ('operations', 'manager', 'admin') then coalesce(private.offer_refusal(p_me, p, a, '-', p_now), '{"key": null}')
+        else '{"key": "member.role", "params": {}}' end) from unnest(array['approve', 'refuse', 'retire']) a
+$$;
+
+create or replace function public.offer_history(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (with recursive back as (
+        select r, r.id, r.replaces_id, 1 as n from public.offer_rules r
+        where r.id = p_id and (r.shop_id is null or r.shop_id in (select private.my_shop_ids()))
+        union all
+        select r, r.id, r.replaces_id, b.n + 1 from public.offer_rules r join back b on r.id = b.replaces_id where b.n < 50)
+        select coalesce(jsonb_agg(private.offer_row(b.r) || jsonb_build_object('timeline', private.library_timeline('offer_rule', b.id)) order by b.n), '[]') from back b);
+end;
+$$;
+grant execute on function public.offer_history(bigint) to authenticated;
+comment on function public.offer_history(bigint) is 'Members: a rule and those it replaced, newest first, each with its timeline; empty for one I do not see.';
 
 -- ==== 43_knowledge.sql ====
 
@@ -7019,8 +7363,11 @@ declare
     v_table text := case p_entity when 'lead' then 'public.leads' when 'ticket' then 'public.tickets' when 'order' then 'public.orders' end;
     v_shop bigint;
 begin
+    if v_table is null then
+        perform private.fail('PT404', 'library.case_none');
+    end if;
     execute format('select shop_id from %s where id = $1', v_table) into v_shop using p_id;
-    if v_table is null or v_shop is null or v_shop not in (select private.my_shop_ids()) then
+    if v_shop is null or v_shop not in (select private.my_shop_ids()) then
         perform private.fail('PT404', 'library.case_none');
     end if;
     return v_shop;
@@ -7055,6 +7402,15 @@ $$;
 grant execute on function public.use_solution(uuid, bigint, bigint, boolean) to authenticated;
 comment on function public.use_solution(uuid, bigint, bigint, boolean) is
     'Agents, warehouse, operations, managers: a solution was used for a ticket of my shops; said again, only whether it helped changes. library.case_none, solution.not_offered. {id}.';
+
+create or replace function private.solved_tickets(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[]) returns setof bigint
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select t.id from public.tickets t
+    where t.shop_id = any (p_shop_ids) and t.resolved_at >= p_from and t.resolved_at < p_to;
+end;
+$$;
+comment on function private.solved_tickets(timestamptz, timestamptz, bigint[]) is 'Tickets of the shops solved from p_from to before p_to.';
 
 create or replace function private.knowledge_reuse(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[])
 returns table (solved bigint, reused bigint)
@@ -7152,6 +7508,804 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.library_timeline(text, bigint) is 'The latest 60 events of a record, newest first.';
 
+-- ==== 43_scripts.sql ====
+
+-- 43 ---------------------------------------------------------------------- scripts: what is said to customers, once for all
+--
+-- 话术库, one for presales and after-sales. Texts live in revisions that never change. Team scripts go draft → pending →
+-- approved and are approved by a manager who did not write them; a personal script is its owner's own and needs only the word
+-- check. An edit makes a new draft and leaves what is in use as it is. A script is offered in a shop while its text there
+-- passed the word check (a place), inside its campaign window and before its expiry: nothing else decides.
+
+create or replace function private.script_variables() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['顾客称呼', '订单号', '商品', '规格', '数量', '金额', '快递公司', '快递单号', '工单号', '客服', '店铺', '日期', '赠品']
+$$;
+comment on function private.script_variables() is 'What may stand in braces in a script: {顾客称呼}. The app fills it in from the case at hand; the text that is checked has the braces.';
+
+create or replace function private.script_stages(p_area text) returns text[]
+language sql immutable set search_path = '' as $$
+    select case when p_area = 'aftersales' then '{}' else array['first_touch', 'needs', 'objection', 'closing', 'won'] end
+        || case when p_area = 'presales' then '{}' else private.case_types() end
+$$;
+comment on function private.script_stages(text) is '首次触达, 需求挖掘, 异议处理, 促成, 成交 before the sale; the kind of ticket after it.';
+
+create or replace function private.script_kind(p_area text) returns text
+language sql immutable set search_path = '' as $$ select case when p_area = 'aftersales' then 'reply' else 'script' end $$;
+comment on function private.script_kind(text) is 'As what the word check reads a script of this area.';
+
+create table if not exists public.scripts (
+    id bigint generated always as identity primary key,
+    code text constraint scripts_code_unique unique,
+    shop_id bigint references public.shops,
+    scope text not null default 'team' constraint scripts_scope_known check (scope in ('team', 'personal')),
+    owner_id bigint references public.members,
+    title text not null,
+    state text not null default 'draft' constraint scripts_state_known check (state in ('draft', 'pending', 'approved', 'retired')),
+    revision_id bigint,
+    live_id bigint,
+    author_id bigint references public.members,
+    reason text constraint scripts_reason_length check (char_length(reason) <= 300),
+    created_at timestamptz not null,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint scripts_approved_is_live check (state <> 'approved' or live_id = revision_id),
+    constraint scripts_retired_is_not check (state <> 'retired' or live_id is null),
+    constraint scripts_personal_has_owner check (scope = 'team' or owner_id is not null)
+);
+create index if not exists scripts_shop_id_idx on public.scripts (shop_id);
+create index if not exists scripts_owner_id_idx on public.scripts (owner_id);
+create index if not exists scripts_author_id_idx on public.scripts (author_id);
+alter table public.scripts enable row level security;
+create or replace trigger t10_touch before update on public.scripts for each row execute function private.touch_version();
+comment on table public.scripts is '话术: a script and where it stands. shop_id null: every shop. author_id wrote the current revision; null: the program brought it.';
+comment on column public.scripts.live_id is 'The revision in use; another one than revision_id while an edit waits for approval.';
+comment on column public.scripts.reason is 'Why a warning of the word check may stay, given at submission or approval.';
+
+create table if not exists public.script_revisions (
+    id bigint generated always as identity primary key,
+    script_id bigint not null references public.scripts,
+    number integer not null,
+    title text not null constraint script_revisions_title_length check (char_length(btrim(title)) between 1 and 60),
+    body text not null constraint script_revisions_body_length check (char_length(btrim(body)) between 1 and 2000),
+    area text not null constraint script_revisions_area_known check (area in ('presales', 'aftersales', 'both')),
+    stage text,
+    root_cause_id bigint references public.root_causes,
+    objection text not null default '' constraint script_revisions_objection_length check (char_length(objection) <= 30),
+    sku text not null default '' constraint script_revisions_sku_length check (char_length(sku) <= 64),
+    category text not null default 'general',
+    campaign_from timestamptz,
+    campaign_until timestamptz,
+    expires_at timestamptz,
+    author_id bigint references public.members,
+    approved_by bigint references public.members,
+    approved_at timestamptz,
+    created_at timestamptz not null,
+    constraint script_revisions_approved_by_another check (approved_by <> author_id),
+    constraint script_revisions_once unique (script_id, number),
+    constraint script_revisions_stage_fits check (stage = any (private.script_stages(area))),
+    constraint script_revisions_campaign check (campaign_until > campaign_from)
+);
+create index if not exists script_revisions_root_cause_id_idx on public.script_revisions (root_cause_id);
+create index if not exists script_revisions_author_id_idx on public.script_revisions (author_id);
+create index if not exists script_revisions_approved_by_idx on public.script_revisions (approved_by);
+alter table public.script_revisions enable row level security;
+comment on table public.script_revisions is 'The text of a script and what it fits, as somebody wrote it; never changed but for its approval. stage null: any. approved_by null with approved_at: a personal one, or the program''s.';
+
+do $$
+begin
+    if not exists (select from pg_catalog.pg_constraint where conname = 'scripts_revision_known') then
+        alter table public.scripts
+            add constraint scripts_revision_known foreign key (revision_id) references public.script_revisions,
+            add constraint scripts_live_known foreign key (live_id) references public.script_revisions;
+    end if;
+end;
+$$;
+create index if not exists scripts_revision_id_idx on public.scripts (revision_id);
+create index if not exists scripts_live_id_idx on public.scripts (live_id);
+
+create table if not exists public.script_places (
+    id bigint generated always as identity primary key,
+    revision_id bigint not null references public.script_revisions,
+    shop_id bigint not null references public.shops,
+    verdict text not null default 'unchecked' constraint script_places_verdict_known check (verdict in ('unchecked', 'block', 'warn', 'clean')),
+    words_version integer,
+    constraint script_places_once unique (revision_id, shop_id)
+);
+create index if not exists script_places_shop_id_idx on public.script_places (shop_id);
+alter table public.script_places enable row level security;
+comment on table public.script_places is 'What the word check says about a script''s text in a shop, under words_version; evidence counted in. The shop''s platform has words of its own.';
+
+create table if not exists public.script_uses (
+    id bigint generated always as identity primary key,
+    script_id bigint not null references public.scripts,
+    revision_id bigint not null references public.script_revisions,
+    shop_id bigint not null references public.shops,
+    member_id bigint not null references public.members,
+    entity text constraint script_uses_entity_known check (entity in ('lead', 'ticket', 'order')),
+    entity_id bigint,
+    at timestamptz not null,
+    constraint script_uses_case check ((entity is null) = (entity_id is null))
+);
+create index if not exists script_uses_script_idx on public.script_uses (script_id, at);
+create index if not exists script_uses_revision_id_idx on public.script_uses (revision_id);
+create index if not exists script_uses_shop_idx on public.script_uses (shop_id, at);
+create index if not exists script_uses_member_id_idx on public.script_uses (member_id, at);
+create index if not exists script_uses_case_idx on public.script_uses (entity, entity_id);
+alter table public.script_uses enable row level security;
+comment on table public.script_uses is 'Somebody copied a script, for a case if entity says so. Holds no text: what was filled in may name a customer.';
+
+drop policy if exists "members read team scripts of their shops and their own" on public.scripts;
+create policy "members read team scripts of their shops and their own" on public.scripts for select to authenticated using (
+    (shop_id is null and (select private.my_role()) is not null or shop_id in (select private.my_shop_ids()))
+    and (scope = 'team' or owner_id = (select private.my_member_id()) or (select private.my_role()) in ('manager', 'admin')));
+grant select on public.scripts to authenticated;
+drop policy if exists "members read the texts of scripts they see" on public.script_revisions;
+create policy "members read the texts of scripts they see" on public.script_revisions
+    for select to authenticated using (script_id in (select s.id from public.scripts s));
+grant select on public.script_revisions to authenticated;
+drop policy if exists "members read the verdicts of their shops" on public.script_places;
+create policy "members read the verdicts of their shops" on public.script_places
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.script_places to authenticated;
+drop policy if exists "members read the uses of their shops" on public.script_uses;
+create policy "members read the uses of their shops" on public.script_uses
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.script_uses to authenticated;
+
+-- What the word check says ----------------------------------------------------------------------------------------------------
+
+create or replace function private.script_shops(p public.scripts) returns setof bigint
+language sql stable set search_path = '' as $$
+    select s.id from public.shops s where s.is_active and (s.id = (p).shop_id or (p).shop_id is null)
+$$;
+comment on function private.script_shops(public.scripts) is 'Where a script is meant to be used.';
+
+create or replace function private.script_product(p_sku text, p_shop_id bigint) returns bigint
+language sql stable set search_path = '' as $$
+    select x.id from public.products x join public.shops s on s.stock_pool_id = x.stock_pool_id where s.id = p_shop_id and x.sku = p_sku and p_sku <> ''
+$$;
+
+create or replace function private.script_text_refusal(p public.scripts, p_revision_id bigint, p_reason text, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select x.refusal from (
+        select private.text_refusal(r.body, private.script_kind(r.area), s.id, r.category, '{}', p_reason, private.script_product(r.sku, s.id), p_now)
+            || jsonb_build_object('shop_id', s.id) as refusal
+        from public.script_revisions r cross join private.script_shops(p) s (id) where r.id = p_revision_id) x
+    where x.refusal is not null
+    order by array_position(array['text.blocked', 'text.unchecked', 'text.reason_missing'], x.refusal ->> 'key') limit 1);
+end;
+$$;
+comment on function private.script_text_refusal(public.scripts, bigint, text, timestamptz) is
+    'Why a text of a script must not be used, or null: the gravest of what private.text_refusal says in the shops it is for. {key, params, shop_id}.';
+
+create or replace function private.settle_scripts(p_place_ids bigint[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_me private.actor;
+    v_words integer := private.words_version();
+    v record;
+begin
+    v_me.role := 'system';
+    for v in with judged as materialized (
+            select p.id, p.verdict as before, case private.text_refusal(r.body, private.script_kind(r.area), p.shop_id, r.category, '{}', null,
+                    private.script_product(r.sku, p.shop_id), p_now) ->> 'key'
+                when 'text.blocked' then 'block' when 'text.unchecked' then p.verdict when 'text.reason_missing' then 'warn' else 'clean' end as verdict
+            from public.script_places p join public.script_revisions r on r.id = p.revision_id where p.id = any (p_place_ids)
+        ), written as (
+            update public.script_places p set verdict = j.verdict, words_version = v_words from judged j
+            where p.id = j.id and (p.verdict, p.words_version) is distinct from (j.verdict, v_words)
+            returning p.revision_id, p.shop_id, j.before, j.verdict
+        )
+        select s.id, w.shop_id, w.verdict from written w join public.scripts s on s.live_id = w.revision_id
+        where 'block' in (w.before, w.verdict) and w.before <> w.verdict and w.before <> 'unchecked'
+    loop
+        perform private.audit(v_me, v.shop_id, 'script', v.id, case v.verdict when 'block' then 'suspended' else 'cleared' end,
+            jsonb_build_object('words_version', v_words, 'shop_id', v.shop_id));
+    end loop;
+end;
+$$;
+comment on function private.settle_scripts(bigint[], timestamptz) is
+    'Brings the verdicts of places in line with checks and evidence. A script in use whose text became 不可发布 in a shop is not offered there any more, and its history says so.';
+
+create or replace function private.settle_script_term(p_shop_id bigint, p_term text, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.settle_scripts(array(select distinct c.entity_id from public.text_checks c join public.text_hits h on h.check_id = c.id
+        where h.shop_id = p_shop_id and h.term = p_term and h.gone_at is null and c.entity = 'script_place'), p_now);
+end;
+$$;
+comment on function private.settle_script_term(bigint, text, timestamptz) is 'Scripts of a shop that use a word, after what allows it came or went.';
+
+create or replace function private.queue_script_checks(p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.enqueue('check_scripts', '{}', 'check_scripts', p_now);
+end;
+$$;
+comment on function private.queue_script_checks(timestamptz) is 'Has the worker read the scripts: a shop is new.';
+
+create or replace function private.make_script_places(p_script_ids bigint[]) returns void
+language sql set search_path = '' as $$
+    insert into public.script_places (revision_id, shop_id)
+    select v.id, shop.id from public.scripts s cross join lateral (select distinct x.id from (values (s.revision_id), (s.live_id)) x (id) where x.id is not null) v
+    cross join lateral private.script_shops(s) shop (id)
+    where s.state <> 'retired' and (p_script_ids is null or s.id = any (p_script_ids))
+    on conflict do nothing
+$$;
+comment on function private.make_script_places(bigint[]) is 'A place for each text that counts in each shop it is for; null: of all scripts.';
+
+create or replace function public.service_script_texts(p_after bigint, p_limit integer, p_script_id bigint default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    if coalesce(p_after, 0) = 0 then
+        perform private.make_script_places(case when p_script_id is not null then array[p_script_id] end);
+    end if;
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'entity', 'script_place', 'entity_id', x.id, 'shop_id', x.shop_id,
+            'platform', x.platform, 'category', x.category, 'licences', '[]'::jsonb, 'author_id', x.author_id, 'script_id', x.script_id,
+            'is_current', x.is_current, 'parts', jsonb_build_array(jsonb_build_object('part', 'body', 'kind', private.script_kind(x.area), 'text', x.body)))
+            order by x.id), '[]')
+        from (select p.id, p.shop_id, h.platform, r.category, r.author_id, r.script_id, r.area, r.body, r.id = s.revision_id as is_current
+            from public.script_places p join public.script_revisions r on r.id = p.revision_id
+            join public.scripts s on s.id = r.script_id and r.id in (s.revision_id, s.live_id) and s.state <> 'retired'
+            join public.shops h on h.id = p.shop_id
+            where p.id > coalesce(p_after, 0) and (p_script_id is null or s.id = p_script_id)
+            order by p.id limit least(greatest(coalesce(p_limit, 200), 1), 500)) x);
+end;
+$$;
+grant execute on function public.service_script_texts(bigint, integer, bigint) to service_role;
+comment on function public.service_script_texts(bigint, integer, bigint) is
+    'Service: the texts that count of all scripts, or of one, a row for each shop (p_after: the last id), as service_texts gives those of listings.';
+
+-- Writing -----------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.check_script(p jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_body text := coalesce(p ->> 'body', '');
+    v_name text;
+begin
+    for v_name in select m[1] from regexp_matches(v_body, '\{([^{}]*)\}', 'g') m loop
+        if v_name <> all (private.script_variables()) then
+            perform private.fail('PT422', 'script.variable', jsonb_build_object('name', left(v_name, 20)));
+        end if;
+    end loop;
+    if regexp_replace(v_body, '\{[^{}]*\}', '', 'g') ~ '[{}]' then
+        perform private.fail('PT422', 'script.brace');
+    end if;
+    if coalesce(p ->> 'category', 'general') <> all (private.product_categories()) then
+        perform private.fail('PT422', 'script.bad_value');
+    end if;
+    if p ->> 'sku' <> '' and not exists (select from public.products x where x.sku = p ->> 'sku') then
+        perform private.fail('PT404', 'script.product');
+    end if;
+    if p ->> 'stage' is not null and coalesce(p ->> 'stage' = any (private.script_stages(p ->> 'area')), false) is false then
+        perform private.fail('PT422', 'script.stage');
+    end if;
+end;
+$$;
+comment on function private.check_script(jsonb) is 'script.variable {name}: nothing fills it in; script.brace: a brace without its other half; script.stage, script.product, script.bad_value.';
+
+create or replace function private.new_script_revision(p_me private.actor, p_script_id bigint, p jsonb, p_now timestamptz) returns bigint
+language sql set search_path = '' as $$
+    insert into public.script_revisions (script_id, number, title, body, area, stage, root_cause_id, objection, sku, category,
+        campaign_from, campaign_until, expires_at, author_id, created_at)
+    values (p_script_id, (select coalesce(max(number), 0) + 1 from public.script_revisions where script_id = p_script_id), p ->> 'title', p ->> 'body',
+        p ->> 'area', p ->> 'stage', (p ->> 'root_cause_id')::bigint, btrim(coalesce(p ->> 'objection', '')), coalesce(p ->> 'sku', ''),
+        coalesce(p ->> 'category', 'general'), (p ->> 'campaign_from')::timestamptz, (p ->> 'campaign_until')::timestamptz,
+        (p ->> 'expires_at')::timestamptz, (p_me).member_id, p_now)
+    returning id
+$$;
+
+create or replace function private.may_edit_script(p_me private.actor, p public.scripts) returns boolean
+language sql stable set search_path = '' as $$
+    select case when (p).scope = 'personal' then (p).owner_id = (p_me).member_id
+        else (p_me).role in ('operations', 'manager') or ((p_me).role = 'agent' and (p).owner_id = (p_me).member_id) end
+$$;
+comment on function private.may_edit_script(private.actor, public.scripts) is 'A personal script: its owner. A team script: operations, managers, and the agent who proposed it.';
+
+create or replace function private.sees_script(p_me private.actor, p public.scripts) returns boolean
+language sql stable set search_path = '' as $$
+    select ((p).shop_id is null or (p).shop_id in (select private.my_shop_ids()))
+        and ((p).scope = 'team' or (p).owner_id = (p_me).member_id or (p_me).role in ('manager', 'admin'))
+$$;
+
+create or replace function private.script_to_change(p_me private.actor, p_id bigint, p_version integer) returns public.scripts
+language plpgsql set search_path = '' as $$
+declare
+    v public.scripts;
+begin
+    select * into v from public.scripts where id = p_id for no key update;
+    if not found or not private.sees_script(p_me, v) then
+        perform private.fail('PT404', 'script.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'script.stale', jsonb_build_object('at', v.updated_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.script_to_change(private.actor, bigint, integer) is 'Locks a script that I see: script.none, script.stale.';
+
+create or replace function private.change_script(p_me private.actor, p_id bigint, p_version integer, p jsonb, p_now timestamptz) returns public.scripts
+language plpgsql set search_path = '' as $$
+declare
+    v public.scripts := private.script_to_change(p_me, p_id, p_version);
+begin
+    if not private.may_edit_script(p_me, v) or (v.scope = 'team' and p ->> 'scope' = 'personal') then
+        perform private.fail('PT403', 'script.not_yours');
+    end if;
+    update public.scripts set revision_id = private.new_script_revision(p_me, p_id, p, p_now), title = p ->> 'title', state = 'draft',
+        author_id = (p_me).member_id, reason = null, scope = coalesce(p ->> 'scope', scope),
+        live_id = case when scope = coalesce(p ->> 'scope', scope) and shop_id is not distinct from (p ->> 'shop_id')::bigint then live_id end,
+        shop_id = (p ->> 'shop_id')::bigint
+    where id = p_id returning * into v;
+    return v;
+end;
+$$;
+comment on function private.change_script(private.actor, bigint, integer, jsonb, timestamptz) is
+    'An edit: new revision, back to draft; what is in use stays until the new text is approved, unless it moves to another shop or scope. script.not_yours.';
+
+create or replace function public.save_script(p_request_id uuid, p_id bigint, p_version integer, p_script jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_json(p_script);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_script', jsonb_build_array(p_id, p_version, v_in));
+    v public.scripts;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_script(v_in);
+    if v_in ->> 'shop_id' is not null then
+        perform private.require_shop(v_me, (v_in ->> 'shop_id')::bigint);
+    end if;
+    if p_id is null then
+        insert into public.scripts (shop_id, scope, owner_id, title, author_id, created_at)
+        values ((v_in ->> 'shop_id')::bigint, coalesce(v_in ->> 'scope', 'team'), v_me.member_id, v_in ->> 'title', v_me.member_id, v_now) returning * into v;
+        update public.scripts set revision_id = private.new_script_revision(v_me, v.id, v_in, v_now) where id = v.id returning * into v;
+    else
+        v := private.change_script(v_me, p_id, p_version, v_in, v_now);
+    end if;
+    perform private.audit(v_me, v.shop_id, 'script', v.id, case when p_id is null then 'created' else 'edited' end,
+        jsonb_build_object('revision', (select number from public.script_revisions where id = v.revision_id)));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
+    perform private.fail('PT422', 'script.bad_value');
+end;
+$$;
+grant execute on function public.save_script(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_script(uuid, bigint, integer, jsonb) is
+    'Agents, operations, managers: writes a script {shop_id null for all, scope team|personal, title, body, area, stage, root_cause_id, objection, sku, category, campaign_from, campaign_until, expires_at}; a draft that still has to be checked. script.variable, script.brace, script.stage, script.product, script.none, script.stale, script.not_yours, script.bad_value, shop.none. {id, version, state}.';
+
+-- The flow ------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.script_target(p_action text, p public.scripts) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when p_action = 'submit' and (p).state = 'draft' then case when (p).scope = 'personal' then 'approved' else 'pending' end
+        when p_action = 'approve' and (p).state = 'pending' then 'approved'
+        when p_action = 'return' and (p).state = 'pending' then 'draft'
+        when p_action = 'discard' and (p).state = 'draft' and (p).live_id is not null then 'approved'
+        when p_action = 'retire' and (p).state <> 'retired' then 'retired'
+        when p_action = 'restore' and (p).state = 'retired' then 'draft' end
+$$;
+comment on function private.script_target(text, public.scripts) is 'Where a step leads; null: not possible there.';
+
+create or replace function private.script_refusal(p_me private.actor, p public.scripts, p_action text, p_reason text, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return case
+        when p_action = 'approve' and (p_me).role not in ('manager', 'admin') then '{"key": "script.manager", "params": {}}'::jsonb
+        when p_action <> 'approve' and not private.may_edit_script(p_me, p) and not (p_action = 'return' and (p_me).role = 'admin')
+            then '{"key": "script.not_yours", "params": {}}'::jsonb
+        when private.script_target(p_action, p) is null then jsonb_build_object('key', 'script.state', 'params', jsonb_build_object('state', (p).state))
+        when p_action = 'approve' and (p).author_id = (p_me).member_id then '{"key": "script.own", "params": {}}'::jsonb
+        when ((p_action = 'return' and (p).author_id is distinct from (p_me).member_id) or (p_action = 'retire' and (p).live_id is not null and (p).scope = 'team'))
+            and btrim(coalesce(p_reason, '')) = '' then '{"key": "script.reason_missing", "params": {}}'::jsonb
+        when p_action in ('submit', 'approve') then coalesce(
+            (select '{"key": "script.over", "params": {}}'::jsonb from public.script_revisions r where r.id = (p).revision_id
+                and least(r.expires_at, r.campaign_until) <= p_now),
+            private.script_text_refusal(p, (p).revision_id, coalesce(nullif(btrim(p_reason), ''), (p).reason), p_now)) end;
+end;
+$$;
+comment on function private.script_refusal(private.actor, public.scripts, text, text, timestamptz) is
+    'Why a step is refused, or null: script.manager, script.not_yours, script.state, script.own (nobody approves his own text), script.reason_missing, script.over (expired already), text.unchecked, text.blocked, text.reason_missing.';
+
+create or replace function public.move_script(p_request_id uuid, p_id bigint, p_version integer, p_action text, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'move_script', jsonb_build_array(p_id, p_version, p_action, p_reason));
+    v public.scripts;
+    v_refusal jsonb;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.script_to_change(v_me, p_id, p_version);
+    v_refusal := private.script_refusal(v_me, v, p_action, p_reason, v_now);
+    if v_refusal is not null then
+        perform private.fail('PT409', v_refusal ->> 'key', v_refusal -> 'params');
+    end if;
+    v := private.write_script_move(v_me, v, p_action, p_reason, v_now);
+    perform private.audit(v_me, v.shop_id, 'script', v.id, p_action, jsonb_strip_nulls(jsonb_build_object('to', v.state, 'reason', nullif(btrim(p_reason), ''))));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+exception when check_violation then
+    perform private.fail('PT422', 'script.bad_value');
+end;
+$$;
+grant execute on function public.move_script(uuid, bigint, integer, text, text) to authenticated;
+comment on function public.move_script(uuid, bigint, integer, text, text) is
+    'A step of a script: submit (a personal one is in use then), approve (a manager or admin who did not write it), return, discard (back to what is in use), retire, restore. Refusals of private.script_refusal; script.none, script.stale. {id, version, state}.';
+
+create or replace function private.write_script_move(p_me private.actor, p public.scripts, p_action text, p_reason text, p_now timestamptz)
+returns public.scripts
+language plpgsql set search_path = '' as $$
+declare
+    v public.scripts;
+    v_to text := private.script_target(p_action, p);
+    v_revision bigint := case when p_action = 'discard' then (p).live_id else (p).revision_id end;
+begin
+    perform private.make_script_places(array[(p).id]);
+    update public.scripts s set state = v_to, revision_id = v_revision,
+        title = (select r.title from public.script_revisions r where r.id = v_revision),
+        reason = case when p_action in ('submit', 'approve') then coalesce(left(nullif(btrim(p_reason), ''), 300), s.reason) else s.reason end,
+        author_id = (select r.author_id from public.script_revisions r where r.id = v_revision),
+        live_id = case v_to when 'approved' then v_revision when 'retired' then null else s.live_id end
+    where s.id = (p).id returning * into v;
+    if p_action <> 'discard' and v_to = 'approved' then
+        update public.script_revisions set approved_by = case p_action when 'approve' then (p_me).member_id end, approved_at = p_now where id = v_revision;
+    end if;
+    perform private.settle_scripts(array(select x.id from public.script_places x where x.revision_id = v.live_id), p_now);
+    return v;
+end;
+$$;
+
+-- Offering and using -----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.is_offered(p public.scripts, p_revision public.script_revisions, p_shop_id bigint, p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select (p).live_id = (p_revision).id and ((p).shop_id is null or (p).shop_id = p_shop_id)
+        and ((p_revision).campaign_from is null or (p_revision).campaign_from <= p_now)
+        and coalesce(least((p_revision).campaign_until, (p_revision).expires_at) > p_now, true)
+        and exists (select from public.script_places x where x.revision_id = (p_revision).id and x.shop_id = p_shop_id
+            and (x.verdict = 'clean' or (x.verdict = 'warn' and btrim(coalesce((p).reason, '')) <> '')))
+$$;
+comment on function private.is_offered(public.scripts, public.script_revisions, bigint, timestamptz) is
+    'Whether a script may be used in a shop now: approved text, inside its window, not expired, passed the word check there.';
+
+create or replace function private.script_row(p public.scripts, p_revision_id bigint, p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select to_jsonb(r) - 'script_id' - 'author_id' || jsonb_build_object('id', (p).id, 'revision_id', r.id, 'scope', (p).scope, 'shop_id', (p).shop_id,
+        'shop_name', (select name from public.shops where id = (p).shop_id), 'state', (p).state, 'is_live', (p).live_id = r.id,
+        'has_live', (p).live_id is not null, 'owner_id', (p).owner_id, 'author_id', r.author_id, 'revision', r.number,
+        'author', (select display_name from public.members where id = r.author_id),
+        'approved_by', (select display_name from public.members where id = r.approved_by),
+        'root_cause', private.cause_name(r.root_cause_id), 'reason', (p).reason, 'version', (p).version, 'updated_at', (p).updated_at,
+        'is_over', coalesce(least(r.campaign_until, r.expires_at) <= p_now, false), 'is_ahead', coalesce(r.campaign_from > p_now, false),
+        'offered_in', (select count(*) from unnest(p_shops) s (id) where private.is_offered(p, r, s.id, p_now)),
+        'verdict', coalesce((select x.verdict from public.script_places x where x.revision_id = r.id and x.shop_id = any (p_shops)
+            order by array_position(array['block', 'unchecked', 'warn', 'clean'], x.verdict) limit 1), 'unchecked'),
+        'uses', (select count(*) from public.script_uses u where u.script_id = (p).id and u.at > p_now - interval '90 days'))
+    from public.script_revisions r where r.id = p_revision_id
+$$;
+
+create or replace function public.scripts_for(p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_filter(p);
+    v_shop bigint := (v_in ->> 'shop_id')::bigint;
+    v_q text := lower(btrim(coalesce(v_in ->> 'q', '')));
+    v_skus text[] := array(select jsonb_array_elements_text(coalesce(v_in -> 'skus', '[]')));
+    v_path bigint[] := private.cause_path((v_in ->> 'root_cause_id')::bigint);
+begin
+    perform private.require_shop(v_me, v_shop);
+    return (select coalesce(jsonb_agg(private.script_row(x.s, x.revision_id, array[v_shop], v_now) || jsonb_build_object('score', x.score)
+            order by x.score desc, x.uses desc, x.revision_id desc), '[]') from (
+        select s, r.id as revision_id, u.uses,
+            case when r.stage = v_in ->> 'stage' then 8 else 0 end + case when r.sku = any (v_skus) then 4 else 0 end
+            + case when r.root_cause_id = any (v_path) then 4 else 0 end + case when r.objection <> '' and r.objection = v_in ->> 'objection' then 4 else 0 end
+            + case when r.campaign_from is not null then 1 else 0 end + case when s.scope = 'personal' then 1 else 0 end as score
+        from public.scripts s join public.script_revisions r on r.id = s.live_id
+        cross join lateral (select count(*) as uses from public.script_uses y where y.script_id = s.id and y.at > v_now - interval '90 days') u
+        where private.is_offered(s, r, v_shop, v_now) and (s.scope = 'team' or s.owner_id = v_me.member_id)
+          and (v_in ->> 'area' is null or r.area in (v_in ->> 'area', 'both'))
+          and (v_in ->> 'stage' is null or r.stage is null or r.stage = v_in ->> 'stage')
+          and (r.sku = '' or r.sku = any (v_skus)) and (r.root_cause_id is null or v_path = '{}' or r.root_cause_id = any (v_path))
+          and (v_q = '' or strpos(lower(r.title || ' ' || r.body || ' ' || r.objection), v_q) > 0)
+        order by 4 desc, 3 desc, 2 desc limit least(greatest(coalesce((v_in ->> 'limit')::integer, 20), 1), 50)) x);
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.scripts_for(jsonb) to authenticated;
+comment on function public.scripts_for(jsonb) is
+    'Members: team scripts and my own that may be used in a shop now, the best fitting first: p {shop_id, area, stage, root_cause_id, skus: [text], objection, q, limit to 50}. What fits no stage or product in particular fits all; an expired one never comes. shop.none, filter.bad.';
+
+create or replace function public.use_script(p_request_id uuid, p_id bigint, p_shop_id bigint, p_entity text default null, p_entity_id bigint default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'warehouse']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'use_script', jsonb_build_array(p_id, p_shop_id, p_entity, p_entity_id));
+    v public.scripts;
+    v_use bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    select s.* into v from public.scripts s join public.script_revisions r on r.id = s.live_id
+    where s.id = p_id and (s.scope = 'team' or s.owner_id = v_me.member_id) and private.is_offered(s, r, p_shop_id, v_now);
+    if not found then
+        perform private.fail('PT409', 'script.not_offered');
+    end if;
+    if p_entity is not null and private.case_shop(p_entity, p_entity_id) <> p_shop_id then
+        perform private.fail('PT404', 'library.case_none');
+    end if;
+    insert into public.script_uses (script_id, revision_id, shop_id, member_id, entity, entity_id, at)
+    values (p_id, v.live_id, p_shop_id, v_me.member_id, p_entity, p_entity_id, v_now) returning id into v_use;
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_use));
+end;
+$$;
+grant execute on function public.use_script(uuid, bigint, bigint, text, bigint) to authenticated;
+comment on function public.use_script(uuid, bigint, bigint, text, bigint) is
+    'Agents, warehouse, operations, managers: I copied a script in a shop, for a lead, ticket or order of it if given. script.not_offered, library.case_none, shop.none. {id}.';
+
+-- Use → outcome -------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.won_leads(p_ids bigint[]) returns table (id bigint, won_at timestamptz)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select l.id, l.closed_at from public.leads l where l.id = any (p_ids) and l.state = 'converted';
+end;
+$$;
+comment on function private.won_leads(bigint[]) is 'Those leads that became customers, and when.';
+
+create or replace function private.ended_tickets(p_ids bigint[]) returns table (id bigint, solved_at timestamptz)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select t.id, t.resolved_at from public.tickets t where t.id = any (p_ids) and t.resolved_at is not null;
+end;
+$$;
+comment on function private.ended_tickets(bigint[]) is 'Those tickets that were solved, and when.';
+
+create or replace function private.script_outcomes(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[])
+returns table (script_id bigint, uses bigint, members bigint, leads bigint, won bigint, tickets bigint, solved bigint)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query
+    with used as materialized (
+        select u.script_id, u.member_id, u.entity, u.entity_id, u.at from public.script_uses u
+        where u.at >= p_from and u.at < p_to and u.shop_id = any (p_shop_ids)
+    ), won as materialized (
+        select w.id, w.won_at from private.won_leads(array(select distinct u.entity_id from used u where u.entity = 'lead')) w
+    ), solved as materialized (
+        select e.id, e.solved_at from private.ended_tickets(array(select distinct u.entity_id from used u where u.entity = 'ticket')) e
+    )
+    select u.script_id, count(*), count(distinct u.member_id),
+        count(distinct u.entity_id) filter (where u.entity = 'lead'), count(distinct w.id) filter (where w.won_at >= u.at),
+        count(distinct u.entity_id) filter (where u.entity = 'ticket'), count(distinct e.id) filter (where e.solved_at >= u.at)
+    from used u left join won w on u.entity = 'lead' and w.id = u.entity_id left join solved e on u.entity = 'ticket' and e.id = u.entity_id
+    group by u.script_id;
+end;
+$$;
+comment on function private.script_outcomes(timestamptz, timestamptz, bigint[]) is
+    'Per script: uses from p_from to before p_to, by how many people, for how many leads and tickets, and how many of those were won or solved after the use. A case counts once per script.';
+
+create or replace function public.script_figures(p_from timestamptz, p_to timestamptz, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
+begin
+    if p_from is null or p_to is null or p_to <= p_from or p_to > p_from + interval '400 days' then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'title', s.title, 'scope', s.scope, 'state', s.state, 'area', r.area,
+            'uses', o.uses, 'members', o.members, 'leads', o.leads, 'won', o.won, 'tickets', o.tickets, 'solved', o.solved)
+            order by o.uses desc, s.id), '[]')
+        from private.script_outcomes(p_from, p_to, v_shops) o join public.scripts s on s.id = o.script_id
+        join public.script_revisions r on r.id = s.revision_id
+        where s.scope = 'team' or s.owner_id = v_me.member_id or v_me.role in ('manager', 'admin'));
+end;
+$$;
+grant execute on function public.script_figures(timestamptz, timestamptz, bigint) to authenticated;
+comment on function public.script_figures(timestamptz, timestamptz, bigint) is
+    'Members: use and outcome of scripts in a period (at most 400 days) of my shops or one: [{id, title, scope, state, area, uses, members, leads, won, tickets, solved}], most used first. filter.bad.';
+
+-- What the page reads -------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.script_tab(p public.scripts, p_revision public.script_revisions, p_offered boolean, p_now timestamptz) returns text
+language sql stable set search_path = '' as $$
+    select case when (p).state in ('pending', 'retired') then (p).state
+        when (p).state = 'draft' then 'draft'
+        when coalesce(least((p_revision).campaign_until, (p_revision).expires_at) <= p_now, false) then 'over'
+        when p_offered or coalesce((p_revision).campaign_from > p_now, false) then 'approved'
+        else 'stopped' end
+$$;
+comment on function private.script_tab(public.scripts, public.script_revisions, boolean, timestamptz) is
+    'Where the page lists the current revision: draft, pending, retired, over (expired), approved (in use, or ahead of its campaign), stopped (the word check objects everywhere, or has not read it yet).';
+
+create or replace function public.script_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_filter(p);
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where v_in ->> 'shop_id' is null or s = (v_in ->> 'shop_id')::bigint);
+    v_q text := lower(btrim(coalesce(v_in ->> 'q', '')));
+    v_tab text := coalesce(v_in ->> 'tab', 'usable');
+begin
+    return (with seen as materialized (
+        select s, r.id as revision_id, s.id as id, private.script_tab(s, r, x.offered, v_now) as tab, l.id as live_id,
+            l.id is not null and exists (select from unnest(v_shops) y (id) where private.is_offered(s, l, y.id, v_now)) as is_usable,
+            case when v_tab = 'usable' then l else r end as shown
+        from public.scripts s join public.script_revisions r on r.id = s.revision_id left join public.script_revisions l on l.id = s.live_id
+        cross join lateral (select exists (select from unnest(v_shops) y (id) where private.is_offered(s, r, y.id, v_now)) as offered) x
+        where private.sees_script(v_me, s) and (v_in ->> 'shop_id' is null or s.shop_id is null or s.shop_id = (v_in ->> 'shop_id')::bigint)
+    ), found as (
+        select * from seen where (v_q = '' or strpos(lower((shown).title || ' ' || (shown).body || ' ' || (shown).objection || ' ' || (shown).sku), v_q) > 0)
+          and (v_in ->> 'area' is null or (shown).area in (v_in ->> 'area', 'both')) and (v_in ->> 'stage' is null or (shown).stage = v_in ->> 'stage')
+          and (v_in ->> 'scope' is null or (s).scope = v_in ->> 'scope') and (v_in ->> 'author' is distinct from 'me' or (s).owner_id = v_me.member_id)
+          and ((s).scope = 'team' or (s).owner_id = v_me.member_id or v_in ->> 'scope' = 'personal')
+    ), page as (
+        select f.s, f.id, (f.shown).id as shown_id from found f
+        where case v_tab when 'usable' then f.is_usable else f.tab = v_tab end and f.id < coalesce((v_in ->> 'after')::bigint, 9e18::bigint)
+        order by f.id desc limit 26)
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(private.script_row(x.s, x.shown_id, v_shops, v_now) order by x.id desc), '[]') from (select * from page order by id desc limit 25) x),
+        'next', (select case when count(*) > 25 then (array_agg(id order by id desc))[25] end from page),
+        'tabs', (select jsonb_build_object('usable', count(*) filter (where f.is_usable)) from found f)
+            || (select jsonb_object_agg(t, (select count(*) from found f where f.tab = t)) from unnest(array['pending', 'draft', 'stopped', 'over', 'retired']) t)));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.script_list(jsonb) to authenticated;
+comment on function public.script_list(jsonb) is
+    'Members: scripts that I see, newest first, 25 a page: {rows, next, tabs}. p: tab usable (the text in use) | pending | draft | stopped | over | retired, shop_id, area, stage, scope, author me, q, after. filter.bad.';
+
+create or replace function public.script_detail(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_shops bigint[] := array(select private.my_shop_ids());
+    v public.scripts;
+begin
+    select * into v from public.scripts where id = p_id;
+    if not found or not private.sees_script(v_me, v) then
+        return null;
+    end if;
+    return jsonb_build_object('script', private.script_row(v, v.revision_id, v_shops, v_now),
+        'live', case when v.live_id is distinct from v.revision_id then private.script_row(v, v.live_id, v_shops, v_now) end,
+        'places', private.script_places_json(v, v_shops, v_now),
+        'may_edit', v_me.role in ('agent', 'operations', 'manager') and private.may_edit_script(v_me, v),
+        'rights', (select jsonb_object_agg(a, case when v_me.role in ('agent', 'operations', 'manager', 'admin')
+                then coalesce(private.script_refusal(v_me, v, a, '-', v_now), '{"key": null}') else '{"key": "member.role", "params": {}}' end)
+            from unnest(array['submit', 'approve', 'return', 'discard', 'retire', 'restore']) a),
+        'revisions', (select jsonb_agg(to_jsonb(r) || jsonb_build_object('author', (select display_name from public.members where id = r.author_id))
+            order by r.number desc) from public.script_revisions r where r.script_id = p_id),
+        'outcome', (select to_jsonb(o) from private.script_outcomes(v_now - interval '90 days', v_now, v_shops) o where o.script_id = p_id),
+        'timeline', private.library_timeline('script', p_id));
+end;
+$$;
+grant execute on function public.script_detail(bigint) to authenticated;
+comment on function public.script_detail(bigint) is
+    'Members: {script (current revision), live (if another one is in use), places (shop, verdict, hits), may_edit, rights (step -> {key null or why not, params}; a reason counted as given), revisions, outcome of 90 days, timeline}; null for a script I do not see.';
+
+create or replace function private.script_places_json(p public.scripts, p_shops bigint[], p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('shop_id', s.id, 'shop_name', s.name, 'platform', s.platform, 'revision_id', x.revision_id,
+            'verdict', x.verdict, 'is_current', x.words_version is not distinct from private.words_version(), 'notices', to_jsonb(c.notices),
+            'hits', (select coalesce(jsonb_agg(jsonb_build_object('start', h.start_at, 'end', h.end_at, 'term', h.term, 'category', h.category,
+                    'severity', h.severity, 'is_exempt', private.is_exempt(h.term, s.id, private.script_product(r.sku, s.id), p_now)) order by h.start_at), '[]')
+                from public.text_hits h where h.check_id = c.id and h.gone_at is null)) order by s.id), '[]')
+        from public.script_places x join public.shops s on s.id = x.shop_id and s.id = any (p_shops) and s.is_active
+        join public.script_revisions r on r.id = x.revision_id
+        left join public.text_checks c on c.entity = 'script_place' and c.entity_id = x.id and c.is_current
+        where x.revision_id in ((p).revision_id, (p).live_id));
+end;
+$$;
+
+-- ==== 43_seed_library.sql ====
+
+-- 43 ---------------------------------------------------------------------- the library: what a new installation has on its shelves
+--
+-- Our own wording, approved by nobody because the program brings it; the word check reads it in every shop before anybody is
+-- offered it. Only what is missing is added: what people edited or retired stays as it is. Texts that promise or threaten
+-- nothing, ask for no good review and name no other platform (反不正当竞争: no reward for a review).
+
+create or replace function private.seed_scripts()
+returns table (code text, title text, area text, stage text, cause text, objection text, body text)
+language sql immutable set search_path = '' as $$
+    select * from (values
+    ('first_reply', '首次接待', 'presales', 'first_touch', null::text, '',
+     '{顾客称呼}您好，我是{店铺}的{客服}。您看的{商品}有现货，想了解规格、使用方法还是发货时间？告诉我您的用途，我帮您选合适的一款。'),
+    ('ask_needs', '问清需求', 'presales', 'needs', null, '',
+     '为了帮您选对型号，想先问两点：主要谁来用、在什么场合用？如果对尺寸、颜色或预算有要求，也请告诉我。'),
+    ('too_expensive', '觉得贵', 'presales', 'objection', null, '价格贵',
+     '理解您会比较价格。{商品}的材质、规格和售后都写在详情页里，您可以对照看看哪些是您用得上的；如果预算有上限，我也可以帮您看看同系列里更简单的一款。'),
+    ('think_it_over', '再考虑一下', 'presales', 'objection', null, '再考虑',
+     '好的，您慢慢考虑。方便告诉我主要在犹豫哪一点吗？是尺寸、颜色还是送达时间？我把相关信息整理好发给您，需要的时候直接找我。'),
+    ('payment_nudge', '催付', 'presales', 'closing', null, '',
+     '{顾客称呼}您好，您拍下的{商品}（订单{订单号}）还没有付款。如果付款时遇到问题，或者想改规格、改地址，请告诉我，我来帮您处理；不需要了也没关系，订单会自动关闭。'),
+    ('order_check', '付款后核对', 'presales', 'won', null, '',
+     '{顾客称呼}您好，订单{订单号}已收到。跟您核对一下：{商品} {规格} × {数量}，收货地址以下单时填写的为准。需要修改请在发货前告诉我，发货后会把快递单号发给您。'),
+    ('out_of_stock', '缺货告知', 'both', null, null, '',
+     '{顾客称呼}您好，非常抱歉，您订单{订单号}里的{商品}目前缺货，预计{日期}到货。您可以选择：一、等到货后发出；二、换成其他规格或款式；三、取消并退款。请告诉我您的选择，我马上为您办理。'),
+    ('remote_address', '偏远改址', 'both', null, null, '',
+     '{顾客称呼}您好，订单{订单号}的收货地址属于偏远地区，快递送达时间会比平时长，部分地方需要到网点自取。您看是按原地址发出，还是换一个收货地址？确认后我就安排发货。'),
+    ('transfer', '转接', 'both', null, null, '',
+     '{顾客称呼}您好，您的问题由售后同事处理会更快。我已经把订单号和您说的情况一并转过去了，您不用再重复；售后同事会在本对话里继续联系您，请稍等。'),
+    ('bad_review_threat', '差评威胁', 'aftersales', null, 'service', '',
+     '{顾客称呼}您好，这次给您添麻烦了，我很抱歉。怎么评价由您自己决定，我们先把问题解决好：请告诉我哪里不满意，最好附上照片，我会在今天之内给您一个处理方案，并且一直跟到办完。'),
+    ('claim_compensation', '要求赔偿', 'aftersales', null, null, '',
+     '{顾客称呼}您好，您的损失我记下了。请发一下商品和外包装的照片，以及您希望怎样处理，我按店铺的售后规则为您核算，超出我权限的会请主管一起看，工单{工单号}会记录全部经过，有结果马上回复您。'),
+    ('price_protection', '价保', 'aftersales', 'price_protection', null, '',
+     '{顾客称呼}您好，订单{订单号}可以申请价保：在价保期内，同一款商品降价的差额我们退给您。我核对到差额是{金额}，确认后会原路退回，到账时间以支付渠道为准。'),
+    ('scratched', '收到有划痕', 'aftersales', 'reship', 'quality_surface', '',
+     '{顾客称呼}您好，收到有划痕的商品换成谁都会不高兴，非常抱歉。我已登记工单{工单号}，为您补发一件{商品}，快递单号出来后第一时间发给您；有划痕的这件怎样处理，我会一并告诉您。'),
+    ('parcel_stuck', '物流停滞', 'aftersales', 'logistics', 'logistics_delay', '',
+     '{顾客称呼}您好，{快递公司} {快递单号} 的物流已经停了一段时间，我已联系快递核实。如果确认丢件，我们会为您补发或退款，不用您再跑一趟；有消息我会主动告诉您。'),
+    ('return_accepted', '退货受理', 'aftersales', 'return', null, '',
+     '{顾客称呼}您好，您的退货申请已受理。请保持商品和配件完整，寄出后把快递单号发给我；仓库收到并验货后为您退款，退款一般在三到五个工作日内到账。'),
+    ('refund_progress', '退款进度', 'aftersales', 'refund_only', null, '',
+     '{顾客称呼}您好，订单{订单号}的退款 {金额} 已经提交，一般在三到五个工作日内原路退回。超过时间还没有到账的话请告诉我，我会带着流水为您查询。'),
+    ('after_solved', '处理后回访', 'aftersales', null, null, '',
+     '{顾客称呼}您好，工单{工单号}的处理已经完成，想请您确认一下问题是否解决了。如果还有不满意的地方，直接告诉我，我接着处理。')) v
+$$;
+comment on function private.seed_scripts() is 'The scripts of a new installation: 差评威胁, 要求赔偿, 催付, 缺货告知, 偏远改址, 价保, 转接 and what else is said every day.';
+
+with added as (
+    insert into public.scripts (code, title, state, created_at)
+    select w.code, w.title, 'draft', now() from private.seed_scripts() w
+    where not exists (select from public.scripts s where s.code = w.code) returning id, code
+)
+insert into public.script_revisions (script_id, number, title, body, area, stage, root_cause_id, objection, approved_at, created_at)
+select a.id, 1, w.title, w.body, w.area, w.stage, c.id, w.objection, now(), now()
+from added a join private.seed_scripts() w using (code) left join public.root_causes c on c.code = w.cause;
+update public.scripts s set revision_id = r.id, live_id = r.id, state = 'approved'
+from public.script_revisions r where r.script_id = s.id and r.number = 1 and s.revision_id is null and s.code is not null;
+
+insert into public.solutions (title, steps, root_cause_id, case_types, state, published_at, created_at)
+select w.title, w.steps, c.id, w.types, 'published', now(), now() from (values
+    ('划痕、瑕疵：补发并留证', E'1. 请顾客发正面、划痕特写、外包装三张照片，存进工单。\n2. 核对是否在签收后 7 天内、是否人为使用造成。\n3. 24 小时内登记补发，原商品按货值决定寄回或赠送。\n4. 赠品在权限表的额度内登记，不要求顾客评价。\n5. 把照片发给仓库，看同批次是否还有。',
+     'quality_surface', array['reship', 'exchange', 'quality']),
+    ('不通电、不工作：先远程排查', E'1. 问清现象、使用几天、是否按说明书操作。\n2. 按产品说明逐项排查（电源、电池、开关、复位）。\n3. 排查无效：7 天内退换，保修期内维修，过保说明收费。\n4. 记录型号和批次，三例以上上报运营。',
+     'quality_function', array['repair', 'exchange', 'quality']),
+    ('包装压坏：补发并改包装', E'1. 请顾客拍外箱六面和内衬。\n2. 商品损坏则补发，外箱损坏但商品完好则致歉并说明。\n3. 把照片发给仓库，标出缺的缓冲材料。\n4. 同一 SKU 一周内两例以上，登记优化任务。',
+     'logistics_packaging', array['reship', 'logistics']),
+    ('物流停滞：先催件再决定', E'1. 查最后一次扫描的时间和网点。\n2. 超过 48 小时没有扫描，向快递提交查件，12 小时内联系顾客。\n3. 快递答复丢件或 72 小时无进展：补发或退款，由顾客选。\n4. 原件后来到达，请顾客拒收，或登记寄回。',
+     'logistics_delay', array['logistics']),
+    ('发错、少发：按出库记录补齐', E'1. 核对订单明细、拣货单和称重记录。\n2. 确认少发：当天补发少的部分；发错：先补对的，再约取错的。\n3. 运费由店铺承担，登记到工单。\n4. 回仓库核对同一拣货单的其他订单。',
+     'service_wrong_goods', array['reship', 'exchange']),
+    ('说好的没做到：先兑现再解释', E'1. 查聊天记录和承诺登记，确认答应了什么、谁答应的。\n2. 在标准内：马上兑现并告诉顾客时间。\n3. 超出标准：按权限表请主管决定，不推给同事。\n4. 在工单写明经过，交班时一起交代。',
+     'service_promise', array['service', 'public_complaint']),
+    ('尺码不合：按尺码表换一次', E'1. 问身高、体重、平时穿的尺码，对照尺码表推荐。\n2. 7 天无理由内安排换货，一次换对。\n3. 尺码表和实物不符：登记描述类原因，通知运营改详情页。',
+     'description_size', array['exchange', 'return']),
+    ('退款未到账：按渠道查', E'1. 看退款提交时间和支付渠道。\n2. 三到五个工作日内：告诉顾客预计到账日。\n3. 超过 5 个工作日：取退款流水号请财务查，并每天回复一次进度。',
+     'service_slow', array['refund_only', 'return'])
+) w (title, steps, cause, types) join public.root_causes c on c.code = w.cause
+where not exists (select from public.solutions);
+
+insert into public.offer_rules (kind, name, min_amount, gift_name, quantity, cost, after_order_price, promised_by, note, valid_from, created_at)
+select 'gift', '示例：满 199 元送试用装', 199, '试用装', 1, 8, 15, 'agent', '示例，请改成自己的赠品后由另一位主管批准。未下单的顾客可送；已下单的顾客补差价购买。', now(), now()
+where not exists (select from public.offer_rules where kind = 'gift');
+insert into public.offer_rules (kind, name, sku, list_price, agent_price, manager_price, occasion, promised_by, note, valid_from, created_at)
+select 'price', '示例：老客复购优惠', 'SKU-EXAMPLE', 200, 180, 160, 'repurchase', 'agent', '示例，请改成自己的商品后由另一位主管批准。用满一年后因故障再次购买的顾客。', now(), now()
+where not exists (select from public.offer_rules where kind = 'price');
+
 -- ==== 44_leads.sql ====
 
 -- 44 ----------------------------------------------------------------------------------- leads: who they are, how they come
@@ -7183,7 +8337,7 @@ create table if not exists public.leads (
     state text not null default 'pool' constraint leads_state_known
         check (state in ('pool', 'assigned', 'following', 'converted', 'lost', 'merged')),
     stage text not null default 'first_touch' constraint leads_stage_known
-        check (stage in ('first_touch', 'needs', 'objection', 'closing')),
+        check (stage in ('first_touch', 'discovery', 'objection', 'closing')),
     furthest smallint not null default 1 constraint leads_furthest_range check (furthest between 1 and 4),
     source text not null constraint leads_source_known
         check (source in ('asked_unpaid', 'live', 'enterprise', 'form', 'chat', 'order', 'campaign', 'other')),
@@ -7216,6 +8370,7 @@ create table if not exists public.leads (
     next_step text,
     next_at timestamptz,
     clock_id bigint,
+    looked_at timestamptz,
     due_at timestamptz,
     due_sort timestamptz not null default 'infinity',
     order_id bigint references public.orders,
@@ -7263,13 +8418,14 @@ create index if not exists leads_captured_by_idx on public.leads (captured_by);
 create index if not exists leads_import_id_idx on public.leads (import_id);
 alter table public.leads enable row level security;
 create or replace trigger t10_touch before update on public.leads
-    for each row execute function private.touch_version();
+    for each row when (old.looked_at is not distinct from new.looked_at) execute function private.touch_version();
 comment on table public.leads is '线索: somebody who may buy. Masked here; the contact itself is in private.contacts. Number L-<id>.';
 comment on column public.leads.state is
     'pool 公海 (nobody''s), assigned (owned, not yet followed up by this owner), following, converted, lost, merged into another. At risk = open and past due_at.';
 comment on column public.leads.furthest is 'The furthest of the four stages it ever reached: the funnel counts this.';
 comment on column public.leads.grade_reasons is 'Why this grade: {rule (place in the list, null = none held), facts} or {reason} of the person who set it.';
 comment on column public.leads.free_at is 'In the pool: nobody may take it before (quarantine after recycling).';
+comment on column public.leads.looked_at is 'When the lead was offered to everybody on duty with room and nobody might have it (cool-off): next try ten minutes later.';
 comment on column public.leads.first_follow_up_at is 'First outward attempt; first_contact_at: first time the customer was reached.';
 comment on column public.leads.due_sort is 'Open: the deadline of the next follow-up; closed: when it was closed. One index sorts each column of the board.';
 comment on column public.leads.asked_at is 'When the customer asked, as far as known: how recent the wish is.';
@@ -7398,7 +8554,12 @@ $$;
 comment on function private.lead_for_change(private.actor, bigint, integer, text[]) is
     'Locks a lead for its owner, a manager or the 当班主管: lead.none, lead.state (not one of these states), lead.not_yours (who), lead.stale.';
 
--- Capture -------------------------------------------------------------------------------------------------------------
+-- ==== 44_leads_capture.sql ====
+
+-- 44 ---------------------------------------------------------------------------------------- leads: how they are captured
+--
+-- One row of facts, whatever way it came: typed, pasted, from a chat or an order, from a file, from a form. The words needed
+-- are few: a name or nickname, one contact, what it is about.
 
 create or replace function private.lead_contact_kinds(p_row jsonb) returns text[]
 language sql immutable set search_path = '' as $$
@@ -7407,14 +8568,16 @@ language sql immutable set search_path = '' as $$
 $$;
 
 create or replace function private.is_lead_contact(p_contact jsonb) returns boolean
-language sql stable set search_path = '' as $$
-    select pg_catalog.jsonb_typeof(p_contact) = 'object' and private.is_id(p_contact ->> 'id')
+language plpgsql stable set search_path = '' as $$
+begin
+    return coalesce(pg_catalog.jsonb_typeof(p_contact) = 'object' and private.is_id(p_contact ->> 'id')
         and private.is_reserved((p_contact ->> 'id')::bigint)
         and not exists (select from pg_catalog.jsonb_each_text(p_contact) c
             where (c.key in ('name', 'phone', 'wechat', 'email', 'note') and not private.is_cipher(c.value))
-               or (c.key like '%hash' and c.value !~ '^[A-Za-z0-9_-]{16,128}$'))
+               or (c.key like '%hash' and c.value !~ '^[a-p]{16,128}$'))
         and not exists (select from pg_catalog.unnest(array['phone', 'wechat', 'email']) k
-            where (p_contact ->> k is null) <> (p_contact ->> (k || '_hash') is null))
+            where (p_contact ->> k is null) <> (p_contact ->> (k || '_hash') is null)), false);
+end;
 $$;
 comment on function private.is_lead_contact(jsonb) is 'A reserved id, ciphertexts, and a blind index beside each of phone, WeChat and e-mail.';
 
@@ -7621,6 +8784,182 @@ grant execute on function public.update_lead(uuid, bigint, integer, jsonb) to au
 comment on function public.update_lead(uuid, bigint, integer, jsonb) is
     'Owner, manager, 当班主管: what became known: needs, source, intent, budget, membership, buyer_account, contact {…} with its masks. A grade given by the rules follows. lead.none, lead.state, lead.not_yours, lead.stale, lead.needs_missing, lead.bad_value, contact.form, contact.taken.';
 
+-- ==== 44_leads_merge.sql ====
+
+-- 44 ------------------------------------------------------------------------------------------ leads: two that may be one
+--
+-- What has the same phone, WeChat, e-mail or buyer account is proposed, never merged by itself. A person chooses field by
+-- field; the newer lead stays as a record that says where it went, with its contact and its history.
+
+create or replace function private.propose_merges(p_ids bigint[], p_now timestamptz) returns integer
+language sql set search_path = '' as $$
+    with mine as materialized (
+        select l.id, l.shop_id, l.buyer_account, c.phone_hash, c.wechat_hash, c.email_hash
+        from public.leads l left join private.contacts c on c.id = l.contact_id where l.id = any (p_ids) and l.closed_at is null
+    ), same as (
+        select m.id, l.id as other, m.shop_id, 'buyer_account' as how from mine m
+        join public.leads l on l.buyer_account = m.buyer_account and l.shop_id = m.shop_id and l.closed_at is null and l.id <> m.id
+        union all
+        select m.id, l.id, m.shop_id, 'phone' from mine m join private.contacts c on c.phone_hash = m.phone_hash and c.kind = 'lead'
+        join public.leads l on l.contact_id = c.id and l.shop_id = m.shop_id and l.closed_at is null and l.id <> m.id
+        union all
+        select m.id, l.id, m.shop_id, 'wechat' from mine m join private.contacts c on c.wechat_hash = m.wechat_hash and c.kind = 'lead'
+        join public.leads l on l.contact_id = c.id and l.shop_id = m.shop_id and l.closed_at is null and l.id <> m.id
+        union all
+        select m.id, l.id, m.shop_id, 'email' from mine m join private.contacts c on c.email_hash = m.email_hash and c.kind = 'lead'
+        join public.leads l on l.contact_id = c.id and l.shop_id = m.shop_id and l.closed_at is null and l.id <> m.id
+    ), oldest as (
+        select s.id, s.shop_id, pg_catalog.min(s.other) as other from same s group by s.id, s.shop_id
+    ), added as (
+        insert into public.lead_merges (shop_id, lead_id, into_id, matched, created_at)
+        select o.shop_id, greatest(o.id, o.other), least(o.id, o.other), pg_catalog.array_agg(distinct s.how), p_now
+        from oldest o join same s on s.id = o.id and s.other = o.other group by 1, 2, 3
+        on conflict do nothing returning 1
+    )
+    select pg_catalog.count(*)::integer from added
+$$;
+comment on function private.propose_merges(bigint[], timestamptz) is
+    'Proposes for each of these leads the oldest open lead of the shop with one contact in common; what was rejected once is not asked again.';
+
+create or replace function private.merge_for_decision(p_me private.actor, p_id bigint) returns public.lead_merges
+language plpgsql set search_path = '' as $$
+declare
+    v public.lead_merges;
+begin
+    select * into v from public.lead_merges where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'lead.merge_none');
+    elsif v.state <> 'open' then
+        perform private.fail('PT409', 'lead.merge_decided');
+    end if;
+    perform from public.leads l where l.id in (v.lead_id, v.into_id) order by l.id for update;
+    if not private.oversees(p_me) and exists (select from public.leads l where l.id in (v.lead_id, v.into_id)
+        and l.owner_id <> (p_me).member_id) then
+        perform private.fail('PT403', 'lead.not_yours', (select pg_catalog.jsonb_build_object('number', 'L-' || l.id, 'who', m.display_name)
+            from public.leads l join public.members m on m.id = l.owner_id
+            where l.id in (v.lead_id, v.into_id) and l.owner_id <> (p_me).member_id limit 1));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.merge_for_decision(private.actor, bigint) is
+    'Locks a proposal and both leads, for whoever owns them (or the pool does), a manager or the 当班主管: lead.merge_none, lead.merge_decided, lead.not_yours.';
+
+create or replace function private.check_taken_contact(p_from bigint, p_take text[], p_contact jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v private.contacts;
+begin
+    select * into v from private.contacts where id = p_from;
+    if exists (select from (values ('phone', v.phone_hash), ('wechat', v.wechat_hash), ('email', v.email_hash), ('name', v.name_hash)) k (kind, hash)
+        where k.kind = any (p_take) and (k.hash is null or p_contact ->> (k.kind || '_hash') is distinct from k.hash
+            or not private.is_cipher(p_contact ->> k.kind) or p_contact ->> k.kind is null)) then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+end;
+$$;
+comment on function private.check_taken_contact(bigint, text[], jsonb) is
+    'A ciphertext is bound to its row, so the app encrypts what is taken over anew; the index proves that it is the other lead''s. contact.form.';
+
+create or replace function private.take_fields(p_from public.leads, p_into public.leads, p_take text[], p_contact jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.check_taken_contact(p_from.contact_id, p_take, p_contact);
+    if p_take && array['name', 'phone', 'wechat', 'email'] then
+        perform private.change_lead_contact(p_into, p_contact, pg_catalog.jsonb_build_object(
+            'name_masked', case when 'name' = any (p_take) then p_from.name_masked end,
+            'phone_masked', case when 'phone' = any (p_take) then p_from.phone_masked end,
+            'wechat_masked', case when 'wechat' = any (p_take) then p_from.wechat_masked end,
+            'email_masked', case when 'email' = any (p_take) then p_from.email_masked end));
+    end if;
+    update public.leads set
+        buyer_account = case when 'buyer_account' = any (p_take) then p_from.buyer_account else buyer_account end,
+        buyer_masked = case when 'buyer_account' = any (p_take) then p_from.buyer_masked else buyer_masked end,
+        needs = case when 'needs' = any (p_take) then (array(select distinct n from pg_catalog.unnest(needs || p_from.needs) n))[1:10] else needs end,
+        source = case when 'source' = any (p_take) then p_from.source else source end,
+        intent = case when 'intent' = any (p_take) then p_from.intent else intent end,
+        budget = case when 'budget' = any (p_take) then p_from.budget else budget end,
+        membership = case when 'membership' = any (p_take) then p_from.membership else membership end,
+        asked_at = greatest(asked_at, p_from.asked_at)
+    where id = p_into.id;
+end;
+$$;
+
+create or replace function private.merge_leads(p_me private.actor, p_merge public.lead_merges, p_take text[], p_contact jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_from public.leads;
+    v_into public.leads;
+    v_clocks bigint[];
+begin
+    select * into v_from from public.leads where id = p_merge.lead_id;
+    select * into v_into from public.leads where id = p_merge.into_id;
+    if v_from.closed_at is not null or v_into.closed_at is not null then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || case when v_from.closed_at is null then v_into.id else v_from.id end,
+            'state', case when v_from.closed_at is null then v_into.state else v_from.state end));
+    end if;
+    perform private.take_fields(v_from, v_into, p_take, p_contact);
+    update public.lead_owners set until = p_now, ended_as = 'merged' where lead_id = v_from.id and until is null;
+    update public.leads set state = 'merged', merged_into = v_into.id, closed_at = p_now, owner_id = null, owned_since = null, due_at = null, due_sort = p_now
+    where id = v_from.id;
+    select array[pg_catalog.min(c.id) filter (where c.entity_id = v_from.id), pg_catalog.min(c.id) filter (where c.entity_id = v_into.id)]
+    into v_clocks from public.sla_clocks c where c.entity = 'lead' and c.entity_id in (v_from.id, v_into.id) and c.stopped_at is null;
+    if v_clocks[1] is not null and v_clocks[2] is not null then
+        perform private.merge_clock(v_clocks[1], v_clocks[2], p_now, (p_me).member_id);
+    else
+        perform private.end_lead_clocks(array[v_from.id], 'merged', (p_me).member_id, p_now);
+    end if;
+    perform private.audit(p_me, v_from.shop_id, 'lead', v_from.id, 'merged', pg_catalog.jsonb_build_object('into', v_into.id, 'taken', p_take));
+    perform private.audit(p_me, v_into.shop_id, 'lead', v_into.id, 'merged_in', pg_catalog.jsonb_build_object('from', v_from.id, 'taken', p_take));
+    if v_into.grade_by = 'rule' then
+        perform private.regrade_by_rule(p_me, array[v_into.id], p_now);
+    end if;
+end;
+$$;
+comment on function private.merge_leads(private.actor, public.lead_merges, text[], jsonb, timestamptz) is
+    'The newer lead ends in the older one, with the chosen fields; the earlier of both deadlines stays.';
+
+create or replace function public.decide_merge(
+    p_request_id uuid, p_id bigint, p_decision text, p_take jsonb default '[]', p_contact jsonb default '{}'
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_take text[];
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_merge', pg_catalog.jsonb_build_array(p_id, p_decision, private.as_json(p_take)));
+    v_now timestamptz := private.now();
+    v_merge public.lead_merges;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_take := array(select pg_catalog.jsonb_array_elements_text(coalesce(private.as_json(p_take), '[]')));
+    if coalesce(p_decision, '') not in ('merge', 'reject') or not v_take <@ array['name', 'phone', 'wechat', 'email', 'buyer_account', 'needs',
+        'source', 'intent', 'budget', 'membership'] then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    v_merge := private.merge_for_decision(v_me, p_id);
+    if p_decision = 'merge' then
+        perform private.merge_leads(v_me, v_merge, v_take, coalesce(private.as_json(p_contact), '{}'), v_now);
+    end if;
+    update public.lead_merges set state = case p_decision when 'merge' then 'merged' else 'rejected' end,
+        taken = case when p_decision = 'merge' and id = p_id then v_take end, decided_by = v_me.member_id, decided_at = v_now
+    where id = p_id;
+    if p_decision = 'merge' then
+        update public.lead_merges set state = 'rejected', decided_at = v_now where state = 'open' and v_merge.lead_id in (lead_id, into_id);
+        perform private.propose_merges(array[v_merge.into_id], v_now);
+    else
+        perform private.audit(v_me, v_merge.shop_id, 'lead', v_merge.lead_id, 'merge_rejected', pg_catalog.jsonb_build_object('other', v_merge.into_id));
+    end if;
+    return private.finish_request(p_request_id, private.lead_answer(v_merge.into_id));
+exception when data_exception then
+    perform private.fail('PT422', 'lead.bad_value');
+end;
+$$;
+grant execute on function public.decide_merge(uuid, bigint, text, jsonb, jsonb) to authenticated;
+comment on function public.decide_merge(uuid, bigint, text, jsonb, jsonb) is
+    'Owner of both leads (or of one beside the pool), manager, 当班主管: merge (p_take: fields taken from the newer one: name, phone, wechat, email, buyer_account, needs, source, intent, budget, membership; p_contact: their ciphertexts for the older one''s contact, with the same indexes) or reject. lead.merge_none, lead.merge_decided, lead.not_yours, lead.state, contact.form, lead.bad_value.';
+
 -- ==== 45_lead_rules.sql ====
 
 -- 45 ------------------------------------------------------------------------------- leads: the rules, and what grade follows
@@ -7720,24 +9059,24 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.grade_of(jsonb, jsonb) is 'The grade that a list of rules gives to facts, and the place of the rule that held; none: C, null.';
 
-create or replace function private.judged_leads(p_ids bigint[], p_now timestamptz)
+create or replace function private.judged_leads(p_ids bigint[])
 returns table (id bigint, shop_id bigint, had text, grade text, reasons jsonb)
 language sql stable set search_path = '' as $$
     select l.id, l.shop_id, l.grade, g.grade, pg_catalog.jsonb_build_object('rule', g.rule, 'facts', f.facts)
     from public.leads l
     join lateral (select pg_catalog.jsonb_build_object('intent', l.intent, 'budget', l.budget, 'source', l.source,
-        'recency', private.lead_recency(l.asked_at, case when l.grade_reasons = '{}' then p_now else l.captured_at end)) as facts) f on true
+        'recency', private.lead_recency(l.asked_at, l.captured_at)) as facts) f on true
     join lateral private.grade_of((private.lead_rules_of(l.shop_id)).grading, f.facts) g on true
     where l.id = any (p_ids)
 $$;
-comment on function private.judged_leads(bigint[], timestamptz) is
+comment on function private.judged_leads(bigint[]) is
     'The grade that the rules give these leads now. How recent the wish was is judged as of its capture: waiting makes no lead colder on paper.';
 
 create or replace function private.grade_leads(p_ids bigint[], p_now timestamptz) returns void
 language sql set search_path = '' as $$
     with graded as (
         update public.leads l set grade = j.grade, grade_by = 'rule', grade_reasons = j.reasons, graded_at = p_now
-        from private.judged_leads(p_ids, p_now) j where j.id = l.id returning l.id, l.shop_id, l.grade, l.grade_reasons
+        from private.judged_leads(p_ids) j where j.id = l.id returning l.id, l.shop_id, l.grade, l.grade_reasons
     )
     insert into public.audit_events (at, actor, shop_id, entity, entity_id, action, detail)
     select p_now, 'system', shop_id, 'lead', id, 'graded', grade_reasons || pg_catalog.jsonb_build_object('grade', grade) from graded
@@ -7766,7 +9105,7 @@ declare
     v record;
     v_count integer := 0;
 begin
-    for v in select l as lead, j.grade, j.reasons from private.judged_leads(p_ids, p_now) j join public.leads l on l.id = j.id
+    for v in select l as lead, j.grade, j.reasons from private.judged_leads(p_ids) j join public.leads l on l.id = j.id
         where l.state in ('pool', 'assigned', 'following') and j.grade <> l.grade order by l.id
     loop
         perform private.regrade(p_me, v.lead, v.grade, 'rule', v.reasons, p_now);
@@ -7882,23 +9221,22 @@ $$;
 grant execute on function public.reset_lead_rules(uuid, bigint, integer) to authenticated;
 comment on function public.reset_lead_rules(uuid, bigint, integer) is 'Manager: the shop follows the default lead rules again. lead_rules.stale, shop.none.';
 
-create or replace function private.leads_graded_otherwise(p_shop_id bigint, p_limit integer, p_now timestamptz)
+create or replace function private.leads_graded_otherwise(p_shop_id bigint, p_limit integer)
 returns table (id bigint, had text, grade text)
 language sql stable set search_path = '' as $$
     select j.id, j.had, j.grade
     from private.judged_leads(array(select l.id from public.leads l
         where l.state in ('pool', 'assigned', 'following') and l.grade_by = 'rule' and (p_shop_id is null or l.shop_id = p_shop_id)
-        order by l.id limit 20000), p_now) j
+        order by l.id limit 20000)) j
     where j.grade <> j.had order by j.id limit p_limit
 $$;
-comment on function private.leads_graded_otherwise(bigint, integer, timestamptz) is
-    'Open leads (of the newest rules'' view, at most 20,000 looked at) that the rules grade otherwise than they are; grades set by a person stay.';
+comment on function private.leads_graded_otherwise(bigint, integer) is
+    'Open leads (at most 20,000 are looked at) that the rules grade otherwise than they are; grades set by a person stay.';
 
 create or replace function public.preview_lead_rules(p_shop_id bigint, p_rules jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['manager']);
-    v_now timestamptz := private.now();
     v_moves jsonb;
     v_sample jsonb;
 begin
@@ -7908,7 +9246,7 @@ begin
     begin
         perform private.write_lead_rules(p_shop_id, private.as_json(p_rules));
         with moved as (
-            select m.* from private.leads_graded_otherwise(p_shop_id, 20000, v_now) m join public.leads l on l.id = m.id
+            select m.* from private.leads_graded_otherwise(p_shop_id, 20000) m join public.leads l on l.id = m.id
             where l.shop_id in (select private.my_shop_ids())
         )
         select (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('from', had, 'to', grade, 'count', n) order by had, grade), '[]')
@@ -7942,7 +9280,7 @@ begin
         return v_answer;
     end if;
     perform private.require_shop(v_me, p_shop_id);
-    v_ids := array(select m.id from private.leads_graded_otherwise(p_shop_id, 501, v_now) m);
+    v_ids := array(select m.id from private.leads_graded_otherwise(p_shop_id, 501) m);
     perform from public.leads where id = any (v_ids[1:500]) order by id for update;
     return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('changed', private.regrade_by_rule(v_me, v_ids[1:500], v_now),
         'more', pg_catalog.cardinality(v_ids) > 500));
@@ -7971,15 +9309,1321 @@ grant execute on function public.lead_rules_screen() to authenticated;
 comment on function public.lead_rules_screen() is
     'Everybody who works with leads: {default, shops: [{shop_id, shop_name, rules (null: follows the default)}], changes: the latest 30}.';
 
+-- ==== 46_lead_clock.sql ====
+
+-- 46 ------------------------------------------------------------------------------- leads: their deadline, and who has them
+--
+-- The clock of a lead runs from its grade to the first follow-up, then to each next date. It goes on whoever owns the lead;
+-- only a clock that ended overdue with one owner begins anew with the next. Who gets a lead is decided in 42_assignment.
+
+-- The deadline --------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_policy(p_grade text) returns text
+language sql immutable set search_path = '' as $$ select 'lead_' || pg_catalog.lower(p_grade) $$;
+
+create or replace function private.lead_facts(p_lead public.leads) returns jsonb
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('grade', (p_lead).grade, 'source', (p_lead).source, 'round', case
+        when (p_lead).recycled > 0 and (p_lead).state <> 'following' then 'again' when (p_lead).first_follow_up_at is null then 'first' else 'next' end)
+$$;
+comment on function private.lead_facts(public.leads) is 'What policies may tell apart: grade, source, and round: first, next follow-up, or again after a colleague had it.';
+
+create or replace function private.tg_lead_deadline() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    update public.leads l
+    set clock_id = new.id, due_at = new.due_at, due_sort = coalesce(new.due_at, 'infinity')
+    where l.id = new.entity_id and l.closed_at is null;
+    return null;
+end;
+$$;
+comment on function private.tg_lead_deadline() is 'The lead shows the deadline of its clock, however the clock was changed. A closed lead stays as it is.';
+create or replace trigger t52_lead_deadline after insert on public.sla_clocks
+    for each row when (new.entity = 'lead') execute function private.tg_lead_deadline();
+create or replace trigger t53_lead_deadline after update on public.sla_clocks
+    for each row when (new.entity = 'lead' and new.stopped_at is null and old.due_at is distinct from new.due_at)
+    execute function private.tg_lead_deadline();
+
+create or replace function private.start_lead_clocks(p_ids bigint[], p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+begin
+    for v in
+        select l.shop_id, l.grade, private.lead_facts(l) as facts, pg_catalog.array_agg(l.id order by l.id) as ids
+        from public.leads l where l.id = any (p_ids) group by 1, 2, 3
+        having exists (select from private.policies_for(private.lead_policy(l.grade), l.shop_id, private.lead_facts((pg_catalog.array_agg(l))[1])))
+    loop
+        perform private.start_clocks('lead', v.ids, v.shop_id, 'follow_up', private.lead_policy(v.grade), p_now, p_actor, v.facts);
+    end loop;
+end;
+$$;
+comment on function private.start_lead_clocks(bigint[], bigint, timestamptz) is
+    'A clock for each lead that has none running, with the full time of its grade. Without an active policy there is none.';
+
+create or replace function private.renew_lead_clocks(p_ids bigint[], p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.cancel_clock(c.id, 'reassigned', p_now, p_actor)
+    from public.sla_clocks c where c.entity = 'lead' and c.entity_id = any (p_ids) and c.stopped_at is null and c.due_at < p_now;
+    perform private.start_lead_clocks(p_ids, p_actor, p_now);
+end;
+$$;
+comment on function private.renew_lead_clocks(bigint[], bigint, timestamptz) is
+    'With a new owner: what is overdue already begins anew (the verdict on the old one stays in its history), what still runs goes on.';
+
+create or replace function private.next_lead_clock(p_lead public.leads, p_at timestamptz, p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_facts jsonb := private.lead_facts(p_lead);
+    v_policy public.sla_policies;
+begin
+    select * into v_policy from private.policies_for(private.lead_policy(p_lead.grade), p_lead.shop_id, v_facts) limit 1;
+    if found then
+        perform private.start_clock('lead', p_lead.id, p_lead.shop_id, 'follow_up', v_policy.code, p_now, p_actor, v_facts,
+            case when v_policy.measure = 'workdays' then p_now
+                else greatest(p_now, p_at - pg_catalog.make_interval(secs => 60 * v_policy.allowance::double precision)) end, p_at);
+    end if;
+end;
+$$;
+comment on function private.next_lead_clock(public.leads, timestamptz, bigint, timestamptz) is
+    'The deadline of the next follow-up is the date that was agreed; the steps before it are those of the grade. A date far ahead begins to count one allowance before it.';
+
+create or replace function private.regrade_clock(p_id bigint, p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads;
+    v_clock public.sla_clocks;
+begin
+    select * into v from public.leads where id = p_id;
+    select * into v_clock from public.sla_clocks where entity = 'lead' and entity_id = p_id and stopped_at is null for update;
+    if v_clock.id is null then
+        perform private.start_lead_clocks(array[p_id], p_actor, p_now);
+    elsif v.state = 'following' and v_clock.breached_at is null then
+        perform private.cancel_clock(v_clock.id, 'regraded', p_now, p_actor);
+        perform private.next_lead_clock(v, least(v.next_at, p_now + private.lead_rest(v)), p_actor, p_now);
+    elsif exists (select from private.policies_for(private.lead_policy(v.grade), v.shop_id, private.lead_facts(v))) then
+        perform private.retarget_clock(v_clock.id, p_now, p_actor, 'regraded', private.lead_policy(v.grade), private.lead_facts(v));
+    end if;
+end;
+$$;
+comment on function private.regrade_clock(bigint, bigint, timestamptz) is
+    'Another grade: before the first follow-up the time used stays used; afterwards the agreed date stays, unless the grade lets nobody wait so long. An overdue clock keeps its verdict.';
+
+create or replace function private.lead_rest(p_lead public.leads) returns interval
+language sql stable set search_path = '' as $$
+    select pg_catalog.make_interval(days => ((private.lead_rules_of((p_lead).shop_id)).recycling #>> array[(p_lead).grade, 'rest_days'])::integer)
+$$;
+comment on function private.lead_rest(public.leads) is 'How far ahead the next follow-up of a lead of this grade may lie.';
+
+create or replace function private.tg_lead_owner() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if exists (select from public.reminders r where r.clock_id = new.clock_id and not r.is_over) then
+        perform private.owner_changed('lead', new.id, private.now());
+    end if;
+    return null;
+end;
+$$;
+comment on function private.tg_lead_owner() is 'Reminders of a lead follow its owner.';
+create or replace trigger t60_owner after update of owner_id on public.leads
+    for each row when (old.owner_id is distinct from new.owner_id and new.closed_at is null) execute function private.tg_lead_owner();
+
+-- Who has it ----------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_load(p_member_ids bigint[]) returns table (member_id bigint, load bigint)
+language sql stable set search_path = '' as $$
+    select l.owner_id, pg_catalog.count(*) from public.leads l
+    where l.owner_id = any (p_member_ids) and l.state in ('assigned', 'following') group by l.owner_id
+$$;
+comment on function private.lead_load(bigint[]) is 'Open leads that each of these members owns (asked by 42_assignment).';
+
+create or replace function private.own_leads(
+    p_me private.actor, p_ids bigint[], p_members bigint[], p_decisions bigint[], p_how text, p_ended_as text, p_now timestamptz
+) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update public.lead_owners set until = p_now, ended_as = p_ended_as where lead_id = any (p_ids) and until is null;
+    with given as (
+        update public.leads l set owner_id = g.member_id, owned_since = p_now, state = 'assigned', is_raised = false
+        from pg_catalog.unnest(p_ids, p_members) g (id, member_id) where l.id = g.id returning l.id, l.shop_id, l.owner_id
+    ), kept as (
+        insert into public.lead_owners (lead_id, shop_id, member_id, how, decision_id, since)
+        select g.id, g.shop_id, g.owner_id, p_how, d.decision_id, p_now
+        from given g join pg_catalog.unnest(p_ids, p_decisions) d (id, decision_id) on d.id = g.id
+    )
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), g.shop_id, 'lead', g.id, 'assigned',
+        pg_catalog.jsonb_build_object('to', g.owner_id, 'how', p_how) from given g;
+    perform private.renew_lead_clocks(p_ids, (p_me).member_id, p_now);
+end;
+$$;
+comment on function private.own_leads(private.actor, bigint[], bigint[], bigint[], text, text, timestamptz) is
+    'Writes the new owners of leads that the caller has locked and checked; p_ended_as closes the time of whoever had them.';
+
+create or replace function private.give_leads(
+    p_me private.actor, p_ids bigint[], p_member_id bigint, p_how text, p_ended_as text, p_now timestamptz
+) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_decisions bigint[];
+begin
+    select pg_catalog.array_agg(private.note_assignment('lead', l.shop_id, l.id, p_member_id,
+        case when p_how in ('manager', 'taken_over') then 'manual' else 'claim' end, p_now) order by u.n)
+    into v_decisions from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.leads l on l.id = u.id;
+    perform private.own_leads(p_me, p_ids, pg_catalog.array_fill(p_member_id, array[pg_catalog.cardinality(p_ids)]), v_decisions, p_how,
+        p_ended_as, p_now);
+end;
+$$;
+comment on function private.give_leads(private.actor, bigint[], bigint, text, text, timestamptz) is 'One person becomes owner of leads because a person chose so; recorded as such.';
+
+create or replace function private.free_leads(
+    p_me private.actor, p_ids bigint[], p_ended_as text, p_reason text, p_now timestamptz
+) returns integer
+language plpgsql set search_path = '' as $$
+begin
+    update public.lead_owners set until = p_now, ended_as = p_ended_as where lead_id = any (p_ids) and until is null;
+    update public.leads l set owner_id = null, owned_since = null, state = 'pool', looked_at = null,
+        recycled = l.recycled + (p_ended_as = 'recycled')::integer,
+        free_at = p_now + case when p_ended_as = 'recycled'
+            then pg_catalog.make_interval(mins => (private.lead_rules_of(l.shop_id)).quarantine_minutes) else interval '0' end
+    where l.id = any (p_ids);
+    perform private.note_assignment('lead', l.shop_id, l.id, null, case p_ended_as when 'recycled' then 'recycle' else 'manual' end, p_now)
+    from public.leads l where l.id = any (p_ids);
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), l.shop_id, 'lead', l.id, p_ended_as,
+        pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('reason', p_reason))
+    from public.leads l where l.id = any (p_ids);
+    return pg_catalog.cardinality(p_ids);
+end;
+$$;
+comment on function private.free_leads(private.actor, bigint[], text, text, timestamptz) is
+    'Leads (locked by the caller) go back to the pool: recycled, given_back, switched_off; recycled ones rest for the quarantine. Answers how many.';
+
+-- What reminders and the rest of the desk ask of this area ------------------------------------------------------------
+
+create or replace function private.lead_subjects(p_ids bigint[]) returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select l.id, l.owner_id, 'L-' || l.id, '/leads?id=' || l.id from public.leads l where l.id = any (p_ids)
+$$;
+
+create or replace function private.lead_action(p_action text, p_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(
+        select l.id from public.leads l where l.id = any (p_ids) and l.state in ('assigned', 'following')
+          and (p_action = 'to_pool' or (p_action = 'raise_priority' and not l.is_raised)) order by l.id for update skip locked);
+begin
+    if v_ids = '{}' then
+        return 0;
+    elsif p_action = 'to_pool' then
+        return private.free_leads(null, v_ids, 'recycled', 'overdue', p_now);
+    end if;
+    update public.leads set is_raised = true where id = any (v_ids);
+    return pg_catalog.cardinality(v_ids);
+end;
+$$;
+comment on function private.lead_action(text, bigint[], timestamptz) is
+    'to_pool: the last step of the ladder takes the lead from its owner; raise_priority: it is marked. A lead that somebody is changing at this moment is left to him.';
+
+create or replace function private.lead_clock_owners(p_shops bigint[]) returns table (clock_id bigint, owner_id bigint)
+language sql stable set search_path = '' as $$
+    select l.clock_id, l.owner_id from public.leads l
+    where l.state in ('assigned', 'following') and l.shop_id = any (p_shops) and l.clock_id is not null
+$$;
+comment on function private.lead_clock_owners(bigint[]) is 'Who holds the leads behind open clocks (see clock_owners).';
+
+create or replace function private.return_leads(p_me private.actor, p_member_id bigint, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select l.id from public.leads l
+        where l.owner_id = p_member_id and l.state in ('assigned', 'following') order by l.id for update);
+begin
+    return case when v_ids = '{}' then 0 else private.free_leads(p_me, v_ids, 'switched_off', null, p_now) end;
+end;
+$$;
+comment on function private.return_leads(private.actor, bigint, timestamptz) is 'A member is switched off: his open leads are in the pool again.';
+
+-- ==== 46_lead_pool.sql ====
+
+-- 46 -------------------------------------------------------------------------------------------- leads: the pool (公海)
+--
+-- Leads nobody owns go to people on duty by themselves (42_assignment), or a person takes them: within the claims of a day,
+-- after the quarantine, never back to whoever has just let them go, and never twice.
+
+-- Given out by themselves ---------------------------------------------------------------------------------------------
+
+create or replace function private.cooled_off(p_lead_id bigint, p_shop_id bigint, p_now timestamptz) returns bigint[]
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.array_agg(distinct o.member_id), '{}') from public.lead_owners o
+    where o.lead_id = p_lead_id and o.ended_as in ('recycled', 'given_back')
+      and o.until > p_now - pg_catalog.make_interval(days => (private.lead_rules_of(p_shop_id)).cool_off_days)
+$$;
+comment on function private.cooled_off(bigint, bigint, timestamptz) is 'Who had this lead not long ago and let it go: neither given it nor allowed to take it.';
+
+create or replace function private.twin_of(p_lead_id bigint) returns public.leads
+language sql stable set search_path = '' as $$
+    select t from public.lead_merges g join public.leads t on t.id = g.into_id
+    where g.lead_id = p_lead_id and g.state = 'open' and t.state in ('assigned', 'following') order by t.id limit 1
+$$;
+comment on function private.twin_of(bigint) is
+    'An older lead that somebody works on and that may be the same customer: until that is decided nobody else gets this one.';
+
+create or replace function private.leads_to_hand_out(p_shop_id bigint, p_ids bigint[], p_limit integer, p_now timestamptz) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(
+        select l.id from public.leads l
+        where l.shop_id = p_shop_id and l.state = 'pool' and l.free_at <= p_now and (p_ids is null or l.id = any (p_ids))
+          and (l.looked_at is null or l.looked_at < p_now - interval '10 minutes') and (private.twin_of(l.id)).id is null
+        order by l.captured_at, l.id limit p_limit for update skip locked)
+$$;
+comment on function private.leads_to_hand_out(bigint, bigint[], integer, timestamptz) is 'Locks the leads of the pool that may go out now, oldest first.';
+
+create or replace function private.hand_out_leads(p_shop_id bigint, p_now timestamptz, p_ids bigint[] default null) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_room integer := case when (private.lead_rules_of(p_shop_id)).is_handed_out then private.free_places('lead', p_shop_id, p_now) else 0 end;
+    v_leads bigint[];
+    v_ids bigint[];
+    v_members bigint[];
+    v_decisions bigint[];
+begin
+    if v_room = 0 then
+        return 0;
+    end if;
+    v_leads := private.leads_to_hand_out(p_shop_id, p_ids, least(v_room, 200) + 20, p_now); -- some more: who may not have one may have the next
+    if v_leads = '{}' then
+        return 0;
+    end if;
+    select pg_catalog.array_agg(a.id), pg_catalog.array_agg(a.member_id), pg_catalog.array_agg(a.decision_id) into v_ids, v_members, v_decisions
+    from private.assign_work('lead', p_shop_id, (
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', u.id, 'skill', 'presales',
+            'not', pg_catalog.to_jsonb(private.cooled_off(u.id, p_shop_id, p_now))) order by u.n)
+        from pg_catalog.unnest(v_leads) with ordinality u (id, n)), case when p_ids is null then 'on_duty' else 'arrival' end, p_now) a
+    where a.member_id is not null;
+    update public.leads set looked_at = p_now where id = any (v_leads) and id <> all (coalesce(v_ids, '{}'));
+    if v_ids is null then
+        return 0;
+    end if;
+    perform private.own_leads(null, v_ids, v_members, v_decisions, 'auto', null, p_now);
+    return pg_catalog.cardinality(v_ids);
+end;
+$$;
+comment on function private.hand_out_leads(bigint, timestamptz, bigint[]) is
+    'Gives leads of the pool (p_ids null: the oldest) to people on duty who have room, as 42_assignment decides; answers how many.';
+
+create or replace function private.recycle_kept_leads(p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(
+        select l.id from public.leads l join public.shops s on s.id = l.shop_id cross join lateral private.lead_rules_of(s.id) r
+        where l.state in ('assigned', 'following')
+          and l.owned_since < p_now - pg_catalog.make_interval(days => (r.recycling #>> array[l.grade, 'keep_days'])::integer)
+        order by l.owned_since limit 500 for update of l skip locked);
+begin
+    return case when v_ids = '{}' then 0 else private.free_leads(null, v_ids, 'recycled', 'kept_too_long', p_now) end;
+end;
+$$;
+comment on function private.recycle_kept_leads(timestamptz) is 'Leads that an owner has had for longer than their grade allows go back to the pool, 500 a minute.';
+
+create or replace function private.drain_leads(p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_shop bigint;
+    v_count integer := 0;
+begin
+    perform private.recycle_kept_leads(p_now);
+    for v_shop in select s.id from public.shops s where s.is_active
+        and exists (select from public.leads l where l.shop_id = s.id and l.state = 'pool' and l.free_at <= p_now) order by s.id
+    loop
+        v_count := v_count + private.hand_out_leads(v_shop, p_now);
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.drain_leads(timestamptz) is 'Each minute (42_assignment): what was kept too long comes back, what waits goes to whoever has room, oldest first; answers how many were given out.';
+
+-- Taken by a person ---------------------------------------------------------------------------------------------------
+
+create table if not exists private.lead_claims (
+    member_id bigint not null references public.members,
+    shop_id bigint not null references public.shops,
+    day date not null,
+    claims integer not null,
+    primary key (member_id, shop_id, day)
+);
+create index if not exists lead_claims_shop_id_idx on private.lead_claims (shop_id);
+alter table private.lead_claims enable row level security;
+comment on table private.lead_claims is 'How many leads a member took out of the pool on a day of the shop. Its row is the lock that keeps parallel claims within the limit.';
+
+create or replace function private.claims_left(p_me private.actor, p_shop_id bigint, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_day date := (p_now at time zone (select timezone from public.shops where id = p_shop_id))::date;
+    v_had integer;
+begin
+    insert into private.lead_claims as c (member_id, shop_id, day, claims) values ((p_me).member_id, p_shop_id, v_day, 0)
+    on conflict (member_id, shop_id, day) do update set claims = c.claims returning c.claims into v_had;
+    return greatest(0, (private.lead_rules_of(p_shop_id)).claim_limit - v_had);
+end;
+$$;
+comment on function private.claims_left(private.actor, bigint, timestamptz) is 'How many more a member may claim today; holds the count until the transaction ends.';
+
+create or replace function private.take_leads(p_me private.actor, p_ids bigint[], p_how text, p_ended_as text, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+    update private.lead_claims c set claims = c.claims + n.n
+    from (select l.shop_id, (p_now at time zone s.timezone)::date as day, pg_catalog.count(*) as n
+        from public.leads l join public.shops s on s.id = l.shop_id where l.id = any (p_ids) group by 1, 2) n
+    where c.member_id = (p_me).member_id and c.shop_id = n.shop_id and c.day = n.day;
+    perform private.give_leads(p_me, p_ids, (p_me).member_id, p_how, p_ended_as, p_now);
+    return private.captured_rows(p_ids);
+end;
+$$;
+comment on function private.take_leads(private.actor, bigint[], text, text, timestamptz) is 'Leads that a member may have (checked, locked and counted by the caller) are his.';
+
+create or replace function private.refuse_frozen(p_member_id bigint, p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_until timestamptz := (select frozen_until from public.assignment_members
+        where member_id = p_member_id and area = 'lead' and frozen_until > p_now);
+begin
+    if v_until is not null then
+        perform private.fail('PT409', 'lead.frozen', pg_catalog.jsonb_build_object('until', v_until,
+            'who', (select display_name from public.members where id = p_member_id)));
+    end if;
+end;
+$$;
+
+create or replace function private.refuse_claim(p_me private.actor, p_lead public.leads, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_twin public.leads := private.twin_of(p_lead.id);
+begin
+    if p_lead.state in ('assigned', 'following') then
+        perform private.fail('PT409', 'lead.taken', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id,
+            'who', (select display_name from public.members where id = p_lead.owner_id)));
+    elsif p_lead.state <> 'pool' then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id, 'state', p_lead.state));
+    elsif p_lead.free_at > p_now then
+        perform private.fail('PT409', 'lead.resting', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id, 'until', p_lead.free_at));
+    elsif (p_me).member_id = any (private.cooled_off(p_lead.id, p_lead.shop_id, p_now)) then
+        perform private.fail('PT409', 'lead.cool_off', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id,
+            'days', (private.lead_rules_of(p_lead.shop_id)).cool_off_days));
+    elsif v_twin.owner_id <> (p_me).member_id then
+        perform private.fail('PT409', 'lead.twin', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id, 'other', 'L-' || v_twin.id,
+            'who', (select display_name from public.members where id = v_twin.owner_id)));
+    end if;
+end;
+$$;
+comment on function private.refuse_claim(private.actor, public.leads, timestamptz) is
+    'lead.taken (who), lead.state, lead.resting (until), lead.cool_off (days), lead.twin (other, who).';
+
+create or replace function public.claim_lead(p_request_id uuid, p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_lead', pg_catalog.to_jsonb(p_id));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_lead from public.leads where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'lead.none');
+    end if;
+    perform private.refuse_claim(v_me, v_lead, v_now);
+    perform private.refuse_frozen(v_me.member_id, v_now);
+    if private.claims_left(v_me, v_lead.shop_id, v_now) = 0 then
+        perform private.fail('PT409', 'lead.claim_limit', pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(v_lead.shop_id)).claim_limit));
+    end if;
+    select * into v_lead from public.leads where id = p_id for update; -- of many at once the first one gets it, the others look again
+    perform private.refuse_claim(v_me, v_lead, v_now);
+    return private.finish_request(p_request_id, private.take_leads(v_me, array[p_id], 'claimed', null, v_now) -> 0);
+end;
+$$;
+grant execute on function public.claim_lead(uuid, bigint) to authenticated;
+comment on function public.claim_lead(uuid, bigint) is
+    'Sellers: a lead of the pool is mine. Of any number of parallel claims exactly one wins. lead.none, lead.taken (who), lead.state, lead.resting, lead.cool_off, lead.twin, lead.frozen, lead.claim_limit (limit).';
+
+create or replace function private.next_leads(p_me private.actor, p_shop_id bigint, p_grade text, p_count integer, p_now timestamptz) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(
+        select l.id from public.leads l
+        where l.shop_id = p_shop_id and l.state = 'pool' and l.free_at <= p_now and (p_grade is null or l.grade = p_grade)
+          and (p_me).member_id <> all (private.cooled_off(l.id, p_shop_id, p_now))
+          and coalesce((private.twin_of(l.id)).owner_id, (p_me).member_id) = (p_me).member_id
+        order by l.due_sort, l.id limit p_count for update skip locked)
+$$;
+
+create or replace function public.claim_next_leads(p_request_id uuid, p_shop_id bigint, p_count integer default 1, p_grade text default null)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_next_leads', pg_catalog.jsonb_build_array(p_shop_id, p_count, p_grade));
+    v_now timestamptz := private.now();
+    v_left integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    if p_count is null or p_count not between 1 and 20 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 20}');
+    end if;
+    perform private.refuse_frozen(v_me.member_id, v_now);
+    v_left := private.claims_left(v_me, p_shop_id, v_now);
+    if v_left = 0 then
+        perform private.fail('PT409', 'lead.claim_limit', pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(p_shop_id)).claim_limit));
+    end if;
+    v_answer := private.take_leads(v_me, private.next_leads(v_me, p_shop_id, p_grade, least(p_count, v_left), v_now), 'claimed', null, v_now);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('leads', v_answer, 'left', v_left - pg_catalog.jsonb_array_length(v_answer)));
+end;
+$$;
+grant execute on function public.claim_next_leads(uuid, bigint, integer, text) to authenticated;
+comment on function public.claim_next_leads(uuid, bigint, integer, text) is
+    'Sellers: the most urgent leads of a shop''s pool (at most 20, of a grade if one is named) are mine: {leads, left (claims of the day)}. shop.none, bulk.too_many, lead.frozen, lead.claim_limit.';
+
+create or replace function public.take_over_lead(p_request_id uuid, p_id bigint, p_version integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'take_over_lead', pg_catalog.jsonb_build_array(p_id, p_version));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_lead from public.leads where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'lead.none');
+    elsif v_lead.state not in ('assigned', 'following') or v_lead.owner_id = v_me.member_id then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || p_id, 'state', v_lead.state));
+    elsif v_lead.version is distinct from p_version then
+        perform private.fail('PT409', 'lead.stale', pg_catalog.jsonb_build_object('number', 'L-' || p_id, 'at', v_lead.updated_at, 'version', v_lead.version));
+    elsif not private.oversees(v_me) and private.is_on_duty(v_lead.owner_id, v_now) then
+        perform private.fail('PT409', 'lead.owner_here', pg_catalog.jsonb_build_object('number', 'L-' || p_id,
+            'who', (select display_name from public.members where id = v_lead.owner_id)));
+    end if;
+    perform private.refuse_frozen(v_me.member_id, v_now);
+    if private.claims_left(v_me, v_lead.shop_id, v_now) = 0 then
+        perform private.fail('PT409', 'lead.claim_limit', pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(v_lead.shop_id)).claim_limit));
+    end if;
+    return private.finish_request(p_request_id, private.take_leads(v_me, array[p_id], 'taken_over', 'taken_over', v_now) -> 0);
+end;
+$$;
+grant execute on function public.take_over_lead(uuid, bigint, integer) to authenticated;
+comment on function public.take_over_lead(uuid, bigint, integer) is
+    'Sellers: a colleague''s lead is mine while he is off duty (a manager or 当班主管: at any time); counts as a claim of the day. lead.none, lead.state, lead.stale, lead.owner_here (who), lead.frozen, lead.claim_limit.';
+
+-- Given back, given by a manager --------------------------------------------------------------------------------------
+
+create or replace function private.lead_item_refusals(p_me private.actor, p_items jsonb) returns table (id bigint, refusal text)
+language plpgsql volatile set search_path = '' as $$
+begin
+    perform from public.leads l where l.id in (select (i ->> 'id')::bigint from pg_catalog.jsonb_array_elements(p_items) i)
+        and l.shop_id in (select private.my_shop_ids()) order by l.id for update;
+    return query select distinct on (i.id) i.id, case when l.id is null then 'lead.none'
+            when l.version is distinct from i.version then 'lead.stale'
+            when l.state not in ('pool', 'assigned', 'following') then 'lead.state'
+            when l.owner_id is distinct from (p_me).member_id and not private.oversees(p_me) then 'lead.not_yours' end
+        from pg_catalog.jsonb_to_recordset(p_items) i (id bigint, version integer)
+        left join public.leads l on l.id = i.id and l.shop_id in (select private.my_shop_ids()) order by i.id;
+end;
+$$;
+comment on function private.lead_item_refusals(private.actor, jsonb) is
+    'Locks the leads of a bulk request and says of each why it cannot be changed by this person, or null: lead.none, lead.stale, lead.state, lead.not_yours.';
+
+create or replace function private.bulk_leads(p_items jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_items jsonb := private.as_items(p_items);
+begin
+    if v_items is null or pg_catalog.jsonb_array_length(v_items) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    return v_items;
+end;
+$$;
+
+create or replace function public.give_back_leads(p_request_id uuid, p_items jsonb, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'give_back_leads', pg_catalog.jsonb_build_array(v_items, p_reason));
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if coalesce(p_reason, '') not in ('no_time', 'not_my_field', 'leave', 'other') then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'refusal', r.refusal) order by r.id),
+        coalesce(pg_catalog.array_agg(r.id) filter (where r.refusal is null), '{}')
+    into v_answer, v_ids
+    from (select c.id, coalesce(c.refusal, case when l.state = 'pool' then 'lead.state' end) as refusal
+        from private.lead_item_refusals(v_me, v_items) c left join public.leads l on l.id = c.id) r;
+    perform private.free_leads(v_me, v_ids, 'given_back', p_reason, private.now());
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.give_back_leads(uuid, jsonb, text) to authenticated;
+comment on function public.give_back_leads(uuid, jsonb, text) is
+    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) go back to the pool; reason no_time, not_my_field, leave, other. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state, lead.not_yours. bulk.too_many, lead.bad_value, request.bad_value.';
+
+create or replace function private.require_recipient(p_member_id bigint, p_shop_ids bigint[], p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active' and private.can_sell(m.role, m.skills)
+        and p_shop_ids <@ array(select k.shop_id from public.member_shops k where k.member_id = m.id)) then
+        perform private.fail('PT422', 'lead.bad_owner');
+    end if;
+    perform private.refuse_frozen(p_member_id, p_now);
+end;
+$$;
+comment on function private.require_recipient(bigint, bigint[], timestamptz) is 'An active seller of these shops who is not frozen: lead.bad_owner, lead.frozen.';
+
+create or replace function public.assign_leads(p_request_id uuid, p_items jsonb, p_member_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'assign_leads', pg_catalog.jsonb_build_array(v_items, p_member_id));
+    v_now timestamptz := private.now();
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if not private.oversees(v_me) then
+        perform private.fail('PT403', 'lead.needs_manager');
+    end if;
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', c.id, 'refusal', c.refusal) order by c.id),
+        coalesce(pg_catalog.array_agg(c.id) filter (where c.refusal is null), '{}')
+    into v_answer, v_ids from private.lead_item_refusals(v_me, v_items) c;
+    perform private.require_recipient(p_member_id, array(select distinct l.shop_id from public.leads l where l.id = any (v_ids)), v_now);
+    v_ids := array(select l.id from public.leads l where l.id = any (v_ids) and l.owner_id is distinct from p_member_id order by l.id);
+    if v_ids <> '{}' then
+        perform private.give_leads(v_me, v_ids, p_member_id, 'manager', 'reassigned', v_now);
+    end if;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.assign_leads(uuid, jsonb, bigint) to authenticated;
+comment on function public.assign_leads(uuid, jsonb, bigint) is
+    'Manager, 当班主管: leads [{id, version}] (≤ 500), out of the pool or of somebody else, go to a seller of the shop. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state. lead.needs_manager, lead.bad_owner, lead.frozen, bulk.too_many, request.bad_value.';
+
+-- ==== 47_lead_steps.sql ====
+
+-- 47 ----------------------------------------------------------------------------- leads: followed up, won, lost, opened again
+--
+-- Whatever changes the state of a lead goes along private.lead_moves(); a trigger refuses every other step, whoever takes it.
+
+create or replace function private.lead_moves() returns table (state_from text, state_to text, rpc text, who text)
+language sql immutable set search_path = '' as $$
+    select f, t.state_to, t.rpc, t.who from (values
+        ('{pool}'::text[], 'assigned', 'claim_lead', 'seller'),
+        ('{pool}', 'assigned', 'claim_next_leads', 'seller'),
+        ('{pool,assigned,following}', 'assigned', 'assign_leads', 'leader'),
+        ('{assigned,following}', 'assigned', 'take_over_lead', 'colleague'),
+        ('{pool}', 'assigned', 'drain', 'system'),
+        ('{assigned,following}', 'pool', 'give_back_leads', 'owner'),
+        ('{assigned,following}', 'pool', 'ladder', 'system'),
+        ('{assigned,following}', 'following', 'follow_up_lead', 'owner'),
+        ('{following}', 'converted', 'convert_lead', 'owner'),
+        ('{pool,assigned,following}', 'converted', 'import', 'system'),
+        ('{following}', 'lost', 'lose_lead', 'owner'),
+        ('{assigned,following}', 'lost', 'transfer_lead', 'owner'),
+        ('{lost,converted}', 'assigned', 'reopen_lead', 'leader'),
+        ('{lost,converted}', 'pool', 'reopen_lead', 'leader'),
+        ('{pool,assigned,following}', 'merged', 'decide_merge', 'owner')
+    ) t (states_from, state_to, rpc, who) cross join lateral pg_catalog.unnest(t.states_from) f
+$$;
+comment on function private.lead_moves() is
+    'Every step that a lead may take, by which function, and as what: seller (presales or manager of the shop), owner (or a leader), colleague (a seller, while the owner is off duty; a leader at any time), leader (manager, 当班主管), system. The flow and its test both read it.';
+
+create or replace function private.tg_lead_state() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if not exists (select from private.lead_moves() m where m.state_from = old.state and m.state_to = new.state) then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || old.id, 'state', old.state));
+    end if;
+    return new;
+end;
+$$;
+comment on function private.tg_lead_state() is 'No other step than those of lead_moves.';
+create or replace trigger t05_state before update of state on public.leads
+    for each row when (old.state is distinct from new.state) execute function private.tg_lead_state();
+
+create or replace function private.states_for(p_rpc text) returns text[]
+language sql immutable set search_path = '' as $$
+    select pg_catalog.array_agg(distinct m.state_from) from private.lead_moves() m where m.rpc = p_rpc
+$$;
+
+create table if not exists public.follow_ups (
+    id bigint generated always as identity primary key,
+    lead_id bigint not null references public.leads,
+    shop_id bigint not null references public.shops,
+    member_id bigint not null references public.members,
+    at timestamptz not null,
+    channel text not null constraint follow_ups_channel_known check (channel in ('phone', 'wechat', 'platform', 'sms', 'email', 'visit', 'other')),
+    step text not null constraint follow_ups_step_known check (step in ('first_touch', 'discovery', 'objection', 'closing')),
+    outcome text not null constraint follow_ups_outcome_known check (outcome in ('reached', 'replied', 'no_answer', 'wrong_contact', 'refused')),
+    next_step text not null constraint follow_ups_next_step_known check (next_step in
+        ('contact_again', 'send_offer', 'send_material', 'answer_objection', 'ask_order', 'wait_payment', 'care')),
+    next_at timestamptz not null,
+    note text constraint follow_ups_note_length check (char_length(note) between 1 and 1000)
+        constraint follow_ups_note_masked check (not private.names_a_phone(note)),
+    is_on_time boolean
+);
+create index if not exists follow_ups_lead_id_idx on public.follow_ups (lead_id, id);
+create index if not exists follow_ups_shop_id_idx on public.follow_ups (shop_id, at);
+create index if not exists follow_ups_member_id_idx on public.follow_ups (member_id, at);
+alter table public.follow_ups enable row level security;
+create or replace trigger t10_append_only before update or delete on public.follow_ups
+    for each row execute function private.tg_append_only();
+comment on table public.follow_ups is '跟进: one contact with the customer of a lead, and what comes next. The note is masked by the app before it is sent.';
+comment on column public.follow_ups.is_on_time is 'Whether it came before the deadline of the lead; null without a clock.';
+drop policy if exists "readers of a lead read its follow-ups" on public.follow_ups;
+create policy "readers of a lead read its follow-ups" on public.follow_ups
+    for select to authenticated using (exists (select from public.leads l where l.id = lead_id));
+grant select on public.follow_ups to authenticated;
+
+-- Following up --------------------------------------------------------------------------------------------------------
+
+create or replace function private.stage_place(p_stage text) returns smallint
+language sql immutable set search_path = '' as $$
+    select pg_catalog.array_position(array['first_touch', 'discovery', 'objection', 'closing'], p_stage)::smallint
+$$;
+
+create or replace function private.check_follow_up(p_lead public.leads, p jsonb, p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_next timestamptz;
+begin
+    if private.names_a_phone(p ->> 'note') then
+        perform private.fail('PT422', 'lead.note_phone');
+    elsif coalesce(p ->> 'next_at', '') = '' or coalesce(p ->> 'next_step', '') = '' then
+        perform private.fail('PT422', 'lead.next_missing');
+    end if;
+    v_next := (p ->> 'next_at')::timestamptz;
+    if v_next <= p_now or v_next > p_now + private.lead_rest(p_lead) then
+        perform private.fail('PT422', 'lead.next_range', pg_catalog.jsonb_build_object('grade', p_lead.grade,
+            'until', p_now + private.lead_rest(p_lead)));
+    end if;
+exception when data_exception then
+    perform private.fail('PT422', 'lead.bad_value');
+end;
+$$;
+comment on function private.check_follow_up(public.leads, jsonb, timestamptz) is
+    'A next step at a time to come, not further ahead than the grade allows: lead.next_missing, lead.next_range (grade, until), lead.note_phone, lead.bad_value.';
+
+create or replace function private.stop_lead_clock(p_lead public.leads, p_actor bigint, p_now timestamptz) returns boolean
+language sql set search_path = '' as $$
+    select case c.state when 'fulfilled' then true when 'fulfilled_late' then false end
+    from public.sla_clocks o cross join lateral private.stop_clock(o.id, p_now, p_actor) c
+    where o.entity = 'lead' and o.entity_id = (p_lead).id and o.stopped_at is null
+$$;
+comment on function private.stop_lead_clock(public.leads, bigint, timestamptz) is 'Ends the running deadline by a follow-up; whether it was met (null: no clock, or not known yet).';
+
+create or replace function private.store_follow_up(p_me private.actor, p_lead public.leads, p jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads;
+    v_met boolean := private.stop_lead_clock(p_lead, (p_me).member_id, p_now);
+    v_reached boolean := p ->> 'outcome' in ('reached', 'replied', 'refused');
+begin
+    insert into public.follow_ups (lead_id, shop_id, member_id, at, channel, step, outcome, next_step, next_at, note, is_on_time)
+    values (p_lead.id, p_lead.shop_id, (p_me).member_id, p_now, p ->> 'channel', p ->> 'step', p ->> 'outcome', p ->> 'next_step',
+        (p ->> 'next_at')::timestamptz, nullif(pg_catalog.btrim(p ->> 'note'), ''), v_met);
+    update public.leads set state = 'following', stage = case when v_reached then p ->> 'step' else stage end,
+        furthest = case when v_reached then greatest(furthest, private.stage_place(p ->> 'step')) else furthest end,
+        first_contact_at = coalesce(first_contact_at, case when v_reached then p_now end),
+        first_follow_up_at = coalesce(first_follow_up_at, p_now),
+        is_first_on_time = case when first_follow_up_at is null then v_met else is_first_on_time end,
+        last_follow_up_at = p_now, follow_up_count = follow_up_count + 1, next_step = p ->> 'next_step', next_at = (p ->> 'next_at')::timestamptz,
+        is_raised = false
+    where id = p_lead.id returning * into v;
+    perform private.next_lead_clock(v, v.next_at, (p_me).member_id, p_now);
+    perform private.audit(p_me, v.shop_id, 'lead', v.id, 'followed_up', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'channel', p ->> 'channel', 'step', p ->> 'step', 'outcome', p ->> 'outcome', 'next_step', v.next_step, 'next_at', v.next_at, 'on_time', v_met)));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'lead.bad_value');
+end;
+$$;
+
+create or replace function private.lead_answer(p_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', l.id, 'number', 'L-' || l.id, 'state', l.state, 'stage', l.stage, 'grade', l.grade,
+        'owner_id', l.owner_id, 'due_at', l.due_at, 'next_step', l.next_step, 'next_at', l.next_at, 'version', l.version)
+    from public.leads l where l.id = p_id
+$$;
+comment on function private.lead_answer(bigint) is 'What a step answers: the lead as it is now.';
+
+create or replace function public.follow_up_lead(p_request_id uuid, p_id bigint, p_version integer, p_follow_up jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_new jsonb := private.as_json(p_follow_up);
+    v_answer jsonb := private.begin_request(p_request_id, 'follow_up_lead', pg_catalog.jsonb_build_array(p_id, p_version, v_new));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, private.states_for('follow_up_lead'));
+    perform private.check_follow_up(v_lead, v_new, v_now);
+    perform private.store_follow_up(v_me, v_lead, v_new, v_now);
+    return private.finish_request(p_request_id, private.lead_answer(p_id));
+end;
+$$;
+grant execute on function public.follow_up_lead(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.follow_up_lead(uuid, bigint, integer, jsonb) is
+    'Owner, manager, 当班主管: a contact with the customer {channel phone|wechat|platform|sms|email|visit|other, step first_touch|discovery|objection|closing, outcome reached|replied|no_answer|wrong_contact|refused, next_step contact_again|send_offer|send_material|answer_objection|ask_order|wait_payment|care, next_at, note (masked)}. Ends the deadline; the next one is next_at. lead.none, lead.state, lead.not_yours, lead.stale, lead.next_missing, lead.next_range, lead.note_phone, lead.bad_value.';
+
+create or replace function public.move_leads(p_request_id uuid, p_items jsonb, p_stage text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'move_leads', pg_catalog.jsonb_build_array(v_items, p_stage));
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if private.stage_place(p_stage) is null then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'refusal', r.refusal) order by r.id),
+        coalesce(pg_catalog.array_agg(r.id) filter (where r.refusal is null), '{}')
+    into v_answer, v_ids
+    from (select c.id, coalesce(c.refusal, case when l.state = 'pool' then 'lead.state'
+            when l.first_contact_at is null and p_stage <> 'first_touch' then 'lead.not_contacted' end) as refusal
+        from private.lead_item_refusals(v_me, v_items) c left join public.leads l on l.id = c.id) r;
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select private.now(), v_me.member_id, v_me.role, l.shop_id, 'lead', l.id, 'moved', pg_catalog.jsonb_build_object('from', l.stage, 'to', p_stage)
+    from public.leads l where l.id = any (v_ids) and l.stage <> p_stage;
+    update public.leads l set stage = p_stage, furthest = greatest(l.furthest, private.stage_place(p_stage)) where l.id = any (v_ids) and l.stage <> p_stage;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.move_leads(uuid, jsonb, text) to authenticated;
+comment on function public.move_leads(uuid, jsonb, text) is
+    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) to another column of the board. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state, lead.not_yours, lead.not_contacted (nobody reached the customer yet). bulk.too_many, lead.bad_value, request.bad_value.';
+
+-- Won, lost, handed to after-sales ------------------------------------------------------------------------------------
+
+create or replace function private.end_lead_clocks(p_ids bigint[], p_reason text, p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.cancel_clock(c.id, p_reason, p_now, p_actor) from public.sla_clocks c
+    where c.entity = 'lead' and c.entity_id = any (p_ids) and c.stopped_at is null;
+end;
+$$;
+comment on function private.end_lead_clocks(bigint[], text, bigint, timestamptz) is 'Nobody needs to be followed up any more: no verdict.';
+
+create or replace function private.close_lead(p_me private.actor, p_lead public.leads, p_reason text, p_detail jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update public.leads set state = 'lost', lost_reason = p_reason, closed_at = p_now, due_at = null, due_sort = p_now, next_at = null, next_step = null
+    where id = p_lead.id;
+    perform private.end_lead_clocks(array[p_lead.id], 'lost', (p_me).member_id, p_now);
+    perform private.audit(p_me, p_lead.shop_id, 'lead', p_lead.id, 'lost', p_detail || pg_catalog.jsonb_build_object('reason', p_reason, 'stage', p_lead.stage));
+end;
+$$;
+
+create or replace function public.lose_lead(p_request_id uuid, p_id bigint, p_version integer, p_reason text, p_note text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'lose_lead', pg_catalog.jsonb_build_array(p_id, p_version, p_reason, p_note));
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, private.states_for('lose_lead'));
+    if coalesce(p_reason, '') not in ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'other')
+        or pg_catalog.char_length(p_note) > 200 then
+        perform private.fail('PT422', 'lead.lost_reason');
+    elsif private.names_a_phone(p_note) then
+        perform private.fail('PT422', 'lead.note_phone');
+    end if;
+    perform private.close_lead(v_me, v_lead, p_reason, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('note', nullif(pg_catalog.btrim(p_note), ''))),
+        private.now());
+    return private.finish_request(p_request_id, private.lead_answer(p_id));
+end;
+$$;
+grant execute on function public.lose_lead(uuid, bigint, integer, text, text) to authenticated;
+comment on function public.lose_lead(uuid, bigint, integer, text, text) is
+    'Owner, manager, 当班主管: no sale; reason price, no_need, competitor, no_answer, out_of_stock, wrong_contact, other, and a masked note (200). Only after a follow-up. lead.none, lead.state, lead.not_yours, lead.stale, lead.lost_reason, lead.note_phone.';
+
+create or replace function public.transfer_lead(p_request_id uuid, p_id bigint, p_version integer, p_ticket jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_in jsonb := private.as_json(p_ticket);
+    v_answer jsonb := private.begin_request(p_request_id, 'transfer_lead', pg_catalog.jsonb_build_array(p_id, p_version, v_in));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+    v_ticket bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, private.states_for('transfer_lead'));
+    if v_in -> 'is_script_sent' is distinct from 'true' then
+        perform private.fail('PT422', 'lead.script_missing');
+    end if;
+    v_ticket := private.add_ticket(v_me, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('shop_id', v_lead.shop_id,
+        'order_id', v_in -> 'order_id', 'type', v_in -> 'type', 'summary', v_in -> 'summary', 'channel', v_in -> 'channel', 'source', 'lead',
+        'lead_id', p_id, 'buyer_account', v_lead.buyer_account, 'contact_id', v_lead.contact_id)), v_now);
+    perform private.close_lead(v_me, v_lead, 'transferred', pg_catalog.jsonb_build_object('ticket_id', v_ticket), v_now);
+    return private.finish_request(p_request_id, private.lead_answer(p_id) || pg_catalog.jsonb_build_object('ticket_id', v_ticket));
+end;
+$$;
+grant execute on function public.transfer_lead(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.transfer_lead(uuid, bigint, integer, jsonb) is
+    '转接: owner, manager, 当班主管: it is an after-sales matter: a ticket {type, summary (masked), order_id, channel, is_script_sent} is registered and the lead ends as transferred. First the customer is told so (is_script_sent true). lead.none, lead.state, lead.not_yours, lead.stale, lead.script_missing, and what registering a ticket refuses.';
+
+create or replace function private.refuse_order(p_lead public.leads, p_order public.orders) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_other bigint := (select l.id from public.leads l where l.order_id = p_order.id);
+begin
+    if p_order.id is null then
+        perform private.fail('PT404', 'lead.order_none');
+    elsif p_order.status not in ('to_ship', 'shipped', 'completed') then
+        perform private.fail('PT409', 'lead.order_unpaid', pg_catalog.jsonb_build_object('order_no', p_order.order_no));
+    elsif v_other is not null then
+        perform private.fail('PT409', 'lead.order_taken', pg_catalog.jsonb_build_object('order_no', p_order.order_no, 'number', 'L-' || v_other));
+    end if;
+end;
+$$;
+
+create or replace function private.win_leads(p_me private.actor, p_ids bigint[], p_orders bigint[], p_hows text[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    with won as (
+        update public.leads l set state = 'converted', order_id = w.order_id, converted_by = w.how, closed_at = p_now, due_at = null,
+            due_sort = p_now, next_at = null, next_step = null
+        from pg_catalog.unnest(p_ids, p_orders, p_hows) w (id, order_id, how) where l.id = w.id
+        returning l.id, l.shop_id, l.order_id, l.converted_by, l.stage
+    )
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), w.shop_id, 'lead', w.id, 'converted',
+        pg_catalog.jsonb_build_object('order_id', w.order_id, 'by', w.converted_by, 'stage', w.stage) from won w;
+    perform private.end_lead_clocks(p_ids, 'converted', (p_me).member_id, p_now);
+end;
+$$;
+comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is 'Leads (locked and checked by the caller) became orders.';
+
+create or replace function public.convert_lead(p_request_id uuid, p_id bigint, p_version integer, p_order_no text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'convert_lead', pg_catalog.jsonb_build_array(p_id, p_version, p_order_no));
+    v_lead public.leads;
+    v_order public.orders;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, private.states_for('convert_lead'));
+    select * into v_order from public.orders o where o.shop_id = v_lead.shop_id and o.order_no = p_order_no for update;
+    perform private.refuse_order(v_lead, v_order);
+    perform private.win_leads(v_me, array[p_id], array[v_order.id], array['person'], private.now());
+    return private.finish_request(p_request_id, private.lead_answer(p_id) || pg_catalog.jsonb_build_object('order_id', v_order.id));
+end;
+$$;
+grant execute on function public.convert_lead(uuid, bigint, integer, text) to authenticated;
+comment on function public.convert_lead(uuid, bigint, integer, text) is
+    'Owner, manager, 当班主管: the customer bought: an order of the same shop, paid. Only after a follow-up; imported orders convert by themselves. lead.none, lead.state, lead.not_yours, lead.stale, lead.order_none, lead.order_unpaid, lead.order_taken (number).';
+
+create or replace function private.leads_of_orders(p_order_ids bigint[]) returns table (lead_id bigint, order_id bigint, how text)
+language sql stable set search_path = '' as $$
+    with bought as materialized (
+        select o.id, o.shop_id, o.buyer_account, o.contact_id, coalesce(o.paid_at, o.placed_at) as at from public.orders o
+        where o.id = any (p_order_ids) and o.status in ('to_ship', 'shipped', 'completed')
+          and not exists (select from public.leads x where x.order_id = o.id)
+    ), found as (
+        select b.id as order_id, l.id as lead_id, 'buyer_account' as how, 2 as sure, b.at, l.owner_id, l.asked_at
+        from bought b join public.leads l on l.buyer_account = b.buyer_account and l.shop_id = b.shop_id and l.closed_at is null
+        union all
+        select b.id, l.id, 'phone', 1, b.at, l.owner_id, l.asked_at
+        from bought b join private.contacts c on c.id = b.contact_id and c.phone_hash is not null
+        join private.contacts k on k.phone_hash = c.phone_hash and k.kind = 'lead'
+        join public.leads l on l.contact_id = k.id and l.shop_id = b.shop_id and l.closed_at is null
+    ), best as (
+        select distinct on (f.order_id) f.* from found f where coalesce(f.at >= f.asked_at - interval '1 hour', true)
+        order by f.order_id, f.owner_id is null, f.asked_at desc, f.sure
+    )
+    select distinct on (b.lead_id) b.lead_id, b.order_id, b.how from best b order by b.lead_id, b.at, b.order_id
+$$;
+comment on function private.leads_of_orders(bigint[]) is
+    'Open leads whose customer placed one of these paid orders after asking (an hour of leeway for clocks that differ), by phone or buyer account, in the same shop: of several the owned and newest one, with its first order.';
+
+create or replace function private.convert_leads(p_order_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+    v_orders bigint[];
+    v_hows text[];
+begin
+    perform from public.leads l where l.id in (select f.lead_id from private.leads_of_orders(p_order_ids) f) order by l.id for update;
+    select pg_catalog.array_agg(f.lead_id), pg_catalog.array_agg(f.order_id), pg_catalog.array_agg(f.how) into v_ids, v_orders, v_hows
+    from private.leads_of_orders(p_order_ids) f;
+    if v_ids is not null then
+        perform private.win_leads(null, v_ids, v_orders, v_hows, p_now);
+    end if;
+    return coalesce(pg_catalog.cardinality(v_ids), 0);
+end;
+$$;
+comment on function private.convert_leads(bigint[], timestamptz) is 'Leads whose customers bought are converted by the import that brings the orders; answers how many.';
+
+-- Opened again --------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_to_reopen(p_me private.actor, p_id bigint, p_version integer, p_now timestamptz) returns public.leads
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads := private.lead_for_change(p_me, p_id, p_version, private.states_for('reopen_lead'));
+    v_days integer := (private.lead_rules_of(v.shop_id)).reopen_days;
+begin
+    if not private.oversees(p_me) then
+        perform private.fail('PT403', 'lead.needs_manager');
+    elsif v.state = 'converted' and v.converted_by = 'person' then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || p_id, 'state', v.state));
+    elsif v.closed_at < p_now - pg_catalog.make_interval(days => v_days) then
+        perform private.fail('PT409', 'lead.reopen_late', pg_catalog.jsonb_build_object('number', 'L-' || p_id, 'days', v_days));
+    end if;
+    return v;
+end;
+$$;
+
+create or replace function public.reopen_lead(p_request_id uuid, p_id bigint, p_version integer, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'reopen_lead', pg_catalog.jsonb_build_array(p_id, p_version, p_reason));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+    v_stays boolean;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_to_reopen(v_me, p_id, p_version, v_now);
+    if coalesce(p_reason, '') not in ('came_back', 'wrong_match', 'mistake', 'other') then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    v_stays := exists (select from public.members m where m.id = v_lead.owner_id and m.state = 'active' and private.can_sell(m.role, m.skills));
+    if not v_stays then
+        update public.lead_owners set until = v_now, ended_as = 'switched_off' where lead_id = p_id and until is null;
+    end if;
+    update public.leads set state = case when v_stays then 'assigned' else 'pool' end, owner_id = case when v_stays then owner_id end,
+        owned_since = case when v_stays then v_now end, order_id = null, converted_by = null, lost_reason = null, closed_at = null,
+        free_at = v_now, looked_at = null, due_sort = 'infinity'
+    where id = p_id;
+    perform private.start_lead_clocks(array[p_id], v_me.member_id, v_now);
+    perform private.audit(v_me, v_lead.shop_id, 'lead', p_id, 'reopened', pg_catalog.jsonb_build_object('reason', p_reason, 'was', v_lead.state));
+    return private.finish_request(p_request_id, private.lead_answer(p_id));
+end;
+$$;
+grant execute on function public.reopen_lead(uuid, bigint, integer, text) to authenticated;
+comment on function public.reopen_lead(uuid, bigint, integer, text) is
+    'Manager, 当班主管: a lost lead, or one that an import converted wrongly, is open again with its owner (or in the pool) and a new deadline; reason came_back, wrong_match, mistake, other. lead.none, lead.state, lead.needs_manager, lead.reopen_late (days), lead.stale, lead.bad_value.';
+
+-- ==== 47_promises.sql ====
+
+-- 47 ------------------------------------------------------------------------------------- promises: who said what until when
+--
+-- 承诺: for leads and tickets alike. Within the limit of the shop a promise holds at once; beyond it a manager with the money
+-- agrees first, and never the one who promises. An open promise has a clock; broken means open and past its time.
+
+create table if not exists public.promises (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    entity text not null constraint promises_entity_known check (entity in ('lead', 'ticket')),
+    entity_id bigint not null,
+    kind text not null constraint promises_kind_known check (kind in ('gift', 'discount', 'price', 'delivery', 'callback', 'other')),
+    amount numeric(14, 2) constraint promises_amount_positive check (amount > 0),
+    what text not null constraint promises_what_length check (char_length(what) between 1 and 200)
+        constraint promises_what_masked check (not private.names_a_phone(what)),
+    due_at timestamptz not null,
+    state text not null constraint promises_state_known check (state in ('pending', 'open', 'kept', 'withdrawn', 'refused')),
+    made_by bigint not null references public.members,
+    made_at timestamptz not null,
+    decided_by bigint references public.members,
+    ended_by bigint references public.members,
+    ended_at timestamptz,
+    is_on_time boolean,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint promises_ended_has_time check ((state in ('kept', 'withdrawn', 'refused')) = (ended_at is not null))
+);
+create index if not exists promises_case_idx on public.promises (entity, entity_id);
+create index if not exists promises_open_idx on public.promises (shop_id, due_at, id) where state in ('pending', 'open');
+create index if not exists promises_made_by_idx on public.promises (made_by, due_at, id) where state in ('pending', 'open');
+create index if not exists promises_maker_idx on public.promises (made_by);
+create index if not exists promises_shop_id_idx on public.promises (shop_id, made_at);
+create index if not exists promises_decided_by_idx on public.promises (decided_by) where decided_by is not null;
+create index if not exists promises_ended_by_idx on public.promises (ended_by) where ended_by is not null;
+alter table public.promises enable row level security;
+create or replace trigger t10_touch before update on public.promises
+    for each row execute function private.touch_version();
+comment on table public.promises is '承诺: what a customer was told he will get or hear, until when, by whom. Every agent of the shop may read it: it must be kept whoever is on duty.';
+comment on column public.promises.amount is 'What it costs, CNY; null when it costs nothing.';
+comment on column public.promises.state is 'pending: a manager has to agree first; open; kept; withdrawn (the customer was told); refused by the manager.';
+drop policy if exists "members read the promises of their shops" on public.promises;
+create policy "members read the promises of their shops" on public.promises
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.promises to authenticated;
+
+create or replace function private.promise_case(p_me private.actor, p_entity text, p_id bigint, p_now timestamptz) returns bigint
+language plpgsql stable set search_path = '' as $$
+declare
+    v_shop bigint;
+    v_owner bigint;
+begin
+    if coalesce(p_entity, '') not in ('lead', 'ticket') then
+        perform private.fail('PT404', 'promise.no_case');
+    end if;
+    v_shop := private.case_shop(p_entity, p_id);
+    select s.owner_id into v_owner from private.subjects_of(p_entity, array[p_id], p_now) s;
+    if not private.oversees(p_me) and v_owner is distinct from (p_me).member_id then
+        perform private.fail('PT403', 'promise.not_yours', pg_catalog.jsonb_build_object(
+            'who', (select display_name from public.members where id = v_owner)));
+    end if;
+    return v_shop;
+end;
+$$;
+comment on function private.promise_case(private.actor, text, bigint, timestamptz) is
+    'The shop of a lead or ticket that this person owns (a manager or 当班主管: of anybody): promise.no_case, library.case_none, promise.not_yours.';
+
+create or replace function private.start_promise(p_promise public.promises, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_policy public.sla_policies;
+begin
+    select * into v_policy from private.policies_for('promise', p_promise.shop_id, pg_catalog.jsonb_build_object('kind', p_promise.kind)) limit 1;
+    if found then
+        perform private.start_clock('promise', p_promise.id, p_promise.shop_id, 'keep', v_policy.code, p_now, p_promise.made_by,
+            pg_catalog.jsonb_build_object('kind', p_promise.kind), case when v_policy.measure = 'workdays' then p_now
+                else greatest(p_now, p_promise.due_at - pg_catalog.make_interval(secs => 60 * v_policy.allowance::double precision)) end, p_promise.due_at);
+    end if;
+end;
+$$;
+comment on function private.start_promise(public.promises, timestamptz) is 'The clock of a promise ends when the customer was told it would be kept.';
+
+create or replace function public.make_promise(p_request_id uuid, p_entity text, p_entity_id bigint, p_promise jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_in jsonb := private.as_json(p_promise);
+    v_answer jsonb := private.begin_request(p_request_id, 'make_promise', pg_catalog.jsonb_build_array(p_entity, p_entity_id, v_in));
+    v_now timestamptz := private.now();
+    v_shop bigint;
+    v public.promises;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_shop := private.promise_case(v_me, p_entity, p_entity_id, v_now);
+    if private.names_a_phone(v_in ->> 'what') then
+        perform private.fail('PT422', 'lead.note_phone');
+    elsif coalesce((v_in ->> 'due_at')::timestamptz <= v_now, true) then
+        perform private.fail('PT422', 'promise.bad_time');
+    end if;
+    insert into public.promises (shop_id, entity, entity_id, kind, amount, what, due_at, state, made_by, made_at)
+    values (v_shop, p_entity, p_entity_id, v_in ->> 'kind', (v_in ->> 'amount')::numeric, pg_catalog.btrim(v_in ->> 'what'),
+        (v_in ->> 'due_at')::timestamptz, case when coalesce((v_in ->> 'amount')::numeric, 0)
+            > greatest((private.lead_rules_of(v_shop)).promise_limit, v_me.approval_limit) then 'pending' else 'open' end, v_me.member_id, v_now)
+    returning * into v;
+    if v.state = 'open' then
+        perform private.start_promise(v, v_now);
+    end if;
+    perform private.audit(v_me, v_shop, p_entity, p_entity_id, 'promised', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'promise_id', v.id, 'kind', v.kind, 'amount', v.amount, 'due_at', v.due_at, 'state', v.state)));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v) || pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(v_shop)).promise_limit));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'promise.bad_value');
+end;
+$$;
+grant execute on function public.make_promise(uuid, text, bigint, jsonb) to authenticated;
+comment on function public.make_promise(uuid, text, bigint, jsonb) is
+    'Owner of a lead or ticket, manager, 当班主管: {kind gift|discount|price|delivery|callback|other, amount (CNY), what (masked), due_at}. Above the shop''s promise_limit (and one''s own approval limit) it waits for a manager: state pending. promise.no_case, library.case_none, promise.not_yours, promise.bad_time, promise.bad_value, lead.note_phone.';
+
+create or replace function private.promise_for_change(p_id bigint, p_version integer, p_states text[]) returns public.promises
+language plpgsql set search_path = '' as $$
+declare
+    v public.promises;
+begin
+    select * into v from public.promises where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'promise.none');
+    elsif v.state <> all (p_states) then
+        perform private.fail('PT409', 'promise.state', pg_catalog.jsonb_build_object('state', v.state));
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'promise.stale', pg_catalog.jsonb_build_object('at', v.updated_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.promise_for_change(bigint, integer, text[]) is 'promise.none, promise.state, promise.stale.';
+
+create or replace function public.decide_promise(p_request_id uuid, p_id bigint, p_version integer, p_agree boolean) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_promise', pg_catalog.jsonb_build_array(p_id, p_version, p_agree));
+    v_now timestamptz := private.now();
+    v public.promises;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.promise_for_change(p_id, p_version, array['pending']);
+    if not private.oversees(v_me) then
+        perform private.fail('PT403', 'lead.needs_manager');
+    elsif v.made_by = v_me.member_id then
+        perform private.fail('PT403', 'promise.self');
+    elsif p_agree and v.amount > v_me.approval_limit then
+        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', v_me.approval_limit, 'amount', v.amount));
+    elsif p_agree and v.due_at <= v_now then
+        perform private.fail('PT409', 'promise.bad_time');
+    end if;
+    update public.promises set state = case when p_agree then 'open' else 'refused' end, decided_by = v_me.member_id,
+        ended_at = case when not coalesce(p_agree, false) then v_now end
+    where id = p_id returning * into v;
+    if v.state = 'open' then
+        perform private.start_promise(v, v_now);
+    end if;
+    perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, case when p_agree then 'promise_agreed' else 'promise_refused' end,
+        pg_catalog.jsonb_build_object('promise_id', v.id, 'amount', v.amount));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v));
+end;
+$$;
+grant execute on function public.decide_promise(uuid, bigint, integer, boolean) to authenticated;
+comment on function public.decide_promise(uuid, bigint, integer, boolean) is
+    'Manager, 当班主管 whose approval limit covers it, never whoever made it: agrees to a pending promise, or refuses it. promise.none, promise.state, promise.stale, lead.needs_manager, promise.self, promise.limit, promise.bad_time.';
+
+create or replace function public.end_promise(p_request_id uuid, p_id bigint, p_version integer, p_as text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'end_promise', pg_catalog.jsonb_build_array(p_id, p_version, p_as));
+    v_now timestamptz := private.now();
+    v public.promises;
+    v_clock bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.promise_for_change(p_id, p_version, case when p_as = 'withdrawn' then array['pending', 'open'] else array['open'] end);
+    if coalesce(p_as, '') not in ('kept', 'withdrawn') then
+        perform private.fail('PT422', 'promise.bad_value');
+    elsif v.made_by <> v_me.member_id then
+        perform private.promise_case(v_me, v.entity, v.entity_id, v_now);
+    end if;
+    update public.promises set state = p_as, ended_by = v_me.member_id, ended_at = v_now,
+        is_on_time = case when p_as = 'kept' then v_now <= due_at end where id = p_id returning * into v;
+    select id into v_clock from public.sla_clocks where entity = 'promise' and entity_id = p_id and stopped_at is null;
+    if p_as = 'kept' and v_clock is not null then
+        perform private.stop_clock(v_clock, v_now, v_me.member_id);
+    elsif v_clock is not null then
+        perform private.cancel_clock(v_clock, 'withdrawn', v_now, v_me.member_id);
+    end if;
+    perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, 'promise_' || p_as, pg_catalog.jsonb_build_object('promise_id', v.id));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v));
+end;
+$$;
+grant execute on function public.end_promise(uuid, bigint, integer, text) to authenticated;
+comment on function public.end_promise(uuid, bigint, integer, text) is
+    'Who made it, who owns the lead or ticket, manager, 当班主管: kept, or withdrawn (the customer was told). promise.none, promise.state, promise.stale, promise.not_yours, promise.bad_value.';
+
+-- Lists, and what the clock asks --------------------------------------------------------------------------------------
+
+create or replace function private.promise_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select p.id, coalesce(s.owner_id, p.made_by), s.label, s.path
+        from public.promises p cross join lateral private.subjects_of(p.entity, array[p.entity_id], p_now) s where p.id = any (p_ids);
+end;
+$$;
+comment on function private.promise_subjects(bigint[], timestamptz) is 'A promise is kept by whoever owns its lead or ticket now, else by whoever made it; it opens there.';
+
+create or replace function private.promise_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select c.id, s.owner_id
+        from public.promises p join public.sla_clocks c on c.entity = 'promise' and c.entity_id = p.id and c.stopped_at is null
+        cross join lateral private.promise_subjects(array[p.id], p_now) s
+        where p.state = 'open' and p.shop_id = any (p_shops);
+end;
+$$;
+
+create or replace function private.promise_rows(p_ids bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) || pg_catalog.jsonb_build_object('shop_name', h.name, 'made_by_name', m.display_name,
+        'decided_by_name', d.display_name, 'label', s.label, 'path', s.path, 'owner_id', s.owner_id, 'owner_name', o.display_name,
+        'is_broken', p.state = 'open' and p.due_at < p_now) order by u.n), '[]')
+    from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.promises p on p.id = u.id
+    join public.shops h on h.id = p.shop_id join public.members m on m.id = p.made_by left join public.members d on d.id = p.decided_by
+    left join lateral private.promise_subjects(array[p.id], p_now) s on true left join public.members o on o.id = s.owner_id
+$$;
+
+create or replace function public.promise_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v jsonb := private.as_filter(p);
+    v_after jsonb := v -> 'after';
+    v_ids bigint[];
+begin
+    v_ids := array(
+        select x.id from public.promises x
+        where x.state = any (case v ->> 'tab' when 'pending' then array['pending'] when 'all' then array['pending', 'open'] else array['open'] end)
+          and x.shop_id in (select private.my_shop_ids()) and (v ->> 'shop_id' is null or x.shop_id = (v ->> 'shop_id')::bigint)
+          and (v -> 'mine' is distinct from 'true' or x.made_by = v_me.member_id)
+          and (v ->> 'tab' is distinct from 'broken' or x.due_at < v_now)
+          and (v ->> 'tab' is distinct from 'today' or x.due_at < v_now + interval '24 hours')
+          and (v_after is null or (x.due_at, x.id) > ((v_after ->> 'due_at')::timestamptz, (v_after ->> 'id')::bigint))
+        order by x.due_at, x.id limit 51);
+    return pg_catalog.jsonb_build_object('rows', private.promise_rows(v_ids[1:50], v_now), 'next', case when pg_catalog.cardinality(v_ids) > 50 then (
+        select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_ids[50]) end);
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.promise_list(jsonb) to authenticated;
+comment on function public.promise_list(jsonb) is
+    'Members: promises of my shops, soonest first: {rows, next}. p: tab open|today (within 24 h)|broken|pending|all, mine, shop_id, after. 50 a page. filter.bad.';
+
 -- ==== 50_orders.sql ====
 
 -- 50 ------------------------------------------------------------------------------------ imports, orders, exceptions
 
 -- Imports -------------------------------------------------------------------------------------------------------------
 
+create or replace function private.import_kinds() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['orders', 'products', 'shipments', 'leads', 'aftersales', 'performance', 'reviews', 'traffic', 'chats']
+$$;
+comment on function private.import_kinds() is 'The kinds of file that can be imported.';
+
 create table if not exists public.imports (
     id bigint generated always as identity primary key,
-    kind text not null constraint imports_kind_known check (kind in ('orders', 'products', 'shipments')),
+    kind text not null constraint imports_kind_known check (kind = any (private.import_kinds())),
     shop_id bigint references public.shops,
     stock_pool_id bigint references public.stock_pools,
     platform text,
@@ -8007,6 +10651,16 @@ create table if not exists public.imports (
     constraint imports_has_place check (shop_id is not null or stock_pool_id is not null),
     constraint imports_finished_has_time check ((state in ('done', 'refused', 'cancelled')) = (finished_at is not null))
 );
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '50.1 kinds of imports') then
+        alter table public.imports drop constraint imports_kind_known;
+        alter table public.imports add constraint imports_kind_known check (kind = any (private.import_kinds())) not valid;
+        alter table public.imports validate constraint imports_kind_known;
+        insert into private.schema_steps (step) values ('50.1 kinds of imports');
+    end if;
+end;
+$$;
 create index if not exists imports_shop_id_idx on public.imports (shop_id, kind, id desc);
 create index if not exists imports_stock_pool_id_idx on public.imports (stock_pool_id, kind, id desc);
 create index if not exists imports_member_id_idx on public.imports (member_id, id desc);
@@ -8463,21 +11117,29 @@ comment on table private.import_results is 'Which order or product a staged row 
 
 create or replace function private.import_roles(p_kind text) returns text[]
 language sql immutable set search_path = '' as $$
-    select case when p_kind = 'orders' then array['operations', 'manager', 'admin']
-        else array['operations', 'manager', 'admin', 'warehouse'] end
+    select array['operations', 'manager', 'admin'] || case
+        when p_kind in ('orders', 'leads', 'aftersales') then '{}'::text[]
+        when p_kind in ('products', 'shipments') then array['warehouse']
+        when p_kind in ('performance', 'reviews', 'traffic', 'chats') then array['analyst']
+        else array['warehouse', 'analyst'] end
 $$;
-comment on function private.import_roles(text) is 'Orders: operations, manager, admin; products and parcels the warehouse too.';
+comment on function private.import_roles(text) is
+    'Operations, manager and admin all kinds; products and parcels the warehouse too, what figures are made of the analyst too. Null: whoever may import anything.';
+
+create or replace function private.is_order_kind(p_kind text) returns boolean
+language sql immutable set search_path = '' as $$ select p_kind in ('orders', 'products', 'shipments') $$;
+comment on function private.is_order_kind(text) is 'Whether such a file can change what may be released: nothing of the shop is, until it is complete.';
 
 create or replace function private.import_place(p_me private.actor, p_kind text, p_shop_id bigint, out shop_id bigint, out pool_id bigint)
 language plpgsql volatile set search_path = '' as $$
 begin
-    if p_kind is null or p_kind not in ('orders', 'products', 'shipments') then
+    if p_kind is null or p_kind <> all (private.import_kinds()) then
         perform private.fail('PT422', 'import.kind_unknown');
     end if;
     if p_shop_id is not null then
         perform private.require_shop(p_me, p_shop_id);
         select s.stock_pool_id into pool_id from public.shops s where s.id = p_shop_id;
-    elsif p_kind = 'orders' then
+    elsif p_kind not in ('products', 'shipments') then
         perform private.fail('PT422', 'import.shop_missing');
     else
         insert into public.stock_pools (name, is_default) select '默认库存', true
@@ -8488,7 +11150,7 @@ begin
 end;
 $$;
 comment on function private.import_place(private.actor, text, bigint) is
-    'Where a file belongs: orders to a shop, products to a stock pool, parcels to either (no shop: all shops of the pool).';
+    'Where a file belongs: to a shop; products to a stock pool, parcels to either (no shop: all shops of the pool).';
 
 create or replace function private.import_of(p_me private.actor, p_id bigint, p_states text[]) returns public.imports
 language plpgsql volatile set search_path = '' as $$
@@ -8644,7 +11306,8 @@ comment on function private.check_staged(text, jsonb) is 'bulk.too_many, import.
 create or replace function private.staged_key(p_kind text, p_row jsonb) returns text
 language sql immutable set search_path = '' as $$
     select nullif(case p_kind when 'orders' then p_row ->> 'order_no' when 'products' then p_row ->> 'sku'
-        else coalesce(p_row ->> 'order_no', '') || '|' || (p_row ->> 'tracking_no') end, '')
+        when 'shipments' then coalesce(p_row ->> 'order_no', '') || '|' || (p_row ->> 'tracking_no')
+        else p_row ->> 'key' end, '')
 $$;
 
 create or replace function public.import_stage(p_import_id bigint, p_chunk_no integer, p_rows jsonb) returns jsonb
@@ -8731,11 +11394,13 @@ grant execute on function public.service_import_verdicts(bigint, jsonb, text) to
 comment on function public.service_import_verdicts(bigint, jsonb, text) is
     'Service: what the Python checks found in rows [{row, facts_hash, findings}]; sent before the rows are staged, so that a staged chunk is a judged chunk.';
 
-create or replace function private.unknown_parcels(p_import_id bigint) returns jsonb
+create or replace function private.unknown_lines(p_import_id bigint) returns jsonb
 language sql stable set search_path = '' as $$
-    select jsonb_build_object('unknown', coalesce(jsonb_agg(jsonb_build_object('row', e.row_no, 'params', e.params) order by e.row_no), '[]'))
-    from public.import_errors e where e.import_id = p_import_id and e.reason = 'import.parcel_unknown'
+    select jsonb_build_object('unknown', coalesce(
+        jsonb_agg(jsonb_build_object('row', e.row_no, 'reason', e.reason, 'params', e.params) order by e.row_no), '[]'))
+    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown')
 $$;
+comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, found by the database: {unknown: [{row, reason, params}]}.';
 
 create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -8744,13 +11409,15 @@ declare
     v_import public.imports := private.import_of(v_me, p_import_id, array['staging', 'applying', 'checking']);
 begin
     if v_import.state <> 'staging' then
-        return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
+        return private.import_report(p_import_id) || private.unknown_lines(p_import_id);
     end if;
     if v_import.rows_staged <> coalesce(p_records, -1) then
         perform private.fail('PT409', 'import.incomplete', jsonb_build_object('staged', v_import.rows_staged, 'records', p_records));
     end if;
     if v_import.kind = 'shipments' then
         perform private.reject_unknown_parcels(v_import, v_me);
+    elsif v_import.kind = 'aftersales' then
+        perform private.reject_unknown_cases(v_import);
     end if;
     select * into v_import from public.imports where id = p_import_id;
     if v_import.is_strict and v_import.rejected > 0 then
@@ -8759,12 +11426,12 @@ begin
         update public.imports set state = 'applying', as_of = p_as_of where id = p_import_id;
         perform private.refresh_statistics(v_import, 'staged');
     end if;
-    return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
+    return private.import_report(p_import_id) || private.unknown_lines(p_import_id);
 end;
 $$;
 grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
 comment on function public.import_ready(bigint, integer, timestamptz) is
-    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels without an order come back as unknown [{row, params}]. import.incomplete.';
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order come back as unknown [{row, reason, params}]. import.incomplete.';
 
 -- ==== 51_imports_apply.sql ====
 
@@ -9086,6 +11753,10 @@ $$;
 comment on function private.refresh_statistics(public.imports, text) is
     'Connections keep plans (those of foreign keys too) made while a table was small: then each row reads the whole table. Fresh statistics make them plan anew; autovacuum would do it a minute too late.';
 
+create or replace function private.import_step(p_kind text) returns integer
+language sql immutable set search_path = '' as $$ select case when p_kind in ('aftersales', 'leads') then 500 else 5000 end $$;
+comment on function private.import_step(text) is 'Rows that one request takes over at most, so that it stays within 5 seconds: cases and leads start deadlines and are given out.';
+
 create or replace function public.import_apply(p_import_id bigint, p_limit integer) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -9095,7 +11766,7 @@ declare
 begin
     select max(n.row_no) into v_to from (select r.row_no from private.import_rows r
         where r.import_id = p_import_id and r.row_no > v_import.applied_to
-        order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), 5000)) n;
+        order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), private.import_step(v_import.kind))) n;
     if v_to is null then
         if v_import.state = 'applying' then
             update public.imports set state = 'checking' where id = p_import_id;
@@ -9103,13 +11774,15 @@ begin
         end if;
         return private.import_report(p_import_id);
     end if;
-    if v_import.kind = 'orders' then
-        perform private.apply_orders(v_import, v_to, private.now());
-    elsif v_import.kind = 'products' then
-        perform private.apply_products(v_import, v_to, private.now());
-    else
-        perform private.apply_parcels(v_import, v_to, private.now());
-    end if;
+    case v_import.kind
+        when 'orders' then perform private.apply_orders(v_import, v_to, private.now());
+        when 'products' then perform private.apply_products(v_import, v_to, private.now());
+        when 'shipments' then perform private.apply_parcels(v_import, v_to, private.now());
+        when 'aftersales' then perform private.apply_cases(v_import, v_to, private.now());
+        when 'reviews' then perform private.apply_ratings(v_import, v_to, private.now());
+        when 'leads' then perform private.apply_leads(v_import, v_to, private.now());
+        else perform private.apply_figures(v_import, v_to, private.now());
+    end case;
     perform private.count_results(v_import, v_to);
     if v_import.applied_to = 0 then
         perform private.refresh_statistics(v_import, 'applied');
@@ -9161,7 +11834,7 @@ begin
     select max(n.row_no) into v_to from (select r.row_no from private.import_results r
         where r.import_id = p_import_id and r.row_no > v_import.checked_to
         order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), 5000)) n;
-    if v_to is not null and v_import.kind <> 'products' then
+    if v_to is not null and v_import.kind in ('orders', 'shipments') then
         perform private.evaluate_orders(private.refresh_verdicts(v_import, v_to), private.now());
     end if;
     if v_to is not null then
@@ -9197,7 +11870,9 @@ begin
     if v_import.kind = 'products' then
         perform private.resolve_items(v_import.stock_pool_id);
     end if;
-    perform private.evaluate_pool(v_import.stock_pool_id, private.now());
+    if private.is_order_kind(v_import.kind) then
+        perform private.evaluate_pool(v_import.stock_pool_id, private.now());
+    end if;
     if v_import.kind = 'orders' then
         update public.imports set exceptions = private.open_exceptions(p_import_id) where id = p_import_id;
         perform private.queue_recheck(v_import.shop_id, private.now());
@@ -9287,7 +11962,8 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array[]::text[]);
     v_codes text[];
-    v_code text := p_platform;
+    v_platform text := coalesce(p_platform, 'own');
+    v_code text := v_platform;
 begin
     if p_code is not null then
         if not exists (select from public.shops where code = p_code and is_active) then
@@ -9295,7 +11971,10 @@ begin
         end if;
         v_codes := array[p_code];
     else
-        v_codes := array(select code from public.shops where platform = p_platform and is_active order by id);
+        v_codes := array(select code from public.shops where platform = v_platform and is_active order by id);
+        if p_platform is null and v_codes = '{}' then
+            v_codes := array(select code from public.shops where is_active order by id);
+        end if;
     end if;
     if cardinality(v_codes) > 1 then
         perform private.fail('PT409', 'import.shop_ambiguous', jsonb_build_object('codes', array_to_string(v_codes, ', ')));
@@ -9303,7 +11982,7 @@ begin
         while exists (select from public.shops where code = v_code) loop
             v_code := v_code || '-2';
         end loop;
-        perform private.audit(v_me, private.ensure_shop(v_code, private.platform_name(p_platform), p_platform), 'shop', null, 'created');
+        perform private.audit(v_me, private.ensure_shop(v_code, private.platform_name(v_platform), v_platform), 'shop', null, 'created');
         v_codes := array[v_code];
     end if;
     return (select jsonb_build_object('id', s.id, 'code', s.code, 'platform', s.platform, 'timezone', s.timezone)
@@ -9312,7 +11991,7 @@ end;
 $$;
 grant execute on function public.service_ensure_shop(text, text, boolean) to service_role;
 comment on function public.service_ensure_shop(text, text, boolean) is
-    'Service: the shop a command means: by code, else the only one of the platform, else (p_create) one made from it; null without. shop.unknown_code, import.shop_ambiguous.';
+    'Service: the shop a command means: by code, else the only one of the platform, else (p_create) one made from it; null without. A file that tells no platform (null) belongs to the only shop of one''s own, else to the only shop there is. shop.unknown_code, import.shop_ambiguous.';
 
 create or replace function private.platform_name(p_platform text) returns text
 language sql immutable set search_path = '' as $$
@@ -9337,7 +12016,7 @@ begin
     if p_shop_id is not null then
         perform private.require_shop(v_me, p_shop_id);
     end if;
-    if coalesce(p_kind, '') not in ('orders', 'products', 'shipments') then
+    if coalesce(p_kind, '') <> all (private.import_kinds()) then
         perform private.fail('PT422', 'import.kind_unknown');
     end if;
     if jsonb_typeof(v_mapping) is distinct from 'object' or coalesce(p_signature, '') = '' then
@@ -9905,6 +12584,276 @@ language sql stable set search_path = '' as $$
         order by o.id limit least(coalesce(p_limit, 2000), 5000))
 $$;
 
+-- ==== 53_order_gifts.sql ====
+
+-- 53 ---------------------------------------------------------------------------- gifts promised on orders, until they are packed
+--
+-- 赠品登记: whoever promises a gift (a lead, a ticket, the order itself) writes it here; the pick list and the list for the ERP
+-- carry it, the warehouse ticks it, and what was shipped without it is found (漏发赠品).
+
+create table if not exists public.order_gifts (
+    id bigint generated always as identity primary key,
+    order_id bigint not null references public.orders,
+    shop_id bigint not null references public.shops,
+    sku text not null default '' constraint order_gifts_sku_length check (char_length(sku) <= 64),
+    name text not null constraint order_gifts_name_length check (char_length(btrim(name)) between 1 and 60),
+    quantity integer not null constraint order_gifts_quantity check (quantity between 1 and 99),
+    cost numeric(14, 2) not null constraint order_gifts_cost check (cost >= 0),
+    rule_id bigint references public.offer_rules,
+    goes_with text not null constraint order_gifts_goes_with_known check (goes_with in ('order', 'later')),
+    source text not null constraint order_gifts_source_known check (source in ('order', 'lead', 'ticket')),
+    source_id bigint,
+    promised_by bigint references public.members,
+    promised_at timestamptz not null,
+    packed_by bigint references public.members,
+    packed_at timestamptz,
+    cancelled_by bigint references public.members,
+    cancelled_at timestamptz,
+    cancel_reason text constraint order_gifts_cancel_reason_length check (char_length(cancel_reason) <= 200),
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint order_gifts_not_both check (packed_at is null or cancelled_at is null),
+    constraint order_gifts_has_source check ((source = 'order') = (source_id is null))
+);
+create index if not exists order_gifts_order_id_idx on public.order_gifts (order_id);
+create index if not exists order_gifts_open_idx on public.order_gifts (shop_id, promised_at) where packed_at is null and cancelled_at is null;
+create index if not exists order_gifts_shop_id_idx on public.order_gifts (shop_id);
+create index if not exists order_gifts_rule_id_idx on public.order_gifts (rule_id);
+create index if not exists order_gifts_source_idx on public.order_gifts (source, source_id);
+create index if not exists order_gifts_promised_by_idx on public.order_gifts (promised_by);
+create index if not exists order_gifts_packed_by_idx on public.order_gifts (packed_by);
+create index if not exists order_gifts_cancelled_by_idx on public.order_gifts (cancelled_by);
+alter table public.order_gifts enable row level security;
+create or replace trigger t10_touch before update on public.order_gifts for each row execute function private.touch_version();
+comment on table public.order_gifts is '赠品登记: a gift promised for an order. cost: CNY of all pieces together. goes_with later: promised after the order had shipped, so it needs a parcel of its own.';
+drop policy if exists "members read the gifts of their shops" on public.order_gifts;
+create policy "members read the gifts of their shops" on public.order_gifts
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.order_gifts to authenticated;
+
+create or replace function private.promise_gift(
+    p_me private.actor, p_order_id bigint, p_sku text, p_name text, p_quantity integer, p_cost numeric, p_source text, p_source_id bigint,
+    p_now timestamptz, p_rule_id bigint default null
+) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_order public.orders;
+    v_id bigint;
+begin
+    select * into v_order from public.orders where id = p_order_id for no key update;
+    if not found then
+        perform private.fail('PT404', 'order.none');
+    elsif v_order.status = 'closed' then
+        perform private.fail('PT409', 'gift.order_closed', jsonb_build_object('order_no', v_order.order_no));
+    end if;
+    insert into public.order_gifts (order_id, shop_id, sku, name, quantity, cost, rule_id, goes_with, source, source_id, promised_by, promised_at)
+    values (p_order_id, v_order.shop_id, coalesce(p_sku, ''), p_name, p_quantity, p_cost, p_rule_id,
+        case when v_order.status in ('unpaid', 'to_ship') then 'order' else 'later' end, p_source, p_source_id, (p_me).member_id, p_now)
+    returning id into v_id;
+    perform private.audit(p_me, v_order.shop_id, 'order', p_order_id, 'gift_promised', jsonb_build_object('gift_id', v_id, 'name', p_name,
+        'quantity', p_quantity, 'cost', p_cost, 'source', p_source, 'source_id', p_source_id));
+    return v_id;
+exception when check_violation or not_null_violation then
+    perform private.fail('PT422', 'gift.bad_value');
+end;
+$$;
+comment on function private.promise_gift(private.actor, bigint, text, text, integer, numeric, text, bigint, timestamptz, bigint) is
+    'Writes a promised gift onto an order for a lead or ticket (p_source lead|ticket|order, p_source_id); p_cost: CNY of all pieces. The caller has checked who may promise it. order.none, gift.order_closed, gift.bad_value. The id.';
+
+create or replace function private.cancel_gifts(p_me private.actor, p_ids bigint[], p_reason text, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_done integer;
+begin
+    with gone as (
+        update public.order_gifts g set cancelled_at = p_now, cancelled_by = (p_me).member_id, cancel_reason = left(nullif(btrim(p_reason), ''), 200)
+        where g.id = any (p_ids) and g.packed_at is null and g.cancelled_at is null returning g.id, g.order_id, g.shop_id, g.name
+    ), told as (
+        select private.audit(p_me, gone.shop_id, 'order', gone.order_id, 'gift_cancelled', jsonb_build_object('gift_id', gone.id, 'name', gone.name)) from gone
+    )
+    select count(*) into v_done from told;
+    return v_done;
+end;
+$$;
+comment on function private.cancel_gifts(private.actor, bigint[], text, timestamptz) is 'Takes promises back that are not packed yet (a lead or ticket was called off); how many.';
+
+create or replace function private.promised_gift_cost(p_order_id bigint) returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce(sum(cost), 0) from public.order_gifts where order_id = p_order_id and cancelled_at is null
+$$;
+comment on function private.promised_gift_cost(bigint) is 'Cost (CNY) of all gifts promised on an order and not taken back: what the authority table counts.';
+
+create or replace function public.promise_order_gift(p_request_id uuid, p_order_id bigint, p_rule_id bigint, p_source text default 'order', p_source_id bigint default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'promise_order_gift', jsonb_build_array(p_order_id, p_rule_id, p_source, p_source_id));
+    v_order public.orders;
+    v public.offer_rules;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_order from public.orders where id = p_order_id and shop_id in (select private.my_shop_ids()) for no key update;
+    if not found then
+        perform private.fail('PT404', 'order.none');
+    end if;
+    select r.* into v from private.offer_rules_at('gift', v_order.shop_id, v_now) r where r.id = p_rule_id;
+    perform private.require_gift(v_me, v_order, v);
+    if p_source <> 'order' then
+        perform private.case_shop(p_source, p_source_id);
+    end if;
+    return private.finish_request(p_request_id, jsonb_build_object('id', private.promise_gift(v_me, p_order_id, v.gift_sku, v.gift_name, v.quantity,
+        v.cost * v.quantity, p_source, p_source_id, v_now, v.id)));
+end;
+$$;
+grant execute on function public.promise_order_gift(uuid, bigint, bigint, text, bigint) to authenticated;
+comment on function public.promise_order_gift(uuid, bigint, bigint, text, bigint) is
+    'Agents, operations, managers: promises the gift of a rule that holds, fits the order and allows my role, once per order. order.none, gift.rule, gift.amount, gift.product, gift.manager, gift.twice, gift.order_closed, library.case_none. {id}.';
+
+create or replace function private.require_gift(p_me private.actor, p_order public.orders, p_rule public.offer_rules) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if (p_rule).id is null then
+        perform private.fail('PT409', 'gift.rule');
+    elsif (p_rule).promised_by = 'manager' and (p_me).role <> 'manager' and not coalesce((p_me).is_duty_lead, false) then
+        perform private.fail('PT403', 'gift.manager');
+    elsif coalesce((p_order).amount, 0) < (p_rule).min_amount then
+        perform private.fail('PT409', 'gift.amount', jsonb_build_object('amount', (p_rule).min_amount));
+    elsif (p_rule).sku <> '' and not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = (p_rule).sku) then
+        perform private.fail('PT409', 'gift.product', jsonb_build_object('sku', (p_rule).sku));
+    elsif exists (select from public.order_gifts g where g.order_id = (p_order).id and g.rule_id = (p_rule).id and g.cancelled_at is null) then
+        perform private.fail('PT409', 'gift.twice');
+    end if;
+end;
+$$;
+comment on function private.require_gift(private.actor, public.orders, public.offer_rules) is
+    'gift.rule: no such rule holds now; gift.manager, gift.amount, gift.product: it does not fit; gift.twice: the order has it.';
+
+create or replace function public.cancel_gift(p_request_id uuid, p_id bigint, p_version integer, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'cancel_gift', jsonb_build_array(p_id, p_version, p_reason));
+    v public.order_gifts;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v from public.order_gifts where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'gift.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'gift.stale');
+    elsif v_me.role = 'agent' and v.promised_by is distinct from v_me.member_id then
+        perform private.fail('PT403', 'gift.not_yours');
+    elsif btrim(coalesce(p_reason, '')) = '' then
+        perform private.fail('PT422', 'gift.reason_missing');
+    elsif private.cancel_gifts(v_me, array[p_id], p_reason, private.now()) = 0 then
+        perform private.fail('PT409', 'gift.packed');
+    end if;
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id));
+end;
+$$;
+grant execute on function public.cancel_gift(uuid, bigint, integer, text) to authenticated;
+comment on function public.cancel_gift(uuid, bigint, integer, text) is
+    'Takes a promised gift back with a reason before it is packed: who promised it, operations, managers. gift.none, gift.stale, gift.not_yours, gift.reason_missing, gift.packed. {id}.';
+
+create or replace function public.pack_gifts(p_request_id uuid, p_items jsonb, p_packed boolean default true) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['warehouse', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_items jsonb := private.as_items(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'pack_gifts', jsonb_build_array(v_items, p_packed));
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    elsif jsonb_array_length(coalesce(v_items, '[]')) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    with fit as (
+        select g.id from public.order_gifts g join jsonb_to_recordset(v_items) i (id bigint, version integer) on i.id = g.id and i.version = g.version
+        where g.shop_id in (select private.my_shop_ids()) and g.cancelled_at is null and (g.packed_at is null) = coalesce(p_packed, true)
+        order by g.id for no key update of g
+    ), done as (
+        update public.order_gifts g set packed_at = case when coalesce(p_packed, true) then v_now end,
+            packed_by = case when coalesce(p_packed, true) then v_me.member_id end
+        from fit where g.id = fit.id returning g.id, g.order_id, g.shop_id, g.name
+    ), told as (
+        select private.audit(v_me, done.shop_id, 'order', done.order_id, case when coalesce(p_packed, true) then 'gift_packed' else 'gift_unpacked' end,
+            jsonb_build_object('gift_id', done.id, 'name', done.name)), done.id from done
+    )
+    select coalesce(array_agg(told.id), '{}') into v_ids from told;
+    return private.finish_request(p_request_id, jsonb_build_object('done', cardinality(v_ids), 'ids', to_jsonb(v_ids),
+        'refused', jsonb_array_length(v_items) - cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.pack_gifts(uuid, jsonb, boolean) to authenticated;
+comment on function public.pack_gifts(uuid, jsonb, boolean) is
+    'Warehouse, operations, managers: ticks gifts [{id, version}] (at most 500) as packed, or takes the tick back. What changed meanwhile is left alone: {done, ids, refused}. bulk.too_many.';
+
+-- What is shown ---------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.gift_json(p public.order_gifts) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p).id, 'order_id', (p).order_id, 'sku', (p).sku, 'name', (p).name, 'quantity', (p).quantity, 'cost', (p).cost,
+        'rule_id', (p).rule_id, 'goes_with', (p).goes_with, 'source', (p).source, 'source_id', (p).source_id, 'promised_at', (p).promised_at,
+        'promised_by_id', (p).promised_by, 'promised_by', (select display_name from public.members where id = (p).promised_by),
+        'packed_at', (p).packed_at, 'packed_by', (select display_name from public.members where id = (p).packed_by),
+        'cancelled_at', (p).cancelled_at, 'cancel_reason', (p).cancel_reason, 'version', (p).version)
+$$;
+
+create or replace function public.order_gift_list(p_order_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_order public.orders;
+    v_skus jsonb;
+begin
+    select * into v_order from public.orders where id = p_order_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        return null;
+    end if;
+    v_skus := (select coalesce(jsonb_agg(i.sku), '[]') from public.order_items i where i.order_id = p_order_id and i.sku <> '');
+    return jsonb_build_object('gifts', (select coalesce(jsonb_agg(private.gift_json(g) order by g.id), '[]') from public.order_gifts g where g.order_id = p_order_id),
+        'offers', case when v_order.status in ('unpaid', 'to_ship') then public.offers_for(v_order.shop_id, v_skus, v_order.amount) -> 'gifts' else '[]' end);
+end;
+$$;
+grant execute on function public.order_gift_list(bigint) to authenticated;
+comment on function public.order_gift_list(bigint) is 'Members: {gifts promised on an order of my shops, offers: the gift rules that hold for it while it has not shipped}; null for one I do not see.';
+
+create or replace function public.gift_check(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_in jsonb := private.as_filter(p);
+begin
+    return (with open as (
+        select g, g.id, g.promised_at, o.order_no, o.status, o.shipped_at, o.released_at, o.tracking_no, s.name as shop_name,
+            case when g.goes_with = 'later' then 'later' when o.status in ('shipped', 'completed') then 'missing'
+                when o.released_at is not null then 'released' else 'waiting' end as tab
+        from public.order_gifts g join public.orders o on o.id = g.order_id join public.shops s on s.id = g.shop_id
+        where g.packed_at is null and g.cancelled_at is null and o.status <> 'closed' and g.shop_id in (select private.my_shop_ids())
+          and (v_in ->> 'shop_id' is null or g.shop_id = (v_in ->> 'shop_id')::bigint)
+    ), page as (
+        select * from open x where x.tab = coalesce(v_in ->> 'tab', 'missing') and x.id > coalesce((v_in ->> 'after')::bigint, 0) order by x.id limit 101)
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(private.gift_json(x.g) || jsonb_build_object('order_no', x.order_no, 'status', x.status, 'shipped_at', x.shipped_at,
+            'released_at', x.released_at, 'tracking_no', x.tracking_no, 'shop_name', x.shop_name, 'tab', x.tab) order by x.id), '[]')
+            from (select * from page order by id limit 100) x),
+        'next', (select case when count(*) > 100 then (array_agg(id order by id))[100] end from page),
+        'tabs', (select jsonb_object_agg(t, (select count(*) from open x where x.tab = t)) from unnest(array['missing', 'released', 'waiting', 'later']) t)));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.gift_check(jsonb) to authenticated;
+comment on function public.gift_check(jsonb) is
+    'Members 漏发赠品: promised gifts that nobody ticked, oldest first, 100 a page: {rows, next, tabs}. p: tab missing (the order shipped without) | released (to pack now) | waiting | later (needs a parcel of its own), shop_id, after. filter.bad.';
+
 -- ==== 53_review.sql ====
 
 -- 53 ---------------------------------------------------------------------------- review: work rows, and who may decide
@@ -10405,7 +13354,7 @@ language sql stable set search_path = '' as $$
             where e.order_id = (p_order).id and e.is_blocking and (e.state in ('open', 'waiting_customer')
                 or (e.state = 'waived' and e.holds_until <= private.now()))) then 'order.blocked'
         when exists (select from public.imports i
-            where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking'))
+            where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking') and private.is_order_kind(i.kind))
             or exists (select from public.imports i join public.shops s on s.stock_pool_id = i.stock_pool_id
                 where s.id = (p_order).shop_id and i.shop_id is null and i.state in ('applying', 'checking')) then 'order.importing'
     end
@@ -10453,7 +13402,8 @@ language sql stable set search_path = '' as $$
     where s.id in (select private.my_shop_ids())
       and (p_filter ->> 'shop_id' is null or s.id = (p_filter ->> 'shop_id')::bigint)
       and (p_filter ->> 'platform' is null or s.platform = p_filter ->> 'platform')
-      and not exists (select from public.imports i where i.shop_id = s.id and i.state in ('staging', 'applying', 'checking'))
+      and not exists (select from public.imports i where i.shop_id = s.id and i.state in ('staging', 'applying', 'checking')
+                      and private.is_order_kind(i.kind))
       and not exists (select from public.imports i where i.shop_id is null and i.stock_pool_id = s.stock_pool_id
                       and i.state in ('applying', 'checking'))
     order by r.id limit p_limit
@@ -10655,6 +13605,8 @@ language sql stable set search_path = '' as $$
                   where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')),
         'ship_with', (select e.group_key from public.order_exceptions e
                       where e.order_id = o.id and e.kind = 'duplicate' and e.reason = 'ship_together'),
+        'gifts', case when (p_list).kind = 'release' then (select jsonb_agg(jsonb_build_object('sku', g.sku, 'name', g.name, 'quantity', g.quantity) order by g.id)
+                  from public.order_gifts g where g.order_id = o.id and g.goes_with = 'order' and g.cancelled_at is null) end,
         'items', (select coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name, 'spec', i.spec, 'quantity', i.quantity)
                     order by i.line_no), '[]') from public.order_items i where i.order_id = o.id)) order by o.id), '[]')
     from public.release_orders l
@@ -10735,20 +13687,25 @@ language sql stable security invoker set search_path = '' as $$
         join public.orders o on o.id = l.order_id and o.release_id = l.release_id
         where l.release_id = p_release_id
     ), lines as (
-        select c.id as order_id, i.line_no, coalesce(i.sku, p.sku, '') as sku, coalesce(p.name, i.name) as name, i.spec, i.quantity, p.available
+        select c.id as order_id, i.line_no::bigint as place, coalesce(i.sku, p.sku, '') as sku, coalesce(p.name, i.name) as name, i.spec, i.quantity, p.available,
+            false as is_gift
         from chosen c join public.order_items i on i.order_id = c.id left join public.products p on p.id = i.product_id
+        union all
+        select c.id, 1000000 + g.id, g.sku, g.name, '', g.quantity, p.available, true
+        from chosen c join public.order_gifts g on g.order_id = c.id and g.goes_with = 'order' and g.cancelled_at is null
+        join public.shops s on s.id = c.shop_id left join public.products p on p.stock_pool_id = s.stock_pool_id and p.sku = g.sku and g.sku <> ''
     )
     select jsonb_build_object(
         'by_sku', (select coalesce(jsonb_agg(to_jsonb(s) order by s.sku, s.name, s.spec), '[]') from (
-            select sku, name, spec, sum(quantity) as quantity, count(distinct order_id) as orders, min(available) as available
-            from lines group by sku, name, spec) s),
+            select sku, name, spec, sum(quantity) as quantity, count(distinct order_id) as orders, min(available) as available, is_gift
+            from lines group by sku, name, spec, is_gift) s),
         'by_order', (select coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('items', (
-            select coalesce(jsonb_agg(jsonb_build_object('sku', l.sku, 'name', l.name, 'spec', l.spec, 'quantity', l.quantity)
-                order by l.line_no), '[]') from lines l where l.order_id = c.id)) order by c.id), '[]') from chosen c))
+            select coalesce(jsonb_agg(jsonb_build_object('sku', l.sku, 'name', l.name, 'spec', l.spec, 'quantity', l.quantity,
+                'is_gift', l.is_gift) order by l.place), '[]') from lines l where l.order_id = c.id)) order by c.id), '[]') from chosen c))
 $$;
 grant execute on function public.pick_list(bigint) to authenticated;
 comment on function public.pick_list(bigint) is
-    'Readers of the shop: what to take from the shelves for a release, by SKU and by order {by_sku, by_order}; masked, two empty lists for a release that is not visible.';
+    'Readers of the shop: what to take from the shelves for a release, by SKU and by order, promised gifts among them (is_gift) {by_sku, by_order}; masked, two empty lists for a release that is not visible.';
 
 -- ==== 54_release_holds.sql ====
 
@@ -11581,7 +14538,9 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.is_reserved(bigint) is 'Whether reserve_contact_ids gave this id to somebody: one that it will give later must stay free.';
 
-create or replace function private.store_contact(p_contact_id bigint, p_contact jsonb) returns bigint
+drop function if exists private.store_contact(bigint, jsonb); -- until tickets and leads had contacts of their own
+
+create or replace function private.store_contact(p_contact_id bigint, p_contact jsonb, p_kind text default 'order') returns bigint
 language plpgsql set search_path = '' as $$
 declare
     v_id bigint := coalesce(p_contact_id, case when private.is_id(p_contact ->> 'id') then (p_contact ->> 'id')::bigint end);
@@ -11594,7 +14553,7 @@ begin
         perform private.fail('PT422', 'contact.form');
     end if;
     insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
-    values (v_id, 'order', p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note',
+    values (v_id, p_kind, p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note',
             p_contact ->> 'name_hash', p_contact ->> 'phone_hash', p_contact ->> 'phone_last4_hash')
     on conflict (id) do update set
         name_cipher = coalesce(excluded.name_cipher, c.name_cipher), name_hash = coalesce(excluded.name_hash, c.name_hash),
@@ -11610,7 +14569,7 @@ begin
     return v_id;
 end;
 $$;
-comment on function private.store_contact(bigint, jsonb) is
+comment on function private.store_contact(bigint, jsonb, text) is
     'Writes what was corrected and keeps the rest. contact.form (no ciphertext, no id), contact.taken (the id belongs to another record).';
 
 create or replace function public.correct_order(
@@ -11671,35 +14630,54 @@ $$;
 comment on function private.watch_reveals(private.actor, timestamptz) is
     'More than 30 reveals an hour outside one''s claimed items, or 90 in all, are told to the managers, once an hour.';
 
+create or replace function private.order_to_reveal(p_me private.actor, p_id bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('shop_id', o.shop_id, 'contact_id', o.contact_id, 'contact_state', o.contact_state, 'version', o.version,
+        'claimed', exists (select from public.order_reviews r
+            where r.order_id = o.id and r.owner_id = (p_me).member_id and r.claim_until > p_now))
+    from public.orders o where o.id = p_id and o.shop_id in (select private.my_shop_ids())
+$$;
+comment on function private.order_to_reveal(private.actor, bigint, timestamptz) is
+    'What reveal_contact asks of an area: {shop_id, contact_id, contact_state, version, claimed}, or null for a record that is not mine to see.';
+
+create or replace function private.to_reveal(p_me private.actor, p_entity text, p_id bigint, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    case p_entity
+        when 'order' then return private.order_to_reveal(p_me, p_id, p_now);
+        when 'ticket' then return private.ticket_to_reveal(p_me, p_id, p_now);
+        else return null;
+    end case;
+end;
+$$;
+comment on function private.to_reveal(private.actor, text, bigint, timestamptz) is 'The contact of a record, by area; null where there is none to see.';
+
 create or replace function public.reveal_contact(p_entity text, p_id bigint, p_reason text default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'operations', 'warehouse', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v_order public.orders;
-    v_claimed boolean;
+    v_found jsonb := private.to_reveal(v_me, p_entity, p_id, v_now);
+    v_claimed boolean := coalesce((v_found ->> 'claimed')::boolean, false);
 begin
-    select * into v_order from public.orders where id = p_id and p_entity = 'order' and shop_id in (select private.my_shop_ids());
-    if not found then
-        perform private.fail('PT404', 'order.none');
+    if v_found is null then
+        perform private.fail('PT404', case p_entity when 'ticket' then 'ticket.none' else 'order.none' end);
     end if;
-    v_claimed := exists (select from public.order_reviews
-        where order_id = p_id and owner_id = v_me.member_id and claim_until > v_now);
     if not v_claimed and coalesce(p_reason, '')
         not in ('contact_customer', 'address_check', 'courier', 'after_sales', 'complaint', 'audit') then
         perform private.fail('PT422', 'reveal.reason');
     end if;
-    perform private.audit(v_me, v_order.shop_id, 'order', p_id, 'contact_revealed',
+    perform private.audit(v_me, (v_found ->> 'shop_id')::bigint, p_entity, p_id, 'contact_revealed',
         jsonb_strip_nulls(jsonb_build_object('claimed', v_claimed, 'reason', p_reason)));
     perform private.watch_reveals(v_me, v_now);
-    return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_order.contact_state, 'version', v_order.version, 'name', c.name_cipher, 'phone', c.phone_cipher,
-                'address', c.address_cipher, 'note', c.note_cipher)
-            from (select v_order.contact_id as id) o left join private.contacts c on c.id = o.id);
+    return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_found ->> 'contact_state', 'version', v_found -> 'version',
+                'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher)
+            from (select (v_found ->> 'contact_id')::bigint as id) o left join private.contacts c on c.id = o.id);
 end;
 $$;
 grant execute on function public.reveal_contact(text, bigint, text) to authenticated;
 comment on function public.reveal_contact(text, bigint, text) is
-    'Everybody but analysts: the ciphertexts of an order''s contact, each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, reveal.reason.';
+    'Everybody but analysts: the ciphertexts of the contact of an order or a ticket, each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, reveal.reason.';
 
 -- What happened -------------------------------------------------------------------------------------------------------
 
@@ -12210,13 +15188,6 @@ begin
 end;
 $$;
 
-create or replace function private.names_a_phone(p_text text) returns boolean
-language sql immutable set search_path = '' as $$
-    select coalesce(p_text ~ '(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])', false)
-$$;
-comment on function private.names_a_phone(text) is
-    'Whether a text holds a mobile number. The app masks free text before it sends it; the database takes no other.';
-
 create or replace function private.ticket_stage(p_state text) returns text
 language sql immutable set search_path = '' as $$
     select case
@@ -12238,7 +15209,7 @@ create table if not exists public.tickets (
         'closed', 'merged', 'cancelled')),
     stage text not null generated always as (private.ticket_stage(state)) stored,
     severity text not null default 'normal' constraint tickets_severity_known check (severity in ('low', 'normal', 'high', 'urgent')),
-    root_cause_id bigint,
+    root_cause_id bigint references public.root_causes,
     department text not null default 'customer_service' constraint tickets_department_known
         check (department in ('customer_service', 'warehouse', 'operations', 'supplier', 'carrier')),
     is_complaint boolean not null default false,
@@ -12365,7 +15336,7 @@ language sql immutable rows 100 set search_path = '' as $$
         ('{in_progress}', 'waiting_customer', 'wait_ticket', '{owner,lead}'),
         ('{in_progress}', 'waiting_return', 'wait_ticket', '{owner,lead}'),
         ('{waiting_customer,waiting_return,approved}', 'in_progress', 'resume_ticket', '{owner,lead,system}'),
-        ('{waiting_customer,waiting_return}', 'classified', 'resume_ticket', '{worker,lead,system}'),
+        ('{waiting_customer,waiting_return,approved}', 'classified', 'resume_ticket', '{lead,system}'),
         ('{waiting_customer}', 'in_progress', 'add_message', '{worker,warehouse,system}'),
         ('{waiting_customer}', 'classified', 'add_message', '{worker,warehouse,system}'),
         ('{waiting_return}', 'in_progress', 'receive_return', '{warehouse,lead,system}'),
@@ -12374,13 +15345,18 @@ language sql immutable rows 100 set search_path = '' as $$
         ('{waiting_return}', 'classified', 'refuse_return_goods', '{warehouse,lead}'),
         ('{waiting_return}', 'in_progress', 'cancel_return', '{owner,lead,system}'),
         ('{waiting_return}', 'classified', 'cancel_return', '{lead,system}'),
-        ('{in_progress}', 'in_progress', 'request_money', '{owner}'),
+        ('{in_progress,pending_approval,approved}', null, 'request_money', '{owner}'),
         ('{in_progress,approved}', 'pending_approval', 'request_money', '{owner}'),
+        ('{in_progress,pending_approval,approved}', null, 'change_money', '{owner}'),
         ('{in_progress,approved}', 'pending_approval', 'change_money', '{owner}'),
+        ('{pending_approval}', 'in_progress', 'change_money', '{owner}'),
         ('{pending_approval}', 'approved', 'decide_approval', '{lead}'),
         ('{pending_approval}', 'in_progress', 'decide_approval', '{lead}'),
         ('{pending_approval}', 'classified', 'decide_approval', '{lead}'),
+        ('{in_progress,approved}', null, 'cancel_money', '{owner,lead}'),
         ('{pending_approval}', 'in_progress', 'cancel_money', '{owner,lead}'),
+        ('{pending_approval}', 'approved', 'cancel_money', '{owner,lead}'),
+        ('{pending_approval}', 'classified', 'cancel_money', '{lead}'),
         ('{in_progress,approved}', 'resolved', 'resolve_ticket', '{owner,system}'),
         ('{resolved}', 'revisit', 'after_resolve', '{system}'),
         ('{resolved,revisit}', 'closed', 'record_score', '{worker,system}'),
@@ -12515,6 +15491,5096 @@ drop policy if exists "members read their own drafts" on public.ticket_drafts;
 create policy "members read their own drafts" on public.ticket_drafts
     for select to authenticated using (member_id = (select private.my_member_id()));
 grant select on public.ticket_drafts to authenticated;
+
+-- ==== 62_ticket_clocks.sql ====
+
+-- 62 ------------------------------------------------------------------------------------------- tickets: their deadlines
+--
+-- Clocks of a ticket: ticket.first (or public_complaint.answer), ticket.next, ticket.resolve, ticket.reship, and those of its
+-- return: return.review, return.refund. The entity's id is the ticket's in all of them.
+
+create or replace function private.ticket_entities() returns text[]
+language sql immutable set search_path = '' as $$ select array['ticket', 'return', 'public_complaint'] $$;
+
+create or replace function private.ticket_clocks(p_id bigint, p_targets text[] default null) returns setof public.sla_clocks
+language sql stable rows 4 set search_path = '' as $$
+    select c.* from public.sla_clocks c
+    where c.entity in ('ticket', 'return', 'public_complaint') and c.entity_id = p_id and c.stopped_at is null
+      and (p_targets is null or c.target = any (p_targets))
+    order by c.id
+$$;
+comment on function private.ticket_clocks(bigint, text[]) is 'The open clocks of a ticket and its return (of these targets).';
+
+create or replace function private.tg_ticket_deadline() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    update public.tickets t set due_at = d.due_at, due_sort = coalesce(d.due_at, 'infinity')
+    from (select pg_catalog.min(c.due_at) as due_at from public.sla_clocks c
+        where c.entity in ('ticket', 'return', 'public_complaint') and c.entity_id = new.entity_id and c.stopped_at is null) d
+    where t.id = new.entity_id and t.stage <> 'done' and t.due_at is distinct from d.due_at;
+    return null;
+end;
+$$;
+comment on function private.tg_ticket_deadline() is 'The ticket shows its nearest deadline, however a clock was changed.';
+create or replace trigger t52_ticket_deadline after insert on public.sla_clocks
+    for each row when (new.entity in ('ticket', 'return', 'public_complaint')) execute function private.tg_ticket_deadline();
+create or replace trigger t53_ticket_deadline after update on public.sla_clocks
+    for each row when (new.entity in ('ticket', 'return', 'public_complaint')
+        and (old.due_at is distinct from new.due_at or old.stopped_at is distinct from new.stopped_at))
+    execute function private.tg_ticket_deadline(); -- a breach leaves the ticket alone
+
+create or replace function private.ticket_facts(p_ticket public.tickets) returns jsonb
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('type', (p_ticket).type, 'severity', (p_ticket).severity, 'channel', (p_ticket).channel,
+        'department', (p_ticket).department, 'complaint', case when (p_ticket).is_complaint then 'yes' else 'no' end)
+$$;
+comment on function private.ticket_facts(public.tickets) is 'What conditions of a policy may ask of a ticket.';
+
+create or replace function private.run_ticket_clock(
+    p_ticket public.tickets, p_entity text, p_target text, p_policy_code text, p_now timestamptz, p_actor bigint,
+    p_starts_at timestamptz default null, p_latest timestamptz default null
+) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if exists (select from private.policies_for(p_policy_code, (p_ticket).shop_id, private.ticket_facts(p_ticket))) then
+        perform private.start_clock(p_entity, (p_ticket).id, (p_ticket).shop_id, p_target, p_policy_code, p_now, p_actor,
+            private.ticket_facts(p_ticket), p_starts_at, p_latest);
+    end if;
+end;
+$$;
+comment on function private.run_ticket_clock(public.tickets, text, text, text, timestamptz, bigint, timestamptz, timestamptz) is
+    'Starts a clock of a ticket; without an active policy there is none, and one that runs goes on.';
+
+create or replace function private.was_answered(p_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.ticket_messages m where m.ticket_id = p_id and m.counts_as_contact)
+$$;
+
+create or replace function private.start_ticket_clocks(p_ticket public.tickets, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if not private.was_answered(p_ticket.id) then
+        if p_ticket.type = 'public_complaint' then
+            perform private.run_ticket_clock(p_ticket, 'public_complaint', 'answer', 'public_complaint', p_now, p_actor, p_ticket.registered_at);
+        else
+            perform private.run_ticket_clock(p_ticket, 'ticket', 'first', 'ticket_first', p_now, p_actor, p_ticket.registered_at);
+        end if;
+    end if;
+    perform private.run_ticket_clock(p_ticket, 'ticket', 'resolve', 'ticket_resolve', p_now, p_actor, p_ticket.registered_at,
+        p_ticket.platform_due_at);
+end;
+$$;
+comment on function private.start_ticket_clocks(public.tickets, timestamptz, bigint) is
+    'First response and resolution run from registration. A public complaint is answered within its own hour instead, which its ladder tells the duty lead at once. The platform''s countdown shortens the resolution.';
+
+create or replace function private.cancel_ticket_clocks(
+    p_id bigint, p_reason text, p_now timestamptz, p_actor bigint, p_targets text[] default null
+) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.cancel_clock(c.id, p_reason, p_now, p_actor) from private.ticket_clocks(p_id, p_targets) c;
+end;
+$$;
+
+create or replace function private.retarget_ticket(p_ticket public.tickets, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks;
+    v_facts jsonb := private.ticket_facts(p_ticket);
+begin
+    perform private.cancel_ticket_clocks(p_ticket.id, 'reclassified', p_now, p_actor,
+        case when p_ticket.type = 'public_complaint' then array['first'] else array['answer'] end);
+    if p_ticket.type <> 'reship' then
+        perform private.cancel_ticket_clocks(p_ticket.id, 'reclassified', p_now, p_actor, array['reship']);
+    end if;
+    perform private.start_ticket_clocks(p_ticket, p_now, p_actor);
+    for v in select * from private.ticket_clocks(p_ticket.id) loop
+        if (select p.id from private.policies_for(v.policy ->> 'code', v.shop_id, v_facts) p limit 1) <> v.policy_id then
+            perform private.retarget_clock(v.id, p_now, p_actor, 'classified', null, v_facts);
+        end if;
+    end loop;
+end;
+$$;
+comment on function private.retarget_ticket(public.tickets, timestamptz, bigint) is
+    'A ticket was classified: each running clock takes the policy of the new facts, used time stays; a public complaint gets its hour from registration on.';
+
+create or replace function private.shorten_ticket(p_ticket public.tickets, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks;
+begin
+    for v in select * from private.ticket_clocks(p_ticket.id, array['resolve', 'review']) loop
+        if p_ticket.platform_due_at is not null and v.breached_at is null and coalesce(v.due_at >= p_now, true)
+            and (v.policy ->> 'latest')::timestamptz is distinct from p_ticket.platform_due_at then
+            v := private.clock_for_change(v.id);
+            v.policy := v.policy || pg_catalog.jsonb_build_object('latest', p_ticket.platform_due_at);
+            v := private.retargeted(v, (select p from public.sla_policies p where p.id = v.policy_id), v.policy -> 'facts', p_now);
+            perform private.store_clock(v, 'retargeted', p_now, p_actor, 'platform');
+        end if;
+    end loop;
+end;
+$$;
+comment on function private.shorten_ticket(public.tickets, timestamptz, bigint) is
+    'The platform gave another countdown (tickets.platform_due_at): resolution and return review end with it when it is the earlier one.';
+
+create or replace function private.ticket_clock_effects(p_old public.tickets, p_new public.tickets, p_now timestamptz, p_actor bigint)
+returns void
+language plpgsql set search_path = '' as $$
+begin
+    if p_new.stage = 'done' and p_old.stage <> 'done' then
+        perform private.cancel_ticket_clocks(p_new.id, p_new.state, p_now, p_actor);
+    elsif p_new.state = 'resolved' and p_old.state <> 'resolved' then
+        perform private.stop_clock(c.id, p_now, p_actor, 'resolved') from private.ticket_clocks(p_new.id, array['resolve', 'reship']) c;
+    elsif p_new.waiting_reason is not null and p_old.waiting_reason is null then
+        perform private.pause_clock(c.id, p_new.waiting_reason, p_now, p_actor) from private.ticket_clocks(p_new.id, array['resolve', 'reship']) c;
+    elsif p_new.waiting_reason is null and p_old.waiting_reason is not null then
+        perform private.resume_clock(c.id, p_now, p_actor) from private.ticket_clocks(p_new.id, array['resolve', 'reship']) c;
+    end if;
+end;
+$$;
+comment on function private.ticket_clock_effects(public.tickets, public.tickets, timestamptz, bigint) is
+    'What a step means for the clocks: resolving stops resolution and reshipment, waiting pauses them, whatever still runs when a case ends is cancelled.';
+
+create or replace function private.answer_ticket(p_id bigint, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.record_reply('ticket', p_id, 'outward', p_now, p_actor);
+    perform private.stop_clock(c.id, p_now, p_actor, 'outward') from private.ticket_clocks(p_id, array['answer']) c;
+end;
+$$;
+comment on function private.answer_ticket(bigint, timestamptz, bigint) is
+    'A person said something to the customer: first response, next response and the answer to a public complaint are given.';
+
+-- What the reminders ask of this area (see subjects_of, ladder_action, clock_owners) ----------------------------------
+
+create or replace function private.ticket_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select t.id, t.owner_id, 'T-' || t.id, '/ticket?id=' || t.id from public.tickets t where t.id = any (p_ids)
+$$;
+
+create or replace function private.ticket_action(p_action text, p_ids bigint[], p_now timestamptz) returns integer
+language sql set search_path = '' as $$
+    with free as (
+        select t.id from public.tickets t
+        where t.id = any (p_ids) and t.stage <> 'done'
+          and case p_action when 'to_pool' then t.owner_id is not null and t.stage = 'open' when 'raise_priority' then not t.is_raised else false end
+        for update skip locked
+    ), changed as (
+        update public.tickets t set
+            owner_id = case when p_action <> 'to_pool' then t.owner_id end,
+            state = case when p_action = 'to_pool' and t.state in ('dispatched', 'in_progress') then 'classified' else t.state end,
+            is_raised = t.is_raised or p_action = 'raise_priority',
+            severity = case when p_action = 'raise_priority' then 'urgent' else t.severity end
+        from free f where f.id = t.id returning t.id, t.shop_id
+    ), told as (
+        insert into public.audit_events (at, actor, shop_id, entity, entity_id, action)
+        select p_now, 'system', shop_id, 'ticket', id, case p_action when 'to_pool' then 'returned_overdue' else 'priority_raised' end
+        from changed returning 1
+    )
+    select pg_catalog.count(*)::integer from told
+$$;
+comment on function private.ticket_action(text, bigint[], timestamptz) is
+    'to_pool: the ticket is free again; raise_priority: it counts as urgent. One that somebody is changing at this moment is left to him.';
+
+create or replace function private.ticket_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
+language sql stable set search_path = '' as $$
+    select c.id, t.owner_id
+    from public.sla_clocks c join public.tickets t on t.id = c.entity_id
+    where c.entity in ('ticket', 'return', 'public_complaint') and c.stopped_at is null and c.shop_id = any (p_shops)
+      and t.owner_id is not null
+$$;
+comment on function private.ticket_owners(bigint[], timestamptz) is 'Who owns the tickets behind open clocks.';
+
+create or replace function private.tg_ticket_owner() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    perform private.owner_changed(e, new.id, private.now()) from pg_catalog.unnest(private.ticket_entities()) e;
+    return null;
+end;
+$$;
+comment on function private.tg_ticket_owner() is 'Reminders of a ticket follow its owner.';
+create or replace trigger t60_owner after update of owner_id on public.tickets
+    for each row when (old.owner_id is distinct from new.owner_id and new.stage <> 'done') execute function private.tg_ticket_owner();
+
+create or replace function private.ticket_load(p_member_ids bigint[]) returns table (member_id bigint, load bigint)
+language sql stable set search_path = '' as $$
+    select t.owner_id, pg_catalog.count(*) from public.tickets t
+    where t.owner_id = any (p_member_ids) and t.stage in ('open', 'waiting') group by t.owner_id
+$$;
+comment on function private.ticket_load(bigint[]) is 'Tickets that each of these members has in hand, over all shops.';
+
+-- ==== 62_ticket_flow.sql ====
+
+-- 62 --------------------------------------------------------------------- tickets: who may take a step, taking it, registering
+--
+-- Every RPC of a ticket goes the same way: private.ticket_for_change locks it and says no, private.move_ticket writes it with
+-- its deadlines and its history.
+
+-- Who -----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.is_ticket_lead(p_me private.actor, p_shop_id bigint, p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select (p_me).role = 'manager' or (private.is_lead(p_me) and exists (
+        select from private.duty_leads(p_shop_id, p_now) l (member_id) where l.member_id = (p_me).member_id))
+$$;
+comment on function private.is_ticket_lead(private.actor, bigint, timestamptz) is 'Managers, and the 当班主管 of the shop at this moment.';
+
+create or replace function private.ticket_who(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns text[]
+language sql stable set search_path = '' as $$
+    select pg_catalog.array_remove(array[
+        case when (p_me).role = 'system' then 'system' end,
+        case when (p_me).role in ('agent', 'operations', 'manager', 'admin')
+            or ((p_me).role = 'warehouse' and (p_ticket).department = 'warehouse') then 'worker' end,
+        case when (p_me).role = 'warehouse' then 'warehouse' end,
+        case when (p_ticket).owner_id = (p_me).member_id then 'owner' end,
+        case when (p_ticket).registered_by = (p_me).member_id then 'registrar' end,
+        case when private.is_ticket_lead(p_me, (p_ticket).shop_id, p_now) then 'lead' end], null)
+$$;
+comment on function private.ticket_who(private.actor, public.tickets, timestamptz) is
+    'As what a person stands to a ticket: worker, warehouse, owner, registrar, lead, system (see private.ticket_moves).';
+
+create or replace function private.ticket_refusal(
+    p_me private.actor, p_ticket public.tickets, p_version integer, p_rpc text, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_may text[];
+    v_key text;
+begin
+    if (p_ticket).id is null then
+        return '{"code": "PT404", "key": "ticket.none", "params": {}}';
+    end if;
+    select pg_catalog.array_agg(distinct w) into v_may from private.ticket_moves() m, pg_catalog.unnest(m.who) w
+    where m.state_from = (p_ticket).state and m.rpc = p_rpc;
+    v_key := case
+        when (p_me).role <> 'system' and (p_ticket).version is distinct from p_version then 'ticket.stale'
+        when v_may is null or v_may = '{system}' and (p_me).role <> 'system' then 'ticket.wrong_state'
+        when v_may && private.ticket_who(p_me, p_ticket, p_now) then null
+        when 'owner' = any (v_may) then case when (p_ticket).owner_id is null then 'ticket.unclaimed' else 'ticket.not_yours' end
+        when 'warehouse' = any (v_may) then 'ticket.needs_warehouse'
+        when 'lead' = any (v_may) then 'ticket.needs_lead'
+        else 'ticket.not_yours' end;
+    if v_key is null then
+        return null;
+    end if;
+    return pg_catalog.jsonb_build_object('code', case when v_key in ('ticket.stale', 'ticket.wrong_state') then 'PT409' else 'PT403' end,
+        'key', v_key, 'params', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('id', (p_ticket).id,
+            'state', (p_ticket).state, 'version', (p_ticket).version, 'at', (p_ticket).updated_at,
+            'who', case when v_key = 'ticket.stale' then private.last_hand((p_ticket).id)
+                else (select m.display_name from public.members m where m.id = (p_ticket).owner_id) end)));
+end;
+$$;
+comment on function private.ticket_refusal(private.actor, public.tickets, integer, text, timestamptz) is
+    'Why this person cannot take this step now, or null: {code, key, params}: ticket.none, ticket.stale (who, at), ticket.wrong_state, ticket.unclaimed, ticket.not_yours (who), ticket.needs_warehouse, ticket.needs_lead.';
+
+create or replace function private.last_hand(p_ticket_id bigint) returns text
+language sql stable set search_path = '' as $$
+    select coalesce((select m.display_name from public.audit_events a left join public.members m on m.id = a.member_id
+        where a.entity = 'ticket' and a.entity_id = p_ticket_id and a.action <> 'contact_revealed' order by a.id desc limit 1), '系统')
+$$;
+comment on function private.last_hand(bigint) is 'Who changed a ticket last.';
+
+create or replace function private.ticket_for_change(
+    p_me private.actor, p_id bigint, p_version integer, p_rpc text, p_now timestamptz default private.now()
+) returns public.tickets
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets;
+    v_refusal jsonb;
+begin
+    select * into v from public.tickets
+    where id = p_id and ((p_me).role = 'system' or shop_id in (select private.my_shop_ids())) for update;
+    v_refusal := private.ticket_refusal(p_me, v, p_version, p_rpc, p_now);
+    if v_refusal is not null then
+        perform private.fail(v_refusal ->> 'code', v_refusal ->> 'key', v_refusal -> 'params');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.ticket_for_change(private.actor, bigint, integer, text, timestamptz) is
+    'Locks a ticket for a step that this person may take with it now; refuses as private.ticket_refusal says.';
+
+-- The step ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.store_ticket(p_ticket public.tickets, p_now timestamptz) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    if v.state not in ('waiting_customer', 'waiting_return') then
+        v.waiting_reason := null;
+        v.waiting_until := null;
+    end if;
+    if private.ticket_stage(v.state) = 'done' then
+        v.closed_at := coalesce(v.closed_at, p_now);
+        v.due_at := null;
+        v.due_sort := v.closed_at;
+    elsif v.closed_at is not null then
+        v.closed_at := null;
+        v.close_reason := null;
+        v.due_sort := 'infinity';
+    end if;
+    update public.tickets t set (type, state, severity, root_cause_id, department, is_complaint, order_id, product_id, sku, quantity,
+        tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, platform_status, platform_due_at, claimed_amount,
+        owner_id, decision_id, waiting_reason, waiting_until, due_at, due_sort, solution, solution_id, outcome, reship_tracking_no,
+        first_resolved_at, resolved_at, closed_at, close_reason, instance, merged_into_id, follows_id, score)
+        = (v.type, v.state, v.severity, v.root_cause_id, v.department, v.is_complaint, v.order_id, v.product_id, v.sku, v.quantity,
+        v.tracking_no, v.buyer_account, v.contact_id, v.receiver_masked, v.phone_masked, v.platform_status, v.platform_due_at, v.claimed_amount,
+        v.owner_id, v.decision_id, v.waiting_reason, v.waiting_until, v.due_at, v.due_sort, v.solution, v.solution_id, v.outcome, v.reship_tracking_no,
+        v.first_resolved_at, v.resolved_at, v.closed_at, v.close_reason, v.instance, v.merged_into_id, v.follows_id, v.score)
+    where t.id = v.id returning * into v;
+    return v;
+end;
+$$;
+comment on function private.store_ticket(public.tickets, timestamptz) is
+    'Writes a ticket that was changed in memory, with what follows from its state: a wait ends, a case closes or opens again.';
+
+create or replace function private.move_ticket(
+    p_me private.actor, p_ticket public.tickets, p_state text, p_detail jsonb, p_now timestamptz
+) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+    v_old public.tickets;
+begin
+    select * into v_old from public.tickets where id = v.id for update;
+    v.state := p_state;
+    v := private.store_ticket(v, p_now);
+    perform private.ticket_clock_effects(v_old, v, p_now, (p_me).member_id);
+    perform private.audit(p_me, v.shop_id, 'ticket', v.id, coalesce(p_detail ->> 'action', 'ticket_' || p_state),
+        (coalesce(p_detail, '{}') - 'action') || case when v_old.state <> v.state
+            then pg_catalog.jsonb_build_object('from', v_old.state, 'to', v.state) else '{}' end);
+    select * into v from public.tickets where id = v.id;
+    return v;
+end;
+$$;
+comment on function private.move_ticket(private.actor, public.tickets, text, jsonb, timestamptz) is
+    'A locked ticket, changed in memory, goes to a state (or stays there): row, deadlines and history (p_detail; its action names the event) in one. Answers with the row as it is now.';
+
+create or replace function private.ticket_answer(p_ticket public.tickets) returns jsonb
+language sql volatile set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', t.id, 'version', t.version, 'state', t.state, 'owner_id', t.owner_id, 'due_at', t.due_at)
+    from public.tickets t where t.id = (p_ticket).id
+$$;
+comment on function private.ticket_answer(public.tickets) is 'What every step answers: {id, version, state, owner_id, due_at}.';
+
+create or replace function private.ticket_reasons(p_rpc text) returns text[]
+language sql immutable set search_path = '' as $$
+    select case p_rpc
+        when 'waiting_customer' then array['asked_details', 'asked_photos', 'asked_choice', 'asked_address', 'no_answer']
+        when 'waiting_return' then array['goods_on_way', 'pickup_booked']
+        when 'give_back_ticket' then array['off_shift', 'wrong_skill', 'overload', 'other']
+        when 'reopen_ticket' then array['unsatisfied', 'not_received', 'same_problem', 'mistake', 'other']
+        when 'cancel_ticket' then array['customer_withdrew', 'duplicate', 'mistake', 'platform_closed', 'other'] end
+$$;
+comment on function private.ticket_reasons(text) is 'The reasons that a step takes.';
+
+create or replace function private.check_ticket_reason(p_rpc text, p_reason text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_reason is null or p_reason <> all (private.ticket_reasons(p_rpc)) then
+        perform private.fail('PT422', 'ticket.reason', pg_catalog.jsonb_build_object('reasons', private.ticket_reasons(p_rpc)));
+    end if;
+end;
+$$;
+
+create or replace function private.fail_ticket_form(p_constraint text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_constraint = 'tickets_platform_ref_idx' then
+        perform private.fail('PT409', 'ticket.ref_taken');
+    end if;
+    perform private.fail('PT422', case when p_constraint like '%\_masked' or p_constraint = 'tickets_masks_hide' then 'ticket.personal' else 'ticket.form' end,
+        pg_catalog.jsonb_build_object('field', coalesce(pg_catalog.substring(p_constraint, '^ticket[a-z]*_(?:messages_|returns_)?([a-z]+)'), '')));
+end;
+$$;
+comment on function private.fail_ticket_form(text) is
+    'What a violated constraint means to people: ticket.personal (a phone number in a free text), ticket.ref_taken, ticket.form (field).';
+
+create or replace function private.ticket_object(p jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v jsonb := coalesce(private.as_json(p), '{}');
+begin
+    if pg_catalog.jsonb_typeof(v) <> 'object' then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.ticket_object(jsonb) is 'A JSON object that a request sends (nothing: empty). request.bad_value.';
+
+-- Registering ---------------------------------------------------------------------------------------------------------
+
+create or replace function private.ticket_order(p_me private.actor, p jsonb) returns public.orders
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.orders;
+begin
+    if p ->> 'order_id' is not null then
+        select * into v from public.orders where private.is_id(p ->> 'order_id') and id = (p ->> 'order_id')::bigint
+            and ((p_me).role = 'system' or shop_id in (select private.my_shop_ids()));
+        if not found then
+            perform private.fail('PT404', 'order.none');
+        end if;
+    end if;
+    return v;
+end;
+$$;
+comment on function private.ticket_order(private.actor, jsonb) is 'The order that a registration names (order_id), or no row. order.none.';
+
+create or replace function private.insert_ticket(p_me private.actor, p jsonb, p_shop_id bigint, p_order public.orders, p_now timestamptz)
+returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets;
+    v_contact bigint;
+begin
+    if pg_catalog.jsonb_typeof(p -> 'contact') = 'object' then
+        v_contact := private.store_contact(null, p -> 'contact', 'ticket');
+    end if;
+    insert into public.tickets (shop_id, type, state, severity, root_cause_id, department, is_complaint, order_id, product_id, sku,
+        quantity, tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, channel, source, lead_id, summary,
+        has_freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, follows_id, registered_at, registered_by)
+    select p_shop_id, p ->> 'type', 'registered', coalesce(p ->> 'severity', 'normal'), (p ->> 'root_cause_id')::bigint,
+        coalesce(p ->> 'department', 'customer_service'),
+        coalesce((p ->> 'is_complaint')::boolean, false) or p ->> 'type' = 'public_complaint', (p_order).id, i.product_id,
+        coalesce(p ->> 'sku', i.sku), (p ->> 'quantity')::integer, coalesce(p ->> 'tracking_no', (p_order).tracking_no),
+        coalesce(p ->> 'buyer_account', (p_order).buyer_account), v_contact,
+        coalesce(p #>> '{contact,name_masked}', (p_order).receiver_masked), coalesce(p #>> '{contact,phone_masked}', (p_order).phone_masked),
+        coalesce(p ->> 'channel', 'other'), coalesce(p ->> 'source', 'agent'), (p ->> 'lead_id')::bigint,
+        pg_catalog.btrim(coalesce(p ->> 'summary', '')), coalesce((p ->> 'has_freight_insurance')::boolean, false),
+        nullif(pg_catalog.btrim(p ->> 'platform_ref'), ''), p ->> 'platform_status', (p ->> 'platform_due_at')::timestamptz,
+        (p ->> 'claimed_amount')::numeric, (p ->> 'follows_id')::bigint,
+        least(coalesce((p ->> 'registered_at')::timestamptz, p_now), p_now), (p_me).member_id
+    from (select 1) one left join lateral (
+        select pg_catalog.max(x.sku) as sku, pg_catalog.max(x.product_id) as product_id from public.order_items x
+        where x.order_id = (p_order).id and (p ->> 'sku' is null or x.sku = p ->> 'sku') having pg_catalog.count(distinct x.sku) = 1) i on true
+    returning * into v;
+    return v;
+end;
+$$;
+comment on function private.insert_ticket(private.actor, jsonb, bigint, public.orders, timestamptz) is
+    'The row of a registration; what the order says already is not typed again (its only item, parcel, buyer).';
+
+create or replace function private.add_ticket(p_me private.actor, p jsonb, p_now timestamptz) returns bigint
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_order public.orders := private.ticket_order(p_me, p);
+    v_shop bigint := coalesce((v_order).shop_id, case when private.is_id(p ->> 'shop_id') then (p ->> 'shop_id')::bigint end);
+    v public.tickets;
+    v_constraint text;
+begin
+    perform private.require_shop(p_me, v_shop);
+    if v_shop::text is distinct from coalesce(p ->> 'shop_id', v_shop::text) then
+        perform private.fail('PT422', 'ticket.form', '{"field": "shop"}');
+    end if;
+    v := private.insert_ticket(p_me, p, v_shop, v_order, p_now);
+    perform private.audit(p_me, v.shop_id, 'ticket', v.id, 'ticket_registered', pg_catalog.jsonb_strip_nulls(
+        pg_catalog.jsonb_build_object('type', v.type, 'source', v.source, 'channel', v.channel, 'follows', v.follows_id, 'to', v.state)));
+    perform private.start_ticket_clocks(v, p_now, (p_me).member_id);
+    perform private.sync_return(v, p_now, (p_me).member_id);
+    if p ?| array['severity', 'department', 'root_cause_id'] then
+        perform private.classified_ticket(p_me, v, p, p_now);
+    end if;
+    return v.id;
+exception
+    when check_violation or unique_violation or foreign_key_violation or not_null_violation then
+        get stacked diagnostics v_constraint = constraint_name;
+        perform private.fail_ticket_form(v_constraint);
+    when data_exception then
+        perform private.fail('PT422', 'ticket.form', '{"field": ""}');
+end;
+$$;
+comment on function private.add_ticket(private.actor, jsonb, timestamptz) is
+    'Registers a case, from a form, an order, a lead or an import, and answers with its id. p {shop_id | order_id, type, summary, channel, source, lead_id, buyer_account, contact {id, ciphertexts, hashes, masks}, sku, quantity, tracking_no, claimed_amount, platform_ref, platform_status, platform_due_at, has_freight_insurance, is_complaint, registered_at (earlier than now)}; with severity, department or root_cause_id it is classified at once. order.none, shop.none, ticket.form (field), ticket.personal, ticket.ref_taken, contact.form.';
+
+create or replace function private.ticket_duplicates(p_me private.actor, p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_order public.orders := private.ticket_order(p_me, p);
+    v_shop bigint := coalesce((v_order).shop_id, case when private.is_id(p ->> 'shop_id') then (p ->> 'shop_id')::bigint end);
+begin
+    return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.id desc), '[]') from (
+        select t.id, t.type, t.state, t.version, t.registered_at, t.due_at, t.summary, m.display_name as owner_name
+        from public.tickets t left join public.members m on m.id = t.owner_id
+        where t.shop_id = v_shop and t.stage <> 'done' and t.id in (
+            select o.id from public.tickets o where o.order_id = (v_order).id
+            union select r.id from public.tickets r where r.platform_ref = pg_catalog.btrim(p ->> 'platform_ref')
+            union select k.id from public.tickets k where k.tracking_no = p ->> 'tracking_no'
+            union select b.id from public.tickets b where b.buyer_account = coalesce(p ->> 'buyer_account', (v_order).buyer_account)
+                and b.shop_id = v_shop and (b.type = p ->> 'type' or b.order_id is null))
+        order by t.id desc limit 10) x);
+end;
+$$;
+comment on function private.ticket_duplicates(private.actor, jsonb) is
+    'Open tickets that may be the same case: of the order, the platform''s number, the parcel, or of this buyer with the same type or without an order. [{id, type, state, version, registered_at, due_at, summary, owner_name}].';
+
+create or replace function public.register_ticket(p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.ticket_object(p) - array['registered_at', 'follows_id'];
+    v_answer jsonb := private.begin_request(p_request_id, 'register_ticket', v #- '{contact,name}' #- '{contact,phone}' #- '{contact,address}' #- '{contact,note}');
+    v_duplicates jsonb;
+    v_ticket public.tickets;
+    v_id bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v ->> 'source' is null or v ->> 'source' not in ('order', 'customer') then
+        v := v || '{"source": "agent"}';
+    end if;
+    v_duplicates := private.ticket_duplicates(v_me, v);
+    if v_duplicates <> '[]' and v ->> 'force' is distinct from 'true' then
+        return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('duplicates', v_duplicates));
+    end if;
+    v_id := private.add_ticket(v_me, v, v_now);
+    select * into v_ticket from public.tickets where id = v_id;
+    if v ->> 'take' = 'true' then
+        if v_ticket.state = 'registered' then
+            v_ticket := private.classified_ticket(v_me, v_ticket, v, v_now);
+        end if;
+        v_ticket := private.taken_ticket(v_me, private.ticket_for_change(v_me, v_ticket.id, v_ticket.version, 'take_ticket', v_now), v_now);
+    end if;
+    return private.finish_request(p_request_id, private.ticket_answer(v_ticket) || pg_catalog.jsonb_build_object('duplicates', v_duplicates));
+end;
+$$;
+grant execute on function public.register_ticket(jsonb, uuid) to authenticated;
+comment on function public.register_ticket(jsonb, uuid) is
+    'Everybody but analysts: registers a case (p as private.add_ticket takes it; take true: it is classified and mine at once). While it may be one that is open already, and without force, nothing is registered: {duplicates}. Else {id, version, state, owner_id, due_at, duplicates}. Refuses as private.add_ticket does.';
+
+-- Classifying ---------------------------------------------------------------------------------------------------------
+
+create or replace function private.classified_ticket(p_me private.actor, p_ticket public.tickets, p jsonb, p_now timestamptz) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    v.type := coalesce(p ->> 'type', v.type);
+    v.severity := coalesce(p ->> 'severity', v.severity);
+    v.department := coalesce(p ->> 'department', v.department);
+    v.root_cause_id := case when p ? 'root_cause_id' then (p ->> 'root_cause_id')::bigint else v.root_cause_id end;
+    v.is_complaint := coalesce((p ->> 'is_complaint')::boolean, v.is_complaint) or v.type = 'public_complaint';
+    v := private.move_ticket(p_me, v, case when v.state = 'registered' then 'classified' else v.state end,
+        pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('action', 'ticket_classified', 'type', v.type, 'severity', v.severity,
+            'root_cause_id', v.root_cause_id, 'department', v.department, 'is_complaint', nullif(v.is_complaint, false))), p_now);
+    perform private.retarget_ticket(v, p_now, (p_me).member_id);
+    perform private.sync_return(v, p_now, (p_me).member_id);
+    select * into v from public.tickets where id = v.id;
+    return v;
+end;
+$$;
+comment on function private.classified_ticket(private.actor, public.tickets, jsonb, timestamptz) is
+    'Type, severity, root cause, department and complaint of a locked ticket, with the policies that these facts choose; a registered one is classified.';
+
+create or replace function public.classify_ticket(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'classify_ticket', pg_catalog.jsonb_build_array(p_id, p_version, v));
+    v_constraint text;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.ticket_answer(
+        private.classified_ticket(v_me, private.ticket_for_change(v_me, p_id, p_version, 'classify_ticket', v_now), v, v_now)));
+exception
+    when check_violation or foreign_key_violation then
+        get stacked diagnostics v_constraint = constraint_name;
+        perform private.fail_ticket_form(v_constraint);
+    when data_exception then
+        perform private.fail('PT422', 'ticket.form', '{"field": ""}');
+end;
+$$;
+grant execute on function public.classify_ticket(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.classify_ticket(bigint, integer, jsonb, uuid) is
+    'Those who work on tickets: p {type, severity, root_cause_id, department, is_complaint}; what is left out stays. {id, version, state, owner_id, due_at}. Refuses as private.ticket_refusal says; ticket.form (field).';
+
+-- ==== 62_ticket_work.sql ====
+
+-- 62 ------------------------------------------------------------- tickets: taking, waiting, talking, resolving, reopening
+
+-- Taking and giving back ----------------------------------------------------------------------------------------------
+
+create or replace function private.taken_ticket(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+    v_from bigint := v.owner_id;
+begin
+    if v_from = (p_me).member_id and v.state not in ('dispatched', 'waiting_customer') then
+        perform private.fail('PT409', 'ticket.yours', pg_catalog.jsonb_build_object('id', v.id));
+    end if;
+    v.owner_id := (p_me).member_id;
+    if v_from is distinct from v.owner_id then
+        v.decision_id := private.note_assignment('ticket', v.shop_id, v.id, v.owner_id, 'claim', p_now);
+    end if;
+    return private.move_ticket(p_me, v, case when v.state in ('classified', 'dispatched', 'waiting_customer') then 'in_progress' else v.state end,
+        pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('action', case
+            when v_from is distinct from v.owner_id and v_from is not null then 'ticket_taken_over' else 'ticket_taken' end,
+            'from_id', nullif(v_from, v.owner_id))), p_now);
+end;
+$$;
+comment on function private.taken_ticket(private.actor, public.tickets, timestamptz) is
+    'Makes a locked ticket this person''s: free, handed out or a colleague''s; work begins, or goes on where it waits for others. ticket.yours.';
+
+create or replace function public.take_ticket(p_id bigint, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'take_ticket', pg_catalog.jsonb_build_array(p_id, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.ticket_answer(private.taken_ticket(v_me,
+        private.ticket_for_change(v_me, p_id, p_version, 'take_ticket', v_now), v_now)));
+end;
+$$;
+grant execute on function public.take_ticket(bigint, integer, uuid) to authenticated;
+comment on function public.take_ticket(bigint, integer, uuid) is
+    'Those who work on tickets: mine from now on, from the pool, handed to me, or a colleague''s; reveal_contact opens its contact without asking why. {id, version, state, owner_id, due_at}. ticket.yours, and as private.ticket_refusal says.';
+
+create or replace function private.given_back_ticket(p_me private.actor, p_ticket public.tickets, p_reason text, p_source text, p_now timestamptz)
+returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    v.decision_id := private.note_assignment('ticket', v.shop_id, v.id, null, p_source, p_now);
+    v.owner_id := null;
+    return private.move_ticket(p_me, v, case when v.state in ('dispatched', 'in_progress') then 'classified' else v.state end,
+        pg_catalog.jsonb_build_object('action', 'ticket_given_back', 'reason', p_reason, 'from_id', (p_ticket).owner_id), p_now);
+end;
+$$;
+comment on function private.given_back_ticket(private.actor, public.tickets, text, text, timestamptz) is
+    'A locked ticket lies in the pool again (p_source as private.note_assignment takes it).';
+
+create or replace function public.give_back_ticket(p_id bigint, p_version integer, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'give_back_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_reason));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_ticket_reason('give_back_ticket', p_reason);
+    return private.finish_request(p_request_id, private.ticket_answer(private.given_back_ticket(v_me,
+        private.ticket_for_change(v_me, p_id, p_version, 'give_back_ticket', v_now), p_reason, 'manual', v_now)));
+end;
+$$;
+grant execute on function public.give_back_ticket(bigint, integer, text, uuid) to authenticated;
+comment on function public.give_back_ticket(bigint, integer, text, uuid) is
+    'The owner or a lead: back to the pool. p_reason off_shift, wrong_skill, overload, other. ticket.reason (reasons), and as private.ticket_refusal says.';
+
+create or replace function private.return_tickets(p_me private.actor, p_ids bigint[], p_source text, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets;
+    v_count integer := 0;
+begin
+    for v in select * from public.tickets where id = any (p_ids) and owner_id is not null order by id for update loop
+        if private.ticket_refusal(p_me, v, v.version, 'give_back_ticket', p_now) is null then
+            perform private.given_back_ticket(p_me, v, 'off_shift', p_source, p_now);
+            v_count := v_count + 1;
+        end if;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.return_tickets(private.actor, bigint[], text, timestamptz) is
+    'Puts those of the tickets that this actor may give back into the pool (somebody goes home, or is switched off); answers how many.';
+
+-- Waiting -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.wait_cap(p_state text) returns interval
+language sql immutable set search_path = '' as $$ select case p_state when 'waiting_customer' then interval '72 hours' else interval '10 days' end $$;
+comment on function private.wait_cap(text) is 'The longest a ticket waits: 72 hours for the customer, 10 days for his parcel; then it goes on by itself (product decision).';
+
+create or replace function private.ticket_instant(p_text text) returns timestamptz
+language plpgsql stable set search_path = '' as $$
+begin
+    return p_text::timestamptz;
+exception when data_exception then
+    perform private.fail('PT422', 'ticket.form', '{"field": "until"}');
+end;
+$$;
+
+create or replace function public.wait_ticket(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_p jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'wait_ticket', pg_catalog.jsonb_build_array(p_id, p_version, v_p));
+    v_state text := coalesce(v_p ->> 'state', 'waiting_customer');
+    v_ticket public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v_state not in ('waiting_customer', 'waiting_return') then
+        perform private.fail('PT422', 'ticket.form', '{"field": "state"}');
+    end if;
+    perform private.check_ticket_reason(v_state, v_p ->> 'reason');
+    v_ticket := private.ticket_for_change(v_me, p_id, p_version, 'wait_ticket', v_now);
+    v_ticket.waiting_reason := v_p ->> 'reason';
+    v_ticket.waiting_until := coalesce(private.ticket_instant(v_p ->> 'until'), v_now + private.wait_cap(v_state));
+    if v_ticket.waiting_until <= v_now or v_ticket.waiting_until > v_now + private.wait_cap(v_state) then
+        perform private.fail('PT422', 'ticket.until', pg_catalog.jsonb_build_object('hours', extract(epoch from private.wait_cap(v_state))::integer / 3600));
+    end if;
+    return private.finish_request(p_request_id, private.ticket_answer(private.move_ticket(v_me, v_ticket, v_state,
+        pg_catalog.jsonb_build_object('reason', v_ticket.waiting_reason, 'until', v_ticket.waiting_until), v_now)));
+end;
+$$;
+grant execute on function public.wait_ticket(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.wait_ticket(bigint, integer, jsonb, uuid) is
+    'The owner or a lead: p {state waiting_customer|waiting_return, reason, until (at most 72 hours, 10 days; the default)}; resolution stands still until then. Reasons: asked_details, asked_photos, asked_choice, asked_address, no_answer; goods_on_way, pickup_booked. ticket.reason, ticket.until (hours), and as private.ticket_refusal says.';
+
+create or replace function private.resumed_ticket(p_me private.actor, p_ticket public.tickets, p_action text, p_now timestamptz)
+returns public.tickets
+language sql set search_path = '' as $$
+    select * from private.move_ticket(p_me, p_ticket, case when (p_ticket).owner_id is null then 'classified' else 'in_progress' end,
+        pg_catalog.jsonb_build_object('action', p_action), p_now)
+$$;
+comment on function private.resumed_ticket(private.actor, public.tickets, text, timestamptz) is 'The wait is over: work goes on, or the case lies in the pool.';
+
+create or replace function public.resume_ticket(p_id bigint, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'resume_ticket', pg_catalog.jsonb_build_array(p_id, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.ticket_answer(private.resumed_ticket(v_me,
+        private.ticket_for_change(v_me, p_id, p_version, 'resume_ticket', v_now), 'ticket_resumed', v_now)));
+end;
+$$;
+grant execute on function public.resume_ticket(bigint, integer, uuid) to authenticated;
+comment on function public.resume_ticket(bigint, integer, uuid) is
+    'The owner or a lead: goes on with a case that waits, or that was approved. Refuses as private.ticket_refusal says.';
+
+create or replace function private.end_ticket_waits(p_now timestamptz, p_limit integer default 300) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets;
+    v_count integer := 0;
+begin
+    for v in select * from public.tickets t where t.waiting_until <= p_now order by t.waiting_until limit p_limit for update skip locked loop
+        perform private.resumed_ticket(private.desk_itself(), v, 'ticket_wait_ended', p_now);
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.end_ticket_waits(timestamptz, integer) is 'Cases whose wait is over go on by themselves, deadlines included; answers how many.';
+
+-- Talking -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.ticket_to_talk(p_me private.actor, p_id bigint) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets;
+begin
+    select * into v from public.tickets where id = p_id and ((p_me).role = 'system' or shop_id in (select private.my_shop_ids())) for update;
+    if not found then
+        perform private.fail('PT404', 'ticket.none');
+    end if;
+    if v.state = 'merged' then
+        perform private.fail('PT409', 'ticket.merged', pg_catalog.jsonb_build_object('id', v.id, 'into', v.merged_into_id));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.ticket_to_talk(private.actor, bigint) is 'Locks a ticket of my shops to note what was said. ticket.none, ticket.merged (into).';
+
+create or replace function private.customer_spoke(p_me private.actor, p_ticket public.tickets, p_at timestamptz, p_now timestamptz) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    if v.stage = 'done' then
+        return v;
+    end if;
+    if not exists (select from private.ticket_clocks(v.id, array['first', 'answer'])) then
+        perform private.run_ticket_clock(v, 'ticket', 'next', 'ticket_next', p_now, (p_me).member_id, p_at);
+    end if;
+    if v.state = 'waiting_customer' then
+        v := private.resumed_ticket(p_me, v, 'ticket_customer_replied', p_now);
+    end if;
+    return v;
+end;
+$$;
+comment on function private.customer_spoke(private.actor, public.tickets, timestamptz, timestamptz) is
+    'The customer waits for a word from his first unanswered one on; a case that waited for him goes on.';
+
+create or replace function private.said(
+    p_me private.actor, p_ticket public.tickets, p_direction text, p_channel text, p_body text, p_now timestamptz
+) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_id bigint;
+begin
+    insert into public.ticket_messages (ticket_id, shop_id, direction, channel, body, member_id, at)
+    values ((p_ticket).id, (p_ticket).shop_id, p_direction, p_channel, pg_catalog.btrim(coalesce(p_body, '')), (p_me).member_id, p_now)
+    returning id into v_id;
+    if p_direction = 'out' and (p_me).member_id is not null then
+        perform private.answer_ticket((p_ticket).id, p_now, (p_me).member_id);
+    elsif p_direction <> 'in' then
+        perform private.record_reply('ticket', (p_ticket).id, p_direction, p_now, null);
+    else
+        perform private.customer_spoke(p_me, p_ticket, p_now, p_now);
+    end if;
+    return v_id;
+end;
+$$;
+comment on function private.said(private.actor, public.tickets, text, text, text, timestamptz) is
+    'Notes what was said, with what it means for the clocks: only a person''s outward word answers.';
+
+create or replace function public.add_message(p_ticket_id bigint, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'add_message', pg_catalog.jsonb_build_array(p_ticket_id, v));
+    v_ticket public.tickets;
+    v_id bigint;
+    v_constraint text;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_ticket := private.ticket_to_talk(v_me, p_ticket_id);
+    if v ->> 'direction' = 'out' then
+        perform private.require_text_check(pg_catalog.btrim(coalesce(v ->> 'body', '')), 'reply', v_ticket.shop_id, 'general', '{}', v ->> 'reason', null, v_now);
+    elsif pg_catalog.btrim(coalesce(v ->> 'body', '')) = '' then
+        perform private.fail('PT422', 'ticket.form', '{"field": "body"}');
+    end if;
+    v_id := private.said(v_me, v_ticket, v ->> 'direction', coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v_now);
+    delete from public.ticket_drafts where ticket_id = p_ticket_id and member_id = v_me.member_id and v ->> 'direction' = 'out';
+    return private.finish_request(p_request_id, private.ticket_answer(v_ticket) || pg_catalog.jsonb_build_object('message_id', v_id));
+exception when check_violation or not_null_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    perform private.fail_ticket_form(v_constraint);
+end;
+$$;
+grant execute on function public.add_message(bigint, jsonb, uuid) to authenticated;
+comment on function public.add_message(bigint, jsonb, uuid) is
+    'Those who work on tickets: p {direction out|in|note, channel, body (masked; out: empty for a call), reason (for a warned text)}. Out answers the customer, in starts the next response and ends a wait for him. {id, version, state, owner_id, due_at, message_id}. ticket.none, ticket.merged, ticket.form, ticket.personal, text.unchecked, text.blocked, text.reason_missing.';
+
+create or replace function public.save_draft(p_ticket_id bigint, p_body text) returns void
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_constraint text;
+begin
+    if not exists (select from public.tickets where id = p_ticket_id and shop_id in (select private.my_shop_ids())) then
+        perform private.fail('PT404', 'ticket.none');
+    end if;
+    if pg_catalog.btrim(coalesce(p_body, '')) = '' then
+        delete from public.ticket_drafts where ticket_id = p_ticket_id and member_id = v_me.member_id;
+        return;
+    end if;
+    insert into public.ticket_drafts (ticket_id, member_id, body, updated_at) values (p_ticket_id, v_me.member_id, p_body, private.now())
+    on conflict (ticket_id, member_id) do update set body = excluded.body, updated_at = excluded.updated_at;
+exception when check_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    perform private.fail_ticket_form(v_constraint);
+end;
+$$;
+grant execute on function public.save_draft(bigint, text) to authenticated;
+comment on function public.save_draft(bigint, text) is 'Those who work on tickets: keeps what I have begun to write (nothing: forgets it). ticket.none, ticket.form, ticket.personal.';
+
+-- Resolving -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.check_resolution(p_ticket public.tickets, p jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if pg_catalog.char_length(pg_catalog.btrim(coalesce(p ->> 'solution', ''))) < 2 then
+        perform private.fail('PT422', 'ticket.form', '{"field": "solution"}');
+    end if;
+    if p ->> 'outcome' is null then
+        perform private.fail('PT422', 'ticket.form', '{"field": "outcome"}');
+    end if;
+    if private.money_open((p_ticket).id) then
+        perform private.fail('PT409', 'ticket.money_open', pg_catalog.jsonb_build_object('id', (p_ticket).id));
+    end if;
+    if private.return_open((p_ticket).id) then
+        perform private.fail('PT409', 'ticket.return_open', pg_catalog.jsonb_build_object('id', (p_ticket).id));
+    end if;
+    if p ->> 'contact' is null and exists (select from private.ticket_clocks((p_ticket).id, array['first', 'answer', 'next'])) then
+        perform private.fail('PT409', 'ticket.no_contact', pg_catalog.jsonb_build_object('id', (p_ticket).id));
+    end if;
+end;
+$$;
+comment on function private.check_resolution(public.tickets, jsonb) is
+    'A case is resolved when its outcome is written down, its money decided, its return over, and the customer told: ticket.form (field), ticket.money_open, ticket.return_open, ticket.no_contact.';
+
+create or replace function private.resolved_ticket(p_me private.actor, p_ticket public.tickets, p jsonb, p_now timestamptz) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    v.outcome := p ->> 'outcome';
+    v.solution := pg_catalog.btrim(p ->> 'solution');
+    v.solution_id := case when private.is_id(p ->> 'solution_id') then (p ->> 'solution_id')::bigint end;
+    v.reship_tracking_no := coalesce(nullif(pg_catalog.btrim(p ->> 'reship_tracking_no'), ''), v.reship_tracking_no);
+    v.first_resolved_at := coalesce(v.first_resolved_at, p_now);
+    v.resolved_at := p_now;
+    v := private.move_ticket(p_me, v, 'resolved', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'outcome', v.outcome, 'solution_id', v.solution_id, 'instance', v.instance)), p_now);
+    perform private.after_resolve(v, p_now);
+    select * into v from public.tickets where id = v.id;
+    return v;
+end;
+$$;
+comment on function private.resolved_ticket(private.actor, public.tickets, jsonb, timestamptz) is 'A checked resolution; what follows (revisit) begins at once.';
+
+create or replace function public.resolve_ticket(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'resolve_ticket', pg_catalog.jsonb_build_array(p_id, p_version, v));
+    v_ticket public.tickets;
+    v_constraint text;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_ticket := private.ticket_for_change(v_me, p_id, p_version, 'resolve_ticket', v_now);
+    perform private.check_resolution(v_ticket, v);
+    if v ->> 'contact' is not null then
+        perform private.said(v_me, v_ticket, 'out', v ->> 'contact', '', v_now);
+    end if;
+    return private.finish_request(p_request_id, private.ticket_answer(private.resolved_ticket(v_me, v_ticket, v, v_now)));
+exception when check_violation or foreign_key_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    perform private.fail_ticket_form(v_constraint);
+end;
+$$;
+grant execute on function public.resolve_ticket(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.resolve_ticket(bigint, integer, jsonb, uuid) is
+    'The owner: p {outcome, solution, solution_id, reship_tracking_no, contact (channel on which the customer is told now)}. Outcomes: reshipped, exchanged, refunded, return_refunded, repaired, compensated, price_protected, invoiced, explained, refused, withdrawn, other. As private.check_resolution and private.ticket_refusal say; ticket.personal.';
+
+-- Reopening, cancelling -----------------------------------------------------------------------------------------------
+
+create or replace function private.reopened_ticket(p_me private.actor, p_ticket public.tickets, p_reason text, p_now timestamptz)
+returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+    v_clock bigint;
+begin
+    if not exists (select from public.members m join public.member_shops k on k.member_id = m.id
+        where m.id = v.owner_id and m.state = 'active' and k.shop_id = v.shop_id) then
+        v.owner_id := null;
+    end if;
+    v.instance := v.instance + 1;
+    v := private.move_ticket(p_me, v, case when v.owner_id is null then 'classified' else 'in_progress' end,
+        pg_catalog.jsonb_build_object('action', 'ticket_reopened', 'reason', p_reason, 'instance', v.instance), p_now);
+    select c.id into v_clock from public.sla_clocks c
+    where c.entity = 'ticket' and c.entity_id = v.id and c.target = 'resolve' order by c.instance desc limit 1;
+    if v_clock is not null then
+        perform private.reopen_clock(v_clock, p_now, (p_me).member_id, p_reason);
+    end if;
+    perform private.customer_spoke(p_me, v, p_now, p_now);
+    select * into v from public.tickets where id = v.id;
+    return v;
+end;
+$$;
+comment on function private.reopened_ticket(private.actor, public.tickets, text, timestamptz) is
+    'The case goes on as its next instance: resolution with what was left, the first response stays as it was, the customer waits for a word from now on.';
+
+create or replace function private.following_ticket(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns bigint
+language sql volatile set search_path = '' as $$
+    select private.add_ticket(p_me, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('shop_id', (p_ticket).shop_id,
+        'order_id', (p_ticket).order_id, 'type', (p_ticket).type, 'severity', (p_ticket).severity, 'department', (p_ticket).department,
+        'root_cause_id', (p_ticket).root_cause_id, 'channel', (p_ticket).channel, 'buyer_account', (p_ticket).buyer_account,
+        'sku', (p_ticket).sku, 'quantity', (p_ticket).quantity, 'tracking_no', (p_ticket).tracking_no, 'summary', (p_ticket).summary,
+        'is_complaint', (p_ticket).is_complaint, 'source', 'customer', 'follows_id', (p_ticket).id)), p_now)
+$$;
+comment on function private.following_ticket(private.actor, public.tickets, timestamptz) is 'A new case that goes on from an old one, classified like it.';
+
+create or replace function public.reopen_ticket(p_id bigint, p_version integer, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'reopen_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_reason));
+    v public.tickets;
+    v_id bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_ticket_reason('reopen_ticket', p_reason);
+    v := private.ticket_for_change(v_me, p_id, p_version, 'reopen_ticket', v_now);
+    if v_now <= v.resolved_at + interval '7 days' then
+        v_answer := private.ticket_answer(private.reopened_ticket(v_me, v, p_reason, v_now)) || '{"follows_id": null}';
+    else
+        v_id := coalesce((select o.id from public.tickets o where o.follows_id = p_id and o.stage <> 'done' order by o.id limit 1),
+            private.following_ticket(v_me, v, v_now));
+        select * into v from public.tickets where id = v_id;
+        v_answer := private.ticket_answer(v) || pg_catalog.jsonb_build_object('follows_id', p_id);
+    end if;
+    return private.finish_request(p_request_id, v_answer);
+end;
+$$;
+grant execute on function public.reopen_ticket(bigint, integer, text, uuid) to authenticated;
+comment on function public.reopen_ticket(bigint, integer, text, uuid) is
+    'Those who work on tickets: the customer is back. Within seven days of the resolution (product decision) the case goes on; later a new one is registered that names it (follows_id; a second request finds that one). p_reason unsatisfied, not_received, same_problem, mistake, other. {id, version, state, owner_id, due_at, follows_id}. ticket.reason, and as private.ticket_refusal says.';
+
+create or replace function private.cancelled_ticket(p_me private.actor, p_ticket public.tickets, p_reason text, p_now timestamptz)
+returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    if private.money_open(v.id) then
+        perform private.fail('PT409', 'ticket.money_open', pg_catalog.jsonb_build_object('id', v.id));
+    end if;
+    if exists (select from public.ticket_returns r where r.ticket_id = v.id and r.state in ('goods_sent', 'received', 'refunding')) then
+        perform private.fail('PT409', 'ticket.return_open', pg_catalog.jsonb_build_object('id', v.id));
+    end if;
+    update public.ticket_returns set state = 'buyer_cancelled', ended_at = p_now where ticket_id = v.id and state in ('applied', 'agreed');
+    v.close_reason := p_reason;
+    return private.move_ticket(p_me, v, 'cancelled', pg_catalog.jsonb_build_object('reason', p_reason), p_now);
+end;
+$$;
+comment on function private.cancelled_ticket(private.actor, public.tickets, text, timestamptz) is
+    'A case that needs no work: ticket.money_open while money waits, ticket.return_open while goods are on their way.';
+
+create or replace function public.cancel_ticket(p_id bigint, p_version integer, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'cancel_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_reason));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_ticket_reason('cancel_ticket', p_reason);
+    return private.finish_request(p_request_id, private.ticket_answer(private.cancelled_ticket(v_me,
+        private.ticket_for_change(v_me, p_id, p_version, 'cancel_ticket', v_now), p_reason, v_now)));
+end;
+$$;
+grant execute on function public.cancel_ticket(bigint, integer, text, uuid) to authenticated;
+comment on function public.cancel_ticket(bigint, integer, text, uuid) is
+    'Who registered it, its owner or a lead: no work is needed. p_reason customer_withdrew, duplicate, mistake, platform_closed, other. ticket.reason, ticket.money_open, ticket.return_open, and as private.ticket_refusal says.';
+
+-- Personal data -------------------------------------------------------------------------------------------------------
+
+create or replace function private.ticket_to_reveal(p_me private.actor, p_id bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('shop_id', t.shop_id, 'contact_id', coalesce(t.contact_id, o.contact_id),
+        'contact_state', case when t.contact_id is not null then 'ok' else coalesce(o.contact_state, 'absent') end, 'version', t.version,
+        'claimed', coalesce(t.owner_id = (p_me).member_id and t.stage in ('open', 'waiting', 'review'), false) and t.state <> 'dispatched')
+    from public.tickets t left join public.orders o on o.id = t.order_id
+    where t.id = p_id and t.shop_id in (select private.my_shop_ids())
+$$;
+comment on function private.ticket_to_reveal(private.actor, bigint, timestamptz) is
+    'The contact of a ticket, else that of its order: it opens with the claim, for its owner while he works on it.';
+
+-- ==== 63_returns.sql ====
+
+-- 63 -------------------------------------------------------------------------------------- returns: the way of the goods
+--
+-- applied → agreed → goods_sent → received → refunding → done; refused, goods_refused and buyer_cancelled end it. Each step
+-- is one RPC (p_ticket_id, p_version of the ticket, p, p_request_id). The review has 24 hours from the application, the
+-- refund five working days from the day the goods came.
+
+create or replace function private.return_open(p_ticket_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.ticket_returns r where r.ticket_id = p_ticket_id
+        and r.state in ('applied', 'agreed', 'goods_sent', 'received', 'refunding'))
+$$;
+comment on function private.return_open(bigint) is 'Whether the return of a ticket is still under way.';
+
+create or replace function private.return_moves() returns table (state_from text, state_to text, rpc text, who text[], in_states text[])
+language sql immutable rows 20 set search_path = '' as $$
+    with moves (states_from, state_to, rpc, who, in_states) as (values
+        ('{applied}'::text[], 'agreed', 'agree_return', '{owner,lead,system}'::text[], '{in_progress,waiting_customer,approved}'::text[]),
+        ('{applied}', 'refused', 'refuse_return', '{owner,lead,system}', '{in_progress,waiting_customer,approved}'),
+        ('{agreed}', 'goods_sent', 'send_return_goods', '{worker,warehouse,system}', '{dispatched,in_progress,waiting_customer,waiting_return,pending_approval,approved}'),
+        ('{agreed,goods_sent}', 'received', 'receive_return', '{warehouse,lead,system}', '{classified,dispatched,in_progress,waiting_customer,waiting_return,pending_approval,approved}'),
+        ('{agreed,goods_sent}', 'goods_refused', 'refuse_return_goods', '{warehouse,lead}', '{classified,dispatched,in_progress,waiting_customer,waiting_return,pending_approval,approved}'),
+        ('{received}', 'refunding', 'start_refund', '{owner,lead,system}', '{in_progress,approved}'),
+        ('{refunding}', 'done', 'finish_return', '{owner,lead,system}', '{in_progress,waiting_customer,approved}'),
+        ('{received}', 'done', 'finish_return', '{owner,lead,system}', '{in_progress,approved}'),
+        ('{applied,agreed,goods_sent}', 'buyer_cancelled', 'cancel_return', '{owner,lead,system}', '{dispatched,in_progress,waiting_customer,waiting_return,approved}')
+    )
+    select f.state, m.state_to, m.rpc, m.who, m.in_states from moves m cross join lateral pg_catalog.unnest(m.states_from) f (state)
+$$;
+comment on function private.return_moves() is
+    'Every step of a return: from state to state, by which function, as what one may (see private.ticket_moves), and in which states of its ticket. received → done without a refund is an exchange.';
+
+create or replace function private.sync_return(p_ticket public.tickets, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if (p_ticket).type in ('return', 'exchange') then
+        insert into public.ticket_returns (ticket_id, shop_id, state, applied_at)
+        values ((p_ticket).id, (p_ticket).shop_id, 'applied', (p_ticket).registered_at) on conflict do nothing;
+        if found then
+            perform private.run_ticket_clock(p_ticket, 'return', 'review', 'return_review', p_now, p_actor, (p_ticket).registered_at,
+                (p_ticket).platform_due_at);
+        end if;
+    else
+        delete from public.ticket_returns where ticket_id = (p_ticket).id and state = 'applied';
+        if found then
+            perform private.cancel_ticket_clocks((p_ticket).id, 'reclassified', p_now, p_actor, array['review']);
+        end if;
+    end if;
+    if (p_ticket).type = 'reship' and (p_ticket).state <> 'registered' then
+        perform private.run_ticket_clock(p_ticket, 'ticket', 'reship', 'reship', p_now, p_actor);
+    end if;
+end;
+$$;
+comment on function private.sync_return(public.tickets, timestamptz, bigint) is
+    'What the type of a ticket brings along: a return that was applied for and waits for its review, the day that a reshipment may take from its classification on. A return that nobody decided goes when the type was wrong.';
+
+-- A step --------------------------------------------------------------------------------------------------------------
+
+create or replace function private.return_for_change(
+    p_me private.actor, p_ticket_id bigint, p_version integer, p_rpc text, p_now timestamptz
+) returns public.ticket_returns
+language plpgsql set search_path = '' as $$
+declare
+    v_ticket public.tickets;
+    v public.ticket_returns;
+    v_who text[];
+    v_may text[];
+begin
+    select * into v_ticket from public.tickets
+    where id = p_ticket_id and ((p_me).role = 'system' or shop_id in (select private.my_shop_ids())) for update;
+    select * into v from public.ticket_returns where ticket_id = v_ticket.id for update;
+    if not found then
+        perform private.fail('PT404', case when v_ticket.id is null then 'ticket.none' else 'return.none' end, pg_catalog.jsonb_build_object('id', p_ticket_id));
+    end if;
+    if (p_me).role <> 'system' and v_ticket.version is distinct from p_version then
+        perform private.fail('PT409', 'ticket.stale', pg_catalog.jsonb_build_object('id', v_ticket.id, 'at', v_ticket.updated_at,
+            'version', v_ticket.version, 'who', private.last_hand(v_ticket.id)));
+    end if;
+    v_may := (select pg_catalog.array_agg(distinct w) from private.return_moves() m, pg_catalog.unnest(m.who) w
+        where m.state_from = v.state and m.rpc = p_rpc and v_ticket.state = any (m.in_states));
+    if v_may is null then
+        perform private.fail('PT409', 'return.wrong_state', pg_catalog.jsonb_build_object('id', v_ticket.id, 'state', v.state));
+    end if;
+    v_who := private.ticket_who(p_me, v_ticket, p_now);
+    if not v_may && v_who then
+        perform private.fail('PT403', case when 'warehouse' = any (v_may) then 'ticket.needs_warehouse'
+            when v_ticket.owner_id is null then 'ticket.unclaimed' else 'ticket.not_yours' end, pg_catalog.jsonb_build_object('id', v_ticket.id,
+            'who', (select m.display_name from public.members m where m.id = v_ticket.owner_id)));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.return_for_change(private.actor, bigint, integer, text, timestamptz) is
+    'Locks a ticket and its return for a step this person may take now: ticket.none, return.none, ticket.stale, return.wrong_state (state), ticket.needs_warehouse, ticket.unclaimed, ticket.not_yours.';
+
+create or replace function private.move_return(
+    p_me private.actor, p_return public.ticket_returns, p_state text, p_detail jsonb, p_now timestamptz
+) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_returns := p_return;
+    v_ticket public.tickets;
+begin
+    update public.ticket_returns r set (state, decided_at, decided_by, refuse_reason, carrier, tracking_no, sent_at, received_at,
+        received_by, quality, refund_amount, refunded_at, ended_at) = (p_state, v.decided_at, v.decided_by, v.refuse_reason, v.carrier,
+        v.tracking_no, v.sent_at, v.received_at, v.received_by, v.quality, v.refund_amount, v.refunded_at,
+        case when p_state in ('done', 'buyer_cancelled', 'refused', 'goods_refused') then p_now end)
+    where r.ticket_id = v.ticket_id;
+    perform private.stop_clock(c.id, p_now, (p_me).member_id, p_state) from private.ticket_clocks(v.ticket_id, array['review']) c
+        where p_state in ('agreed', 'refused');
+    perform private.stop_clock(c.id, p_now, (p_me).member_id, p_state) from private.ticket_clocks(v.ticket_id, array['refund']) c where p_state = 'done';
+    if p_state in ('buyer_cancelled', 'goods_refused') then
+        perform private.cancel_ticket_clocks(v.ticket_id, p_state, p_now, (p_me).member_id, array['review', 'refund']);
+    end if;
+    select * into v_ticket from public.tickets where id = v.ticket_id;
+    perform private.audit(p_me, v.shop_id, 'ticket', v.ticket_id, 'return_' || p_state, pg_catalog.jsonb_strip_nulls(coalesce(p_detail, '{}')));
+    if p_state in ('received', 'goods_refused', 'buyer_cancelled') and v_ticket.state = 'waiting_return' then
+        v_ticket := private.resumed_ticket(p_me, v_ticket, 'ticket_goods_settled', p_now);
+    else -- what a page shows of the ticket is older now
+        update public.tickets set version = version + 1, updated_at = p_now where id = v_ticket.id returning * into v_ticket;
+    end if;
+    if p_state = 'received' and v_ticket.type = 'return' then
+        perform private.run_ticket_clock(v_ticket, 'return', 'refund', 'refund_arrival', p_now, (p_me).member_id);
+    elsif p_state = 'received' then
+        perform private.run_ticket_clock(v_ticket, 'ticket', 'reship', 'reship', p_now, (p_me).member_id);
+    end if;
+    return private.ticket_answer(v_ticket) || pg_catalog.jsonb_build_object('return_state', p_state);
+end;
+$$;
+comment on function private.move_return(private.actor, public.ticket_returns, text, jsonb, timestamptz) is
+    'A locked return, changed in memory, goes on: row, clocks, history; goods that came, or will not come, end the ticket''s wait for them. {id, version, state, owner_id, due_at, return_state}.';
+
+create or replace function private.return_amount(p_text text) returns numeric
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_text is null or p_text !~ '^[0-9]{1,9}(\.[0-9]{1,2})?$' then
+        perform private.fail('PT422', 'ticket.form', '{"field": "amount"}');
+    end if;
+    return p_text::numeric;
+end;
+$$;
+
+create or replace function private.written_return(p_return public.ticket_returns, p_rpc text, p jsonb, p_actor bigint, p_now timestamptz)
+returns public.ticket_returns
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.ticket_returns := p_return;
+begin
+    case p_rpc
+        when 'agree_return' then
+            v.decided_at := p_now;
+            v.decided_by := p_actor;
+        when 'refuse_return', 'refuse_return_goods' then
+            if pg_catalog.char_length(pg_catalog.btrim(coalesce(p ->> 'reason', ''))) < 2 then
+                perform private.fail('PT422', 'ticket.form', '{"field": "reason"}');
+            end if;
+            v.refuse_reason := pg_catalog.btrim(p ->> 'reason');
+            v.decided_at := coalesce(v.decided_at, p_now);
+            v.decided_by := coalesce(v.decided_by, p_actor);
+        when 'send_return_goods' then
+            if pg_catalog.char_length(coalesce(pg_catalog.btrim(p ->> 'tracking_no'), '')) not between 4 and 40 then
+                perform private.fail('PT422', 'ticket.form', '{"field": "tracking"}');
+            end if;
+            v.carrier := nullif(pg_catalog.btrim(p ->> 'carrier'), '');
+            v.tracking_no := pg_catalog.upper(pg_catalog.btrim(p ->> 'tracking_no'));
+            v.sent_at := p_now;
+        when 'receive_return' then
+            if p ->> 'quality' is null or p ->> 'quality' not in ('good', 'bad') then
+                perform private.fail('PT422', 'ticket.form', '{"field": "quality"}');
+            end if;
+            v.quality := p ->> 'quality';
+            v.received_at := p_now;
+            v.received_by := p_actor;
+        when 'start_refund' then
+            v.refund_amount := private.return_amount(p ->> 'amount');
+            perform private.check_refund(v);
+        when 'finish_return' then
+            v.refunded_at := case when v.state = 'refunding' then p_now end;
+        else null;
+    end case;
+    return v;
+end;
+$$;
+comment on function private.written_return(public.ticket_returns, text, jsonb, bigint, timestamptz) is
+    'The return with what a step writes down. ticket.form (field), return.not_granted (granted).';
+
+create or replace function private.granted_refund(p_ticket_id bigint) returns numeric
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select coalesce(pg_catalog.sum(m.amount), 0) from public.ticket_money m
+        where m.ticket_id = p_ticket_id and m.kind = 'return_refund' and m.state in ('granted', 'approved', 'paid'));
+end;
+$$;
+comment on function private.granted_refund(bigint) is 'What may go back to the customer for his goods (CNY): within an authority, or approved.';
+
+create or replace function private.check_refund(p_return public.ticket_returns) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_granted numeric := private.granted_refund((p_return).ticket_id);
+begin
+    if (p_return).refund_amount > v_granted then
+        perform private.fail('PT409', 'return.not_granted', pg_catalog.jsonb_build_object('amount', (p_return).refund_amount, 'granted', v_granted));
+    end if;
+end;
+$$;
+comment on function private.check_refund(public.ticket_returns) is
+    'No more goes back than was granted within somebody''s authority (request_money, kind return_refund): return.not_granted (amount, granted).';
+
+create or replace function private.step_return(p_rpc text, p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid, p_now timestamptz, p_me private.actor)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, p_rpc, pg_catalog.jsonb_build_array(p_ticket_id, p_version, v));
+    v_return public.ticket_returns;
+    v_to text;
+    v_constraint text;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_return := private.return_for_change(p_me, p_ticket_id, p_version, p_rpc, p_now);
+    v_to := (select m.state_to from private.return_moves() m where m.rpc = p_rpc and m.state_from = v_return.state);
+    if p_rpc = 'finish_return' and v_return.state = 'received'
+        and not exists (select from public.tickets t where t.id = p_ticket_id and t.type = 'exchange') then
+        perform private.fail('PT409', 'return.wrong_state', pg_catalog.jsonb_build_object('id', p_ticket_id, 'state', v_return.state));
+    end if;
+    v_return := private.written_return(v_return, p_rpc, v, (p_me).member_id, p_now);
+    return private.finish_request(p_request_id, private.move_return(p_me, v_return, v_to, v - 'reason', p_now));
+exception when check_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    perform private.fail_ticket_form(v_constraint);
+end;
+$$;
+comment on function private.step_return(text, bigint, integer, jsonb, uuid, timestamptz, private.actor) is
+    'One step of a return from the lock to the answer. Refuses as private.return_for_change and private.written_return say; ticket.personal.';
+
+-- What members call -----------------------------------------------------------------------------------------------------
+
+create or replace function public.agree_return(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return private.step_return('agree_return', p_ticket_id, p_version, p, p_request_id, private.now(), v_me);
+end;
+$$;
+grant execute on function public.agree_return(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.agree_return(bigint, integer, jsonb, uuid) is
+    'The owner or a lead: the goods may come back. Refuses as private.step_return says.';
+
+create or replace function public.refuse_return(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return private.step_return('refuse_return', p_ticket_id, p_version, p, p_request_id, private.now(), v_me);
+end;
+$$;
+grant execute on function public.refuse_return(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.refuse_return(bigint, integer, jsonb, uuid) is
+    'The owner or a lead: no return. p {reason}. Refuses as private.step_return says.';
+
+create or replace function public.send_return_goods(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return private.step_return('send_return_goods', p_ticket_id, p_version, p, p_request_id, private.now(), v_me);
+end;
+$$;
+grant execute on function public.send_return_goods(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.send_return_goods(bigint, integer, jsonb, uuid) is
+    'Those who work on tickets: the customer has sent the goods. p {carrier, tracking_no}. Refuses as private.step_return says.';
+
+create or replace function public.receive_return(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return private.step_return('receive_return', p_ticket_id, p_version, p, p_request_id, private.now(), v_me);
+end;
+$$;
+grant execute on function public.receive_return(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.receive_return(bigint, integer, jsonb, uuid) is
+    'The warehouse or a lead: the goods are here. p {quality good|bad}; the refund has five working days from now on. Refuses as private.step_return says.';
+
+create or replace function public.refuse_return_goods(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return private.step_return('refuse_return_goods', p_ticket_id, p_version, p, p_request_id, private.now(), v_me);
+end;
+$$;
+grant execute on function public.refuse_return_goods(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.refuse_return_goods(bigint, integer, jsonb, uuid) is
+    'The warehouse or a lead: the parcel was not accepted. p {reason}. Refuses as private.step_return says.';
+
+create or replace function public.start_refund(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return private.step_return('start_refund', p_ticket_id, p_version, p, p_request_id, private.now(), v_me);
+end;
+$$;
+grant execute on function public.start_refund(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.start_refund(bigint, integer, jsonb, uuid) is
+    'The owner or a lead: p {amount}, at most what was granted as return_refund (request_money). return.not_granted (amount, granted). Refuses as private.step_return says.';
+
+create or replace function public.finish_return(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return private.step_return('finish_return', p_ticket_id, p_version, p, p_request_id, private.now(), v_me);
+end;
+$$;
+grant execute on function public.finish_return(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.finish_return(bigint, integer, jsonb, uuid) is
+    'The owner or a lead: the money has arrived, or (exchange) no money goes back. Refuses as private.step_return says.';
+
+create or replace function public.cancel_return(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return private.step_return('cancel_return', p_ticket_id, p_version, p, p_request_id, private.now(), v_me);
+end;
+$$;
+grant execute on function public.cancel_return(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.cancel_return(bigint, integer, jsonb, uuid) is
+    'The owner or a lead: the customer keeps the goods after all. Refuses as private.step_return says.';
+
+-- ==== 63_ticket_import.sql ====
+
+-- 63 ---------------------------------------------------------------------- tickets from the platforms' after-sales exports
+--
+-- The platform decides by itself when its countdown ends, so each open case becomes a ticket with that countdown. A later
+-- file moves the case on as far as the platform says; what a person is working on is never ended for him.
+
+create or replace function private.reject_unknown_cases(p_import public.imports) returns void
+language plpgsql set search_path = '' as $$
+begin
+    insert into public.import_errors (import_id, row_no, reason, params)
+    select p_import.id, r.row_no, 'import.case_unknown', pg_catalog.jsonb_build_object('order_no', r.payload ->> 'order_no')
+    from private.import_rows r
+    where r.import_id = p_import.id and not exists (select from public.orders o
+        where o.shop_id = p_import.shop_id and o.order_no = r.payload ->> 'order_no');
+    update public.imports set rejected =
+        (select pg_catalog.count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
+    where id = p_import.id;
+end;
+$$;
+comment on function private.reject_unknown_cases(public.imports) is 'Lines whose order the shop does not have are refused: a case without its order could not be worked on.';
+
+create or replace function private.case_type(p jsonb) returns text
+language sql immutable set search_path = '' as $$
+    select coalesce(p ->> 'type', case when p ->> 'tracking_no' is not null or p ->> 'stage' in ('agreed', 'goods_sent') then 'return' else 'refund_only' end)
+$$;
+comment on function private.case_type(jsonb) is 'The type of a line, or what its goods say where the file has no such column.';
+
+create or replace function private.register_case(p_me private.actor, p_order public.orders, p jsonb, p_now timestamptz) returns bigint
+language sql volatile set search_path = '' as $$
+    select private.add_ticket(p_me, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('order_id', (p_order).id,
+        'type', private.case_type(p), 'summary', coalesce(p ->> 'reason', ''), 'channel', 'platform', 'source', 'import',
+        'platform_ref', p ->> 'platform_ref', 'platform_status', p ->> 'status', 'platform_due_at', p ->> 'due_at',
+        'claimed_amount', p ->> 'amount', 'sku', p ->> 'sku', 'buyer_account', p ->> 'buyer_account',
+        'registered_at', p ->> 'applied_at', 'severity', 'normal')), p_now)
+$$;
+comment on function private.register_case(private.actor, public.orders, jsonb, timestamptz) is
+    'A case of the platform as a ticket, classified at once (the platform says its type): it can be dispatched.';
+
+create or replace function private.follow_platform_return(p_me private.actor, p_ticket_id bigint, p jsonb, p_now timestamptz) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_returns;
+    v_moved boolean := false;
+begin
+    select * into v from public.ticket_returns where ticket_id = p_ticket_id for update;
+    if v.state = 'applied' and p ->> 'stage' in ('agreed', 'goods_sent', 'received', 'done') then
+        v.decided_at := p_now;
+        perform private.move_return(p_me, v, 'agreed', '{"source": "platform"}', p_now);
+        v.state := 'agreed';
+        v_moved := true;
+    end if;
+    if v.state = 'agreed' and (p ->> 'stage' in ('goods_sent', 'received') or p ->> 'tracking_no' is not null) then
+        v.carrier := coalesce(p ->> 'carrier', v.carrier);
+        v.tracking_no := coalesce(p ->> 'tracking_no', v.tracking_no);
+        v.sent_at := p_now;
+        perform private.move_return(p_me, v, 'goods_sent', '{"source": "platform"}', p_now);
+        v_moved := true;
+    elsif v.state = 'applied' and p ->> 'stage' = 'refused' then
+        v.decided_at := p_now;
+        perform private.move_return(p_me, v, 'refused', '{"source": "platform"}', p_now);
+        v_moved := true;
+    end if;
+    return v_moved;
+end;
+$$;
+comment on function private.follow_platform_return(private.actor, bigint, jsonb, timestamptz) is
+    'The return goes as far as the platform says, up to goods on their way: whether they came, and how, our warehouse says.';
+
+create or replace function private.end_platform_case(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns boolean
+language plpgsql set search_path = '' as $$
+begin
+    if (p_ticket).state not in ('registered', 'classified', 'dispatched') or private.money_open((p_ticket).id)
+        or exists (select from public.ticket_returns r where r.ticket_id = (p_ticket).id and r.state in ('goods_sent', 'received', 'refunding')) then
+        return false;
+    end if;
+    perform private.cancelled_ticket(p_me, p_ticket, 'platform_closed', p_now);
+    return true;
+end;
+$$;
+comment on function private.end_platform_case(private.actor, public.tickets, timestamptz) is
+    'The platform has ended a case that nobody works on yet: it needs no work. One in work stays with its owner, who sees the platform''s state.';
+
+create or replace function private.update_case(p_me private.actor, p_ticket public.tickets, p jsonb, p_now timestamptz) returns text
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+    v_changed boolean := (v.platform_status, v.platform_due_at, v.claimed_amount) is distinct from (coalesce(p ->> 'status', v.platform_status),
+        coalesce((p ->> 'due_at')::timestamptz, v.platform_due_at), coalesce((p ->> 'amount')::numeric, v.claimed_amount));
+begin
+    if v.stage = 'done' then
+        return 'unchanged';
+    end if;
+    if v_changed then
+        v.platform_status := coalesce(p ->> 'status', v.platform_status);
+        v.platform_due_at := coalesce((p ->> 'due_at')::timestamptz, v.platform_due_at);
+        v.claimed_amount := coalesce((p ->> 'amount')::numeric, v.claimed_amount);
+        v := private.move_ticket(p_me, v, v.state, pg_catalog.jsonb_build_object('action', 'ticket_platform',
+            'platform_status', v.platform_status, 'platform_due_at', v.platform_due_at), p_now);
+        perform private.shorten_ticket(v, p_now, (p_me).member_id);
+    end if;
+    v_changed := private.follow_platform_return(p_me, v.id, p, p_now) or v_changed;
+    select * into v from public.tickets where id = v.id;
+    if p ->> 'stage' in ('done', 'cancelled') then
+        v_changed := private.end_platform_case(p_me, v, p_now) or v_changed;
+    end if;
+    return case when v_changed then 'updated' else 'unchanged' end;
+end;
+$$;
+comment on function private.update_case(private.actor, public.tickets, jsonb, timestamptz) is
+    'What a later file says about a case we have: countdown, amount, the way of the goods, its end. Answers updated or unchanged.';
+
+create or replace function private.apply_cases(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_me private.actor;
+    v_line record;
+    v_ticket public.tickets;
+    v_outcome text;
+begin
+    v_me.role := 'system';
+    for v_line in
+        select r.row_no, r.payload as p, o from private.import_rows r
+        join public.orders o on o.shop_id = p_import.shop_id and o.order_no = r.payload ->> 'order_no'
+        where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to
+        order by (r.payload ->> 'applied_at')::timestamptz nulls last, r.row_no
+    loop
+        v_outcome := 'unchanged';
+        select * into v_ticket from public.tickets where shop_id = p_import.shop_id and platform_ref = v_line.p ->> 'platform_ref' for update;
+        if found then
+            v_outcome := private.update_case(v_me, v_ticket, v_line.p, p_now);
+        elsif v_line.p ->> 'stage' not in ('done', 'cancelled') then
+            v_ticket.id := private.register_case(v_me, v_line.o, v_line.p, p_now);
+            perform private.follow_platform_return(v_me, v_ticket.id, v_line.p, p_now);
+            v_outcome := 'accepted';
+        end if;
+        insert into private.import_results (import_id, row_no, entity_id, outcome)
+        values (p_import.id, v_line.row_no, coalesce(v_ticket.id, (v_line.o).id), v_outcome);
+    end loop;
+end;
+$$;
+comment on function private.apply_cases(public.imports, integer, timestamptz) is
+    'One chunk of cases by the platform''s number: new open ones are registered, known ones follow the platform; one that had ended before we heard of it leaves nothing (unchanged).';
+
+-- ==== 64_approvals.sql ====
+
+-- 64 --------------------------------------------------------- money of tickets and its approval: tables, who decides, deciding
+--
+-- A ticket promises money (补偿, 赠品, 仅退款, 退货退款, 补发, 价保) as rows of ticket_money. What 64_authority allows its handler
+-- is granted at once; the rest waits for somebody else whose approval_limit covers it. Locks are taken in one order: the
+-- ticket, then private.lock_money (one request of money at a time over the installation, so that two people who ask at the
+-- same moment see each other), then rows of money and approvals.
+
+create table if not exists public.ticket_money (
+    id bigint generated always as identity primary key,
+    ticket_id bigint not null references public.tickets,
+    shop_id bigint not null references public.shops,
+    order_id bigint references public.orders,
+    order_ids bigint[] not null default '{}',
+    ticket_ids bigint[] not null,
+    buyer_keys text[] not null default '{}',
+    kind text not null constraint ticket_money_kind_known
+        check (kind in ('compensation', 'gift', 'refund_only', 'return_refund', 'reship', 'price_protection')),
+    pot text not null generated always as (case when kind = 'gift' then 'compensation' else kind end) stored,
+    amount numeric(14, 2) not null constraint ticket_money_amount_range check (amount >= 0),
+    approved_amount numeric(14, 2),
+    gift_sku text,
+    gift_quantity integer constraint ticket_money_gift_quantity_range check (gift_quantity between 1 and 99),
+    reason text not null constraint ticket_money_reason_length check (char_length(reason) between 1 and 500),
+    evidence jsonb not null default '[]',
+    facts jsonb not null default '{}',
+    judged jsonb not null default '{}',
+    state text not null constraint ticket_money_state_known
+        check (state in ('requested', 'approved', 'rejected', 'granted', 'paid', 'cancelled')),
+    requested_by bigint not null references public.members,
+    changed_by bigint[] not null,
+    requested_at timestamptz not null,
+    counted_at timestamptz not null,
+    was_approved boolean not null default false,
+    decided_at timestamptz,
+    paid_at timestamptz,
+    paid_by bigint,
+    paid_reference text constraint ticket_money_reference_length check (char_length(paid_reference) <= 100),
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint ticket_money_gift_is_whole check ((kind = 'gift') = (gift_sku is not null) and (gift_sku is null) = (gift_quantity is null)),
+    constraint ticket_money_frozen check (case when state = 'approved' then coalesce(approved_amount = amount, false)
+        when state = 'paid' and was_approved then coalesce(approved_amount = amount, false) else true end),
+    constraint ticket_money_paid_has_time check ((state = 'paid') = (paid_at is not null))
+);
+create index if not exists ticket_money_ticket_id_idx on public.ticket_money (ticket_id);
+create index if not exists ticket_money_shop_id_idx on public.ticket_money (shop_id, requested_at);
+create index if not exists ticket_money_order_id_idx on public.ticket_money (order_id) where order_id is not null;
+create index if not exists ticket_money_orders_idx on public.ticket_money using gin (order_ids);
+create index if not exists ticket_money_tickets_idx on public.ticket_money using gin (ticket_ids);
+create index if not exists ticket_money_buyers_idx on public.ticket_money using gin (buyer_keys);
+create index if not exists ticket_money_requested_by_idx on public.ticket_money (requested_by);
+alter table public.ticket_money enable row level security;
+create or replace trigger t10_touch before update on public.ticket_money
+    for each row execute function private.touch_version();
+comment on table public.ticket_money is
+    '补偿、赠品、退款、补发、价保 of a ticket, in CNY: requested (待审批) → approved | rejected, or granted within the authority; then paid; cancelled.';
+comment on column public.ticket_money.order_ids is 'Every order it was ever tied to; like ticket_ids it only grows: a link that is taken away lowers nothing.';
+comment on column public.ticket_money.buyer_keys is 'By what the customer is known again: buyer account on a platform, keyed hash of the phone or WeChat.';
+comment on column public.ticket_money.pot is 'What is added up together: gifts (at cost) count as compensation.';
+comment on column public.ticket_money.judged is 'How it stood to the authority table when it was judged last: limit, used before it, why somebody else must approve.';
+comment on column public.ticket_money.changed_by is 'Everybody who ever set the amount: none of them approves it.';
+comment on column public.ticket_money.counted_at is 'When the amount was set last: the 90 days of a customer count from here.';
+
+create table if not exists public.approvals (
+    id bigint generated always as identity primary key,
+    money_id bigint not null references public.ticket_money,
+    ticket_id bigint not null references public.tickets,
+    shop_id bigint not null references public.shops,
+    kind text not null,
+    amount numeric(14, 2) not null,
+    covers numeric(14, 2) not null,
+    why text[] not null constraint approvals_why_given check (cardinality(why) > 0),
+    judged jsonb not null,
+    excluded_ids bigint[] not null,
+    route jsonb not null,
+    state text not null default 'open' constraint approvals_state_known check (state in ('open', 'approved', 'rejected', 'withdrawn')),
+    requested_by bigint not null references public.members,
+    requested_at timestamptz not null,
+    decided_by bigint references public.members,
+    decided_as text,
+    decided_at timestamptz,
+    reason text constraint approvals_reason_length check (char_length(reason) <= 500),
+    clock_id bigint,
+    due_at timestamptz,
+    due_sort timestamptz not null default 'infinity',
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint approvals_nobody_decides_for_himself check (decided_by <> all (excluded_ids)),
+    constraint approvals_decided_is_whole check ((state in ('approved', 'rejected')) = (decided_by is not null)
+        and (state = 'open') = (decided_at is null))
+);
+create unique index if not exists approvals_one_open_idx on public.approvals (money_id) where state = 'open';
+create index if not exists approvals_money_id_idx on public.approvals (money_id);
+create index if not exists approvals_ticket_id_idx on public.approvals (ticket_id);
+create index if not exists approvals_open_idx on public.approvals (shop_id, due_sort, id) where state = 'open';
+create index if not exists approvals_done_idx on public.approvals (shop_id, decided_at desc, id desc) where state <> 'open';
+create index if not exists approvals_requested_by_idx on public.approvals (requested_by, id desc);
+create index if not exists approvals_decided_by_idx on public.approvals (decided_by) where decided_by is not null;
+alter table public.approvals enable row level security;
+create or replace trigger t10_touch before update of state on public.approvals
+    for each row execute function private.touch_version();
+comment on table public.approvals is
+    '待审批: one question to somebody else about one amount. The amount is frozen: another amount is another approval (this one is withdrawn).';
+comment on column public.approvals.covers is 'What the approver''s approval_limit must cover: the amount and all that it adds to (order, customer in 90 days).';
+comment on column public.approvals.why is 'Why the handler may not grant it: complaint, over_order, over_customer, no_order, goods_not_received, rejected_before, changed_after_approval.';
+comment on column public.approvals.excluded_ids is 'Who asked or set the amount: nobody approves what he asked for.';
+comment on column public.approvals.route is
+    'Who was asked when it was asked: {asked: [{member_id, why, limit}] best first, passed: [{member_id, why: requester|own_amount|limit, limit}]}; asked empty: nobody could.';
+
+drop policy if exists "members read the money of their shops" on public.ticket_money;
+create policy "members read the money of their shops" on public.ticket_money
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select (id, ticket_id, shop_id, order_id, kind, pot, amount, approved_amount, gift_sku, gift_quantity, reason, evidence, facts, judged,
+              state, requested_by, requested_at, decided_at, paid_at, paid_by, paid_reference, version, updated_at)
+    on public.ticket_money to authenticated;
+drop policy if exists "members read the approvals of their shops" on public.approvals;
+create policy "members read the approvals of their shops" on public.approvals
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.approvals to authenticated;
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '64.1 who approves hears of it at once') then
+        update public.sla_policies p set ladder = w.ladder from private.seed_policies() w
+        where p.code = 'approval' and w.code = 'approval' and p.ladder = '[{"percent": 80, "who": ["owner"], "action": "notify"},
+            {"percent": 100, "who": ["owner"], "action": "notify"}]';
+        insert into private.schema_steps (step) values ('64.1 who approves hears of it at once');
+    end if;
+end;
+$$;
+
+create or replace function private.lock_money() returns void
+language sql volatile set search_path = '' as $$
+    select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('private.money'))
+$$;
+comment on function private.lock_money() is 'One request of money at a time: whoever is second adds up what the first has asked for. After the ticket''s lock, never before it.';
+
+create or replace function private.money_open(p_ticket_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.ticket_money where ticket_id = p_ticket_id and state = 'requested')
+$$;
+comment on function private.money_open(bigint) is 'Whether money of a ticket still waits for its approval: until then the ticket is not resolved.';
+
+create or replace function private.money_allowed(p_ticket_id bigint, p_pot text) returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce(sum(amount), 0) from public.ticket_money where ticket_id = p_ticket_id and pot = p_pot and state in ('granted', 'approved', 'paid')
+$$;
+comment on function private.money_allowed(bigint, text) is 'What a ticket may pay of a pot: granted within the authority, or approved. A refund above it is refused.';
+
+-- Who decides ---------------------------------------------------------------------------------------------------------
+
+create or replace function private.possible_approvers(p_shop_id bigint, p_now timestamptz)
+returns table (member_id bigint, role text, approval_limit numeric, leads boolean, stands_in boolean)
+language sql stable set search_path = '' as $$
+    select m.id, m.role, m.approval_limit, coalesce(not l.is_deputy, false), coalesce(l.is_deputy, false)
+    from public.member_shops s
+    join public.members m on m.id = s.member_id and m.state = 'active' and m.role in ('agent', 'operations', 'manager')
+    left join (select r.member_id, pg_catalog.bool_and(r.is_deputy) as is_deputy from private.rota_leads(p_now) r group by r.member_id) l
+        on l.member_id = m.id
+    where s.shop_id = p_shop_id and (m.role = 'manager' or l.member_id is not null)
+$$;
+comment on function private.possible_approvers(bigint, timestamptz) is 'Managers of a shop, its 当班主管 and its deputies of an instant, with what they may approve.';
+
+create or replace function private.approvers(p_shop_id bigint, p_covers numeric, p_excluded bigint[], p_now timestamptz)
+returns table (member_id bigint, rank integer, why text, approval_limit numeric)
+language sql stable set search_path = '' as $$
+    with people as materialized (
+        select p.* from private.possible_approvers(p_shop_id, p_now) p
+        where p.member_id <> all (p_excluded) and p.approval_limit >= p_covers
+    ), ranked as materialized (
+        select p.member_id, 1 as rank, 'duty_lead' as why, p.approval_limit from people p where p.leads
+        union all
+        select p.member_id, 2, 'deputy', p.approval_limit from people p where p.stands_in and not exists (select from people o where o.leads)
+        union all
+        select p.member_id, 3, 'covers', p.approval_limit from people p
+        where p.role = 'manager' and not p.leads and (not p.stands_in or exists (select from people o where o.leads))
+    )
+    select * from ranked
+    union all
+    select m.id, 4, 'missing_second', m.approval_limit from public.members m
+    where m.state = 'active' and m.role = 'admin' and m.id <> all (p_excluded) and not exists (select from ranked)
+$$;
+comment on function private.approvers(bigint, numeric, bigint[], timestamptz) is
+    'Who may approve: 当班主管 of the shop, without one who can its deputy, managers; each with a limit that covers. An admin only where there is nobody else (the missing second; his own limit does not matter, he sets the limits). rank says who is asked first.';
+
+create or replace function private.approver_order(p_shop_id bigint, p_covers numeric, p_excluded bigint[], p_now timestamptz)
+returns table (n bigint, member_id bigint, why text, approval_limit numeric)
+language sql stable set search_path = '' as $$
+    select pg_catalog.row_number() over (order by a.rank, not private.is_on_duty(a.member_id, p_now), a.approval_limit, a.member_id),
+        a.member_id, a.why, a.approval_limit
+    from private.approvers(p_shop_id, p_covers, p_excluded, p_now) a
+$$;
+comment on function private.approver_order(bigint, numeric, bigint[], timestamptz) is
+    'Approvers, first the one to ask: 当班主管, deputy, then the next who covers (those on duty before others, the smallest limit first).';
+
+create or replace function private.approval_route(p_shop_id bigint, p_covers numeric, p_requester bigint, p_excluded bigint[], p_now timestamptz)
+returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object(
+        'asked', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', o.member_id, 'why', o.why,
+            'limit', o.approval_limit) order by o.n) from private.approver_order(p_shop_id, p_covers, p_excluded, p_now) o), '[]'),
+        'passed', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', p.member_id, 'limit', p.approval_limit,
+            'why', case when p.member_id = p_requester then 'requester' when p.member_id = any (p_excluded) then 'own_amount' else 'limit' end)
+            order by p.member_id)
+            from private.possible_approvers(p_shop_id, p_now) p
+            where p.member_id = any (p_excluded) or p.approval_limit < p_covers), '[]'))
+$$;
+comment on function private.approval_route(bigint, numeric, bigint, bigint[], timestamptz) is
+    'Who is asked, best first, and who is passed over and why: kept with the approval.';
+
+create or replace function private.decision_refusal(p_me private.actor, p_approval public.approvals, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_id bigint := (p_me).member_id;
+    v_key text;
+begin
+    if v_id = (p_approval).requested_by then
+        v_key := 'approval.self';
+    elsif v_id = any ((p_approval).excluded_ids) then
+        v_key := 'approval.own_amount';
+    elsif exists (select from private.approvers((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) a
+        where a.member_id = v_id) then
+        return null;
+    elsif (p_me).role = 'admin' then
+        v_key := 'approval.not_missing';
+    elsif exists (select from private.possible_approvers((p_approval).shop_id, p_now) a
+        where a.member_id = v_id and a.approval_limit < (p_approval).covers) then
+        v_key := 'approval.limit';
+    else
+        v_key := 'approval.not_lead';
+    end if;
+    return jsonb_build_object('status', 403, 'key', v_key, 'params', jsonb_build_object('covers', (p_approval).covers,
+        'limit', (p_me).approval_limit, 'who', (select string_agg(m.display_name, '、' order by o.n)
+            from private.approver_order((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) o
+            join public.members m on m.id = o.member_id where o.n <= 3)));
+end;
+$$;
+comment on function private.decision_refusal(private.actor, public.approvals, timestamptz) is
+    'Why this person may not decide, or null: approval.self, approval.own_amount (set the amount), approval.limit, approval.not_lead, approval.not_missing (an admin while somebody else can). {status, key, params}.';
+
+-- Asking --------------------------------------------------------------------------------------------------------------
+
+create or replace function private.tg_approval_deadline() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    update public.approvals a
+    set clock_id = new.id, due_at = coalesce(new.due_at, a.due_at),
+        due_sort = case when new.stopped_at is null then coalesce(new.due_at, 'infinity') else a.due_sort end
+    where a.id = new.entity_id;
+    return null;
+end;
+$$;
+comment on function private.tg_approval_deadline() is 'An approval shows the deadline of its clock, however the clock was changed.';
+create or replace trigger t50_approval_deadline after insert on public.sla_clocks
+    for each row when (new.entity = 'approval') execute function private.tg_approval_deadline();
+create or replace trigger t51_approval_deadline after update on public.sla_clocks
+    for each row when (new.entity = 'approval' and old.due_at is distinct from new.due_at) execute function private.tg_approval_deadline();
+
+create or replace function private.ask_approval(p_money public.ticket_money, p_asked_by bigint, p_now timestamptz) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_id bigint;
+    v_covers numeric := ((p_money).judged ->> 'covers')::numeric;
+begin
+    insert into public.approvals (money_id, ticket_id, shop_id, kind, amount, covers, why, judged, excluded_ids, route, requested_by, requested_at)
+    values ((p_money).id, (p_money).ticket_id, (p_money).shop_id, (p_money).kind, (p_money).amount, v_covers,
+        array(select jsonb_array_elements_text((p_money).judged -> 'why')), (p_money).judged, (p_money).changed_by,
+        private.approval_route((p_money).shop_id, v_covers, (p_money).requested_by, (p_money).changed_by, p_now), p_asked_by, p_now)
+    returning id into v_id;
+    perform private.start_clock('approval', v_id, (p_money).shop_id, 'decide', 'approval', p_now, p_asked_by);
+    return v_id;
+end;
+$$;
+comment on function private.ask_approval(public.ticket_money, bigint, timestamptz) is 'Opens the question and its clock: one hour of shift time.';
+
+create or replace function private.withdraw_approval(p_money_id bigint, p_reason text, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.approvals;
+begin
+    update public.approvals set state = 'withdrawn', decided_at = p_now, reason = p_reason
+    where money_id = p_money_id and state = 'open' returning * into v;
+    if v.clock_id is not null then
+        perform private.cancel_clock(v.clock_id, p_reason, p_now, p_actor);
+    end if;
+end;
+$$;
+comment on function private.withdraw_approval(bigint, text, timestamptz, bigint) is 'The amount is another one, or wanted no longer: the open question ends without an answer.';
+
+create or replace function private.settle_ticket_money(p_me private.actor, p_ticket public.tickets, p_detail jsonb, p_now timestamptz)
+returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v_state text := (p_ticket).state;
+begin
+    if private.money_open((p_ticket).id) then
+        v_state := case when v_state in ('in_progress', 'approved') then 'pending_approval' else v_state end;
+    elsif v_state = 'pending_approval' then
+        v_state := case when exists (select from public.ticket_money where ticket_id = (p_ticket).id and state in ('approved', 'paid')
+            and was_approved) then 'approved' when (p_ticket).owner_id is null then 'classified' else 'in_progress' end;
+    end if;
+    if v_state = (p_ticket).state then
+        return p_ticket;
+    end if;
+    return private.move_ticket(p_me, p_ticket, v_state, p_detail, p_now);
+end;
+$$;
+comment on function private.settle_ticket_money(private.actor, public.tickets, jsonb, timestamptz) is
+    'The ticket follows its money: pending_approval while something waits; afterwards approved, or in_progress (without an owner the pool) when nothing was.';
+
+-- Deciding ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.ticket_locked(p_id bigint) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets;
+begin
+    select * into v from public.tickets where id = p_id for update;
+    perform private.lock_money();
+    return v;
+end;
+$$;
+comment on function private.ticket_locked(bigint) is 'Locks a ticket, then the money: the order in which everybody does.';
+
+create or replace function private.approval_for_decision(p_id bigint, p_version integer) returns public.approvals
+language plpgsql set search_path = '' as $$
+declare
+    v public.approvals;
+begin
+    select * into v from public.approvals where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'approval.none');
+    end if;
+    perform private.ticket_locked(v.ticket_id);
+    select * into v from public.approvals where id = p_id for update;
+    if v.state <> 'open' then
+        perform private.fail('PT409', 'approval.decided', jsonb_build_object('state', v.state, 'at', v.decided_at,
+            'who', (select display_name from public.members where id = v.decided_by)));
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'approval.stale', jsonb_build_object('id', p_id));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.approval_for_decision(bigint, integer) is 'Locks what a decision changes: approval.none, approval.decided, approval.stale.';
+
+create or replace function private.forget_request(p_request_id uuid) returns void
+language sql set search_path = '' as $$
+    delete from private.requests where actor = private.request_actor() and request_id = private.sha256(p_request_id::text)
+$$;
+comment on function private.forget_request(uuid) is 'A refusal that is answered (so that its audit row stays) is no answer to keep: the next try is judged anew.';
+
+create or replace function private.refused(
+    p_me private.actor, p_shop_id bigint, p_ticket_id bigint, p_action text, p_refusal jsonb, p_detail jsonb, p_request_id uuid
+) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+    perform private.audit(p_me, p_shop_id, 'ticket', p_ticket_id, p_action || '_refused', p_detail || jsonb_build_object('key', p_refusal ->> 'key'));
+    perform private.forget_request(p_request_id);
+    return jsonb_build_object('refused', p_refusal);
+end;
+$$;
+comment on function private.refused(private.actor, bigint, bigint, text, jsonb, jsonb, uuid) is
+    'An attempt against the authority table changes nothing and is recorded; raising would take the record away again. {refused: {status, key, params}}.';
+
+create or replace function private.write_decision_on_money(
+    p_me private.actor, p_approval public.approvals, p_approve boolean, p_reason text, p_now timestamptz
+) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_as text := (select a.why from private.approvers((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) a
+        where a.member_id = (p_me).member_id);
+begin
+    update public.approvals set state = case when p_approve then 'approved' else 'rejected' end,
+        decided_by = (p_me).member_id, decided_as = v_as, decided_at = p_now, reason = p_reason
+    where id = (p_approval).id;
+    update public.ticket_money set state = case when p_approve then 'approved' else 'rejected' end, decided_at = p_now,
+        approved_amount = case when p_approve then (p_approval).amount end, was_approved = was_approved or p_approve
+    where id = (p_approval).money_id;
+    if (p_approval).clock_id is not null then
+        perform private.stop_clock((p_approval).clock_id, p_now, (p_me).member_id);
+    end if;
+    perform private.audit(p_me, (p_approval).shop_id, 'ticket', (p_approval).ticket_id,
+        case when p_approve then 'money_approved' else 'money_rejected' end, jsonb_strip_nulls(jsonb_build_object(
+            'money_id', (p_approval).money_id, 'approval_id', (p_approval).id, 'kind', (p_approval).kind, 'amount', (p_approval).amount,
+            'covers', (p_approval).covers, 'limit', (p_me).approval_limit, 'as', v_as, 'reason', p_reason)));
+end;
+$$;
+
+create or replace function public.decide_approval(p_id bigint, p_version integer, p_approve boolean, p_reason text, p_request_id uuid)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_reason text := nullif(btrim(coalesce(p_reason, '')), '');
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_approval', jsonb_build_array(p_id, p_version, p_approve, v_reason));
+    v public.approvals;
+    v_refusal jsonb;
+    v_ticket public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.approval_for_decision(p_id, p_version);
+    v_refusal := private.decision_refusal(v_me, v, v_now);
+    if v_refusal is not null then
+        return private.refused(v_me, v.shop_id, v.ticket_id, 'approval', v_refusal,
+            jsonb_build_object('money_id', v.money_id, 'approval_id', v.id, 'amount', v.amount, 'covers', v.covers), p_request_id);
+    elsif p_approve is null or char_length(v_reason) > 500 or (not p_approve and v_reason is null) then
+        perform private.fail('PT422', 'approval.reason');
+    end if;
+    perform private.write_decision_on_money(v_me, v, p_approve, v_reason, v_now);
+    if p_approve then
+        perform private.money_holds((select m from public.ticket_money m where m.id = v.money_id), v_me, v_now);
+    end if;
+    select * into v_ticket from public.tickets where id = v.ticket_id;
+    v_ticket := private.settle_ticket_money(v_me, v_ticket, jsonb_build_object('approval_id', v.id), v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version + 1, 'money_id', v.money_id,
+        'state', case when p_approve then 'approved' else 'rejected' end, 'ticket_id', v.ticket_id,
+        'ticket_state', v_ticket.state, 'ticket_version', v_ticket.version));
+end;
+$$;
+grant execute on function public.decide_approval(bigint, integer, boolean, text, uuid) to authenticated;
+comment on function public.decide_approval(bigint, integer, boolean, text, uuid) is
+    '当班主管, managers, an admin as the missing second: 同意 or 驳回 (with a reason) of one frozen amount. approval.none, approval.stale, approval.decided, approval.reason. Whoever may not is answered {refused: {status, key, params}} and recorded: approval.self, approval.own_amount, approval.limit, approval.not_lead, approval.not_missing.';
+
+-- What the reminders and the overview ask of this area ---------------------------------------------------------------
+
+create or replace function private.approval_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select a.id, (select o.member_id from private.approver_order(a.shop_id, a.covers, a.excluded_ids, p_now) o where o.n = 1),
+        'T-' || a.ticket_id, '/approvals?id=' || a.id
+    from public.approvals a where a.id = any (p_ids)
+$$;
+comment on function private.approval_subjects(bigint[], timestamptz) is 'The owner of an approval is whoever is to be asked at this moment: with the shift he changes.';
+
+create or replace function private.approval_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
+language sql stable set search_path = '' as $$
+    select a.clock_id, o.member_id from public.approvals a
+    cross join lateral private.approver_order(a.shop_id, a.covers, a.excluded_ids, p_now) o
+    where a.state = 'open' and a.clock_id is not null and a.shop_id = any (p_shops) and o.n = 1
+$$;
+
+-- ==== 64_authority.sql ====
+
+-- 64 ----------------------------------------------------------- 纠纷处理权限表: what a handler may grant without asking anybody
+--
+-- One row per pot (kinds that are added up together) and, where a shop wants it, the shop's own. What counts is what was
+-- granted, is being asked for or was paid; what was rejected or cancelled does not. A ticket, an order and a customer are
+-- looked at over every shop: the same person who buys under another account, or the same order under another ticket, is one.
+
+create table if not exists public.authority_limits (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    pot text not null constraint authority_limits_pot_known
+        check (pot in ('compensation', 'refund_only', 'return_refund', 'reship', 'price_protection')),
+    agent_limit numeric(14, 2) constraint authority_limits_limit_range check (agent_limit between 0 and 1000000),
+    customer_days integer constraint authority_limits_days_range check (customer_days between 1 and 365),
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint authority_limits_unique unique nulls not distinct (shop_id, pot),
+    constraint authority_limits_has_figure check (agent_limit is not null or pot in ('reship', 'price_protection')),
+    constraint authority_limits_customer_needs_figure check (customer_days is null or agent_limit is not null)
+);
+alter table public.authority_limits enable row level security;
+create or replace trigger t10_touch before update on public.authority_limits
+    for each row execute function private.touch_version();
+comment on table public.authority_limits is '处理权限表: the default of a pot (shop_id null) and a shop''s own version of it. Limits are inclusive, in CNY.';
+comment on column public.authority_limits.agent_limit is
+    'Up to here the handler decides. Null: reship by the value of the order alone, price protection by its calculation alone.';
+comment on column public.authority_limits.customer_days is 'The limit also holds for all orders of a customer within so many days; null: per order.';
+
+drop policy if exists "members read the authority table" on public.authority_limits;
+create policy "members read the authority table" on public.authority_limits
+    for select to authenticated using (
+        (select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
+grant select on public.authority_limits to authenticated;
+
+-- 纠纷处理权限表 of the process manual: 500 yuan by oneself; the other figures are a product decision.
+insert into public.authority_limits (pot, agent_limit, customer_days)
+values ('compensation', 500, 90), ('refund_only', 500, null), ('return_refund', 2000, null), ('reship', null, null), ('price_protection', null, null)
+on conflict do nothing;
+
+create or replace function private.authority_for(p_shop_id bigint, p_pot text) returns public.authority_limits
+language sql stable set search_path = '' as $$
+    select * from public.authority_limits
+    where pot = p_pot and (shop_id is null or shop_id = p_shop_id) order by shop_id nulls last limit 1
+$$;
+comment on function private.authority_for(bigint, text) is 'The row that holds for a shop: its own, else the default.';
+
+create or replace function private.pot_of(p_kind text) returns text
+language sql immutable set search_path = '' as $$ select case p_kind when 'gift' then 'compensation' else p_kind end $$;
+
+-- A complaint stays one -----------------------------------------------------------------------------------------------
+
+create table if not exists private.ticket_complaints (
+    ticket_id bigint primary key references public.tickets,
+    since timestamptz not null
+);
+alter table private.ticket_complaints enable row level security;
+comment on table private.ticket_complaints is
+    'Tickets that are or were complaints. Another type or flag does not take their money away from the 当班主管, unless a manager or lead set it.';
+
+create or replace function private.tg_ticket_complaint() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if new.is_complaint or new.type = 'public_complaint' then
+        insert into private.ticket_complaints (ticket_id, since) values (new.id, private.now()) on conflict do nothing;
+    elsif tg_op = 'UPDATE' and (old.is_complaint or old.type = 'public_complaint') and exists (
+        select from public.members m where m.id = private.my_member_id()
+          and (m.role = 'manager' or private.leads_now(m.id, private.now()))) then
+        delete from private.ticket_complaints where ticket_id = new.id;
+    end if;
+    return null;
+end;
+$$;
+create or replace trigger t40_complaint_new after insert on public.tickets
+    for each row when (new.is_complaint or new.type = 'public_complaint') execute function private.tg_ticket_complaint();
+create or replace trigger t40_complaint after update of is_complaint, type on public.tickets
+    for each row when (old.is_complaint is distinct from new.is_complaint or old.type <> new.type)
+    execute function private.tg_ticket_complaint();
+
+create or replace function private.is_complaint(p_ticket public.tickets) returns boolean
+language sql stable set search_path = '' as $$
+    select (p_ticket).is_complaint or (p_ticket).type = 'public_complaint'
+        or exists (select from private.ticket_complaints where ticket_id = (p_ticket).id)
+$$;
+
+-- Who the customer is -------------------------------------------------------------------------------------------------
+
+create or replace function private.own_buyer_keys(p_ticket public.tickets) returns text[]
+language sql stable set search_path = '' as $$
+    with contact as (
+        select c.* from private.contacts c
+        where c.id in ((p_ticket).contact_id, (select o.contact_id from public.orders o where o.id = (p_ticket).order_id))
+    )
+    select coalesce(array_agg(distinct k.key), '{}') from (
+        select 'account:' || s.platform || ':' || btrim(a.account) as key
+        from public.shops s cross join lateral (values ((p_ticket).buyer_account),
+            ((select o.buyer_account from public.orders o where o.id = (p_ticket).order_id))) a (account)
+        where s.id = (p_ticket).shop_id and btrim(coalesce(a.account, '')) <> ''
+        union all select 'phone:' || phone_hash from contact where phone_hash is not null
+        union all select 'wechat:' || wechat_hash from contact where wechat_hash is not null) k
+$$;
+comment on function private.own_buyer_keys(public.tickets) is 'What a ticket and its order say of the customer: account on the platform, keyed hashes of phone and WeChat.';
+
+create or replace function private.order_buyer_keys(p_keys text[]) returns text[]
+language sql stable set search_path = '' as $$
+    with by_phone as (
+        select o.shop_id, o.buyer_account from private.contacts c join public.orders o on o.contact_id = c.id
+        where c.phone_hash in (select substr(k, 7) from unnest(p_keys) k where k like 'phone:%') limit 200
+    ), by_account as (
+        select c.phone_hash from unnest(p_keys) k
+        join public.shops s on k like 'account:' || s.platform || ':%'
+        join public.orders o on o.shop_id = s.id and o.buyer_account = substr(k, length('account:' || s.platform || ':') + 1)
+        join private.contacts c on c.id = o.contact_id
+        where c.phone_hash is not null limit 200
+    )
+    select coalesce(array_agg(distinct f.key), '{}') from (
+        select 'account:' || s.platform || ':' || btrim(p.buyer_account) as key from by_phone p join public.shops s on s.id = p.shop_id
+        where btrim(coalesce(p.buyer_account, '')) <> ''
+        union all select 'phone:' || phone_hash from by_account) f
+$$;
+comment on function private.order_buyer_keys(text[]) is 'Under what else the orders know these accounts and phones (the newest 200 of each are plenty for one person).';
+
+create or replace function private.buyer_keys(p_ticket public.tickets) returns text[]
+language plpgsql stable set search_path = '' as $$
+declare
+    v_keys text[] := private.own_buyer_keys(p_ticket);
+    v_more text[];
+begin
+    for v_round in 1 .. 4 loop
+        select array_agg(distinct k order by k) into v_more from (
+            select unnest(v_keys) as k
+            union all select unnest(private.order_buyer_keys(v_keys))
+            union all select unnest(m.buyer_keys) from public.ticket_money m
+            where m.buyer_keys && v_keys or m.ticket_ids && array[(p_ticket).id]) x;
+        exit when coalesce(v_more, '{}') = v_keys or cardinality(v_more) > 50;
+        v_keys := coalesce(v_more, '{}');
+    end loop;
+    return v_keys;
+end;
+$$;
+comment on function private.buyer_keys(public.tickets) is
+    'Everything by which the customer of a ticket is known, over orders and earlier money: another account with the same phone is the same person. More than 50 (a forwarder''s phone) is no person and is not followed.';
+
+-- What is used, and the judgement -------------------------------------------------------------------------------------
+
+create or replace function private.money_used(
+    p_pot text, p_order_ids bigint[], p_ticket_ids bigint[], p_keys text[], p_days integer, p_except bigint, p_now timestamptz
+) returns table (on_order numeric, of_customer numeric, was_rejected boolean)
+language sql stable set search_path = '' as $$
+    with gifts as ( -- promised past this table; what ticket_money promised stands there already
+        select coalesce(sum(g.cost), 0) as cost from public.order_gifts g
+        where p_pot = 'compensation' and g.order_id = any (p_order_ids) and g.cancelled_at is null and (g.source = 'ticket' or g.goes_with = 'later')
+          and not exists (select from public.ticket_money m where m.order_ids && array[g.order_id] and (m.facts ->> 'gift_id')::bigint = g.id)
+    ), near as (
+        select m.*, m.order_ids && p_order_ids or m.ticket_ids && p_ticket_ids as is_same
+        from public.ticket_money m
+        where m.pot = p_pot and m.id is distinct from p_except
+          and (m.order_ids && p_order_ids or m.ticket_ids && p_ticket_ids or m.buyer_keys && p_keys)
+    )
+    select (select cost from gifts) + coalesce(sum(n.amount) filter (where n.is_same and n.state in ('requested', 'approved', 'granted', 'paid')), 0),
+        (select cost from gifts) + coalesce(sum(n.amount) filter (where n.state in ('requested', 'approved', 'granted', 'paid')
+            and n.counted_at >= p_now - make_interval(days => coalesce(p_days, 90))), 0),
+        coalesce(bool_or(n.state = 'rejected' and n.is_same and n.decided_at >= p_now - interval '90 days'), false)
+    from near n
+$$;
+comment on function private.money_used(text, bigint[], bigint[], text[], integer, bigint, timestamptz) is
+    'What already counts beside a request (p_except): on the same order or ticket however old, of the same customer within the days (90), after-sales gifts that were promised on the orders directly; and whether the same was rejected before.';
+
+create or replace function private.is_known_buyer(p_ticket public.tickets, p_keys text[]) returns boolean
+language sql stable set search_path = '' as $$
+    select (p_ticket).order_id is not null or exists (
+        select from public.orders o where o.buyer_account = (p_ticket).buyer_account and o.shop_id = (p_ticket).shop_id)
+        or exists (select from private.contacts c join public.orders o on o.contact_id = c.id
+            where c.phone_hash in (select substr(k, 7) from unnest(p_keys) k where k like 'phone:%'))
+$$;
+comment on function private.is_known_buyer(public.tickets, text[]) is 'Whether the customer can be told from others: by an order, or by an account or phone that has one.';
+
+create or replace function private.authority_figures(p_ticket public.tickets, p_money public.ticket_money, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_rule public.authority_limits := private.authority_for((p_ticket).shop_id, private.pot_of((p_money).kind));
+    v_value numeric := (select o.amount from public.orders o where o.id = (p_ticket).order_id);
+    v_limit numeric := case when v_rule.pot = 'reship' then least(coalesce(v_value, 0), v_rule.agent_limit) else v_rule.agent_limit end;
+    v_used record;
+begin
+    select * into v_used from private.money_used(v_rule.pot, (p_money).order_ids, (p_money).ticket_ids, (p_money).buyer_keys,
+        v_rule.customer_days, (p_money).id, p_now);
+    return jsonb_build_object('pot', v_rule.pot, 'limit', v_limit, 'customer_days', v_rule.customer_days, 'order_value', v_value,
+        'used_order', v_used.on_order, 'used_customer', v_used.of_customer, 'was_rejected', v_used.was_rejected,
+        'used', case when v_rule.customer_days is not null then greatest(v_used.on_order, v_used.of_customer) else v_used.on_order end);
+end;
+$$;
+comment on function private.authority_figures(public.tickets, public.ticket_money, timestamptz) is
+    'Limit of a pot for a ticket and what of it is used: {pot, limit (null: none), customer_days, order_value, used_order, used_customer, used, was_rejected}.';
+
+create or replace function private.judge_money(p_ticket public.tickets, p_money public.ticket_money, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := private.authority_figures(p_ticket, p_money, p_now);
+    v_pot text := v ->> 'pot';
+    v_limit numeric := (v ->> 'limit')::numeric;
+    v_after_order numeric := (v ->> 'used_order')::numeric + (p_money).amount;
+    v_after numeric := (v ->> 'used')::numeric + (p_money).amount;
+    v_why text[];
+begin
+    v_why := array_remove(array[
+        case when private.is_complaint(p_ticket) then 'complaint' end,
+        case when v_after_order > v_limit then 'over_order' end,
+        case when v ->> 'customer_days' is not null and (v ->> 'used_customer')::numeric + (p_money).amount > v_limit then 'over_customer' end,
+        case when (v_pot = 'reship' and v ->> 'order_value' is null)
+            or (v_pot <> 'price_protection' and not private.is_known_buyer(p_ticket, (p_money).buyer_keys)) then 'no_order' end,
+        case when v_pot = 'return_refund' and not exists (select from public.ticket_returns r where r.ticket_id = (p_ticket).id
+            and r.state in ('received', 'refunding', 'done')) then 'goods_not_received' end,
+        case when (v ->> 'was_rejected')::boolean then 'rejected_before' end,
+        case when (p_money).was_approved then 'changed_after_approval' end], null);
+    return v || jsonb_build_object('why', to_jsonb(v_why), 'after', v_after, 'covers', case when v_pot = 'price_protection' then (p_money).amount
+        else v_after end);
+end;
+$$;
+comment on function private.judge_money(public.tickets, public.ticket_money, timestamptz) is
+    'How an amount stands to the authority table: authority_figures with why (empty: the handler may), after, and what an approver''s limit must cover.';
+
+-- ==== 64_authority_rules.sql ====
+
+-- 64 -------------------------------------------------------- 纠纷处理权限表: changing it, what that does, who changed what
+
+create or replace function private.check_limit(p_pot text, p_rule jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_pot is null or p_pot not in ('compensation', 'refund_only', 'return_refund', 'reship', 'price_protection') then
+        perform private.fail('PT404', 'authority.none');
+    elsif coalesce(jsonb_typeof(p_rule), '') <> 'object'
+        or not (coalesce(p_rule ->> 'agent_limit', '0') ~ '^[0-9]{1,6}(\.[0-9]{1,2})?$')
+        or not (coalesce(p_rule ->> 'customer_days', '1') ~ '^[0-9]{1,3}$')
+        or coalesce((p_rule ->> 'customer_days')::integer, 1) not between 1 and 365
+        or (p_rule ->> 'agent_limit' is null and (p_pot not in ('reship', 'price_protection') or p_rule ->> 'customer_days' is not null)) then
+        perform private.fail('PT422', 'authority.bad_value');
+    end if;
+end;
+$$;
+comment on function private.check_limit(text, jsonb) is 'authority.none (unknown pot), authority.bad_value (limit 0–999,999.99, days 1–365; only reship and price protection do without a limit).';
+
+create or replace function private.limit_for_change(p_me private.actor, p_shop_id bigint, p_pot text, p_version integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_version integer;
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(p_me, p_shop_id);
+    end if;
+    perform private.lock_money();
+    select version into v_version from public.authority_limits
+    where pot = p_pot and shop_id is not distinct from p_shop_id for update;
+    if coalesce(v_version, 0) <> coalesce(p_version, 0) then
+        perform private.fail('PT409', 'authority.stale', jsonb_build_object('pot', p_pot));
+    end if;
+end;
+$$;
+comment on function private.limit_for_change(private.actor, bigint, text, integer) is 'authority.stale, shop.none. Requests of money wait: each is judged by one table.';
+
+create or replace function public.save_authority(p_shop_id bigint, p_pot text, p_rule jsonb, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_rule jsonb := private.as_json(p_rule);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_authority', jsonb_build_array(p_shop_id, p_pot, v_rule, p_version));
+    v_saved public.authority_limits;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_limit(p_pot, v_rule);
+    perform private.limit_for_change(v_me, p_shop_id, p_pot, p_version);
+    insert into public.authority_limits as a (shop_id, pot, agent_limit, customer_days)
+    values (p_shop_id, p_pot, (v_rule ->> 'agent_limit')::numeric, (v_rule ->> 'customer_days')::integer)
+    on conflict (shop_id, pot) do update set agent_limit = excluded.agent_limit, customer_days = excluded.customer_days
+    returning * into v_saved;
+    perform private.audit(v_me, p_shop_id, 'authority_limit', v_saved.id, 'saved', jsonb_build_object('pot', p_pot,
+        'agent_limit', v_saved.agent_limit, 'customer_days', v_saved.customer_days));
+    return private.finish_request(p_request_id, to_jsonb(v_saved));
+end;
+$$;
+grant execute on function public.save_authority(bigint, text, jsonb, integer, uuid) to authenticated;
+comment on function public.save_authority(bigint, text, jsonb, integer, uuid) is
+    'Manager: changes the default of a pot (p_shop_id null) or a shop''s own {agent_limit, customer_days}; p_version 0 makes the shop''s own. Holds for requests from now on. authority.stale, authority.bad_value, authority.none, shop.none.';
+
+create or replace function public.reset_authority(p_shop_id bigint, p_pot text, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'reset_authority', jsonb_build_array(p_shop_id, p_pot, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    perform private.limit_for_change(v_me, p_shop_id, p_pot, p_version);
+    delete from public.authority_limits where shop_id = p_shop_id and pot = p_pot;
+    if not found then
+        perform private.fail('PT404', 'authority.none');
+    end if;
+    perform private.audit(v_me, p_shop_id, 'authority_limit', null, 'reset', jsonb_build_object('pot', p_pot));
+    return private.finish_request(p_request_id, jsonb_build_object('pot', p_pot));
+end;
+$$;
+grant execute on function public.reset_authority(bigint, text, integer, uuid) to authenticated;
+comment on function public.reset_authority(bigint, text, integer, uuid) is 'Manager: the shop follows the default of this pot again. authority.stale, authority.none, shop.none.';
+
+create or replace function private.would_ask(p_money public.ticket_money, p_limit numeric, p_days integer) returns boolean
+language sql immutable set search_path = '' as $$
+    select exists (select from jsonb_array_elements_text((p_money).judged -> 'why') w where w not in ('over_order', 'over_customer'))
+        or coalesce(((p_money).judged ->> 'used_order')::numeric + (p_money).amount > case when (p_money).pot = 'reship'
+            then least(coalesce(((p_money).judged ->> 'order_value')::numeric, 0), p_limit) else p_limit end, false)
+        or (p_days is not null and coalesce(((p_money).judged ->> 'used_customer')::numeric + (p_money).amount > p_limit, false))
+$$;
+comment on function private.would_ask(public.ticket_money, numeric, integer) is 'Whether a request of the past would have gone to somebody else under these figures.';
+
+create or replace function public.preview_authority(p_shop_id bigint, p_pot text, p_rule jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_now timestamptz := private.now();
+    v_rule jsonb := private.as_json(p_rule);
+    v_limit numeric;
+    v_answer jsonb;
+begin
+    perform private.check_limit(p_pot, v_rule);
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    v_limit := (v_rule ->> 'agent_limit')::numeric;
+    select jsonb_build_object('requests', count(*), 'asked_now', count(*) filter (where x.before), 'asked_then', count(*) filter (where x.after),
+        'amount', coalesce(sum(x.amount), 0), 'days', 90) into v_answer
+    from (select m.amount, private.would_ask(m, r.agent_limit, r.customer_days) as before,
+            private.would_ask(m, v_limit, (v_rule ->> 'customer_days')::integer) as after
+        from public.ticket_money m
+        cross join lateral private.authority_for(m.shop_id, p_pot) r
+        where m.pot = p_pot and m.requested_at >= v_now - interval '90 days' and m.state <> 'cancelled'
+          and m.shop_id in (select private.my_shop_ids())
+          and case when p_shop_id is null then r.shop_id is null else m.shop_id = p_shop_id end) x;
+    return v_answer || jsonb_build_object('covered_by', (select coalesce(jsonb_agg(m.display_name order by m.approval_limit, m.id), '[]')
+        from public.members m where m.state = 'active' and m.role = 'manager' and m.approval_limit > coalesce(v_limit, 0)
+          and exists (select from public.member_shops s where s.member_id = m.id and s.shop_id in (select private.my_shop_ids()
+              ) and (p_shop_id is null or s.shop_id = p_shop_id))));
+end;
+$$;
+grant execute on function public.preview_authority(bigint, text, jsonb) to authenticated;
+comment on function public.preview_authority(bigint, text, jsonb) is
+    'Manager: what other figures would have done to the requests of the last 90 days in shops that follow this row: {requests, amount, asked_now, asked_then, days, covered_by (managers whose own limit is above)}. Changes nothing. authority.bad_value, authority.none, shop.none.';
+
+create or replace function public.authority_screen(p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    return jsonb_build_object(
+        'limits', (select jsonb_agg(jsonb_build_object('pot', d.pot, 'own', o.id is not null,
+                'agent_limit', case when o.id is null then d.agent_limit else o.agent_limit end,
+                'customer_days', case when o.id is null then d.customer_days else o.customer_days end,
+                'version', case when p_shop_id is null then d.version else coalesce(o.version, 0) end,
+                'updated_at', coalesce(o.updated_at, d.updated_at),
+                'other_shops', case when p_shop_id is null then (select coalesce(jsonb_agg(x.shop_id order by x.shop_id), '[]')
+                    from public.authority_limits x where x.pot = d.pot and x.shop_id in (select private.my_shop_ids())) else '[]' end)
+                order by array_position(array['compensation', 'refund_only', 'return_refund', 'reship', 'price_protection'], d.pot))
+            from public.authority_limits d left join public.authority_limits o on o.pot = d.pot and o.shop_id = p_shop_id
+            where d.shop_id is null),
+        'platforms', (select jsonb_agg(to_jsonb(p) - 'updated_at' order by p.platform) from public.price_protection_platforms p),
+        'approvers', (select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'name', m.display_name, 'role', m.role,
+                'limit', m.approval_limit) order by m.approval_limit, m.id), '[]')
+            from public.members m where m.state = 'active' and m.role = 'manager' and exists (select from public.member_shops s
+                where s.member_id = m.id and s.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or s.shop_id = p_shop_id))),
+        'changes', case when v_me.role in ('operations', 'manager', 'admin') then private.authority_changes() else '[]' end);
+end;
+$$;
+grant execute on function public.authority_screen(bigint) to authenticated;
+comment on function public.authority_screen(bigint) is
+    'Members: 处理权限表 as it holds for all shops (null) or one: {limits: [{pot, agent_limit, customer_days, own, version, other_shops}], platforms of price protection, approvers with their limits, changes (operations, managers, admins)}. shop.none.';
+
+create or replace function private.authority_changes() returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(to_jsonb(c) order by c.id desc), '[]') from (
+        select a.id, a.at, m.display_name as who, a.shop_id, a.entity, coalesce(a.detail ->> 'pot', a.detail ->> 'platform') as name, a.action,
+            a.detail - 'pot' - 'platform' as after,
+            lag(a.detail - 'pot' - 'platform') over (partition by a.entity, a.shop_id, coalesce(a.detail ->> 'pot', a.detail ->> 'platform')
+                order by a.id) as before
+        from public.audit_events a left join public.members m on m.id = a.member_id
+        where a.entity in ('authority_limit', 'price_platform') and (a.shop_id is null or a.shop_id in (select private.my_shop_ids()))
+        order by a.id desc limit 30) c
+$$;
+comment on function private.authority_changes() is 'The latest 30 changes of the table and of the platforms of price protection, newest first, each with the values before it.';
+
+-- ==== 64_money.sql ====
+
+-- 64 ---------------------------------------------------------------------- money of tickets: asking, changing, cancelling, paying
+
+create or replace function private.asks_good_review(p_text text, p_kind text) returns boolean
+language sql immutable set search_path = '' as $$
+    select case when p_kind = 'price_protection' then t.plain ~ '好评|五星|5星|追评|改评|删评|删差评|晒图|晒单'
+        else t.plain ~ '(好评|五星|5星|追评|改评|删评|删差评|晒图|晒单).{0,6}(才|就|后|再|返|送|退|补|赔|奖|换)'
+            or t.plain ~ '(先|须|需|得|要求|请).{0,4}(给|写|改|删|补)?.{0,4}(好评|五星|5星|追评|改评|删评|删差评|晒图|晒单).{0,12}(退|补|赔|送|返|价保|赠)' end
+    from (select regexp_replace(normalize(coalesce(p_text, ''), nfkc), '[\s\u200b-\u200f\u2060\ufeff·.,，。、!！~*_|/-]', '', 'g') as plain) t
+$$;
+comment on function private.asks_good_review(text, text) is
+    'Whether money is tied to a good review (网络反不正当竞争暂行规定 第九条; category platform of the word check). With price protection the words themselves are one too many.';
+
+create or replace function private.amount_of(p_value text) returns numeric
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_value is null or p_value !~ '^[0-9]{1,7}(\.[0-9]{1,2})?$' then
+        perform private.fail('PT422', 'money.amount');
+    end if;
+    return p_value::numeric;
+end;
+$$;
+
+create or replace function private.checked_evidence(p_ticket_id bigint, p_value jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_ids bigint[] := private.as_ids(coalesce(nullif(p_value, 'null'), '[]'));
+begin
+    if cardinality(v_ids) > 10 or exists (select from unnest(v_ids) i where not exists (
+        select from public.ticket_attachments a where a.id = i and a.ticket_id = p_ticket_id)) then
+        perform private.fail('PT422', 'money.evidence');
+    end if;
+    return to_jsonb(v_ids);
+end;
+$$;
+comment on function private.checked_evidence(bigint, jsonb) is 'Attachments of the ticket that prove it, at most ten: money.evidence.';
+
+create or replace function private.money_facts(p_ticket public.tickets, p_money public.ticket_money, p jsonb, p_now timestamptz)
+returns public.ticket_money
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.ticket_money := p_money;
+    v_cost numeric;
+begin
+    if v.kind = 'gift' then
+        v.gift_sku := left(btrim(coalesce(p ->> 'gift_sku', v.gift_sku, '')), 60);
+        v.gift_quantity := case when coalesce(p ->> 'gift_quantity', '1') ~ '^[0-9]{1,2}$' then coalesce((p ->> 'gift_quantity')::integer, v.gift_quantity, 1) end;
+        v_cost := private.gift_cost(v.gift_sku, v.shop_id, p_now);
+        if v_cost is null or coalesce(v.gift_quantity, 0) < 1 then
+            perform private.fail('PT422', 'money.gift', jsonb_build_object('sku', v.gift_sku));
+        end if;
+        v.amount := v_cost * v.gift_quantity;
+        v.facts := jsonb_build_object('unit_cost', v_cost, 'name', (select r.gift_name from private.offer_rules_at('gift', v.shop_id, p_now) r
+            where r.gift_sku = v.gift_sku order by r.shop_id is null limit 1));
+    elsif v.kind = 'price_protection' then
+        v.facts := private.price_protection(p_ticket, p, v.evidence <> '[]', v.id, p_now);
+        if v.facts ->> 'refusal' is not null then
+            perform private.fail('PT422', v.facts ->> 'refusal', v.facts);
+        end if;
+        v.amount := (v.facts ->> 'payable')::numeric;
+    else
+        v.amount := case when p ? 'amount' then private.amount_of(p ->> 'amount') else v.amount end;
+    end if;
+    if v.amount is null or (v.amount = 0 and not private.is_complaint(p_ticket)) then
+        perform private.fail('PT422', 'money.amount');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.money_facts(public.tickets, public.ticket_money, jsonb, timestamptz) is
+    'The amount: typed; a gift at its cost; price protection by calculation. money.amount (0 only asks the 当班主管 about a complaint), money.gift, price.*.';
+
+create or replace function private.money_asked(p_ticket public.tickets, p_money public.ticket_money, p jsonb, p_now timestamptz)
+returns public.ticket_money
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.ticket_money := p_money;
+begin
+    if v.kind is null or v.kind not in ('compensation', 'gift', 'refund_only', 'return_refund', 'reship', 'price_protection') then
+        perform private.fail('PT422', 'money.kind');
+    end if;
+    v.reason := btrim(coalesce(p ->> 'reason', v.reason, ''));
+    if char_length(v.reason) not between 1 and 500 or private.names_a_phone(v.reason) then
+        perform private.fail('PT422', 'money.reason');
+    elsif private.asks_good_review(v.reason, v.kind) then
+        perform private.fail('PT422', 'money.good_review');
+    end if;
+    v.evidence := case when p ? 'evidence' or v.evidence is null then private.checked_evidence((p_ticket).id, p -> 'evidence') else v.evidence end;
+    v.order_id := (p_ticket).order_id;
+    v.order_ids := array(select distinct unnest(coalesce(v.order_ids, '{}') || array_remove(array[(p_ticket).order_id], null)
+        || coalesce((select array_agg(o) from public.ticket_money m, unnest(m.order_ids) o where m.ticket_ids && array[(p_ticket).id]), '{}')));
+    v.ticket_ids := array(select distinct unnest(coalesce(v.ticket_ids, '{}') || (p_ticket).id));
+    v.buyer_keys := private.buyer_keys(p_ticket);
+    return private.money_facts(p_ticket, v, p, p_now);
+end;
+$$;
+comment on function private.money_asked(public.tickets, public.ticket_money, jsonb, timestamptz) is
+    'A row of money as it is asked for, tied to everything that counts together: the ticket, every order it was ever linked to, the customer. money.kind, money.reason, money.good_review, money.evidence, money.amount.';
+
+create or replace function private.place_money(p_me private.actor, p_money public.ticket_money, p_now timestamptz) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_asks boolean := (p_money).judged -> 'why' <> '[]';
+    v_id bigint;
+begin
+    update public.ticket_money set state = case when v_asks then 'requested' else 'granted' end, judged = (p_money).judged, decided_at = null,
+        approved_amount = null
+    where id = (p_money).id;
+    if v_asks then
+        v_id := private.ask_approval((select m from public.ticket_money m where m.id = (p_money).id), coalesce((p_me).member_id, (p_money).requested_by), p_now);
+    else
+        perform private.money_holds((select m from public.ticket_money m where m.id = (p_money).id), p_me, p_now);
+    end if;
+    return v_id;
+end;
+$$;
+comment on function private.place_money(private.actor, public.ticket_money, timestamptz) is 'Within the authority it is granted; otherwise the question is opened. Answers with the approval, or null.';
+
+create or replace function private.tell_money(p_me private.actor, p_money public.ticket_money, p_action text, p_more jsonb) returns void
+language sql set search_path = '' as $$
+    select private.audit(p_me, (p_money).shop_id, 'ticket', (p_money).ticket_id, p_action, jsonb_strip_nulls(jsonb_build_object(
+        'money_id', (p_money).id, 'kind', (p_money).kind, 'amount', (p_money).amount, 'why', nullif((p_money).judged -> 'why', '[]'),
+        'used', (p_money).judged -> 'used', 'limit', (p_money).judged -> 'limit') || coalesce(p_more, '{}')))
+$$;
+
+create or replace function private.money_answer(p_money_id bigint, p_ticket public.tickets, p_approval_id bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', m.id, 'version', m.version, 'state', m.state, 'kind', m.kind, 'amount', m.amount,
+        'needs_approval', m.state = 'requested', 'why', m.judged -> 'why', 'used', m.judged -> 'used', 'limit', m.judged -> 'limit',
+        'after', m.judged -> 'after', 'facts', m.facts, 'approval_id', p_approval_id, 'due_at', a.due_at,
+        'approvers', coalesce(private.named_approvers(m.shop_id, a.covers, a.excluded_ids, p_now), '[]'),
+        'ticket_state', (p_ticket).state, 'ticket_version', (p_ticket).version)
+    from public.ticket_money m left join public.approvals a on a.id = p_approval_id where m.id = p_money_id
+$$;
+
+create or replace function private.named_approvers(p_shop_id bigint, p_covers numeric, p_excluded bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_agg(jsonb_build_object('id', m.id, 'name', m.display_name, 'why', o.why, 'limit', o.approval_limit,
+        'on_duty', private.is_on_duty(m.id, p_now)) order by o.n)
+    from private.approver_order(p_shop_id, p_covers, p_excluded, p_now) o join public.members m on m.id = o.member_id
+$$;
+comment on function private.named_approvers(bigint, numeric, bigint[], timestamptz) is 'Who is asked, best first: [{id, name, why, limit, on_duty}]; null when nobody can.';
+
+create or replace function public.request_money(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_p jsonb := private.as_json(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'request_money', jsonb_build_array(p_ticket_id, p_version, v_p));
+    v_ticket public.tickets;
+    v public.ticket_money;
+    v_approval bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_ticket := private.ticket_for_change(v_me, p_ticket_id, p_version, 'request_money');
+    perform private.lock_money();
+    v.kind := v_p ->> 'kind';
+    v.shop_id := v_ticket.shop_id;
+    v.was_approved := false;
+    v := private.money_asked(v_ticket, v, v_p, v_now);
+    v.judged := private.judge_money(v_ticket, v, v_now);
+    insert into public.ticket_money (ticket_id, shop_id, order_id, order_ids, ticket_ids, buyer_keys, kind, amount, gift_sku, gift_quantity,
+        reason, evidence, facts, judged, state, requested_by, changed_by, requested_at, counted_at)
+    values (v_ticket.id, v.shop_id, v.order_id, v.order_ids, v.ticket_ids, v.buyer_keys, v.kind, v.amount, v.gift_sku, v.gift_quantity,
+        v.reason, v.evidence, coalesce(v.facts, '{}'), v.judged, 'granted', v_me.member_id, array[v_me.member_id], v_now, v_now)
+    returning * into v;
+    v_approval := private.place_money(v_me, v, v_now);
+    perform private.tell_money(v_me, v, case when v_approval is null then 'money_granted' else 'money_requested' end,
+        jsonb_build_object('approval_id', v_approval));
+    v_ticket := private.settle_ticket_money(v_me, v_ticket, jsonb_build_object('money_id', v.id, 'approval_id', v_approval), v_now);
+    return private.finish_request(p_request_id, private.money_answer(v.id, v_ticket, v_approval, v_now));
+end;
+$$;
+grant execute on function public.request_money(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.request_money(bigint, integer, jsonb, uuid) is
+    'The handler promises money {kind compensation|gift|refund_only|return_refund|reship|price_protection, amount, gift_sku, gift_quantity, sku, signed_at, price, reason, evidence: [attachment ids]}: granted within the authority table, else it waits for somebody else. {id, version, state, needs_approval, why, used, limit, approvers, due_at, ticket_state, ticket_version}. money.*, price.*, ticket.*.';
+
+-- Afterwards ----------------------------------------------------------------------------------------------------------
+
+create or replace function private.money_for_change(p_me private.actor, p_id bigint, p_version integer, p_rpc text) returns public.ticket_money
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_money;
+begin
+    select * into v from public.ticket_money where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'money.none');
+    end if;
+    perform private.ticket_for_change(p_me, v.ticket_id, (private.ticket_locked(v.ticket_id)).version, p_rpc);
+    select * into v from public.ticket_money where id = p_id for update;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'money.stale', jsonb_build_object('id', p_id));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.money_for_change(private.actor, bigint, integer, text) is 'Locks ticket, money and row: money.none, money.stale, and what ticket_for_change refuses.';
+
+create or replace function private.money_is_over(p_money public.ticket_money) returns jsonb
+language sql stable set search_path = '' as $$
+    select case when (p_money).state in ('paid', 'rejected', 'cancelled') or exists (select from public.order_gifts g
+            where g.id = ((p_money).facts ->> 'gift_id')::bigint and g.packed_at is not null) then jsonb_build_object('status', 409, 'key',
+        'money.' || case (p_money).state when 'paid' then 'paid' when 'rejected' then 'over' when 'cancelled' then 'over' else 'packed' end,
+        'params', jsonb_build_object('state', (p_money).state, 'amount', (p_money).amount)) end
+$$;
+comment on function private.money_is_over(public.ticket_money) is
+    'Why money is not changed any more, or null: money.paid, money.packed (the gift is in the parcel), money.over (rejected, cancelled). {status, key, params}.';
+
+create or replace function public.change_money(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_p jsonb := private.as_json(p) - 'kind';
+    v_answer jsonb := private.begin_request(p_request_id, 'change_money', jsonb_build_array(p_id, p_version, v_p));
+    v_old public.ticket_money;
+    v public.ticket_money;
+    v_ticket public.tickets;
+    v_approval bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_old := private.money_for_change(v_me, p_id, p_version, 'change_money');
+    if private.money_is_over(v_old) is not null then
+        return private.refused(v_me, v_old.shop_id, v_old.ticket_id, 'money_change', private.money_is_over(v_old),
+            jsonb_build_object('money_id', v_old.id, 'amount', v_p -> 'amount'), p_request_id);
+    end if;
+    select * into v_ticket from public.tickets where id = v_old.ticket_id;
+    v := private.money_asked(v_ticket, v_old, v_p, v_now);
+    perform private.withdraw_approval(v_old.id, 'changed', v_now, v_me.member_id);
+    perform private.money_fell(v_old, v_me, v_now);
+    update public.ticket_money set order_id = v.order_id, order_ids = v.order_ids, ticket_ids = v.ticket_ids, buyer_keys = v.buyer_keys,
+        amount = v.amount, gift_sku = v.gift_sku, gift_quantity = v.gift_quantity, reason = v.reason, evidence = v.evidence,
+        facts = coalesce(v.facts, '{}'), counted_at = v_now, state = 'granted', approved_amount = null,
+        changed_by = array(select distinct unnest(changed_by || v_me.member_id))
+    where id = v.id returning * into v;
+    v.judged := private.judge_money(v_ticket, v, v_now);
+    v_approval := private.place_money(v_me, v, v_now);
+    perform private.tell_money(v_me, v, 'money_changed', jsonb_build_object('before', v_old.amount, 'was', v_old.state, 'approval_id', v_approval));
+    v_ticket := private.settle_ticket_money(v_me, v_ticket, jsonb_build_object('money_id', v.id), v_now);
+    return private.finish_request(p_request_id, private.money_answer(v.id, v_ticket, v_approval, v_now));
+end;
+$$;
+grant execute on function public.change_money(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.change_money(bigint, integer, jsonb, uuid) is
+    'The handler sets another amount, reason or proof: it is judged anew, and what was approved once is asked again at any amount. Paid, rejected and cancelled money stays ({refused}, recorded): money.paid, money.over. money.stale, money.none, money.*, price.*.';
+
+create or replace function public.cancel_money(p_id bigint, p_version integer, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_reason text := btrim(coalesce(p_reason, ''));
+    v_answer jsonb := private.begin_request(p_request_id, 'cancel_money', jsonb_build_array(p_id, p_version, v_reason));
+    v public.ticket_money;
+    v_ticket public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.money_for_change(v_me, p_id, p_version, 'cancel_money');
+    if private.money_is_over(v) is not null then
+        return private.refused(v_me, v.shop_id, v.ticket_id, 'money_cancel', private.money_is_over(v),
+            jsonb_build_object('money_id', v.id, 'amount', v.amount), p_request_id);
+    elsif char_length(v_reason) not between 1 and 500 or private.names_a_phone(v_reason) then
+        perform private.fail('PT422', 'money.reason');
+    end if;
+    perform private.withdraw_approval(v.id, 'cancelled', v_now, v_me.member_id);
+    update public.ticket_money set state = 'cancelled' where id = v.id;
+    perform private.money_fell(v, v_me, v_now);
+    perform private.tell_money(v_me, v, 'money_cancelled', jsonb_build_object('was', v.state, 'reason', v_reason));
+    select * into v_ticket from public.tickets where id = v.ticket_id;
+    v_ticket := private.settle_ticket_money(v_me, v_ticket, jsonb_build_object('money_id', v.id), v_now);
+    return private.finish_request(p_request_id, private.money_answer(v.id, v_ticket, null, v_now));
+end;
+$$;
+grant execute on function public.cancel_money(bigint, integer, text, uuid) to authenticated;
+comment on function public.cancel_money(bigint, integer, text, uuid) is
+    'The handler takes back what was not paid, with a reason; it counts no longer. money.stale, money.none, money.reason; {refused}: money.paid, money.over.';
+
+create or replace function public.mark_paid(p_id bigint, p_version integer, p_reference text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_reference text := nullif(left(btrim(coalesce(p_reference, '')), 100), '');
+    v_answer jsonb := private.begin_request(p_request_id, 'mark_paid', jsonb_build_array(p_id, p_version, v_reference));
+    v public.ticket_money;
+    v_ticket public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v from public.ticket_money where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'money.none');
+    end if;
+    v_ticket := private.ticket_locked(v.ticket_id);
+    select * into v from public.ticket_money where id = p_id for update;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'money.stale', jsonb_build_object('id', p_id));
+    elsif v_me.role = 'agent' and v_me.member_id is distinct from v_ticket.owner_id and not v_me.is_duty_lead then
+        perform private.fail('PT403', 'money.not_yours');
+    elsif private.names_a_phone(v_reference) then
+        perform private.fail('PT422', 'money.reason');
+    elsif v.state not in ('granted', 'approved') then
+        return private.refused(v_me, v.shop_id, v.ticket_id, 'money_payment', coalesce(private.money_is_over(v),
+            jsonb_build_object('status', 409, 'key', 'money.not_approved', 'params', jsonb_build_object('amount', v.amount))),
+            jsonb_build_object('money_id', v.id, 'amount', v.amount), p_request_id);
+    end if;
+    update public.ticket_money set state = 'paid', paid_at = v_now, paid_by = v_me.member_id, paid_reference = v_reference where id = v.id;
+    perform private.tell_money(v_me, v, 'money_paid', null);
+    return private.finish_request(p_request_id, private.money_answer(v.id, v_ticket, null, v_now));
+end;
+$$;
+grant execute on function public.mark_paid(bigint, integer, text, uuid) to authenticated;
+comment on function public.mark_paid(bigint, integer, text, uuid) is
+    'The handler, a lead, operations or a manager notes that exactly the granted or approved amount has left (platform, transfer; reference). money.none, money.stale, money.not_yours; {refused}, recorded: money.not_approved, money.paid, money.over.';
+
+-- What changes behind the back of the money ---------------------------------------------------------------------------
+
+create or replace function private.rejudge_money(p_ticket public.tickets, p_changed boolean, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_money;
+    v_system private.actor;
+    v_approval bigint;
+begin
+    v_system.role := 'system';
+    for v in select * from public.ticket_money where ticket_id = (p_ticket).id and state in ('requested', 'granted', 'approved')
+        order by id for update loop
+        v.order_id := (p_ticket).order_id;
+        v.order_ids := array(select distinct unnest(v.order_ids || array_remove(array[(p_ticket).order_id], null)));
+        v.ticket_ids := array(select distinct unnest(v.ticket_ids || (p_ticket).id));
+        v.buyer_keys := array(select distinct unnest(v.buyer_keys || private.buyer_keys(p_ticket)));
+        update public.ticket_money set order_id = v.order_id, order_ids = v.order_ids, ticket_ids = v.ticket_ids, buyer_keys = v.buyer_keys
+        where id = v.id;
+        v.judged := private.judge_money(p_ticket, v, p_now);
+        continue when v.state = 'requested' or (v.state = 'approved' and not p_changed) or v.judged -> 'why' = '[]';
+        v_approval := private.place_money(v_system, v, p_now);
+        perform private.tell_money(v_system, v, 'money_judged_anew', jsonb_build_object('was', v.state, 'approval_id', v_approval));
+    end loop;
+end;
+$$;
+comment on function private.rejudge_money(public.tickets, boolean, timestamptz) is
+    'The ticket is another one (merged, or linked to another order, customer or type): what was not paid counts with all it belongs to now, and what the handler could not have granted that way is asked. p_changed: what was approved was approved for another order.';
+
+create or replace function private.tg_ticket_money() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+    v_into public.tickets;
+begin
+    if not exists (select from public.ticket_money where ticket_id = new.id) then
+        return null;
+    end if;
+    perform private.lock_money();
+    if new.merged_into_id is not null and old.merged_into_id is null then
+        select * into v_into from public.tickets where id = new.merged_into_id;
+        update public.approvals set ticket_id = v_into.id where ticket_id = new.id;
+        update public.ticket_money set ticket_id = v_into.id where ticket_id = new.id;
+        perform private.rejudge_money(v_into, false, private.now());
+    else
+        perform private.rejudge_money(new, old.order_id is distinct from new.order_id, private.now());
+    end if;
+    return null;
+end;
+$$;
+create or replace trigger t60_money after update of order_id, buyer_account, contact_id, is_complaint, type, merged_into_id on public.tickets
+    for each row when (old.order_id is distinct from new.order_id or old.buyer_account is distinct from new.buyer_account
+        or old.contact_id is distinct from new.contact_id or old.is_complaint is distinct from new.is_complaint
+        or old.type <> new.type or old.merged_into_id is distinct from new.merged_into_id)
+    execute function private.tg_ticket_money();
+
+create or replace function private.money_holds(p_money public.ticket_money, p_me private.actor, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_gift bigint;
+begin
+    if (p_money).kind = 'gift' and (p_money).order_id is not null then
+        v_gift := private.promise_gift(p_me, (p_money).order_id, (p_money).gift_sku, (p_money).facts ->> 'name', (p_money).gift_quantity,
+            (p_money).amount, 'ticket', (p_money).ticket_id, p_now);
+        update public.ticket_money set facts = facts || jsonb_build_object('gift_id', v_gift) where id = (p_money).id;
+    end if;
+end;
+$$;
+comment on function private.money_holds(public.ticket_money, private.actor, timestamptz) is
+    'What is granted or approved takes effect: a gift is promised on its order, so that the warehouse packs it. gift.order_closed.';
+
+create or replace function private.money_fell(p_money public.ticket_money, p_me private.actor, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if (p_money).facts ? 'gift_id' then
+        perform private.cancel_gifts(p_me, array[((p_money).facts ->> 'gift_id')::bigint], 'money', p_now);
+    end if;
+end;
+$$;
+comment on function private.money_fell(public.ticket_money, private.actor, timestamptz) is 'What was granted is taken back or changed: its gift is promised no longer.';
+
+-- ==== 64_money_reads.sql ====
+
+-- 64 -------------------------------------------------- money of tickets: what a handler may, the approvals and their two-tap page
+
+create or replace function private.approval_row(p_approval public.approvals) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p_approval).id, 'version', (p_approval).version, 'state', (p_approval).state, 'kind', (p_approval).kind,
+        'amount', (p_approval).amount, 'covers', (p_approval).covers, 'why', to_jsonb((p_approval).why), 'ticket_id', (p_approval).ticket_id,
+        'money_id', (p_approval).money_id, 'shop_id', (p_approval).shop_id, 'requested_by', r.display_name, 'requested_at', (p_approval).requested_at,
+        'due_at', (p_approval).due_at, 'clock_state', case when (p_approval).state = 'open' then c.state end,
+        'decided_by', d.display_name, 'decided_as', (p_approval).decided_as, 'decided_at', (p_approval).decided_at,
+        'decision_reason', (p_approval).reason)
+    from (select 1) one left join public.members r on r.id = (p_approval).requested_by left join public.members d on d.id = (p_approval).decided_by
+    left join public.sla_clocks c on c.id = (p_approval).clock_id
+$$;
+
+create or replace function private.money_rows(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'version', m.version, 'ticket_id', m.ticket_id, 'kind', m.kind, 'amount', m.amount,
+        'approved_amount', m.approved_amount, 'state', m.state, 'reason', m.reason, 'gift_sku', m.gift_sku, 'gift_quantity', m.gift_quantity,
+        'facts', m.facts, 'why', m.judged -> 'why', 'used', m.judged -> 'used', 'limit', m.judged -> 'limit', 'order_no', o.order_no,
+        'requested_by', r.display_name, 'requested_at', m.requested_at, 'paid_at', m.paid_at, 'paid_reference', m.paid_reference,
+        'evidence', m.evidence, 'approval', (select private.approval_row(a) from public.approvals a where a.money_id = m.id order by a.id desc limit 1))
+        order by m.id desc), '[]')
+    from public.ticket_money m left join public.orders o on o.id = m.order_id left join public.members r on r.id = m.requested_by
+    where m.id = any (p_ids)
+$$;
+comment on function private.money_rows(bigint[]) is 'Rows of money as pages show them, newest first, each with its latest approval.';
+
+create or replace function private.ticket_money_of(p_ticket_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.money_rows(array(select id from public.ticket_money where ticket_id = p_ticket_id))
+$$;
+comment on function private.ticket_money_of(bigint) is 'What a ticket promised, for its page.';
+
+-- What the handler may ------------------------------------------------------------------------------------------------
+
+create or replace function private.blank_money(p_ticket public.tickets, p_kind text, p_amount numeric) returns public.ticket_money
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.ticket_money;
+begin
+    v.kind := p_kind;
+    v.shop_id := (p_ticket).shop_id;
+    v.amount := p_amount;
+    v.was_approved := false;
+    v.order_ids := array(select distinct unnest(array_remove(array[(p_ticket).order_id], null)
+        || coalesce((select array_agg(o) from public.ticket_money m, unnest(m.order_ids) o where m.ticket_ids && array[(p_ticket).id]), '{}')));
+    v.ticket_ids := array[(p_ticket).id];
+    v.buyer_keys := private.buyer_keys(p_ticket);
+    return v;
+end;
+$$;
+
+create or replace function private.readable_ticket(p_id bigint) returns public.tickets
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.tickets;
+begin
+    select * into v from public.tickets where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'ticket.none');
+    end if;
+    return v;
+end;
+$$;
+
+create or replace function public.authority_of(p_ticket_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_ticket public.tickets := private.readable_ticket(p_ticket_id);
+begin
+    return (select jsonb_agg(f.v || jsonb_build_object('left', case when f.v ->> 'limit' is not null
+            then greatest(0, (f.v ->> 'limit')::numeric - (f.v ->> 'used')::numeric) end,
+            'complaint', private.is_complaint(v_ticket), 'approvers', coalesce(private.named_approvers(v_ticket.shop_id,
+                coalesce((f.v ->> 'limit')::numeric, 0) + 0.01, array[v_me.member_id], v_now), '[]')) order by k.n)
+        from unnest(array['compensation', 'refund_only', 'return_refund', 'reship', 'price_protection']) with ordinality k (pot, n)
+        cross join lateral (select private.authority_figures(v_ticket, private.blank_money(v_ticket, k.pot, 0), v_now) as v) f);
+end;
+$$;
+grant execute on function public.authority_of(bigint) to authenticated;
+comment on function public.authority_of(bigint) is
+    'Members: of a ticket per pot {pot, limit (null: none), customer_days, used_order, used_customer, used, left, order_value, complaint, approvers just above the limit [{id, name, why, limit, on_duty}]}. compensation is that of gifts too. ticket.none.';
+
+create or replace function public.preview_money(p_ticket_id bigint, p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_ticket public.tickets := private.readable_ticket(p_ticket_id);
+    v_p jsonb := private.as_json(p);
+    v public.ticket_money;
+begin
+    v.kind := v_p ->> 'kind';
+    v.shop_id := v_ticket.shop_id;
+    v.was_approved := false;
+    v := private.money_asked(v_ticket, v, v_p || jsonb_build_object('reason', coalesce(nullif(btrim(v_p ->> 'reason'), ''), '-')), v_now);
+    v.judged := private.judge_money(v_ticket, v, v_now);
+    return v.judged || jsonb_build_object('amount', v.amount, 'facts', v.facts, 'needs_approval', v.judged -> 'why' <> '[]',
+        'approvers', case when v.judged -> 'why' = '[]' then '[]' else coalesce(private.named_approvers(v_ticket.shop_id,
+            (v.judged ->> 'covers')::numeric, array[v_me.member_id], v_now), '[]') end,
+        'due_at', case when v.judged -> 'why' <> '[]' then private.approval_due(v_ticket.shop_id, v_now) end);
+end;
+$$;
+grant execute on function public.preview_money(bigint, jsonb) to authenticated;
+comment on function public.preview_money(bigint, jsonb) is
+    'Those who work on tickets: what request_money would answer: {amount, limit, used, after, why, needs_approval, approvers, due_at}. Changes nothing. Refuses as request_money does, reason apart.';
+
+create or replace function private.approval_due(p_shop_id bigint, p_now timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select (private.deadline(p.measure, p.calendar_id, p_now, p.allowance, '{}')).due_at
+    from private.policies_for('approval', p_shop_id, '{}') p limit 1
+$$;
+comment on function private.approval_due(bigint, timestamptz) is 'By when an approval asked now would have to be decided.';
+
+-- The approvals -------------------------------------------------------------------------------------------------------
+
+create or replace function public.approval_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v jsonb := private.as_filter(p);
+    v_tab text := coalesce(v ->> 'tab', 'open');
+    v_after bigint := case when private.is_id(v ->> 'after') then (v ->> 'after')::bigint end;
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where v ->> 'shop_id' is null or s = (v ->> 'shop_id')::bigint);
+    v_ids bigint[];
+begin
+    if v_tab not in ('open', 'mine', 'done') then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    v_ids := case v_tab
+        when 'open' then array(select a.id from public.approvals a where a.shop_id = any (v_shops) and a.state = 'open' order by a.due_sort, a.id limit 200)
+        when 'mine' then array(select a.id from public.approvals a where a.requested_by = v_me.member_id and a.shop_id = any (v_shops)
+            and (v_after is null or a.id < v_after) order by a.id desc limit 50)
+        else array(select a.id from public.approvals a where a.shop_id = any (v_shops) and a.state <> 'open'
+            and (v_after is null or (a.decided_at, a.id) < (select x.decided_at, x.id from public.approvals x where x.id = v_after))
+            order by a.decided_at desc, a.id desc limit 50) end;
+    return jsonb_build_object('rows', (select coalesce(jsonb_agg(private.approval_row(a) || jsonb_build_object(
+            'shop_name', s.name, 'order_no', o.order_no, 'money_reason', m.reason,
+            'can_decide', a.state = 'open' and private.decision_refusal(v_me, a, v_now) is null) order by u.n), '[]')
+            from unnest(v_ids) with ordinality u (id, n) join public.approvals a on a.id = u.id join public.shops s on s.id = a.shop_id
+            join public.ticket_money m on m.id = a.money_id left join public.orders o on o.id = m.order_id),
+        'next', case when v_tab <> 'open' and cardinality(v_ids) = 50 then v_ids[50] end,
+        'open', (select count(*) from (select from public.approvals a where a.shop_id = any (v_shops) and a.state = 'open' limit 1001) x));
+end;
+$$;
+grant execute on function public.approval_list(jsonb) to authenticated;
+comment on function public.approval_list(jsonb) is
+    'Members: approvals of my shops {rows, next, open (at most 1,001)}. p: tab open (nearest deadline first, at most 200) | mine (that I asked) | done, shop_id, after (the next of the page before). can_decide: whether I may. filter.bad.';
+
+create or replace function private.money_nearby(p_money public.ticket_money) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.money_rows(array(select m.id from public.ticket_money m
+        where m.pot = (p_money).pot and m.id <> (p_money).id and m.shop_id in (select private.my_shop_ids())
+          and (m.order_ids && (p_money).order_ids or m.ticket_ids && (p_money).ticket_ids or m.buyer_keys && (p_money).buyer_keys)
+        order by m.id desc limit 20))
+$$;
+comment on function private.money_nearby(public.ticket_money) is 'What else counts together with a request, or was rejected or cancelled before: what the approver should see.';
+
+create or replace function public.approval_screen(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v public.approvals;
+    v_money public.ticket_money;
+    v_refusal jsonb;
+begin
+    select * into v from public.approvals where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'approval.none');
+    end if;
+    select * into v_money from public.ticket_money where id = v.money_id;
+    v_refusal := case when v.state = 'open' then private.decision_refusal(v_me, v, v_now) end;
+    return private.approval_row(v) || jsonb_build_object('judged', v.judged, 'can_decide', v.state = 'open' and v_refusal is null, 'refusal', v_refusal,
+        'money', private.money_rows(array[v.money_id]) -> 0, 'nearby', private.money_nearby(v_money),
+        'approvers', case when v.state = 'open' then coalesce(private.named_approvers(v.shop_id, v.covers, v.excluded_ids, v_now), '[]') else '[]' end,
+        'asked', private.route_names(v.route -> 'asked'), 'passed', private.route_names(v.route -> 'passed'),
+        'latest_id', (select max(a.id) from public.approvals a where a.money_id = v.money_id),
+        'attachments', private.evidence_rows(v.ticket_id, v_money.evidence),
+        'shop', (select jsonb_build_object('name', s.name, 'timezone', s.timezone, 'platform', s.platform) from public.shops s where s.id = v.shop_id),
+        'ticket', (select jsonb_build_object('id', t.id, 'type', t.type, 'state', t.state, 'severity', t.severity, 'summary', t.summary,
+            'is_complaint', private.is_complaint(t), 'buyer_account', t.buyer_account, 'receiver_masked', t.receiver_masked,
+            'registered_at', t.registered_at, 'claimed_amount', t.claimed_amount) from public.tickets t where t.id = v.ticket_id),
+        'order', (select jsonb_build_object('id', o.id, 'order_no', o.order_no, 'amount', o.amount, 'placed_at', o.placed_at, 'signed_at', o.signed_at,
+            'items', (select coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name, 'spec', i.spec, 'quantity', i.quantity,
+                'unit_price', i.unit_price) order by i.line_no), '[]') from public.order_items i where i.order_id = o.id))
+            from public.orders o where o.id = v_money.order_id));
+end;
+$$;
+grant execute on function public.approval_screen(bigint) to authenticated;
+comment on function public.approval_screen(bigint) is
+    'Members: everything one approval needs on a phone: amount, why, authority used, reason, evidence, order, what else was promised (nearby), who is asked, whether I may decide (refusal says why not), latest_id when it was asked anew. Masked. approval.none.';
+
+create or replace function private.route_names(p_people jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(x.value || jsonb_build_object('name', m.display_name) order by x.n), '[]')
+    from jsonb_array_elements(p_people) with ordinality x (value, n) left join public.members m on m.id = (x.value ->> 'member_id')::bigint
+$$;
+
+create or replace function private.evidence_rows(p_ticket_id bigint, p_ids jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'media_type', a.media_type) order by a.id), '[]')
+    from public.ticket_attachments a where a.ticket_id = p_ticket_id and a.id in (select i::bigint from jsonb_array_elements_text(p_ids) i)
+$$;
+comment on function private.evidence_rows(bigint, jsonb) is 'The photos and files that a request names.';
+
+-- ==== 65_price_protection.sql ====
+
+-- 65 ------------------------------------------------------------------- 价保: the difference, computed from orders, and refusals
+--
+-- 7天保价 of the service policy (3.6): within 7 × 24 hours from signing, the same product only, on the platforms of the list.
+-- What the customer paid for one piece against what it costs now, for every piece of the order; what was paid back before is
+-- taken off, so that a second claim gets the further drop alone. Nothing is ever asked in return.
+
+create table if not exists public.price_protection_platforms (
+    platform text primary key constraint price_protection_platform_known
+        check (platform in ('taobao', 'jd', 'douyin', 'pinduoduo', 'youzan', 'shopify', 'own')),
+    is_active boolean not null,
+    days integer not null default 7 constraint price_protection_days_range check (days between 1 and 90),
+    version integer not null default 1,
+    updated_at timestamptz not null default now()
+);
+alter table public.price_protection_platforms enable row level security;
+create or replace trigger t10_touch before update on public.price_protection_platforms
+    for each row execute function private.touch_version();
+comment on table public.price_protection_platforms is '价保 platforms: where a later lower price is paid back, and within how many days (× 24 hours) from signing.';
+drop policy if exists "members read where prices are protected" on public.price_protection_platforms;
+create policy "members read where prices are protected" on public.price_protection_platforms
+    for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.price_protection_platforms to authenticated;
+
+-- Tmall and JD, 7 days: service policy 3.6. The others are there to be switched on.
+insert into public.price_protection_platforms (platform, is_active)
+values ('taobao', true), ('jd', true), ('douyin', false), ('pinduoduo', false), ('youzan', false), ('shopify', false), ('own', false)
+on conflict do nothing;
+
+create or replace function public.save_price_platform(p_platform text, p_is_active boolean, p_days integer, p_version integer, p_request_id uuid)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_price_platform', jsonb_build_array(p_platform, p_is_active, p_days, p_version));
+    v public.price_protection_platforms;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v from public.price_protection_platforms where platform = p_platform for update;
+    if not found then
+        perform private.fail('PT404', 'authority.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'authority.stale', jsonb_build_object('platform', p_platform));
+    elsif p_is_active is null or p_days is null or p_days not between 1 and 90 then
+        perform private.fail('PT422', 'authority.bad_value');
+    end if;
+    update public.price_protection_platforms set is_active = p_is_active, days = p_days where platform = p_platform returning * into v;
+    perform private.audit(v_me, null, 'price_platform', null, 'saved', jsonb_build_object('platform', p_platform, 'is_active', p_is_active, 'days', p_days));
+    return private.finish_request(p_request_id, to_jsonb(v));
+end;
+$$;
+grant execute on function public.save_price_platform(text, boolean, integer, integer, uuid) to authenticated;
+comment on function public.save_price_platform(text, boolean, integer, integer, uuid) is
+    'Manager: whether prices are protected on a platform, and for how many days from signing (1–90). authority.none, authority.stale, authority.bad_value.';
+
+-- The calculation -----------------------------------------------------------------------------------------------------
+
+create or replace function private.present_price(p_shop_id bigint, p_sku text, p_now timestamptz, out price numeric, out source text)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_today timestamptz := (select date_trunc('day', p_now at time zone s.timezone) at time zone s.timezone from public.shops s where s.id = p_shop_id);
+begin
+    select i.unit_price, 'orders' into price, source
+    from public.orders o join public.order_items i on i.order_id = o.id and i.sku = p_sku and i.unit_price > 0
+    where o.shop_id = p_shop_id and o.placed_at >= v_today and o.placed_at <= p_now and o.status <> 'closed'
+    order by o.placed_at desc, o.id desc limit 1;
+    if price is null then
+        select r.list_price, 'table' into price, source from private.offer_rules_at('price', p_shop_id, p_now) r
+        where r.sku = p_sku and r.occasion = 'any' order by r.shop_id is null, r.decided_at desc limit 1;
+    end if;
+end;
+$$;
+comment on function private.present_price(bigint, text, timestamptz) is
+    'What one piece costs now: in the latest order of the shop''s day, else by its price table; null when neither says.';
+
+create or replace function private.paid_pieces(p_order public.orders, p_sku text, out pieces integer, out unit_price numeric)
+language sql stable set search_path = '' as $$
+    select sum(i.quantity) filter (where i.sku = p_sku)::integer,
+        round(sum(i.quantity * i.unit_price) filter (where i.sku = p_sku) / sum(i.quantity) filter (where i.sku = p_sku)
+            * least(1, (p_order).amount / nullif(sum(i.quantity * i.unit_price), 0)), 2)
+    from public.order_items i where i.order_id = (p_order).id
+$$;
+comment on function private.paid_pieces(public.orders, text) is
+    'Pieces of a product in an order and what was paid for one: the unit price, lowered by what the order cost less than its items together (a coupon is spread over them).';
+
+create or replace function private.signed_of(p_order public.orders, p jsonb, p_has_proof boolean, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_typed timestamptz;
+begin
+    if (p_order).signed_at is not null then
+        return jsonb_build_object('signed_at', (p_order).signed_at, 'signed_source', 'order');
+    elsif p ->> 'signed_at' is null then
+        return '{"refusal": "price.not_signed"}';
+    end if;
+    v_typed := (p ->> 'signed_at')::timestamptz;
+    if not p_has_proof then
+        return '{"refusal": "price.proof_missing"}';
+    elsif v_typed > p_now or v_typed < coalesce((p_order).shipped_at, (p_order).paid_at, (p_order).placed_at, v_typed) then
+        return '{"refusal": "price.signed_range"}';
+    end if;
+    return jsonb_build_object('signed_at', v_typed, 'signed_source', 'typed');
+exception when data_exception then
+    return '{"refusal": "price.signed_range"}';
+end;
+$$;
+comment on function private.signed_of(public.orders, jsonb, boolean, timestamptz) is
+    'When the parcel was signed for: by the shipments, else typed with a proof (after it was shipped, not in the future). {signed_at, signed_source} or {refusal}.';
+
+create or replace function private.price_refusal(p_order public.orders, p_sku text, p_platform public.price_protection_platforms) returns text
+language sql stable set search_path = '' as $$
+    select case
+        when (p_order).id is null then 'price.no_order'
+        when not coalesce((p_platform).is_active, false) then 'price.platform'
+        when (p_order).status in ('unpaid', 'closed') or (p_order).refund = 'done' then 'price.order_state'
+        when coalesce(p_sku, '') = '' or not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku) then 'price.other_product'
+        when exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku and i.unit_price is null) then 'price.unknown_paid' end
+$$;
+comment on function private.price_refusal(public.orders, text, public.price_protection_platforms) is
+    'What rules price protection out before anything is computed: price.no_order, price.platform, price.order_state (unpaid, closed, refunded), price.other_product, price.unknown_paid.';
+
+create or replace function private.price_paid_before(p_order_id bigint, p_sku text, p_except bigint) returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce(sum(m.amount), 0) from public.ticket_money m
+    where m.kind = 'price_protection' and m.order_ids @> array[p_order_id] and m.facts ->> 'sku' = p_sku and m.id is distinct from p_except
+      and m.state in ('requested', 'approved', 'granted', 'paid')
+$$;
+comment on function private.price_paid_before(bigint, text, bigint) is 'What was promised or paid back for this product of this order already, by whichever ticket.';
+
+create or replace function private.compute_price(
+    p_order public.orders, p_sku text, p jsonb, p_has_proof boolean, p_claimed_at timestamptz, p_except bigint, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_platform public.price_protection_platforms;
+    v_refusal text;
+    v jsonb := jsonb_build_object('sku', p_sku, 'order_id', (p_order).id, 'order_no', (p_order).order_no, 'claimed_at', p_claimed_at);
+    v_new record;
+    v_paid record;
+    v_elapsed interval;
+begin
+    select x.* into v_platform from public.price_protection_platforms x join public.shops s on s.platform = x.platform where s.id = (p_order).shop_id;
+    v_refusal := private.price_refusal(p_order, p_sku, v_platform);
+    if v_refusal is not null then
+        return v || jsonb_build_object('refusal', v_refusal);
+    end if;
+    v := v || jsonb_build_object('allowed_days', v_platform.days) || private.signed_of(p_order, p, p_has_proof, p_now);
+    if v ? 'refusal' then
+        return v;
+    end if;
+    v_elapsed := p_claimed_at - (v ->> 'signed_at')::timestamptz;
+    v := v || jsonb_build_object('days', greatest(1, ceil(extract(epoch from v_elapsed) / 86400)::integer),
+        'until', (v ->> 'signed_at')::timestamptz + make_interval(hours => 24 * v_platform.days));
+    if p_claimed_at > (v ->> 'until')::timestamptz then
+        return v || '{"refusal": "price.too_late"}';
+    end if;
+    select * into v_new from private.present_price((p_order).shop_id, p_sku, least(p_now, (v ->> 'until')::timestamptz));
+    if v_new.price is null and p_has_proof and p ->> 'price' ~ '^[0-9]{1,7}(\.[0-9]{1,2})?$' then
+        select (p ->> 'price')::numeric as price, 'typed' as source into v_new;
+    elsif v_new.price is null then
+        return v || '{"refusal": "price.unknown_now"}';
+    end if;
+    select * into v_paid from private.paid_pieces(p_order, p_sku);
+    return private.price_result(v || jsonb_build_object('old', v_paid.unit_price, 'new', v_new.price, 'new_source', v_new.source, 'quantity', v_paid.pieces),
+        private.price_paid_before((p_order).id, p_sku, p_except));
+end;
+$$;
+comment on function private.compute_price(public.orders, text, jsonb, boolean, timestamptz, bigint, timestamptz) is
+    'The calculation in steps, as far as it comes: {signed_at, signed_source order|typed, days, allowed_days, until, old, new, new_source orders|table|typed, quantity, difference, paid_before, payable} and, where it ends early, refusal (a message key). 7 × 24 hours to the second are still in time; a claim that is handled later gets the price of the last protected moment.';
+
+create or replace function private.price_result(p jsonb, p_paid_before numeric) returns jsonb
+language sql immutable set search_path = '' as $$
+    select p || jsonb_build_object('difference', d.total, 'paid_before', p_paid_before, 'payable', greatest(0, d.total - p_paid_before))
+        || case when d.total <= 0 then '{"refusal": "price.not_lower"}' when d.total <= p_paid_before then '{"refusal": "price.paid_before"}' else '{}' end::jsonb
+    from (select greatest(0, (p ->> 'old')::numeric - (p ->> 'new')::numeric) * (p ->> 'quantity')::integer as total) d
+$$;
+
+create or replace function private.price_protection(p_ticket public.tickets, p jsonb, p_has_proof boolean, p_except bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.compute_price(o, coalesce(nullif(btrim(p ->> 'sku'), ''), (p_ticket).sku), p, p_has_proof, (p_ticket).registered_at, p_except, p_now)
+    from (select 1) one left join public.orders o on o.id = (p_ticket).order_id
+$$;
+comment on function private.price_protection(public.tickets, jsonb, boolean, bigint, timestamptz) is
+    'For a ticket: its order, its product (or p.sku), claimed when the ticket was registered: handling it later takes no day from the customer.';
+
+create or replace function public.preview_price_protection(p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.as_json(p);
+    v_ticket public.tickets;
+    v_order public.orders;
+    v_proof boolean;
+begin
+    if coalesce(jsonb_typeof(v), '') <> 'object' or not (coalesce(v ->> 'ticket_id', '0') ~ '^[0-9]{1,18}$' and coalesce(v ->> 'order_id', '0') ~ '^[0-9]{1,18}$') then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    select * into v_ticket from public.tickets where id = (v ->> 'ticket_id')::bigint and shop_id in (select private.my_shop_ids());
+    select * into v_order from public.orders where id = coalesce(v_ticket.order_id, (v ->> 'order_id')::bigint) and shop_id in (select private.my_shop_ids());
+    if v_ticket.id is null and v_order.id is null then
+        perform private.fail('PT404', 'order.none');
+    end if;
+    v_proof := v ->> 'evidence' is not null and v -> 'evidence' <> '[]';
+    return private.compute_price(v_order, coalesce(nullif(btrim(v ->> 'sku'), ''), v_ticket.sku), v, v_proof,
+        coalesce(v_ticket.registered_at, v_now), null, v_now);
+end;
+$$;
+grant execute on function public.preview_price_protection(jsonb) to authenticated;
+comment on function public.preview_price_protection(jsonb) is
+    '价保 calculator: p {ticket_id | order_id, sku, signed_at and price where nothing else knows them, evidence: [attachment ids]}. The steps of private.compute_price; refusal names why nothing is payable. Stores nothing. order.none.';
+
+-- ==== 66_ratings.sql ====
+
+-- 66 ------------------------------------------------------------------------------- ratings: what customers said on the platforms
+
+create table if not exists public.ratings (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    key text not null constraint ratings_key_length check (char_length(key) between 1 and 200),
+    order_id bigint references public.orders,
+    order_no text,
+    rating smallint constraint ratings_rating_range check (rating between 1 and 5),
+    level text constraint ratings_level_known
+        check (level in ('very_satisfied', 'satisfied', 'neutral', 'dissatisfied', 'very_dissatisfied')),
+    text text constraint ratings_text_length check (char_length(text) <= 2000),
+    rated_at timestamptz not null,
+    agent text constraint ratings_agent_length check (char_length(agent) <= 60),
+    score smallint not null generated always as (coalesce(rating, case level when 'very_satisfied' then 5 when 'satisfied' then 4
+        when 'neutral' then 3 when 'dissatisfied' then 2 when 'very_dissatisfied' then 1 end)) stored,
+    import_id bigint references public.imports,
+    created_at timestamptz not null,
+    constraint ratings_once unique (shop_id, key),
+    constraint ratings_say_something check (rating is not null or level is not null),
+    constraint ratings_text_masked check (not private.names_a_phone(text))
+);
+create index if not exists ratings_rated_idx on public.ratings (shop_id, rated_at desc, id desc) include (score, level);
+create index if not exists ratings_order_id_idx on public.ratings (order_id) where order_id is not null;
+create index if not exists ratings_import_id_idx on public.ratings (import_id);
+alter table public.ratings enable row level security;
+comment on table public.ratings is '平台评价: stars of an order (rating) or contentment with the service (level), imported from platform files; the text masked by the app.';
+comment on column public.ratings.key is 'Number of the review on the platform, or what the file has instead: the same review imported twice is one row.';
+comment on column public.ratings.level is 'Five grades: 非常满意 满意 一般 不满意 非常不满意.';
+comment on column public.ratings.agent is 'Nick of the agent as the platform writes it.';
+drop policy if exists "members read the ratings of their shops" on public.ratings;
+create policy "members read the ratings of their shops" on public.ratings
+    for select to authenticated using (
+        (select private.my_role()) <> 'warehouse' and shop_id in (select private.my_shop_ids()));
+grant select on public.ratings to authenticated;
+
+create or replace function private.staged_ratings(p_import public.imports, p_to integer) returns table (
+    row_no integer, key text, order_no text, order_id bigint, rating smallint, level text, text text, rated_at timestamptz, agent text
+)
+language sql stable rows 2000 set search_path = '' as $$
+    select r.row_no, r.key, p.order_no, o.id, p.rating, p.level, p.text, p.rated_at, p.agent
+    from private.import_rows r
+    cross join lateral pg_catalog.jsonb_to_record(r.payload) as p(order_no text, rating smallint, level text, text text,
+        rated_at timestamptz, agent text)
+    left join public.orders o on o.shop_id = p_import.shop_id and o.order_no = p.order_no
+    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to
+$$;
+comment on function private.staged_ratings(public.imports, integer) is 'A chunk of staged reviews {order_no, rating | level, text, rated_at, agent}, with the order if we know it.';
+
+create or replace function private.tell_low_ratings(p_import public.imports, p_count bigint, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    insert into public.notifications as n (member_id, kind, params, path, is_urgent, dedupe_key, created_at)
+    select m.id, 'low_ratings', pg_catalog.jsonb_build_object('count', p_count, 'shop', s.name), '/satisfaction?tab=ratings&low=1', true,
+        'low_ratings ' || p_import.id, p_now
+    from public.shops s join public.member_shops k on k.shop_id = s.id
+    join public.members m on m.id = k.member_id and m.state = 'active' and m.role = 'operations'
+    left join public.member_reminders r on r.member_id = m.id
+    where s.id = p_import.shop_id and p_count > 0 and coalesce(r.preset, 'all') <> 'mentions'
+    on conflict (member_id, dedupe_key) do update
+    set params = n.params || pg_catalog.jsonb_build_object('count', (n.params ->> 'count')::bigint + p_count)
+$$;
+comment on function private.tell_low_ratings(public.imports, bigint, timestamptz) is 'Operations of the shop hear of fresh low ratings, once a file.';
+
+create or replace function private.apply_ratings(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_low bigint;
+begin
+    with staged as materialized (
+        select * from private.staged_ratings(p_import, p_to)
+    ), known as materialized (
+        select s.key, r.id, r.rating is not distinct from s.rating and r.level is not distinct from s.level and r.text is not distinct from s.text
+            and r.rated_at = s.rated_at and r.agent is not distinct from s.agent and r.order_no is not distinct from s.order_no as is_same
+        from staged s join public.ratings r on r.shop_id = p_import.shop_id and r.key = s.key
+    ), written as (
+        insert into public.ratings as r (shop_id, key, order_id, order_no, rating, level, text, rated_at, agent, import_id, created_at)
+        select p_import.shop_id, s.key, s.order_id, s.order_no, s.rating, s.level, s.text, s.rated_at, s.agent, p_import.id, p_now
+        from staged s left join known k using (key) where k.is_same is not true
+        on conflict (shop_id, key) do update set order_id = excluded.order_id, order_no = excluded.order_no, rating = excluded.rating,
+            level = excluded.level, text = excluded.text, rated_at = excluded.rated_at, agent = excluded.agent, import_id = excluded.import_id
+        returning r.id, r.key, r.score, r.rated_at
+    ), noted as (
+        insert into private.import_results (import_id, row_no, entity_id, outcome)
+        select p_import.id, s.row_no, coalesce(w.id, k.id), case when k.id is null then 'accepted' when k.is_same then 'unchanged' else 'updated' end
+        from staged s left join known k using (key) left join written w using (key)
+    )
+    select pg_catalog.count(*) into v_low from written w left join known k using (key)
+    where k.id is null and w.score <= (private.survey_rules(p_import.shop_id)).low_score and w.rated_at > p_now - interval '7 days';
+    perform private.tell_low_ratings(p_import, v_low, p_now);
+end;
+$$;
+comment on function private.apply_ratings(public.imports, integer, timestamptz) is
+    'Takes over the staged reviews after applied_to up to line p_to: new, changed, or as they were; fresh low ones are told to operations.';
+
+-- ==== 66_surveys.sql ====
+
+-- 66 ----------------------------------------------------------------------- surveys: asking the customer how it went, 1 to 5
+--
+-- Two invitations that never stand for one another: of an order (three days after signing, a sample also by phone), and of
+-- a ticket, one for each time it was resolved. The default is a text that a person copies into the shop's chat and an answer
+-- that he types; a link is for customers of the private domain alone, because shop platforms punish foreign links.
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '66.1 messages of low scores') then
+        alter table public.notifications drop constraint notifications_kind_known;
+        alter table public.notifications add constraint notifications_kind_known
+            check (kind in ('due_soon', 'overdue', 'returned', 'raised', 'digest', 'daily', 'wait_ended', 'low_score', 'low_ratings'));
+        insert into private.schema_steps (step) values ('66.1 messages of low scores');
+    end if;
+end;
+$$;
+
+create or replace function private.is_inducement(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select coalesce(pg_catalog.lower(pg_catalog.regexp_replace(pg_catalog.translate(p_text, '０１２３４５６７８９', '0123456789'),
+            '[[:space:][:punct:]，。、；：！？“”‘’（）【】《》…—·～　]', '', 'g'))
+        ~ '好评|差评|改评|删评|中评|五星|5星|五分好|满分|打5分|全5分|都打五分|返现|返红包|红包|优惠券|代金券|赠品|礼品|送礼|晒图|晒单|免单|抽奖|投诉|(good|positive|five|5)star|(good|positive|5star|fivestar|bad|negative)(review|rating)|coupon|voucher|cashback|gift|reward|redpacket|complain', false)
+$$;
+comment on function private.is_inducement(text) is
+    'Whether a text asks for a good mark, offers something for it, or asks to withhold a bad one (《网络反不正当竞争暂行规定》 forbids rewards for good reviews): a survey asks, it does not buy.';
+
+-- Settings: of a shop, else of the installation -----------------------------------------------------------------------
+
+create table if not exists public.survey_settings (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    order_share smallint not null default 100 constraint survey_settings_order_share check (order_share between 0 and 100),
+    callback_share smallint not null default 10 constraint survey_settings_callback_share check (callback_share between 0 and 100),
+    low_score smallint not null default 2 constraint survey_settings_low_score check (low_score between 1 and 4),
+    answer_days smallint not null default 7 constraint survey_settings_answer_days check (answer_days between 1 and 30),
+    order_text text not null,
+    ticket_text text not null,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint survey_settings_once unique nulls not distinct (shop_id),
+    constraint survey_settings_texts_length check (char_length(btrim(order_text)) between 10 and 300
+        and char_length(btrim(ticket_text)) between 10 and 300),
+    constraint survey_settings_texts_only_ask check (not private.is_inducement(order_text) and not private.is_inducement(ticket_text)),
+    constraint survey_settings_texts_masked check (not private.names_a_phone(order_text) and not private.names_a_phone(ticket_text))
+);
+alter table public.survey_settings enable row level security;
+create or replace trigger t10_touch before update on public.survey_settings for each row execute function private.touch_version();
+comment on table public.survey_settings is '满意度设置 of a shop; the row without a shop holds for all that have none of their own.';
+comment on column public.survey_settings.order_share is 'Percent of signed orders that are asked; which ones follows from their number, nobody picks.';
+comment on column public.survey_settings.callback_share is 'Percent of the asked orders that are called within seven days.';
+comment on column public.survey_settings.low_score is 'This score and less opens a review (低分复盘).';
+comment on column public.survey_settings.answer_days is 'Days after signing or resolving; without an answer until then the survey, and the case, is closed. A link is good for as long.';
+comment on column public.survey_settings.ticket_text is 'Text to copy; {shop} {order} {ticket} are filled in. Never a word about good or bad reviews or a reward.';
+insert into public.survey_settings (shop_id, order_text, ticket_text) values (null,
+    '您好，您在{shop}的订单 {order} 已签收。想请您为这次购物打个分：1 分很不满意，5 分很满意，回复一个数字就好。哪里没做好，也请告诉我们。',
+    '您好，您反馈的问题（{ticket}）我们处理完了。想请您为这次处理打个分：1 分很不满意，5 分很满意，回复一个数字就好。还有没解决的地方请直接说，我们接着处理。')
+on conflict do nothing;
+drop policy if exists "members read the survey settings of their shops" on public.survey_settings;
+create policy "members read the survey settings of their shops" on public.survey_settings
+    for select to authenticated using (
+        (shop_id is null and (select private.my_role()) is not null) or shop_id in (select private.my_shop_ids()));
+grant select on public.survey_settings to authenticated;
+
+create or replace function private.survey_rules(p_shop_id bigint) returns public.survey_settings
+language sql stable set search_path = '' as $$
+    select s.* from public.survey_settings s where s.shop_id = p_shop_id or s.shop_id is null order by s.shop_id nulls last limit 1
+$$;
+comment on function private.survey_rules(bigint) is 'The settings that hold for a shop.';
+
+create or replace function private.falls_in(p_id bigint, p_share integer, p_salt text) returns boolean
+language sql immutable set search_path = '' as $$
+    select ('x' || pg_catalog.left(pg_catalog.md5(p_salt || p_id), 7))::bit(28)::integer % 100 < p_share
+$$;
+comment on function private.falls_in(bigint, integer, text) is
+    'Whether a record belongs to a sample of p_share percent: always the same answer for the same number, so nobody chooses the happy ones.';
+
+-- Invitations ---------------------------------------------------------------------------------------------------------
+
+create table if not exists public.surveys (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    kind text not null constraint surveys_kind_known check (kind in ('order', 'ticket')),
+    order_id bigint references public.orders,
+    ticket_id bigint references public.tickets,
+    instance integer not null default 1,
+    state text not null default 'waiting' constraint surveys_state_known
+        check (state in ('waiting', 'asked', 'answered', 'unanswered', 'cancelled')),
+    is_sampled boolean not null default false,
+    handler_id bigint references public.members,
+    opened_at timestamptz not null,
+    due_sort timestamptz not null,
+    closes_at timestamptz not null,
+    asked_at timestamptz,
+    asked_by bigint references public.members,
+    asked_as text constraint surveys_asked_as_known check (asked_as in ('text', 'link', 'call')),
+    score smallint constraint surveys_score_range check (score between 1 and 5),
+    comment text constraint surveys_comment_length check (char_length(comment) <= 500),
+    answered_at timestamptz,
+    answered_by bigint references public.members,
+    answered_as text constraint surveys_answered_as_known check (answered_as in ('typed', 'link', 'call')),
+    ended_at timestamptz,
+    case_id bigint references public.tickets,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint surveys_about_one_thing check (case kind when 'order' then order_id is not null and ticket_id is null
+        else ticket_id is not null end),
+    constraint surveys_answer_is_whole check ((state = 'answered') = (score is not null)
+        and (score is null) = (answered_at is null) and (score is null) = (answered_as is null)),
+    constraint surveys_ended_has_time check ((state in ('answered', 'unanswered', 'cancelled')) = (ended_at is not null)),
+    constraint surveys_link_has_no_typist check (answered_as <> 'link' or answered_by is null),
+    constraint surveys_comment_masked check (not private.names_a_phone(comment))
+);
+create unique index if not exists surveys_order_once_idx on public.surveys (order_id) where kind = 'order';
+create unique index if not exists surveys_ticket_once_idx on public.surveys (ticket_id, instance) where kind = 'ticket';
+create index if not exists surveys_order_id_idx on public.surveys (order_id);
+create index if not exists surveys_ticket_id_idx on public.surveys (ticket_id);
+create index if not exists surveys_open_idx on public.surveys (shop_id, due_sort, id) where state in ('waiting', 'asked');
+create index if not exists surveys_closing_idx on public.surveys (closes_at, id) where state in ('waiting', 'asked');
+create index if not exists surveys_answered_idx on public.surveys (shop_id, answered_at desc, id desc) include (kind, score) where state = 'answered';
+create index if not exists surveys_ended_idx on public.surveys (shop_id, ended_at) include (kind, state) where ended_at is not null;
+create index if not exists surveys_handler_id_idx on public.surveys (handler_id, answered_at) where handler_id is not null;
+create index if not exists surveys_asked_by_idx on public.surveys (asked_by) where asked_by is not null;
+create index if not exists surveys_answered_by_idx on public.surveys (answered_by) where answered_by is not null;
+create index if not exists surveys_case_id_idx on public.surveys (case_id) where case_id is not null;
+create index if not exists orders_signed_idx on public.orders (signed_at, id) where signed_at is not null;
+alter table public.surveys enable row level security;
+create or replace trigger t10_touch before update on public.surveys for each row execute function private.touch_version();
+comment on table public.surveys is
+    '满意度评分: one invitation: waiting → asked → answered, unanswered (nobody answered until closes_at), cancelled (the case was opened again first).';
+comment on column public.surveys.instance is 'Of a ticket: which of its resolutions is asked about.';
+comment on column public.surveys.is_sampled is 'An order that is also called (回访) within seven days.';
+comment on column public.surveys.handler_id is 'Who resolved the case: the score is about his work, whoever asks.';
+comment on column public.surveys.due_sort is 'When somebody has to do something about it: ask, then call, then nothing until it closes.';
+comment on column public.surveys.answered_as is 'typed or call: by answered_by, for the customer; link: by the customer himself.';
+comment on column public.surveys.case_id is 'The ticket that a low score of an order opened, or found open.';
+drop policy if exists "members read the surveys of their shops" on public.surveys;
+create policy "members read the surveys of their shops" on public.surveys
+    for select to authenticated using (
+        (select private.my_role()) <> 'warehouse' and shop_id in (select private.my_shop_ids()));
+grant select on public.surveys to authenticated;
+
+-- After an order ------------------------------------------------------------------------------------------------------
+
+create or replace function private.orders_to_ask(p_now timestamptz, p_limit integer)
+returns table (order_id bigint, shop_id bigint, signed_at timestamptz, is_sampled boolean, answer_days integer)
+language sql stable set search_path = '' as $$
+    select o.id, o.shop_id, o.signed_at, private.falls_in(o.id, r.callback_share, 'call'), r.answer_days
+    from public.orders o cross join lateral private.survey_rules(o.shop_id) r
+    where o.signed_at > p_now - interval '3 days' and o.signed_at <= p_now
+      and o.status in ('shipped', 'completed') and o.refund = 'none' and private.falls_in(o.id, r.order_share, 'ask')
+      and not exists (select from public.surveys s where s.order_id = o.id and s.kind = 'order')
+      and not exists (select from public.tickets t where t.order_id = o.id and t.stage <> 'done')
+    order by o.signed_at, o.id limit p_limit
+$$;
+comment on function private.orders_to_ask(timestamptz, integer) is
+    'Signed in the last three days, of the sample, not asked yet, without a refund and without an open case (that one asks by itself). Old orders of a first import are left in peace.';
+
+create or replace function private.open_order_surveys(p_now timestamptz, p_limit integer default 300) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_one record;
+    v_clock public.sla_clocks;
+    v_call public.sla_clocks;
+    v_id bigint;
+    v_count integer := 0;
+begin
+    for v_one in select * from private.orders_to_ask(p_now, p_limit) loop
+        insert into public.surveys (shop_id, kind, order_id, is_sampled, opened_at, due_sort, closes_at)
+        values (v_one.shop_id, 'order', v_one.order_id, v_one.is_sampled, p_now, p_now,
+            v_one.signed_at + pg_catalog.make_interval(days => greatest(v_one.answer_days, case when v_one.is_sampled then 7 else 0 end)))
+        on conflict do nothing returning id into v_id;
+        continue when v_id is null;
+        v_clock := private.start_clock('survey', v_id, v_one.shop_id, 'survey', 'survey', p_now, null, '{}', v_one.signed_at);
+        if v_one.is_sampled then
+            v_call := private.start_clock('survey', v_id, v_one.shop_id, 'callback', 'callback', p_now, null, '{}', v_one.signed_at);
+        end if;
+        update public.surveys set due_sort = coalesce(v_clock.due_at, closes_at) where id = v_id;
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.open_order_surveys(timestamptz, integer) is
+    'Invites newly signed orders, each with its clock from the signing (and one for the call, if it is of the sample). policy.none.';
+
+-- After a ticket ------------------------------------------------------------------------------------------------------
+
+create or replace function private.desk_itself() returns private.actor
+language sql immutable set search_path = '' as $$
+    select row(null, 'system', '{}', false, 0)::private.actor
+$$;
+comment on function private.desk_itself() is 'The actor of what nobody does: ticks, answers by link.';
+
+create or replace function private.invite_ticket(p_ticket public.tickets, p_now timestamptz) returns public.surveys
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_closes timestamptz := p_now + pg_catalog.make_interval(days => (private.survey_rules(p_ticket.shop_id)).answer_days);
+    v_clock public.sla_clocks;
+    v public.surveys;
+begin
+    insert into public.surveys (shop_id, kind, ticket_id, order_id, instance, handler_id, opened_at, due_sort, closes_at)
+    values (p_ticket.shop_id, 'ticket', p_ticket.id, p_ticket.order_id, p_ticket.instance, p_ticket.owner_id, p_now, v_closes, v_closes)
+    on conflict do nothing returning * into v;
+    if v.id is not null then
+        v_clock := private.start_clock('ticket', p_ticket.id, p_ticket.shop_id, 'survey', 'survey', p_now);
+        update public.surveys set due_sort = least(coalesce(v_clock.due_at, v_closes), v_closes) where id = v.id returning * into v;
+    end if;
+    return v;
+end;
+$$;
+comment on function private.invite_ticket(public.tickets, timestamptz) is 'The invitation to this resolution of a case, with its clock; no row if it was made before. policy.none.';
+
+create or replace function private.after_resolve(p_ticket public.tickets, p_now timestamptz) returns public.tickets
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets := private.move_ticket(private.desk_itself(), p_ticket, 'revisit', '{}', p_now);
+begin
+    perform private.invite_ticket(v, p_now);
+    select * into v from public.tickets where id = v.id;
+    return v;
+end;
+$$;
+comment on function private.after_resolve(public.tickets, timestamptz) is
+    'A case was resolved: resolved → revisit, with one invitation for this resolution (a second resolution asks again). policy.none.';
+
+-- What ends an invitation ---------------------------------------------------------------------------------------------
+
+create or replace function private.end_survey_clock(p_survey public.surveys, p_target text, p_now timestamptz, p_actor bigint, p_done boolean) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_clock public.sla_clocks;
+begin
+    select * into v_clock from public.sla_clocks c
+    where c.entity = case p_survey.kind when 'order' then 'survey' else 'ticket' end
+      and c.entity_id = case p_survey.kind when 'order' then p_survey.id else p_survey.ticket_id end
+      and c.target = p_target and c.stopped_at is null;
+    if v_clock.id is null then
+        return;
+    elsif p_done or v_clock.due_at < p_now then
+        perform private.stop_clock(v_clock.id, p_now, p_actor);
+    else
+        perform private.cancel_clock(v_clock.id, 'survey_ended', p_now, p_actor);
+    end if;
+end;
+$$;
+comment on function private.end_survey_clock(public.surveys, text, timestamptz, bigint, boolean) is
+    'Asked or called: the clock is done. Otherwise it lapses, unless it was late already: then it stays late.';
+
+create or replace function private.end_survey(p_survey public.surveys, p_state text, p_now timestamptz, p_actor bigint) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+    update public.surveys set state = p_state, ended_at = p_now, due_sort = closes_at where id = p_survey.id;
+    delete from private.survey_tokens where survey_id = p_survey.id and used_at is null;
+    perform private.end_survey_clock(p_survey, 'survey', p_now, p_actor, false);
+    perform private.end_survey_clock(p_survey, 'callback', p_now, p_actor, false);
+end;
+$$;
+comment on function private.end_survey(public.surveys, text, timestamptz, bigint) is 'The invitation ends without an answer: unanswered or cancelled; its links are void.';
+
+create or replace function private.close_unanswered(p_now timestamptz, p_limit integer default 300) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_survey public.surveys;
+    v_ticket public.tickets;
+    v_count integer := 0;
+begin
+    for v_survey in select * from public.surveys s where s.state in ('waiting', 'asked') and s.closes_at <= p_now
+        order by s.closes_at, s.id limit p_limit for update skip locked
+    loop
+        if v_survey.kind = 'ticket' then
+            select * into v_ticket from public.tickets t where t.id = v_survey.ticket_id for update skip locked;
+            continue when not found;
+        end if;
+        perform private.end_survey(v_survey, 'unanswered', p_now, null);
+        if v_survey.kind = 'ticket' and v_ticket.state in ('resolved', 'revisit') and v_ticket.instance = v_survey.instance then
+            perform private.move_ticket(private.desk_itself(), v_ticket, 'closed', '{"reason": "unanswered"}', p_now);
+        end if;
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.close_unanswered(timestamptz, integer) is 'Nobody answered by the limit: the invitation ends, its case is closed. Called each minute.';
+
+create or replace function private.tick_surveys(p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+begin
+    delete from private.survey_visits where minute < p_now - interval '1 hour';
+    return private.close_unanswered(p_now) + private.open_order_surveys(p_now);
+end;
+$$;
+comment on function private.tick_surveys(timestamptz) is 'Each minute: closes what nobody answered, invites newly signed orders; answers how many.';
+
+create or replace function private.tg_cancel_survey() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+    v_survey public.surveys;
+begin
+    for v_survey in select * from public.surveys s
+        where s.ticket_id = new.id and s.kind = 'ticket' and s.state in ('waiting', 'asked') for update
+    loop
+        perform private.end_survey(v_survey, 'cancelled', private.now(), null);
+    end loop;
+    return null;
+end;
+$$;
+comment on function private.tg_cancel_survey() is 'The case is worked on again before its customer answered: he is asked after the next resolution.';
+create or replace trigger t70_cancel_survey after update of state on public.tickets
+    for each row when (old.state in ('resolved', 'revisit') and new.state not in ('resolved', 'revisit', 'review', 'closed'))
+    execute function private.tg_cancel_survey();
+
+-- What reminders say of an order's survey -------------------------------------------------------------------------------
+
+create or replace function private.survey_subjects(p_ids bigint[]) returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select s.id, s.asked_by, o.order_no, '/satisfaction?tab=ask&survey=' || s.id
+    from public.surveys s join public.orders o on o.id = s.order_id where s.id = any (p_ids)
+$$;
+comment on function private.survey_subjects(bigint[]) is 'Surveys of orders as reminders name them: by order number; who asked goes on with it.';
+
+-- ==== 66_surveys_answers.sql ====
+
+-- 66 ------------------------------------------------------------------------ surveys: the answer, and what a low one starts
+--
+-- Locks: the ticket first, then its survey, then a link; whoever answers a second time finds it answered.
+
+create table if not exists public.score_reviews (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    ticket_id bigint not null references public.tickets,
+    survey_id bigint references public.surveys,
+    score smallint not null constraint score_reviews_score_range check (score between 1 and 5),
+    state text not null default 'open' constraint score_reviews_state_known check (state in ('open', 'done')),
+    owner_id bigint references public.members,
+    handler_id bigint references public.members,
+    opened_at timestamptz not null,
+    finding text constraint score_reviews_finding_length check (char_length(btrim(finding)) between 2 and 1000),
+    root_cause_id bigint references public.root_causes,
+    outcome text constraint score_reviews_outcome_known check (outcome in ('close', 'rework')),
+    done_at timestamptz,
+    done_by bigint references public.members,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint score_reviews_done_is_whole check ((state = 'done') = (done_at is not null) and (state = 'open'
+        or (finding is not null and root_cause_id is not null and outcome is not null))),
+    constraint score_reviews_finding_masked check (not private.names_a_phone(finding))
+);
+create unique index if not exists score_reviews_one_open_idx on public.score_reviews (ticket_id) where state = 'open';
+create index if not exists score_reviews_ticket_id_idx on public.score_reviews (ticket_id, id);
+create index if not exists score_reviews_list_idx on public.score_reviews (shop_id, state, opened_at, id);
+create index if not exists score_reviews_survey_id_idx on public.score_reviews (survey_id) where survey_id is not null;
+create index if not exists score_reviews_owner_id_idx on public.score_reviews (owner_id) where owner_id is not null;
+create index if not exists score_reviews_handler_id_idx on public.score_reviews (handler_id) where handler_id is not null;
+create index if not exists score_reviews_done_by_idx on public.score_reviews (done_by) where done_by is not null;
+create index if not exists score_reviews_root_cause_id_idx on public.score_reviews (root_cause_id) where root_cause_id is not null;
+alter table public.score_reviews enable row level security;
+create or replace trigger t10_touch before update on public.score_reviews for each row execute function private.touch_version();
+comment on table public.score_reviews is '低分复盘: why a customer was not content: finding and root cause by a lead. At most one open per ticket.';
+comment on column public.score_reviews.handler_id is 'Whose work was rated; he does not review it himself while another lead is there.';
+drop policy if exists "members read the reviews of their shops" on public.score_reviews;
+create policy "members read the reviews of their shops" on public.score_reviews
+    for select to authenticated using (
+        (select private.my_role()) <> 'warehouse' and shop_id in (select private.my_shop_ids()));
+grant select on public.score_reviews to authenticated;
+
+-- Low ------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.review_lead(p_shop_id bigint, p_handler_id bigint, p_now timestamptz) returns bigint
+language sql stable set search_path = '' as $$
+    select l from private.duty_leads(p_shop_id, p_now) l order by (l = p_handler_id) is true, l limit 1
+$$;
+comment on function private.review_lead(bigint, bigint, timestamptz) is 'Who reviews: the 当班主管 (or who stands in), not the one whose work it is if there is another.';
+
+create or replace function private.low_score_readers(p_review public.score_reviews, p_now timestamptz) returns setof bigint
+language sql stable set search_path = '' as $$
+    select m.id from public.members m left join public.member_reminders r on r.member_id = m.id
+    where m.state = 'active' and m.role = 'operations' and coalesce(r.preset, 'all') <> 'mentions'
+      and exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_review.shop_id)
+    union
+    select p_review.owner_id where p_review.owner_id is not null
+    union
+    select l from private.duty_leads(p_review.shop_id, p_now) l
+$$;
+comment on function private.low_score_readers(public.score_reviews, timestamptz) is
+    'Operations of the shop at once, whatever the hour; who reviews, and who leads now. Not operations people who only want to hear of what is theirs.';
+
+create or replace function private.tell_low_score(p_review public.score_reviews, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    insert into public.notifications (member_id, kind, params, path, is_urgent, dedupe_key, created_at)
+    select r.member_id, 'low_score', pg_catalog.jsonb_build_object('label', s.label, 'entity', 'ticket', 'entity_id', p_review.ticket_id,
+            'target', 'low_score', 'policy', c.policy ->> 'name', 'shop', h.name, 'due_at', c.due_at, 'score', p_review.score),
+        s.path, true, 'low_score ' || p_review.id, p_now
+    from private.low_score_readers(p_review, p_now) r (member_id)
+    cross join private.ticket_subjects(array[p_review.ticket_id], p_now) s
+    join public.shops h on h.id = p_review.shop_id
+    left join public.sla_clocks c on c.entity = 'ticket' and c.entity_id = p_review.ticket_id and c.target = 'low_score' and c.stopped_at is null
+    on conflict do nothing
+$$;
+
+create or replace function private.open_review(p_ticket public.tickets, p_survey public.surveys, p_me private.actor, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_ticket public.tickets := p_ticket;
+    v_handler bigint := coalesce(p_survey.handler_id, p_ticket.owner_id);
+    v_review public.score_reviews;
+begin
+    insert into public.score_reviews (shop_id, ticket_id, survey_id, score, owner_id, handler_id, opened_at)
+    values (p_ticket.shop_id, p_ticket.id, p_survey.id, p_survey.score, private.review_lead(p_ticket.shop_id, v_handler, p_now), v_handler, p_now)
+    on conflict (ticket_id) where state = 'open' do nothing returning * into v_review;
+    if v_review.id is null then
+        return;
+    end if;
+    if p_ticket.state in ('resolved', 'revisit') then
+        v_ticket.owner_id := v_review.owner_id;
+        perform private.move_ticket(p_me, v_ticket, 'review', pg_catalog.jsonb_build_object('score', p_survey.score), p_now);
+    end if;
+    perform private.start_clock('ticket', p_ticket.id, p_ticket.shop_id, 'low_score', 'low_score', p_now, (p_me).member_id);
+    perform private.audit(p_me, p_ticket.shop_id, 'ticket', p_ticket.id, 'review_opened',
+        pg_catalog.jsonb_build_object('score', p_survey.score, 'kind', p_survey.kind, 'lead', v_review.owner_id));
+    perform private.tell_low_score(v_review, p_now);
+end;
+$$;
+comment on function private.open_review(public.tickets, public.surveys, private.actor, timestamptz) is
+    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer goes to review. One open review per ticket. policy.none.';
+
+create or replace function private.case_of_order(p_survey public.surveys, p_me private.actor, p_now timestamptz) returns bigint
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_id bigint;
+begin
+    select t.id into v_id from public.tickets t
+    where t.order_id = p_survey.order_id and t.stage <> 'done' order by (t.stage = 'revisit') desc, t.id desc limit 1;
+    return coalesce(v_id, private.add_ticket(p_me, pg_catalog.jsonb_build_object('shop_id', p_survey.shop_id, 'order_id', p_survey.order_id,
+        'type', 'service', 'source', 'survey', 'channel', 'platform', 'severity', 'high', 'force', true,
+        'summary', pg_catalog.concat_ws(' · ', '满意度 ' || p_survey.score || ' 分', nullif(p_survey.comment, ''))), p_now));
+end;
+$$;
+comment on function private.case_of_order(public.surveys, private.actor, timestamptz) is 'The open case of the order, or a new one that says what the customer said.';
+
+-- The answer ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.take_answer(
+    p_survey public.surveys, p_score integer, p_comment text, p_as text, p_me private.actor, p_now timestamptz
+) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.surveys;
+    v_ticket public.tickets;
+begin
+    update public.surveys set state = 'answered', score = p_score, comment = nullif(btrim(p_comment), ''), answered_at = p_now,
+        answered_by = (p_me).member_id, answered_as = p_as, ended_at = p_now, due_sort = closes_at,
+        asked_at = coalesce(asked_at, p_now), asked_by = coalesce(asked_by, (p_me).member_id),
+        asked_as = coalesce(asked_as, case p_as when 'typed' then 'text' else p_as end)
+    where id = p_survey.id returning * into v;
+    delete from private.survey_tokens where survey_id = v.id and used_at is null;
+    perform private.end_survey_clock(v, 'survey', p_now, (p_me).member_id, true);
+    perform private.end_survey_clock(v, 'callback', p_now, (p_me).member_id, p_as = 'call');
+    perform private.audit(p_me, v.shop_id, v.kind, coalesce(v.ticket_id, v.order_id), 'score_recorded',
+        pg_catalog.jsonb_build_object('score', p_score, 'as', p_as, 'survey_id', v.id));
+    if v.kind = 'ticket' then
+        update public.tickets set score = p_score where id = v.ticket_id returning * into v_ticket;
+    elsif p_score <= (private.survey_rules(v.shop_id)).low_score then
+        update public.surveys set case_id = private.case_of_order(v, p_me, p_now) where id = v.id returning case_id into v.case_id;
+        select * into v_ticket from public.tickets where id = v.case_id for update;
+    end if;
+    if p_score <= (private.survey_rules(v.shop_id)).low_score then
+        perform private.open_review(v_ticket, v, p_me, p_now);
+    elsif v.kind = 'ticket' and v_ticket.state in ('resolved', 'revisit') then
+        perform private.move_ticket(p_me, v_ticket, 'closed', pg_catalog.jsonb_build_object('score', p_score), p_now);
+    end if;
+end;
+$$;
+comment on function private.take_answer(public.surveys, integer, text, text, private.actor, timestamptz) is
+    'An answer, once: a good one closes its case, a low one (setting of the shop) opens a review.';
+
+create or replace function private.survey_to_change(p_id bigint) returns public.surveys
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.surveys;
+begin
+    perform from public.tickets t where t.id = (select s.ticket_id from public.surveys s where s.id = p_id) for update;
+    select * into v from public.surveys where id = p_id for update;
+    return v;
+end;
+$$;
+comment on function private.survey_to_change(bigint) is 'Locks a survey, its ticket first.';
+
+create or replace function private.survey_of_ticket(p_me private.actor, p jsonb, p_now timestamptz) returns bigint
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_ticket public.tickets;
+    v_id bigint;
+begin
+    select * into v_ticket from public.tickets t where t.id = (p ->> 'ticket_id')::bigint;
+    v_ticket := private.ticket_for_change(p_me, v_ticket.id, coalesce((p ->> 'version')::integer, v_ticket.version), 'record_score', p_now);
+    select s.id into v_id from public.surveys s where s.kind = 'ticket' and s.ticket_id = v_ticket.id and s.instance = v_ticket.instance;
+    return coalesce(v_id, (private.invite_ticket(v_ticket, p_now)).id);
+end;
+$$;
+comment on function private.survey_of_ticket(private.actor, jsonb, timestamptz) is 'The survey of a case that waits for its score; refuses as private.ticket_refusal says.';
+
+create or replace function private.survey_asked_for(p_me private.actor, p jsonb, p_now timestamptz) returns public.surveys
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.surveys;
+begin
+    if exists (select from (values (p ->> 'survey_id'), (p ->> 'ticket_id'), (p ->> 'order_id'), (p ->> 'version')) f (id)
+        where f.id is not null and (not private.is_id(f.id) or length(f.id) > 9 and f.id = p ->> 'version')) then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    v := private.survey_to_change(case
+        when p ->> 'survey_id' is not null then (p ->> 'survey_id')::bigint
+        when p ->> 'ticket_id' is not null then private.survey_of_ticket(p_me, p, p_now)
+        else (select s.id from public.surveys s where s.kind = 'order' and s.order_id = (p ->> 'order_id')::bigint) end);
+    if v.id is null or v.shop_id not in (select private.my_shop_ids()) then
+        perform private.fail('PT404', 'survey.none');
+    elsif v.state not in ('waiting', 'asked') then
+        perform private.fail('PT409', 'survey.over', pg_catalog.jsonb_build_object('state', v.state, 'score', v.score));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.survey_asked_for(private.actor, jsonb, timestamptz) is
+    'The open survey that {survey_id | ticket_id | order_id} names, in one of my shops, locked. request.bad_value, survey.none, survey.over; by ticket also as private.ticket_refusal says.';
+
+create or replace function private.mark_asked(p_survey public.surveys, p_as text, p_me private.actor, p_now timestamptz) returns public.surveys
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.surveys;
+begin
+    update public.surveys set state = 'asked', asked_at = coalesce(asked_at, p_now), asked_by = coalesce(asked_by, (p_me).member_id),
+        asked_as = case when asked_as = 'call' then asked_as else p_as end,
+        due_sort = case when is_sampled and p_as <> 'call' and coalesce(asked_as, '') <> 'call' then coalesce((select c.due_at from public.sla_clocks c
+            where c.entity = 'survey' and c.entity_id = p_survey.id and c.target = 'callback' and c.stopped_at is null), closes_at)
+            else closes_at end
+    where id = p_survey.id returning * into v;
+    perform private.end_survey_clock(v, 'survey', p_now, (p_me).member_id, true);
+    if p_as = 'call' then
+        perform private.end_survey_clock(v, 'callback', p_now, (p_me).member_id, true);
+    end if;
+    perform private.audit(p_me, v.shop_id, v.kind, coalesce(v.ticket_id, v.order_id), 'survey_asked',
+        pg_catalog.jsonb_build_object('as', p_as, 'survey_id', v.id));
+    return v;
+end;
+$$;
+comment on function private.mark_asked(public.surveys, text, private.actor, timestamptz) is 'The customer was asked: the clock of asking stops, that of calling only by a call.';
+
+create or replace function private.survey_answer_json(p_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('id', s.id, 'version', s.version, 'state', s.state, 'score', s.score,
+        'ticket_id', coalesce(s.ticket_id, s.case_id), 'ticket_state', t.state, 'ticket_version', t.version))
+    from public.surveys s left join public.tickets t on t.id = coalesce(s.ticket_id, s.case_id) where s.id = p_id
+$$;
+
+create or replace function public.record_score(p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_json(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'record_score', v_in);
+    v_as text := coalesce(v_in ->> 'as', 'typed');
+    v_survey public.surveys;
+begin
+    if v_answer is not null then
+        return v_answer;
+    elsif v_as not in ('typed', 'call') or char_length(v_in ->> 'comment') > 500 or private.names_a_phone(v_in ->> 'comment') then
+        perform private.fail('PT422', 'request.bad_value');
+    elsif (v_in -> 'no_answer') is distinct from 'true' and coalesce(v_in ->> 'score', '') !~ '^[1-5]$' then
+        perform private.fail('PT422', 'survey.score');
+    end if;
+    v_survey := private.survey_asked_for(v_me, v_in, v_now);
+    if (v_in -> 'no_answer') is not distinct from 'true' then
+        perform private.mark_asked(v_survey, case v_as when 'call' then 'call' else 'text' end, v_me, v_now);
+    else
+        perform private.take_answer(v_survey, (v_in ->> 'score')::integer, v_in ->> 'comment', v_as, v_me, v_now);
+    end if;
+    return private.finish_request(p_request_id, private.survey_answer_json(v_survey.id));
+end;
+$$;
+grant execute on function public.record_score(jsonb, uuid) to authenticated;
+comment on function public.record_score(jsonb, uuid) is
+    'Agents, operations, managers, admins of the shop: what the customer answered: {survey_id | ticket_id | order_id, score 1–5 | no_answer: true (asked, or called in vain; it stays open until it closes by itself), comment (masked), as: typed | call}. Above the shop''s low score the case is closed, else it goes to review, an order without an open case gets one. Answers {id, version, state, score, ticket_id, ticket_state, ticket_version}. survey.none, survey.over, survey.score, request.bad_value; a ticket that waits for no score as private.ticket_refusal says.';
+
+-- ==== 66_surveys_links.sql ====
+
+-- 66 ---------------------------------------------------------------------- survey links: for customers of the private domain alone
+
+create table if not exists private.survey_tokens (
+    token_hash text primary key constraint survey_tokens_hash_form check (token_hash ~ '^[a-p]{64}$'),
+    survey_id bigint not null references public.surveys,
+    created_by bigint references public.members,
+    created_at timestamptz not null,
+    expires_at timestamptz not null,
+    used_at timestamptz
+);
+create index if not exists survey_tokens_survey_id_idx on private.survey_tokens (survey_id);
+create index if not exists survey_tokens_created_by_idx on private.survey_tokens (created_by);
+alter table private.survey_tokens enable row level security;
+comment on table private.survey_tokens is 'Links of surveys: SHA-256 (letters) of 32 random bytes that only the customer has. Good for one answer, until the survey closes.';
+
+create table if not exists private.survey_visits (
+    caller text not null,
+    minute timestamptz not null,
+    visits integer not null,
+    primary key (caller, minute)
+);
+create index if not exists survey_visits_minute_idx on private.survey_visits (minute);
+alter table private.survey_visits enable row level security;
+comment on table private.survey_visits is 'How often an address (keyed hash, another key each day) came to the public survey, by minute; kept an hour.';
+
+create or replace function private.is_private_domain(p_survey public.surveys) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.shops s where s.id = p_survey.shop_id and s.platform in ('youzan', 'shopify', 'own'))
+        or exists (select from public.tickets t where t.id = p_survey.ticket_id and t.channel = 'wecom')
+        or (p_survey.kind = 'order' and exists (select from public.tickets t where t.order_id = p_survey.order_id and t.channel = 'wecom'))
+$$;
+comment on function private.is_private_domain(public.surveys) is
+    'Whether a link may be sent: own shops, and customers who wrote by 企业微信. Tmall, JD, Douyin and 拼多多 punish foreign links in their chats.';
+
+create or replace function public.survey_link(p_survey_id bigint, p_token_hash text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'survey_link', pg_catalog.jsonb_build_array(p_survey_id, p_token_hash));
+    v_survey public.surveys;
+begin
+    if v_answer is not null then
+        return v_answer;
+    elsif coalesce(p_token_hash, '') !~ '^[a-p]{64}$' then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    v_survey := private.survey_asked_for(v_me, pg_catalog.jsonb_build_object('survey_id', p_survey_id), v_now);
+    if not private.is_private_domain(v_survey) then
+        perform private.fail('PT422', 'survey.no_link');
+    end if;
+    delete from private.survey_tokens where survey_id = v_survey.id and used_at is null;
+    insert into private.survey_tokens (token_hash, survey_id, created_by, created_at, expires_at)
+    values (p_token_hash, v_survey.id, v_me.member_id, v_now, v_survey.closes_at) on conflict do nothing;
+    if not found then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    perform private.mark_asked(v_survey, 'link', v_me, v_now);
+    return private.finish_request(p_request_id, private.survey_answer_json(v_survey.id)
+        || pg_catalog.jsonb_build_object('expires_at', v_survey.closes_at));
+end;
+$$;
+grant execute on function public.survey_link(bigint, text, uuid) to authenticated;
+comment on function public.survey_link(bigint, text, uuid) is
+    'Agents, operations, managers, admins: a link to one survey of a customer of the private domain; the hash of its 32 bytes comes from the app, an earlier link is void. Answers {id, version, state, expires_at}. survey.none, survey.over, survey.no_link, request.bad_value.';
+
+-- The public page: the service asks for whoever has the link ------------------------------------------------------------------
+
+create or replace function private.may_visit(p_caller text, p_now timestamptz) returns boolean
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_caller text := case when p_caller ~ '^[a-p]{16,64}$' then p_caller else 'unknown' end;
+    v_visits bigint;
+begin
+    insert into private.survey_visits as v (caller, minute, visits) values (v_caller, pg_catalog.date_trunc('minute', p_now), 1)
+    on conflict (caller, minute) do update set visits = least(v.visits + 1, 100000);
+    select pg_catalog.sum(v.visits) into v_visits from private.survey_visits v where v.caller = v_caller and v.minute > p_now - interval '10 minutes';
+    return v_visits <= 30;
+end;
+$$;
+comment on function private.may_visit(text, timestamptz) is 'Thirty calls in ten minutes from one address (product decision), counted here for all processes of the app.';
+
+create or replace function private.live_token(p_token_hash text, p_now timestamptz) returns private.survey_tokens
+language sql stable set search_path = '' as $$
+    select t.* from private.survey_tokens t join public.surveys s on s.id = t.survey_id
+    where t.token_hash = p_token_hash and t.used_at is null and t.expires_at > p_now and s.state in ('waiting', 'asked')
+$$;
+
+create or replace function public.survey_open(p_token text, p_caller text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_token private.survey_tokens;
+begin
+    if not private.may_visit(p_caller, private.now()) then
+        return '{"state": "slow"}';
+    end if;
+    v_token := private.live_token(p_token, private.now());
+    if v_token.token_hash is null then
+        return pg_catalog.jsonb_build_object('state', case when exists (
+            select from private.survey_tokens t where t.token_hash = p_token and t.used_at is not null) then 'answered' else 'gone' end);
+    end if;
+    return (select pg_catalog.jsonb_build_object('state', 'open', 'kind', s.kind, 'shop', h.name)
+        from public.surveys s join public.shops h on h.id = s.shop_id where s.id = v_token.survey_id);
+end;
+$$;
+grant execute on function public.survey_open(text, text) to service_role;
+comment on function public.survey_open(text, text) is
+    'Service: what a link (hash of its token) leads to: {state: open, kind, shop}, or {state: answered | gone | slow (too many calls of this caller, a keyed hash)}. Nothing about order or person.';
+
+create or replace function public.survey_answer(p_token text, p_score integer, p_comment text, p_caller text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_survey public.surveys;
+begin
+    if not private.may_visit(p_caller, v_now) then
+        return '{"state": "slow"}';
+    elsif p_score is null or p_score not between 1 and 5 or char_length(p_comment) > 500 or private.names_a_phone(p_comment) then
+        return '{"state": "bad"}';
+    end if;
+    v_survey := private.survey_to_change((private.live_token(p_token, v_now)).survey_id);
+    if v_survey.id is null or (private.live_token(p_token, v_now)).survey_id is null then
+        return pg_catalog.jsonb_build_object('state', case when exists (
+            select from private.survey_tokens t where t.token_hash = p_token and t.used_at is not null) then 'answered' else 'gone' end);
+    end if;
+    update private.survey_tokens set used_at = v_now where token_hash = p_token;
+    perform private.take_answer(v_survey, p_score, p_comment, 'link', private.desk_itself(), v_now);
+    return '{"state": "thanks"}';
+end;
+$$;
+grant execute on function public.survey_answer(text, integer, text, text) to service_role;
+comment on function public.survey_answer(text, integer, text, text) is
+    'Service: the answer behind a link, once: {state: thanks | answered | gone | slow | bad (score not 1–5, comment over 500 characters or not masked)}.';
+
+-- ==== 66_surveys_reads.sql ====
+
+-- 66 --------------------------------------------------------------------------------- surveys: texts, settings, the screens
+
+create or replace function public.survey_text(p_ticket_id bigint default null, p_order_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_survey public.surveys;
+    v_rules public.survey_settings;
+begin
+    select * into v_survey from public.surveys s
+    where s.shop_id in (select private.my_shop_ids())
+      and ((s.kind = 'ticket' and s.ticket_id = p_ticket_id) or (s.kind = 'order' and s.order_id = p_order_id))
+    order by s.id desc limit 1;
+    if v_survey.id is null then
+        perform private.fail('PT404', 'survey.none');
+    end if;
+    v_rules := private.survey_rules(v_survey.shop_id);
+    return (select pg_catalog.jsonb_build_object('id', v_survey.id, 'version', v_survey.version, 'kind', v_survey.kind,
+            'state', v_survey.state, 'score', v_survey.score, 'closes_at', v_survey.closes_at, 'low_score', v_rules.low_score,
+            'can_link', private.is_private_domain(v_survey), 'text',
+            replace(replace(replace(case v_survey.kind when 'order' then v_rules.order_text else v_rules.ticket_text end,
+                '{shop}', s.name), '{order}', coalesce(o.order_no, '')), '{ticket}', coalesce('T-' || v_survey.ticket_id, '')))
+        from public.shops s left join public.orders o on o.id = v_survey.order_id where s.id = v_survey.shop_id);
+end;
+$$;
+grant execute on function public.survey_text(bigint, bigint) to authenticated;
+comment on function public.survey_text(bigint, bigint) is
+    'Agents, operations, managers, admins: the text to copy for the latest survey of a ticket, or of an order: {id, version, kind, state, score, closes_at, low_score, can_link, text}. survey.none.';
+
+-- Settings ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.setting_effect(p_shop_id bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('days', 30, 'signed', (
+            select count(*) from public.orders o where o.signed_at > p_now - interval '30 days' and o.signed_at <= p_now
+              and (p_shop_id is null or o.shop_id = p_shop_id) and o.shop_id in (select private.my_shop_ids())),
+        'scores', (select coalesce(pg_catalog.jsonb_object_agg(x.score, x.n), '{}') from (
+            select s.score, count(*) as n from public.surveys s where s.state = 'answered' and s.answered_at > p_now - interval '30 days'
+              and (p_shop_id is null or s.shop_id = p_shop_id) and s.shop_id in (select private.my_shop_ids()) group by s.score) x))
+$$;
+comment on function private.setting_effect(bigint, timestamptz) is 'What settings work on: orders signed and scores given in 30 days.';
+
+create or replace function public.survey_settings_screen(p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v_rules public.survey_settings := private.survey_rules(p_shop_id);
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    return pg_catalog.to_jsonb(v_rules) || pg_catalog.jsonb_build_object('is_own', v_rules.shop_id is not distinct from p_shop_id,
+        'version', case when v_rules.shop_id is not distinct from p_shop_id then v_rules.version end,
+        'effect', private.setting_effect(p_shop_id, private.now()));
+end;
+$$;
+grant execute on function public.survey_settings_screen(bigint) to authenticated;
+comment on function public.survey_settings_screen(bigint) is
+    'Everybody but the warehouse: the settings that hold for a shop (null: the default), whether they are its own (version null: not), and what they work on in 30 days: {…, is_own, version, effect: {days, signed, scores}}. shop.none.';
+
+create or replace function private.check_survey_settings(p jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if exists (select from (values ('order_share', 0, 100), ('callback_share', 0, 100), ('low_score', 1, 4), ('answer_days', 1, 30)) f (name, least, most)
+        where coalesce(p ->> f.name, '') !~ '^[0-9]{1,3}$' or (p ->> f.name)::integer not between f.least and f.most) then
+        perform private.fail('PT422', 'survey.bad_setting');
+    elsif private.is_inducement(p ->> 'order_text') or private.is_inducement(p ->> 'ticket_text') then
+        perform private.fail('PT422', 'survey.inducement');
+    elsif char_length(btrim(coalesce(p ->> 'order_text', ''))) not between 10 and 300
+        or char_length(btrim(coalesce(p ->> 'ticket_text', ''))) not between 10 and 300
+        or private.names_a_phone(p ->> 'order_text') or private.names_a_phone(p ->> 'ticket_text') then
+        perform private.fail('PT422', 'survey.text');
+    end if;
+end;
+$$;
+comment on function private.check_survey_settings(jsonb) is 'survey.bad_setting, survey.inducement, survey.text.';
+
+create or replace function public.save_survey_settings(p_shop_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_in jsonb := private.as_json(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_survey_settings', pg_catalog.jsonb_build_array(p_shop_id, p_version, v_in));
+    v_had public.survey_settings;
+    v_new public.survey_settings;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    perform private.check_survey_settings(v_in);
+    select * into v_had from public.survey_settings s where s.shop_id is not distinct from p_shop_id for update;
+    if v_had.version is distinct from p_version then
+        perform private.fail('PT409', 'survey.settings_stale');
+    end if;
+    insert into public.survey_settings as s (shop_id, order_share, callback_share, low_score, answer_days, order_text, ticket_text)
+    values (p_shop_id, (v_in ->> 'order_share')::smallint, (v_in ->> 'callback_share')::smallint, (v_in ->> 'low_score')::smallint,
+        (v_in ->> 'answer_days')::smallint, btrim(v_in ->> 'order_text'), btrim(v_in ->> 'ticket_text'))
+    on conflict on constraint survey_settings_once do update set order_share = excluded.order_share, callback_share = excluded.callback_share,
+        low_score = excluded.low_score, answer_days = excluded.answer_days, order_text = excluded.order_text, ticket_text = excluded.ticket_text
+    returning * into v_new;
+    perform private.audit(v_me, p_shop_id, 'survey_settings', v_new.id, 'survey_settings_saved', pg_catalog.jsonb_build_object(
+        'before', case when v_had.id is not null then pg_catalog.to_jsonb(v_had) - 'updated_at' end, 'after', pg_catalog.to_jsonb(v_new) - 'updated_at'));
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('version', v_new.version));
+end;
+$$;
+grant execute on function public.save_survey_settings(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.save_survey_settings(bigint, integer, jsonb, uuid) is
+    'Managers: settings of a shop, or (null) of all that have none of their own: {order_share, callback_share, low_score 1–4, answer_days, order_text, ticket_text}; p_version null for a shop''s first own ones. They hold for invitations and answers to come. Answers {version}. shop.none, survey.bad_setting, survey.text, survey.inducement, survey.settings_stale.';
+
+-- The lists -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.list_filter(p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := private.as_filter(p);
+begin
+    if coalesce(v ->> 'limit', '50') !~ '^[0-9]{1,4}$' or (v ? 'after' and (not private.is_id(v -> 'after' ->> 'id') or v -> 'after' ->> 'at' is null)) then
+        raise data_exception;
+    end if;
+    perform (v -> 'after' ->> 'at')::timestamptz;
+    return v || pg_catalog.jsonb_build_object('limit', least(greatest(coalesce((v ->> 'limit')::integer, 50), 1), 200));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+comment on function private.list_filter(jsonb) is 'Filter of a list by time: {shop_id, after: {at, id}, limit ≤ 200, …}. filter.bad.';
+
+create or replace function private.filter_shops(p jsonb) returns bigint[]
+language sql stable set search_path = '' as $$
+    select array(select s from private.my_shop_ids() s where p ->> 'shop_id' is null or s = (p ->> 'shop_id')::bigint)
+$$;
+
+create or replace function private.survey_page(p jsonb, p_shops bigint[], p_limit integer) returns table (id bigint, at timestamptz)
+language plpgsql stable set search_path = '' as $$
+begin
+    if p ->> 'tab' = 'answers' then
+        return query select s.id, s.answered_at from pg_catalog.unnest(p_shops) h (id) cross join lateral (
+                select s.id, s.answered_at from public.surveys s where s.shop_id = h.id and s.state = 'answered'
+                  and (p ->> 'kind' is null or s.kind = p ->> 'kind') and (p ->> 'score' is null or s.score::text = p ->> 'score')
+                  and (p -> 'after' is null or (s.answered_at, s.id) < ((p -> 'after' ->> 'at')::timestamptz, (p -> 'after' ->> 'id')::bigint))
+                order by s.answered_at desc, s.id desc limit p_limit) s
+            order by s.answered_at desc, s.id desc limit p_limit;
+    else
+        return query select s.id, s.due_sort from pg_catalog.unnest(p_shops) h (id) cross join lateral (
+                select s.id, s.due_sort from public.surveys s where s.shop_id = h.id and s.state in ('waiting', 'asked')
+                  and (p ->> 'kind' is null or s.kind = p ->> 'kind') and (p ->> 'state' is null or s.state = p ->> 'state')
+                  and (p -> 'after' is null or (s.due_sort, s.id) > ((p -> 'after' ->> 'at')::timestamptz, (p -> 'after' ->> 'id')::bigint))
+                order by s.due_sort, s.id limit p_limit) s
+            order by s.due_sort, s.id limit p_limit;
+    end if;
+end;
+$$;
+comment on function private.survey_page(jsonb, bigint[], integer) is 'A page by keyset, each shop from its own index range: what is to be asked (soonest first), or what was answered (latest first).';
+
+create or replace function private.survey_rows(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', s.id, 'version', s.version, 'shop_id', s.shop_id,
+        'shop_name', h.name, 'kind', s.kind, 'order_id', s.order_id, 'order_no', o.order_no, 'ticket_id', s.ticket_id, 'case_id', s.case_id,
+        'instance', s.instance, 'state', s.state, 'is_sampled', s.is_sampled, 'is_called', coalesce(s.asked_as = 'call' or s.answered_as = 'call', false),
+        'due_at', s.due_sort, 'closes_at', s.closes_at, 'asked_at', s.asked_at, 'asked_by', a.display_name, 'asked_as', s.asked_as,
+        'score', s.score, 'comment', s.comment, 'answered_at', s.answered_at, 'answered_by', b.display_name, 'answered_as', s.answered_as,
+        'handler', w.display_name, 'is_own', coalesce(s.answered_by = s.handler_id, false), 'receiver_masked', o.receiver_masked,
+        'buyer_account', o.buyer_account, 'can_link', private.is_private_domain(s)) order by u.n), '[]')
+    from pg_catalog.unnest(p_ids) with ordinality u (id, n)
+    join public.surveys s on s.id = u.id
+    join public.shops h on h.id = s.shop_id
+    left join public.orders o on o.id = s.order_id
+    left join public.members a on a.id = s.asked_by
+    left join public.members b on b.id = s.answered_by
+    left join public.members w on w.id = s.handler_id
+$$;
+
+create or replace function public.survey_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v jsonb := private.list_filter(p);
+    v_shops bigint[] := private.filter_shops(v);
+    v_limit integer := (v ->> 'limit')::integer;
+    v_ids bigint[];
+    v_ats timestamptz[];
+begin
+    select array_agg(l.id), array_agg(l.at) into v_ids, v_ats from private.survey_page(v, v_shops, v_limit + 1) l;
+    return pg_catalog.jsonb_build_object('rows', private.survey_rows(v_ids[1:v_limit]),
+        'next', case when cardinality(v_ids) > v_limit then pg_catalog.jsonb_build_object('at', v_ats[v_limit], 'id', v_ids[v_limit]) end,
+        'counts', pg_catalog.jsonb_build_object(
+            'ask', (select count(*) from (select from public.surveys s where s.shop_id = any (v_shops) and s.state in ('waiting', 'asked') limit 1001) x),
+            'low', (select count(*) from (select from public.score_reviews r where r.shop_id = any (v_shops) and r.state = 'open' limit 1001) x)));
+end;
+$$;
+grant execute on function public.survey_list(jsonb) to authenticated;
+comment on function public.survey_list(jsonb) is
+    'Everybody but the warehouse: surveys of my shops {tab: ask (open ones, soonest first) | answers (latest first), shop_id, kind, state, score, after: {at, id}, limit}: {rows, next, counts: {ask, low} up to 1,001}. filter.bad.';
+
+create or replace function public.rating_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v jsonb := private.list_filter(p);
+    v_limit integer := (v ->> 'limit')::integer;
+    v_rows jsonb;
+begin
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r) order by r.rated_at desc, r.id desc), '[]') into v_rows from (
+        select r.id, r.shop_id, s.name as shop_name, r.order_id, r.order_no, r.rating, r.level, r.score, r.text, r.rated_at, r.agent,
+            (select t.id from public.tickets t where t.order_id = r.order_id and t.stage <> 'done' order by t.id desc limit 1) as ticket_id
+        from pg_catalog.unnest(private.filter_shops(v)) h (id) cross join lateral (
+            select r.* from public.ratings r where r.shop_id = h.id
+              and ((v -> 'low') is distinct from 'true' or r.score <= (private.survey_rules(h.id)).low_score)
+              and (v -> 'after' is null or (r.rated_at, r.id) < ((v -> 'after' ->> 'at')::timestamptz, (v -> 'after' ->> 'id')::bigint))
+            order by r.rated_at desc, r.id desc limit v_limit + 1) r
+        join public.shops s on s.id = r.shop_id
+        order by r.rated_at desc, r.id desc limit v_limit + 1) r;
+    return pg_catalog.jsonb_build_object('rows', case when pg_catalog.jsonb_array_length(v_rows) > v_limit then v_rows - -1 else v_rows end,
+        'next', case when pg_catalog.jsonb_array_length(v_rows) > v_limit then pg_catalog.jsonb_build_object(
+            'at', v_rows -> (v_limit - 1) -> 'rated_at', 'id', v_rows -> (v_limit - 1) -> 'id') end);
+end;
+$$;
+grant execute on function public.rating_list(jsonb) to authenticated;
+comment on function public.rating_list(jsonb) is
+    'Everybody but the warehouse: platform ratings of my shops, latest first {shop_id, low: true, after: {at, id}, limit}: {rows (with the open ticket of the order), next}. filter.bad.';
+
+create or replace function private.review_page(p jsonb, p_shops bigint[], p_limit integer) returns table (id bigint, at timestamptz)
+language plpgsql stable set search_path = '' as $$
+begin
+    if p ->> 'state' = 'done' then
+        return query select r.id, r.opened_at from pg_catalog.unnest(p_shops) h (id) cross join lateral (
+                select r.id, r.opened_at from public.score_reviews r where r.shop_id = h.id and r.state = 'done'
+                  and (p -> 'after' is null or (r.opened_at, r.id) < ((p -> 'after' ->> 'at')::timestamptz, (p -> 'after' ->> 'id')::bigint))
+                order by r.opened_at desc, r.id desc limit p_limit) r
+            order by r.opened_at desc, r.id desc limit p_limit;
+    else
+        return query select r.id, r.opened_at from pg_catalog.unnest(p_shops) h (id) cross join lateral (
+                select r.id, r.opened_at from public.score_reviews r where r.shop_id = h.id and r.state = 'open'
+                  and (p -> 'after' is null or (r.opened_at, r.id) > ((p -> 'after' ->> 'at')::timestamptz, (p -> 'after' ->> 'id')::bigint))
+                order by r.opened_at, r.id limit p_limit) r
+            order by r.opened_at, r.id limit p_limit;
+    end if;
+end;
+$$;
+comment on function private.review_page(jsonb, bigint[], integer) is 'A page of reviews by keyset, each shop from its own index range: open ones oldest first, done ones latest first.';
+
+create or replace function private.review_rows(p_me private.actor, p_ids bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'shop_id', r.shop_id, 'shop_name', s.name,
+        'ticket_id', r.ticket_id, 'ticket_version', t.version, 'ticket_state', t.state, 'type', t.type, 'summary', t.summary,
+        'score', r.score, 'kind', q.kind, 'comment', q.comment, 'owner', o.display_name, 'handler', w.display_name,
+        'opened_at', r.opened_at, 'due_at', c.due_at, 'state', r.state, 'finding', r.finding, 'root_cause', u.name, 'outcome', r.outcome,
+        'done_at', r.done_at, 'done_by', d.display_name, 'can_finish', private.is_ticket_lead(p_me, r.shop_id, p_now)) order by n.n), '[]')
+    from pg_catalog.unnest(p_ids) with ordinality n (id, n)
+    join public.score_reviews r on r.id = n.id
+    join public.shops s on s.id = r.shop_id
+    join public.tickets t on t.id = r.ticket_id
+    left join public.surveys q on q.id = r.survey_id
+    left join public.members o on o.id = r.owner_id
+    left join public.members w on w.id = r.handler_id
+    left join public.members d on d.id = r.done_by
+    left join public.root_causes u on u.id = r.root_cause_id
+    left join public.sla_clocks c on c.entity = 'ticket' and c.entity_id = r.ticket_id and c.target = 'low_score' and c.stopped_at is null
+$$;
+
+create or replace function public.review_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v jsonb := private.list_filter(p);
+    v_limit integer := (v ->> 'limit')::integer;
+    v_ids bigint[];
+    v_ats timestamptz[];
+begin
+    select array_agg(l.id), array_agg(l.at) into v_ids, v_ats from private.review_page(v, private.filter_shops(v), v_limit + 1) l;
+    return pg_catalog.jsonb_build_object('rows', private.review_rows(v_me, v_ids[1:v_limit], private.now()),
+        'next', case when cardinality(v_ids) > v_limit then pg_catalog.jsonb_build_object('at', v_ats[v_limit], 'id', v_ids[v_limit]) end);
+end;
+$$;
+grant execute on function public.review_list(jsonb) to authenticated;
+comment on function public.review_list(jsonb) is
+    'Everybody but the warehouse: low-score reviews of my shops {state: open (oldest first) | done (latest first), shop_id, after: {at, id}, limit}: {rows (with whether I may finish them), next}. filter.bad.';
+
+-- ==== 66_surveys_review.sql ====
+
+-- 66 ------------------------------------------------------------------------- low-score reviews (低分复盘): finding and root cause
+
+create or replace function private.check_finding(p jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if char_length(pg_catalog.btrim(coalesce(p ->> 'finding', ''))) not between 2 and 1000 or private.names_a_phone(p ->> 'finding') then
+        perform private.fail('PT422', 'review.finding');
+    elsif not exists (select from public.root_causes c where c.is_active and private.is_id(p ->> 'root_cause_id')
+        and c.id = (p ->> 'root_cause_id')::bigint) then
+        perform private.fail('PT422', 'review.root_cause');
+    elsif coalesce(p ->> 'then', '') not in ('close', 'rework') then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+end;
+$$;
+comment on function private.check_finding(jsonb) is 'review.finding, review.root_cause (an active one), request.bad_value.';
+
+create or replace function private.case_for_review(p_me private.actor, p_ticket_id bigint, p_version integer, p_now timestamptz) returns public.tickets
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets;
+begin
+    select * into v from public.tickets t where t.id = p_ticket_id and t.shop_id in (select private.my_shop_ids()) for update;
+    if v.id is null or v.state = 'review' or not exists (select from public.score_reviews r where r.ticket_id = v.id and r.state = 'open') then
+        return private.ticket_for_change(p_me, p_ticket_id, p_version, 'finish_review', p_now);
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'ticket.stale', pg_catalog.jsonb_build_object('id', v.id, 'who', private.last_hand(v.id), 'at', v.updated_at));
+    elsif not private.is_ticket_lead(p_me, v.shop_id, p_now) then
+        perform private.fail('PT403', 'ticket.needs_lead', pg_catalog.jsonb_build_object('id', v.id));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.case_for_review(private.actor, bigint, integer, timestamptz) is
+    'Locks the ticket of a review for a lead of its shop; also one that is still worked on (the low score was about its order). Refuses as private.ticket_refusal says.';
+
+create or replace function private.review_of_case(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns public.score_reviews
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.score_reviews;
+begin
+    insert into public.score_reviews (shop_id, ticket_id, score, owner_id, handler_id, opened_at)
+    select p_ticket.shop_id, p_ticket.id, coalesce(p_ticket.score, 1), p_ticket.owner_id, null, p_now
+    where not exists (select from public.score_reviews r where r.ticket_id = p_ticket.id and r.state = 'open');
+    select * into v from public.score_reviews r where r.ticket_id = p_ticket.id and r.state = 'open' for update;
+    if v.handler_id = (p_me).member_id and exists (select from private.duty_leads(p_ticket.shop_id, p_now) l where l <> (p_me).member_id) then
+        perform private.fail('PT403', 'review.own');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.review_of_case(private.actor, public.tickets, timestamptz) is
+    'The open review of a case, locked; nobody reviews his own work while another lead is there. review.own.';
+
+create or replace function private.work_again(p_me private.actor, p_ticket public.tickets, p_handler_id bigint, p_now timestamptz) returns public.tickets
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    select m.id into v.owner_id from public.members m
+    where m.id = p_handler_id and m.state = 'active'
+      and exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_ticket.shop_id);
+    v.instance := v.instance + 1;
+    v := private.move_ticket(p_me, v, case when v.owner_id is null then 'classified' else 'in_progress' end, '{"reason": "reviewed"}', p_now);
+    perform private.reopen_clock(c.id, p_now, (p_me).member_id, 'review') from (
+        select k.id from public.sla_clocks k where k.entity = 'ticket' and k.entity_id = p_ticket.id and k.target = 'resolve'
+        order by k.instance desc limit 1) c;
+    select * into v from public.tickets where id = v.id;
+    return v;
+end;
+$$;
+comment on function private.work_again(private.actor, public.tickets, bigint, timestamptz) is
+    'The case is worked on once more, by who handled it (or the pool): a new instance, which is asked about again when it is resolved.';
+
+create or replace function public.finish_review(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_json(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'finish_review', pg_catalog.jsonb_build_array(p_ticket_id, p_version, v_in));
+    v_ticket public.tickets;
+    v_review public.score_reviews;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_ticket := private.case_for_review(v_me, p_ticket_id, p_version, v_now);
+    v_review := private.review_of_case(v_me, v_ticket, v_now);
+    perform private.check_finding(v_in);
+    update public.score_reviews set state = 'done', finding = pg_catalog.btrim(v_in ->> 'finding'),
+        root_cause_id = (v_in ->> 'root_cause_id')::bigint, outcome = v_in ->> 'then', done_at = v_now, done_by = v_me.member_id
+    where id = v_review.id returning * into v_review;
+    perform private.stop_clock(c.id, v_now, v_me.member_id) from private.ticket_clocks(p_ticket_id, array['low_score']) c;
+    update public.tickets set root_cause_id = v_review.root_cause_id,
+        owner_id = case when state = 'review' then coalesce(v_review.handler_id, owner_id) else owner_id end
+    where id = p_ticket_id returning * into v_ticket;
+    if v_ticket.state = 'review' and v_review.outcome = 'rework' then
+        v_ticket := private.work_again(v_me, v_ticket, v_review.handler_id, v_now);
+    elsif v_ticket.state = 'review' then
+        v_ticket := private.move_ticket(v_me, v_ticket, 'closed', '{"reason": "reviewed"}', v_now);
+    end if;
+    perform private.audit(v_me, v_ticket.shop_id, 'ticket', p_ticket_id, 'review_finished', pg_catalog.jsonb_build_object(
+        'then', v_review.outcome, 'root_cause_id', v_review.root_cause_id, 'score', v_review.score));
+    update public.notifications n set closed_at = v_now from public.members m
+    where n.member_id = m.id and n.dedupe_key = 'low_score ' || v_review.id and n.closed_at is null;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v_ticket.id, 'version', v_ticket.version, 'state', v_ticket.state));
+end;
+$$;
+grant execute on function public.finish_review(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.finish_review(bigint, integer, jsonb, uuid) is
+    'The lead of the shop (manager or 当班主管) ends a low-score review: {finding (2–1,000 characters, masked), root_cause_id, then: close | rework}. A case in review is closed, or worked on again by who handled it; a case that never waited for its score goes its own way. Answers {id, version, state}. review.own, review.finding, review.root_cause, request.bad_value; else refuses as private.ticket_refusal says.';
+
+-- ==== 69_handover.sql ====
+
+-- 69 -------------------------------------------------------------------------------------- 交接班: open work changes hands
+--
+-- From an hour before the end of a shift (later when the colleagues of the next one begin later) its owner lists what is
+-- due before he is back, writes a line to each item and offers it to a colleague on duty, who takes all or some. A quarter
+-- of an hour after the end the tick puts what is left into the pool of those on duty: of each shift once, and at night
+-- only when somebody is there again. What a person takes up after that stays his.
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '69.1 messages of handovers') then
+        alter table public.notifications drop constraint notifications_kind_known;
+        alter table public.notifications add constraint notifications_kind_known
+            check (kind in ('due_soon', 'overdue', 'returned', 'raised', 'digest', 'daily', 'wait_ended', 'low_score', 'low_ratings',
+                'handover', 'handover_declined', 'handover_left'));
+        insert into private.schema_steps (step) values ('69.1 messages of handovers');
+    end if;
+end;
+$$;
+
+create table if not exists public.handovers (
+    id bigint generated always as identity primary key,
+    member_id bigint not null references public.members,
+    shift_ends_at timestamptz not null,
+    next_starts_at timestamptz,
+    opened_at timestamptz,
+    swept_at timestamptz,
+    closed_at timestamptz,
+    created_at timestamptz not null,
+    constraint handovers_once unique (member_id, shift_ends_at)
+);
+create index if not exists handovers_open_idx on public.handovers (shift_ends_at) where closed_at is null;
+create index if not exists handovers_shift_ends_at_idx on public.handovers (shift_ends_at);
+alter table public.handovers enable row level security;
+comment on table public.handovers is '交接班 at the end of one shift of a member.';
+comment on column public.handovers.next_starts_at is 'When he is back: what is due before then is handed over; null: nothing is planned, everything with a deadline is.';
+comment on column public.handovers.opened_at is 'When he began it; null: he left without handing over.';
+comment on column public.handovers.swept_at is 'When the tick found the shift over and listed what he had kept.';
+
+create table if not exists public.handover_items (
+    id bigint generated always as identity primary key,
+    handover_id bigint not null references public.handovers,
+    shop_id bigint not null references public.shops,
+    area text not null constraint handover_items_area_known check (area in ('exception', 'ticket', 'lead')),
+    entity_id bigint not null,
+    label text not null,
+    path text not null,
+    due_at timestamptz not null,
+    note text not null default '' constraint handover_items_note_length check (char_length(note) <= 200),
+    receiver_id bigint references public.members,
+    state text not null default 'open' constraint handover_items_state_known
+        check (state in ('open', 'offered', 'declined', 'accepted', 'pooled', 'kept', 'gone')),
+    settled_at timestamptz,
+    constraint handover_items_once unique (handover_id, area, entity_id),
+    constraint handover_items_note_masked check (not private.names_a_phone(note)),
+    constraint handover_items_offered_to_somebody check (state not in ('offered', 'accepted') or receiver_id is not null),
+    constraint handover_items_settled_has_time check ((state in ('accepted', 'pooled', 'kept', 'gone')) = (settled_at is not null))
+);
+create index if not exists handover_items_shop_id_idx on public.handover_items (shop_id);
+create index if not exists handover_items_receiver_id_idx on public.handover_items (receiver_id, state) where receiver_id is not null;
+create index if not exists handover_items_entity_idx on public.handover_items (area, entity_id);
+alter table public.handover_items enable row level security;
+comment on table public.handover_items is 'An item of a handover with its one-line note for whoever takes it on.';
+comment on column public.handover_items.state is
+    'open, offered (to receiver_id), declined; accepted, pooled (put into the pool after the shift), kept (could not leave him, or he was back first), gone (done or somebody else''s by then).';
+
+drop policy if exists "members read the handovers of colleagues" on public.handovers;
+create policy "members read the handovers of colleagues" on public.handovers
+    for select to authenticated using (member_id in (
+        select s.member_id from public.member_shops s where s.shop_id in (select private.my_shop_ids()))
+        or member_id = (select private.my_member_id()));
+drop policy if exists "members read what is handed over in their shops" on public.handover_items;
+create policy "members read what is handed over in their shops" on public.handover_items
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.handovers, public.handover_items to authenticated;
+
+-- When a shift ends ---------------------------------------------------------------------------------------------------
+
+create or replace function private.work_spans(p_member_id bigint, p_from timestamptz, p_to timestamptz) returns tstzmultirange
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.range_agg(pg_catalog.tstzrange(e.starts_at, e.ends_at)), '{}')
+    from public.rota_entries e
+    where e.member_id = p_member_id and e.starts_at > p_from - interval '25 hours' and e.starts_at < p_to and e.ends_at > p_from
+$$;
+comment on function private.work_spans(bigint, timestamptz, timestamptz) is 'When a member works; shifts that touch or overlap are one stretch.';
+
+create or replace function private.next_shift_start(p_member_id bigint, p_at timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select pg_catalog.min(e.starts_at) from public.rota_entries e where e.member_id = p_member_id and e.starts_at > p_at
+$$;
+comment on function private.next_shift_start(bigint, timestamptz) is 'When a member is back after an instant; null when nothing is planned.';
+
+create or replace function private.handover_opens_at(p_member_id bigint, p_ends_at timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.min(e.starts_at), p_ends_at - interval '1 hour')
+    from public.rota_entries e
+    where e.starts_at > p_ends_at - interval '1 hour' and e.starts_at < p_ends_at and e.ends_at > p_ends_at and e.member_id <> p_member_id
+      and e.member_id in (select o.member_id from public.member_shops m join public.member_shops o on o.shop_id = m.shop_id
+          where m.member_id = p_member_id)
+$$;
+comment on function private.handover_opens_at(bigint, timestamptz) is
+    'An hour before the end of a shift; when colleagues begin within that hour, with them (early shift until 16:30, late shift from 16:00: 16:00).';
+
+create or replace function private.pool_after() returns interval
+language sql immutable set search_path = '' as $$ select interval '15 minutes' $$;
+comment on function private.pool_after() is 'How long after a shift what is left goes to the pool (16:30 → 16:45; product decision).';
+
+create or replace function private.shift_of(p_member_id bigint, p_now timestamptz)
+returns table (ends_at timestamptz, opens_at timestamptz, pool_at timestamptz, next_starts_at timestamptz)
+language sql stable set search_path = '' as $$
+    select pg_catalog.upper(s), private.handover_opens_at(p_member_id, pg_catalog.upper(s)), pg_catalog.upper(s) + private.pool_after(),
+        private.next_shift_start(p_member_id, pg_catalog.upper(s))
+    from pg_catalog.unnest(private.work_spans(p_member_id, p_now - interval '1 day', p_now + interval '1 day')) s
+    where pg_catalog.lower(s) <= p_now and pg_catalog.upper(s) + private.pool_after() > p_now
+    order by pg_catalog.lower(s) desc limit 1
+$$;
+comment on function private.shift_of(bigint, timestamptz) is
+    'The shift that a member works or has just ended, and when handing over begins and ends; no row outside, or where no rota is kept.';
+
+-- What a person has in hand: a branch per area ------------------------------------------------------------------------
+
+create or replace function private.work_in_hand(p_member_id bigint, p_until timestamptz, p_now timestamptz)
+returns table (area text, entity_id bigint, shop_id bigint, label text, path text, due_at timestamptz)
+language sql stable set search_path = '' as $$
+    select 'exception', r.order_id, r.shop_id, o.order_no, '/orders?id=' || r.order_id, r.due_at
+    from public.order_reviews r join public.orders o on o.id = r.order_id
+    where r.owner_id = p_member_id and r.state = 'open' and r.claim_until > p_now and r.due_at < coalesce(p_until, 'infinity')
+    union all
+    select 'ticket', t.id, t.shop_id, 'T-' || t.id, '/ticket?id=' || t.id, t.due_at
+    from public.tickets t
+    where t.owner_id = p_member_id and t.stage in ('open', 'waiting', 'revisit') and t.due_sort < coalesce(p_until, 'infinity')
+    union all
+    select 'lead', l.id, l.shop_id, 'L-' || l.id, '/leads?id=' || l.id, l.due_at
+    from public.leads l
+    where l.owner_id = p_member_id and l.state in ('assigned', 'following') and l.due_at < coalesce(p_until, 'infinity')
+$$;
+comment on function private.work_in_hand(bigint, timestamptz, timestamptz) is
+    'What a member owns that is due before an instant (null: that has a deadline at all). What a lead''s owner has promised goes with the lead.';
+
+create or replace function private.handed_entity(p_area text) returns text
+language sql immutable set search_path = '' as $$ select case p_area when 'exception' then 'order_review' else p_area end $$;
+comment on function private.handed_entity(text) is 'How deadlines and reminders call the records of an area.';
+
+-- It changes hands ----------------------------------------------------------------------------------------------------
+
+create or replace function private.hand_reviews(p_me private.actor, p_ids bigint[], p_from bigint, p_to bigint, p_now timestamptz) returns bigint[]
+language sql volatile set search_path = '' as $$
+    with moved as (
+        update public.order_reviews r set owner_id = p_to, claim_until = case when p_to is not null then private.lease_end(p_now) end
+        where r.order_id = any (private.held_together(p_from, p_ids)) and r.owner_id = p_from and r.state <> 'done'
+        returning r.order_id, r.shop_id
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), shop_id, 'order', order_id, 'handed_over',
+            pg_catalog.jsonb_build_object('from', p_from, 'to', p_to) from moved
+    )
+    select coalesce(pg_catalog.array_agg(order_id), '{}') from moved
+$$;
+comment on function private.hand_reviews(private.actor, bigint[], bigint, bigint, timestamptz) is
+    'Exceptions, each with the rest of its group that he holds: a group is decided by one person.';
+
+create or replace function private.hand_tickets(p_me private.actor, p_ids bigint[], p_from bigint, p_to bigint, p_now timestamptz) returns bigint[]
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets;
+    v_done bigint[] := '{}';
+begin
+    for v in
+        select * from public.tickets t where t.id = any (p_ids) and t.owner_id = p_from
+            and (t.state in ('dispatched', 'in_progress', 'waiting_customer', 'waiting_return', 'approved', 'revisit')
+                or (p_to is not null and t.state in ('pending_approval', 'resolved')))
+        order by t.id for update
+    loop
+        v.owner_id := p_to;
+        v.decision_id := private.note_assignment('ticket', v.shop_id, v.id, p_to, 'handover', p_now);
+        perform private.move_ticket(p_me, v, case when v.state not in ('dispatched', 'in_progress') then v.state
+            when p_to is null then 'classified' else 'dispatched' end,
+            pg_catalog.jsonb_build_object('action', 'handed_over', 'from_id', p_from, 'to_id', p_to), p_now);
+        v_done := v_done || v.id;
+    end loop;
+    return v_done;
+end;
+$$;
+comment on function private.hand_tickets(private.actor, bigint[], bigint, bigint, timestamptz) is
+    'Tickets: the colleague begins with them; what waits for an approval or an answer to a survey does not go to the pool.';
+
+create or replace function private.hand_leads(p_me private.actor, p_ids bigint[], p_from bigint, p_to bigint, p_now timestamptz) returns bigint[]
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select l.id from public.leads l
+        where l.id = any (p_ids) and l.owner_id = p_from and l.state in ('assigned', 'following') order by l.id for update);
+begin
+    if v_ids <> '{}' and p_to is null then
+        perform private.free_leads(p_me, v_ids, 'reassigned', 'handover', p_now);
+    elsif v_ids <> '{}' then
+        perform private.own_leads(p_me, v_ids, pg_catalog.array_fill(p_to, array[pg_catalog.cardinality(v_ids)]),
+            array(select private.note_assignment('lead', l.shop_id, l.id, p_to, 'handover', p_now)
+                from pg_catalog.unnest(v_ids) with ordinality u (id, n) join public.leads l on l.id = u.id order by u.n),
+            'taken_over', 'taken_over', p_now);
+    end if;
+    return v_ids;
+end;
+$$;
+comment on function private.hand_leads(private.actor, bigint[], bigint, bigint, timestamptz) is 'Leads: to the colleague, or back to the pool without a cool-off.';
+
+create or replace function private.hand_work(
+    p_me private.actor, p_area text, p_ids bigint[], p_from bigint, p_to bigint, p_now timestamptz
+) returns bigint[]
+language plpgsql volatile set search_path = '' as $$
+begin
+    return case p_area
+        when 'exception' then private.hand_reviews(p_me, p_ids, p_from, p_to, p_now)
+        when 'ticket' then private.hand_tickets(p_me, p_ids, p_from, p_to, p_now)
+        else private.hand_leads(p_me, p_ids, p_from, p_to, p_now) end;
+end;
+$$;
+comment on function private.hand_work(private.actor, text, bigint[], bigint, bigint, timestamptz) is
+    'What p_from still owns of these records goes to p_to (null: the pool); answers with the ids that did.';
+
+create or replace function private.settle_items(p_item_ids bigint[], p_to bigint, p_me private.actor, p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+    v record;
+    v_moved bigint[];
+    v_count integer := 0;
+begin
+    for v in
+        select i.handover_id, i.area, h.member_id, pg_catalog.array_agg(i.entity_id order by i.entity_id) as entities
+        from public.handover_items i join public.handovers h on h.id = i.handover_id
+        where i.id = any (p_item_ids) and i.settled_at is null group by 1, 2, 3 order by 1, 2
+    loop
+        v_moved := private.hand_work(p_me, v.area, v.entities, v.member_id, p_to, p_now);
+        v_count := v_count + pg_catalog.cardinality(v_moved);
+        update public.handover_items i set settled_at = p_now, receiver_id = coalesce(p_to, i.receiver_id), state = case
+            when i.entity_id <> all (v_moved) and exists (select from private.work_in_hand(v.member_id, null, p_now) w
+                where w.area = i.area and w.entity_id = i.entity_id) then 'kept'
+            when i.entity_id <> all (v_moved) then 'gone' when p_to is null then 'pooled' else 'accepted' end
+        where i.handover_id = v.handover_id and i.area = v.area and i.settled_at is null
+          and (i.entity_id = any (v_moved) or i.id = any (p_item_ids));
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.settle_items(bigint[], bigint, private.actor, timestamptz) is
+    'Items (locked by the caller) go to a person or, p_to null, to the pool; those that changed meanwhile say so. Answers how many records changed hands.';
+
+-- The tick ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.list_items(p_handover public.handovers, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.handover_items as i (handover_id, shop_id, area, entity_id, label, path, due_at)
+    select (p_handover).id, w.shop_id, w.area, w.entity_id, w.label, w.path, w.due_at
+    from private.work_in_hand((p_handover).member_id, (p_handover).next_starts_at, p_now) w
+    on conflict (handover_id, area, entity_id) do update set due_at = excluded.due_at,
+        state = case when i.state in ('kept', 'gone') then 'open' else i.state end,
+        settled_at = case when i.state in ('kept', 'gone') then null else i.settled_at end
+    where i.due_at <> excluded.due_at or i.state in ('kept', 'gone')
+$$;
+comment on function private.list_items(public.handovers, timestamptz) is 'What its owner has in hand now is on the list of his handover.';
+
+create or replace function private.find_ended_shifts(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    with ended as (
+        select e.member_id, pg_catalog.max(e.ends_at) as ends_at
+        from public.rota_entries e join public.members m on m.id = e.member_id and m.state = 'active'
+        where e.starts_at > p_now - interval '75 hours' and e.ends_at <= p_now - private.pool_after() and e.ends_at > p_now - interval '50 hours'
+          and not exists (select from public.rota_entries o where o.member_id = e.member_id and o.starts_at <= e.ends_at and o.ends_at > e.ends_at)
+        group by e.member_id
+    )
+    insert into public.handovers (member_id, shift_ends_at, next_starts_at, created_at)
+    select x.member_id, x.ends_at, private.next_shift_start(x.member_id, x.ends_at), p_now from ended x
+    where not exists (select from public.handovers h where h.member_id = x.member_id and h.shift_ends_at >= x.ends_at)
+    on conflict do nothing
+$$;
+comment on function private.find_ended_shifts(timestamptz) is
+    'A handover for each shift that ended a quarter of an hour ago (of a person: the latest; up to two days of downtime).';
+
+create or replace function private.pool_items(p_handover public.handovers, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select i.id from public.handover_items i
+        where i.handover_id = (p_handover).id and i.settled_at is null order by i.id for update skip locked);
+    v_count integer := 0;
+begin
+    if private.is_on_duty((p_handover).member_id, p_now) then
+        update public.handover_items set state = 'kept', settled_at = p_now where id = any (v_ids);
+    else
+        v_ids := array(select i.id from public.handover_items i where i.id = any (v_ids) and exists (
+            select from private.on_duty(i.shop_id, p_now) d join public.members m on m.id = d.member_id
+            where private.can_work(private.handed_entity(i.area), m.role, m.skills)));
+        v_count := private.settle_items(v_ids, null, null, p_now);
+    end if;
+    if v_count > 0 then
+        insert into public.notifications (member_id, kind, params, path, created_at)
+        values ((p_handover).member_id, 'handover_left', private.handover_told((p_handover).id, v_ids, null), '/handover', p_now);
+    end if;
+    update public.handovers h set closed_at = p_now where h.id = (p_handover).id
+        and not exists (select from public.handover_items i where i.handover_id = h.id and i.settled_at is null);
+    perform private.close_handover_messages((p_handover).id, p_now);
+    return v_count;
+end;
+$$;
+comment on function private.pool_items(public.handovers, timestamptz) is
+    'What is left of a handover goes to the pool of each shop that has somebody on duty for it; who is back at work keeps his.';
+
+create or replace function private.sweep_handovers(p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v public.handovers;
+    v_count integer := 0;
+begin
+    perform private.find_ended_shifts(p_now);
+    for v in select * from public.handovers h where h.closed_at is null and h.shift_ends_at <= p_now - private.pool_after()
+        order by h.shift_ends_at, h.id for update skip locked
+    loop
+        if v.swept_at is null then
+            perform private.list_items(v, p_now);
+            update public.handovers set swept_at = p_now where id = v.id;
+        end if;
+        v_count := v_count + private.pool_items(v, p_now);
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.sweep_handovers(timestamptz) is 'Each minute: what people left behind at the end of their shifts goes to the pool; answers how many items.';
+
+create or replace function public.tick_work() returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_left integer;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7316043) then
+        return '{"left": 0, "given": 0, "busy": true}';
+    end if;
+    v_left := private.sweep_handovers(v_now);
+    return pg_catalog.jsonb_build_object('left', v_left, 'given', private.drain_pool(v_now));
+end;
+$$;
+grant execute on function public.tick_work() to service_role;
+comment on function public.tick_work() is
+    'Service, each minute, after the reminders: what ended shifts left goes to the pools, and the pools to whoever is on duty and has room. Answers {left, given} (items), or {busy: true} while another works.';
+
+-- ==== 69_handover_rpcs.sql ====
+
+-- 69 ----------------------------------------------------------------------------- 交接班: opening, offering, taking, looking
+
+create or replace function private.handover_told(p_handover_id bigint, p_item_ids bigint[], p_who text) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('handover_id', p_handover_id, 'who', p_who, 'count', pg_catalog.count(*),
+        'items', coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('label', i.label, 'path', i.path, 'due_at', i.due_at,
+            'entity', private.handed_entity(i.area), 'target', case i.area when 'exception' then 'review' when 'ticket' then 'resolve' else 'follow_up' end)
+            order by i.due_at, i.id) filter (where i.place <= 10), '[]')))
+    from (select x.*, pg_catalog.row_number() over (order by x.due_at, x.id) as place from public.handover_items x where x.id = any (p_item_ids)) i
+$$;
+comment on function private.handover_told(bigint, bigint[], text) is 'A message about items of a handover: {handover_id, who, count, items (ten by deadline)}.';
+
+create or replace function private.close_handover_messages(p_handover_id bigint, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.notifications n set closed_at = p_now
+    where n.kind = 'handover' and n.closed_at is null and n.params -> 'handover_id' = pg_catalog.to_jsonb(p_handover_id)
+      and n.member_id in (select i.receiver_id from public.handover_items i where i.handover_id = p_handover_id)
+      and not exists (select from public.handover_items i
+          where i.handover_id = p_handover_id and i.receiver_id = n.member_id and i.state = 'offered')
+$$;
+comment on function private.close_handover_messages(bigint, timestamptz) is 'A colleague who has answered all that he was offered is told nothing any more.';
+
+-- The one who goes ----------------------------------------------------------------------------------------------------
+
+create or replace function public.open_handover(p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'open_handover', null);
+    v_shift record;
+    v public.handovers;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_shift from private.shift_of(v_me.member_id, v_now);
+    if not found then
+        perform private.fail('PT409', 'handover.no_shift');
+    elsif v_now < v_shift.opens_at then
+        perform private.fail('PT409', 'handover.too_early', pg_catalog.jsonb_build_object('at', v_shift.opens_at));
+    end if;
+    insert into public.handovers as h (member_id, shift_ends_at, next_starts_at, opened_at, created_at)
+    values (v_me.member_id, v_shift.ends_at, v_shift.next_starts_at, v_now, v_now)
+    on conflict (member_id, shift_ends_at) do update
+    set opened_at = coalesce(h.opened_at, v_now), next_starts_at = excluded.next_starts_at
+    returning * into v;
+    perform private.list_items(v, v_now);
+    perform private.audit(v_me, null, 'handover', v.id, 'opened');
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v.id,
+        'items', (select pg_catalog.count(*) from public.handover_items i where i.handover_id = v.id and i.settled_at is null)));
+end;
+$$;
+grant execute on function public.open_handover(uuid) to authenticated;
+comment on function public.open_handover(uuid) is
+    'Begins the handover of my shift (again: adds what I have taken since); from then on I am given no new work. Answers {id, items: how many are open}. handover.no_shift, handover.too_early (at).';
+
+create or replace function private.require_receiver(p_me private.actor, p_receiver_id bigint, p_item_ids bigint[], p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_to public.members;
+begin
+    select * into v_to from public.members m where m.id = p_receiver_id and m.state = 'active' and m.id <> (p_me).member_id;
+    if not found or exists (select from public.handover_items i where i.id = any (p_item_ids)
+        and (i.shop_id not in (select k.shop_id from public.member_shops k where k.member_id = p_receiver_id)
+            or not private.can_receive(i.area, v_to.role, v_to.skills))) then
+        perform private.fail('PT422', 'handover.bad_receiver', pg_catalog.jsonb_build_object('name', coalesce(v_to.display_name, '?')));
+    elsif not private.is_on_duty(p_receiver_id, p_now) then
+        perform private.fail('PT409', 'handover.off_duty', pg_catalog.jsonb_build_object('name', v_to.display_name));
+    end if;
+end;
+$$;
+comment on function private.require_receiver(private.actor, bigint, bigint[], timestamptz) is
+    'A colleague on duty who works for the shops of these items and may do this work: handover.bad_receiver, handover.off_duty (name).';
+
+create or replace function private.can_receive(p_area text, p_role text, p_skills text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_role = 'manager' or private.can_work(private.handed_entity(p_area), p_role, p_skills)
+$$;
+comment on function private.can_receive(text, text, text[]) is 'Whether somebody may take on work of an area.';
+
+create or replace function public.offer_handover(p_items jsonb, p_receiver_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_items jsonb := private.as_items(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'offer_handover', pg_catalog.jsonb_build_array(v_items, p_receiver_id));
+    v public.handovers;
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v_items is null or pg_catalog.jsonb_array_length(v_items) not between 1 and 200 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 200}');
+    end if;
+    select h.* into v from public.handovers h
+    where h.member_id = v_me.member_id and h.closed_at is null and h.opened_at is not null order by h.id desc limit 1 for update;
+    perform private.check_notes(v_items);
+    v_ids := array(select i.id from public.handover_items i where i.handover_id = v.id and i.settled_at is null
+        and i.id in (select (x ->> 'id')::bigint from pg_catalog.jsonb_array_elements(v_items) x) order by i.id for update);
+    if pg_catalog.cardinality(v_ids) <> pg_catalog.jsonb_array_length(v_items) then
+        perform private.fail('PT409', 'handover.stale');
+    end if;
+    if p_receiver_id is not null then
+        perform private.require_receiver(v_me, p_receiver_id, v_ids, v_now);
+    end if;
+    update public.handover_items i set note = coalesce(pg_catalog.btrim(x.note), i.note), receiver_id = coalesce(p_receiver_id, i.receiver_id),
+        state = case when p_receiver_id is not null then 'offered' else i.state end
+    from pg_catalog.jsonb_to_recordset(v_items) x (id bigint, note text) where i.id = x.id and i.id = any (v_ids);
+    if p_receiver_id is not null then
+        insert into public.notifications (member_id, kind, params, path, is_urgent, created_at)
+        values (p_receiver_id, 'handover', private.handover_told(v.id, v_ids,
+            (select m.display_name from public.members m where m.id = v_me.member_id)), '/handover', true, v_now);
+        perform private.audit(v_me, null, 'handover', v.id, 'offered', pg_catalog.jsonb_build_object('to', p_receiver_id, 'count', pg_catalog.cardinality(v_ids)));
+    end if;
+    perform private.close_handover_messages(v.id, v_now);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('done', pg_catalog.cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.offer_handover(jsonb, bigint, uuid) to authenticated;
+comment on function public.offer_handover(jsonb, bigint, uuid) is
+    'Items [{id (of the handover), note (≤ 200 letters, no phone)}] of my handover are offered to a colleague on duty, who is told; p_receiver_id null only keeps the notes. A later offer takes the place of an earlier one. Answers {done}. handover.stale, handover.bad_receiver, handover.off_duty (name), handover.bad_note, bulk.too_many, request.bad_value.';
+
+create or replace function private.check_notes(p_items jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if exists (select from pg_catalog.jsonb_array_elements(p_items) x
+        where pg_catalog.jsonb_typeof(coalesce(x -> 'note', '""')) <> 'string' or pg_catalog.char_length(pg_catalog.btrim(x ->> 'note')) > 200
+           or private.names_a_phone(x ->> 'note')) then
+        perform private.fail('PT422', 'handover.bad_note');
+    end if;
+end;
+$$;
+comment on function private.check_notes(jsonb) is 'A note is a line of at most 200 letters without a phone number: handover.bad_note.';
+
+-- The one who stays ---------------------------------------------------------------------------------------------------
+
+create or replace function private.offered_to(p_handover_id bigint, p_member_id bigint, p_ids bigint[]) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(select i.id from public.handover_items i
+        where i.handover_id = p_handover_id and i.receiver_id = p_member_id and i.state = 'offered'
+          and (p_ids is null or i.id = any (p_ids)) order by i.id for update)
+$$;
+comment on function private.offered_to(bigint, bigint, bigint[]) is 'Locks what somebody is offered of a handover (of these items, null: all).';
+
+create or replace function public.accept_handover(p_handover_id bigint, p_accept jsonb, p_decline jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'accept_handover', pg_catalog.jsonb_build_array(p_handover_id, p_accept, p_decline));
+    v_from bigint;
+    v_declined bigint[];
+    v_taken bigint[];
+    v_count integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select h.member_id into v_from from public.handovers h where h.id = p_handover_id and h.closed_at is null for update;
+    v_declined := private.offered_to(p_handover_id, v_me.member_id, private.as_ids(coalesce(private.as_json(p_decline), '[]')));
+    v_taken := private.offered_to(p_handover_id, v_me.member_id, case when p_accept is not null and p_accept <> 'null' then private.as_ids(p_accept) end);
+    v_taken := array(select pg_catalog.unnest(v_taken) except select pg_catalog.unnest(v_declined) order by 1);
+    if v_from is null or (v_taken = '{}' and v_declined = '{}') then
+        perform private.fail('PT409', 'handover.nothing_offered');
+    end if;
+    v_count := private.settle_items(v_taken, v_me.member_id, v_me, v_now);
+    update public.handover_items set state = 'declined' where id = any (v_declined);
+    if v_declined <> '{}' then
+        insert into public.notifications (member_id, kind, params, path, is_urgent, created_at)
+        values (v_from, 'handover_declined', private.handover_told(p_handover_id, v_declined,
+            (select m.display_name from public.members m where m.id = v_me.member_id)), '/handover', true, v_now);
+    end if;
+    perform private.audit(v_me, null, 'handover', p_handover_id, 'answered',
+        pg_catalog.jsonb_build_object('taken', v_count, 'declined', pg_catalog.cardinality(v_declined)));
+    perform private.close_handover_messages(p_handover_id, v_now);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('taken', v_count,
+        'gone', (select pg_catalog.count(*) from public.handover_items i where i.id = any (v_taken) and i.state <> 'accepted'),
+        'declined', pg_catalog.cardinality(v_declined)));
+end;
+$$;
+grant execute on function public.accept_handover(bigint, jsonb, jsonb, uuid) to authenticated;
+comment on function public.accept_handover(bigint, jsonb, jsonb, uuid) is
+    'Of what a colleague offers me: items p_accept (ids; null: all) are mine now, p_decline (ids) go back to his list and he is told; the rest stays offered. Answers {taken (records, an exception brings the rest of its group along), gone (were done or somebody else''s already), declined}. handover.nothing_offered, request.bad_value.';
+
+-- Screens -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.item_shown(p_item public.handover_items) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', p_item.id, 'area', p_item.area, 'entity_id', p_item.entity_id, 'shop_id', p_item.shop_id,
+        'label', p_item.label, 'path', p_item.path, 'due_at', p_item.due_at, 'note', p_item.note, 'state', p_item.state,
+        'receiver', (select m.display_name from public.members m where m.id = p_item.receiver_id))
+$$;
+
+create or replace function private.possible_receivers(p_member_id bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', r.id, 'name', r.display_name, 'shop_ids', r.shop_ids,
+        'areas', array(select a from pg_catalog.unnest(array['exception', 'ticket', 'lead']) a where private.can_receive(a, r.role, r.skills)))
+        order by r.display_name, r.id), '[]')
+    from (
+        select m.id, m.display_name, m.role, m.skills, pg_catalog.array_agg(k.shop_id order by k.shop_id) as shop_ids
+        from public.member_shops k
+        cross join lateral private.on_duty(k.shop_id, p_now) d
+        join public.members m on m.id = d.member_id
+        where k.member_id = p_member_id and m.id <> p_member_id and m.role in ('agent', 'operations', 'manager')
+        group by m.id) r
+$$;
+comment on function private.possible_receivers(bigint, timestamptz) is 'Colleagues on duty in a member''s shops, and which work each may take on.';
+
+create or replace function public.handover_screen() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_shift record;
+    v_mine public.handovers;
+begin
+    select * into v_shift from private.shift_of(v_me.member_id, v_now);
+    select * into v_mine from public.handovers h where h.member_id = v_me.member_id and h.opened_at is not null
+        and (h.closed_at is null or h.shift_ends_at = v_shift.ends_at) order by h.id desc limit 1;
+    return pg_catalog.jsonb_build_object('at', v_now, 'sees_everybody', private.sees_everybody(v_me),
+        'shift', case when v_shift.ends_at is not null then pg_catalog.to_jsonb(v_shift) end,
+        'in_hand', (select pg_catalog.count(*) from private.work_in_hand(v_me.member_id, v_shift.next_starts_at, v_now)),
+        'mine', case when v_mine.id is not null then pg_catalog.jsonb_build_object('id', v_mine.id, 'opened_at', v_mine.opened_at,
+            'shift_ends_at', v_mine.shift_ends_at, 'pool_at', v_mine.shift_ends_at + private.pool_after(), 'closed_at', v_mine.closed_at,
+            'items', (select coalesce(pg_catalog.jsonb_agg(private.item_shown(i) order by i.settled_at nulls first, i.due_at, i.id), '[]')
+                from public.handover_items i where i.handover_id = v_mine.id)) end,
+        'receivers', case when v_shift.ends_at is not null then private.possible_receivers(v_me.member_id, v_now) else '[]' end,
+        'offers', (select coalesce(pg_catalog.jsonb_agg(o order by o ->> 'id'), '[]') from (
+            select pg_catalog.jsonb_build_object('id', h.id, 'who', m.display_name,
+                'items', pg_catalog.jsonb_agg(private.item_shown(i) order by i.due_at, i.id)) as o
+            from public.handover_items i join public.handovers h on h.id = i.handover_id and h.closed_at is null
+            join public.members m on m.id = h.member_id
+            where i.receiver_id = v_me.member_id and i.state = 'offered' group by h.id, m.display_name) f));
+end;
+$$;
+grant execute on function public.handover_screen() to authenticated;
+comment on function public.handover_screen() is
+    'My handover: {at, sees_everybody, shift {ends_at, opens_at, pool_at, next_starts_at} or null, in_hand (how many items are due before my next shift), mine {id, opened_at, shift_ends_at, pool_at, closed_at, items [{id, area, entity_id, shop_id, label, path, due_at, note, state, receiver}]} or null, receivers [{member_id, name, shop_ids, areas}], offers [{id, who, items}] to me}. member.none.';
+
+create or replace function public.handover_log(p_days integer default 7) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_days integer := least(greatest(coalesce(p_days, 7), 1), 31);
+begin
+    if not private.sees_everybody(v_me) then
+        perform private.fail('PT403', 'handover.not_lead');
+    end if;
+    return (
+        select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', h.id, 'name', m.display_name, 'shift_ends_at', h.shift_ends_at,
+            'opened_at', h.opened_at, 'closed_at', h.closed_at, 'is_left', h.opened_at is null,
+            'accepted', i.accepted, 'pooled', i.pooled, 'kept', i.kept, 'waiting', i.waiting) order by h.shift_ends_at desc, h.id desc), '[]')
+        from public.handovers h
+        join public.members m on m.id = h.member_id
+        cross join lateral (
+            select pg_catalog.count(*) as n, pg_catalog.count(*) filter (where x.state = 'accepted') as accepted,
+                pg_catalog.count(*) filter (where x.state = 'pooled') as pooled, pg_catalog.count(*) filter (where x.state = 'kept') as kept,
+                pg_catalog.count(*) filter (where x.settled_at is null) as waiting
+            from public.handover_items x where x.handover_id = h.id and x.shop_id in (select private.my_shop_ids())) i
+        where h.shift_ends_at > v_now - pg_catalog.make_interval(days => v_days) and i.n > 0);
+end;
+$$;
+grant execute on function public.handover_log(integer) to authenticated;
+comment on function public.handover_log(integer) is
+    'Leaders: handovers of the last days (at most 31) with items in my shops [{id, name, shift_ends_at, opened_at, closed_at, is_left (went without handing over), accepted, pooled, kept, waiting}], newest first. handover.not_lead.';
 
 -- ==== 70_words.sql ====
 
@@ -13102,6 +21168,8 @@ begin
     select jsonb_agg(private.store_check(p_version, c.value, v_now) order by c.n) into v_ids
     from jsonb_array_elements(v_checks) with ordinality c (value, n);
     perform private.settle_listings(v_listings, v_now);
+    perform private.settle_scripts(array(select (c ->> 'entity_id')::bigint from jsonb_array_elements(v_checks) c
+        where c ->> 'entity' = 'script_place'), v_now);
     return jsonb_build_object('ids', v_ids);
 exception when check_violation or not_null_violation or foreign_key_violation or invalid_text_representation then
     perform private.fail('PT422', 'text.bad_check');
@@ -14237,9 +22305,10 @@ declare
 begin
     perform private.lock_listings(v_ids);
     perform private.settle_listings(v_ids, p_now);
+    perform private.settle_script_term(p_shop_id, p_term, p_now);
 end;
 $$;
-comment on function private.settle_term(bigint, text, timestamptz) is 'Listings of a shop that use a word, after what allows it came or went.';
+comment on function private.settle_term(bigint, text, timestamptz) is 'Listings and scripts of a shop that use a word, after what allows it came or went.';
 
 create or replace function private.can_be_exempt(p_category text) returns boolean
 language sql immutable set search_path = '' as $$
@@ -16311,6 +24380,10 @@ language sql stable set search_path = '' as $$
     select r.clock_id, r.owner_id from public.order_reviews r
     where r.owner_id is not null and r.claim_until > p_now and r.state <> 'done' and r.clock_id is not null
       and r.shop_id = any (p_shops)
+    union all
+    select o.clock_id, o.owner_id from private.ticket_owners(p_shops, p_now) o
+    union all
+    select o.clock_id, o.owner_id from private.approval_owners(p_shops, p_now) o
 $$;
 comment on function private.clock_owners(bigint[], timestamptz) is
     'Who holds the work behind open clocks; what is not here lies in the pool. Every area with work rows of its own has a branch.';
@@ -16603,6 +24676,271 @@ $$;
 grant execute on function public.export_deadlines(text, timestamptz, timestamptz, bigint, bigint) to authenticated;
 comment on function public.export_deadlines(text, timestamptz, timestamptz, bigint, bigint) is
     'Operations, analyst, manager, admin: clocks (by start) or events (by time) of my shops from a period, 1,000 after an id; the first page is recorded. No personal data. filter.bad.';
+
+-- ==== 93_sources.sql ====
+
+-- 93 ------------------------------------------------------------------- sources of figures: what other tools have measured
+--
+-- Sheets of agents' figures, visitors, and chats. Days are days of the shop's zone. What customers wrote is not kept: the
+-- figures need who wrote when, not what.
+
+create table if not exists public.agent_days (
+    shop_id bigint not null references public.shops,
+    day date not null,
+    agent text not null constraint agent_days_agent_length check (char_length(agent) between 1 and 60),
+    asked integer,
+    received integer,
+    unreplied integer,
+    effective integer,
+    buyer_messages integer,
+    agent_messages integer,
+    first_seconds numeric(10, 2),
+    reply_seconds numeric(10, 2),
+    slow integer,
+    inquiries integer,
+    paid_buyers integer,
+    sold_buyers integer,
+    sold_amount numeric(14, 2),
+    online_minutes numeric(8, 2),
+    rated integer,
+    satisfied integer,
+    import_id bigint references public.imports,
+    primary key (shop_id, day, agent)
+);
+create index if not exists agent_days_import_id_idx on public.agent_days (import_id);
+alter table public.agent_days enable row level security;
+comment on table public.agent_days is '客服绩效: one line of a performance sheet: what a platform''s tool counted for one agent (by nick) on one day. Null: the sheet has no such column.';
+comment on column public.agent_days.asked is '咨询人数; received 接待人数, unreplied 未回复人数, effective 有效接待人数, slow 慢响应人数, inquiries 询单人数: buyers, each once a day.';
+comment on column public.agent_days.first_seconds is '首次响应, reply_seconds 平均响应: means in seconds, as the tool says; the desk''s own figures come from chats.';
+comment on column public.agent_days.online_minutes is '登录时长 in minutes.';
+
+create table if not exists public.visitor_days (
+    shop_id bigint not null references public.shops,
+    day date not null,
+    visitors integer not null,
+    views integer,
+    import_id bigint references public.imports,
+    primary key (shop_id, day)
+);
+create index if not exists visitor_days_import_id_idx on public.visitor_days (import_id);
+alter table public.visitor_days enable row level security;
+comment on table public.visitor_days is '流量: visitors (访客数) and page views of a shop on a day.';
+
+create table if not exists public.chat_sessions (
+    shop_id bigint not null references public.shops,
+    session_id text not null constraint chat_sessions_id_length check (char_length(session_id) <= 64),
+    agent text,
+    buyer text,
+    consult text constraint chat_sessions_consult_known check (consult in ('presales', 'aftersales', 'other')),
+    rating smallint constraint chat_sessions_rating_range check (rating between 1 and 5),
+    is_paid boolean,
+    paid_amount numeric(14, 2),
+    import_id bigint references public.imports,
+    primary key (shop_id, session_id)
+);
+create index if not exists chat_sessions_import_id_idx on public.chat_sessions (import_id);
+alter table public.chat_sessions enable row level security;
+comment on table public.chat_sessions is '会话: one talk of a buyer, from the sheet of sessions; rating 5 非常满意 to 1 非常不满意.';
+
+create table if not exists public.chat_messages (
+    shop_id bigint not null references public.shops,
+    message_id text not null constraint chat_messages_id_length check (char_length(message_id) <= 64),
+    session_id text not null,
+    agent text,
+    buyer text not null,
+    consult text constraint chat_messages_consult_known check (consult in ('presales', 'aftersales', 'other')),
+    sender text not null constraint chat_messages_sender_known check (sender in ('buyer', 'agent', 'auto', 'robot', 'system')),
+    sent_at timestamptz not null,
+    import_id bigint references public.imports,
+    primary key (shop_id, message_id)
+);
+create index if not exists chat_messages_session_idx on public.chat_messages (shop_id, session_id, sent_at, message_id)
+    include (sender, agent, buyer, consult);
+create index if not exists chat_messages_sent_idx on public.chat_messages (shop_id, sent_at);
+create index if not exists chat_messages_import_id_idx on public.chat_messages (import_id);
+alter table public.chat_messages enable row level security;
+comment on table public.chat_messages is '聊天: who wrote in which talk and when, never what. auto 自动回复 and robot 机器人 are no answers of a person.';
+
+drop policy if exists "members read the figures of agents of their shops" on public.agent_days;
+create policy "members read the figures of agents of their shops" on public.agent_days
+    for select to authenticated using (
+        (select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+drop policy if exists "members read the visitors of their shops" on public.visitor_days;
+create policy "members read the visitors of their shops" on public.visitor_days
+    for select to authenticated using (
+        (select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+drop policy if exists "analysts and leaders read who talked when" on public.chat_sessions;
+create policy "analysts and leaders read who talked when" on public.chat_sessions
+    for select to authenticated using (
+        (select private.my_role()) in ('analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+drop policy if exists "analysts and leaders read who wrote when" on public.chat_messages;
+create policy "analysts and leaders read who wrote when" on public.chat_messages
+    for select to authenticated using (
+        (select private.my_role()) in ('analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+grant select on public.agent_days, public.visitor_days to authenticated;
+grant select (shop_id, session_id, agent, consult, rating, is_paid, paid_amount, import_id) on public.chat_sessions to authenticated;
+grant select (shop_id, message_id, session_id, agent, consult, sender, sent_at, import_id) on public.chat_messages to authenticated;
+
+-- Taking over ---------------------------------------------------------------------------------------------------------
+--
+-- One function a table; all answer the lines they took with what each was: new, changed, or as it was.
+
+create or replace function private.staged_lines(p_import public.imports, p_to integer) returns table (row_no integer, payload jsonb)
+language sql stable rows 2000 set search_path = '' as $$
+    select r.row_no, r.payload from private.import_rows r
+    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to
+$$;
+comment on function private.staged_lines(public.imports, integer) is 'The staged lines of the chunk that is taken over next.';
+
+create or replace function private.note_lines(p_import public.imports, p_new integer[], p_changed integer[], p_same integer[]) returns void
+language sql set search_path = '' as $$
+    insert into private.import_results (import_id, row_no, entity_id, outcome)
+    select p_import.id, n.row_no, n.row_no, n.outcome from (
+        select unnest(p_new) as row_no, 'accepted' as outcome
+        union all select unnest(p_changed), 'updated'
+        union all select unnest(p_same), 'unchanged') n
+$$;
+comment on function private.note_lines(public.imports, integer[], integer[], integer[]) is
+    'What became of lines whose tables have no number of their own: the line stands for it.';
+
+create or replace function private.apply_agent_days(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_yesterday date := (p_now at time zone (select s.timezone from public.shops s where s.id = p_import.shop_id))::date - 1;
+    v_new integer[];
+    v_changed integer[];
+    v_same integer[];
+begin
+    with staged as materialized (
+        select l.row_no, n.* from private.staged_lines(p_import, p_to) l
+        cross join lateral jsonb_populate_record(null::public.agent_days, l.payload
+            || jsonb_build_object('shop_id', p_import.shop_id, 'import_id', p_import.id,
+                'day', coalesce(l.payload ->> 'day', v_yesterday::text))) n
+    ), judged as (
+        select s.row_no, case when d.shop_id is null then 'accepted'
+            when to_jsonb(d) - 'import_id' = to_jsonb(s) - array['row_no', 'import_id'] then 'unchanged' else 'updated' end as outcome
+        from staged s left join public.agent_days d using (shop_id, day, agent)
+    ), written as (
+        insert into public.agent_days
+        select (jsonb_populate_record(null::public.agent_days, to_jsonb(s))).* from staged s
+        on conflict (shop_id, day, agent) do update set (asked, received, unreplied, effective, buyer_messages, agent_messages,
+            first_seconds, reply_seconds, slow, inquiries, paid_buyers, sold_buyers, sold_amount, online_minutes, rated, satisfied,
+            import_id) = (excluded.asked, excluded.received, excluded.unreplied, excluded.effective, excluded.buyer_messages,
+            excluded.agent_messages, excluded.first_seconds, excluded.reply_seconds, excluded.slow, excluded.inquiries,
+            excluded.paid_buyers, excluded.sold_buyers, excluded.sold_amount, excluded.online_minutes, excluded.rated,
+            excluded.satisfied, excluded.import_id)
+    )
+    select array_agg(row_no) filter (where outcome = 'accepted'), array_agg(row_no) filter (where outcome = 'updated'),
+        array_agg(row_no) filter (where outcome = 'unchanged') into v_new, v_changed, v_same from judged;
+    perform private.note_lines(p_import, v_new, v_changed, v_same);
+end;
+$$;
+comment on function private.apply_agent_days(public.imports, integer, timestamptz) is
+    'Performance lines; without a day they are of the day before the import (sheets are exported the morning after).';
+
+create or replace function private.apply_visitor_days(p_import public.imports, p_to integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_new integer[];
+    v_changed integer[];
+    v_same integer[];
+begin
+    with staged as materialized (
+        select l.row_no, n.day, n.visitors, n.views from private.staged_lines(p_import, p_to) l
+        cross join lateral jsonb_to_record(l.payload) as n(day date, visitors integer, views integer)
+    ), judged as (
+        select s.row_no, case when d.shop_id is null then 'accepted'
+            when (d.visitors, d.views) is not distinct from (s.visitors, coalesce(s.views, d.views)) then 'unchanged' else 'updated' end as outcome
+        from staged s left join public.visitor_days d on d.shop_id = p_import.shop_id and d.day = s.day
+    ), written as (
+        insert into public.visitor_days as d (shop_id, day, visitors, views, import_id)
+        select p_import.shop_id, s.day, s.visitors, s.views, p_import.id from staged s
+        on conflict (shop_id, day) do update
+        set visitors = excluded.visitors, views = coalesce(excluded.views, d.views), import_id = excluded.import_id
+    )
+    select array_agg(row_no) filter (where outcome = 'accepted'), array_agg(row_no) filter (where outcome = 'updated'),
+        array_agg(row_no) filter (where outcome = 'unchanged') into v_new, v_changed, v_same from judged;
+    perform private.note_lines(p_import, v_new, v_changed, v_same);
+end;
+$$;
+comment on function private.apply_visitor_days(public.imports, integer) is 'Lines of visitors by day; a column that the file lacks keeps its value.';
+
+create or replace function private.apply_chat_sessions(p_import public.imports, p_to integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_new integer[];
+    v_changed integer[];
+    v_same integer[];
+begin
+    with staged as materialized (
+        select l.row_no, n.session_id, n.agent, n.buyer, n.consult, n.rating, n.paid = 'yes' as is_paid, n.paid_amount
+        from private.staged_lines(p_import, p_to) l
+        cross join lateral jsonb_to_record(l.payload) as n(session_id text, agent text, buyer text, consult text, rating smallint,
+            paid text, paid_amount numeric)
+        where l.payload ->> 'sheet' = 'chat_sessions'
+    ), judged as (
+        select s.row_no, case when c.shop_id is null then 'accepted'
+            when (c.agent, c.buyer, c.consult, c.rating, c.is_paid, c.paid_amount) is not distinct from
+                (s.agent, s.buyer, s.consult, s.rating, s.is_paid, s.paid_amount) then 'unchanged' else 'updated' end as outcome
+        from staged s left join public.chat_sessions c on c.shop_id = p_import.shop_id and c.session_id = s.session_id
+    ), written as (
+        insert into public.chat_sessions (shop_id, session_id, agent, buyer, consult, rating, is_paid, paid_amount, import_id)
+        select p_import.shop_id, s.session_id, s.agent, s.buyer, s.consult, s.rating, s.is_paid, s.paid_amount, p_import.id from staged s
+        on conflict (shop_id, session_id) do update set (agent, buyer, consult, rating, is_paid, paid_amount, import_id) =
+            (excluded.agent, excluded.buyer, excluded.consult, excluded.rating, excluded.is_paid, excluded.paid_amount, excluded.import_id)
+    )
+    select array_agg(row_no) filter (where outcome = 'accepted'), array_agg(row_no) filter (where outcome = 'updated'),
+        array_agg(row_no) filter (where outcome = 'unchanged') into v_new, v_changed, v_same from judged;
+    perform private.note_lines(p_import, v_new, v_changed, v_same);
+end;
+$$;
+comment on function private.apply_chat_sessions(public.imports, integer) is 'Lines of the sheet of sessions, each session once however often it is imported.';
+
+create or replace function private.apply_chat_messages(p_import public.imports, p_to integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_new integer[];
+    v_changed integer[];
+    v_same integer[];
+begin
+    with staged as materialized (
+        select l.row_no, n.* from private.staged_lines(p_import, p_to) l
+        cross join lateral jsonb_to_record(l.payload) as n(message_id text, session_id text, agent text, buyer text, consult text,
+            sender text, sent_at timestamptz)
+        where l.payload ->> 'sheet' = 'chat_messages'
+    ), judged as (
+        select s.row_no, case when m.shop_id is null then 'accepted'
+            when (m.session_id, m.agent, m.buyer, m.consult, m.sender, m.sent_at) is not distinct from
+                (s.session_id, s.agent, s.buyer, s.consult, s.sender, s.sent_at) then 'unchanged' else 'updated' end as outcome
+        from staged s left join public.chat_messages m on m.shop_id = p_import.shop_id and m.message_id = s.message_id
+    ), written as (
+        insert into public.chat_messages (shop_id, message_id, session_id, agent, buyer, consult, sender, sent_at, import_id)
+        select p_import.shop_id, s.message_id, s.session_id, s.agent, s.buyer, s.consult, s.sender, s.sent_at, p_import.id
+        from staged s join judged j using (row_no) where j.outcome <> 'unchanged'
+        on conflict (shop_id, message_id) do update set (session_id, agent, buyer, consult, sender, sent_at, import_id) =
+            (excluded.session_id, excluded.agent, excluded.buyer, excluded.consult, excluded.sender, excluded.sent_at, excluded.import_id)
+    )
+    select array_agg(row_no) filter (where outcome = 'accepted'), array_agg(row_no) filter (where outcome = 'updated'),
+        array_agg(row_no) filter (where outcome = 'unchanged') into v_new, v_changed, v_same from judged;
+    perform private.note_lines(p_import, v_new, v_changed, v_same);
+end;
+$$;
+comment on function private.apply_chat_messages(public.imports, integer) is 'Lines of the sheet of messages, each message once however often it is imported.';
+
+create or replace function private.apply_figures(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    case p_import.kind
+        when 'performance' then perform private.apply_agent_days(p_import, p_to, p_now);
+        when 'traffic' then perform private.apply_visitor_days(p_import, p_to);
+        when 'chats' then
+            perform private.apply_chat_sessions(p_import, p_to);
+            perform private.apply_chat_messages(p_import, p_to);
+        else perform private.fail('PT422', 'import.kind_unknown');
+    end case;
+end;
+$$;
+comment on function private.apply_figures(public.imports, integer, timestamptz) is 'One chunk of a sheet of figures or of chats.';
 
 -- ==== 99_reload.sql ====
 

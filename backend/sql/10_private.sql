@@ -134,6 +134,13 @@ end;
 $$;
 comment on function private.is_region(text) is 'The name of a division: short and without figures, so no street address.';
 
+create or replace function private.names_a_phone(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select coalesce(p_text ~ '(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])', false)
+$$;
+comment on function private.names_a_phone(text) is
+    'Whether a text holds a mobile number. The app masks free text before it sends it; the database takes no other.';
+
 -- Who acts ------------------------------------------------------------------------------------------------------------
 
 do $$

@@ -52,6 +52,9 @@ language sql immutable set search_path = '' as $$
                    {"percent": 100, "who": ["owner"], "action": "notify"}]'),
         ('refund', '[{"percent": 60, "who": ["owner"], "action": "notify"},
                      {"percent": 100, "who": ["owner"], "action": "notify"}]'),
+        ('approval', '[{"percent": 0, "who": ["owner"], "action": "notify"},
+                       {"percent": 80, "who": ["owner"], "action": "notify"},
+                       {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
         ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
                         {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
                         {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
@@ -66,6 +69,7 @@ language sql immutable set search_path = '' as $$
         ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
         ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
         ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
+        ('ticket_next', '工单再次回复', 'ticket', 'next', 'working', 'all', 240, 'late', null, 'restart'),
         ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),
         ('return_review', '退货审核', 'return', 'review', 'wall', null, 1440, 'late', null, 'restart'),
         ('reship', '补发', 'ticket', 'reship', 'wall', null, 1440, 'late', null, 'restart'),
@@ -74,7 +78,7 @@ language sql immutable set search_path = '' as $$
         ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
         ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
         ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
-        ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'late', null, 'restart')
+        ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'approval', null, 'restart')
     )
     select w.code, w.name, w.applies_to, w.target, w.measure, w.calendar, w.allowance, s.ladder, w.remind_calendar, w.on_reopen
     from wanted w join steps s using (ladder_code)

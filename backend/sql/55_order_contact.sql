@@ -39,7 +39,9 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.is_reserved(bigint) is 'Whether reserve_contact_ids gave this id to somebody: one that it will give later must stay free.';
 
-create or replace function private.store_contact(p_contact_id bigint, p_contact jsonb) returns bigint
+drop function if exists private.store_contact(bigint, jsonb); -- until tickets and leads had contacts of their own
+
+create or replace function private.store_contact(p_contact_id bigint, p_contact jsonb, p_kind text default 'order') returns bigint
 language plpgsql set search_path = '' as $$
 declare
     v_id bigint := coalesce(p_contact_id, case when private.is_id(p_contact ->> 'id') then (p_contact ->> 'id')::bigint end);
@@ -52,7 +54,7 @@ begin
         perform private.fail('PT422', 'contact.form');
     end if;
     insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
-    values (v_id, 'order', p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note',
+    values (v_id, p_kind, p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note',
             p_contact ->> 'name_hash', p_contact ->> 'phone_hash', p_contact ->> 'phone_last4_hash')
     on conflict (id) do update set
         name_cipher = coalesce(excluded.name_cipher, c.name_cipher), name_hash = coalesce(excluded.name_hash, c.name_hash),
@@ -68,7 +70,7 @@ begin
     return v_id;
 end;
 $$;
-comment on function private.store_contact(bigint, jsonb) is
+comment on function private.store_contact(bigint, jsonb, text) is
     'Writes what was corrected and keeps the rest. contact.form (no ciphertext, no id), contact.taken (the id belongs to another record).';
 
 create or replace function public.correct_order(
@@ -129,35 +131,54 @@ $$;
 comment on function private.watch_reveals(private.actor, timestamptz) is
     'More than 30 reveals an hour outside one''s claimed items, or 90 in all, are told to the managers, once an hour.';
 
+create or replace function private.order_to_reveal(p_me private.actor, p_id bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('shop_id', o.shop_id, 'contact_id', o.contact_id, 'contact_state', o.contact_state, 'version', o.version,
+        'claimed', exists (select from public.order_reviews r
+            where r.order_id = o.id and r.owner_id = (p_me).member_id and r.claim_until > p_now))
+    from public.orders o where o.id = p_id and o.shop_id in (select private.my_shop_ids())
+$$;
+comment on function private.order_to_reveal(private.actor, bigint, timestamptz) is
+    'What reveal_contact asks of an area: {shop_id, contact_id, contact_state, version, claimed}, or null for a record that is not mine to see.';
+
+create or replace function private.to_reveal(p_me private.actor, p_entity text, p_id bigint, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    case p_entity
+        when 'order' then return private.order_to_reveal(p_me, p_id, p_now);
+        when 'ticket' then return private.ticket_to_reveal(p_me, p_id, p_now);
+        else return null;
+    end case;
+end;
+$$;
+comment on function private.to_reveal(private.actor, text, bigint, timestamptz) is 'The contact of a record, by area; null where there is none to see.';
+
 create or replace function public.reveal_contact(p_entity text, p_id bigint, p_reason text default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'operations', 'warehouse', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v_order public.orders;
-    v_claimed boolean;
+    v_found jsonb := private.to_reveal(v_me, p_entity, p_id, v_now);
+    v_claimed boolean := coalesce((v_found ->> 'claimed')::boolean, false);
 begin
-    select * into v_order from public.orders where id = p_id and p_entity = 'order' and shop_id in (select private.my_shop_ids());
-    if not found then
-        perform private.fail('PT404', 'order.none');
+    if v_found is null then
+        perform private.fail('PT404', case p_entity when 'ticket' then 'ticket.none' else 'order.none' end);
     end if;
-    v_claimed := exists (select from public.order_reviews
-        where order_id = p_id and owner_id = v_me.member_id and claim_until > v_now);
     if not v_claimed and coalesce(p_reason, '')
         not in ('contact_customer', 'address_check', 'courier', 'after_sales', 'complaint', 'audit') then
         perform private.fail('PT422', 'reveal.reason');
     end if;
-    perform private.audit(v_me, v_order.shop_id, 'order', p_id, 'contact_revealed',
+    perform private.audit(v_me, (v_found ->> 'shop_id')::bigint, p_entity, p_id, 'contact_revealed',
         jsonb_strip_nulls(jsonb_build_object('claimed', v_claimed, 'reason', p_reason)));
     perform private.watch_reveals(v_me, v_now);
-    return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_order.contact_state, 'version', v_order.version, 'name', c.name_cipher, 'phone', c.phone_cipher,
-                'address', c.address_cipher, 'note', c.note_cipher)
-            from (select v_order.contact_id as id) o left join private.contacts c on c.id = o.id);
+    return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_found ->> 'contact_state', 'version', v_found -> 'version',
+                'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher)
+            from (select (v_found ->> 'contact_id')::bigint as id) o left join private.contacts c on c.id = o.id);
 end;
 $$;
 grant execute on function public.reveal_contact(text, bigint, text) to authenticated;
 comment on function public.reveal_contact(text, bigint, text) is
-    'Everybody but analysts: the ciphertexts of an order''s contact, each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, reveal.reason.';
+    'Everybody but analysts: the ciphertexts of the contact of an order or a ticket, each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, reveal.reason.';
 
 -- What happened -------------------------------------------------------------------------------------------------------
 

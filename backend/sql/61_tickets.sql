@@ -13,13 +13,6 @@ begin
 end;
 $$;
 
-create or replace function private.names_a_phone(p_text text) returns boolean
-language sql immutable set search_path = '' as $$
-    select coalesce(p_text ~ '(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])', false)
-$$;
-comment on function private.names_a_phone(text) is
-    'Whether a text holds a mobile number. The app masks free text before it sends it; the database takes no other.';
-
 create or replace function private.ticket_stage(p_state text) returns text
 language sql immutable set search_path = '' as $$
     select case
@@ -41,7 +34,7 @@ create table if not exists public.tickets (
         'closed', 'merged', 'cancelled')),
     stage text not null generated always as (private.ticket_stage(state)) stored,
     severity text not null default 'normal' constraint tickets_severity_known check (severity in ('low', 'normal', 'high', 'urgent')),
-    root_cause_id bigint,
+    root_cause_id bigint references public.root_causes,
     department text not null default 'customer_service' constraint tickets_department_known
         check (department in ('customer_service', 'warehouse', 'operations', 'supplier', 'carrier')),
     is_complaint boolean not null default false,
@@ -168,7 +161,7 @@ language sql immutable rows 100 set search_path = '' as $$
         ('{in_progress}', 'waiting_customer', 'wait_ticket', '{owner,lead}'),
         ('{in_progress}', 'waiting_return', 'wait_ticket', '{owner,lead}'),
         ('{waiting_customer,waiting_return,approved}', 'in_progress', 'resume_ticket', '{owner,lead,system}'),
-        ('{waiting_customer,waiting_return}', 'classified', 'resume_ticket', '{worker,lead,system}'),
+        ('{waiting_customer,waiting_return,approved}', 'classified', 'resume_ticket', '{lead,system}'),
         ('{waiting_customer}', 'in_progress', 'add_message', '{worker,warehouse,system}'),
         ('{waiting_customer}', 'classified', 'add_message', '{worker,warehouse,system}'),
         ('{waiting_return}', 'in_progress', 'receive_return', '{warehouse,lead,system}'),
@@ -177,13 +170,18 @@ language sql immutable rows 100 set search_path = '' as $$
         ('{waiting_return}', 'classified', 'refuse_return_goods', '{warehouse,lead}'),
         ('{waiting_return}', 'in_progress', 'cancel_return', '{owner,lead,system}'),
         ('{waiting_return}', 'classified', 'cancel_return', '{lead,system}'),
-        ('{in_progress}', 'in_progress', 'request_money', '{owner}'),
+        ('{in_progress,pending_approval,approved}', null, 'request_money', '{owner}'),
         ('{in_progress,approved}', 'pending_approval', 'request_money', '{owner}'),
+        ('{in_progress,pending_approval,approved}', null, 'change_money', '{owner}'),
         ('{in_progress,approved}', 'pending_approval', 'change_money', '{owner}'),
+        ('{pending_approval}', 'in_progress', 'change_money', '{owner}'),
         ('{pending_approval}', 'approved', 'decide_approval', '{lead}'),
         ('{pending_approval}', 'in_progress', 'decide_approval', '{lead}'),
         ('{pending_approval}', 'classified', 'decide_approval', '{lead}'),
+        ('{in_progress,approved}', null, 'cancel_money', '{owner,lead}'),
         ('{pending_approval}', 'in_progress', 'cancel_money', '{owner,lead}'),
+        ('{pending_approval}', 'approved', 'cancel_money', '{owner,lead}'),
+        ('{pending_approval}', 'classified', 'cancel_money', '{lead}'),
         ('{in_progress,approved}', 'resolved', 'resolve_ticket', '{owner,system}'),
         ('{resolved}', 'revisit', 'after_resolve', '{system}'),
         ('{resolved,revisit}', 'closed', 'record_score', '{worker,system}'),

@@ -14,6 +14,10 @@ language sql stable set search_path = '' as $$
     select r.clock_id, r.owner_id from public.order_reviews r
     where r.owner_id is not null and r.claim_until > p_now and r.state <> 'done' and r.clock_id is not null
       and r.shop_id = any (p_shops)
+    union all
+    select o.clock_id, o.owner_id from private.ticket_owners(p_shops, p_now) o
+    union all
+    select o.clock_id, o.owner_id from private.approval_owners(p_shops, p_now) o
 $$;
 comment on function private.clock_owners(bigint[], timestamptz) is
     'Who holds the work behind open clocks; what is not here lies in the pool. Every area with work rows of its own has a branch.';
