@@ -1,0 +1,258 @@
+"""What a person does with tickets. One request each; the database checks the right, the version, the state.
+
+`request_id` makes a repeated click one action. Refusals are :class:`backend.errors.AppError`; those of single
+tickets in a bulk action come back as values. Free text is masked before it leaves this process.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from supabase import Client
+
+from backend import compliance, db, pii
+from backend.compliance import checking
+from backend.errors import AppError
+from backend.service import Service
+from backend.tickets.models import Done, Draft, Moved, Registered, TicketRef
+from backend.words import Result
+
+MOST_REPLY = 2_000
+"""Characters of a reply or note (product decision): chat tools take less."""
+MOST_FILE = 5 * 1024 * 1024
+Step = Literal[
+    "agree_return",
+    "refuse_return",
+    "send_return_goods",
+    "receive_return",
+    "refuse_return_goods",
+    "start_refund",
+    "finish_return",
+    "cancel_return",
+]
+
+
+def register(client: Client, draft: Draft, *, request_id: UUID, force: bool = False) -> Registered:
+    """Register a case. Without `force` one that looks like an open case is not registered: the answer has
+    `duplicates` and no id.
+    """
+    p = _given(asdict(draft) | {"summary": masked(draft.summary)})
+    return Registered.model_validate(
+        db.rpc(client, "register_ticket", p=p | {"force": force}, p_request_id=str(request_id))
+    )
+
+
+def classify(client: Client, ref: TicketRef, facts: Mapping[str, Any], *, request_id: UUID) -> Moved:
+    """Type, severity, root cause and department: {type, severity, root_cause_id, department}."""
+    return _move(client, "classify_ticket", ref, request_id, p=dict(facts))
+
+
+def take(client: Client, ref: TicketRef, *, request_id: UUID) -> Moved:
+    """Take a ticket: out of the pool, from a colleague, or start one's own; its contact opens with it."""
+    return _move(client, "take_ticket", ref, request_id)
+
+
+def give_back(client: Client, ref: TicketRef, reason: str, *, request_id: UUID) -> Moved:
+    """Put a ticket back into the pool; `reason` is one of REASONS["give_back"]."""
+    return _move(client, "give_back_ticket", ref, request_id, p_reason=reason)
+
+
+def dispatch(client: Client, ref: TicketRef, member_id: int | None, *, request_id: UUID) -> Moved:
+    """Hand a ticket to a colleague; None lets the desk choose."""
+    return _move(client, "dispatch_ticket", ref, request_id, p_member_id=member_id)
+
+
+def wait(
+    client: Client, ref: TicketRef, state: str, reason: str, until: datetime | None, *, request_id: UUID
+) -> Moved:
+    """Wait for the customer or for the return; deadlines pause where the policy says so."""
+    facts = {"state": state, "reason": reason, "until": until and until.isoformat()}
+    return _move(client, "wait_ticket", ref, request_id, p=_given(facts))
+
+
+def resume(client: Client, ref: TicketRef, *, request_id: UUID) -> Moved:
+    """Go on with a ticket that waited."""
+    return _move(client, "resume_ticket", ref, request_id)
+
+
+def resolve(
+    client: Client,
+    ref: TicketRef,
+    *,
+    outcome: str,
+    solution: str,
+    request_id: UUID,
+    solution_id: int | None = None,
+) -> Moved:
+    """The case is solved (not closed: the customer is asked first)."""
+    facts = {"outcome": outcome, "solution": masked(solution), "solution_id": solution_id}
+    return _move(client, "resolve_ticket", ref, request_id, p=_given(facts))
+
+
+def reopen(client: Client, ref: TicketRef, reason: str, *, request_id: UUID) -> Moved:
+    """Open a solved or closed ticket again; `reason` is one of REASONS["reopen"]."""
+    return _move(client, "reopen_ticket", ref, request_id, p_reason=reason)
+
+
+def cancel(client: Client, ref: TicketRef, reason: str, *, request_id: UUID) -> Moved:
+    """Cancel a ticket; `reason` is one of REASONS["cancel"]."""
+    return _move(client, "cancel_ticket", ref, request_id, p_reason=reason)
+
+
+def merge(client: Client, source: TicketRef, target: TicketRef, *, request_id: UUID) -> Moved:
+    """Merge a ticket into another one of the same case; its history stays readable."""
+    answer = db.rpc(
+        client,
+        "merge_tickets",
+        p_from=asdict(source),
+        p_into=asdict(target),
+        p_request_id=str(request_id),
+    )
+    return Moved.model_validate(answer)
+
+
+def return_step(
+    client: Client, name: Step, ref: TicketRef, facts: Mapping[str, Any], *, request_id: UUID
+) -> Moved:
+    """A step of the return: its carrier and number, what arrived, what is refunded."""
+    answer = db.rpc(
+        client,
+        name,
+        p_ticket_id=ref.id,
+        p_version=ref.version,
+        p=_given(dict(facts)),
+        p_request_id=str(request_id),
+    )
+    return Moved.model_validate(answer)
+
+
+def reassign(client: Client, items: Sequence[TicketRef], member_id: int, *, request_id: UUID) -> Done:
+    """Hand many tickets (at most 500) to a colleague; what could not be moved comes back with its reason."""
+    answer = db.rpc(
+        client,
+        "reassign_ticket",
+        p_items=[asdict(item) for item in items],
+        p_member_id=member_id,
+        p_request_id=str(request_id),
+    )
+    return Done.model_validate(answer)
+
+
+def undo(client: Client, batch: int, *, request_id: UUID) -> Done:
+    """Take my own bulk action of the last ten minutes back."""
+    return Done.model_validate(db.rpc(client, "undo_tickets", p_batch=batch, p_request_id=str(request_id)))
+
+
+def look(service: Service, body: str, platform: str | None) -> Result:
+    """The word check of a reply that is being written; stores nothing."""
+    return compliance.look(service.rpc, body, kind="reply", platform=platform)
+
+
+def reply(
+    client: Client,
+    service: Service,
+    ticket_id: int,
+    *,
+    shop_id: int,
+    platform: str | None,
+    author_id: int,
+    channel: str,
+    body: str,
+    request_id: UUID,
+    direction: str = "out",
+    reason: str = "",
+) -> None:
+    """Record what was said: to the customer (`out`), by the customer (`in`), among colleagues (`note`).
+
+    What goes out is checked first, with the words as they are stored. Raises `text.blocked` (terms),
+    `text.reason_missing` (terms) while a warning has no `reason`.
+    """
+    text = masked(checking.normal(body).strip())
+    if direction == "out":
+        place = compliance.Subject(
+            text, "reply", shop_id, "ticket_reply", ticket_id, platform=platform, author_id=author_id
+        )
+        compliance.check(service.rpc, [place])
+    facts = {"direction": direction, "channel": channel, "body": text, "reason": reason or None}
+    db.rpc(client, "add_message", p_ticket_id=ticket_id, p=_given(facts), p_request_id=str(request_id))
+
+
+def save_draft(client: Client, ticket_id: int, body: str) -> None:
+    """Keep what I am writing to this customer; empty text forgets it."""
+    db.rpc(client, "save_draft", p_ticket_id=ticket_id, p_body=masked(body))
+
+
+def score(
+    client: Client,
+    ticket_id: int,
+    value: int | None,
+    *,
+    comment: str = "",
+    called: bool = False,
+    request_id: UUID,
+) -> None:
+    """What the customer answered, 1 to 5; None: asked, no answer yet. Raises `survey.none`, `survey.over`."""
+    facts = {
+        "ticket_id": ticket_id,
+        "score": value,
+        "no_answer": True if value is None else None,
+        "comment": masked(comment) or None,
+        "as": "call" if called else "typed",
+    }
+    db.rpc(client, "record_score", p=_given(facts), p_request_id=str(request_id))
+
+
+def finish_review(
+    client: Client,
+    ref: TicketRef,
+    *,
+    finding: str,
+    root_cause_id: int,
+    then: Literal["close", "rework"],
+    request_id: UUID,
+) -> Moved:
+    """End a low-score review: what was found, its cause, and whether the case is closed or worked on again."""
+    facts = {"finding": masked(finding), "root_cause_id": root_cause_id, "then": then}
+    answer = db.rpc(
+        client,
+        "finish_review",
+        p_ticket_id=ref.id,
+        p_version=ref.version,
+        p=facts,
+        p_request_id=str(request_id),
+    )
+    return Moved.model_validate(answer)
+
+
+def attach(
+    client: Client, ticket_id: int, *, name: str, media_type: str, content: bytes, request_id: UUID
+) -> None:
+    """Add a photo or file of at most 5 MB. Raises `attachment.too_large`."""
+    if len(content) > MOST_FILE:
+        raise AppError("attachment.too_large", params={"limit": MOST_FILE // (1024 * 1024)})
+    facts = {"name": name, "media_type": media_type, "content": base64.b64encode(content).decode()}
+    db.rpc(client, "add_attachment", p_ticket_id=ticket_id, p=facts, p_request_id=str(request_id))
+
+
+def masked(text: str) -> str:
+    """Free text as it is stored: without phones and signatures."""
+    return pii.mask_free_text(text) or ""
+
+
+def _move(client: Client, name: str, ref: TicketRef, request_id: UUID, **params: Any) -> Moved:
+    answer = db.rpc(client, name, p_id=ref.id, p_version=ref.version, **params, p_request_id=str(request_id))
+    return Moved.model_validate(answer)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: str(value) if isinstance(value, Decimal) else value
+        for name, value in values.items()
+        if value is not None
+    }

@@ -1,0 +1,462 @@
+"""What the list and the page of a ticket show, as values. Amounts are CNY, times are aware (UTC)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+TYPES: Final = (
+    "reship",
+    "return",
+    "refund_only",
+    "exchange",
+    "price_protection",
+    "logistics",
+    "quality",
+    "repair",
+    "service",
+    "invoice",
+    "public_complaint",
+)
+"""The commonest first: the order in which the chips of the form stand."""
+STATES: Final = (
+    "registered",
+    "classified",
+    "dispatched",
+    "in_progress",
+    "waiting_customer",
+    "waiting_return",
+    "pending_approval",
+    "approved",
+    "resolved",
+    "revisit",
+    "review",
+    "closed",
+    "merged",
+    "cancelled",
+)
+OVER: Final = ("closed", "merged", "cancelled")
+SEVERITIES: Final = ("low", "normal", "high", "urgent")
+DEPARTMENTS: Final = ("customer_service", "warehouse", "operations", "supplier", "carrier")
+CHANNELS: Final = (
+    "wangwang",
+    "dongdong",
+    "feige",
+    "phone",
+    "wecom",
+    "platform",
+    "review",
+    "social",
+    "other",
+)
+CHANNEL_OF: Final[Mapping[str, str]] = {"taobao": "wangwang", "jd": "dongdong", "douyin": "feige"}
+"""The chat tool of a platform: 旺旺, 咚咚, 飞鸽."""
+TABS: Final = ("mine", "pool", "waiting", "revisit", "review", "all", "done")
+OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "reship": ("reshipped", "refunded", "compensated", "explained", "refused", "withdrawn", "other"),
+    "return": ("return_refunded", "refunded", "compensated", "refused", "withdrawn", "other"),
+    "refund_only": ("refunded", "compensated", "explained", "refused", "withdrawn", "other"),
+    "exchange": ("exchanged", "return_refunded", "refunded", "refused", "withdrawn", "other"),
+    "price_protection": ("price_protected", "compensated", "explained", "refused", "withdrawn", "other"),
+    "logistics": ("explained", "reshipped", "refunded", "compensated", "withdrawn", "other"),
+    "quality": ("reshipped", "exchanged", "refunded", "compensated", "explained", "refused", "other"),
+    "repair": ("repaired", "exchanged", "refunded", "compensated", "refused", "withdrawn", "other"),
+    "service": ("explained", "compensated", "refunded", "withdrawn", "other"),
+    "invoice": ("invoiced", "explained", "refused", "withdrawn", "other"),
+    "public_complaint": ("explained", "compensated", "refunded", "reshipped", "withdrawn", "other"),
+}
+"""How a case of a type usually ends, the commonest first (product decision)."""
+WAITS: Final[Mapping[str, tuple[str, ...]]] = {
+    "waiting_customer": ("asked_details", "asked_photos", "asked_choice", "asked_address", "no_answer"),
+    "waiting_return": ("goods_on_way", "pickup_booked"),
+}
+"""Why a ticket may wait: other reasons stop no deadline."""
+REASONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "give_back": ("off_shift", "wrong_skill", "overload", "other"),
+    "reopen": ("unsatisfied", "not_received", "same_problem", "mistake", "other"),
+    "cancel": ("customer_withdrew", "duplicate", "mistake", "platform_closed", "other"),
+}
+MONEY_KINDS: Final = (
+    "compensation",
+    "gift",
+    "refund_only",
+    "return_refund",
+    "reship",
+    "price_protection",
+)
+
+Tab = Literal["mine", "pool", "waiting", "revisit", "review", "all", "done"]
+
+
+class _Row(BaseModel):
+    """A row of the database: unknown columns are ignored, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TicketRow(_Row):
+    """A line of the list. `due_at`: the nearest open deadline; `due_state` is that clock's."""
+
+    id: int
+    shop_id: int
+    shop_name: str = ""
+    type: str
+    state: str
+    severity: str = "normal"
+    is_complaint: bool = False
+    order_id: int | None = None
+    order_no: str | None = None
+    buyer_account: str | None = None
+    receiver_masked: str | None = None
+    summary: str = ""
+    root_cause: str | None = None
+    channel: str = "other"
+    source: str = "agent"
+    owner_id: int | None = None
+    owner_name: str | None = None
+    claimed_amount: Decimal | None = None
+    waiting_reason: str | None = None
+    waiting_until: datetime | None = None
+    platform_ref: str | None = None
+    score: int | None = None
+    instance: int = 1
+    registered_at: datetime
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    due_at: datetime | None = None
+    version: int
+
+
+class TicketPage(_Row):
+    """A page of the list. `count` stops at 1,001 ("1000+"); `next` and `previous` are texts for the URL."""
+
+    rows: tuple[TicketRow, ...]
+    count: int = 0
+    next: str | None = None
+    previous: str | None = None
+    counts: dict[str, int] = {}
+
+    @field_validator("next", "previous", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return cursor_text(value) if isinstance(value, dict) else value
+
+
+class Ticket(TicketRow):
+    """All facts of a ticket."""
+
+    phone_masked: str | None = None
+    product_id: int | None = None
+    sku: str | None = None
+    product_name: str | None = None
+    quantity: int | None = None
+    tracking_no: str | None = None
+    department: str | None = None
+    root_cause_id: int | None = None
+    has_freight_insurance: bool = False
+    platform: str | None = None
+    platform_status: str | None = None
+    platform_due_at: datetime | None = None
+    lead_id: int | None = None
+    solution: str | None = None
+    outcome: str | None = None
+    first_resolved_at: datetime | None = None
+    merged_into_id: int | None = None
+    registered_by: str | None = None
+    updated_at: datetime | None = None
+
+
+class Event(_Row):
+    """Something that happened to a ticket; `who` is null for platform and system."""
+
+    at: datetime
+    action: str
+    who: str | None = None
+    actor: str = "system"
+    detail: dict[str, Any] = {}
+
+
+class Message(_Row):
+    """What was said to the customer (`out`), by the customer (`in`) or among colleagues (`note`)."""
+
+    id: int
+    direction: str
+    channel: str = "other"
+    body: str
+    who: str | None = None
+    at: datetime
+
+
+class Money(_Row):
+    """An amount asked for or given; gifts count at cost. `approval` is the latest question about it."""
+
+    id: int
+    kind: str
+    amount: Decimal
+    state: str
+    reason: str | None = None
+    gift_sku: str | None = None
+    gift_quantity: int | None = None
+    requested_by: str | None = None
+    requested_at: datetime | None = None
+    paid_at: datetime | None = None
+    approval: dict[str, Any] | None = None
+    version: int = 1
+
+
+class Return(_Row):
+    """The return of a ticket; `state` is one of the words of wording "returns"."""
+
+    state: str
+    applied_at: datetime | None = None
+    decided_at: datetime | None = None
+    refuse_reason: str | None = None
+    carrier: str | None = None
+    tracking_no: str | None = None
+    received_at: datetime | None = None
+    quality: str | None = None
+    refund_amount: Decimal | None = None
+    refunded_at: datetime | None = None
+    version: int = 1
+
+
+class Attachment(_Row):
+    """A photo or file of a ticket; its content is read apart."""
+
+    id: int
+    name: str
+    media_type: str
+    size: int = 0
+    who: str | None = None
+    at: datetime | None = None
+
+
+class Clock(_Row):
+    """A deadline of the ticket: `entity` and `target` are what has to happen, `state` the clock's."""
+
+    id: int
+    entity: str = "ticket"
+    target: str
+    state: str
+    due_at: datetime | None = None
+    instance: int = 1
+
+
+class Case(_Row):
+    """Another ticket of the buyer, masked."""
+
+    id: int
+    type: str
+    state: str
+    owner_name: str | None = None
+    summary: str = ""
+    registered_at: datetime | None = None
+    shop_id: int | None = None
+    version: int = 1
+
+
+class Buyer(_Row):
+    """The buyer's other cases and orders, masked, over all colleagues."""
+
+    tickets: tuple[Case, ...] = ()
+    orders: tuple[dict[str, Any], ...] = ()
+    leads: tuple[dict[str, Any], ...] = ()
+
+
+class Solution(_Row):
+    """Steps that solved such a case before; `helpful` counts votes."""
+
+    id: int
+    title: str
+    steps: str
+    root_cause: str | None = None
+    uses: int = 0
+    helpful: int = 0
+
+
+class OrderOfTicket(_Row):
+    """The order behind a ticket, masked."""
+
+    id: int
+    order_no: str
+    shop_id: int
+    shop_name: str = ""
+    platform: str = ""
+    status: str = ""
+    platform_status: str = ""
+    amount: Decimal | None = None
+    placed_at: datetime | None = None
+    shipped_at: datetime | None = None
+    signed_at: datetime | None = None
+    carrier: str | None = None
+    tracking_no: str | None = None
+    last_scan_text: str | None = None
+    last_scan_at: datetime | None = None
+    buyer_account: str | None = None
+    receiver_masked: str | None = None
+    phone_masked: str | None = None
+    province: str | None = None
+    city: str | None = None
+    items: tuple[dict[str, Any], ...] = ()
+
+
+class TicketScreen(_Row):
+    """Everything the page of a ticket shows. `can`: the RPCs that this person may call now."""
+
+    ticket: Ticket
+    order: OrderOfTicket | None = None
+    timeline: tuple[Event, ...] = ()
+    messages: tuple[Message, ...] = ()
+    money: tuple[Money, ...] = ()
+    returned: Return | None = Field(None, alias="return")
+    attachments: tuple[Attachment, ...] = ()
+    clocks: tuple[Clock, ...] = ()
+    buyer: Buyer = Buyer()
+    draft: str = ""
+    can: tuple[str, ...] = ()
+    why: dict[str, Any] = {}
+    is_mine: bool = False
+
+
+class Registered(_Row):
+    """The new ticket, or the open cases it looks like (then nothing was registered: `id` is null)."""
+
+    id: int | None = None
+    version: int | None = None
+    state: str | None = None
+    duplicates: tuple[Case, ...] = ()
+
+
+class Moved(_Row):
+    """A ticket after a step."""
+
+    id: int
+    version: int
+    state: str
+
+
+class Answer(_Row):
+    """What became of one ticket of a bulk action: `key` and `params` say why it was refused."""
+
+    id: int
+    ok: bool = False
+    key: str | None = None
+    params: dict[str, Any] = {}
+
+
+class Done(_Row):
+    """The outcome of a bulk action; `batch_id` undoes it for ten minutes (null: nothing to undo)."""
+
+    done: int
+    batch_id: int | None = None
+    items: tuple[Answer, ...] = ()
+
+    @property
+    def refused(self) -> tuple[Answer, ...]:
+        """The tickets that were not moved."""
+        return tuple(item for item in self.items if not item.ok)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRef:
+    """A ticket to change, with the version that was on the screen."""
+
+    id: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A case that is being registered. Without an order the shop must be named."""
+
+    type: str
+    summary: str
+    shop_id: int | None = None
+    order_id: int | None = None
+    channel: str = "other"
+    sku: str | None = None
+    quantity: int | None = None
+    tracking_no: str | None = None
+    buyer_account: str | None = None
+    claimed_amount: Decimal | None = None
+    platform_ref: str | None = None
+    has_freight_insurance: bool = False
+    take: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFilter:
+    """The filters of the list as they stand in the URL. `after` is a cursor of a TicketPage."""
+
+    tab: str = "mine"
+    type: str | None = None
+    state: str | None = None
+    shop_id: int | None = None
+    owner: str | None = None
+    severity: str | None = None
+    root_cause: int | None = None
+    due: str | None = None
+    q: str | None = None
+    limit: int = 25
+    after: str | None = None
+
+    @classmethod
+    def parse(cls, params: Mapping[str, str]) -> TicketFilter:
+        """From URL parameters; what is not a possible value is left out, never an error."""
+        choices = {
+            "tab": TABS,
+            "type": TYPES,
+            "state": STATES,
+            "severity": SEVERITIES,
+            "due": ("overdue", "soon"),
+        }
+        found: dict[str, Any] = {
+            name: params[name] for name, allowed in choices.items() if params.get(name) in allowed
+        }
+        for name in ("shop_id", "root_cause"):
+            if params.get(name, "").isdecimal() and len(params[name]) < 19:
+                found[name] = int(params[name])
+        owner = params.get("owner", "")
+        if owner in ("me", "none") or (owner.isdecimal() and len(owner) < 19):
+            found["owner"] = owner
+        if text := params.get("q", "").strip():
+            found["q"] = text[:200]
+        return cls(**found)
+
+    def params(self) -> dict[str, str]:
+        """For the URL: only what differs from the default."""
+        return {
+            field.name: str(value)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default and field.name not in ("limit", "after")
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """As the database takes it."""
+        given = {
+            field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None
+        }
+        return given | ({"after": cursor_of(self.after)} if self.after else {})
+
+
+def cursor_text(cursor: Mapping[str, Any]) -> str:
+    """A place in the list as text for the URL."""
+    return f"{cursor['sort']}~{cursor['id']}"
+
+
+def cursor_of(text: str | None) -> dict[str, Any] | None:
+    """The place in the list behind a text of `cursor_text`; None for anything else."""
+    moment, _, ticket_id = (text or "").rpartition("~")
+    if not ticket_id.isdecimal() or len(ticket_id) > 18:
+        return None
+    if moment not in ("infinity", "-infinity"):
+        try:
+            datetime.fromisoformat(moment)
+        except ValueError:
+            return None
+    return {"sort": moment, "id": int(ticket_id)}
