@@ -57,6 +57,8 @@ TABLES = {
     "member_reminders": "none   none      none       none    all     all     none    none    none     denied   denied",
     "assignment_members": "none none  none       none    shop    all     none    none    none     denied   denied",
     "assignment_decisions": "shop shop shop      shop    shop    all     none    none    none     denied   denied",
+    "handovers":       "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "handover_items":  "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "order_work":      "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "release_log":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "import_log":      "none    none      shop       none    shop    all     none    none    none     denied   denied",
@@ -72,10 +74,25 @@ TABLES = {
     "text_recheck_changes": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "listings":        "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "listing_revisions": "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "root_causes":     "all     all       all        all     all     all     none    none    none     denied   denied",
+    "reason_chips":    "all     all       all        all     all     all     none    none    none     denied   denied",
+    "solutions":       "all     all       all        all     all     all     none    none    none     denied   denied",
+    "solution_revisions": "all    all       all        all     all     all     none    none    none     denied   denied",
+    "solution_uses":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "scripts":         "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "script_revisions": "shop   shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "script_places":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "script_uses":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "offer_rules":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "order_gifts":     "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "tickets":         "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "ticket_returns":  "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "ticket_messages": "shop    shop      shop       none    shop    all     none    none    none     denied   denied",
     "ticket_drafts":   "none    none      none       none    none    none    none    none    none     denied   denied",
+    "survey_settings": "all     all       all        all     all     all     none    none    none     denied   denied",
+    "surveys":         "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
+    "score_reviews":   "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
+    "ratings":         "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
 }  # fmt: skip
 
 HIDDEN_COLUMNS = {
@@ -123,6 +140,9 @@ ASSIGNMENT = """
 insert into assignment_members (member_id, area, capacity) select id, 'lead', 5 from members where staff_no in ('R-off', 'R-invited');
 insert into assignment_decisions (at, shop_id, area, entity_id, rule, source)
 select now(), id, 'lead', 1, 'nobody', 'arrival' from shops where code like 'right-%';
+insert into handovers (member_id, shift_ends_at, created_at) select id, now(), now() from members where staff_no in ('R-off', 'R-invited');
+insert into handover_items (handover_id, shop_id, area, entity_id, label, path, due_at)
+select h.id, k.shop_id, 'lead', 1, 'L-1', '/leads?id=1', now() from handovers h join member_shops k using (member_id);
 """
 
 REMINDERS = """
@@ -155,6 +175,34 @@ d as (insert into ticket_drafts (ticket_id, member_id, body, updated_at)
 insert into ticket_messages (ticket_id, shop_id, direction, channel, at) select id, shop_id, 'in', 'wangwang', now() from t;
 """
 
+SURVEYS = """
+with s as (insert into surveys (shop_id, kind, ticket_id, opened_at, due_sort, closes_at)
+    select shop_id, 'ticket', id, now(), now(), now() from tickets where shop_id in (select id from shops where code like 'right-%')
+    returning id, shop_id, ticket_id),
+r as (insert into ratings (shop_id, key, rating, rated_at, created_at) select shop_id, 'right', 5, now(), now() from s)
+insert into score_reviews (shop_id, ticket_id, survey_id, score, opened_at) select shop_id, ticket_id, id, 1, now() from s;
+"""
+
+LIBRARY = """
+insert into solutions (title, steps, case_types, author_id, created_at)
+select '补发', '登记补发', '{reship}', id, now() from members where staff_no = 'R-off';
+insert into solution_revisions (solution_id, number, facts, created_at) select id, 1, '{}', now() from solutions;
+insert into solution_uses (solution_id, ticket_id, shop_id, member_id, at)
+select (select min(id) from solutions), s.id, s.id, m.id, now() from shops s, members m where s.code like 'right-%' and m.staff_no = 'R-off';
+insert into scripts (shop_id, title, owner_id, author_id, created_at)
+select s.id, '话术 ' || s.code, m.id, m.id, now() from shops s, members m where s.code like 'right-%' and m.staff_no = 'R-off';
+insert into script_revisions (script_id, number, title, body, area, author_id, created_at)
+select id, 1, title, '您好', 'both', author_id, now() from scripts where revision_id is null;
+update scripts s set revision_id = r.id from script_revisions r where r.script_id = s.id and s.revision_id is null;
+insert into script_places (revision_id, shop_id) select revision_id, shop_id from scripts where title like '话术 right-%';
+insert into script_uses (script_id, revision_id, shop_id, member_id, at)
+select id, revision_id, shop_id, owner_id, now() from scripts where title like '话术 right-%';
+insert into offer_rules (kind, shop_id, name, gift_name, cost, valid_from, created_at)
+select 'gift', id, '满赠', '小样', 8, now(), now() from shops where code like 'right-%';
+insert into order_gifts (order_id, shop_id, name, quantity, cost, goes_with, source, promised_at)
+select id, shop_id, '小样', 1, 8, 'order', 'order', now() from orders where order_no like 'RIGHT-%';
+"""
+
 PEOPLE = {role: UUID(int=0xA0 + number) for number, role in enumerate((*ROLES, "off", "invited", "stranger"))}
 
 
@@ -183,6 +231,7 @@ def make_scene(db: psycopg.Connection) -> None:
     db.execute(ASSIGNMENT)
     db.execute(REMINDERS)
     db.execute(TICKETS)
+    db.execute(SURVEYS)
     db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
         from shops s where s.code like 'right-%'""")
     db.execute("""insert into word_proposals (title, created_by, created_at)
@@ -212,9 +261,12 @@ def make_scene(db: psycopg.Connection) -> None:
     db.execute("""insert into text_recheck_changes (recheck_id, shop_id, listing_id, part, term, severity, change)
         select r.id, l.shop_id, l.id, 'title', '权利测试词', 'warn', 'new' from text_rechecks r, listings l
         where l.title like '标题 right-%'""")
+    db.execute(LIBRARY)
 
 
 KEYS = {
+    "solution_revisions": "solution_id",
+    "script_revisions": "script_id",
     "release_orders": "release_id",
     "import_errors": "import_id",
     "calendar_shifts": "calendar_id",
@@ -229,6 +281,7 @@ KEYS = {
     "rota_entries": "member_id",
     "campaign_calendars": "campaign_id",
     "assignment_members": "member_id",
+    "handovers": "member_id",
 }
 
 
@@ -238,10 +291,12 @@ def key_of(table: str) -> str:
 
 
 SHOP_KEYED = {
+    "solution_uses", "scripts", "script_places", "script_uses", "offer_rules", "order_gifts",
     "member_shops", "orders", "order_items", "order_reviews", "order_exceptions", "exception_rules", "releases",
     "hold_breaches", "imports", "import_mappings", "audit_events", "sla_clocks", "sla_clock_events",
     "order_work", "release_log", "import_log", "channels", "delivery_log", "reminders",
     "text_checks", "text_hits", "exemptions", "text_recheck_changes", "listings", "assignment_decisions",
+    "handover_items", "surveys", "score_reviews", "ratings",
 }  # fmt: skip
 
 
@@ -259,10 +314,13 @@ def expected(db: psycopg.Connection, table: str, cell: str) -> set[int]:
     if table in {"deliveries", "reminder_lines"}:
         parent = "channels" if table == "deliveries" else "reminders"
         return {row[0] for row in db.execute(f"select id from {parent} where shop_id in ({mine})").fetchall()}
-    if table in {"rota_days", "rota_entries", "assignment_members"}:
+    if table in {"rota_days", "rota_entries", "assignment_members", "handovers"}:
         query = f"select member_id from {table} where member_id in (select member_id from member_shops where shop_id in ({mine}))"
         return {row[0] for row in db.execute(query).fetchall()}
     if table == "listing_revisions":
         return {row[0] for row in db.execute(f"select id from listings where shop_id in ({mine})").fetchall()}
+    if table == "script_revisions":
+        query = f"select id from scripts where shop_id is null or shop_id in ({mine})"
+        return {row[0] for row in db.execute(query).fetchall()}
     hidden = "where is_shared" if table == "saved_views" else ""
     return {row[0] for row in db.execute(f"select {KEYS.get(table, 'id')} from {table} {hidden}").fetchall()}
