@@ -301,6 +301,9 @@ begin
     values (p_code, p_name, p_platform, (select id from public.stock_pools where is_default))
     on conflict (code) do nothing
     returning id into v_id;
+    if v_id is not null then
+        perform private.queue_script_checks(private.now());
+    end if;
     return coalesce(v_id, (select id from public.shops where code = p_code));
 end;
 $$;

@@ -266,6 +266,8 @@ language sql stable set search_path = '' as $$
                   where e.order_id = o.id and e.is_blocking and e.state in ('open', 'waiting_customer')),
         'ship_with', (select e.group_key from public.order_exceptions e
                       where e.order_id = o.id and e.kind = 'duplicate' and e.reason = 'ship_together'),
+        'gifts', case when (p_list).kind = 'release' then (select jsonb_agg(jsonb_build_object('sku', g.sku, 'name', g.name, 'quantity', g.quantity) order by g.id)
+                  from public.order_gifts g where g.order_id = o.id and g.goes_with = 'order' and g.cancelled_at is null) end,
         'items', (select coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name, 'spec', i.spec, 'quantity', i.quantity)
                     order by i.line_no), '[]') from public.order_items i where i.order_id = o.id)) order by o.id), '[]')
     from public.release_orders l
@@ -346,17 +348,22 @@ language sql stable security invoker set search_path = '' as $$
         join public.orders o on o.id = l.order_id and o.release_id = l.release_id
         where l.release_id = p_release_id
     ), lines as (
-        select c.id as order_id, i.line_no, coalesce(i.sku, p.sku, '') as sku, coalesce(p.name, i.name) as name, i.spec, i.quantity, p.available
+        select c.id as order_id, i.line_no::bigint as place, coalesce(i.sku, p.sku, '') as sku, coalesce(p.name, i.name) as name, i.spec, i.quantity, p.available,
+            false as is_gift
         from chosen c join public.order_items i on i.order_id = c.id left join public.products p on p.id = i.product_id
+        union all
+        select c.id, 1000000 + g.id, g.sku, g.name, '', g.quantity, p.available, true
+        from chosen c join public.order_gifts g on g.order_id = c.id and g.goes_with = 'order' and g.cancelled_at is null
+        join public.shops s on s.id = c.shop_id left join public.products p on p.stock_pool_id = s.stock_pool_id and p.sku = g.sku and g.sku <> ''
     )
     select jsonb_build_object(
         'by_sku', (select coalesce(jsonb_agg(to_jsonb(s) order by s.sku, s.name, s.spec), '[]') from (
-            select sku, name, spec, sum(quantity) as quantity, count(distinct order_id) as orders, min(available) as available
-            from lines group by sku, name, spec) s),
+            select sku, name, spec, sum(quantity) as quantity, count(distinct order_id) as orders, min(available) as available, is_gift
+            from lines group by sku, name, spec, is_gift) s),
         'by_order', (select coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('items', (
-            select coalesce(jsonb_agg(jsonb_build_object('sku', l.sku, 'name', l.name, 'spec', l.spec, 'quantity', l.quantity)
-                order by l.line_no), '[]') from lines l where l.order_id = c.id)) order by c.id), '[]') from chosen c))
+            select coalesce(jsonb_agg(jsonb_build_object('sku', l.sku, 'name', l.name, 'spec', l.spec, 'quantity', l.quantity,
+                'is_gift', l.is_gift) order by l.place), '[]') from lines l where l.order_id = c.id)) order by c.id), '[]') from chosen c))
 $$;
 grant execute on function public.pick_list(bigint) to authenticated;
 comment on function public.pick_list(bigint) is
-    'Readers of the shop: what to take from the shelves for a release, by SKU and by order {by_sku, by_order}; masked, two empty lists for a release that is not visible.';
+    'Readers of the shop: what to take from the shelves for a release, by SKU and by order, promised gifts among them (is_gift) {by_sku, by_order}; masked, two empty lists for a release that is not visible.';

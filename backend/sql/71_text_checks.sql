@@ -182,6 +182,8 @@ begin
     select jsonb_agg(private.store_check(p_version, c.value, v_now) order by c.n) into v_ids
     from jsonb_array_elements(v_checks) with ordinality c (value, n);
     perform private.settle_listings(v_listings, v_now);
+    perform private.settle_scripts(array(select (c ->> 'entity_id')::bigint from jsonb_array_elements(v_checks) c
+        where c ->> 'entity' = 'script_place'), v_now);
     return jsonb_build_object('ids', v_ids);
 exception when check_violation or not_null_violation or foreign_key_violation or invalid_text_representation then
     perform private.fail('PT422', 'text.bad_check');

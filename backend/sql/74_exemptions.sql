@@ -80,9 +80,10 @@ declare
 begin
     perform private.lock_listings(v_ids);
     perform private.settle_listings(v_ids, p_now);
+    perform private.settle_script_term(p_shop_id, p_term, p_now);
 end;
 $$;
-comment on function private.settle_term(bigint, text, timestamptz) is 'Listings of a shop that use a word, after what allows it came or went.';
+comment on function private.settle_term(bigint, text, timestamptz) is 'Listings and scripts of a shop that use a word, after what allows it came or went.';
 
 create or replace function private.can_be_exempt(p_category text) returns boolean
 language sql immutable set search_path = '' as $$

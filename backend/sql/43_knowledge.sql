@@ -1,0 +1,578 @@
+-- 43 ------------------------------------------------------------------ knowledge: root causes, reasons, solutions that worked
+--
+-- 知识库: why something goes wrong (a tree that managers edit), the reasons people tick instead of typing, and solutions
+-- suggested while a ticket is handled. What was used is counted: reuse is a figure of the team. Scripts stand in 43_scripts.
+
+create or replace function private.case_types() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['return', 'exchange', 'reship', 'repair', 'refund_only', 'price_protection', 'logistics', 'quality', 'service',
+        'invoice', 'public_complaint']
+$$;
+comment on function private.case_types() is 'Kinds of after-sales tickets that a solution or a script can fit.';
+
+-- Root causes -------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.root_causes (
+    id bigint generated always as identity primary key,
+    parent_id bigint references public.root_causes,
+    code text not null constraint root_causes_code_unique unique
+        constraint root_causes_code_form check (code ~ '^[a-z][a-z0-9_]{1,39}$'),
+    name text not null constraint root_causes_name_length check (char_length(btrim(name)) between 1 and 20),
+    is_active boolean not null default true,
+    position integer not null default 0,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint root_causes_name_unique unique nulls not distinct (parent_id, name),
+    constraint root_causes_not_itself check (parent_id <> id)
+);
+alter table public.root_causes enable row level security;
+create or replace trigger t10_touch before update on public.root_causes for each row execute function private.touch_version();
+comment on table public.root_causes is '问题原因: a tree of at most three levels; what is switched off stays on old tickets and is not offered any more.';
+drop policy if exists "members read the root causes" on public.root_causes;
+create policy "members read the root causes" on public.root_causes for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.root_causes to authenticated;
+
+insert into public.root_causes (code, name, position) values
+    ('quality', '质量', 10), ('logistics', '物流', 20), ('service', '服务', 30), ('description', '描述', 40)
+on conflict (code) do nothing;
+insert into public.root_causes (parent_id, code, name, position)
+select p.id, w.code, w.name, w.position from (values
+    ('quality', 'quality_surface', '外观瑕疵', 10), ('quality', 'quality_function', '功能故障', 20),
+    ('quality', 'quality_material', '做工材质', 30), ('quality', 'quality_shelf_life', '临期变质', 40),
+    ('logistics', 'logistics_packaging', '包装不足', 10), ('logistics', 'logistics_damage', '运输破损', 20),
+    ('logistics', 'logistics_delay', '滞留延误', 30), ('logistics', 'logistics_lost', '丢件错派', 40),
+    ('service', 'service_slow', '回复太慢', 10), ('service', 'service_promise', '承诺未兑现', 20),
+    ('service', 'service_wrong_goods', '发错漏发', 30), ('service', 'service_explanation', '说明不清', 40),
+    ('description', 'description_size', '尺码规格不符', 10), ('description', 'description_picture', '图片色差', 20),
+    ('description', 'description_function', '功能描述不符', 30), ('description', 'description_price', '价格活动不清', 40)
+) w (parent, code, name, position) join public.root_causes p on p.code = w.parent
+on conflict do nothing;
+
+create or replace function private.cause_path(p_id bigint) returns bigint[]
+language sql stable set search_path = '' as $$
+    with recursive up as (
+        select c.id, c.parent_id, 1 as step from public.root_causes c where c.id = p_id
+        union all
+        select c.id, c.parent_id, up.step + 1 from public.root_causes c join up on c.id = up.parent_id where up.step < 10
+    )
+    select coalesce(array_agg(id order by step desc), '{}') from up
+$$;
+comment on function private.cause_path(bigint) is 'The cause and those above it, the highest first; empty for none.';
+
+create or replace function private.cause_name(p_id bigint) returns text
+language sql stable set search_path = '' as $$
+    select string_agg(c.name, ' / ' order by p.n) from unnest(private.cause_path(p_id)) with ordinality p (id, n) join public.root_causes c using (id)
+$$;
+comment on function private.cause_name(bigint) is '质量 / 外观瑕疵; null for none.';
+
+create or replace function private.require_cause_place(p_id bigint, p_parent_id bigint) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_path bigint[] := private.cause_path(p_parent_id);
+begin
+    if p_parent_id is not null and cardinality(v_path) = 0 then
+        perform private.fail('PT404', 'cause.none');
+    end if;
+    if p_id = any (v_path) or cardinality(v_path) > 2 or (cardinality(v_path) > 1
+        and exists (select from public.root_causes where parent_id = p_id)) then
+        perform private.fail('PT422', 'cause.place');
+    end if;
+end;
+$$;
+comment on function private.require_cause_place(bigint, bigint) is 'cause.none for an unknown parent; cause.place below itself or below the third level.';
+
+create or replace function public.save_root_cause(p_request_id uuid, p_id bigint, p_version integer, p_cause jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
+    v_in jsonb := private.as_json(p_cause);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_root_cause', jsonb_build_array(p_id, p_version, v_in));
+    v public.root_causes;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_cause_place(p_id, (v_in ->> 'parent_id')::bigint);
+    if exists (select from public.root_causes c where c.parent_id is not distinct from (v_in ->> 'parent_id')::bigint
+        and c.name = btrim(v_in ->> 'name') and c.id is distinct from p_id) then
+        perform private.fail('PT409', 'cause.name_taken');
+    end if;
+    if p_id is null then
+        insert into public.root_causes (parent_id, code, name, position)
+        values ((v_in ->> 'parent_id')::bigint, 'own_' || nextval(pg_get_serial_sequence('public.root_causes', 'id')), btrim(v_in ->> 'name'),
+            coalesce((v_in ->> 'position')::integer, 100)) returning * into v;
+    else
+        update public.root_causes set parent_id = (v_in ->> 'parent_id')::bigint, name = btrim(v_in ->> 'name'),
+            position = coalesce((v_in ->> 'position')::integer, position), is_active = coalesce((v_in ->> 'is_active')::boolean, is_active)
+        where id = p_id and version = p_version returning * into v;
+        if v.id is null then
+            perform private.fail('PT409', 'cause.stale');
+        end if;
+    end if;
+    perform private.audit(v_me, null, 'root_cause', v.id, case when p_id is null then 'created' else 'changed' end,
+        jsonb_build_object('name', v.name, 'is_active', v.is_active));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'cause.bad_value');
+end;
+$$;
+grant execute on function public.save_root_cause(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_root_cause(uuid, bigint, integer, jsonb) is
+    'Operations, managers, admins: adds a cause (p_id null) or changes one {parent_id, name (1 to 20), position, is_active}. cause.none, cause.place, cause.name_taken, cause.stale, cause.bad_value. {id, version}.';
+
+create or replace function public.root_cause_tree() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'parent_id', c.parent_id, 'code', c.code, 'name', c.name,
+            'path', private.cause_name(c.id), 'is_active', c.is_active, 'position', c.position, 'version', c.version,
+            'solutions', (select count(*) from public.solutions s where s.root_cause_id = c.id and s.state = 'published'))
+            order by private.cause_order(c.id)), '[]') from public.root_causes c);
+end;
+$$;
+grant execute on function public.root_cause_tree() to authenticated;
+comment on function public.root_cause_tree() is 'Members: every root cause, parents before their children: [{id, parent_id, code, name, path, is_active, position, version, solutions}].';
+
+create or replace function private.cause_order(p_id bigint) returns text[]
+language sql stable set search_path = '' as $$
+    select coalesce(array_agg(to_char(c.position, 'FM000000') || to_char(c.id, 'FM000000000000') order by p.n), '{}')
+    from unnest(private.cause_path(p_id)) with ordinality p (id, n) join public.root_causes c using (id)
+$$;
+comment on function private.cause_order(bigint) is 'Sorts the tree: by position on each level.';
+
+-- Reasons: chips instead of typing ------------------------------------------------------------------------------------------
+
+create table if not exists public.reason_chips (
+    id bigint generated always as identity primary key,
+    purpose text not null constraint reason_chips_purpose_known check (purpose in ('waive', 'close', 'lost', 'remark')),
+    text text not null constraint reason_chips_text_length check (char_length(btrim(text)) between 1 and 30),
+    is_active boolean not null default true,
+    position integer not null default 0,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint reason_chips_once unique (purpose, text)
+);
+alter table public.reason_chips enable row level security;
+create or replace trigger t10_touch before update on public.reason_chips for each row execute function private.touch_version();
+comment on table public.reason_chips is '理由: short texts to tick: waive (确认无误), close (关闭工单), lost (线索流失), remark (订单备注).';
+drop policy if exists "members read the reasons" on public.reason_chips;
+create policy "members read the reasons" on public.reason_chips for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.reason_chips to authenticated;
+
+insert into public.reason_chips (purpose, text, position) values
+    ('waive', '客户已确认', 10), ('waive', '已核对无误', 20), ('waive', '确实要多单', 30), ('waive', '老客户', 40), ('waive', '已调货在途', 50),
+    ('close', '客户接受方案', 10), ('close', '退款已到账', 20), ('close', '补发已签收', 30), ('close', '客户自行解决', 40),
+    ('close', '客户撤回申请', 50), ('close', '三次联系未回复', 60),
+    ('lost', '价格超出预算', 10), ('lost', '买了别家', 20), ('lost', '暂不需要', 30), ('lost', '联系不上', 40), ('lost', '缺货等不及', 50),
+    ('remark', '补发', 10), ('remark', '赠品', 20), ('remark', '改地址', 30), ('remark', '加急', 40), ('remark', '价保', 50), ('remark', '勿发', 60)
+on conflict do nothing;
+
+create or replace function public.save_reason(p_request_id uuid, p_id bigint, p_version integer, p_reason jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
+    v_in jsonb := private.as_json(p_reason);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_reason', jsonb_build_array(p_id, p_version, v_in));
+    v public.reason_chips;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_id is null then
+        insert into public.reason_chips (purpose, text, position)
+        values (v_in ->> 'purpose', btrim(v_in ->> 'text'), coalesce((v_in ->> 'position')::integer, 100))
+        on conflict (purpose, text) do update set is_active = true returning * into v;
+    else
+        update public.reason_chips set text = coalesce(btrim(v_in ->> 'text'), text), position = coalesce((v_in ->> 'position')::integer, position),
+            is_active = coalesce((v_in ->> 'is_active')::boolean, is_active)
+        where id = p_id and version = p_version returning * into v;
+        if v.id is null then
+            perform private.fail('PT409', 'reason.stale');
+        end if;
+    end if;
+    perform private.audit(v_me, null, 'reason_chip', v.id, case when p_id is null then 'created' else 'changed' end,
+        jsonb_build_object('purpose', v.purpose, 'text', v.text, 'is_active', v.is_active));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
+exception when check_violation or not_null_violation or unique_violation or data_exception then
+    perform private.fail('PT422', 'reason.bad_value');
+end;
+$$;
+grant execute on function public.save_reason(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_reason(uuid, bigint, integer, jsonb) is
+    'Operations, managers, admins: adds a reason {purpose, text, position} or changes one {text, position, is_active}; adding one that was switched off brings it back. reason.stale, reason.bad_value. {id, version}.';
+
+create or replace function public.reasons(p_purpose text default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'purpose', r.purpose, 'text', r.text, 'is_active', r.is_active,
+            'position', r.position, 'version', r.version) order by r.purpose, r.position, r.id), '[]')
+        from public.reason_chips r where p_purpose is null or (r.purpose = p_purpose and r.is_active));
+end;
+$$;
+grant execute on function public.reasons(text) to authenticated;
+comment on function public.reasons(text) is 'Members: the active reasons of a purpose in their order; without one, all of them, switched off ones too.';
+
+-- Solutions -----------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.solutions (
+    id bigint generated always as identity primary key,
+    title text not null constraint solutions_title_length check (char_length(btrim(title)) between 1 and 60),
+    steps text not null constraint solutions_steps_length check (char_length(btrim(steps)) between 1 and 4000),
+    root_cause_id bigint references public.root_causes,
+    case_types text[] not null default '{}' constraint solutions_types_known check (case_types <@ private.case_types()),
+    sku text not null default '' constraint solutions_sku_length check (char_length(sku) <= 64),
+    state text not null default 'draft' constraint solutions_state_known check (state in ('draft', 'published', 'retired')),
+    expires_at timestamptz,
+    author_id bigint references public.members,
+    published_by bigint references public.members,
+    published_at timestamptz,
+    created_at timestamptz not null,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint solutions_findable check (root_cause_id is not null or case_types <> '{}' or sku <> ''),
+    constraint solutions_published_has_time check (state <> 'published' or published_at is not null)
+);
+create index if not exists solutions_root_cause_id_idx on public.solutions (root_cause_id);
+create index if not exists solutions_author_id_idx on public.solutions (author_id);
+create index if not exists solutions_published_by_idx on public.solutions (published_by);
+alter table public.solutions enable row level security;
+create or replace trigger t10_touch before update on public.solutions for each row execute function private.touch_version();
+comment on table public.solutions is '解决方案: steps that solved a kind of case, for colleagues (what is said to the customer is a script). Published by operations or managers; offered until expires_at.';
+drop policy if exists "members read the solutions" on public.solutions;
+create policy "members read the solutions" on public.solutions for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.solutions to authenticated;
+
+create table if not exists public.solution_revisions (
+    solution_id bigint not null references public.solutions,
+    number integer not null,
+    facts jsonb not null,
+    author_id bigint references public.members,
+    created_at timestamptz not null,
+    primary key (solution_id, number)
+);
+create index if not exists solution_revisions_author_id_idx on public.solution_revisions (author_id);
+alter table public.solution_revisions enable row level security;
+comment on table public.solution_revisions is 'What a solution said each time it was saved; never changed.';
+drop policy if exists "members read how solutions changed" on public.solution_revisions;
+create policy "members read how solutions changed" on public.solution_revisions for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.solution_revisions to authenticated;
+
+create table if not exists public.solution_uses (
+    id bigint generated always as identity primary key,
+    solution_id bigint not null references public.solutions,
+    ticket_id bigint not null,
+    shop_id bigint not null references public.shops,
+    member_id bigint not null references public.members,
+    helpful boolean,
+    at timestamptz not null,
+    constraint solution_uses_once unique (solution_id, ticket_id, member_id)
+);
+create index if not exists solution_uses_ticket_idx on public.solution_uses (ticket_id);
+create index if not exists solution_uses_shop_id_idx on public.solution_uses (shop_id, at);
+create index if not exists solution_uses_member_id_idx on public.solution_uses (member_id);
+alter table public.solution_uses enable row level security;
+comment on table public.solution_uses is 'A solution was used for a ticket; helpful null: not said yet.';
+drop policy if exists "members read the uses of their shops" on public.solution_uses;
+create policy "members read the uses of their shops" on public.solution_uses
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.solution_uses to authenticated;
+
+create or replace function private.note_solution(p_me private.actor, p public.solutions, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.solution_revisions (solution_id, number, facts, author_id, created_at)
+    values ((p).id, (select coalesce(max(number), 0) + 1 from public.solution_revisions where solution_id = (p).id),
+        jsonb_build_object('title', (p).title, 'steps', (p).steps, 'root_cause_id', (p).root_cause_id, 'case_types', to_jsonb((p).case_types),
+            'sku', (p).sku, 'expires_at', (p).expires_at), (p_me).member_id, p_now)
+$$;
+
+create or replace function private.may_edit_solution(p_me private.actor, p public.solutions) returns boolean
+language sql stable set search_path = '' as $$
+    select (p_me).role in ('operations', 'manager')
+        or ((p_me).role = 'agent' and (p).state = 'draft' and (p).author_id = (p_me).member_id)
+$$;
+comment on function private.may_edit_solution(private.actor, public.solutions) is 'Operations and managers; an agent his own draft.';
+
+create or replace function public.save_solution(p_request_id uuid, p_id bigint, p_version integer, p_solution jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_json(p_solution);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_solution', jsonb_build_array(p_id, p_version, v_in));
+    v_types text[] := array(select jsonb_array_elements_text(coalesce(v_in -> 'case_types', '[]')));
+    v public.solutions;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_id is null then
+        insert into public.solutions (title, steps, root_cause_id, case_types, sku, expires_at, author_id, created_at)
+        values (v_in ->> 'title', v_in ->> 'steps', (v_in ->> 'root_cause_id')::bigint, v_types, coalesce(v_in ->> 'sku', ''),
+            (v_in ->> 'expires_at')::timestamptz, v_me.member_id, v_now) returning * into v;
+    else
+        v := private.solution_to_edit(v_me, p_id, p_version);
+        update public.solutions set title = v_in ->> 'title', steps = v_in ->> 'steps', root_cause_id = (v_in ->> 'root_cause_id')::bigint,
+            case_types = v_types, sku = coalesce(v_in ->> 'sku', ''), expires_at = (v_in ->> 'expires_at')::timestamptz
+        where id = p_id returning * into v;
+    end if;
+    perform private.note_solution(v_me, v, v_now);
+    perform private.audit(v_me, null, 'solution', v.id, case when p_id is null then 'created' else 'edited' end);
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
+    perform private.fail('PT422', 'solution.bad_value');
+end;
+$$;
+grant execute on function public.save_solution(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_solution(uuid, bigint, integer, jsonb) is
+    'Agents (own drafts), operations, managers: writes a solution {title, steps, root_cause_id, case_types, sku, expires_at}; one of cause, type and SKU must be given. solution.none, solution.stale, solution.not_yours, solution.bad_value. {id, version, state}.';
+
+create or replace function private.solution_to_edit(p_me private.actor, p_id bigint, p_version integer) returns public.solutions
+language plpgsql set search_path = '' as $$
+declare
+    v public.solutions;
+begin
+    select * into v from public.solutions where id = p_id for no key update;
+    if not found then
+        perform private.fail('PT404', 'solution.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'solution.stale');
+    elsif not private.may_edit_solution(p_me, v) then
+        perform private.fail('PT403', 'solution.not_yours');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.solution_to_edit(private.actor, bigint, integer) is 'Locks a solution: solution.none, solution.stale, solution.not_yours.';
+
+create or replace function public.set_solution_state(p_request_id uuid, p_id bigint, p_version integer, p_state text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'set_solution_state', jsonb_build_array(p_id, p_version, p_state));
+    v public.solutions;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.solution_to_edit(v_me, p_id, p_version);
+    if coalesce(p_state, '') not in ('draft', 'published', 'retired') or p_state = v.state or (p_state = 'draft' and v.state <> 'retired') then
+        perform private.fail('PT409', 'solution.state');
+    elsif p_state = 'published' and v.expires_at <= v_now then
+        perform private.fail('PT422', 'solution.expired');
+    end if;
+    update public.solutions set state = p_state, published_by = case when p_state = 'published' then v_me.member_id else published_by end,
+        published_at = case when p_state = 'published' then v_now else published_at end
+    where id = p_id returning * into v;
+    perform private.audit(v_me, null, 'solution', v.id, p_state);
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+end;
+$$;
+grant execute on function public.set_solution_state(uuid, bigint, integer, text) to authenticated;
+comment on function public.set_solution_state(uuid, bigint, integer, text) is
+    'Operations, managers: published, retired, or from retired back to draft. solution.none, solution.stale, solution.state, solution.expired. {id, version, state}.';
+
+-- Suggesting and counting ------------------------------------------------------------------------------------------------------
+
+create or replace function private.suggest_solutions(p_root_cause_id bigint, p_type text, p_product_ids bigint[], p_now timestamptz)
+returns table (id bigint, score integer, uses bigint, helpful bigint, unhelpful bigint)
+language sql stable rows 10 set search_path = '' as $$
+    with asked as materialized (
+        select private.cause_path(p_root_cause_id) as path,
+            coalesce(array(select distinct x.sku from public.products x where x.id = any (p_product_ids)), '{}') as skus
+    ), fit as (
+        select s.id, s.published_at,
+            case when s.root_cause_id = p_root_cause_id then 8 when s.root_cause_id = any (a.path) then 4 else 0 end
+            + case when p_type = any (s.case_types) then 2 else 0 end + case when s.sku = any (a.skus) then 4 else 0 end as score
+        from public.solutions s cross join asked a
+        where s.state = 'published' and (s.expires_at is null or s.expires_at > p_now) and (s.sku = '' or s.sku = any (a.skus))
+    )
+    select f.id, f.score, count(u.id), count(*) filter (where u.helpful), count(*) filter (where not u.helpful)
+    from fit f left join public.solution_uses u on u.solution_id = f.id
+    where f.score > 0
+    group by f.id, f.score, f.published_at
+    order by f.score desc, count(*) filter (where u.helpful) - count(*) filter (where not u.helpful) desc, f.published_at desc limit 10
+$$;
+comment on function private.suggest_solutions(bigint, text, bigint[], timestamptz) is
+    'Published, unexpired solutions that fit a case, the best ten: same cause 8, a cause above it 4, product 4, type 2; then what helped most. One for another product never fits.';
+
+create or replace function private.solution_row(p public.solutions, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p).id, 'title', (p).title, 'steps', (p).steps, 'root_cause_id', (p).root_cause_id,
+        'root_cause', private.cause_name((p).root_cause_id), 'case_types', to_jsonb((p).case_types), 'sku', (p).sku, 'state', (p).state,
+        'expires_at', (p).expires_at, 'is_expired', coalesce((p).expires_at <= p_now, false), 'author_id', (p).author_id,
+        'author', (select display_name from public.members where id = (p).author_id), 'published_at', (p).published_at,
+        'version', (p).version, 'updated_at', (p).updated_at, 'uses', u.uses, 'helpful', u.helpful, 'unhelpful', u.unhelpful)
+    from (select count(*) as uses, count(*) filter (where x.helpful) as helpful, count(*) filter (where not x.helpful) as unhelpful
+        from public.solution_uses x where x.solution_id = (p).id) u
+$$;
+
+create or replace function public.suggest_solutions(p_root_cause_id bigint, p_type text, p_product_ids jsonb default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_products bigint[] := case when p_product_ids is null then '{}'::bigint[] else private.as_ids(p_product_ids) end;
+begin
+    return (select coalesce(jsonb_agg(private.solution_row(s, v_now) || jsonb_build_object('score', f.score)
+            order by f.score desc, f.helpful - f.unhelpful desc, f.id desc), '[]')
+        from private.suggest_solutions(p_root_cause_id, p_type, v_products, v_now) f join public.solutions s on s.id = f.id);
+end;
+$$;
+grant execute on function public.suggest_solutions(bigint, text, jsonb) to authenticated;
+comment on function public.suggest_solutions(bigint, text, jsonb) is
+    'Members: at most ten solutions for a case by root cause, kind and products [id], the best first, with uses and helpful votes; each may be left out.';
+
+create or replace function private.case_shop(p_entity text, p_id bigint) returns bigint
+language plpgsql stable set search_path = '' as $$
+declare
+    v_table text := case p_entity when 'lead' then 'public.leads' when 'ticket' then 'public.tickets' when 'order' then 'public.orders' end;
+    v_shop bigint;
+begin
+    if v_table is null then
+        perform private.fail('PT404', 'library.case_none');
+    end if;
+    execute format('select shop_id from %s where id = $1', v_table) into v_shop using p_id;
+    if v_shop is null or v_shop not in (select private.my_shop_ids()) then
+        perform private.fail('PT404', 'library.case_none');
+    end if;
+    return v_shop;
+end;
+$$;
+comment on function private.case_shop(text, bigint) is 'The shop of a lead, ticket or order of mine: library.case_none.';
+
+create or replace function public.use_solution(p_request_id uuid, p_id bigint, p_ticket_id bigint, p_helpful boolean default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'warehouse']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'use_solution', jsonb_build_array(p_id, p_ticket_id, p_helpful));
+    v_shop bigint;
+    v_use bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_shop := private.case_shop('ticket', p_ticket_id);
+    if not exists (select from public.solutions s where s.id = p_id and s.state = 'published' and (s.expires_at is null or s.expires_at > v_now)) then
+        perform private.fail('PT409', 'solution.not_offered');
+    end if;
+    insert into public.solution_uses as u (solution_id, ticket_id, shop_id, member_id, helpful, at)
+    values (p_id, p_ticket_id, v_shop, v_me.member_id, p_helpful, v_now)
+    on conflict (solution_id, ticket_id, member_id) do update set helpful = coalesce(excluded.helpful, u.helpful)
+    returning u.id into v_use;
+    perform private.audit(v_me, v_shop, 'ticket', p_ticket_id, 'solution_used', jsonb_build_object('solution_id', p_id, 'helpful', p_helpful));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_use));
+end;
+$$;
+grant execute on function public.use_solution(uuid, bigint, bigint, boolean) to authenticated;
+comment on function public.use_solution(uuid, bigint, bigint, boolean) is
+    'Agents, warehouse, operations, managers: a solution was used for a ticket of my shops; said again, only whether it helped changes. library.case_none, solution.not_offered. {id}.';
+
+create or replace function private.solved_tickets(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[]) returns setof bigint
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select t.id from public.tickets t
+    where t.shop_id = any (p_shop_ids) and t.resolved_at >= p_from and t.resolved_at < p_to;
+end;
+$$;
+comment on function private.solved_tickets(timestamptz, timestamptz, bigint[]) is 'Tickets of the shops solved from p_from to before p_to.';
+
+create or replace function private.knowledge_reuse(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[])
+returns table (solved bigint, reused bigint)
+language plpgsql stable rows 1 set search_path = '' as $$
+begin
+    return query select count(*), count(*) filter (where exists (select from public.solution_uses u where u.ticket_id = t.id))
+        from private.solved_tickets(p_from, p_to, p_shop_ids) t (id);
+end;
+$$;
+comment on function private.knowledge_reuse(timestamptz, timestamptz, bigint[]) is
+    '知识库复用率: tickets solved from p_from to before p_to, and those of them where a solution was used; target 80 % (product decision of the floor).';
+
+create or replace function public.knowledge_figures(p_from timestamptz, p_to timestamptz, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
+begin
+    if p_from is null or p_to is null or p_to <= p_from or p_to > p_from + interval '400 days' then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return (select jsonb_build_object('solved', k.solved, 'reused', k.reused,
+            'rate', case when k.solved > 0 then round(k.reused::numeric / k.solved, 4) end, 'target', 0.8,
+            'top', (select coalesce(jsonb_agg(to_jsonb(x) order by x.uses desc, x.id), '[]') from (
+                select s.id, s.title, count(*) as uses, count(*) filter (where u.helpful) as helpful, count(*) filter (where not u.helpful) as unhelpful
+                from public.solution_uses u join public.solutions s on s.id = u.solution_id
+                where u.at >= p_from and u.at < p_to and u.shop_id = any (v_shops) group by s.id, s.title order by count(*) desc, s.id limit 10) x),
+            'without', (select count(*) from public.root_causes c where c.is_active and not exists (select from public.root_causes d where d.parent_id = c.id)
+                and not exists (select from public.solutions s where s.root_cause_id = c.id and s.state = 'published')))
+        from private.knowledge_reuse(p_from, p_to, v_shops) k);
+end;
+$$;
+grant execute on function public.knowledge_figures(timestamptz, timestamptz, bigint) to authenticated;
+comment on function public.knowledge_figures(timestamptz, timestamptz, bigint) is
+    'Members: reuse of the knowledge base in a period (at most 400 days) of my shops or one: {solved, reused, rate (null without solved tickets), target, top: [{id, title, uses, helpful, unhelpful}], without: causes that have no solution}. filter.bad.';
+
+-- What the page reads -----------------------------------------------------------------------------------------------------------
+
+create or replace function public.solution_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_filter(p);
+    v_q text := lower(btrim(coalesce(v_in ->> 'q', '')));
+begin
+    return (with found as (
+        select s, s.id, case when s.state = 'published' and s.expires_at <= v_now then 'expired' else s.state end as tab from public.solutions s
+        where (v_q = '' or strpos(lower(s.title || ' ' || s.steps || ' ' || s.sku), v_q) > 0)
+          and (v_in ->> 'root_cause_id' is null or (v_in ->> 'root_cause_id')::bigint = any (private.cause_path(s.root_cause_id)))
+          and (v_in ->> 'type' is null or v_in ->> 'type' = any (s.case_types))
+          and (v_in ->> 'author' is distinct from 'me' or s.author_id = v_me.member_id)
+    ), page as (
+        select f.s, f.id from found f where f.tab = coalesce(v_in ->> 'tab', 'published') and f.id < coalesce((v_in ->> 'after')::bigint, 9e18::bigint)
+        order by f.id desc limit 51)
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(private.solution_row(x.s, v_now) order by x.id desc), '[]') from (select * from page order by id desc limit 50) x),
+        'next', (select case when count(*) > 50 then (array_agg(id order by id desc))[50] end from page),
+        'tabs', (select jsonb_object_agg(t, (select count(*) from found f where f.tab = t)) from unnest(array['published', 'draft', 'expired', 'retired']) t)));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.solution_list(jsonb) to authenticated;
+comment on function public.solution_list(jsonb) is
+    'Members: solutions, newest first, 50 a page: {rows, next, tabs: {published, draft, expired, retired}}. p: tab, q, root_cause_id (with those below), type, author me, after. filter.bad.';
+
+create or replace function public.solution_detail(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v public.solutions;
+begin
+    select * into v from public.solutions where id = p_id;
+    if not found then
+        return null;
+    end if;
+    return jsonb_build_object('solution', private.solution_row(v, private.now()), 'may_edit', private.may_edit_solution(v_me, v),
+        'may_publish', v_me.role in ('operations', 'manager'),
+        'revisions', (select coalesce(jsonb_agg(r.facts || jsonb_build_object('number', r.number, 'created_at', r.created_at,
+                'author', (select display_name from public.members where id = r.author_id)) order by r.number desc), '[]')
+            from public.solution_revisions r where r.solution_id = p_id),
+        'timeline', private.library_timeline('solution', p_id));
+end;
+$$;
+grant execute on function public.solution_detail(bigint) to authenticated;
+comment on function public.solution_detail(bigint) is 'Members: {solution, may_edit, may_publish, revisions (newest first), timeline}; null for none.';
+
+create or replace function private.library_timeline(p_entity text, p_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'action', e.action, 'who', m.display_name, 'actor', e.actor, 'detail', e.detail)
+        order by e.id desc), '[]')
+    from (select * from public.audit_events a where a.entity = p_entity and a.entity_id = p_id order by a.id desc limit 60) e
+    left join public.members m on m.id = e.member_id
+$$;
+comment on function private.library_timeline(text, bigint) is 'The latest 60 events of a record, newest first.';

@@ -1,0 +1,707 @@
+-- 43 ---------------------------------------------------------------------- scripts: what is said to customers, once for all
+--
+-- 话术库, one for presales and after-sales. Texts live in revisions that never change. Team scripts go draft → pending →
+-- approved and are approved by a manager who did not write them; a personal script is its owner's own and needs only the word
+-- check. An edit makes a new draft and leaves what is in use as it is. A script is offered in a shop while its text there
+-- passed the word check (a place), inside its campaign window and before its expiry: nothing else decides.
+
+create or replace function private.script_variables() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['顾客称呼', '订单号', '商品', '规格', '数量', '金额', '快递公司', '快递单号', '工单号', '客服', '店铺', '日期', '赠品']
+$$;
+comment on function private.script_variables() is 'What may stand in braces in a script: {顾客称呼}. The app fills it in from the case at hand; the text that is checked has the braces.';
+
+create or replace function private.script_stages(p_area text) returns text[]
+language sql immutable set search_path = '' as $$
+    select case when p_area = 'aftersales' then '{}' else array['first_touch', 'needs', 'objection', 'closing', 'won'] end
+        || case when p_area = 'presales' then '{}' else private.case_types() end
+$$;
+comment on function private.script_stages(text) is '首次触达, 需求挖掘, 异议处理, 促成, 成交 before the sale; the kind of ticket after it.';
+
+create or replace function private.script_kind(p_area text) returns text
+language sql immutable set search_path = '' as $$ select case when p_area = 'aftersales' then 'reply' else 'script' end $$;
+comment on function private.script_kind(text) is 'As what the word check reads a script of this area.';
+
+create table if not exists public.scripts (
+    id bigint generated always as identity primary key,
+    code text constraint scripts_code_unique unique,
+    shop_id bigint references public.shops,
+    scope text not null default 'team' constraint scripts_scope_known check (scope in ('team', 'personal')),
+    owner_id bigint references public.members,
+    title text not null,
+    state text not null default 'draft' constraint scripts_state_known check (state in ('draft', 'pending', 'approved', 'retired')),
+    revision_id bigint,
+    live_id bigint,
+    author_id bigint references public.members,
+    reason text constraint scripts_reason_length check (char_length(reason) <= 300),
+    created_at timestamptz not null,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint scripts_approved_is_live check (state <> 'approved' or live_id = revision_id),
+    constraint scripts_retired_is_not check (state <> 'retired' or live_id is null),
+    constraint scripts_personal_has_owner check (scope = 'team' or owner_id is not null)
+);
+create index if not exists scripts_shop_id_idx on public.scripts (shop_id);
+create index if not exists scripts_owner_id_idx on public.scripts (owner_id);
+create index if not exists scripts_author_id_idx on public.scripts (author_id);
+alter table public.scripts enable row level security;
+create or replace trigger t10_touch before update on public.scripts for each row execute function private.touch_version();
+comment on table public.scripts is '话术: a script and where it stands. shop_id null: every shop. author_id wrote the current revision; null: the program brought it.';
+comment on column public.scripts.live_id is 'The revision in use; another one than revision_id while an edit waits for approval.';
+comment on column public.scripts.reason is 'Why a warning of the word check may stay, given at submission or approval.';
+
+create table if not exists public.script_revisions (
+    id bigint generated always as identity primary key,
+    script_id bigint not null references public.scripts,
+    number integer not null,
+    title text not null constraint script_revisions_title_length check (char_length(btrim(title)) between 1 and 60),
+    body text not null constraint script_revisions_body_length check (char_length(btrim(body)) between 1 and 2000),
+    area text not null constraint script_revisions_area_known check (area in ('presales', 'aftersales', 'both')),
+    stage text,
+    root_cause_id bigint references public.root_causes,
+    objection text not null default '' constraint script_revisions_objection_length check (char_length(objection) <= 30),
+    sku text not null default '' constraint script_revisions_sku_length check (char_length(sku) <= 64),
+    category text not null default 'general',
+    campaign_from timestamptz,
+    campaign_until timestamptz,
+    expires_at timestamptz,
+    author_id bigint references public.members,
+    approved_by bigint references public.members,
+    approved_at timestamptz,
+    created_at timestamptz not null,
+    constraint script_revisions_approved_by_another check (approved_by <> author_id),
+    constraint script_revisions_once unique (script_id, number),
+    constraint script_revisions_stage_fits check (stage = any (private.script_stages(area))),
+    constraint script_revisions_campaign check (campaign_until > campaign_from)
+);
+create index if not exists script_revisions_root_cause_id_idx on public.script_revisions (root_cause_id);
+create index if not exists script_revisions_author_id_idx on public.script_revisions (author_id);
+create index if not exists script_revisions_approved_by_idx on public.script_revisions (approved_by);
+alter table public.script_revisions enable row level security;
+comment on table public.script_revisions is 'The text of a script and what it fits, as somebody wrote it; never changed but for its approval. stage null: any. approved_by null with approved_at: a personal one, or the program''s.';
+
+do $$
+begin
+    if not exists (select from pg_catalog.pg_constraint where conname = 'scripts_revision_known') then
+        alter table public.scripts
+            add constraint scripts_revision_known foreign key (revision_id) references public.script_revisions,
+            add constraint scripts_live_known foreign key (live_id) references public.script_revisions;
+    end if;
+end;
+$$;
+create index if not exists scripts_revision_id_idx on public.scripts (revision_id);
+create index if not exists scripts_live_id_idx on public.scripts (live_id);
+
+create table if not exists public.script_places (
+    id bigint generated always as identity primary key,
+    revision_id bigint not null references public.script_revisions,
+    shop_id bigint not null references public.shops,
+    verdict text not null default 'unchecked' constraint script_places_verdict_known check (verdict in ('unchecked', 'block', 'warn', 'clean')),
+    words_version integer,
+    constraint script_places_once unique (revision_id, shop_id)
+);
+create index if not exists script_places_shop_id_idx on public.script_places (shop_id);
+alter table public.script_places enable row level security;
+comment on table public.script_places is 'What the word check says about a script''s text in a shop, under words_version; evidence counted in. The shop''s platform has words of its own.';
+
+create table if not exists public.script_uses (
+    id bigint generated always as identity primary key,
+    script_id bigint not null references public.scripts,
+    revision_id bigint not null references public.script_revisions,
+    shop_id bigint not null references public.shops,
+    member_id bigint not null references public.members,
+    entity text constraint script_uses_entity_known check (entity in ('lead', 'ticket', 'order')),
+    entity_id bigint,
+    at timestamptz not null,
+    constraint script_uses_case check ((entity is null) = (entity_id is null))
+);
+create index if not exists script_uses_script_idx on public.script_uses (script_id, at);
+create index if not exists script_uses_revision_id_idx on public.script_uses (revision_id);
+create index if not exists script_uses_shop_idx on public.script_uses (shop_id, at);
+create index if not exists script_uses_member_id_idx on public.script_uses (member_id, at);
+create index if not exists script_uses_case_idx on public.script_uses (entity, entity_id);
+alter table public.script_uses enable row level security;
+comment on table public.script_uses is 'Somebody copied a script, for a case if entity says so. Holds no text: what was filled in may name a customer.';
+
+drop policy if exists "members read team scripts of their shops and their own" on public.scripts;
+create policy "members read team scripts of their shops and their own" on public.scripts for select to authenticated using (
+    (shop_id is null and (select private.my_role()) is not null or shop_id in (select private.my_shop_ids()))
+    and (scope = 'team' or owner_id = (select private.my_member_id()) or (select private.my_role()) in ('manager', 'admin')));
+grant select on public.scripts to authenticated;
+drop policy if exists "members read the texts of scripts they see" on public.script_revisions;
+create policy "members read the texts of scripts they see" on public.script_revisions
+    for select to authenticated using (script_id in (select s.id from public.scripts s));
+grant select on public.script_revisions to authenticated;
+drop policy if exists "members read the verdicts of their shops" on public.script_places;
+create policy "members read the verdicts of their shops" on public.script_places
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.script_places to authenticated;
+drop policy if exists "members read the uses of their shops" on public.script_uses;
+create policy "members read the uses of their shops" on public.script_uses
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.script_uses to authenticated;
+
+-- What the word check says ----------------------------------------------------------------------------------------------------
+
+create or replace function private.script_shops(p public.scripts) returns setof bigint
+language sql stable set search_path = '' as $$
+    select s.id from public.shops s where s.is_active and (s.id = (p).shop_id or (p).shop_id is null)
+$$;
+comment on function private.script_shops(public.scripts) is 'Where a script is meant to be used.';
+
+create or replace function private.script_product(p_sku text, p_shop_id bigint) returns bigint
+language sql stable set search_path = '' as $$
+    select x.id from public.products x join public.shops s on s.stock_pool_id = x.stock_pool_id where s.id = p_shop_id and x.sku = p_sku and p_sku <> ''
+$$;
+
+create or replace function private.script_text_refusal(p public.scripts, p_revision_id bigint, p_reason text, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select x.refusal from (
+        select private.text_refusal(r.body, private.script_kind(r.area), s.id, r.category, '{}', p_reason, private.script_product(r.sku, s.id), p_now)
+            || jsonb_build_object('shop_id', s.id) as refusal
+        from public.script_revisions r cross join private.script_shops(p) s (id) where r.id = p_revision_id) x
+    where x.refusal is not null
+    order by array_position(array['text.blocked', 'text.unchecked', 'text.reason_missing'], x.refusal ->> 'key') limit 1);
+end;
+$$;
+comment on function private.script_text_refusal(public.scripts, bigint, text, timestamptz) is
+    'Why a text of a script must not be used, or null: the gravest of what private.text_refusal says in the shops it is for. {key, params, shop_id}.';
+
+create or replace function private.settle_scripts(p_place_ids bigint[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_me private.actor;
+    v_words integer := private.words_version();
+    v record;
+begin
+    v_me.role := 'system';
+    for v in with judged as materialized (
+            select p.id, p.verdict as before, case private.text_refusal(r.body, private.script_kind(r.area), p.shop_id, r.category, '{}', null,
+                    private.script_product(r.sku, p.shop_id), p_now) ->> 'key'
+                when 'text.blocked' then 'block' when 'text.unchecked' then p.verdict when 'text.reason_missing' then 'warn' else 'clean' end as verdict
+            from public.script_places p join public.script_revisions r on r.id = p.revision_id where p.id = any (p_place_ids)
+        ), written as (
+            update public.script_places p set verdict = j.verdict, words_version = v_words from judged j
+            where p.id = j.id and (p.verdict, p.words_version) is distinct from (j.verdict, v_words)
+            returning p.revision_id, p.shop_id, j.before, j.verdict
+        )
+        select s.id, w.shop_id, w.verdict from written w join public.scripts s on s.live_id = w.revision_id
+        where 'block' in (w.before, w.verdict) and w.before <> w.verdict and w.before <> 'unchecked'
+    loop
+        perform private.audit(v_me, v.shop_id, 'script', v.id, case v.verdict when 'block' then 'suspended' else 'cleared' end,
+            jsonb_build_object('words_version', v_words, 'shop_id', v.shop_id));
+    end loop;
+end;
+$$;
+comment on function private.settle_scripts(bigint[], timestamptz) is
+    'Brings the verdicts of places in line with checks and evidence. A script in use whose text became 不可发布 in a shop is not offered there any more, and its history says so.';
+
+create or replace function private.settle_script_term(p_shop_id bigint, p_term text, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.settle_scripts(array(select distinct c.entity_id from public.text_checks c join public.text_hits h on h.check_id = c.id
+        where h.shop_id = p_shop_id and h.term = p_term and h.gone_at is null and c.entity = 'script_place'), p_now);
+end;
+$$;
+comment on function private.settle_script_term(bigint, text, timestamptz) is 'Scripts of a shop that use a word, after what allows it came or went.';
+
+create or replace function private.queue_script_checks(p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.enqueue('check_scripts', '{}', 'check_scripts', p_now);
+end;
+$$;
+comment on function private.queue_script_checks(timestamptz) is 'Has the worker read the scripts: a shop is new.';
+
+create or replace function private.make_script_places(p_script_ids bigint[]) returns void
+language sql set search_path = '' as $$
+    insert into public.script_places (revision_id, shop_id)
+    select v.id, shop.id from public.scripts s cross join lateral (select distinct x.id from (values (s.revision_id), (s.live_id)) x (id) where x.id is not null) v
+    cross join lateral private.script_shops(s) shop (id)
+    where s.state <> 'retired' and (p_script_ids is null or s.id = any (p_script_ids))
+    on conflict do nothing
+$$;
+comment on function private.make_script_places(bigint[]) is 'A place for each text that counts in each shop it is for; null: of all scripts.';
+
+create or replace function public.service_script_texts(p_after bigint, p_limit integer, p_script_id bigint default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    if coalesce(p_after, 0) = 0 then
+        perform private.make_script_places(case when p_script_id is not null then array[p_script_id] end);
+    end if;
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', x.id, 'entity', 'script_place', 'entity_id', x.id, 'shop_id', x.shop_id,
+            'platform', x.platform, 'category', x.category, 'licences', '[]'::jsonb, 'author_id', x.author_id, 'script_id', x.script_id,
+            'is_current', x.is_current, 'parts', jsonb_build_array(jsonb_build_object('part', 'body', 'kind', private.script_kind(x.area), 'text', x.body)))
+            order by x.id), '[]')
+        from (select p.id, p.shop_id, h.platform, r.category, r.author_id, r.script_id, r.area, r.body, r.id = s.revision_id as is_current
+            from public.script_places p join public.script_revisions r on r.id = p.revision_id
+            join public.scripts s on s.id = r.script_id and r.id in (s.revision_id, s.live_id) and s.state <> 'retired'
+            join public.shops h on h.id = p.shop_id
+            where p.id > coalesce(p_after, 0) and (p_script_id is null or s.id = p_script_id)
+            order by p.id limit least(greatest(coalesce(p_limit, 200), 1), 500)) x);
+end;
+$$;
+grant execute on function public.service_script_texts(bigint, integer, bigint) to service_role;
+comment on function public.service_script_texts(bigint, integer, bigint) is
+    'Service: the texts that count of all scripts, or of one, a row for each shop (p_after: the last id), as service_texts gives those of listings.';
+
+-- Writing -----------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.check_script(p jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_body text := coalesce(p ->> 'body', '');
+    v_name text;
+begin
+    for v_name in select m[1] from regexp_matches(v_body, '\{([^{}]*)\}', 'g') m loop
+        if v_name <> all (private.script_variables()) then
+            perform private.fail('PT422', 'script.variable', jsonb_build_object('name', left(v_name, 20)));
+        end if;
+    end loop;
+    if regexp_replace(v_body, '\{[^{}]*\}', '', 'g') ~ '[{}]' then
+        perform private.fail('PT422', 'script.brace');
+    end if;
+    if coalesce(p ->> 'category', 'general') <> all (private.product_categories()) then
+        perform private.fail('PT422', 'script.bad_value');
+    end if;
+    if p ->> 'sku' <> '' and not exists (select from public.products x where x.sku = p ->> 'sku') then
+        perform private.fail('PT404', 'script.product');
+    end if;
+    if p ->> 'stage' is not null and coalesce(p ->> 'stage' = any (private.script_stages(p ->> 'area')), false) is false then
+        perform private.fail('PT422', 'script.stage');
+    end if;
+end;
+$$;
+comment on function private.check_script(jsonb) is 'script.variable {name}: nothing fills it in; script.brace: a brace without its other half; script.stage, script.product, script.bad_value.';
+
+create or replace function private.new_script_revision(p_me private.actor, p_script_id bigint, p jsonb, p_now timestamptz) returns bigint
+language sql set search_path = '' as $$
+    insert into public.script_revisions (script_id, number, title, body, area, stage, root_cause_id, objection, sku, category,
+        campaign_from, campaign_until, expires_at, author_id, created_at)
+    values (p_script_id, (select coalesce(max(number), 0) + 1 from public.script_revisions where script_id = p_script_id), p ->> 'title', p ->> 'body',
+        p ->> 'area', p ->> 'stage', (p ->> 'root_cause_id')::bigint, btrim(coalesce(p ->> 'objection', '')), coalesce(p ->> 'sku', ''),
+        coalesce(p ->> 'category', 'general'), (p ->> 'campaign_from')::timestamptz, (p ->> 'campaign_until')::timestamptz,
+        (p ->> 'expires_at')::timestamptz, (p_me).member_id, p_now)
+    returning id
+$$;
+
+create or replace function private.may_edit_script(p_me private.actor, p public.scripts) returns boolean
+language sql stable set search_path = '' as $$
+    select case when (p).scope = 'personal' then (p).owner_id = (p_me).member_id
+        else (p_me).role in ('operations', 'manager') or ((p_me).role = 'agent' and (p).owner_id = (p_me).member_id) end
+$$;
+comment on function private.may_edit_script(private.actor, public.scripts) is 'A personal script: its owner. A team script: operations, managers, and the agent who proposed it.';
+
+create or replace function private.sees_script(p_me private.actor, p public.scripts) returns boolean
+language sql stable set search_path = '' as $$
+    select ((p).shop_id is null or (p).shop_id in (select private.my_shop_ids()))
+        and ((p).scope = 'team' or (p).owner_id = (p_me).member_id or (p_me).role in ('manager', 'admin'))
+$$;
+
+create or replace function private.script_to_change(p_me private.actor, p_id bigint, p_version integer) returns public.scripts
+language plpgsql set search_path = '' as $$
+declare
+    v public.scripts;
+begin
+    select * into v from public.scripts where id = p_id for no key update;
+    if not found or not private.sees_script(p_me, v) then
+        perform private.fail('PT404', 'script.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'script.stale', jsonb_build_object('at', v.updated_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.script_to_change(private.actor, bigint, integer) is 'Locks a script that I see: script.none, script.stale.';
+
+create or replace function private.change_script(p_me private.actor, p_id bigint, p_version integer, p jsonb, p_now timestamptz) returns public.scripts
+language plpgsql set search_path = '' as $$
+declare
+    v public.scripts := private.script_to_change(p_me, p_id, p_version);
+begin
+    if not private.may_edit_script(p_me, v) or (v.scope = 'team' and p ->> 'scope' = 'personal') then
+        perform private.fail('PT403', 'script.not_yours');
+    end if;
+    update public.scripts set revision_id = private.new_script_revision(p_me, p_id, p, p_now), title = p ->> 'title', state = 'draft',
+        author_id = (p_me).member_id, reason = null, scope = coalesce(p ->> 'scope', scope),
+        live_id = case when scope = coalesce(p ->> 'scope', scope) and shop_id is not distinct from (p ->> 'shop_id')::bigint then live_id end,
+        shop_id = (p ->> 'shop_id')::bigint
+    where id = p_id returning * into v;
+    return v;
+end;
+$$;
+comment on function private.change_script(private.actor, bigint, integer, jsonb, timestamptz) is
+    'An edit: new revision, back to draft; what is in use stays until the new text is approved, unless it moves to another shop or scope. script.not_yours.';
+
+create or replace function public.save_script(p_request_id uuid, p_id bigint, p_version integer, p_script jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_json(p_script);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_script', jsonb_build_array(p_id, p_version, v_in));
+    v public.scripts;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_script(v_in);
+    if v_in ->> 'shop_id' is not null then
+        perform private.require_shop(v_me, (v_in ->> 'shop_id')::bigint);
+    end if;
+    if p_id is null then
+        insert into public.scripts (shop_id, scope, owner_id, title, author_id, created_at)
+        values ((v_in ->> 'shop_id')::bigint, coalesce(v_in ->> 'scope', 'team'), v_me.member_id, v_in ->> 'title', v_me.member_id, v_now) returning * into v;
+        update public.scripts set revision_id = private.new_script_revision(v_me, v.id, v_in, v_now) where id = v.id returning * into v;
+    else
+        v := private.change_script(v_me, p_id, p_version, v_in, v_now);
+    end if;
+    perform private.audit(v_me, v.shop_id, 'script', v.id, case when p_id is null then 'created' else 'edited' end,
+        jsonb_build_object('revision', (select number from public.script_revisions where id = v.revision_id)));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
+    perform private.fail('PT422', 'script.bad_value');
+end;
+$$;
+grant execute on function public.save_script(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_script(uuid, bigint, integer, jsonb) is
+    'Agents, operations, managers: writes a script {shop_id null for all, scope team|personal, title, body, area, stage, root_cause_id, objection, sku, category, campaign_from, campaign_until, expires_at}; a draft that still has to be checked. script.variable, script.brace, script.stage, script.product, script.none, script.stale, script.not_yours, script.bad_value, shop.none. {id, version, state}.';
+
+-- The flow ------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.script_target(p_action text, p public.scripts) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when p_action = 'submit' and (p).state = 'draft' then case when (p).scope = 'personal' then 'approved' else 'pending' end
+        when p_action = 'approve' and (p).state = 'pending' then 'approved'
+        when p_action = 'return' and (p).state = 'pending' then 'draft'
+        when p_action = 'discard' and (p).state = 'draft' and (p).live_id is not null then 'approved'
+        when p_action = 'retire' and (p).state <> 'retired' then 'retired'
+        when p_action = 'restore' and (p).state = 'retired' then 'draft' end
+$$;
+comment on function private.script_target(text, public.scripts) is 'Where a step leads; null: not possible there.';
+
+create or replace function private.script_refusal(p_me private.actor, p public.scripts, p_action text, p_reason text, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return case
+        when p_action = 'approve' and (p_me).role not in ('manager', 'admin') then '{"key": "script.manager", "params": {}}'::jsonb
+        when p_action <> 'approve' and not private.may_edit_script(p_me, p) and not (p_action = 'return' and (p_me).role = 'admin')
+            then '{"key": "script.not_yours", "params": {}}'::jsonb
+        when private.script_target(p_action, p) is null then jsonb_build_object('key', 'script.state', 'params', jsonb_build_object('state', (p).state))
+        when p_action = 'approve' and (p).author_id = (p_me).member_id then '{"key": "script.own", "params": {}}'::jsonb
+        when ((p_action = 'return' and (p).author_id is distinct from (p_me).member_id) or (p_action = 'retire' and (p).live_id is not null and (p).scope = 'team'))
+            and btrim(coalesce(p_reason, '')) = '' then '{"key": "script.reason_missing", "params": {}}'::jsonb
+        when p_action in ('submit', 'approve') then coalesce(
+            (select '{"key": "script.over", "params": {}}'::jsonb from public.script_revisions r where r.id = (p).revision_id
+                and least(r.expires_at, r.campaign_until) <= p_now),
+            private.script_text_refusal(p, (p).revision_id, coalesce(nullif(btrim(p_reason), ''), (p).reason), p_now)) end;
+end;
+$$;
+comment on function private.script_refusal(private.actor, public.scripts, text, text, timestamptz) is
+    'Why a step is refused, or null: script.manager, script.not_yours, script.state, script.own (nobody approves his own text), script.reason_missing, script.over (expired already), text.unchecked, text.blocked, text.reason_missing.';
+
+create or replace function public.move_script(p_request_id uuid, p_id bigint, p_version integer, p_action text, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'move_script', jsonb_build_array(p_id, p_version, p_action, p_reason));
+    v public.scripts;
+    v_refusal jsonb;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.script_to_change(v_me, p_id, p_version);
+    v_refusal := private.script_refusal(v_me, v, p_action, p_reason, v_now);
+    if v_refusal is not null then
+        perform private.fail('PT409', v_refusal ->> 'key', v_refusal -> 'params');
+    end if;
+    v := private.write_script_move(v_me, v, p_action, p_reason, v_now);
+    perform private.audit(v_me, v.shop_id, 'script', v.id, p_action, jsonb_strip_nulls(jsonb_build_object('to', v.state, 'reason', nullif(btrim(p_reason), ''))));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version, 'state', v.state));
+exception when check_violation then
+    perform private.fail('PT422', 'script.bad_value');
+end;
+$$;
+grant execute on function public.move_script(uuid, bigint, integer, text, text) to authenticated;
+comment on function public.move_script(uuid, bigint, integer, text, text) is
+    'A step of a script: submit (a personal one is in use then), approve (a manager or admin who did not write it), return, discard (back to what is in use), retire, restore. Refusals of private.script_refusal; script.none, script.stale. {id, version, state}.';
+
+create or replace function private.write_script_move(p_me private.actor, p public.scripts, p_action text, p_reason text, p_now timestamptz)
+returns public.scripts
+language plpgsql set search_path = '' as $$
+declare
+    v public.scripts;
+    v_to text := private.script_target(p_action, p);
+    v_revision bigint := case when p_action = 'discard' then (p).live_id else (p).revision_id end;
+begin
+    perform private.make_script_places(array[(p).id]);
+    update public.scripts s set state = v_to, revision_id = v_revision,
+        title = (select r.title from public.script_revisions r where r.id = v_revision),
+        reason = case when p_action in ('submit', 'approve') then coalesce(left(nullif(btrim(p_reason), ''), 300), s.reason) else s.reason end,
+        author_id = (select r.author_id from public.script_revisions r where r.id = v_revision),
+        live_id = case v_to when 'approved' then v_revision when 'retired' then null else s.live_id end
+    where s.id = (p).id returning * into v;
+    if p_action <> 'discard' and v_to = 'approved' then
+        update public.script_revisions set approved_by = case p_action when 'approve' then (p_me).member_id end, approved_at = p_now where id = v_revision;
+    end if;
+    perform private.settle_scripts(array(select x.id from public.script_places x where x.revision_id = v.live_id), p_now);
+    return v;
+end;
+$$;
+
+-- Offering and using -----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.is_offered(p public.scripts, p_revision public.script_revisions, p_shop_id bigint, p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select (p).live_id = (p_revision).id and ((p).shop_id is null or (p).shop_id = p_shop_id)
+        and ((p_revision).campaign_from is null or (p_revision).campaign_from <= p_now)
+        and coalesce(least((p_revision).campaign_until, (p_revision).expires_at) > p_now, true)
+        and exists (select from public.script_places x where x.revision_id = (p_revision).id and x.shop_id = p_shop_id
+            and (x.verdict = 'clean' or (x.verdict = 'warn' and btrim(coalesce((p).reason, '')) <> '')))
+$$;
+comment on function private.is_offered(public.scripts, public.script_revisions, bigint, timestamptz) is
+    'Whether a script may be used in a shop now: approved text, inside its window, not expired, passed the word check there.';
+
+create or replace function private.script_row(p public.scripts, p_revision_id bigint, p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select to_jsonb(r) - 'script_id' - 'author_id' || jsonb_build_object('id', (p).id, 'revision_id', r.id, 'scope', (p).scope, 'shop_id', (p).shop_id,
+        'shop_name', (select name from public.shops where id = (p).shop_id), 'state', (p).state, 'is_live', (p).live_id = r.id,
+        'has_live', (p).live_id is not null, 'owner_id', (p).owner_id, 'author_id', r.author_id, 'revision', r.number,
+        'author', (select display_name from public.members where id = r.author_id),
+        'approved_by', (select display_name from public.members where id = r.approved_by),
+        'root_cause', private.cause_name(r.root_cause_id), 'reason', (p).reason, 'version', (p).version, 'updated_at', (p).updated_at,
+        'is_over', coalesce(least(r.campaign_until, r.expires_at) <= p_now, false), 'is_ahead', coalesce(r.campaign_from > p_now, false),
+        'offered_in', (select count(*) from unnest(p_shops) s (id) where private.is_offered(p, r, s.id, p_now)),
+        'verdict', coalesce((select x.verdict from public.script_places x where x.revision_id = r.id and x.shop_id = any (p_shops)
+            order by array_position(array['block', 'unchecked', 'warn', 'clean'], x.verdict) limit 1), 'unchecked'),
+        'uses', (select count(*) from public.script_uses u where u.script_id = (p).id and u.at > p_now - interval '90 days'))
+    from public.script_revisions r where r.id = p_revision_id
+$$;
+
+create or replace function public.scripts_for(p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_filter(p);
+    v_shop bigint := (v_in ->> 'shop_id')::bigint;
+    v_q text := lower(btrim(coalesce(v_in ->> 'q', '')));
+    v_skus text[] := array(select jsonb_array_elements_text(coalesce(v_in -> 'skus', '[]')));
+    v_path bigint[] := private.cause_path((v_in ->> 'root_cause_id')::bigint);
+begin
+    perform private.require_shop(v_me, v_shop);
+    return (select coalesce(jsonb_agg(private.script_row(x.s, x.revision_id, array[v_shop], v_now) || jsonb_build_object('score', x.score)
+            order by x.score desc, x.uses desc, x.revision_id desc), '[]') from (
+        select s, r.id as revision_id, u.uses,
+            case when r.stage = v_in ->> 'stage' then 8 else 0 end + case when r.sku = any (v_skus) then 4 else 0 end
+            + case when r.root_cause_id = any (v_path) then 4 else 0 end + case when r.objection <> '' and r.objection = v_in ->> 'objection' then 4 else 0 end
+            + case when r.campaign_from is not null then 1 else 0 end + case when s.scope = 'personal' then 1 else 0 end as score
+        from public.scripts s join public.script_revisions r on r.id = s.live_id
+        cross join lateral (select count(*) as uses from public.script_uses y where y.script_id = s.id and y.at > v_now - interval '90 days') u
+        where private.is_offered(s, r, v_shop, v_now) and (s.scope = 'team' or s.owner_id = v_me.member_id)
+          and (v_in ->> 'area' is null or r.area in (v_in ->> 'area', 'both'))
+          and (v_in ->> 'stage' is null or r.stage is null or r.stage = v_in ->> 'stage')
+          and (r.sku = '' or r.sku = any (v_skus)) and (r.root_cause_id is null or v_path = '{}' or r.root_cause_id = any (v_path))
+          and (v_q = '' or strpos(lower(r.title || ' ' || r.body || ' ' || r.objection), v_q) > 0)
+        order by 4 desc, 3 desc, 2 desc limit least(greatest(coalesce((v_in ->> 'limit')::integer, 20), 1), 50)) x);
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.scripts_for(jsonb) to authenticated;
+comment on function public.scripts_for(jsonb) is
+    'Members: team scripts and my own that may be used in a shop now, the best fitting first: p {shop_id, area, stage, root_cause_id, skus: [text], objection, q, limit to 50}. What fits no stage or product in particular fits all; an expired one never comes. shop.none, filter.bad.';
+
+create or replace function public.use_script(p_request_id uuid, p_id bigint, p_shop_id bigint, p_entity text default null, p_entity_id bigint default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'warehouse']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'use_script', jsonb_build_array(p_id, p_shop_id, p_entity, p_entity_id));
+    v public.scripts;
+    v_use bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    select s.* into v from public.scripts s join public.script_revisions r on r.id = s.live_id
+    where s.id = p_id and (s.scope = 'team' or s.owner_id = v_me.member_id) and private.is_offered(s, r, p_shop_id, v_now);
+    if not found then
+        perform private.fail('PT409', 'script.not_offered');
+    end if;
+    if p_entity is not null and private.case_shop(p_entity, p_entity_id) <> p_shop_id then
+        perform private.fail('PT404', 'library.case_none');
+    end if;
+    insert into public.script_uses (script_id, revision_id, shop_id, member_id, entity, entity_id, at)
+    values (p_id, v.live_id, p_shop_id, v_me.member_id, p_entity, p_entity_id, v_now) returning id into v_use;
+    return private.finish_request(p_request_id, jsonb_build_object('id', v_use));
+end;
+$$;
+grant execute on function public.use_script(uuid, bigint, bigint, text, bigint) to authenticated;
+comment on function public.use_script(uuid, bigint, bigint, text, bigint) is
+    'Agents, warehouse, operations, managers: I copied a script in a shop, for a lead, ticket or order of it if given. script.not_offered, library.case_none, shop.none. {id}.';
+
+-- Use → outcome -------------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.won_leads(p_ids bigint[]) returns table (id bigint, won_at timestamptz)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select l.id, l.closed_at from public.leads l where l.id = any (p_ids) and l.state = 'converted';
+end;
+$$;
+comment on function private.won_leads(bigint[]) is 'Those leads that became customers, and when.';
+
+create or replace function private.ended_tickets(p_ids bigint[]) returns table (id bigint, solved_at timestamptz)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select t.id, t.resolved_at from public.tickets t where t.id = any (p_ids) and t.resolved_at is not null;
+end;
+$$;
+comment on function private.ended_tickets(bigint[]) is 'Those tickets that were solved, and when.';
+
+create or replace function private.script_outcomes(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[])
+returns table (script_id bigint, uses bigint, members bigint, leads bigint, won bigint, tickets bigint, solved bigint)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query
+    with used as materialized (
+        select u.script_id, u.member_id, u.entity, u.entity_id, u.at from public.script_uses u
+        where u.at >= p_from and u.at < p_to and u.shop_id = any (p_shop_ids)
+    ), won as materialized (
+        select w.id, w.won_at from private.won_leads(array(select distinct u.entity_id from used u where u.entity = 'lead')) w
+    ), solved as materialized (
+        select e.id, e.solved_at from private.ended_tickets(array(select distinct u.entity_id from used u where u.entity = 'ticket')) e
+    )
+    select u.script_id, count(*), count(distinct u.member_id),
+        count(distinct u.entity_id) filter (where u.entity = 'lead'), count(distinct w.id) filter (where w.won_at >= u.at),
+        count(distinct u.entity_id) filter (where u.entity = 'ticket'), count(distinct e.id) filter (where e.solved_at >= u.at)
+    from used u left join won w on u.entity = 'lead' and w.id = u.entity_id left join solved e on u.entity = 'ticket' and e.id = u.entity_id
+    group by u.script_id;
+end;
+$$;
+comment on function private.script_outcomes(timestamptz, timestamptz, bigint[]) is
+    'Per script: uses from p_from to before p_to, by how many people, for how many leads and tickets, and how many of those were won or solved after the use. A case counts once per script.';
+
+create or replace function public.script_figures(p_from timestamptz, p_to timestamptz, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
+begin
+    if p_from is null or p_to is null or p_to <= p_from or p_to > p_from + interval '400 days' then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'title', s.title, 'scope', s.scope, 'state', s.state, 'area', r.area,
+            'uses', o.uses, 'members', o.members, 'leads', o.leads, 'won', o.won, 'tickets', o.tickets, 'solved', o.solved)
+            order by o.uses desc, s.id), '[]')
+        from private.script_outcomes(p_from, p_to, v_shops) o join public.scripts s on s.id = o.script_id
+        join public.script_revisions r on r.id = s.revision_id
+        where s.scope = 'team' or s.owner_id = v_me.member_id or v_me.role in ('manager', 'admin'));
+end;
+$$;
+grant execute on function public.script_figures(timestamptz, timestamptz, bigint) to authenticated;
+comment on function public.script_figures(timestamptz, timestamptz, bigint) is
+    'Members: use and outcome of scripts in a period (at most 400 days) of my shops or one: [{id, title, scope, state, area, uses, members, leads, won, tickets, solved}], most used first. filter.bad.';
+
+-- What the page reads -------------------------------------------------------------------------------------------------------------------
+
+create or replace function private.script_tab(p public.scripts, p_revision public.script_revisions, p_offered boolean, p_now timestamptz) returns text
+language sql stable set search_path = '' as $$
+    select case when (p).state in ('pending', 'retired') then (p).state
+        when (p).state = 'draft' then 'draft'
+        when coalesce(least((p_revision).campaign_until, (p_revision).expires_at) <= p_now, false) then 'over'
+        when p_offered or coalesce((p_revision).campaign_from > p_now, false) then 'approved'
+        else 'stopped' end
+$$;
+comment on function private.script_tab(public.scripts, public.script_revisions, boolean, timestamptz) is
+    'Where the page lists the current revision: draft, pending, retired, over (expired), approved (in use, or ahead of its campaign), stopped (the word check objects everywhere, or has not read it yet).';
+
+create or replace function public.script_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_filter(p);
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where v_in ->> 'shop_id' is null or s = (v_in ->> 'shop_id')::bigint);
+    v_q text := lower(btrim(coalesce(v_in ->> 'q', '')));
+    v_tab text := coalesce(v_in ->> 'tab', 'usable');
+begin
+    return (with seen as materialized (
+        select s, r.id as revision_id, s.id as id, private.script_tab(s, r, x.offered, v_now) as tab, l.id as live_id,
+            l.id is not null and exists (select from unnest(v_shops) y (id) where private.is_offered(s, l, y.id, v_now)) as is_usable,
+            case when v_tab = 'usable' then l else r end as shown
+        from public.scripts s join public.script_revisions r on r.id = s.revision_id left join public.script_revisions l on l.id = s.live_id
+        cross join lateral (select exists (select from unnest(v_shops) y (id) where private.is_offered(s, r, y.id, v_now)) as offered) x
+        where private.sees_script(v_me, s) and (v_in ->> 'shop_id' is null or s.shop_id is null or s.shop_id = (v_in ->> 'shop_id')::bigint)
+    ), found as (
+        select * from seen where (v_q = '' or strpos(lower((shown).title || ' ' || (shown).body || ' ' || (shown).objection || ' ' || (shown).sku), v_q) > 0)
+          and (v_in ->> 'area' is null or (shown).area in (v_in ->> 'area', 'both')) and (v_in ->> 'stage' is null or (shown).stage = v_in ->> 'stage')
+          and (v_in ->> 'scope' is null or (s).scope = v_in ->> 'scope') and (v_in ->> 'author' is distinct from 'me' or (s).owner_id = v_me.member_id)
+          and ((s).scope = 'team' or (s).owner_id = v_me.member_id or v_in ->> 'scope' = 'personal')
+    ), page as (
+        select f.s, f.id, (f.shown).id as shown_id from found f
+        where case v_tab when 'usable' then f.is_usable else f.tab = v_tab end and f.id < coalesce((v_in ->> 'after')::bigint, 9e18::bigint)
+        order by f.id desc limit 26)
+    select jsonb_build_object(
+        'rows', (select coalesce(jsonb_agg(private.script_row(x.s, x.shown_id, v_shops, v_now) order by x.id desc), '[]') from (select * from page order by id desc limit 25) x),
+        'next', (select case when count(*) > 25 then (array_agg(id order by id desc))[25] end from page),
+        'tabs', (select jsonb_build_object('usable', count(*) filter (where f.is_usable)) from found f)
+            || (select jsonb_object_agg(t, (select count(*) from found f where f.tab = t)) from unnest(array['pending', 'draft', 'stopped', 'over', 'retired']) t)));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.script_list(jsonb) to authenticated;
+comment on function public.script_list(jsonb) is
+    'Members: scripts that I see, newest first, 25 a page: {rows, next, tabs}. p: tab usable (the text in use) | pending | draft | stopped | over | retired, shop_id, area, stage, scope, author me, q, after. filter.bad.';
+
+create or replace function public.script_detail(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_shops bigint[] := array(select private.my_shop_ids());
+    v public.scripts;
+begin
+    select * into v from public.scripts where id = p_id;
+    if not found or not private.sees_script(v_me, v) then
+        return null;
+    end if;
+    return jsonb_build_object('script', private.script_row(v, v.revision_id, v_shops, v_now),
+        'live', case when v.live_id is distinct from v.revision_id then private.script_row(v, v.live_id, v_shops, v_now) end,
+        'places', private.script_places_json(v, v_shops, v_now),
+        'may_edit', v_me.role in ('agent', 'operations', 'manager') and private.may_edit_script(v_me, v),
+        'rights', (select jsonb_object_agg(a, case when v_me.role in ('agent', 'operations', 'manager', 'admin')
+                then coalesce(private.script_refusal(v_me, v, a, '-', v_now), '{"key": null}') else '{"key": "member.role", "params": {}}' end)
+            from unnest(array['submit', 'approve', 'return', 'discard', 'retire', 'restore']) a),
+        'revisions', (select jsonb_agg(to_jsonb(r) || jsonb_build_object('author', (select display_name from public.members where id = r.author_id))
+            order by r.number desc) from public.script_revisions r where r.script_id = p_id),
+        'outcome', (select to_jsonb(o) from private.script_outcomes(v_now - interval '90 days', v_now, v_shops) o where o.script_id = p_id),
+        'timeline', private.library_timeline('script', p_id));
+end;
+$$;
+grant execute on function public.script_detail(bigint) to authenticated;
+comment on function public.script_detail(bigint) is
+    'Members: {script (current revision), live (if another one is in use), places (shop, verdict, hits), may_edit, rights (step -> {key null or why not, params}; a reason counted as given), revisions, outcome of 90 days, timeline}; null for a script I do not see.';
+
+create or replace function private.script_places_json(p public.scripts, p_shops bigint[], p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('shop_id', s.id, 'shop_name', s.name, 'platform', s.platform, 'revision_id', x.revision_id,
+            'verdict', x.verdict, 'is_current', x.words_version is not distinct from private.words_version(), 'notices', to_jsonb(c.notices),
+            'hits', (select coalesce(jsonb_agg(jsonb_build_object('start', h.start_at, 'end', h.end_at, 'term', h.term, 'category', h.category,
+                    'severity', h.severity, 'is_exempt', private.is_exempt(h.term, s.id, private.script_product(r.sku, s.id), p_now)) order by h.start_at), '[]')
+                from public.text_hits h where h.check_id = c.id and h.gone_at is null)) order by s.id), '[]')
+        from public.script_places x join public.shops s on s.id = x.shop_id and s.id = any (p_shops) and s.is_active
+        join public.script_revisions r on r.id = x.revision_id
+        left join public.text_checks c on c.entity = 'script_place' and c.entity_id = x.id and c.is_current
+        where x.revision_id in ((p).revision_id, (p).live_id));
+end;
+$$;
