@@ -228,6 +228,14 @@ def mask_free_text(text: str | None) -> str | None:
     return _SIGNER.sub(signer, _PHONE_IN_TEXT.sub(phone, text))
 
 
+def mask_account(text: str | None) -> str:
+    """`w***8`: first and last sign of a WeChat id, an e-mail address or an account; of a short one none."""
+    value = "".join(unicodedata.normalize("NFKC", text or "").split())
+    if not value:
+        return ""
+    return f"{value[0]}***{value[-1]}" if len(value) > 3 else "***"
+
+
 def mask_name(text: str | None) -> str:
     """`张**` whatever the length (the length would help guessing); a name of one character keeps nothing."""
     value = "".join(unicodedata.normalize("NFKC", text or "").split())

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "local": ("backend.cli.local", "run the embedded stack until interrupted"),
-    "import": ("backend.cli.import_", "import orders, products or shipments"),
+    "import": ("backend.cli.import_", "import orders, stock, parcels, leads, cases, figures or chats"),
     "words": ("backend.cli.words", "check advertising text"),
     "sla": ("backend.cli.sla", "work out a deadline"),
     "work": ("backend.cli.work", "do background work"),

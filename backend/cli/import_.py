@@ -1,4 +1,4 @@
-"""`python -m backend import {orders,products,shipments} FILE…`: the importer of the page, for scripts.
+"""`python -m backend import KIND FILE…`: the importer of the page, for scripts.
 
 With `--json` one file gives one object, several files a list in their order. Exit codes: 0 taken over, 1 a
 file or a line was refused, 2 the arguments mean nothing (no such file or shop, or several shops it could be).
@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from backend import errors
 from backend.cli.target import Target, connect
@@ -19,21 +19,24 @@ from backend.errors import AppError
 from backend.imports.mapping import signature
 from backend.imports.parse import detect, shop_platform
 from backend.imports.reasons import reason
-from backend.imports.records import Detected, FileRefused
+from backend.imports.records import Detected, FileRefused, Kind
 from backend.imports.runner import Importer, Report, Shop, import_file
 from backend.local.apply import ApplyError
 from backend.local.stack import StackError
 from backend.pii import Keyring
 from backend.service import Service
 
-KINDS = ("orders", "products", "shipments")
+KINDS = get_args(Kind)
+_OF_POOL = ("products", "shipments")
 _USAGE_KEYS = ("shop.unknown_code", "import.shop_ambiguous", "import.shop_missing", "import.file_missing")
 _STEPS = {"staging": "stored", "applying": "taken over", "checking": "checked"}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser("import", help="import orders, products and stock, or shipments")
+    parser = commands.add_parser(
+        "import", help="import orders, stock, parcels, leads, cases, figures or chats"
+    )
     parser.add_argument("kind", choices=KINDS, help="products also takes stock files")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".csv or .xlsx")
     parser.add_argument("--shop", metavar="CODE", help="default: the only shop of the file's platform")
@@ -102,15 +105,15 @@ def _taken(target: Target, args: argparse.Namespace, path: Path) -> Report:
 
 
 def _shop(service: Service, args: argparse.Namespace, found: Detected) -> Shop | None:
-    """The shop that is meant; for orders without --shop the only one of the platform, else a new one."""
-    if args.shop is None and args.kind != "orders":
+    """The shop that is meant; without --shop the only one of the file's platform, else a new one."""
+    if args.shop is None and args.kind in _OF_POOL:
         return None
     platform = args.platform if args.platform != "auto" else found.platform
-    if args.shop is None and platform is None:
+    if args.shop is None and platform is None and args.kind == "orders":
         raise FileRefused("headers_unknown", {"count": len(found.headers)})
     answer: dict[str, Any] | None = service.rpc(
         "service_ensure_shop",
-        p_platform=shop_platform(platform or ""),
+        p_platform=shop_platform(platform or "") or None,
         p_code=args.shop,
         p_create=not args.dry_run,
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 from backend.checks.contact import check_contact, facts, facts_hash
 from backend.checks.models import Checked
-from backend.imports.records import OrderItem, OrderRecord, ProductRecord, ShipmentRecord
+from backend.imports.records import AnyRecord, OrderItem, OrderRecord, ProductRecord, ShipmentRecord
 from backend.pii import Keyring, mask_free_text, mask_ip, mask_name, mask_phone
 
 Params = Mapping[str, Any]
@@ -264,7 +264,7 @@ def shipment_row(record: ShipmentRecord) -> Payload:
     return row | {name: _iso(getattr(record, name)) for name in ("shipped_at", "last_scan_at", "signed_at")}
 
 
-def newest(records: Iterable[OrderRecord | ProductRecord | ShipmentRecord]) -> str | None:
+def newest(records: Iterable[AnyRecord]) -> str | None:
     """The newest instant that order records mention, as ISO text: how old the news of the file are."""
     times = (
         getattr(record, name)

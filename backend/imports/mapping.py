@@ -14,6 +14,7 @@ from backend.imports.platforms.layouts import (
     Layout,
     header_key,
 )
+from backend.imports.platforms.sheet_layouts import BASES, sheet_layout
 from backend.imports.records import FileRefused
 
 _CLOSE = 0.74  # difflib ratio from which two headers are taken as the same word with a small change
@@ -32,7 +33,7 @@ class Field(NamedTuple):
         return self.en if lang == "en" else self.zh
 
 
-FIELDS: Mapping[str, tuple[Field, ...]] = {
+_FIELDS: Mapping[str, tuple[Field, ...]] = {
     "orders": (
         Field("order_no", "订单号", "Order number", True),
         Field("sub_no", "子订单号", "Sub-order number"),
@@ -82,7 +83,17 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
         Field("signed_at", "签收时间", "Signed for at"),
     ),
 }
-_BASE = {"orders": OWN, "products": PRODUCTS, "shipments": SHIPMENTS}
+_SHEETS = {kind: sheet_layout(name) for kind, name in BASES.items()}
+FIELDS: Mapping[str, tuple[Field, ...]] = {
+    **_FIELDS,
+    **{
+        kind: tuple(Field(one.name, one.zh, one.en, one.required) for one in sheet.columns)
+        for kind, sheet in _SHEETS.items()
+    },
+}
+_BASE = {"orders": OWN, "products": PRODUCTS, "shipments": SHIPMENTS} | {
+    kind: layout for kind, sheet in _SHEETS.items() for layout in LAYOUTS if layout.name == sheet.name
+}
 # Spellings of tools that no layout of ours covers (Jushuitan, Wangdiantong, couriers).
 _MORE: Mapping[str, tuple[str, ...]] = {
     "order_no": (
@@ -115,7 +126,7 @@ _MORE: Mapping[str, tuple[str, ...]] = {
 
 
 def fields(kind: str) -> tuple[Field, ...]:
-    """The fields of `orders`, `products` or `shipments`, in the order in which people think of them."""
+    """The fields of a kind of file, in the order in which people think of them."""
     return FIELDS[kind]
 
 

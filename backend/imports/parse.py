@@ -81,7 +81,7 @@ def parse_file(
     else:
         found = _find(table, kind)
         layout = _wanted(found, kind, platform)
-    outcome, sheet = build(found.rows(), layout, found.headers, tz=tz, serials=table.is_workbook)
+    outcome, sheet = build(found.rows(), layout, found.headers, tz=tz, serials=table.is_workbook, name=name)
     if not outcome.rows:
         raise FileRefused("file_no_rows")
     return ParsedFile(

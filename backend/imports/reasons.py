@@ -116,8 +116,8 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "{wanted}. Choose another shop or detection.",
     ),
     "mapping_kind": (
-        "不支持的文件种类：{kind}。请选择订单、商品或物流。",
-        "Unknown kind of file: {kind}. Choose orders, products or shipments.",
+        "不支持的文件种类：{kind}。请在列表里选择一种。",
+        "Unknown kind of file: {kind}. Choose one of the list.",
     ),
     "mapping_field": (
         "字段对应里有不认识的字段：{field}。请重新选择。",
@@ -220,7 +220,66 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "商品编码与第 {line} 行重复而内容不同，以先出现的一行为准。请删除多余的一行。",
         "This code is also in row {line} with other facts; the first row counts. Delete one of the rows.",
     ),
+    "aftersales_type": (
+        "不认识的售后类型“{word}”。请改成：仅退款、退货退款、换货、维修、补寄、价保。",
+        "Unknown type of case “{word}”. Write 仅退款, 退货退款, 换货, 维修, 补寄 or 价保.",
+    ),
+    "aftersales_stage": (
+        "不认识的售后状态“{word}”。请核对导出的文件，或改成待处理、待退货、待收货、已完成、已取消之一。",
+        "Unknown state of the case “{word}”. Check the export, "
+        "or write 待处理, 待退货, 待收货, 已完成 or 已取消.",
+    ),
+    "rating": (
+        "不认识的评分“{word}”。请写 1–5，或 非常满意、满意、一般、不满意、非常不满意。",
+        "Unknown rating “{word}”. Write 1 to 5, or 非常满意, 满意, 一般, 不满意, 非常不满意.",
+    ),
+    "sender": (
+        "不认识的发送方“{word}”。请写：买家、客服、自动回复、机器人、系统。",
+        "Unknown sender “{word}”. Write 买家, 客服, 自动回复, 机器人 or 系统.",
+    ),
+    "consult": (
+        "不认识的咨询类型“{word}”。请写：售前、售后、其他。",
+        "Unknown kind of question “{word}”. Write 售前, 售后 or 其他.",
+    ),
+    "yes_no": ("这里请写“是”或“否”。", "Write 是 (yes) or 否 (no) here."),
+    "level": (
+        "不认识的程度“{word}”。意向请写 高、中、低；预算请写 高、适中、低；不知道就留空。",
+        "Unknown level “{word}”. Write 高, 中 or 低 (budget: 高, 适中, 低), or leave the cell blank.",
+    ),
+    "lead_source": (
+        "不认识的线索来源“{word}”。请写：询单未付、直播、企业微信、表单、活动、订单、聊天、其他。",
+        "Unknown source “{word}”. Write 询单未付, 直播, 企业微信, 表单, 活动, 订单, 聊天 or 其他.",
+    ),
+    "lead_unreachable": (
+        "这一行没有联系方式。手机、微信、邮箱、买家账号至少填一个。",
+        "This row has no way to reach the customer. Fill in phone, WeChat, e-mail or buyer account.",
+    ),
+    "tags": (
+        "需求标签最多 10 个、每个最多 20 字，不能含号码或邮箱。请改正后重新导入这一行。",
+        "At most 10 needs of up to 20 characters each, without numbers or addresses. Correct the row.",
+    ),
+    "duration": (
+        "时长无法识别。请写秒数（如 25），或 00:00:25 这样的时长。",
+        "The duration cannot be read. Write seconds (25) or a time like 00:00:25.",
+    ),
+    "line_unmatched": (
+        "订单 {order_no} 不在本店的订单里。请先导入订单，再导入这一行。",
+        "Order {order_no} is not among the orders of this shop. Import the orders first, then this row.",
+    ),
     # notes on accepted files
+    "summaries_left_out": (
+        "{count} 行汇总或平均值没有导入：合计由系统自己算。",
+        "{count} rows of sums and means were left out: the desk adds up itself.",
+    ),
+    "day_of_name": (
+        "文件没有日期列，按文件名里的 {day} 计。",
+        "The file has no days; {day} of its name was taken.",
+    ),
+    "day_assumed": (
+        "文件没有日期列，文件名里也没有日期，按昨天计。要指定日期，请在文件名里写上，例如 2026-11-21。",
+        "The file has no days and no date in its name; it counts as yesterday's. Put the date into the name, "
+        "like 2026-11-21, to say otherwise.",
+    ),
     "orders_repeated": (
         "{count} 个订单在文件里出现多次且状态不同，已采用进度最新的一行。",
         "{count} orders come more than once with different states; the most advanced line was taken.",

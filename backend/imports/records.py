@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-Kind = Literal["orders", "products", "shipments"]
+Kind = Literal[
+    "orders", "products", "shipments", "leads", "aftersales", "performance", "reviews", "traffic", "chats"
+]
 Status = Literal["unpaid", "to_ship", "shipped", "completed", "closed"]
 Refund = Literal["none", "requested", "done"]
 Params = Mapping[str, str | int]
@@ -103,6 +105,20 @@ class ShipmentRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SheetRecord:
+    """One line of a sheet whose cells are plain facts: leads, after-sales cases, figures, ratings, chats.
+
+    `sheet` is the layout's name, `key` what makes the line one and the same in the next file, `values` what
+    the columns of the layout hold: None where the file has no value. Personal values are still in clear.
+    """
+
+    row: int
+    sheet: str
+    key: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A line that was not taken in; the sentence is `reasons.reason(key, params, lang)`.
 
@@ -123,7 +139,8 @@ class Note:
     params: Params
 
 
-R = TypeVar("R", OrderRecord, ProductRecord, ShipmentRecord)
+AnyRecord = OrderRecord | ProductRecord | ShipmentRecord | SheetRecord
+R = TypeVar("R", OrderRecord, ProductRecord, ShipmentRecord, SheetRecord)
 
 
 @dataclass(frozen=True, slots=True)

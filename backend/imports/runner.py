@@ -21,19 +21,26 @@ from backend import errors
 from backend.checks.contact import CHECKS_VERSION
 from backend.errors import AppError
 from backend.imports import encode, trial
+from backend.imports.encode_sheets import lead_row, sheet_row
 from backend.imports.parse import parse_file, shop_platform
 from backend.imports.reasons import REASONS, reason
-from backend.imports.records import OrderRecord, ParsedFile, ProductRecord, ShipmentRecord
+from backend.imports.records import (
+    AnyRecord,
+    OrderRecord,
+    ParsedFile,
+    ProductRecord,
+    SheetRecord,
+    ShipmentRecord,
+)
 from backend.pii import Keyring, letters
 
 CHUNK: Final = 2000
 _RETRY_AFTER: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
-_PARCEL_UNKNOWN: Final = "import.parcel_unknown"
 T = TypeVar("T")
 
 Report = dict[str, Any]
 Progress = Callable[[str, int, int], None]
-Records = Sequence[OrderRecord | ProductRecord | ShipmentRecord]
+Records = Sequence[AnyRecord]
 
 
 class Rpc(Protocol):
@@ -95,10 +102,10 @@ def import_file(
 ) -> Report:
     """Import one file and report what happened.
 
-    Orders need a `shop`; products go to its stock pool or the default one; parcels to it or, without one, to
-    all shops of the actor. `strict`: one refused line refuses the whole file before anything is applied
-    (state `refused`).
-    The report holds `rows` (data lines), `accepted`, `updated`, `unchanged` (orders, products or parcels),
+    Everything needs a `shop` but products, which go to its stock pool or the default one, and parcels, which
+    belong to it or, without one, to all shops of the actor. `strict`: one refused line refuses the whole file
+    before anything is applied (state `refused`).
+    The report holds `rows` (data lines), `accepted`, `updated`, `unchanged` (entities, such as orders),
     `rejected` [{row, column, reason}], `exceptions` {kind: orders}, and `kind`, `platform`, `state`, `notes`.
     Raises FileRefused for a file that cannot be read, AppError for what the database refuses.
     """
@@ -210,14 +217,14 @@ class _Run:
 
     def _finish(self, begun: Report) -> Report:
         ready = self._ready(begun)
-        unknown = [(entry["row"], entry["params"]) for entry in ready.get("unknown", [])]
+        unknown = ready.get("unknown", [])
         closed = ready
         if ready["state"] != "refused":
             closed = finish(self.importer, begun["id"], len(self.parsed.records))
         report = _report(self.parsed, self.importer.lang)
-        for row, params in unknown:
-            text = sentence(_PARCEL_UNKNOWN, params, self.importer.lang)
-            report["rejected"].append({"row": row, "column": None, "reason": text})
+        for line in unknown:
+            text = sentence(line["reason"], line["params"], self.importer.lang)
+            report["rejected"].append({"row": line["row"], "column": None, "reason": text})
         counts = {key: closed[key] for key in ("accepted", "updated", "unchanged", "exceptions", "state")}
         return report | counts | {"import_id": begun["id"]}
 
@@ -301,7 +308,8 @@ class _Run:
         """Which orders the shop already has exactly so (no check, no encryption), and ids for the others."""
         orders = [record for record in records if isinstance(record, OrderRecord)]
         if not orders:
-            return _Known({}, frozenset(), ())
+            count = len(records) if self.parsed.kind == "leads" else 0
+            return _Known({}, frozenset(), self._call("reserve_contact_ids", p_count=count) if count else ())
         contents = {order.order_no: encode.content_hash(self.importer.keyring, order) for order in orders}
         known = self._call("import_known", p_import_id=import_id, p_items=_json([*contents.items()]))
         fresh = len(contents) - len(known)
@@ -311,10 +319,13 @@ class _Run:
     def _encoded(self, records: Records, asked: _Known) -> tuple[str, list[encode.Payload]]:
         """The rows of a chunk as JSON text (the gateway need not read it), and the verdicts of its orders."""
         orders = [record for record in records if isinstance(record, OrderRecord)]
+        if self.parsed.kind == "leads":
+            pairs = zip(records, asked.contact_ids, strict=True)
+            return _json([lead_row(self.importer.keyring, lead, number) for lead, number in pairs]), []
         if not orders:
             return _json([_plain_row(record) for record in records]), []
         contents, known = asked.contents, asked.known
-        pairs = [
+        coded = [
             encode.order_row(
                 self.importer.keyring, order, contact_id, contents[order.order_no], self.rules.params
             )
@@ -322,28 +333,26 @@ class _Run:
                 (order for order in orders if order.order_no not in known), asked.contact_ids, strict=True
             )
         ]
-        rows = [row for row, _ in pairs]
+        rows = [row for row, _ in coded]
         rows += [
             encode.known_row(order, contents[order.order_no]) for order in orders if order.order_no in known
         ]
-        return _json(rows), [verdict for _, verdict in pairs if verdict is not None]
+        return _json(rows), [verdict for _, verdict in coded if verdict is not None]
 
     def _call(self, name: str, **params: Any) -> Any:
         return patiently(lambda: self.importer.call(name, **params))
 
 
-def _plain_row(record: OrderRecord | ProductRecord | ShipmentRecord) -> encode.Payload:
-    return (
-        encode.product_row(record)
-        if isinstance(record, ProductRecord)
-        else encode.shipment_row(_parcel(record))
-    )
-
-
-def _parcel(record: OrderRecord | ProductRecord | ShipmentRecord) -> ShipmentRecord:
-    if not isinstance(record, ShipmentRecord):
-        raise TypeError("a file holds one kind of record")
-    return record
+def _plain_row(record: AnyRecord) -> encode.Payload:
+    match record:
+        case ProductRecord():
+            return encode.product_row(record)
+        case ShipmentRecord():
+            return encode.shipment_row(record)
+        case SheetRecord():
+            return sheet_row(record)
+        case OrderRecord():
+            raise TypeError("a file holds one kind of record")
 
 
 def _preview_orders(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> Report:

@@ -2,9 +2,15 @@
 
 -- Imports -------------------------------------------------------------------------------------------------------------
 
+create or replace function private.import_kinds() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['orders', 'products', 'shipments', 'leads', 'aftersales', 'performance', 'reviews', 'traffic', 'chats']
+$$;
+comment on function private.import_kinds() is 'The kinds of file that can be imported.';
+
 create table if not exists public.imports (
     id bigint generated always as identity primary key,
-    kind text not null constraint imports_kind_known check (kind in ('orders', 'products', 'shipments')),
+    kind text not null constraint imports_kind_known check (kind = any (private.import_kinds())),
     shop_id bigint references public.shops,
     stock_pool_id bigint references public.stock_pools,
     platform text,
@@ -32,6 +38,16 @@ create table if not exists public.imports (
     constraint imports_has_place check (shop_id is not null or stock_pool_id is not null),
     constraint imports_finished_has_time check ((state in ('done', 'refused', 'cancelled')) = (finished_at is not null))
 );
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '50.1 kinds of imports') then
+        alter table public.imports drop constraint imports_kind_known;
+        alter table public.imports add constraint imports_kind_known check (kind = any (private.import_kinds())) not valid;
+        alter table public.imports validate constraint imports_kind_known;
+        insert into private.schema_steps (step) values ('50.1 kinds of imports');
+    end if;
+end;
+$$;
 create index if not exists imports_shop_id_idx on public.imports (shop_id, kind, id desc);
 create index if not exists imports_stock_pool_id_idx on public.imports (stock_pool_id, kind, id desc);
 create index if not exists imports_member_id_idx on public.imports (member_id, id desc);

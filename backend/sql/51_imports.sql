@@ -41,21 +41,29 @@ comment on table private.import_results is 'Which order or product a staged row 
 
 create or replace function private.import_roles(p_kind text) returns text[]
 language sql immutable set search_path = '' as $$
-    select case when p_kind = 'orders' then array['operations', 'manager', 'admin']
-        else array['operations', 'manager', 'admin', 'warehouse'] end
+    select array['operations', 'manager', 'admin'] || case
+        when p_kind in ('orders', 'leads', 'aftersales') then '{}'::text[]
+        when p_kind in ('products', 'shipments') then array['warehouse']
+        when p_kind in ('performance', 'reviews', 'traffic', 'chats') then array['analyst']
+        else array['warehouse', 'analyst'] end
 $$;
-comment on function private.import_roles(text) is 'Orders: operations, manager, admin; products and parcels the warehouse too.';
+comment on function private.import_roles(text) is
+    'Operations, manager and admin all kinds; products and parcels the warehouse too, what figures are made of the analyst too. Null: whoever may import anything.';
+
+create or replace function private.is_order_kind(p_kind text) returns boolean
+language sql immutable set search_path = '' as $$ select p_kind in ('orders', 'products', 'shipments') $$;
+comment on function private.is_order_kind(text) is 'Whether such a file can change what may be released: nothing of the shop is, until it is complete.';
 
 create or replace function private.import_place(p_me private.actor, p_kind text, p_shop_id bigint, out shop_id bigint, out pool_id bigint)
 language plpgsql volatile set search_path = '' as $$
 begin
-    if p_kind is null or p_kind not in ('orders', 'products', 'shipments') then
+    if p_kind is null or p_kind <> all (private.import_kinds()) then
         perform private.fail('PT422', 'import.kind_unknown');
     end if;
     if p_shop_id is not null then
         perform private.require_shop(p_me, p_shop_id);
         select s.stock_pool_id into pool_id from public.shops s where s.id = p_shop_id;
-    elsif p_kind = 'orders' then
+    elsif p_kind not in ('products', 'shipments') then
         perform private.fail('PT422', 'import.shop_missing');
     else
         insert into public.stock_pools (name, is_default) select '默认库存', true
@@ -66,7 +74,7 @@ begin
 end;
 $$;
 comment on function private.import_place(private.actor, text, bigint) is
-    'Where a file belongs: orders to a shop, products to a stock pool, parcels to either (no shop: all shops of the pool).';
+    'Where a file belongs: to a shop; products to a stock pool, parcels to either (no shop: all shops of the pool).';
 
 create or replace function private.import_of(p_me private.actor, p_id bigint, p_states text[]) returns public.imports
 language plpgsql volatile set search_path = '' as $$
@@ -222,7 +230,8 @@ comment on function private.check_staged(text, jsonb) is 'bulk.too_many, import.
 create or replace function private.staged_key(p_kind text, p_row jsonb) returns text
 language sql immutable set search_path = '' as $$
     select nullif(case p_kind when 'orders' then p_row ->> 'order_no' when 'products' then p_row ->> 'sku'
-        else coalesce(p_row ->> 'order_no', '') || '|' || (p_row ->> 'tracking_no') end, '')
+        when 'shipments' then coalesce(p_row ->> 'order_no', '') || '|' || (p_row ->> 'tracking_no')
+        else p_row ->> 'key' end, '')
 $$;
 
 create or replace function public.import_stage(p_import_id bigint, p_chunk_no integer, p_rows jsonb) returns jsonb
@@ -309,11 +318,13 @@ grant execute on function public.service_import_verdicts(bigint, jsonb, text) to
 comment on function public.service_import_verdicts(bigint, jsonb, text) is
     'Service: what the Python checks found in rows [{row, facts_hash, findings}]; sent before the rows are staged, so that a staged chunk is a judged chunk.';
 
-create or replace function private.unknown_parcels(p_import_id bigint) returns jsonb
+create or replace function private.unknown_lines(p_import_id bigint) returns jsonb
 language sql stable set search_path = '' as $$
-    select jsonb_build_object('unknown', coalesce(jsonb_agg(jsonb_build_object('row', e.row_no, 'params', e.params) order by e.row_no), '[]'))
-    from public.import_errors e where e.import_id = p_import_id and e.reason = 'import.parcel_unknown'
+    select jsonb_build_object('unknown', coalesce(
+        jsonb_agg(jsonb_build_object('row', e.row_no, 'reason', e.reason, 'params', e.params) order by e.row_no), '[]'))
+    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown')
 $$;
+comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, found by the database: {unknown: [{row, reason, params}]}.';
 
 create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -322,13 +333,15 @@ declare
     v_import public.imports := private.import_of(v_me, p_import_id, array['staging', 'applying', 'checking']);
 begin
     if v_import.state <> 'staging' then
-        return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
+        return private.import_report(p_import_id) || private.unknown_lines(p_import_id);
     end if;
     if v_import.rows_staged <> coalesce(p_records, -1) then
         perform private.fail('PT409', 'import.incomplete', jsonb_build_object('staged', v_import.rows_staged, 'records', p_records));
     end if;
     if v_import.kind = 'shipments' then
         perform private.reject_unknown_parcels(v_import, v_me);
+    elsif v_import.kind = 'aftersales' then
+        perform private.reject_unknown_cases(v_import);
     end if;
     select * into v_import from public.imports where id = p_import_id;
     if v_import.is_strict and v_import.rejected > 0 then
@@ -337,9 +350,9 @@ begin
         update public.imports set state = 'applying', as_of = p_as_of where id = p_import_id;
         perform private.refresh_statistics(v_import, 'staged');
     end if;
-    return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
+    return private.import_report(p_import_id) || private.unknown_lines(p_import_id);
 end;
 $$;
 grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
 comment on function public.import_ready(bigint, integer, timestamptz) is
-    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels without an order come back as unknown [{row, params}]. import.incomplete.';
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order come back as unknown [{row, reason, params}]. import.incomplete.';

@@ -316,6 +316,10 @@ $$;
 comment on function private.refresh_statistics(public.imports, text) is
     'Connections keep plans (those of foreign keys too) made while a table was small: then each row reads the whole table. Fresh statistics make them plan anew; autovacuum would do it a minute too late.';
 
+create or replace function private.import_step(p_kind text) returns integer
+language sql immutable set search_path = '' as $$ select case when p_kind in ('aftersales', 'leads') then 500 else 5000 end $$;
+comment on function private.import_step(text) is 'Rows that one request takes over at most, so that it stays within 5 seconds: cases and leads start deadlines and are given out.';
+
 create or replace function public.import_apply(p_import_id bigint, p_limit integer) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -325,7 +329,7 @@ declare
 begin
     select max(n.row_no) into v_to from (select r.row_no from private.import_rows r
         where r.import_id = p_import_id and r.row_no > v_import.applied_to
-        order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), 5000)) n;
+        order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), private.import_step(v_import.kind))) n;
     if v_to is null then
         if v_import.state = 'applying' then
             update public.imports set state = 'checking' where id = p_import_id;
@@ -333,13 +337,15 @@ begin
         end if;
         return private.import_report(p_import_id);
     end if;
-    if v_import.kind = 'orders' then
-        perform private.apply_orders(v_import, v_to, private.now());
-    elsif v_import.kind = 'products' then
-        perform private.apply_products(v_import, v_to, private.now());
-    else
-        perform private.apply_parcels(v_import, v_to, private.now());
-    end if;
+    case v_import.kind
+        when 'orders' then perform private.apply_orders(v_import, v_to, private.now());
+        when 'products' then perform private.apply_products(v_import, v_to, private.now());
+        when 'shipments' then perform private.apply_parcels(v_import, v_to, private.now());
+        when 'aftersales' then perform private.apply_cases(v_import, v_to, private.now());
+        when 'reviews' then perform private.apply_ratings(v_import, v_to, private.now());
+        when 'leads' then perform private.apply_leads(v_import, v_to, private.now());
+        else perform private.apply_figures(v_import, v_to, private.now());
+    end case;
     perform private.count_results(v_import, v_to);
     if v_import.applied_to = 0 then
         perform private.refresh_statistics(v_import, 'applied');

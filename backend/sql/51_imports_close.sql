@@ -34,7 +34,7 @@ begin
     select max(n.row_no) into v_to from (select r.row_no from private.import_results r
         where r.import_id = p_import_id and r.row_no > v_import.checked_to
         order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), 5000)) n;
-    if v_to is not null and v_import.kind <> 'products' then
+    if v_to is not null and v_import.kind in ('orders', 'shipments') then
         perform private.evaluate_orders(private.refresh_verdicts(v_import, v_to), private.now());
     end if;
     if v_to is not null then
@@ -70,7 +70,9 @@ begin
     if v_import.kind = 'products' then
         perform private.resolve_items(v_import.stock_pool_id);
     end if;
-    perform private.evaluate_pool(v_import.stock_pool_id, private.now());
+    if private.is_order_kind(v_import.kind) then
+        perform private.evaluate_pool(v_import.stock_pool_id, private.now());
+    end if;
     if v_import.kind = 'orders' then
         update public.imports set exceptions = private.open_exceptions(p_import_id) where id = p_import_id;
         perform private.queue_recheck(v_import.shop_id, private.now());
@@ -160,7 +162,8 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array[]::text[]);
     v_codes text[];
-    v_code text := p_platform;
+    v_platform text := coalesce(p_platform, 'own');
+    v_code text := v_platform;
 begin
     if p_code is not null then
         if not exists (select from public.shops where code = p_code and is_active) then
@@ -168,7 +171,10 @@ begin
         end if;
         v_codes := array[p_code];
     else
-        v_codes := array(select code from public.shops where platform = p_platform and is_active order by id);
+        v_codes := array(select code from public.shops where platform = v_platform and is_active order by id);
+        if p_platform is null and v_codes = '{}' then
+            v_codes := array(select code from public.shops where is_active order by id);
+        end if;
     end if;
     if cardinality(v_codes) > 1 then
         perform private.fail('PT409', 'import.shop_ambiguous', jsonb_build_object('codes', array_to_string(v_codes, ', ')));
@@ -176,7 +182,7 @@ begin
         while exists (select from public.shops where code = v_code) loop
             v_code := v_code || '-2';
         end loop;
-        perform private.audit(v_me, private.ensure_shop(v_code, private.platform_name(p_platform), p_platform), 'shop', null, 'created');
+        perform private.audit(v_me, private.ensure_shop(v_code, private.platform_name(v_platform), v_platform), 'shop', null, 'created');
         v_codes := array[v_code];
     end if;
     return (select jsonb_build_object('id', s.id, 'code', s.code, 'platform', s.platform, 'timezone', s.timezone)
@@ -185,7 +191,7 @@ end;
 $$;
 grant execute on function public.service_ensure_shop(text, text, boolean) to service_role;
 comment on function public.service_ensure_shop(text, text, boolean) is
-    'Service: the shop a command means: by code, else the only one of the platform, else (p_create) one made from it; null without. shop.unknown_code, import.shop_ambiguous.';
+    'Service: the shop a command means: by code, else the only one of the platform, else (p_create) one made from it; null without. A file that tells no platform (null) belongs to the only shop of one''s own, else to the only shop there is. shop.unknown_code, import.shop_ambiguous.';
 
 create or replace function private.platform_name(p_platform text) returns text
 language sql immutable set search_path = '' as $$
@@ -210,7 +216,7 @@ begin
     if p_shop_id is not null then
         perform private.require_shop(v_me, p_shop_id);
     end if;
-    if coalesce(p_kind, '') not in ('orders', 'products', 'shipments') then
+    if coalesce(p_kind, '') <> all (private.import_kinds()) then
         perform private.fail('PT422', 'import.kind_unknown');
     end if;
     if jsonb_typeof(v_mapping) is distinct from 'object' or coalesce(p_signature, '') = '' then

@@ -16,7 +16,7 @@ language sql stable set search_path = '' as $$
             where e.order_id = (p_order).id and e.is_blocking and (e.state in ('open', 'waiting_customer')
                 or (e.state = 'waived' and e.holds_until <= private.now()))) then 'order.blocked'
         when exists (select from public.imports i
-            where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking'))
+            where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking') and private.is_order_kind(i.kind))
             or exists (select from public.imports i join public.shops s on s.stock_pool_id = i.stock_pool_id
                 where s.id = (p_order).shop_id and i.shop_id is null and i.state in ('applying', 'checking')) then 'order.importing'
     end
@@ -64,7 +64,8 @@ language sql stable set search_path = '' as $$
     where s.id in (select private.my_shop_ids())
       and (p_filter ->> 'shop_id' is null or s.id = (p_filter ->> 'shop_id')::bigint)
       and (p_filter ->> 'platform' is null or s.platform = p_filter ->> 'platform')
-      and not exists (select from public.imports i where i.shop_id = s.id and i.state in ('staging', 'applying', 'checking'))
+      and not exists (select from public.imports i where i.shop_id = s.id and i.state in ('staging', 'applying', 'checking')
+                      and private.is_order_kind(i.kind))
       and not exists (select from public.imports i where i.shop_id is null and i.stock_pool_id = s.stock_pool_id
                       and i.state in ('applying', 'checking'))
     order by r.id limit p_limit

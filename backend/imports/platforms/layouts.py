@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from backend.imports.platforms.sheet_layouts import SHEETS, SheetLayout
 from backend.imports.records import Kind
 
 Columns = Mapping[str, tuple[str, ...]]
@@ -451,7 +452,27 @@ SHIPMENTS = Layout(
     ),
     needed=2,
 )
-LAYOUTS = (TAOBAO, TAOBAO_ITEMS, JD, DOUYIN, PINDUODUO, YOUZAN, SHOPIFY, OWN, SHIPMENTS, PRODUCTS)
+
+
+def _of_sheet(sheet: SheetLayout) -> Layout:
+    return Layout(
+        name=sheet.name,
+        shop_platform=sheet.shop_platform,
+        kind=sheet.kind,
+        lines="one",
+        columns={column.name: column.spellings() for column in sheet.columns},
+        required=tuple(column.name for column in sheet.columns if column.required),
+        marks=sheet.marks,
+        needed=sheet.needed,
+    )
+
+
+LAYOUTS = (
+    *(TAOBAO, TAOBAO_ITEMS, JD, DOUYIN, PINDUODUO, YOUZAN, SHOPIFY, OWN, SHIPMENTS, PRODUCTS),
+    *map(_of_sheet, SHEETS),
+)
+_WEIGHTS = {"orders": 10.0, "shipments": 3.0, "products": 1.0}
+_SHEET_WEIGHT = 8.0
 
 
 def recognise(headers: Sequence[str], kind: str | None = None) -> Layout | None:
@@ -470,7 +491,7 @@ def recognise(headers: Sequence[str], kind: str | None = None) -> Layout | None:
         places = column_places(layout.columns, headers)
         if layout.kind != "orders" and not kind and not all(field in places for field in layout.required):
             continue
-        weight = {"orders": 10.0, "shipments": 3.0, "products": 1.0}[layout.kind]
+        weight = _WEIGHTS.get(layout.kind, _SHEET_WEIGHT)
         score = weight * hits / len(layout.marks) + 0.01 * len(places)
         if layout.kind == "orders" and layout.name != "own":
             score += 10

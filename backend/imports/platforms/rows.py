@@ -1,7 +1,7 @@
-"""The cells of one row by field: shared by the builders of orders, products and shipments."""
+"""The cells of one row by field: shared by all builders."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Generic, NamedTuple, TypeVar
 
 from backend.imports.cells import BadCell, text
@@ -22,11 +22,12 @@ class BadRow(Exception):  # noqa: N818 - a verdict on one row, turned into Rejec
 
 
 class Sheet(NamedTuple):
-    """What is the same for all rows of a file."""
+    """What is the same for all rows of a file. `day`: the one in the file's name, for sheets without days."""
 
     headers: tuple[str, ...]
     places: Mapping[str, tuple[int, ...]]
     when: Callable[[str], datetime | None]
+    day: date | None = None
 
     def column(self, field: str) -> str | None:
         """The header of a field as the file writes it, None if the file has no such column."""

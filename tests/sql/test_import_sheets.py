@@ -1,0 +1,274 @@
+"""Files of cases, figures, ratings, chats and leads, from their bytes to the rows of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backend.errors import AppError
+from backend.imports.records import FileRefused
+from backend.imports.runner import Importer, import_file
+from tests.sql.importing import (
+    KEYRING,
+    Connection,
+    Rpc,
+    add_member,
+    add_shop,
+    bring,
+    connected,
+    record,
+    shop_of,
+)
+
+pytestmark = pytest.mark.usefixtures("conn")
+
+
+@pytest.fixture
+def conn(db_url: str) -> Iterator[Connection]:
+    """A database of the test's own with one shop and its orders NO00001 to NO00003."""
+    with connected(db_url) as connection:
+        add_shop(connection)
+        bring(connection, [record(number) for number in (1, 2, 3)])
+        yield connection
+
+
+def table(*lines: str, encoding: str = "gb18030") -> bytes:
+    return "\n".join(lines).encode(encoding)
+
+
+def bring_in(
+    conn: Connection,
+    kind: str,
+    content: bytes,
+    *,
+    by: Rpc | None = None,
+    name: str = "表.csv",
+    **options: Any,
+) -> Any:
+    """The report of one file."""
+    call = by or Rpc(conn)
+    return import_file(
+        Importer(call=call, service=Rpc(conn), keyring=KEYRING),
+        content,
+        name=name,
+        kind=kind,
+        shop=shop_of(conn),
+        **options,
+    )
+
+
+def counts(report: dict[str, Any]) -> tuple[int, int, int, int]:
+    return report["accepted"], report["updated"], report["unchanged"], len(report["rejected"])
+
+
+def rows(conn: Connection, query: str) -> list[Any]:
+    return conn.execute(query).fetchall()  # type: ignore[arg-type]
+
+
+CASES = "退款编号,订单编号,退款类型,退款状态,退款金额,退款原因,退款申请时间,超时时间,退货物流单号"
+
+
+def test_cases_of_the_platform_become_tickets_and_follow_it(conn: Connection) -> None:
+    """The countdown is kept, a later file moves the case on, and what had ended before is left alone."""
+    first = table(
+        CASES,
+        "R1,NO00001,退货退款,等待卖家处理,42.00,不喜欢 13900001111,2026-11-09 09:00:00,2099-11-11 09:00:00,",
+        "R2,NO00002,仅退款,退款成功,42.00,拍错,2026-11-09 09:00:00,,",
+        "R3,NO99999,仅退款,等待卖家处理,42.00,拍错,2026-11-09 09:00:00,,",
+        "R4,NO00003,神秘类型,等待卖家处理,42.00,拍错,2026-11-09 09:00:00,,",
+        "R5,NO00003,仅退款,等待卖家处理,1.2E+3,拍错,2026-11-09 09:00:00,,",
+    )
+    report = bring_in(conn, "aftersales", first)
+    assert counts(report) == (1, 0, 1, 3)
+    assert [entry["row"] for entry in report["rejected"]] == [5, 6, 4]
+    assert "NO99999" in report["rejected"][2]["reason"]
+    [ticket] = rows(
+        conn,
+        "select t.type, t.state, t.source, t.platform_ref, t.claimed_amount, t.summary, o.order_no,"
+        " t.platform_due_at at time zone 'Asia/Shanghai', r.state"
+        " from public.tickets t join public.orders o on o.id = t.order_id join public.ticket_returns r on r.ticket_id = t.id",
+    )
+    assert ticket[:4] == ("return", "classified", "import", "R1")
+    assert ticket[5] == "不喜欢 139****1111"
+    assert ticket[6:] == ("NO00001", ticket[7], "applied")
+    assert str(ticket[7]) == "2099-11-11 09:00:00"
+
+    assert counts(bring_in(conn, "aftersales", first)) == (0, 0, 2, 3)
+    later = table(
+        CASES,
+        "R1,NO00001,退货退款,待商家收货,42.00,不喜欢,2026-11-09 09:00:00,2099-11-13 09:00:00,SF123456",
+    )
+    assert counts(bring_in(conn, "aftersales", later)) == (0, 1, 0, 0)
+    assert rows(conn, "select state, tracking_no from public.ticket_returns") == [("goods_sent", "SF123456")]
+
+
+def test_a_case_that_ends_on_the_platform_needs_no_work_unless_somebody_has_it(conn: Connection) -> None:
+    open_case = "{},NO0000{},仅退款,等待卖家处理,42.00,拍错,2026-11-09 09:00:00,,"
+    bring_in(conn, "aftersales", table(CASES, open_case.format("R1", 1), open_case.format("R2", 2)))
+    member = add_member(conn, "agent", shop_of(conn).id)
+    conn.execute(
+        "update public.tickets set owner_id = (select id from public.members where user_id = %s), state = 'in_progress'"
+        " where platform_ref = 'R2'",
+        (member,),
+    )
+    closed = "{},NO0000{},仅退款,退款关闭,42.00,拍错,2026-11-09 09:00:00,,"
+    report = bring_in(conn, "aftersales", table(CASES, closed.format("R1", 1), closed.format("R2", 2)))
+    assert counts(report) == (0, 2, 0, 0)
+    assert rows(
+        conn, "select platform_ref, state, close_reason, platform_status from public.tickets order by 1"
+    ) == [
+        ("R1", "cancelled", "platform_closed", "退款关闭"),
+        ("R2", "in_progress", None, "退款关闭"),
+    ]
+
+
+def test_performance_of_two_tools_without_sums(conn: Connection) -> None:
+    """The day is that of the column, else of the file's name, else yesterday, and a note says which."""
+    old = table(
+        "客服昵称,聊天人数(原咨询人数),接待人数,买家消息数,客服消息数,未回复人数,首次响应(秒),平均响应(秒)",
+        "客服A,20,18,100,150,1,12.5,00:00:21",
+        "汇总值,20,18,100,150,1,12.5,21",
+    )
+    report = bring_in(conn, "performance", old, name="客服绩效_20261108.csv")
+    assert counts(report) == (1, 0, 0, 0)
+    assert "2026-11-08" in "".join(report["notes"])
+    new = table(
+        "旺旺昵称,咨询人数,接待人数,未回复人数,有效接待人数,平均响应时长（秒),首次响应时长（秒),慢响应人数,答问比,旺旺分组",
+        "客服A,21,19,0,18,20,11,2,150%,售前",
+        "平均值,21,19,0,18,20,11,2,150%,",
+        encoding="utf-8-sig",
+    )
+    assert counts(bring_in(conn, "performance", new, name="客服绩效_20261108.csv")) == (0, 1, 0, 0)
+    yesterday = bring_in(conn, "performance", new, name="绩效.csv")
+    assert counts(yesterday) == (1, 0, 0, 0)
+    assert "昨天" in "".join(yesterday["notes"])
+    assert rows(
+        conn,
+        "select asked, received, effective, first_seconds, reply_seconds from public.agent_days where day = '2026-11-08'",
+    ) == [(21, 19, 18, 11, 20)]
+    expected = "select (private.now() at time zone 'Asia/Shanghai')::date - 1"
+    assert rows(conn, "select max(day) from public.agent_days") == rows(conn, expected)
+
+
+def test_chats_count_once_and_keep_no_words(conn: Connection) -> None:
+    head = "消息ID,会话ID,客服,买家,咨询类型,发送方,发送时间,内容"
+    lines = [
+        "1,S1,客服A,buyer1,售前,买家,2026-11-08 23:59:50,我的电话13900001111",
+        "2,S1,客服A,buyer1,售前,自动回复,2026-11-08 23:59:51,您好",
+        "3,S1,客服A,buyer1,售前,客服,2026-11-09 00:00:10,在的",
+        "4,S1,客服A,buyer1,售前,外星人,2026-11-09 00:00:11,?",
+    ]
+    report = bring_in(conn, "chats", table(head, *lines))
+    assert counts(report) == (3, 0, 0, 1)
+    assert counts(bring_in(conn, "chats", table(head, *lines))) == (0, 0, 3, 1)
+    sessions = table(
+        "会话ID,客服,买家,咨询类型,评价,是否付款,付款金额",
+        "S1,客服A,buyer1,售前,非常满意,是,¥1,042.00".replace("1,042", "1042"),
+    )
+    assert counts(bring_in(conn, "chats", sessions)) == (1, 0, 0, 0)
+    assert rows(conn, "select sender, sent_at from public.chat_messages order by message_id")[1][0] == "auto"
+    assert rows(conn, "select rating, is_paid, paid_amount from public.chat_sessions") == [(5, True, 1042)]
+    dump = str(rows(conn, "select to_jsonb(m) from public.chat_messages m"))
+    assert "您好" not in dump
+    assert "1390000" not in dump
+
+
+def test_visitors_and_ratings(conn: Connection) -> None:
+    assert counts(bring_in(conn, "traffic", table("日期,访客数,浏览量", "2026-11-08,100,300"))) == (
+        1,
+        0,
+        0,
+        0,
+    )
+    assert counts(bring_in(conn, "traffic", table("日期,访客数", "2026-11-08,120"))) == (0, 1, 0, 0)
+    assert rows(conn, "select visitors, views from public.visitor_days") == [(120, 300)]
+    ratings = table(
+        "订单编号,评分,满意度,评价内容,评价时间",
+        "NO00001,5星,,很好,2026-11-08 10:00:00",
+        "NO00002,,不满意,打13900001111没人接,2026-11-08 10:00:00",
+        "NO00003,,,空,2026-11-08 10:00:00",
+    )
+    assert counts(bring_in(conn, "reviews", ratings)) == (2, 0, 0, 1)
+    assert counts(bring_in(conn, "reviews", ratings)) == (0, 0, 2, 1)
+    assert rows(conn, "select rating, level, text from public.ratings order by order_no") == [
+        (5, None, "很好"),
+        (None, "dissatisfied", "打139****1111没人接"),
+    ]
+
+
+def test_leads_come_sealed_and_once(conn: Connection) -> None:
+    leads = table(
+        "客户姓名,手机号,微信号,需求标签,线索来源,意向,咨询时间,备注",
+        "周强军,13900001111,zhou_88,保温杯、礼盒,直播,高,2026-11-08 10:00:00,急",
+        "李四,,,礼盒,直播,高,2026-11-08 10:00:00,",
+        "王五,13900002222,,礼盒,外星,高,2026-11-08 10:00:00,",
+    )
+    report = bring_in(conn, "leads", leads)
+    assert counts(report) == (1, 0, 0, 2)
+    assert counts(bring_in(conn, "leads", leads)) == (0, 0, 1, 2)
+    [lead] = rows(
+        conn,
+        "select source, needs, intent, name_masked, phone_masked, wechat_masked, contact_id from public.leads",
+    )
+    assert lead[:6] == ("live", ["保温杯", "礼盒"], "high", "周**", "139****1111", "z***8")
+    [sealed] = rows(
+        conn, "select phone_cipher, note_cipher, phone_hash from private.contacts where kind = 'lead'"
+    )
+    assert KEYRING.decrypt("contacts", "phone", lead[6], sealed[0]) == "13900001111"
+    assert KEYRING.decrypt("contacts", "note", lead[6], sealed[1]) == "急"
+    assert sealed[2] == KEYRING.blind("phone", "139 0000 1111")
+
+
+def test_who_may_import_what(conn: Connection) -> None:
+    """Figures are the analyst's too, cases and leads are not; a refusal leaves no row."""
+    shop = shop_of(conn).id
+    visitors = table("日期,访客数", "2026-11-08,100")
+    leads = table("客户姓名,手机号,需求标签,线索来源", "周强军,13900001111,杯,直播")
+    cases = table(CASES, "R1,NO00001,仅退款,等待卖家处理,42.00,拍错,2026-11-09 09:00:00,,")
+    files = {"traffic": visitors, "leads": leads, "aftersales": cases}
+    allowed = {
+        ("operations", "traffic"), ("operations", "leads"), ("operations", "aftersales"), ("analyst", "traffic"),
+        ("manager", "traffic"), ("manager", "leads"), ("manager", "aftersales"),
+    }  # fmt: skip
+    wrong = []
+    for role in ("agent", "warehouse", "operations", "analyst", "manager"):
+        person = Rpc(conn, add_member(conn, role, shop))
+        for kind, content in files.items():
+            before = rows(conn, "select count(*) from public.imports")
+            try:
+                bring_in(conn, kind, content, by=person)
+                done = True
+            except AppError:
+                done = False
+                assert rows(conn, "select count(*) from public.imports") == before
+            if done != ((role, kind) in allowed):
+                wrong.append((role, kind, done))
+    assert wrong == []
+
+
+def test_an_import_of_figures_stops_no_release(conn: Connection) -> None:
+    service = Rpc(conn)
+    shop = shop_of(conn).id
+    service("import_begin", p_kind="chats", p_shop_id=shop, p_platform="chat_messages", p_file_name="c.csv", p_file_hash="c",
+            p_is_strict=False, p_rows_total=1, p_request_id="6f1d1b1e-0000-4000-8000-000000000001")  # fmt: skip
+    refusals = rows(conn, "select distinct private.release_refusal(o) from public.orders o")
+    assert ("order.importing",) not in refusals
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-8-sig", "utf-16"])
+def test_ugly_files(conn: Connection, encoding: str) -> None:
+    """A formula, a lost order number, a doubled column, nothing at all: named, and nothing half-written."""
+    ugly = table(CASES, "=1+1,NO00001,仅退款,等待卖家处理,1,a,2026-11-09 09:00:00,,", "R9,1.23E+18,仅退款,等待卖家处理,1,a,,,",
+                 encoding=encoding)  # fmt: skip
+    report = bring_in(conn, "aftersales", ugly)
+    assert counts(report) == (0, 0, 0, 2)
+    assert [entry["column"] for entry in report["rejected"]] == ["退款编号", "订单编号"]
+    for content in (
+        table(CASES, encoding=encoding),
+        table("日期,日期,访客数,访客数", "1,2,3,4", encoding=encoding),
+    ):
+        with pytest.raises(FileRefused):
+            bring_in(conn, "aftersales" if CASES[:4] in content.decode(encoding) else "traffic", content)
+    assert rows(conn, "select count(*) from public.tickets") == [(0,)]
