@@ -89,9 +89,20 @@ def resolve(
     solution: str,
     request_id: UUID,
     solution_id: int | None = None,
+    told_on: str | None = None,
+    reship_tracking_no: str | None = None,
 ) -> Moved:
-    """The case is solved (not closed: the customer is asked first)."""
-    facts = {"outcome": outcome, "solution": masked(solution), "solution_id": solution_id}
+    """The case is solved (not closed: the customer is asked first). `told_on`: where he was told just now.
+
+    Raises `ticket.no_contact`, `ticket.money_open`, `ticket.return_open`.
+    """
+    facts = {
+        "outcome": outcome,
+        "solution": masked(solution),
+        "solution_id": solution_id,
+        "contact": told_on,
+        "reship_tracking_no": reship_tracking_no,
+    }
     return _move(client, "resolve_ticket", ref, request_id, p=_given(facts))
 
 
@@ -217,7 +228,7 @@ def finish_review(
     then: Literal["close", "rework"],
     request_id: UUID,
 ) -> Moved:
-    """End a low-score review: what was found, its cause, and whether the case is closed or worked on again."""
+    """End a low-score review: the finding, its cause, and whether the case is closed or worked on again."""
     facts = {"finding": masked(finding), "root_cause_id": root_cause_id, "then": then}
     answer = db.rpc(
         client,

@@ -129,6 +129,7 @@ class TicketRow(_Row):
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     due_at: datetime | None = None
+    due_target: str | None = None
     version: int
 
 
@@ -223,6 +224,26 @@ class Return(_Row):
     refund_amount: Decimal | None = None
     refunded_at: datetime | None = None
     version: int = 1
+
+
+class Parcel(_Row):
+    """A return that the warehouse waits for, with the ticket it belongs to."""
+
+    ticket_id: int
+    version: int
+    shop_id: int
+    state: str
+    type: str = "return"
+    carrier: str | None = None
+    tracking_no: str | None = None
+    summary: str = ""
+    sku: str | None = None
+    quantity: int | None = None
+    buyer_account: str | None = None
+    receiver_masked: str | None = None
+    order_id: int | None = None
+    sent_at: datetime | None = None
+    applied_at: datetime | None = None
 
 
 class Attachment(_Row):

@@ -12,9 +12,20 @@ from backend import db
 from backend.orders import reads as orders
 from backend.orders.models import ClearContact
 from backend.pii import Keyring
-from backend.tickets.models import Case, Solution, Ticket, TicketFilter, TicketPage, TicketScreen
+from backend.tickets.models import (
+    Case,
+    Parcel,
+    Solution,
+    Ticket,
+    TicketFilter,
+    TicketPage,
+    TicketScreen,
+)
 
 _WORKERS = ("agent", "operations", "manager")
+_MOST_PARCELS = 100
+_OF_RETURN = "ticket_id, state, carrier, tracking_no, sent_at, applied_at"
+_OF_PARCEL = "id, version, shop_id, type, summary, sku, quantity, buyer_account, receiver_masked, order_id"
 
 
 def tickets(client: Client, wanted: TicketFilter) -> TicketPage:
@@ -59,6 +70,22 @@ def colleagues(client: Client, shop_ids: Iterable[int]) -> dict[int, str]:
     for place in places:
         shops.setdefault(place["member_id"], set()).add(place["shop_id"])
     return {row["id"]: row["display_name"] for row in names if shops.get(row["id"]) == wanted}
+
+
+def parcels(client: Client, tracking_no: str | None = None) -> tuple[Parcel, ...]:
+    """Returns that have not arrived yet, the longest under way first (at most 100); of one parcel if given."""
+    goods = client.table("ticket_returns").select(
+        "ticket_id, state, carrier, tracking_no, sent_at, applied_at"
+    )
+    goods = goods.in_("state", ["agreed", "goods_sent"])
+    if tracking_no is not None:
+        goods = goods.eq("tracking_no", tracking_no)
+    found = {row["ticket_id"]: row for row in db.rows(goods.order("applied_at").limit(_MOST_PARCELS))}
+    if not found:
+        return ()
+    cases = client.table("tickets").select(_OF_PARCEL).in_("id", list(found))
+    rows = {row["id"]: row for row in db.rows(cases)}
+    return tuple(Parcel.model_validate(rows[key] | found[key]) for key in found if key in rows)
 
 
 def reveal(client: Client, keyring: Keyring, ticket_id: int, *, reason: str | None = None) -> ClearContact:

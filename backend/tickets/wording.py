@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ Table = Mapping[str, Mapping[str, str]]
 """key -> language -> word"""
 
 _WORDS: Final[Mapping[str, Table]] = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
-_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])[Tt][-－ ]?([0-9]{1,12})(?![0-9A-Za-z])")
+_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])[Tt][- ]?([0-9]{1,12})(?![0-9A-Za-z])")
 
 
 def number(ticket_id: int) -> str:
@@ -25,7 +26,7 @@ def number(ticket_id: int) -> str:
 
 def numbers_in(text: str) -> list[int]:
     """The tickets that a text names, each once: T-1042, t1042."""
-    return list(dict.fromkeys(int(found) for found in _NUMBER.findall(text)))
+    return list(dict.fromkeys(int(found) for found in _NUMBER.findall(unicodedata.normalize("NFKC", text))))
 
 
 def label(table: str, key: str | None, lang: str = "zh-CN") -> str:
