@@ -2734,6 +2734,8 @@ language sql immutable set search_path = '' as $$
                         {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
                         {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
         ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
+        ('promised', '[{"percent": 80, "who": ["owner"], "action": "notify"},
+                       {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
         ('owner_only', '[{"percent": 100, "who": ["owner"], "action": "notify"}]')
     ), wanted (code, name, applies_to, target, measure, calendar, allowance, ladder_code, remind_calendar, on_reopen) as (values
         ('order_review', '订单异常审核', 'order_review', 'review', 'working', 'all', 120, 'review', null, 'restart'),
@@ -2743,6 +2745,7 @@ language sql immutable set search_path = '' as $$
         ('lead_a', 'A 级线索跟进', 'lead', 'follow_up', 'wall', null, 1440, 'lead', null, 'restart'),
         ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
         ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
+        ('promise', '承诺兑现', 'promise', 'keep', 'wall', null, 4320, 'promised', null, 'restart'),
         ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
         ('ticket_next', '工单再次回复', 'ticket', 'next', 'working', 'all', 240, 'late', null, 'restart'),
         ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),
@@ -4868,6 +4871,8 @@ begin
     case p_entity
         when 'order_review' then return query select * from private.order_review_subjects(p_ids, p_now);
         when 'order' then return query select * from private.order_subjects(p_ids);
+        when 'lead' then return query select * from private.lead_subjects(p_ids);
+        when 'promise' then return query select * from private.promise_subjects(p_ids, p_now);
         when 'survey' then return query select * from private.survey_subjects(p_ids);
         when 'ticket', 'return', 'public_complaint' then return query select * from private.ticket_subjects(p_ids, p_now);
         when 'approval' then return query select * from private.approval_subjects(p_ids, p_now);
@@ -4880,11 +4885,13 @@ comment on function private.subjects_of(text, bigint[], timestamptz) is
 
 create or replace function private.can_work(p_entity text, p_role text, p_skills text[]) returns boolean
 language sql immutable set search_path = '' as $$
-    select case p_entity
-        when 'order_review' then p_role = 'operations' or (p_role = 'agent' and 'review' = any (p_skills))
-        when 'order' then p_role = 'warehouse'
-        when 'ticket', 'return', 'public_complaint' then p_role = 'operations' or (p_role = 'agent' and 'aftersales' = any (p_skills))
-        when 'approval' then p_role = 'manager'
+    select case
+        when p_entity = 'order_review' then p_role = 'operations' or (p_role = 'agent' and 'review' = any (p_skills))
+        when p_entity = 'order' then p_role = 'warehouse'
+        when p_entity = 'lead' then p_role = 'agent' and 'presales' = any (p_skills)
+        when p_entity = 'promise' then p_role = 'agent'
+        when p_entity in ('ticket', 'return', 'public_complaint') then p_role = 'operations' or (p_role = 'agent' and 'aftersales' = any (p_skills))
+        when p_entity = 'approval' then p_role = 'manager'
         else p_role in ('agent', 'operations') end
 $$;
 comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';
@@ -4894,6 +4901,7 @@ language plpgsql set search_path = '' as $$
 begin
     case p_entity
         when 'order_review' then return private.order_review_action(p_action, p_ids, p_now);
+        when 'lead' then return private.lead_action(p_action, p_ids, p_now);
         when 'ticket', 'return', 'public_complaint' then return private.ticket_action(p_action, p_ids, p_now);
         else return 0;
     end case;
@@ -6270,8 +6278,9 @@ language sql stable set search_path = '' as $$
     select exists (
         select from public.rota_days d join public.shops s on s.id = p_shop_id
         where d.member_id = p_member_id and d.kind = 'leave' and d.day = (p_now at time zone s.timezone)::date)
+       or exists (select from public.handovers h where h.member_id = p_member_id and h.opened_at is not null and h.shift_ends_at > p_now)
 $$;
-comment on function private.is_away(bigint, bigint, timestamptz) is 'On leave today.';
+comment on function private.is_away(bigint, bigint, timestamptz) is 'On leave today, or handing over already at the end of the shift.';
 
 create or replace function private.assignment_staff(p_area text, p_shop_id bigint, p_now timestamptz) returns setof private.assignee
 language sql stable set search_path = '' as $$
@@ -8311,9 +8320,15 @@ where not exists (select from public.offer_rules where kind = 'price');
 
 -- Imports -------------------------------------------------------------------------------------------------------------
 
+create or replace function private.import_kinds() returns text[]
+language sql immutable set search_path = '' as $$
+    select array['orders', 'products', 'shipments', 'leads', 'aftersales', 'performance', 'reviews', 'traffic', 'chats']
+$$;
+comment on function private.import_kinds() is 'The kinds of file that can be imported.';
+
 create table if not exists public.imports (
     id bigint generated always as identity primary key,
-    kind text not null constraint imports_kind_known check (kind in ('orders', 'products', 'shipments')),
+    kind text not null constraint imports_kind_known check (kind = any (private.import_kinds())),
     shop_id bigint references public.shops,
     stock_pool_id bigint references public.stock_pools,
     platform text,
@@ -8341,6 +8356,16 @@ create table if not exists public.imports (
     constraint imports_has_place check (shop_id is not null or stock_pool_id is not null),
     constraint imports_finished_has_time check ((state in ('done', 'refused', 'cancelled')) = (finished_at is not null))
 );
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '50.1 kinds of imports') then
+        alter table public.imports drop constraint imports_kind_known;
+        alter table public.imports add constraint imports_kind_known check (kind = any (private.import_kinds())) not valid;
+        alter table public.imports validate constraint imports_kind_known;
+        insert into private.schema_steps (step) values ('50.1 kinds of imports');
+    end if;
+end;
+$$;
 create index if not exists imports_shop_id_idx on public.imports (shop_id, kind, id desc);
 create index if not exists imports_stock_pool_id_idx on public.imports (stock_pool_id, kind, id desc);
 create index if not exists imports_member_id_idx on public.imports (member_id, id desc);
@@ -8797,21 +8822,29 @@ comment on table private.import_results is 'Which order or product a staged row 
 
 create or replace function private.import_roles(p_kind text) returns text[]
 language sql immutable set search_path = '' as $$
-    select case when p_kind = 'orders' then array['operations', 'manager', 'admin']
-        else array['operations', 'manager', 'admin', 'warehouse'] end
+    select array['operations', 'manager', 'admin'] || case
+        when p_kind in ('orders', 'leads', 'aftersales') then '{}'::text[]
+        when p_kind in ('products', 'shipments') then array['warehouse']
+        when p_kind in ('performance', 'reviews', 'traffic', 'chats') then array['analyst']
+        else array['warehouse', 'analyst'] end
 $$;
-comment on function private.import_roles(text) is 'Orders: operations, manager, admin; products and parcels the warehouse too.';
+comment on function private.import_roles(text) is
+    'Operations, manager and admin all kinds; products and parcels the warehouse too, what figures are made of the analyst too. Null: whoever may import anything.';
+
+create or replace function private.is_order_kind(p_kind text) returns boolean
+language sql immutable set search_path = '' as $$ select p_kind in ('orders', 'products', 'shipments') $$;
+comment on function private.is_order_kind(text) is 'Whether such a file can change what may be released: nothing of the shop is, until it is complete.';
 
 create or replace function private.import_place(p_me private.actor, p_kind text, p_shop_id bigint, out shop_id bigint, out pool_id bigint)
 language plpgsql volatile set search_path = '' as $$
 begin
-    if p_kind is null or p_kind not in ('orders', 'products', 'shipments') then
+    if p_kind is null or p_kind <> all (private.import_kinds()) then
         perform private.fail('PT422', 'import.kind_unknown');
     end if;
     if p_shop_id is not null then
         perform private.require_shop(p_me, p_shop_id);
         select s.stock_pool_id into pool_id from public.shops s where s.id = p_shop_id;
-    elsif p_kind = 'orders' then
+    elsif p_kind not in ('products', 'shipments') then
         perform private.fail('PT422', 'import.shop_missing');
     else
         insert into public.stock_pools (name, is_default) select '默认库存', true
@@ -8822,7 +8855,7 @@ begin
 end;
 $$;
 comment on function private.import_place(private.actor, text, bigint) is
-    'Where a file belongs: orders to a shop, products to a stock pool, parcels to either (no shop: all shops of the pool).';
+    'Where a file belongs: to a shop; products to a stock pool, parcels to either (no shop: all shops of the pool).';
 
 create or replace function private.import_of(p_me private.actor, p_id bigint, p_states text[]) returns public.imports
 language plpgsql volatile set search_path = '' as $$
@@ -8978,7 +9011,8 @@ comment on function private.check_staged(text, jsonb) is 'bulk.too_many, import.
 create or replace function private.staged_key(p_kind text, p_row jsonb) returns text
 language sql immutable set search_path = '' as $$
     select nullif(case p_kind when 'orders' then p_row ->> 'order_no' when 'products' then p_row ->> 'sku'
-        else coalesce(p_row ->> 'order_no', '') || '|' || (p_row ->> 'tracking_no') end, '')
+        when 'shipments' then coalesce(p_row ->> 'order_no', '') || '|' || (p_row ->> 'tracking_no')
+        else p_row ->> 'key' end, '')
 $$;
 
 create or replace function public.import_stage(p_import_id bigint, p_chunk_no integer, p_rows jsonb) returns jsonb
@@ -9065,11 +9099,13 @@ grant execute on function public.service_import_verdicts(bigint, jsonb, text) to
 comment on function public.service_import_verdicts(bigint, jsonb, text) is
     'Service: what the Python checks found in rows [{row, facts_hash, findings}]; sent before the rows are staged, so that a staged chunk is a judged chunk.';
 
-create or replace function private.unknown_parcels(p_import_id bigint) returns jsonb
+create or replace function private.unknown_lines(p_import_id bigint) returns jsonb
 language sql stable set search_path = '' as $$
-    select jsonb_build_object('unknown', coalesce(jsonb_agg(jsonb_build_object('row', e.row_no, 'params', e.params) order by e.row_no), '[]'))
-    from public.import_errors e where e.import_id = p_import_id and e.reason = 'import.parcel_unknown'
+    select jsonb_build_object('unknown', coalesce(
+        jsonb_agg(jsonb_build_object('row', e.row_no, 'reason', e.reason, 'params', e.params) order by e.row_no), '[]'))
+    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown')
 $$;
+comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, found by the database: {unknown: [{row, reason, params}]}.';
 
 create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -9078,13 +9114,15 @@ declare
     v_import public.imports := private.import_of(v_me, p_import_id, array['staging', 'applying', 'checking']);
 begin
     if v_import.state <> 'staging' then
-        return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
+        return private.import_report(p_import_id) || private.unknown_lines(p_import_id);
     end if;
     if v_import.rows_staged <> coalesce(p_records, -1) then
         perform private.fail('PT409', 'import.incomplete', jsonb_build_object('staged', v_import.rows_staged, 'records', p_records));
     end if;
     if v_import.kind = 'shipments' then
         perform private.reject_unknown_parcels(v_import, v_me);
+    elsif v_import.kind = 'aftersales' then
+        perform private.reject_unknown_cases(v_import);
     end if;
     select * into v_import from public.imports where id = p_import_id;
     if v_import.is_strict and v_import.rejected > 0 then
@@ -9093,12 +9131,12 @@ begin
         update public.imports set state = 'applying', as_of = p_as_of where id = p_import_id;
         perform private.refresh_statistics(v_import, 'staged');
     end if;
-    return private.import_report(p_import_id) || private.unknown_parcels(p_import_id);
+    return private.import_report(p_import_id) || private.unknown_lines(p_import_id);
 end;
 $$;
 grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
 comment on function public.import_ready(bigint, integer, timestamptz) is
-    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels without an order come back as unknown [{row, params}]. import.incomplete.';
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order come back as unknown [{row, reason, params}]. import.incomplete.';
 
 -- ==== 51_imports_apply.sql ====
 
@@ -9420,6 +9458,10 @@ $$;
 comment on function private.refresh_statistics(public.imports, text) is
     'Connections keep plans (those of foreign keys too) made while a table was small: then each row reads the whole table. Fresh statistics make them plan anew; autovacuum would do it a minute too late.';
 
+create or replace function private.import_step(p_kind text) returns integer
+language sql immutable set search_path = '' as $$ select case when p_kind in ('aftersales', 'leads') then 500 else 5000 end $$;
+comment on function private.import_step(text) is 'Rows that one request takes over at most, so that it stays within 5 seconds: cases and leads start deadlines and are given out.';
+
 create or replace function public.import_apply(p_import_id bigint, p_limit integer) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -9429,7 +9471,7 @@ declare
 begin
     select max(n.row_no) into v_to from (select r.row_no from private.import_rows r
         where r.import_id = p_import_id and r.row_no > v_import.applied_to
-        order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), 5000)) n;
+        order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), private.import_step(v_import.kind))) n;
     if v_to is null then
         if v_import.state = 'applying' then
             update public.imports set state = 'checking' where id = p_import_id;
@@ -9437,13 +9479,15 @@ begin
         end if;
         return private.import_report(p_import_id);
     end if;
-    if v_import.kind = 'orders' then
-        perform private.apply_orders(v_import, v_to, private.now());
-    elsif v_import.kind = 'products' then
-        perform private.apply_products(v_import, v_to, private.now());
-    else
-        perform private.apply_parcels(v_import, v_to, private.now());
-    end if;
+    case v_import.kind
+        when 'orders' then perform private.apply_orders(v_import, v_to, private.now());
+        when 'products' then perform private.apply_products(v_import, v_to, private.now());
+        when 'shipments' then perform private.apply_parcels(v_import, v_to, private.now());
+        when 'aftersales' then perform private.apply_cases(v_import, v_to, private.now());
+        when 'reviews' then perform private.apply_ratings(v_import, v_to, private.now());
+        when 'leads' then perform private.apply_leads(v_import, v_to, private.now());
+        else perform private.apply_figures(v_import, v_to, private.now());
+    end case;
     perform private.count_results(v_import, v_to);
     if v_import.applied_to = 0 then
         perform private.refresh_statistics(v_import, 'applied');
@@ -9495,8 +9539,12 @@ begin
     select max(n.row_no) into v_to from (select r.row_no from private.import_results r
         where r.import_id = p_import_id and r.row_no > v_import.checked_to
         order by r.row_no limit least(greatest(coalesce(p_limit, 2000), 1), 5000)) n;
-    if v_to is not null and v_import.kind <> 'products' then
+    if v_to is not null and v_import.kind in ('orders', 'shipments') then
         perform private.evaluate_orders(private.refresh_verdicts(v_import, v_to), private.now());
+    end if;
+    if v_to is not null and v_import.kind = 'orders' then
+        perform private.convert_leads(array(select r.entity_id from private.import_results r
+            where r.import_id = p_import_id and r.row_no > v_import.checked_to and r.row_no <= v_to and r.outcome <> 'unchanged'), private.now());
     end if;
     if v_to is not null then
         update public.imports set checked_to = v_to where id = p_import_id;
@@ -9531,7 +9579,9 @@ begin
     if v_import.kind = 'products' then
         perform private.resolve_items(v_import.stock_pool_id);
     end if;
-    perform private.evaluate_pool(v_import.stock_pool_id, private.now());
+    if private.is_order_kind(v_import.kind) then
+        perform private.evaluate_pool(v_import.stock_pool_id, private.now());
+    end if;
     if v_import.kind = 'orders' then
         update public.imports set exceptions = private.open_exceptions(p_import_id) where id = p_import_id;
         perform private.queue_recheck(v_import.shop_id, private.now());
@@ -9621,7 +9671,8 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array[]::text[]);
     v_codes text[];
-    v_code text := p_platform;
+    v_platform text := coalesce(p_platform, 'own');
+    v_code text := v_platform;
 begin
     if p_code is not null then
         if not exists (select from public.shops where code = p_code and is_active) then
@@ -9629,7 +9680,10 @@ begin
         end if;
         v_codes := array[p_code];
     else
-        v_codes := array(select code from public.shops where platform = p_platform and is_active order by id);
+        v_codes := array(select code from public.shops where platform = v_platform and is_active order by id);
+        if p_platform is null and v_codes = '{}' then
+            v_codes := array(select code from public.shops where is_active order by id);
+        end if;
     end if;
     if cardinality(v_codes) > 1 then
         perform private.fail('PT409', 'import.shop_ambiguous', jsonb_build_object('codes', array_to_string(v_codes, ', ')));
@@ -9637,7 +9691,7 @@ begin
         while exists (select from public.shops where code = v_code) loop
             v_code := v_code || '-2';
         end loop;
-        perform private.audit(v_me, private.ensure_shop(v_code, private.platform_name(p_platform), p_platform), 'shop', null, 'created');
+        perform private.audit(v_me, private.ensure_shop(v_code, private.platform_name(v_platform), v_platform), 'shop', null, 'created');
         v_codes := array[v_code];
     end if;
     return (select jsonb_build_object('id', s.id, 'code', s.code, 'platform', s.platform, 'timezone', s.timezone)
@@ -9646,7 +9700,7 @@ end;
 $$;
 grant execute on function public.service_ensure_shop(text, text, boolean) to service_role;
 comment on function public.service_ensure_shop(text, text, boolean) is
-    'Service: the shop a command means: by code, else the only one of the platform, else (p_create) one made from it; null without. shop.unknown_code, import.shop_ambiguous.';
+    'Service: the shop a command means: by code, else the only one of the platform, else (p_create) one made from it; null without. A file that tells no platform (null) belongs to the only shop of one''s own, else to the only shop there is. shop.unknown_code, import.shop_ambiguous.';
 
 create or replace function private.platform_name(p_platform text) returns text
 language sql immutable set search_path = '' as $$
@@ -9671,7 +9725,7 @@ begin
     if p_shop_id is not null then
         perform private.require_shop(v_me, p_shop_id);
     end if;
-    if coalesce(p_kind, '') not in ('orders', 'products', 'shipments') then
+    if coalesce(p_kind, '') <> all (private.import_kinds()) then
         perform private.fail('PT422', 'import.kind_unknown');
     end if;
     if jsonb_typeof(v_mapping) is distinct from 'object' or coalesce(p_signature, '') = '' then
@@ -10950,8 +11004,12 @@ $$;
 comment on function private.return_items(private.actor, bigint, bigint[], timestamptz) is 'Frees the items of a member (order ids null: all of them) and tells the history; answers how many.';
 
 create or replace function private.give_back_all(p_member_id bigint, p_now timestamptz) returns integer
-language sql set search_path = '' as $$ select private.return_items(null, p_member_id, null, p_now) $$;
-comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off or goes home: all items are in the pool again.';
+language plpgsql set search_path = '' as $$
+begin
+    return private.return_items(null, p_member_id, null, p_now) + private.return_leads(null, p_member_id, p_now);
+end;
+$$;
+comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off: all his items and leads are in the pool again.';
 
 create or replace function public.give_back(p_request_id uuid, p_order_ids jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -11009,7 +11067,7 @@ language sql stable set search_path = '' as $$
             where e.order_id = (p_order).id and e.is_blocking and (e.state in ('open', 'waiting_customer')
                 or (e.state = 'waived' and e.holds_until <= private.now()))) then 'order.blocked'
         when exists (select from public.imports i
-            where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking'))
+            where i.shop_id = (p_order).shop_id and i.state in ('staging', 'applying', 'checking') and private.is_order_kind(i.kind))
             or exists (select from public.imports i join public.shops s on s.stock_pool_id = i.stock_pool_id
                 where s.id = (p_order).shop_id and i.shop_id is null and i.state in ('applying', 'checking')) then 'order.importing'
     end
@@ -11057,7 +11115,8 @@ language sql stable set search_path = '' as $$
     where s.id in (select private.my_shop_ids())
       and (p_filter ->> 'shop_id' is null or s.id = (p_filter ->> 'shop_id')::bigint)
       and (p_filter ->> 'platform' is null or s.platform = p_filter ->> 'platform')
-      and not exists (select from public.imports i where i.shop_id = s.id and i.state in ('staging', 'applying', 'checking'))
+      and not exists (select from public.imports i where i.shop_id = s.id and i.state in ('staging', 'applying', 'checking')
+                      and private.is_order_kind(i.kind))
       and not exists (select from public.imports i where i.shop_id is null and i.stock_pool_id = s.stock_pool_id
                       and i.state in ('applying', 'checking'))
     order by r.id limit p_limit
@@ -12300,6 +12359,7 @@ begin
     case p_entity
         when 'order' then return private.order_to_reveal(p_me, p_id, p_now);
         when 'ticket' then return private.ticket_to_reveal(p_me, p_id, p_now);
+        when 'lead' then return private.lead_to_reveal(p_me, p_id);
         else return null;
     end case;
 end;
@@ -12315,7 +12375,7 @@ declare
     v_claimed boolean := coalesce((v_found ->> 'claimed')::boolean, false);
 begin
     if v_found is null then
-        perform private.fail('PT404', case p_entity when 'ticket' then 'ticket.none' else 'order.none' end);
+        perform private.fail('PT404', case p_entity when 'ticket' then 'ticket.none' when 'lead' then 'lead.none' else 'order.none' end);
     end if;
     if not v_claimed and coalesce(p_reason, '')
         not in ('contact_customer', 'address_check', 'courier', 'after_sales', 'complaint', 'audit') then
@@ -12326,12 +12386,14 @@ begin
     perform private.watch_reveals(v_me, v_now);
     return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_found ->> 'contact_state', 'version', v_found -> 'version',
                 'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher)
+                || case p_entity when 'lead' then jsonb_build_object('wechat', c.wechat_cipher, 'email', c.email_cipher,
+                    'buyer_account', v_found -> 'buyer_account') else '{}' end
             from (select (v_found ->> 'contact_id')::bigint as id) o left join private.contacts c on c.id = o.id);
 end;
 $$;
 grant execute on function public.reveal_contact(text, bigint, text) to authenticated;
 comment on function public.reveal_contact(text, bigint, text) is
-    'Everybody but analysts: the ciphertexts of the contact of an order or a ticket, each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, reveal.reason.';
+    'Everybody but analysts: the ciphertexts of the contact of an order, a ticket or a lead (its owner, managers, admins; with WeChat, e-mail and buyer account), each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, lead.none, lead.contact_hidden, reveal.reason.';
 
 -- What happened -------------------------------------------------------------------------------------------------------
 
@@ -12748,6 +12810,3030 @@ grant execute on function public.rule_changes() to authenticated;
 comment on function public.rule_changes() is
     'Operations, managers, admins: the latest 30 changes of the defaults and of my shops'' rules, newest first: [{id, at, who, shop_id, kind, action saved|reset, after, before (values of the change before it, null for the first)}].';
 
+-- ==== 58_leads.sql ====
+
+-- 58 ----------------------------------------------------------------------------------- leads: who they are, how they come
+--
+-- A lead is one row; its number is its id. Names, phones, WeChat ids and e-mail lie in private.contacts, the buyer account in
+-- a column nobody may select: who owns a lead opens its contact (audited), everybody else reads masks. Every open lead has one
+-- running clock (target follow_up); the column due_sort follows it.
+
+alter table private.contacts add column if not exists email_cipher text
+    constraint contacts_email_is_cipher check (private.is_cipher(email_cipher));
+
+create or replace function private.is_short_mask(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_text is null or (p_text like '%*%' and pg_catalog.char_length(pg_catalog.replace(p_text, '*', '')) <= 4
+        and pg_catalog.char_length(p_text) <= 20)
+$$;
+comment on function private.is_short_mask(text) is 'wx**8 and b***1: at most four characters of an account.';
+
+create or replace function private.are_tags(p_tags text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.cardinality(p_tags) <= 10 and not exists (select from pg_catalog.unnest(p_tags) t
+        where t is null or pg_catalog.char_length(t) not between 1 and 20 or pg_catalog.btrim(t) <> t or t ~ '[0-9]{5}|@')
+$$;
+comment on function private.are_tags(text[]) is 'At most ten short words; nothing that could be a phone number or an address.';
+
+create table if not exists public.leads (
+    id bigint generated always as identity (start with 1001) primary key,
+    shop_id bigint not null references public.shops,
+    state text not null default 'pool' constraint leads_state_known
+        check (state in ('pool', 'assigned', 'following', 'converted', 'lost', 'merged')),
+    stage text not null default 'first_touch' constraint leads_stage_known
+        check (stage in ('first_touch', 'discovery', 'objection', 'closing')),
+    furthest smallint not null default 1 constraint leads_furthest_range check (furthest between 1 and 4),
+    source text not null constraint leads_source_known
+        check (source in ('asked_unpaid', 'live', 'enterprise', 'form', 'chat', 'order', 'campaign', 'other')),
+    via text not null constraint leads_via_known check (via in ('manual', 'paste', 'import', 'chat', 'order', 'form')),
+    needs text[] not null constraint leads_needs_are_tags check (private.are_tags(needs)),
+    intent text not null default 'unknown' constraint leads_intent_known check (intent in ('high', 'medium', 'low', 'unknown')),
+    budget text not null default 'unknown' constraint leads_budget_known check (budget in ('high', 'enough', 'low', 'unknown')),
+    membership text constraint leads_membership_known check (membership in ('silver', 'gold', 'diamond')),
+    grade text not null default 'C' constraint leads_grade_known check (grade in ('A', 'B', 'C')),
+    grade_by text not null default 'rule' constraint leads_grade_by_known check (grade_by in ('rule', 'person')),
+    grade_reasons jsonb not null default '{}',
+    graded_at timestamptz not null,
+    name_masked text,
+    phone_masked text,
+    wechat_masked text,
+    email_masked text,
+    buyer_masked text,
+    buyer_account text,
+    contact_id bigint references private.contacts,
+    owner_id bigint references public.members,
+    owned_since timestamptz,
+    free_at timestamptz not null,
+    recycled integer not null default 0,
+    is_raised boolean not null default false,
+    first_contact_at timestamptz,
+    first_follow_up_at timestamptz,
+    is_first_on_time boolean,
+    last_follow_up_at timestamptz,
+    follow_up_count integer not null default 0,
+    next_step text,
+    next_at timestamptz,
+    clock_id bigint,
+    looked_at timestamptz,
+    due_at timestamptz,
+    due_sort timestamptz not null default 'infinity',
+    order_id bigint references public.orders,
+    converted_by text constraint leads_converted_by_known check (converted_by in ('phone', 'buyer_account', 'person')),
+    lost_reason text constraint leads_lost_reason_known check (lost_reason in
+        ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'transferred', 'other')),
+    closed_at timestamptz,
+    merged_into bigint references public.leads,
+    captured_by bigint references public.members,
+    captured_at timestamptz not null,
+    asked_at timestamptz not null,
+    import_id bigint references public.imports,
+    row_key text,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint leads_masks_hide check (private.is_masked(name_masked, phone_masked) and private.is_short_mask(wechat_masked)
+        and private.is_short_mask(email_masked) and private.is_short_mask(buyer_masked)),
+    constraint leads_can_be_reached check (contact_id is not null or buyer_account is not null),
+    constraint leads_owner_is_whole check ((owner_id is null) = (owned_since is null)),
+    constraint leads_owned_is_not_in_the_pool check ((state = 'pool' and owner_id is null) or (state in ('assigned', 'following') and owner_id is not null)
+        or state in ('converted', 'lost', 'merged')),
+    constraint leads_closed_has_time check ((state in ('converted', 'lost', 'merged')) = (closed_at is not null)),
+    constraint leads_converted_is_whole check ((state = 'converted') = (converted_by is not null) and (state = 'converted') = (order_id is not null)),
+    constraint leads_lost_has_reason check ((state = 'lost') = (lost_reason is not null)),
+    constraint leads_merged_is_whole check ((state = 'merged') = (merged_into is not null))
+);
+create unique index if not exists leads_row_key_idx on public.leads (shop_id, row_key) where row_key is not null;
+create unique index if not exists leads_order_id_idx on public.leads (order_id) where order_id is not null;
+create index if not exists leads_pool_idx on public.leads (shop_id, due_sort, id) include (stage, grade, source, free_at) where state = 'pool';
+create index if not exists leads_waiting_idx on public.leads (shop_id, captured_at, id) include (free_at) where state = 'pool';
+create index if not exists leads_mine_idx on public.leads (owner_id, stage, due_sort, id) include (shop_id, grade, source)
+    where state in ('assigned', 'following');
+create index if not exists leads_open_idx on public.leads (shop_id, stage, due_sort, id) include (grade, source, owner_id)
+    where state in ('pool', 'assigned', 'following');
+create index if not exists leads_closed_idx on public.leads (shop_id, state, closed_at, id) include (grade, source, owner_id)
+    where state in ('converted', 'lost');
+create index if not exists leads_closed_mine_idx on public.leads (owner_id, state, closed_at, id) where state in ('converted', 'lost');
+create index if not exists leads_captured_idx on public.leads (shop_id, captured_at)
+    include (source, grade, owner_id, state, furthest, first_contact_at, first_follow_up_at, is_first_on_time, recycled);
+create index if not exists leads_buyer_idx on public.leads (buyer_account, shop_id) where buyer_account is not null;
+create index if not exists leads_owned_idx on public.leads (owned_since) where state in ('assigned', 'following');
+create index if not exists leads_contact_id_idx on public.leads (contact_id);
+create index if not exists leads_merged_into_idx on public.leads (merged_into) where merged_into is not null;
+create index if not exists leads_captured_by_idx on public.leads (captured_by);
+create index if not exists leads_import_id_idx on public.leads (import_id);
+alter table public.leads enable row level security;
+create or replace trigger t10_touch before update on public.leads
+    for each row when (old.looked_at is not distinct from new.looked_at) execute function private.touch_version();
+comment on table public.leads is '线索: somebody who may buy. Masked here; the contact itself is in private.contacts. Number L-<id>.';
+comment on column public.leads.state is
+    'pool 公海 (nobody''s), assigned (owned, not yet followed up by this owner), following, converted, lost, merged into another. At risk = open and past due_at.';
+comment on column public.leads.furthest is 'The furthest of the four stages it ever reached: the funnel counts this.';
+comment on column public.leads.grade_reasons is 'Why this grade: {rule (place in the list, null = none held), facts} or {reason} of the person who set it.';
+comment on column public.leads.free_at is 'In the pool: nobody may take it before (quarantine after recycling).';
+comment on column public.leads.looked_at is 'When the lead was offered to everybody on duty with room and nobody might have it (cool-off): next try ten minutes later.';
+comment on column public.leads.first_follow_up_at is 'First outward attempt; first_contact_at: first time the customer was reached.';
+comment on column public.leads.due_sort is 'Open: the deadline of the next follow-up; closed: when it was closed. One index sorts each column of the board.';
+comment on column public.leads.asked_at is 'When the customer asked, as far as known: how recent the wish is.';
+comment on column public.leads.row_key is 'Digest of an imported row or of a form''s submission: the same one makes no second lead.';
+
+create table if not exists public.lead_owners (
+    id bigint generated always as identity primary key,
+    lead_id bigint not null references public.leads,
+    shop_id bigint not null references public.shops,
+    member_id bigint not null references public.members,
+    how text not null constraint lead_owners_how_known check (how in ('auto', 'claimed', 'manager', 'taken_over', 'captured', 'kept')),
+    decision_id bigint,
+    since timestamptz not null,
+    until timestamptz,
+    ended_as text constraint lead_owners_ended_known
+        check (ended_as in ('recycled', 'given_back', 'reassigned', 'taken_over', 'switched_off', 'merged')),
+    constraint lead_owners_end_is_whole check ((until is null) = (ended_as is null))
+);
+create unique index if not exists lead_owners_one_now_idx on public.lead_owners (lead_id) where until is null;
+create index if not exists lead_owners_lead_id_idx on public.lead_owners (lead_id, until);
+create index if not exists lead_owners_member_id_idx on public.lead_owners (member_id, since);
+create index if not exists lead_owners_shop_id_idx on public.lead_owners (shop_id, since);
+alter table public.lead_owners enable row level security;
+comment on table public.lead_owners is 'Who had a lead when, how he came to it and how it ended; decision_id: the record of the automatic assignment.';
+
+create table if not exists public.lead_merges (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    lead_id bigint not null references public.leads,
+    into_id bigint not null references public.leads,
+    matched text[] not null,
+    state text not null default 'open' constraint lead_merges_state_known check (state in ('open', 'merged', 'rejected')),
+    taken text[],
+    decided_by bigint references public.members,
+    decided_at timestamptz,
+    created_at timestamptz not null,
+    constraint lead_merges_once unique (lead_id, into_id),
+    constraint lead_merges_differ check (lead_id > into_id),
+    constraint lead_merges_decided_has_time check ((state = 'open') = (decided_at is null))
+);
+create index if not exists lead_merges_open_idx on public.lead_merges (shop_id, id) where state = 'open';
+create index if not exists lead_merges_lead_idx on public.lead_merges (lead_id) where state = 'open';
+create index if not exists lead_merges_into_idx on public.lead_merges (into_id);
+create index if not exists lead_merges_shop_id_idx on public.lead_merges (shop_id);
+create index if not exists lead_merges_decided_by_idx on public.lead_merges (decided_by);
+alter table public.lead_merges enable row level security;
+comment on table public.lead_merges is
+    'Two leads of a shop with the same phone, WeChat, e-mail or buyer account: a proposal that a person decides. Nothing is ever deleted.';
+
+-- Who reads -----------------------------------------------------------------------------------------------------------
+
+drop policy if exists "sellers read their leads and the pool, leaders and analysts all" on public.leads;
+create policy "sellers read their leads and the pool, leaders and analysts all" on public.leads
+    for select to authenticated using (
+        shop_id in (select private.my_shop_ids())
+        and ((select private.my_role()) in ('manager', 'admin', 'analyst')
+            or ((select private.my_role()) = 'agent' and (owner_id is null or owner_id = (select private.my_member_id())))));
+grant select (id, shop_id, state, stage, furthest, source, via, needs, intent, budget, membership, grade, grade_by, grade_reasons, graded_at,
+    name_masked, phone_masked, wechat_masked, email_masked, buyer_masked, owner_id, owned_since, free_at, recycled, is_raised,
+    first_contact_at, first_follow_up_at, is_first_on_time, last_follow_up_at, follow_up_count, next_step, next_at, due_at, due_sort, order_id,
+    converted_by, lost_reason, closed_at, merged_into, captured_by, captured_at, asked_at, version, updated_at) on public.leads to authenticated;
+drop policy if exists "readers of a lead read who had it" on public.lead_owners;
+create policy "readers of a lead read who had it" on public.lead_owners
+    for select to authenticated using (exists (select from public.leads l where l.id = lead_id));
+drop policy if exists "readers of a lead read its merge proposals" on public.lead_merges;
+create policy "readers of a lead read its merge proposals" on public.lead_merges
+    for select to authenticated using (exists (select from public.leads l where l.id = lead_id));
+grant select on public.lead_owners, public.lead_merges to authenticated;
+
+-- Who may do what -----------------------------------------------------------------------------------------------------
+
+create or replace function private.can_sell(p_role text, p_skills text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_role = 'manager' or (p_role = 'agent' and 'presales' = any (p_skills))
+$$;
+comment on function private.can_sell(text, text[]) is 'Who may own leads: agents with the skill presales, and managers.';
+
+create or replace function private.require_seller() returns private.actor
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+begin
+    if not private.can_sell(v_me.role, v_me.skills) then
+        perform private.fail('PT403', 'lead.not_presales');
+    end if;
+    return v_me;
+end;
+$$;
+comment on function private.require_seller() is 'Agents with the skill presales and managers: member.none, member.role, lead.not_presales.';
+
+create or replace function private.oversees(p_me private.actor) returns boolean
+language sql immutable set search_path = '' as $$
+    select (p_me).role = 'manager' or ((p_me).role = 'agent' and (p_me).is_duty_lead)
+$$;
+comment on function private.oversees(private.actor) is 'Managers, and an agent who is 当班主管: may act on colleagues'' leads.';
+
+create or replace function private.sees_lead(p_me private.actor, p_owner_id bigint) returns boolean
+language sql immutable set search_path = '' as $$
+    select (p_me).role in ('manager', 'admin', 'analyst')
+        or ((p_me).role = 'agent' and ((p_me).is_duty_lead or p_owner_id is null or p_owner_id = (p_me).member_id))
+$$;
+comment on function private.sees_lead(private.actor, bigint) is 'Whether a lead of one''s shop with this owner shows on lists and screens (masked).';
+
+create or replace function private.lead_for_change(p_me private.actor, p_id bigint, p_version integer, p_states text[]) returns public.leads
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads;
+begin
+    select * into v from public.leads where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'lead.none');
+    end if;
+    if v.state <> all (p_states) then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || v.id, 'state', v.state));
+    end if;
+    if v.owner_id is distinct from (p_me).member_id and not private.oversees(p_me) then
+        perform private.fail('PT403', 'lead.not_yours', pg_catalog.jsonb_build_object('number', 'L-' || v.id,
+            'who', (select display_name from public.members where id = v.owner_id)));
+    end if;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'lead.stale', pg_catalog.jsonb_build_object('number', 'L-' || v.id, 'at', v.updated_at, 'version', v.version));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.lead_for_change(private.actor, bigint, integer, text[]) is
+    'Locks a lead for its owner, a manager or the 当班主管: lead.none, lead.state (not one of these states), lead.not_yours (who), lead.stale.';
+
+-- ==== 58_leads_capture.sql ====
+
+-- 58 ---------------------------------------------------------------------------------------- leads: how they are captured
+--
+-- One row of facts, whatever way it came: typed, pasted, from a chat or an order, from a file, from a form. The words needed
+-- are few: a name or nickname, one contact, what it is about.
+
+create or replace function private.lead_contact_kinds(p_row jsonb) returns text[]
+language sql immutable set search_path = '' as $$
+    select array(select k from (values ('phone', p_row #>> '{contact,phone_hash}'), ('wechat', p_row #>> '{contact,wechat_hash}'),
+        ('email', p_row #>> '{contact,email_hash}'), ('buyer_account', nullif(p_row ->> 'buyer_account', ''))) c (k, v) where v is not null)
+$$;
+
+create or replace function private.is_lead_contact(p_contact jsonb) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+    return coalesce(pg_catalog.jsonb_typeof(p_contact) = 'object' and private.is_id(p_contact ->> 'id')
+        and private.is_reserved((p_contact ->> 'id')::bigint)
+        and not exists (select from pg_catalog.jsonb_each_text(p_contact) c
+            where (c.key in ('name', 'phone', 'wechat', 'email', 'note') and not private.is_cipher(c.value))
+               or (c.key like '%hash' and c.value !~ '^[a-p]{16,128}$'))
+        and not exists (select from pg_catalog.unnest(array['phone', 'wechat', 'email']) k
+            where (p_contact ->> k is null) <> (p_contact ->> (k || '_hash') is null)), false);
+end;
+$$;
+comment on function private.is_lead_contact(jsonb) is 'A reserved id, ciphertexts, and a blind index beside each of phone, WeChat and e-mail.';
+
+create or replace function private.lead_refusal(p_row jsonb) returns text
+language plpgsql stable set search_path = '' as $$
+begin
+    if p_row -> 'contact' <> 'null' and not private.is_lead_contact(p_row -> 'contact') then
+        return 'contact.form';
+    elsif coalesce(p_row ->> 'name_masked', p_row ->> 'buyer_account', '') = '' then
+        return 'lead.name_missing';
+    elsif private.lead_contact_kinds(p_row) = '{}' then
+        return 'lead.contact_missing';
+    elsif pg_catalog.jsonb_typeof(p_row -> 'needs') is distinct from 'array' or p_row -> 'needs' = '[]' then
+        return 'lead.needs_missing';
+    elsif not private.are_tags(array(select pg_catalog.jsonb_array_elements_text(p_row -> 'needs'))) then
+        return 'lead.bad_tag';
+    elsif not (private.is_masked(p_row ->> 'name_masked', p_row ->> 'phone_masked') and private.is_short_mask(p_row ->> 'wechat_masked')
+        and private.is_short_mask(p_row ->> 'email_masked')) or pg_catalog.char_length(p_row ->> 'buyer_account') > 60 then
+        return 'contact.form';
+    end if;
+    perform (p_row ->> 'asked_at')::timestamptz;
+    return case when coalesce(p_row ->> 'source', '') = any (array['asked_unpaid', 'live', 'enterprise', 'form', 'chat', 'order', 'campaign', 'other'])
+        and coalesce(p_row ->> 'intent', 'unknown') = any (array['high', 'medium', 'low', 'unknown'])
+        and coalesce(p_row ->> 'budget', 'unknown') = any (array['high', 'enough', 'low', 'unknown'])
+        and coalesce(p_row ->> 'membership', 'gold') = any (array['silver', 'gold', 'diamond']) then null else 'lead.bad_value' end;
+exception when data_exception then
+    return 'lead.bad_value';
+end;
+$$;
+comment on function private.lead_refusal(jsonb) is
+    'Why a captured row is no lead, or null: contact.form, lead.name_missing, lead.contact_missing, lead.needs_missing, lead.bad_tag, lead.bad_value.';
+
+create or replace function private.insert_leads(p_me private.actor, p_shop_id bigint, p_rows jsonb, p_via text, p_import_id bigint, p_now timestamptz)
+returns bigint[]
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    insert into private.contacts (id, kind, name_cipher, phone_cipher, wechat_cipher, email_cipher, note_cipher, name_hash, phone_hash,
+        phone_last4_hash, wechat_hash, email_hash)
+    select c.id, 'lead', c.name, c.phone, c.wechat, c.email, c.note, c.name_hash, c.phone_hash, c.phone_last4_hash, c.wechat_hash, c.email_hash
+    from pg_catalog.jsonb_array_elements(p_rows) r
+    cross join lateral pg_catalog.jsonb_to_record(r -> 'contact') as c(id bigint, name text, phone text, wechat text, email text, note text,
+        name_hash text, phone_hash text, phone_last4_hash text, wechat_hash text, email_hash text)
+    where r -> 'contact' <> 'null';
+    with added as (
+        insert into public.leads (shop_id, source, via, needs, intent, budget, membership, graded_at, name_masked, phone_masked, wechat_masked,
+            email_masked, buyer_masked, buyer_account, contact_id, free_at, captured_by, captured_at, asked_at, import_id, row_key)
+        select p_shop_id, r.source, p_via, array(select distinct pg_catalog.jsonb_array_elements_text(r.needs)), coalesce(r.intent, 'unknown'),
+            coalesce(r.budget, 'unknown'), r.membership, p_now, r.name_masked, r.phone_masked, r.wechat_masked, r.email_masked,
+            pg_catalog.left(nullif(r.buyer_account, ''), 1) || '***', nullif(r.buyer_account, ''), (r.contact ->> 'id')::bigint, p_now,
+            (p_me).member_id, p_now, least(coalesce(r.asked_at, p_now), p_now), p_import_id, r.row_key
+        from pg_catalog.jsonb_array_elements(p_rows) with ordinality e (value, n)
+        cross join lateral pg_catalog.jsonb_to_record(e.value) as r(source text, needs jsonb, intent text, budget text, membership text,
+            name_masked text, phone_masked text, wechat_masked text, email_masked text, buyer_account text, contact jsonb,
+            asked_at timestamptz, row_key text)
+        order by e.n
+        returning id, shop_id, source
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), shop_id, 'lead', id, 'captured',
+            pg_catalog.jsonb_build_object('via', p_via, 'source', source) from added
+    )
+    select pg_catalog.array_agg(id order by id) into v_ids from added;
+    return coalesce(v_ids, '{}');
+exception when unique_violation then
+    perform private.fail('PT409', 'contact.taken');
+end;
+$$;
+comment on function private.insert_leads(private.actor, bigint, jsonb, text, bigint, timestamptz) is
+    'Rows that lead_refusal has passed become leads of the pool, in their order; contact.taken. Nothing else happens to them yet.';
+
+create or replace function private.add_leads(
+    p_me private.actor, p_shop_id bigint, p_rows jsonb, p_via text, p_now timestamptz, p_keep boolean default false, p_import_id bigint default null
+) returns bigint[]
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := private.insert_leads(p_me, p_shop_id, p_rows, p_via, p_import_id, p_now);
+begin
+    perform private.grade_leads(v_ids, p_now);
+    perform private.start_lead_clocks(v_ids, (p_me).member_id, p_now);
+    perform private.propose_merges(v_ids, p_now);
+    if p_keep then
+        perform private.give_leads(p_me, v_ids, (p_me).member_id, 'captured', null, p_now);
+    elsif p_import_id is null then
+        perform private.hand_out_leads(p_shop_id, p_now, v_ids);
+    end if;
+    return v_ids;
+end;
+$$;
+comment on function private.add_leads(private.actor, bigint, jsonb, text, timestamptz, boolean, bigint) is
+    'Capture: leads graded, their clocks started, duplicates proposed, and handed out (kept by the one who captured them; of an import: by the next tick).';
+
+create or replace function private.captured_rows(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', l.id, 'number', 'L-' || l.id, 'grade', l.grade,
+        'grade_reasons', l.grade_reasons, 'due_at', l.due_at, 'owner_id', l.owner_id, 'owner_name', m.display_name, 'version', l.version,
+        'same_as', (select coalesce(pg_catalog.jsonb_agg('L-' || g.into_id order by g.into_id), '[]') from public.lead_merges g
+            where g.lead_id = l.id and g.state = 'open')) order by u.n), '[]')
+    from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.leads l on l.id = u.id left join public.members m on m.id = l.owner_id
+$$;
+
+create or replace function private.without_contacts(p_rows jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_agg(case when pg_catalog.jsonb_typeof(r) = 'object' then r - 'contact' else r end)
+    from pg_catalog.jsonb_array_elements(case when pg_catalog.jsonb_typeof(p_rows) = 'array' then p_rows else '[]' end) r
+$$;
+comment on function private.without_contacts(jsonb) is 'Rows without their ciphertexts, which differ each time the same request is made.';
+
+create or replace function public.create_leads(p_request_id uuid, p_shop_id bigint, p_leads jsonb, p_via text default 'manual', p_keep boolean default false)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_rows jsonb := private.as_json(p_leads);
+    v_answer jsonb := private.begin_request(p_request_id, 'create_leads',
+        pg_catalog.jsonb_build_array(p_shop_id, private.without_contacts(v_rows), p_via, p_keep));
+    v_good jsonb;
+    v_bad jsonb;
+    v_ids bigint[] := '{}';
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    if coalesce(p_via, '') <> all (array['manual', 'paste', 'chat', 'order']) or (p_keep and not private.can_sell(v_me.role, v_me.skills)) then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    if pg_catalog.jsonb_typeof(v_rows) is distinct from 'array' or pg_catalog.jsonb_array_length(v_rows) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    select coalesce(pg_catalog.jsonb_agg(r.value - 'row_key' order by r.n) filter (where c.refusal is null), '[]'),
+        coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('row', r.n, 'refusal', c.refusal) order by r.n) filter (where c.refusal is not null), '[]')
+    into v_good, v_bad
+    from pg_catalog.jsonb_array_elements(v_rows) with ordinality r (value, n) cross join lateral private.lead_refusal(r.value) c (refusal);
+    if v_good <> '[]' then
+        v_ids := private.add_leads(v_me, p_shop_id, v_good, p_via, private.now(), coalesce(p_keep, false));
+    end if;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('leads', private.captured_rows(v_ids), 'refused', v_bad));
+end;
+$$;
+grant execute on function public.create_leads(uuid, bigint, jsonb, text, boolean) to authenticated;
+comment on function public.create_leads(uuid, bigint, jsonb, text, boolean) is
+    'Agents, operations, managers: captures up to 500 leads [{name_masked, phone_masked, wechat_masked, email_masked, contact {id, name, phone, wechat, email, note: ciphertexts, *_hash}, buyer_account, needs, source, intent, budget, membership, asked_at}]; p_via manual|paste|chat|order; p_keep: they are mine (presales). Answers {leads: [{id, number, grade, due_at, owner_name, same_as}], refused: [{row, refusal}]}. shop.none, bulk.too_many, lead.bad_value, contact.taken.';
+
+-- Facts that change ---------------------------------------------------------------------------------------------------
+
+create or replace function private.change_lead_contact(p_lead public.leads, p_contact jsonb, p_masks jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if not private.is_lead_contact(p_contact || pg_catalog.jsonb_build_object('id', coalesce(p_lead.contact_id, (p_contact ->> 'id')::bigint))) then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+    update public.leads set contact_id = private.store_contact(p_lead.contact_id, p_contact, 'lead'),
+        name_masked = coalesce(p_masks ->> 'name_masked', name_masked), phone_masked = coalesce(p_masks ->> 'phone_masked', phone_masked),
+        wechat_masked = coalesce(p_masks ->> 'wechat_masked', wechat_masked), email_masked = coalesce(p_masks ->> 'email_masked', email_masked)
+    where id = p_lead.id;
+exception when check_violation or data_exception then
+    perform private.fail('PT422', 'contact.form');
+end;
+$$;
+comment on function private.change_lead_contact(public.leads, jsonb, jsonb) is
+    'Parts of the contact that became known or were wrong, with their masks; the rest stays. contact.form, contact.taken.';
+
+create or replace function public.update_lead(p_request_id uuid, p_id bigint, p_version integer, p_change jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_new jsonb := coalesce(private.as_json(p_change), '{}');
+    v_answer jsonb := private.begin_request(p_request_id, 'update_lead',
+        pg_catalog.jsonb_build_array(p_id, p_version, private.without_contacts(pg_catalog.jsonb_build_array(v_new))));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, array['pool', 'assigned', 'following']);
+    if v_new ? 'needs' and v_new -> 'needs' = '[]' then
+        perform private.fail('PT422', 'lead.needs_missing');
+    end if;
+    update public.leads set
+        needs = case when v_new ? 'needs' then array(select distinct pg_catalog.jsonb_array_elements_text(v_new -> 'needs')) else needs end,
+        source = coalesce(v_new ->> 'source', source), intent = coalesce(v_new ->> 'intent', intent), budget = coalesce(v_new ->> 'budget', budget),
+        membership = case when v_new ? 'membership' then v_new ->> 'membership' else membership end,
+        buyer_account = coalesce(nullif(v_new ->> 'buyer_account', ''), buyer_account),
+        buyer_masked = coalesce(pg_catalog.left(nullif(v_new ->> 'buyer_account', ''), 1) || '***', buyer_masked)
+    where id = p_id;
+    if v_new ? 'contact' then
+        perform private.change_lead_contact(v_lead, v_new -> 'contact', v_new);
+        perform private.propose_merges(array[p_id], v_now);
+    end if;
+    perform private.audit(v_me, v_lead.shop_id, 'lead', p_id, 'changed', pg_catalog.jsonb_build_object('fields',
+        (select pg_catalog.jsonb_agg(k order by k) from pg_catalog.jsonb_object_keys(v_new) k)));
+    if v_lead.grade_by = 'rule' and v_new ?| array['source', 'intent', 'budget'] then
+        perform private.regrade_by_rule(v_me, array[p_id], v_now);
+    end if;
+    return private.finish_request(p_request_id, private.captured_rows(array[p_id]) -> 0);
+exception when check_violation or data_exception then
+    perform private.fail('PT422', 'lead.bad_value');
+end;
+$$;
+grant execute on function public.update_lead(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.update_lead(uuid, bigint, integer, jsonb) is
+    'Owner, manager, 当班主管: what became known: needs, source, intent, budget, membership, buyer_account, contact {…} with its masks. A grade given by the rules follows. lead.none, lead.state, lead.not_yours, lead.stale, lead.needs_missing, lead.bad_value, contact.form, contact.taken.';
+
+-- ==== 58_leads_merge.sql ====
+
+-- 58 ------------------------------------------------------------------------------------------ leads: two that may be one
+--
+-- What has the same phone, WeChat, e-mail or buyer account is proposed, never merged by itself. A person chooses field by
+-- field; the newer lead stays as a record that says where it went, with its contact and its history.
+
+create or replace function private.propose_merges(p_ids bigint[], p_now timestamptz) returns integer
+language sql set search_path = '' as $$
+    with mine as materialized (
+        select l.id, l.shop_id, l.buyer_account, c.phone_hash, c.wechat_hash, c.email_hash
+        from public.leads l left join private.contacts c on c.id = l.contact_id where l.id = any (p_ids) and l.closed_at is null
+    ), same as (
+        select m.id, l.id as other, m.shop_id, 'buyer_account' as how from mine m
+        join public.leads l on l.buyer_account = m.buyer_account and l.shop_id = m.shop_id and l.closed_at is null and l.id <> m.id
+        union all
+        select m.id, l.id, m.shop_id, 'phone' from mine m join private.contacts c on c.phone_hash = m.phone_hash and c.kind = 'lead'
+        join public.leads l on l.contact_id = c.id and l.shop_id = m.shop_id and l.closed_at is null and l.id <> m.id
+        union all
+        select m.id, l.id, m.shop_id, 'wechat' from mine m join private.contacts c on c.wechat_hash = m.wechat_hash and c.kind = 'lead'
+        join public.leads l on l.contact_id = c.id and l.shop_id = m.shop_id and l.closed_at is null and l.id <> m.id
+        union all
+        select m.id, l.id, m.shop_id, 'email' from mine m join private.contacts c on c.email_hash = m.email_hash and c.kind = 'lead'
+        join public.leads l on l.contact_id = c.id and l.shop_id = m.shop_id and l.closed_at is null and l.id <> m.id
+    ), oldest as (
+        select s.id, s.shop_id, pg_catalog.min(s.other) as other from same s group by s.id, s.shop_id
+    ), added as (
+        insert into public.lead_merges (shop_id, lead_id, into_id, matched, created_at)
+        select o.shop_id, greatest(o.id, o.other), least(o.id, o.other), pg_catalog.array_agg(distinct s.how), p_now
+        from oldest o join same s on s.id = o.id and s.other = o.other group by 1, 2, 3
+        on conflict do nothing returning 1
+    )
+    select pg_catalog.count(*)::integer from added
+$$;
+comment on function private.propose_merges(bigint[], timestamptz) is
+    'Proposes for each of these leads the oldest open lead of the shop with one contact in common; what was rejected once is not asked again.';
+
+create or replace function private.merge_for_decision(p_me private.actor, p_id bigint) returns public.lead_merges
+language plpgsql set search_path = '' as $$
+declare
+    v public.lead_merges;
+begin
+    select * into v from public.lead_merges where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'lead.merge_none');
+    elsif v.state <> 'open' then
+        perform private.fail('PT409', 'lead.merge_decided');
+    end if;
+    perform from public.leads l where l.id in (v.lead_id, v.into_id) order by l.id for update;
+    if not private.oversees(p_me) and exists (select from public.leads l where l.id in (v.lead_id, v.into_id)
+        and l.owner_id <> (p_me).member_id) then
+        perform private.fail('PT403', 'lead.not_yours', (select pg_catalog.jsonb_build_object('number', 'L-' || l.id, 'who', m.display_name)
+            from public.leads l join public.members m on m.id = l.owner_id
+            where l.id in (v.lead_id, v.into_id) and l.owner_id <> (p_me).member_id limit 1));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.merge_for_decision(private.actor, bigint) is
+    'Locks a proposal and both leads, for whoever owns them (or the pool does), a manager or the 当班主管: lead.merge_none, lead.merge_decided, lead.not_yours.';
+
+create or replace function private.check_taken_contact(p_from bigint, p_take text[], p_contact jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v private.contacts;
+begin
+    select * into v from private.contacts where id = p_from;
+    if exists (select from (values ('phone', v.phone_hash), ('wechat', v.wechat_hash), ('email', v.email_hash), ('name', v.name_hash)) k (kind, hash)
+        where k.kind = any (p_take) and (k.hash is null or p_contact ->> (k.kind || '_hash') is distinct from k.hash
+            or not private.is_cipher(p_contact ->> k.kind) or p_contact ->> k.kind is null)) then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+end;
+$$;
+comment on function private.check_taken_contact(bigint, text[], jsonb) is
+    'A ciphertext is bound to its row, so the app encrypts what is taken over anew; the index proves that it is the other lead''s. contact.form.';
+
+create or replace function private.take_fields(p_from public.leads, p_into public.leads, p_take text[], p_contact jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.check_taken_contact(p_from.contact_id, p_take, p_contact);
+    if p_take && array['name', 'phone', 'wechat', 'email'] then
+        perform private.change_lead_contact(p_into, p_contact, pg_catalog.jsonb_build_object(
+            'name_masked', case when 'name' = any (p_take) then p_from.name_masked end,
+            'phone_masked', case when 'phone' = any (p_take) then p_from.phone_masked end,
+            'wechat_masked', case when 'wechat' = any (p_take) then p_from.wechat_masked end,
+            'email_masked', case when 'email' = any (p_take) then p_from.email_masked end));
+    end if;
+    update public.leads set
+        buyer_account = case when 'buyer_account' = any (p_take) then p_from.buyer_account else buyer_account end,
+        buyer_masked = case when 'buyer_account' = any (p_take) then p_from.buyer_masked else buyer_masked end,
+        needs = case when 'needs' = any (p_take) then (array(select distinct n from pg_catalog.unnest(needs || p_from.needs) n))[1:10] else needs end,
+        source = case when 'source' = any (p_take) then p_from.source else source end,
+        intent = case when 'intent' = any (p_take) then p_from.intent else intent end,
+        budget = case when 'budget' = any (p_take) then p_from.budget else budget end,
+        membership = case when 'membership' = any (p_take) then p_from.membership else membership end,
+        asked_at = greatest(asked_at, p_from.asked_at)
+    where id = p_into.id;
+end;
+$$;
+
+create or replace function private.merge_leads(p_me private.actor, p_merge public.lead_merges, p_take text[], p_contact jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_from public.leads;
+    v_into public.leads;
+    v_clocks bigint[];
+begin
+    select * into v_from from public.leads where id = p_merge.lead_id;
+    select * into v_into from public.leads where id = p_merge.into_id;
+    if v_from.closed_at is not null or v_into.closed_at is not null then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || case when v_from.closed_at is null then v_into.id else v_from.id end,
+            'state', case when v_from.closed_at is null then v_into.state else v_from.state end));
+    end if;
+    perform private.take_fields(v_from, v_into, p_take, p_contact);
+    update public.lead_owners set until = p_now, ended_as = 'merged' where lead_id = v_from.id and until is null;
+    update public.leads set state = 'merged', merged_into = v_into.id, closed_at = p_now, owner_id = null, owned_since = null, due_at = null, due_sort = p_now
+    where id = v_from.id;
+    select array[pg_catalog.min(c.id) filter (where c.entity_id = v_from.id), pg_catalog.min(c.id) filter (where c.entity_id = v_into.id)]
+    into v_clocks from public.sla_clocks c where c.entity = 'lead' and c.entity_id in (v_from.id, v_into.id) and c.stopped_at is null;
+    if v_clocks[1] is not null and v_clocks[2] is not null then
+        perform private.merge_clock(v_clocks[1], v_clocks[2], p_now, (p_me).member_id);
+    else
+        perform private.end_lead_clocks(array[v_from.id], 'merged', (p_me).member_id, p_now);
+    end if;
+    perform private.audit(p_me, v_from.shop_id, 'lead', v_from.id, 'merged', pg_catalog.jsonb_build_object('into', v_into.id, 'taken', p_take));
+    perform private.audit(p_me, v_into.shop_id, 'lead', v_into.id, 'merged_in', pg_catalog.jsonb_build_object('from', v_from.id, 'taken', p_take));
+    if v_into.grade_by = 'rule' then
+        perform private.regrade_by_rule(p_me, array[v_into.id], p_now);
+    end if;
+end;
+$$;
+comment on function private.merge_leads(private.actor, public.lead_merges, text[], jsonb, timestamptz) is
+    'The newer lead ends in the older one, with the chosen fields; the earlier of both deadlines stays.';
+
+create or replace function public.decide_merge(
+    p_request_id uuid, p_id bigint, p_decision text, p_take jsonb default '[]', p_contact jsonb default '{}'
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_take text[];
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_merge', pg_catalog.jsonb_build_array(p_id, p_decision, private.as_json(p_take)));
+    v_now timestamptz := private.now();
+    v_merge public.lead_merges;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_take := array(select pg_catalog.jsonb_array_elements_text(coalesce(private.as_json(p_take), '[]')));
+    if coalesce(p_decision, '') not in ('merge', 'reject') or not v_take <@ array['name', 'phone', 'wechat', 'email', 'buyer_account', 'needs',
+        'source', 'intent', 'budget', 'membership'] then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    v_merge := private.merge_for_decision(v_me, p_id);
+    if p_decision = 'merge' then
+        perform private.merge_leads(v_me, v_merge, v_take, coalesce(private.as_json(p_contact), '{}'), v_now);
+    end if;
+    update public.lead_merges set state = case p_decision when 'merge' then 'merged' else 'rejected' end,
+        taken = case when p_decision = 'merge' and id = p_id then v_take end, decided_by = v_me.member_id, decided_at = v_now
+    where id = p_id;
+    if p_decision = 'merge' then
+        update public.lead_merges set state = 'rejected', decided_at = v_now where state = 'open' and v_merge.lead_id in (lead_id, into_id);
+        perform private.propose_merges(array[v_merge.into_id], v_now);
+    else
+        perform private.audit(v_me, v_merge.shop_id, 'lead', v_merge.lead_id, 'merge_rejected', pg_catalog.jsonb_build_object('other', v_merge.into_id));
+    end if;
+    return private.finish_request(p_request_id, private.lead_answer(v_merge.into_id));
+exception when data_exception then
+    perform private.fail('PT422', 'lead.bad_value');
+end;
+$$;
+grant execute on function public.decide_merge(uuid, bigint, text, jsonb, jsonb) to authenticated;
+comment on function public.decide_merge(uuid, bigint, text, jsonb, jsonb) is
+    'Owner of both leads (or of one beside the pool), manager, 当班主管: merge (p_take: fields taken from the newer one: name, phone, wechat, email, buyer_account, needs, source, intent, budget, membership; p_contact: their ciphertexts for the older one''s contact, with the same indexes) or reject. lead.merge_none, lead.merge_decided, lead.not_yours, lead.state, contact.form, lead.bad_value.';
+
+-- ==== 58_leads_rules.sql ====
+
+-- 58 ------------------------------------------------------------------------------- leads: the rules, and what grade follows
+--
+-- 线索规则 of a shop, or the default (shop_id null): which facts make which grade, how long a lead may rest and be kept, how
+-- many a person may take out of the pool on a day. The first rule of the list that holds gives the grade; none: C.
+
+create or replace function private.is_grading(p_grading jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_grading) = 'array' and pg_catalog.jsonb_array_length(p_grading) <= 30 and not exists (
+        select from pg_catalog.jsonb_array_elements(case when pg_catalog.jsonb_typeof(p_grading) = 'array' then p_grading else '[]' end) r
+        where not coalesce(r.value ->> 'grade' in ('A', 'B', 'C') and private.is_conditions(r.value -> 'conditions')
+            and r.value -> 'conditions' <> '{}' and not exists (
+                select from pg_catalog.jsonb_each(r.value -> 'conditions') c where not coalesce(case c.key
+                    when 'intent' then c.value <@ '["high", "medium", "low", "unknown"]'
+                    when 'budget' then c.value <@ '["high", "enough", "low", "unknown"]'
+                    when 'source' then c.value <@ '["asked_unpaid", "live", "enterprise", "form", "chat", "order", "campaign", "other"]'
+                    when 'recency' then c.value <@ '["day", "three_days", "week", "older"]' end, false)), false))
+$$;
+comment on function private.is_grading(jsonb) is 'Whether a value is a list of grading rules as lead_rules.grading describes them.';
+
+create or replace function private.number_in(p_value jsonb, p_min integer, p_max integer) returns boolean
+language plpgsql immutable set search_path = '' as $$
+begin
+    return pg_catalog.jsonb_typeof(p_value) = 'number' and p_value #>> '{}' ~ '^[0-9]{1,6}$' and (p_value #>> '{}')::integer between p_min and p_max;
+end;
+$$;
+
+create or replace function private.is_recycling(p_recycling jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_typeof(p_recycling) = 'object' and not exists (
+        select from pg_catalog.unnest(array['A', 'B', 'C']) g where not coalesce(
+            private.number_in(p_recycling -> g -> 'rest_days', 1, 90) and private.number_in(p_recycling -> g -> 'keep_days', 1, 365), false))
+$$;
+
+create table if not exists public.lead_rules (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    grading jsonb not null constraint lead_rules_grading_form check (private.is_grading(grading)),
+    recycling jsonb not null constraint lead_rules_recycling_form check (private.is_recycling(recycling)),
+    quarantine_minutes integer not null default 60 constraint lead_rules_quarantine_range check (quarantine_minutes between 0 and 10080),
+    cool_off_days integer not null default 7 constraint lead_rules_cool_off_range check (cool_off_days between 0 and 90),
+    claim_limit integer not null default 20 constraint lead_rules_claim_limit_range check (claim_limit between 0 and 1000),
+    reopen_days integer not null default 30 constraint lead_rules_reopen_range check (reopen_days between 0 and 365),
+    promise_limit numeric(14, 2) not null default 15 constraint lead_rules_promise_range check (promise_limit between 0 and 100000),
+    is_handed_out boolean not null default true,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint lead_rules_shop_unique unique nulls not distinct (shop_id)
+);
+alter table public.lead_rules enable row level security;
+create or replace trigger t10_touch before update on public.lead_rules
+    for each row execute function private.touch_version();
+comment on table public.lead_rules is '线索规则: the default (shop_id null) and a shop''s own.';
+comment on column public.lead_rules.grading is
+    'Rules in order [{"grade": "A", "conditions": {"intent": ["high"], "budget": ["high"]}}]; facts intent, budget, source, recency (day, three_days, week, older: since the customer asked). The first that holds counts; none: C.';
+comment on column public.lead_rules.recycling is
+    'By grade {"A": {"rest_days": 3, "keep_days": 30}}: the next follow-up may lie so far ahead; an owner keeps an open lead so long, then it goes back to the pool. (Too late a follow-up sends it back by the ladder of its deadline.)';
+comment on column public.lead_rules.quarantine_minutes is 'So long a recycled lead rests before anybody gets it (60: product decision).';
+comment on column public.lead_rules.cool_off_days is 'So long its previous owner neither gets nor takes it again (7: product decision).';
+comment on column public.lead_rules.claim_limit is 'Leads a person may take out of the pool of the shop''s day (20: product decision).';
+comment on column public.lead_rules.promise_limit is 'CNY that an agent may promise by himself; beyond it a manager agrees first (15: the gift that an unordered customer may get, by the presales policy).';
+comment on column public.lead_rules.is_handed_out is 'Leads are given to people on duty by themselves; off: the pool waits for claims.';
+drop policy if exists "members read the lead rules of their shops" on public.lead_rules;
+create policy "members read the lead rules of their shops" on public.lead_rules
+    for select to authenticated using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
+grant select on public.lead_rules to authenticated;
+
+insert into public.lead_rules (shop_id, grading, recycling) values (null,
+    '[{"grade": "A", "conditions": {"intent": ["high"], "budget": ["high"]}},
+      {"grade": "A", "conditions": {"intent": ["high"], "budget": ["enough"], "source": ["enterprise"]}},
+      {"grade": "B", "conditions": {"intent": ["high", "medium"]}},
+      {"grade": "B", "conditions": {"source": ["asked_unpaid"], "recency": ["day"]}}]',
+    '{"A": {"rest_days": 3, "keep_days": 30}, "B": {"rest_days": 7, "keep_days": 45}, "C": {"rest_days": 30, "keep_days": 60}}')
+on conflict do nothing;
+
+create or replace function private.lead_rules_of(p_shop_id bigint) returns public.lead_rules
+language sql stable set search_path = '' as $$
+    select * from public.lead_rules where shop_id = p_shop_id or shop_id is null order by shop_id nulls last limit 1
+$$;
+comment on function private.lead_rules_of(bigint) is 'The rules that hold for a shop: its own, else the default.';
+
+-- Grading -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_recency(p_asked_at timestamptz, p_now timestamptz) returns text
+language sql immutable set search_path = '' as $$
+    select case when p_now - p_asked_at <= interval '24 hours' then 'day' when p_now - p_asked_at <= interval '72 hours' then 'three_days'
+        when p_now - p_asked_at <= interval '7 days' then 'week' else 'older' end
+$$;
+
+create or replace function private.grade_of(p_grading jsonb, p_facts jsonb, out grade text, out rule integer)
+language sql immutable set search_path = '' as $$
+    select coalesce(r.grade, 'C'), r.n from (select 1) always left join lateral (
+        select e.value ->> 'grade' as grade, e.n::integer as n
+        from pg_catalog.jsonb_array_elements(p_grading) with ordinality e (value, n)
+        where private.policy_matches(e.value -> 'conditions', p_facts) order by e.n limit 1) r on true
+$$;
+comment on function private.grade_of(jsonb, jsonb) is 'The grade that a list of rules gives to facts, and the place of the rule that held; none: C, null.';
+
+create or replace function private.judged_leads(p_ids bigint[])
+returns table (id bigint, shop_id bigint, had text, grade text, reasons jsonb)
+language sql stable set search_path = '' as $$
+    select l.id, l.shop_id, l.grade, g.grade, pg_catalog.jsonb_build_object('rule', g.rule, 'facts', f.facts)
+    from public.leads l
+    join lateral (select pg_catalog.jsonb_build_object('intent', l.intent, 'budget', l.budget, 'source', l.source,
+        'recency', private.lead_recency(l.asked_at, l.captured_at)) as facts) f on true
+    join lateral private.grade_of((private.lead_rules_of(l.shop_id)).grading, f.facts) g on true
+    where l.id = any (p_ids)
+$$;
+comment on function private.judged_leads(bigint[]) is
+    'The grade that the rules give these leads now. How recent the wish was is judged as of its capture: waiting makes no lead colder on paper.';
+
+create or replace function private.grade_leads(p_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    with graded as (
+        update public.leads l set grade = j.grade, grade_by = 'rule', grade_reasons = j.reasons, graded_at = p_now
+        from private.judged_leads(p_ids) j where j.id = l.id returning l.id, l.shop_id, l.grade, l.grade_reasons
+    )
+    insert into public.audit_events (at, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, 'system', shop_id, 'lead', id, 'graded', grade_reasons || pg_catalog.jsonb_build_object('grade', grade) from graded
+$$;
+comment on function private.grade_leads(bigint[], timestamptz) is 'First grade of captured leads, with its reasons.';
+
+create or replace function private.regrade(p_me private.actor, p_lead public.leads, p_grade text, p_by text, p_reasons jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update public.leads set grade = p_grade, grade_by = p_by, grade_reasons = p_reasons,
+        graded_at = case when p_grade = p_lead.grade then graded_at else p_now end
+    where id = p_lead.id;
+    perform private.audit(p_me, p_lead.shop_id, 'lead', p_lead.id, 'graded',
+        p_reasons || pg_catalog.jsonb_build_object('grade', p_grade, 'from', p_lead.grade, 'by', p_by));
+    if p_grade <> p_lead.grade then
+        perform private.regrade_clock(p_lead.id, (p_me).member_id, p_now);
+    end if;
+end;
+$$;
+comment on function private.regrade(private.actor, public.leads, text, text, jsonb, timestamptz) is
+    'Another grade: the deadline becomes that of the grade, time already used stays used.';
+
+create or replace function private.regrade_by_rule(p_me private.actor, p_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+    v_count integer := 0;
+begin
+    for v in select l as lead, j.grade, j.reasons from private.judged_leads(p_ids) j join public.leads l on l.id = j.id
+        where l.state in ('pool', 'assigned', 'following') and j.grade <> l.grade order by l.id
+    loop
+        perform private.regrade(p_me, v.lead, v.grade, 'rule', v.reasons, p_now);
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.regrade_by_rule(private.actor, bigint[], timestamptz) is 'Open leads whose grade the rules see differently now get it; answers how many.';
+
+create or replace function public.grade_lead(p_request_id uuid, p_id bigint, p_version integer, p_grade text, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'grade_lead', pg_catalog.jsonb_build_array(p_id, p_version, p_grade, p_reason));
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, array['pool', 'assigned', 'following']);
+    if coalesce(p_grade, '') not in ('A', 'B', 'C') then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    if coalesce(p_reason, '') not in ('asked_price', 'named_quantity', 'repeat_buyer', 'decision_soon', 'only_looking', 'no_budget', 'later', 'wrong_facts') then
+        perform private.fail('PT422', 'lead.grade_reason');
+    end if;
+    perform private.regrade(v_me, v_lead, p_grade, 'person', pg_catalog.jsonb_build_object('reason', p_reason), private.now());
+    return private.finish_request(p_request_id, private.captured_rows(array[p_id]) -> 0);
+end;
+$$;
+grant execute on function public.grade_lead(uuid, bigint, integer, text, text) to authenticated;
+comment on function public.grade_lead(uuid, bigint, integer, text, text) is
+    'Owner, manager, 当班主管: sets the grade by hand; reason asked_price, named_quantity, repeat_buyer, decision_soon, only_looking, no_budget, later, wrong_facts. The rules no longer change it. lead.none, lead.state, lead.not_yours, lead.stale, lead.grade_reason, lead.bad_value.';
+
+-- Changing the rules --------------------------------------------------------------------------------------------------
+
+create or replace function private.write_lead_rules(p_shop_id bigint, p_rules jsonb) returns public.lead_rules
+language plpgsql set search_path = '' as $$
+declare
+    v public.lead_rules;
+begin
+    insert into public.lead_rules as r (shop_id, grading, recycling, quarantine_minutes, cool_off_days, claim_limit, reopen_days, promise_limit, is_handed_out)
+    select p_shop_id, coalesce(p_rules -> 'grading', d.grading), coalesce(p_rules -> 'recycling', d.recycling),
+        coalesce((p_rules ->> 'quarantine_minutes')::integer, d.quarantine_minutes), coalesce((p_rules ->> 'cool_off_days')::integer, d.cool_off_days),
+        coalesce((p_rules ->> 'claim_limit')::integer, d.claim_limit), coalesce((p_rules ->> 'reopen_days')::integer, d.reopen_days),
+        coalesce((p_rules ->> 'promise_limit')::numeric, d.promise_limit), coalesce((p_rules ->> 'is_handed_out')::boolean, d.is_handed_out)
+    from private.lead_rules_of(p_shop_id) d
+    on conflict (shop_id) do update set grading = excluded.grading, recycling = excluded.recycling,
+        quarantine_minutes = excluded.quarantine_minutes, cool_off_days = excluded.cool_off_days, claim_limit = excluded.claim_limit,
+        reopen_days = excluded.reopen_days, promise_limit = excluded.promise_limit, is_handed_out = excluded.is_handed_out
+    returning r.* into v;
+    return v;
+exception when check_violation or data_exception or not_null_violation then
+    perform private.fail('PT422', 'lead_rules.bad_value');
+end;
+$$;
+comment on function private.write_lead_rules(bigint, jsonb) is
+    'The default, or the shop''s own (a copy of the default at first) with these values changed. lead_rules.bad_value.';
+
+create or replace function private.lead_rules_for_change(p_me private.actor, p_shop_id bigint, p_version integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_version integer;
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(p_me, p_shop_id);
+    end if;
+    select version into v_version from public.lead_rules where shop_id is not distinct from p_shop_id for update;
+    if coalesce(v_version, 0) is distinct from coalesce(p_version, 0) then
+        perform private.fail('PT409', 'lead_rules.stale');
+    end if;
+end;
+$$;
+
+create or replace function public.save_lead_rules(p_request_id uuid, p_shop_id bigint, p_version integer, p_rules jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_rules jsonb := private.as_json(p_rules);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_lead_rules', pg_catalog.jsonb_build_array(p_shop_id, p_version, v_rules));
+    v_saved public.lead_rules;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.lead_rules_for_change(v_me, p_shop_id, p_version);
+    v_saved := private.write_lead_rules(p_shop_id, v_rules);
+    perform private.audit(v_me, p_shop_id, 'lead_rules', v_saved.id, 'saved', v_rules);
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v_saved));
+end;
+$$;
+grant execute on function public.save_lead_rules(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_lead_rules(uuid, bigint, integer, jsonb) is
+    'Manager: changes the default (p_shop_id null) or a shop''s own lead rules: grading, recycling, quarantine_minutes, cool_off_days, claim_limit, reopen_days, promise_limit, is_handed_out. p_version 0 makes the shop''s own. New leads follow at once, open ones by apply_lead_rules. lead_rules.stale, lead_rules.bad_value, shop.none.';
+
+create or replace function public.reset_lead_rules(p_request_id uuid, p_shop_id bigint, p_version integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'reset_lead_rules', pg_catalog.jsonb_build_array(p_shop_id, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    perform private.lead_rules_for_change(v_me, p_shop_id, p_version);
+    delete from public.lead_rules where shop_id = p_shop_id;
+    perform private.audit(v_me, p_shop_id, 'lead_rules', null, 'reset');
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(private.lead_rules_of(p_shop_id)));
+end;
+$$;
+grant execute on function public.reset_lead_rules(uuid, bigint, integer) to authenticated;
+comment on function public.reset_lead_rules(uuid, bigint, integer) is 'Manager: the shop follows the default lead rules again. lead_rules.stale, shop.none.';
+
+create or replace function private.leads_graded_otherwise(p_shop_id bigint, p_limit integer)
+returns table (id bigint, had text, grade text)
+language sql stable set search_path = '' as $$
+    select j.id, j.had, j.grade
+    from private.judged_leads(array(select l.id from public.leads l
+        where l.state in ('pool', 'assigned', 'following') and l.grade_by = 'rule' and (p_shop_id is null or l.shop_id = p_shop_id)
+        order by l.id limit 20000)) j
+    where j.grade <> j.had order by j.id limit p_limit
+$$;
+comment on function private.leads_graded_otherwise(bigint, integer) is
+    'Open leads (at most 20,000 are looked at) that the rules grade otherwise than they are; grades set by a person stay.';
+
+create or replace function public.preview_lead_rules(p_shop_id bigint, p_rules jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_moves jsonb;
+    v_sample jsonb;
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    begin
+        perform private.write_lead_rules(p_shop_id, private.as_json(p_rules));
+        with moved as (
+            select m.* from private.leads_graded_otherwise(p_shop_id, 20000) m join public.leads l on l.id = m.id
+            where l.shop_id in (select private.my_shop_ids())
+        )
+        select (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('from', had, 'to', grade, 'count', n) order by had, grade), '[]')
+                from (select had, grade, pg_catalog.count(*) as n from moved group by had, grade) c),
+            (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('number', 'L-' || id, 'from', had, 'to', grade) order by id desc), '[]')
+                from (select * from moved order by id desc limit 10) s)
+        into v_moves, v_sample;
+        raise exception using errcode = 'PT409', message = 'rule.preview';
+    exception when sqlstate 'PT409' then
+        null;
+    end;
+    return pg_catalog.jsonb_build_object('moves', v_moves, 'sample', v_sample, 'open', (
+        select pg_catalog.jsonb_object_agg(g, (select pg_catalog.count(*) from public.leads l where l.state in ('pool', 'assigned', 'following')
+            and l.grade = g and l.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or l.shop_id = p_shop_id)))
+        from pg_catalog.unnest(array['A', 'B', 'C']) g));
+end;
+$$;
+grant execute on function public.preview_lead_rules(bigint, jsonb) to authenticated;
+comment on function public.preview_lead_rules(bigint, jsonb) is
+    'Manager: how open leads of my shops would be graded by changed rules: {open: {A, B, C}, moves: [{from, to, count}], sample: [{number, from, to}]}. Changes nothing: it is tried and undone. lead_rules.bad_value, shop.none.';
+
+create or replace function public.apply_lead_rules(p_request_id uuid, p_shop_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'apply_lead_rules', pg_catalog.to_jsonb(p_shop_id));
+    v_now timestamptz := private.now();
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    v_ids := array(select m.id from private.leads_graded_otherwise(p_shop_id, 501) m);
+    perform from public.leads where id = any (v_ids[1:500]) order by id for update;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('changed', private.regrade_by_rule(v_me, v_ids[1:500], v_now),
+        'more', pg_catalog.cardinality(v_ids) > 500));
+end;
+$$;
+grant execute on function public.apply_lead_rules(uuid, bigint) to authenticated;
+comment on function public.apply_lead_rules(uuid, bigint) is
+    'Manager: open leads of a shop that were graded by rules get the grade of today''s rules, 500 a call: {changed, more}. Grades set by a person stay. shop.none.';
+
+create or replace function public.lead_rules_screen() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+begin
+    return pg_catalog.jsonb_build_object(
+        'default', (select pg_catalog.to_jsonb(r) from public.lead_rules r where r.shop_id is null),
+        'shops', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('shop_id', s.id, 'shop_name', s.name, 'rules', pg_catalog.to_jsonb(r)) order by s.id), '[]')
+            from public.shops s left join public.lead_rules r on r.shop_id = s.id where s.id in (select private.my_shop_ids())),
+        'changes', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c) order by c.id desc), '[]') from (
+            select a.id, a.at, m.display_name as who, a.shop_id, a.action, a.detail as after
+            from public.audit_events a left join public.members m on m.id = a.member_id
+            where a.entity = 'lead_rules' and (a.shop_id is null or a.shop_id in (select private.my_shop_ids())) order by a.id desc limit 30) c));
+end;
+$$;
+grant execute on function public.lead_rules_screen() to authenticated;
+comment on function public.lead_rules_screen() is
+    'Everybody who works with leads: {default, shops: [{shop_id, shop_name, rules (null: follows the default)}], changes: the latest 30}.';
+
+-- ==== 58_promises.sql ====
+
+-- 58 ------------------------------------------------------------------------------------- promises: who said what until when
+--
+-- 承诺: for leads and tickets alike. Within the limit of the shop a promise holds at once; beyond it a manager with the money
+-- agrees first, and never the one who promises. An open promise has a clock; broken means open and past its time.
+
+create table if not exists public.promises (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    entity text not null constraint promises_entity_known check (entity in ('lead', 'ticket')),
+    entity_id bigint not null,
+    kind text not null constraint promises_kind_known check (kind in ('gift', 'discount', 'price', 'delivery', 'callback', 'other')),
+    amount numeric(14, 2) constraint promises_amount_positive check (amount > 0),
+    what text not null constraint promises_what_length check (char_length(what) between 1 and 200)
+        constraint promises_what_masked check (not private.names_a_phone(what)),
+    due_at timestamptz not null,
+    state text not null constraint promises_state_known check (state in ('pending', 'open', 'kept', 'withdrawn', 'refused')),
+    made_by bigint not null references public.members,
+    made_at timestamptz not null,
+    decided_by bigint references public.members,
+    ended_by bigint references public.members,
+    ended_at timestamptz,
+    is_on_time boolean,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint promises_ended_has_time check ((state in ('kept', 'withdrawn', 'refused')) = (ended_at is not null))
+);
+create index if not exists promises_case_idx on public.promises (entity, entity_id);
+create index if not exists promises_open_idx on public.promises (shop_id, due_at, id) where state in ('pending', 'open');
+create index if not exists promises_made_by_idx on public.promises (made_by, due_at, id) where state in ('pending', 'open');
+create index if not exists promises_maker_idx on public.promises (made_by);
+create index if not exists promises_shop_id_idx on public.promises (shop_id, made_at);
+create index if not exists promises_decided_by_idx on public.promises (decided_by) where decided_by is not null;
+create index if not exists promises_ended_by_idx on public.promises (ended_by) where ended_by is not null;
+alter table public.promises enable row level security;
+create or replace trigger t10_touch before update on public.promises
+    for each row execute function private.touch_version();
+comment on table public.promises is '承诺: what a customer was told he will get or hear, until when, by whom. Every agent of the shop may read it: it must be kept whoever is on duty.';
+comment on column public.promises.amount is 'What it costs, CNY; null when it costs nothing.';
+comment on column public.promises.state is 'pending: a manager has to agree first; open; kept; withdrawn (the customer was told); refused by the manager.';
+drop policy if exists "members read the promises of their shops" on public.promises;
+create policy "members read the promises of their shops" on public.promises
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.promises to authenticated;
+
+create or replace function private.promise_case(p_me private.actor, p_entity text, p_id bigint, p_now timestamptz) returns bigint
+language plpgsql stable set search_path = '' as $$
+declare
+    v_shop bigint;
+    v_owner bigint;
+begin
+    if coalesce(p_entity, '') not in ('lead', 'ticket') then
+        perform private.fail('PT404', 'promise.no_case');
+    end if;
+    v_shop := private.case_shop(p_entity, p_id);
+    select s.owner_id into v_owner from private.subjects_of(p_entity, array[p_id], p_now) s;
+    if not private.oversees(p_me) and v_owner is distinct from (p_me).member_id then
+        perform private.fail('PT403', 'promise.not_yours', pg_catalog.jsonb_build_object(
+            'who', (select display_name from public.members where id = v_owner)));
+    end if;
+    return v_shop;
+end;
+$$;
+comment on function private.promise_case(private.actor, text, bigint, timestamptz) is
+    'The shop of a lead or ticket that this person owns (a manager or 当班主管: of anybody): promise.no_case, library.case_none, promise.not_yours.';
+
+create or replace function private.start_promise(p_promise public.promises, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_policy public.sla_policies;
+begin
+    select * into v_policy from private.policies_for('promise', p_promise.shop_id, pg_catalog.jsonb_build_object('kind', p_promise.kind)) limit 1;
+    if found then
+        perform private.start_clock('promise', p_promise.id, p_promise.shop_id, 'keep', v_policy.code, p_now, p_promise.made_by,
+            pg_catalog.jsonb_build_object('kind', p_promise.kind), case when v_policy.measure = 'workdays' then p_now
+                else greatest(p_now, p_promise.due_at - pg_catalog.make_interval(secs => 60 * v_policy.allowance::double precision)) end, p_promise.due_at);
+    end if;
+end;
+$$;
+comment on function private.start_promise(public.promises, timestamptz) is 'The clock of a promise ends when the customer was told it would be kept.';
+
+create or replace function public.make_promise(p_request_id uuid, p_entity text, p_entity_id bigint, p_promise jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_in jsonb := private.as_json(p_promise);
+    v_answer jsonb := private.begin_request(p_request_id, 'make_promise', pg_catalog.jsonb_build_array(p_entity, p_entity_id, v_in));
+    v_now timestamptz := private.now();
+    v_shop bigint;
+    v public.promises;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_shop := private.promise_case(v_me, p_entity, p_entity_id, v_now);
+    if private.names_a_phone(v_in ->> 'what') then
+        perform private.fail('PT422', 'lead.note_phone');
+    elsif coalesce((v_in ->> 'due_at')::timestamptz <= v_now, true) then
+        perform private.fail('PT422', 'promise.bad_time');
+    end if;
+    insert into public.promises (shop_id, entity, entity_id, kind, amount, what, due_at, state, made_by, made_at)
+    values (v_shop, p_entity, p_entity_id, v_in ->> 'kind', (v_in ->> 'amount')::numeric, pg_catalog.btrim(v_in ->> 'what'),
+        (v_in ->> 'due_at')::timestamptz, case when coalesce((v_in ->> 'amount')::numeric, 0)
+            > greatest((private.lead_rules_of(v_shop)).promise_limit, v_me.approval_limit) then 'pending' else 'open' end, v_me.member_id, v_now)
+    returning * into v;
+    if v.state = 'open' then
+        perform private.start_promise(v, v_now);
+    end if;
+    perform private.audit(v_me, v_shop, p_entity, p_entity_id, 'promised', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'promise_id', v.id, 'kind', v.kind, 'amount', v.amount, 'due_at', v.due_at, 'state', v.state)));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v) || pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(v_shop)).promise_limit));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'promise.bad_value');
+end;
+$$;
+grant execute on function public.make_promise(uuid, text, bigint, jsonb) to authenticated;
+comment on function public.make_promise(uuid, text, bigint, jsonb) is
+    'Owner of a lead or ticket, manager, 当班主管: {kind gift|discount|price|delivery|callback|other, amount (CNY), what (masked), due_at}. Above the shop''s promise_limit (and one''s own approval limit) it waits for a manager: state pending. promise.no_case, library.case_none, promise.not_yours, promise.bad_time, promise.bad_value, lead.note_phone.';
+
+create or replace function private.promise_for_change(p_id bigint, p_version integer, p_states text[]) returns public.promises
+language plpgsql set search_path = '' as $$
+declare
+    v public.promises;
+begin
+    select * into v from public.promises where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'promise.none');
+    elsif v.state <> all (p_states) then
+        perform private.fail('PT409', 'promise.state', pg_catalog.jsonb_build_object('state', v.state));
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'promise.stale', pg_catalog.jsonb_build_object('at', v.updated_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.promise_for_change(bigint, integer, text[]) is 'promise.none, promise.state, promise.stale.';
+
+create or replace function public.decide_promise(p_request_id uuid, p_id bigint, p_version integer, p_agree boolean) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_promise', pg_catalog.jsonb_build_array(p_id, p_version, p_agree));
+    v_now timestamptz := private.now();
+    v public.promises;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.promise_for_change(p_id, p_version, array['pending']);
+    if not private.oversees(v_me) then
+        perform private.fail('PT403', 'lead.needs_manager');
+    elsif v.made_by = v_me.member_id then
+        perform private.fail('PT403', 'promise.self');
+    elsif p_agree and v.amount > v_me.approval_limit then
+        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', v_me.approval_limit, 'amount', v.amount));
+    elsif p_agree and v.due_at <= v_now then
+        perform private.fail('PT409', 'promise.bad_time');
+    end if;
+    update public.promises set state = case when p_agree then 'open' else 'refused' end, decided_by = v_me.member_id,
+        ended_at = case when not coalesce(p_agree, false) then v_now end
+    where id = p_id returning * into v;
+    if v.state = 'open' then
+        perform private.start_promise(v, v_now);
+    end if;
+    perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, case when p_agree then 'promise_agreed' else 'promise_refused' end,
+        pg_catalog.jsonb_build_object('promise_id', v.id, 'amount', v.amount));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v));
+end;
+$$;
+grant execute on function public.decide_promise(uuid, bigint, integer, boolean) to authenticated;
+comment on function public.decide_promise(uuid, bigint, integer, boolean) is
+    'Manager, 当班主管 whose approval limit covers it, never whoever made it: agrees to a pending promise, or refuses it. promise.none, promise.state, promise.stale, lead.needs_manager, promise.self, promise.limit, promise.bad_time.';
+
+create or replace function public.end_promise(p_request_id uuid, p_id bigint, p_version integer, p_as text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'end_promise', pg_catalog.jsonb_build_array(p_id, p_version, p_as));
+    v_now timestamptz := private.now();
+    v public.promises;
+    v_clock bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.promise_for_change(p_id, p_version, case when p_as = 'withdrawn' then array['pending', 'open'] else array['open'] end);
+    if coalesce(p_as, '') not in ('kept', 'withdrawn') then
+        perform private.fail('PT422', 'promise.bad_value');
+    elsif v.made_by <> v_me.member_id then
+        perform private.promise_case(v_me, v.entity, v.entity_id, v_now);
+    end if;
+    update public.promises set state = p_as, ended_by = v_me.member_id, ended_at = v_now,
+        is_on_time = case when p_as = 'kept' then v_now <= due_at end where id = p_id returning * into v;
+    select id into v_clock from public.sla_clocks where entity = 'promise' and entity_id = p_id and stopped_at is null;
+    if p_as = 'kept' and v_clock is not null then
+        perform private.stop_clock(v_clock, v_now, v_me.member_id);
+    elsif v_clock is not null then
+        perform private.cancel_clock(v_clock, 'withdrawn', v_now, v_me.member_id);
+    end if;
+    perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, 'promise_' || p_as, pg_catalog.jsonb_build_object('promise_id', v.id));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v));
+end;
+$$;
+grant execute on function public.end_promise(uuid, bigint, integer, text) to authenticated;
+comment on function public.end_promise(uuid, bigint, integer, text) is
+    'Who made it, who owns the lead or ticket, manager, 当班主管: kept, or withdrawn (the customer was told). promise.none, promise.state, promise.stale, promise.not_yours, promise.bad_value.';
+
+-- Lists, and what the clock asks --------------------------------------------------------------------------------------
+
+create or replace function private.promise_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select p.id, coalesce(s.owner_id, p.made_by), s.label, s.path
+        from public.promises p cross join lateral private.subjects_of(p.entity, array[p.entity_id], p_now) s where p.id = any (p_ids);
+end;
+$$;
+comment on function private.promise_subjects(bigint[], timestamptz) is 'A promise is kept by whoever owns its lead or ticket now, else by whoever made it; it opens there.';
+
+create or replace function private.promise_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select c.id, s.owner_id
+        from public.promises p join public.sla_clocks c on c.entity = 'promise' and c.entity_id = p.id and c.stopped_at is null
+        cross join lateral private.promise_subjects(array[p.id], p_now) s
+        where p.state = 'open' and p.shop_id = any (p_shops);
+end;
+$$;
+
+create or replace function private.promise_rows(p_ids bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) || pg_catalog.jsonb_build_object('shop_name', h.name, 'made_by_name', m.display_name,
+        'decided_by_name', d.display_name, 'label', s.label, 'path', s.path, 'owner_id', s.owner_id, 'owner_name', o.display_name,
+        'is_broken', p.state = 'open' and p.due_at < p_now) order by u.n), '[]')
+    from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.promises p on p.id = u.id
+    join public.shops h on h.id = p.shop_id join public.members m on m.id = p.made_by left join public.members d on d.id = p.decided_by
+    left join lateral private.promise_subjects(array[p.id], p_now) s on true left join public.members o on o.id = s.owner_id
+$$;
+
+create or replace function public.promise_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v jsonb := private.as_filter(p);
+    v_after jsonb := v -> 'after';
+    v_ids bigint[];
+begin
+    v_ids := array(
+        select x.id from public.promises x
+        where x.state = any (case v ->> 'tab' when 'pending' then array['pending'] when 'all' then array['pending', 'open'] else array['open'] end)
+          and x.shop_id in (select private.my_shop_ids()) and (v ->> 'shop_id' is null or x.shop_id = (v ->> 'shop_id')::bigint)
+          and (v -> 'mine' is distinct from 'true' or x.made_by = v_me.member_id)
+          and (v ->> 'tab' is distinct from 'broken' or x.due_at < v_now)
+          and (v ->> 'tab' is distinct from 'today' or x.due_at < v_now + interval '24 hours')
+          and (v_after is null or (x.due_at, x.id) > ((v_after ->> 'due_at')::timestamptz, (v_after ->> 'id')::bigint))
+        order by x.due_at, x.id limit 51);
+    return pg_catalog.jsonb_build_object('rows', private.promise_rows(v_ids[1:50], v_now), 'next', case when pg_catalog.cardinality(v_ids) > 50 then (
+        select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_ids[50]) end);
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.promise_list(jsonb) to authenticated;
+comment on function public.promise_list(jsonb) is
+    'Members: promises of my shops, soonest first: {rows, next}. p: tab open|today (within 24 h)|broken|pending|all, mine, shop_id, after. 50 a page. filter.bad.';
+
+-- ==== 59_leads_clock.sql ====
+
+-- 59 ------------------------------------------------------------------------------- leads: their deadline, and who has them
+--
+-- The clock of a lead runs from its grade to the first follow-up, then to each next date. It goes on whoever owns the lead;
+-- only a clock that ended overdue with one owner begins anew with the next. Who gets a lead is decided in 42_assignment.
+
+-- The deadline --------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_policy(p_grade text) returns text
+language sql immutable set search_path = '' as $$ select 'lead_' || pg_catalog.lower(p_grade) $$;
+
+create or replace function private.lead_facts(p_lead public.leads) returns jsonb
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('grade', (p_lead).grade, 'source', (p_lead).source, 'round', case
+        when (p_lead).recycled > 0 and (p_lead).state <> 'following' then 'again' when (p_lead).first_follow_up_at is null then 'first' else 'next' end)
+$$;
+comment on function private.lead_facts(public.leads) is 'What policies may tell apart: grade, source, and round: first, next follow-up, or again after a colleague had it.';
+
+create or replace function private.tg_lead_deadline() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    update public.leads l
+    set clock_id = new.id, due_at = new.due_at, due_sort = coalesce(new.due_at, 'infinity')
+    where l.id = new.entity_id and l.closed_at is null;
+    return null;
+end;
+$$;
+comment on function private.tg_lead_deadline() is 'The lead shows the deadline of its clock, however the clock was changed. A closed lead stays as it is.';
+create or replace trigger t52_lead_deadline after insert on public.sla_clocks
+    for each row when (new.entity = 'lead') execute function private.tg_lead_deadline();
+create or replace trigger t53_lead_deadline after update on public.sla_clocks
+    for each row when (new.entity = 'lead' and new.stopped_at is null and old.due_at is distinct from new.due_at)
+    execute function private.tg_lead_deadline();
+
+create or replace function private.start_lead_clocks(p_ids bigint[], p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+begin
+    for v in
+        select l.shop_id, l.grade, private.lead_facts(l) as facts, pg_catalog.array_agg(l.id order by l.id) as ids
+        from public.leads l where l.id = any (p_ids) group by 1, 2, 3
+        having exists (select from private.policies_for(private.lead_policy(l.grade), l.shop_id, private.lead_facts((pg_catalog.array_agg(l))[1])))
+    loop
+        perform private.start_clocks('lead', v.ids, v.shop_id, 'follow_up', private.lead_policy(v.grade), p_now, p_actor, v.facts);
+    end loop;
+end;
+$$;
+comment on function private.start_lead_clocks(bigint[], bigint, timestamptz) is
+    'A clock for each lead that has none running, with the full time of its grade. Without an active policy there is none.';
+
+create or replace function private.renew_lead_clocks(p_ids bigint[], p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.cancel_clock(c.id, 'reassigned', p_now, p_actor)
+    from public.sla_clocks c where c.entity = 'lead' and c.entity_id = any (p_ids) and c.stopped_at is null and c.due_at < p_now;
+    perform private.start_lead_clocks(p_ids, p_actor, p_now);
+end;
+$$;
+comment on function private.renew_lead_clocks(bigint[], bigint, timestamptz) is
+    'With a new owner: what is overdue already begins anew (the verdict on the old one stays in its history), what still runs goes on.';
+
+create or replace function private.next_lead_clock(p_lead public.leads, p_at timestamptz, p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_facts jsonb := private.lead_facts(p_lead);
+    v_policy public.sla_policies;
+begin
+    select * into v_policy from private.policies_for(private.lead_policy(p_lead.grade), p_lead.shop_id, v_facts) limit 1;
+    if found then
+        perform private.start_clock('lead', p_lead.id, p_lead.shop_id, 'follow_up', v_policy.code, p_now, p_actor, v_facts,
+            case when v_policy.measure = 'workdays' then p_now
+                else greatest(p_now, p_at - pg_catalog.make_interval(secs => 60 * v_policy.allowance::double precision)) end, p_at);
+    end if;
+end;
+$$;
+comment on function private.next_lead_clock(public.leads, timestamptz, bigint, timestamptz) is
+    'The deadline of the next follow-up is the date that was agreed; the steps before it are those of the grade. A date far ahead begins to count one allowance before it.';
+
+create or replace function private.regrade_clock(p_id bigint, p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads;
+    v_clock public.sla_clocks;
+begin
+    select * into v from public.leads where id = p_id;
+    select * into v_clock from public.sla_clocks where entity = 'lead' and entity_id = p_id and stopped_at is null for update;
+    if v_clock.id is null then
+        perform private.start_lead_clocks(array[p_id], p_actor, p_now);
+    elsif v.state = 'following' and v_clock.breached_at is null then
+        perform private.cancel_clock(v_clock.id, 'regraded', p_now, p_actor);
+        perform private.next_lead_clock(v, least(v.next_at, p_now + private.lead_rest(v)), p_actor, p_now);
+    elsif exists (select from private.policies_for(private.lead_policy(v.grade), v.shop_id, private.lead_facts(v))) then
+        perform private.retarget_clock(v_clock.id, p_now, p_actor, 'regraded', private.lead_policy(v.grade), private.lead_facts(v));
+    end if;
+end;
+$$;
+comment on function private.regrade_clock(bigint, bigint, timestamptz) is
+    'Another grade: before the first follow-up the time used stays used; afterwards the agreed date stays, unless the grade lets nobody wait so long. An overdue clock keeps its verdict.';
+
+create or replace function private.lead_rest(p_lead public.leads) returns interval
+language sql stable set search_path = '' as $$
+    select pg_catalog.make_interval(days => ((private.lead_rules_of((p_lead).shop_id)).recycling #>> array[(p_lead).grade, 'rest_days'])::integer)
+$$;
+comment on function private.lead_rest(public.leads) is 'How far ahead the next follow-up of a lead of this grade may lie.';
+
+create or replace function private.tg_lead_owner() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if exists (select from public.reminders r where r.clock_id = new.clock_id and not r.is_over) then
+        perform private.owner_changed('lead', new.id, private.now());
+    end if;
+    return null;
+end;
+$$;
+comment on function private.tg_lead_owner() is 'Reminders of a lead follow its owner.';
+create or replace trigger t60_owner after update of owner_id on public.leads
+    for each row when (old.owner_id is distinct from new.owner_id and new.closed_at is null) execute function private.tg_lead_owner();
+
+-- Who has it ----------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_load(p_member_ids bigint[]) returns table (member_id bigint, load bigint)
+language sql stable set search_path = '' as $$
+    select l.owner_id, pg_catalog.count(*) from public.leads l
+    where l.owner_id = any (p_member_ids) and l.state in ('assigned', 'following') group by l.owner_id
+$$;
+comment on function private.lead_load(bigint[]) is 'Open leads that each of these members owns (asked by 42_assignment).';
+
+create or replace function private.own_leads(
+    p_me private.actor, p_ids bigint[], p_members bigint[], p_decisions bigint[], p_how text, p_ended_as text, p_now timestamptz
+) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update public.lead_owners set until = p_now, ended_as = p_ended_as where lead_id = any (p_ids) and until is null;
+    with given as (
+        update public.leads l set owner_id = g.member_id, owned_since = p_now, state = 'assigned', is_raised = false
+        from unnest(p_ids, p_members) g (id, member_id) where l.id = g.id returning l.id, l.shop_id, l.owner_id
+    ), kept as (
+        insert into public.lead_owners (lead_id, shop_id, member_id, how, decision_id, since)
+        select g.id, g.shop_id, g.owner_id, p_how, d.decision_id, p_now
+        from given g join unnest(p_ids, p_decisions) d (id, decision_id) on d.id = g.id
+    )
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), g.shop_id, 'lead', g.id, 'assigned',
+        pg_catalog.jsonb_build_object('to', g.owner_id, 'how', p_how) from given g;
+    perform private.renew_lead_clocks(p_ids, (p_me).member_id, p_now);
+end;
+$$;
+comment on function private.own_leads(private.actor, bigint[], bigint[], bigint[], text, text, timestamptz) is
+    'Writes the new owners of leads that the caller has locked and checked; p_ended_as closes the time of whoever had them.';
+
+create or replace function private.give_leads(
+    p_me private.actor, p_ids bigint[], p_member_id bigint, p_how text, p_ended_as text, p_now timestamptz
+) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_decisions bigint[];
+begin
+    select pg_catalog.array_agg(private.note_assignment('lead', l.shop_id, l.id, p_member_id,
+        case when p_how in ('manager', 'taken_over') then 'manual' else 'claim' end, p_now) order by u.n)
+    into v_decisions from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.leads l on l.id = u.id;
+    perform private.own_leads(p_me, p_ids, pg_catalog.array_fill(p_member_id, array[pg_catalog.cardinality(p_ids)]), v_decisions, p_how,
+        p_ended_as, p_now);
+end;
+$$;
+comment on function private.give_leads(private.actor, bigint[], bigint, text, text, timestamptz) is 'One person becomes owner of leads because a person chose so; recorded as such.';
+
+create or replace function private.free_leads(
+    p_me private.actor, p_ids bigint[], p_ended_as text, p_reason text, p_now timestamptz
+) returns integer
+language plpgsql set search_path = '' as $$
+begin
+    update public.lead_owners set until = p_now, ended_as = p_ended_as where lead_id = any (p_ids) and until is null;
+    update public.leads l set owner_id = null, owned_since = null, state = 'pool', looked_at = null,
+        recycled = l.recycled + (p_ended_as = 'recycled')::integer,
+        free_at = p_now + case when p_ended_as = 'recycled'
+            then pg_catalog.make_interval(mins => (private.lead_rules_of(l.shop_id)).quarantine_minutes) else interval '0' end
+    where l.id = any (p_ids);
+    perform private.note_assignment('lead', l.shop_id, l.id, null, case p_ended_as when 'recycled' then 'recycle' else 'manual' end, p_now)
+    from public.leads l where l.id = any (p_ids);
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), l.shop_id, 'lead', l.id, p_ended_as,
+        pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('reason', p_reason))
+    from public.leads l where l.id = any (p_ids);
+    return pg_catalog.cardinality(p_ids);
+end;
+$$;
+comment on function private.free_leads(private.actor, bigint[], text, text, timestamptz) is
+    'Leads (locked by the caller) go back to the pool: recycled, given_back, switched_off; recycled ones rest for the quarantine. Answers how many.';
+
+-- What reminders and the rest of the desk ask of this area ------------------------------------------------------------
+
+create or replace function private.lead_subjects(p_ids bigint[]) returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select l.id, l.owner_id, 'L-' || l.id, '/leads?id=' || l.id from public.leads l where l.id = any (p_ids)
+$$;
+
+create or replace function private.lead_action(p_action text, p_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(
+        select l.id from public.leads l where l.id = any (p_ids) and l.state in ('assigned', 'following')
+          and (p_action = 'to_pool' or (p_action = 'raise_priority' and not l.is_raised)) order by l.id for update skip locked);
+begin
+    if v_ids = '{}' then
+        return 0;
+    elsif p_action = 'to_pool' then
+        return private.free_leads(null, v_ids, 'recycled', 'overdue', p_now);
+    end if;
+    update public.leads set is_raised = true where id = any (v_ids);
+    return pg_catalog.cardinality(v_ids);
+end;
+$$;
+comment on function private.lead_action(text, bigint[], timestamptz) is
+    'to_pool: the last step of the ladder takes the lead from its owner; raise_priority: it is marked. A lead that somebody is changing at this moment is left to him.';
+
+create or replace function private.lead_clock_owners(p_shops bigint[]) returns table (clock_id bigint, owner_id bigint)
+language sql stable set search_path = '' as $$
+    select l.clock_id, l.owner_id from public.leads l
+    where l.state in ('assigned', 'following') and l.shop_id = any (p_shops) and l.clock_id is not null
+$$;
+comment on function private.lead_clock_owners(bigint[]) is 'Who holds the leads behind open clocks (see clock_owners).';
+
+create or replace function private.return_leads(p_me private.actor, p_member_id bigint, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select l.id from public.leads l
+        where l.owner_id = p_member_id and l.state in ('assigned', 'following') order by l.id for update);
+begin
+    return case when v_ids = '{}' then 0 else private.free_leads(p_me, v_ids, 'switched_off', null, p_now) end;
+end;
+$$;
+comment on function private.return_leads(private.actor, bigint, timestamptz) is 'A member is switched off: his open leads are in the pool again.';
+
+-- ==== 59_leads_insight.sql ====
+
+-- 59 ---------------------------------------------------------------------------------------- leads: where the funnel leaks
+--
+-- Of the leads captured in a period: how far they came. One pass over the rows for all groupings. A lead that bought counts as
+-- having reached every stage. Shares are for the reader to form from counts: a denominator of 0 is no figure.
+
+create or replace function private.insight_period(p jsonb, p_now timestamptz, out v jsonb, out since timestamptz, out till timestamptz)
+language plpgsql stable set search_path = '' as $$
+begin
+    v := private.as_filter(p);
+    since := coalesce((v ->> 'from')::timestamptz, p_now - interval '30 days');
+    till := coalesce((v ->> 'to')::timestamptz, p_now);
+    if till <= since or till > since + interval '400 days' then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+comment on function private.insight_period(jsonb, timestamptz) is 'The period of a report, the last 30 days unless said, at most 400 days. filter.bad.';
+
+create or replace function private.lead_funnel(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    with counted as (
+        select case pg_catalog.grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
+                when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
+            l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.count(*) as captured,
+            pg_catalog.count(*) filter (where l.is_owned) as assigned, pg_catalog.count(*) filter (where l.is_followed) as followed,
+            pg_catalog.count(*) filter (where l.is_reached) as contacted, pg_catalog.count(*) filter (where l.furthest >= 2) as discovery,
+            pg_catalog.count(*) filter (where l.furthest >= 3) as objection, pg_catalog.count(*) filter (where l.furthest >= 4) as closing,
+            pg_catalog.count(*) filter (where l.state = 'converted') as converted, pg_catalog.count(*) filter (where l.state = 'lost') as lost,
+            pg_catalog.sum(l.recycled) as recycled, pg_catalog.count(*) filter (where l.is_first_on_time) as first_on_time,
+            pg_catalog.count(*) filter (where not l.is_first_on_time) as first_late, pg_catalog.count(*) filter (where l.is_waiting_late) as never_followed_late
+        from (
+            select x.source, x.shop_id, x.owner_id, x.grade, pg_catalog.date_trunc('week', x.captured_at at time zone 'Asia/Shanghai')::date as week, x.state,
+                case when x.state = 'converted' then 4 else x.furthest end as furthest, x.recycled, x.is_first_on_time,
+                x.owner_id is not null or x.recycled > 0 as is_owned, x.first_follow_up_at is not null or x.state = 'converted' as is_followed,
+                x.first_contact_at is not null or x.state = 'converted' as is_reached,
+                x.first_follow_up_at is null and x.closed_at is null and x.due_sort < p_now as is_waiting_late
+            from public.leads x where x.shop_id = any (p_shops) and x.captured_at >= p_from and x.captured_at < p_to and x.state <> 'merged') l
+        group by grouping sets ((), (l.source), (l.shop_id), (l.owner_id), (l.grade), (l.week))
+    )
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(c)) || pg_catalog.jsonb_build_object('name', coalesce(s.name, m.display_name))
+        order by c.by, c.week, c.captured desc), '[]')
+    from counted c left join public.shops s on s.id = c.shop_id left join public.members m on m.id = c.owner_id
+$$;
+comment on function private.lead_funnel(bigint[], timestamptz, timestamptz, timestamptz) is
+    'Counts by source, shop, owner (none: the pool), grade, week (Monday, China time) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and overdue.';
+
+create or replace function private.lead_first_contact(p_shops bigint[], p_from timestamptz, p_to timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(g) order by g.grade), '[]') from (
+        select l.grade, pg_catalog.count(*) as sample,
+            pg_catalog.round((percentile_cont(0.5) within group (order by extract(epoch from l.first_follow_up_at - l.captured_at)) / 3600)::numeric, 1) as median_hours,
+            pg_catalog.round((percentile_cont(0.9) within group (order by extract(epoch from l.first_follow_up_at - l.captured_at)) / 3600)::numeric, 1) as slow_hours
+        from public.leads l
+        where l.shop_id = any (p_shops) and l.captured_at >= p_from and l.captured_at < p_to and l.first_follow_up_at is not null and l.state <> 'merged'
+        group by l.grade) g
+$$;
+comment on function private.lead_first_contact(bigint[], timestamptz, timestamptz) is 'Hours from capture to the first follow-up by grade: median, and what nine of ten stayed below.';
+
+create or replace function private.lead_leaks(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object(
+        'lost', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.count desc), '[]') from (
+            select l.stage, l.lost_reason as reason, pg_catalog.count(*) as count from public.leads l
+            where l.shop_id = any (p_shops) and l.state = 'lost' and l.closed_at >= p_from and l.closed_at < p_to group by 1, 2) x),
+        'given_up', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.count desc), '[]') from (
+            select o.ended_as, o.member_id, m.display_name as name, pg_catalog.count(*) as count
+            from public.lead_owners o join public.members m on m.id = o.member_id
+            where o.shop_id = any (p_shops) and o.since < p_to and o.until >= p_from and o.until < p_to and o.ended_as in ('recycled', 'given_back', 'taken_over')
+            group by 1, 2, 3) x),
+        'waiting', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.stage, x.state), '[]') from (
+            select l.stage, l.state, pg_catalog.count(*) as count, pg_catalog.count(*) filter (where l.due_sort < p_now) as overdue
+            from public.leads l where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') group by 1, 2) x))
+$$;
+comment on function private.lead_leaks(bigint[], timestamptz, timestamptz, timestamptz) is
+    'Where leads go that do not buy: lost by stage and reason, let go by whom and how, and what is open now by stage and state.';
+
+create or replace function private.lead_scripts(p_shops bigint[], p_from timestamptz, p_to timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('script_id', o.script_id, 'title', s.title, 'leads', o.leads, 'converted', o.won)
+            order by o.leads desc, o.script_id), '[]')
+        from (select * from private.script_outcomes(p_from, p_to, p_shops) x where x.leads > 0 order by x.leads desc limit 50) o
+        join public.scripts s on s.id = o.script_id);
+end;
+$$;
+
+create or replace function public.lead_insight(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_period record;
+    v_shops bigint[];
+    v_funnel jsonb;
+    v_leaks jsonb;
+begin
+    select * into v_period from private.insight_period(p, v_now);
+    v_shops := private.lead_shops(v_period.v);
+    v_funnel := private.lead_funnel(v_shops, v_period.since, v_period.till, v_now);
+    v_leaks := private.lead_leaks(v_shops, v_period.since, v_period.till, v_now);
+    if v_me.role = 'agent' and not private.oversees(v_me) then -- colleagues' figures are not an agent's business
+        v_funnel := (select coalesce(pg_catalog.jsonb_agg(f), '[]') from pg_catalog.jsonb_array_elements(v_funnel) f
+            where f ->> 'by' <> 'owner' or (f ->> 'owner_id')::bigint = v_me.member_id);
+        v_leaks := v_leaks || pg_catalog.jsonb_build_object('given_up', (select coalesce(pg_catalog.jsonb_agg(g), '[]')
+            from pg_catalog.jsonb_array_elements(v_leaks -> 'given_up') g where (g ->> 'member_id')::bigint = v_me.member_id));
+    end if;
+    return pg_catalog.jsonb_build_object('from', v_period.since, 'to', v_period.till, 'funnel', v_funnel, 'leaks', v_leaks,
+        'first_contact', private.lead_first_contact(v_shops, v_period.since, v_period.till),
+        'scripts', private.lead_scripts(v_shops, v_period.since, v_period.till));
+end;
+$$;
+grant execute on function public.lead_insight(jsonb) to authenticated;
+comment on function public.lead_insight(jsonb) is
+    'Agents, operations, analysts, managers, admins: {from, to, funnel: [{by all|source|shop|owner|grade|week, …, counts}], first_contact: [{grade, sample, median_hours, slow_hours}], leaks: {lost, given_up, waiting}, scripts: [{script_id, title, leads, converted}]}. p: from, to (30 days until now; at most 400), shop_id. Agents see their own name only. filter.bad.';
+
+-- ==== 59_leads_intake.sql ====
+
+-- 59 ------------------------------------------------------------------------------ leads: from landing pages, and from files
+--
+-- A landing page sends to the edge function lead-intake with the token of a form; what reaches the database is already
+-- encrypted. Limits are counted here, because a limit counted in a process is exceeded by the second process.
+
+create table if not exists public.lead_forms (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    name text not null constraint lead_forms_name_length check (char_length(name) between 1 and 60),
+    token_hash text not null constraint lead_forms_token_unique unique constraint lead_forms_token_form check (token_hash ~ '^[a-p]{64}$'),
+    source text not null default 'form' constraint lead_forms_source_known
+        check (source in ('live', 'enterprise', 'form', 'campaign', 'other')),
+    needs text[] not null constraint lead_forms_needs_are_tags check (private.are_tags(needs) and cardinality(needs) > 0),
+    per_minute integer not null default 30 constraint lead_forms_per_minute_range check (per_minute between 1 and 600),
+    per_source_hour integer not null default 5 constraint lead_forms_per_source_range check (per_source_hour between 1 and 100),
+    is_active boolean not null default true,
+    expires_at timestamptz,
+    accepted integer not null default 0,
+    trapped integer not null default 0,
+    limited integer not null default 0,
+    last_at timestamptz,
+    created_by bigint not null references public.members,
+    version integer not null default 1,
+    updated_at timestamptz not null default now()
+);
+create index if not exists lead_forms_shop_id_idx on public.lead_forms (shop_id);
+create index if not exists lead_forms_created_by_idx on public.lead_forms (created_by);
+alter table public.lead_forms enable row level security;
+create or replace trigger t10_touch before update of name, token_hash, source, needs, per_minute, per_source_hour, is_active, expires_at on public.lead_forms
+    for each row execute function private.touch_version();
+comment on table public.lead_forms is '线索表单: a landing page that may send leads to a shop. Only a digest of its token is kept; trapped counts robots that filled the field nobody sees.';
+drop policy if exists "managers and admins read the forms of their shops" on public.lead_forms;
+create policy "managers and admins read the forms of their shops" on public.lead_forms
+    for select to authenticated using ((select private.my_role()) in ('manager', 'admin') and shop_id in (select private.my_shop_ids()));
+grant select (id, shop_id, name, source, needs, per_minute, per_source_hour, is_active, expires_at, accepted, trapped, limited, last_at, created_by,
+    version, updated_at) on public.lead_forms to authenticated;
+
+create table if not exists private.intake_hits (
+    form_id bigint not null references public.lead_forms,
+    source_hash text not null,
+    minute timestamptz not null,
+    hits integer not null,
+    primary key (form_id, source_hash, minute)
+);
+create index if not exists intake_hits_minute_idx on private.intake_hits (minute);
+alter table private.intake_hits enable row level security;
+comment on table private.intake_hits is 'Submissions by form, sender (keyed digest of his address; empty: all) and minute, for a day.';
+
+create or replace function public.save_lead_form(p_request_id uuid, p_id bigint, p_version integer, p_form jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_form jsonb := private.as_json(p_form);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_lead_form', pg_catalog.jsonb_build_array(p_id, p_version, v_form));
+    v public.lead_forms;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_id is null then
+        perform private.require_shop(v_me, (v_form ->> 'shop_id')::bigint);
+        insert into public.lead_forms (shop_id, name, token_hash, source, needs, per_minute, per_source_hour, expires_at, created_by)
+        values ((v_form ->> 'shop_id')::bigint, v_form ->> 'name', v_form ->> 'token_hash', coalesce(v_form ->> 'source', 'form'),
+            array(select pg_catalog.jsonb_array_elements_text(v_form -> 'needs')), coalesce((v_form ->> 'per_minute')::integer, 30),
+            coalesce((v_form ->> 'per_source_hour')::integer, 5), (v_form ->> 'expires_at')::timestamptz, v_me.member_id) returning * into v;
+    else
+        update public.lead_forms set name = coalesce(v_form ->> 'name', name), token_hash = coalesce(v_form ->> 'token_hash', token_hash),
+            source = coalesce(v_form ->> 'source', source), per_minute = coalesce((v_form ->> 'per_minute')::integer, per_minute),
+            needs = case when v_form ? 'needs' then array(select pg_catalog.jsonb_array_elements_text(v_form -> 'needs')) else needs end,
+            per_source_hour = coalesce((v_form ->> 'per_source_hour')::integer, per_source_hour),
+            is_active = coalesce((v_form ->> 'is_active')::boolean, is_active),
+            expires_at = case when v_form ? 'expires_at' then (v_form ->> 'expires_at')::timestamptz else expires_at end
+        where id = p_id and version = p_version and shop_id in (select private.my_shop_ids()) returning * into v;
+        if not found then
+            perform private.fail('PT409', 'lead_form.stale');
+        end if;
+    end if;
+    perform private.audit(v_me, v.shop_id, 'lead_form', v.id, case when p_id is null then 'created' else 'changed' end, v_form - 'token_hash');
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v) - 'token_hash');
+exception when check_violation or not_null_violation or data_exception or unique_violation then
+    perform private.fail('PT422', 'lead_form.bad_value');
+end;
+$$;
+grant execute on function public.save_lead_form(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_lead_form(uuid, bigint, integer, jsonb) is
+    'Manager: adds a form (p_id null) or changes one: {shop_id, name, token_hash (SHA-256 of a fresh token, in letters; sent again: the old one ends), source, needs, per_minute, per_source_hour, expires_at, is_active}. shop.none, lead_form.stale, lead_form.bad_value.';
+
+create or replace function private.count_intake(p_form public.lead_forms, p_source_hash text, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_minute timestamptz := pg_catalog.date_trunc('minute', p_now);
+    v_all integer;
+    v_mine integer;
+begin
+    insert into private.intake_hits as h (form_id, source_hash, minute, hits) values ((p_form).id, '', v_minute, 1)
+    on conflict (form_id, source_hash, minute) do update set hits = h.hits + 1 returning h.hits into v_all;
+    insert into private.intake_hits as h (form_id, source_hash, minute, hits) values ((p_form).id, p_source_hash, v_minute, 1)
+    on conflict (form_id, source_hash, minute) do update set hits = h.hits + 1;
+    select pg_catalog.sum(h.hits) into v_mine from private.intake_hits h
+    where h.form_id = (p_form).id and h.source_hash = p_source_hash and h.minute > p_now - interval '1 hour';
+    return case when v_mine > (p_form).per_source_hour then 3600 when v_all > (p_form).per_minute then 60 else 0 end;
+end;
+$$;
+comment on function private.count_intake(public.lead_forms, text, timestamptz) is
+    'Counts a submission; 0 when it may pass, else after how many seconds to try again. The row of the minute is the lock: parallel submissions count one after the other.';
+
+create or replace function private.note_intake(p_form_id bigint, p_outcome text, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.lead_forms set accepted = accepted + (p_outcome = 'accepted')::integer, trapped = trapped + (p_outcome = 'trapped')::integer,
+        limited = limited + (p_outcome = 'limited')::integer, last_at = p_now where id = p_form_id
+$$;
+
+create or replace function private.take_intake(p_form public.lead_forms, p_lead jsonb, p_row_key text, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_row jsonb := pg_catalog.jsonb_build_object('needs', pg_catalog.to_jsonb((p_form).needs)) || p_lead
+        || pg_catalog.jsonb_build_object('source', (p_form).source, 'row_key', p_row_key);
+    v_refusal text := private.lead_refusal(v_row);
+    v_me private.actor;
+begin
+    if exists (select from public.leads l where l.shop_id = (p_form).shop_id and l.row_key = p_row_key) then
+        return '{"outcome": "repeated"}';
+    elsif v_refusal is not null then
+        return pg_catalog.jsonb_build_object('outcome', 'refused', 'refusal', v_refusal);
+    end if;
+    v_me.role := 'system';
+    perform private.add_leads(v_me, (p_form).shop_id, pg_catalog.jsonb_build_array(v_row), 'form', p_now);
+    return '{"outcome": "accepted"}';
+end;
+$$;
+
+create or replace function public.service_lead_intake(
+    p_token_hash text, p_source_hash text, p_submission text, p_lead jsonb, p_is_trapped boolean default false
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_form public.lead_forms;
+    v_wait integer;
+    v_answer jsonb;
+begin
+    select * into v_form from public.lead_forms where token_hash = p_token_hash and is_active and coalesce(expires_at > v_now, true);
+    if not found then
+        return '{"outcome": "unknown"}';
+    elsif coalesce(p_source_hash, '') !~ '^[a-p]{16,64}$' or coalesce(p_submission, '') !~ '^[A-Za-z0-9-]{16,64}$' then
+        return '{"outcome": "refused", "refusal": "request.bad_value"}';
+    end if;
+    v_wait := private.count_intake(v_form, p_source_hash, v_now);
+    if v_wait > 0 then
+        v_answer := pg_catalog.jsonb_build_object('outcome', 'limited', 'retry_after', v_wait);
+    elsif p_is_trapped then
+        v_answer := '{"outcome": "trapped"}';
+    else
+        v_answer := private.take_intake(v_form, coalesce(private.as_json(p_lead), '{}'), 'form:' || v_form.id || ':' || private.sha256(p_submission), v_now);
+    end if;
+    perform private.note_intake(v_form.id, v_answer ->> 'outcome', v_now);
+    return v_answer;
+end;
+$$;
+grant execute on function public.service_lead_intake(text, text, text, jsonb, boolean) to service_role;
+comment on function public.service_lead_intake(text, text, text, jsonb, boolean) is
+    'Service (edge function lead-intake): one submission of a form: digest of its token, keyed digest of the sender''s address, id of the submission (the same one makes no second lead), the lead as create_leads takes it, and whether the hidden field was filled. {outcome accepted|repeated|limited (retry_after, seconds)|trapped|refused (refusal)|unknown (no such form, or switched off)}.';
+
+create or replace function private.forget_lead_counts(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    delete from private.intake_hits where minute < p_now - interval '1 day';
+    delete from private.lead_claims where day < (p_now - interval '40 days')::date
+$$;
+comment on function private.forget_lead_counts(timestamptz) is 'Counters of yesterday''s submissions and of claims long ago.';
+
+-- Files ---------------------------------------------------------------------------------------------------------------
+
+create or replace function private.apply_leads(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_me private.actor;
+    v_rows jsonb;
+begin
+    v_me.role := (p_import).actor;
+    v_me.member_id := (p_import).member_id;
+    insert into public.import_errors (import_id, row_no, reason)
+    select (p_import).id, r.row_no, coalesce(private.lead_refusal(r.payload), 'lead.bad_value') from private.import_rows r
+    where r.import_id = (p_import).id and r.row_no > (p_import).applied_to and r.row_no <= p_to
+      and (private.lead_refusal(r.payload) is not null or coalesce(r.payload ->> 'row_key', '') = '');
+    select pg_catalog.jsonb_agg(n.payload order by n.row_no) into v_rows from (
+        select distinct on (r.payload ->> 'row_key') r.row_no, r.payload from private.import_rows r
+        where r.import_id = (p_import).id and r.row_no > (p_import).applied_to and r.row_no <= p_to
+          and not exists (select from public.import_errors e where e.import_id = r.import_id and e.row_no = r.row_no)
+          and not exists (select from public.leads l where l.shop_id = (p_import).shop_id and l.row_key = r.payload ->> 'row_key')
+        order by r.payload ->> 'row_key', r.row_no) n;
+    if v_rows is not null then
+        perform private.add_leads(v_me, (p_import).shop_id, v_rows, 'import', p_now, p_import_id => (p_import).id);
+    end if;
+    insert into private.import_results (import_id, row_no, entity_id, outcome)
+    select (p_import).id, r.row_no, l.id, case when l.import_id = (p_import).id and pg_catalog.row_number() over (partition by l.id order by r.row_no) = 1
+        and not exists (select from private.import_results x where x.import_id = (p_import).id and x.entity_id = l.id) then 'accepted' else 'unchanged' end
+    from private.import_rows r join public.leads l on l.shop_id = (p_import).shop_id and l.row_key = r.payload ->> 'row_key'
+    where r.import_id = (p_import).id and r.row_no > (p_import).applied_to and r.row_no <= p_to;
+end;
+$$;
+comment on function private.apply_leads(public.imports, integer, timestamptz) is
+    'One chunk of a lead file: rows as create_leads takes them, each with its row_key (digest of what the row says). A row that was imported before makes no second lead; one that is no lead is listed as refused. They are handed out by the next tick.';
+
+-- ==== 59_leads_pool.sql ====
+
+-- 59 -------------------------------------------------------------------------------------------- leads: the pool (公海)
+--
+-- Leads nobody owns go to people on duty by themselves (42_assignment), or a person takes them: within the claims of a day,
+-- after the quarantine, never back to whoever has just let them go, and never twice.
+
+-- Given out by themselves ---------------------------------------------------------------------------------------------
+
+create or replace function private.cooled_off(p_lead_id bigint, p_shop_id bigint, p_now timestamptz) returns bigint[]
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.array_agg(distinct o.member_id), '{}') from public.lead_owners o
+    where o.lead_id = p_lead_id and o.ended_as in ('recycled', 'given_back')
+      and o.until > p_now - pg_catalog.make_interval(days => (private.lead_rules_of(p_shop_id)).cool_off_days)
+$$;
+comment on function private.cooled_off(bigint, bigint, timestamptz) is 'Who had this lead not long ago and let it go: neither given it nor allowed to take it.';
+
+create or replace function private.twin_of(p_lead_id bigint) returns public.leads
+language sql stable set search_path = '' as $$
+    select t from public.lead_merges g join public.leads t on t.id = g.into_id
+    where g.lead_id = p_lead_id and g.state = 'open' and t.state in ('assigned', 'following') order by t.id limit 1
+$$;
+comment on function private.twin_of(bigint) is
+    'An older lead that somebody works on and that may be the same customer: until that is decided nobody else gets this one.';
+
+create or replace function private.leads_to_hand_out(p_shop_id bigint, p_ids bigint[], p_limit integer, p_now timestamptz) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(
+        select l.id from public.leads l
+        where l.shop_id = p_shop_id and l.state = 'pool' and l.free_at <= p_now and (p_ids is null or l.id = any (p_ids))
+          and (l.looked_at is null or l.looked_at < p_now - interval '10 minutes') and (private.twin_of(l.id)).id is null
+        order by l.captured_at, l.id limit p_limit for update skip locked)
+$$;
+comment on function private.leads_to_hand_out(bigint, bigint[], integer, timestamptz) is 'Locks the leads of the pool that may go out now, oldest first.';
+
+create or replace function private.hand_out_leads(p_shop_id bigint, p_now timestamptz, p_ids bigint[] default null) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_room integer := case when (private.lead_rules_of(p_shop_id)).is_handed_out then private.free_places('lead', p_shop_id, p_now) else 0 end;
+    v_leads bigint[];
+    v_ids bigint[];
+    v_members bigint[];
+    v_decisions bigint[];
+begin
+    if v_room = 0 then
+        return 0;
+    end if;
+    v_leads := private.leads_to_hand_out(p_shop_id, p_ids, least(v_room, 200) + 20, p_now); -- some more: who may not have one may have the next
+    if v_leads = '{}' then
+        return 0;
+    end if;
+    select pg_catalog.array_agg(a.id), pg_catalog.array_agg(a.member_id), pg_catalog.array_agg(a.decision_id) into v_ids, v_members, v_decisions
+    from private.assign_work('lead', p_shop_id, (
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', u.id, 'skill', 'presales',
+            'not', pg_catalog.to_jsonb(private.cooled_off(u.id, p_shop_id, p_now))) order by u.n)
+        from pg_catalog.unnest(v_leads) with ordinality u (id, n)), case when p_ids is null then 'on_duty' else 'arrival' end, p_now) a
+    where a.member_id is not null;
+    update public.leads set looked_at = p_now where id = any (v_leads) and id <> all (coalesce(v_ids, '{}'));
+    if v_ids is null then
+        return 0;
+    end if;
+    perform private.own_leads(null, v_ids, v_members, v_decisions, 'auto', null, p_now);
+    return pg_catalog.cardinality(v_ids);
+end;
+$$;
+comment on function private.hand_out_leads(bigint, timestamptz, bigint[]) is
+    'Gives leads of the pool (p_ids null: the oldest) to people on duty who have room, as 42_assignment decides; answers how many.';
+
+create or replace function private.recycle_kept_leads(p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(
+        select l.id from public.leads l join public.shops s on s.id = l.shop_id cross join lateral private.lead_rules_of(s.id) r
+        where l.state in ('assigned', 'following')
+          and l.owned_since < p_now - pg_catalog.make_interval(days => (r.recycling #>> array[l.grade, 'keep_days'])::integer)
+        order by l.owned_since limit 500 for update of l skip locked);
+begin
+    return case when v_ids = '{}' then 0 else private.free_leads(null, v_ids, 'recycled', 'kept_too_long', p_now) end;
+end;
+$$;
+comment on function private.recycle_kept_leads(timestamptz) is 'Leads that an owner has had for longer than their grade allows go back to the pool, 500 a minute.';
+
+create or replace function private.drain_leads(p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_shop bigint;
+    v_count integer := 0;
+begin
+    perform private.recycle_kept_leads(p_now);
+    for v_shop in select s.id from public.shops s where s.is_active
+        and exists (select from public.leads l where l.shop_id = s.id and l.state = 'pool' and l.free_at <= p_now) order by s.id
+    loop
+        v_count := v_count + private.hand_out_leads(v_shop, p_now);
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.drain_leads(timestamptz) is 'Each minute (42_assignment): what was kept too long comes back, what waits goes to whoever has room, oldest first; answers how many were given out.';
+
+-- Taken by a person ---------------------------------------------------------------------------------------------------
+
+create table if not exists private.lead_claims (
+    member_id bigint not null references public.members,
+    shop_id bigint not null references public.shops,
+    day date not null,
+    claims integer not null,
+    primary key (member_id, shop_id, day)
+);
+create index if not exists lead_claims_shop_id_idx on private.lead_claims (shop_id);
+alter table private.lead_claims enable row level security;
+comment on table private.lead_claims is 'How many leads a member took out of the pool on a day of the shop. Its row is the lock that keeps parallel claims within the limit.';
+
+create or replace function private.claims_left(p_me private.actor, p_shop_id bigint, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_day date := (p_now at time zone (select timezone from public.shops where id = p_shop_id))::date;
+    v_had integer;
+begin
+    insert into private.lead_claims as c (member_id, shop_id, day, claims) values ((p_me).member_id, p_shop_id, v_day, 0)
+    on conflict (member_id, shop_id, day) do update set claims = c.claims returning c.claims into v_had;
+    return greatest(0, (private.lead_rules_of(p_shop_id)).claim_limit - v_had);
+end;
+$$;
+comment on function private.claims_left(private.actor, bigint, timestamptz) is 'How many more a member may claim today; holds the count until the transaction ends.';
+
+create or replace function private.take_leads(p_me private.actor, p_ids bigint[], p_how text, p_ended_as text, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+    update private.lead_claims c set claims = c.claims + n.n
+    from (select l.shop_id, (p_now at time zone s.timezone)::date as day, pg_catalog.count(*) as n
+        from public.leads l join public.shops s on s.id = l.shop_id where l.id = any (p_ids) group by 1, 2) n
+    where c.member_id = (p_me).member_id and c.shop_id = n.shop_id and c.day = n.day;
+    perform private.give_leads(p_me, p_ids, (p_me).member_id, p_how, p_ended_as, p_now);
+    return private.captured_rows(p_ids);
+end;
+$$;
+comment on function private.take_leads(private.actor, bigint[], text, text, timestamptz) is 'Leads that a member may have (checked, locked and counted by the caller) are his.';
+
+create or replace function private.refuse_frozen(p_member_id bigint, p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_until timestamptz := (select frozen_until from public.assignment_members
+        where member_id = p_member_id and area = 'lead' and frozen_until > p_now);
+begin
+    if v_until is not null then
+        perform private.fail('PT409', 'lead.frozen', pg_catalog.jsonb_build_object('until', v_until,
+            'who', (select display_name from public.members where id = p_member_id)));
+    end if;
+end;
+$$;
+
+create or replace function private.refuse_claim(p_me private.actor, p_lead public.leads, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_twin public.leads := private.twin_of(p_lead.id);
+begin
+    if p_lead.state in ('assigned', 'following') then
+        perform private.fail('PT409', 'lead.taken', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id,
+            'who', (select display_name from public.members where id = p_lead.owner_id)));
+    elsif p_lead.state <> 'pool' then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id, 'state', p_lead.state));
+    elsif p_lead.free_at > p_now then
+        perform private.fail('PT409', 'lead.resting', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id, 'until', p_lead.free_at));
+    elsif (p_me).member_id = any (private.cooled_off(p_lead.id, p_lead.shop_id, p_now)) then
+        perform private.fail('PT409', 'lead.cool_off', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id,
+            'days', (private.lead_rules_of(p_lead.shop_id)).cool_off_days));
+    elsif v_twin.owner_id <> (p_me).member_id then
+        perform private.fail('PT409', 'lead.twin', pg_catalog.jsonb_build_object('number', 'L-' || p_lead.id, 'other', 'L-' || v_twin.id,
+            'who', (select display_name from public.members where id = v_twin.owner_id)));
+    end if;
+end;
+$$;
+comment on function private.refuse_claim(private.actor, public.leads, timestamptz) is
+    'lead.taken (who), lead.state, lead.resting (until), lead.cool_off (days), lead.twin (other, who).';
+
+create or replace function public.claim_lead(p_request_id uuid, p_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_lead', pg_catalog.to_jsonb(p_id));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_lead from public.leads where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'lead.none');
+    end if;
+    perform private.refuse_claim(v_me, v_lead, v_now);
+    perform private.refuse_frozen(v_me.member_id, v_now);
+    if private.claims_left(v_me, v_lead.shop_id, v_now) = 0 then
+        perform private.fail('PT409', 'lead.claim_limit', pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(v_lead.shop_id)).claim_limit));
+    end if;
+    select * into v_lead from public.leads where id = p_id for update; -- of many at once the first one gets it, the others look again
+    perform private.refuse_claim(v_me, v_lead, v_now);
+    return private.finish_request(p_request_id, private.take_leads(v_me, array[p_id], 'claimed', null, v_now) -> 0);
+end;
+$$;
+grant execute on function public.claim_lead(uuid, bigint) to authenticated;
+comment on function public.claim_lead(uuid, bigint) is
+    'Sellers: a lead of the pool is mine. Of any number of parallel claims exactly one wins. lead.none, lead.taken (who), lead.state, lead.resting, lead.cool_off, lead.twin, lead.frozen, lead.claim_limit (limit).';
+
+create or replace function private.next_leads(p_me private.actor, p_shop_id bigint, p_grade text, p_count integer, p_now timestamptz) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(
+        select l.id from public.leads l
+        where l.shop_id = p_shop_id and l.state = 'pool' and l.free_at <= p_now and (p_grade is null or l.grade = p_grade)
+          and (p_me).member_id <> all (private.cooled_off(l.id, p_shop_id, p_now))
+          and coalesce((private.twin_of(l.id)).owner_id, (p_me).member_id) = (p_me).member_id
+        order by l.due_sort, l.id limit p_count for update skip locked)
+$$;
+
+create or replace function public.claim_next_leads(p_request_id uuid, p_shop_id bigint, p_count integer default 1, p_grade text default null)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_next_leads', pg_catalog.jsonb_build_array(p_shop_id, p_count, p_grade));
+    v_now timestamptz := private.now();
+    v_left integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    if p_count is null or p_count not between 1 and 20 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 20}');
+    end if;
+    perform private.refuse_frozen(v_me.member_id, v_now);
+    v_left := private.claims_left(v_me, p_shop_id, v_now);
+    if v_left = 0 then
+        perform private.fail('PT409', 'lead.claim_limit', pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(p_shop_id)).claim_limit));
+    end if;
+    v_answer := private.take_leads(v_me, private.next_leads(v_me, p_shop_id, p_grade, least(p_count, v_left), v_now), 'claimed', null, v_now);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('leads', v_answer, 'left', v_left - pg_catalog.jsonb_array_length(v_answer)));
+end;
+$$;
+grant execute on function public.claim_next_leads(uuid, bigint, integer, text) to authenticated;
+comment on function public.claim_next_leads(uuid, bigint, integer, text) is
+    'Sellers: the most urgent leads of a shop''s pool (at most 20, of a grade if one is named) are mine: {leads, left (claims of the day)}. shop.none, bulk.too_many, lead.frozen, lead.claim_limit.';
+
+create or replace function public.take_over_lead(p_request_id uuid, p_id bigint, p_version integer) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'take_over_lead', pg_catalog.jsonb_build_array(p_id, p_version));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_lead from public.leads where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'lead.none');
+    elsif v_lead.state not in ('assigned', 'following') or v_lead.owner_id = v_me.member_id then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || p_id, 'state', v_lead.state));
+    elsif v_lead.version is distinct from p_version then
+        perform private.fail('PT409', 'lead.stale', pg_catalog.jsonb_build_object('number', 'L-' || p_id, 'at', v_lead.updated_at, 'version', v_lead.version));
+    elsif not private.oversees(v_me) and private.is_on_duty(v_lead.owner_id, v_now) then
+        perform private.fail('PT409', 'lead.owner_here', pg_catalog.jsonb_build_object('number', 'L-' || p_id,
+            'who', (select display_name from public.members where id = v_lead.owner_id)));
+    end if;
+    perform private.refuse_frozen(v_me.member_id, v_now);
+    if private.claims_left(v_me, v_lead.shop_id, v_now) = 0 then
+        perform private.fail('PT409', 'lead.claim_limit', pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(v_lead.shop_id)).claim_limit));
+    end if;
+    return private.finish_request(p_request_id, private.take_leads(v_me, array[p_id], 'taken_over', 'taken_over', v_now) -> 0);
+end;
+$$;
+grant execute on function public.take_over_lead(uuid, bigint, integer) to authenticated;
+comment on function public.take_over_lead(uuid, bigint, integer) is
+    'Sellers: a colleague''s lead is mine while he is off duty (a manager or 当班主管: at any time); counts as a claim of the day. lead.none, lead.state, lead.stale, lead.owner_here (who), lead.frozen, lead.claim_limit.';
+
+-- Given back, given by a manager --------------------------------------------------------------------------------------
+
+create or replace function private.lead_item_refusals(p_me private.actor, p_items jsonb) returns table (id bigint, refusal text)
+language plpgsql volatile set search_path = '' as $$
+begin
+    perform from public.leads l where l.id in (select (i ->> 'id')::bigint from pg_catalog.jsonb_array_elements(p_items) i)
+        and l.shop_id in (select private.my_shop_ids()) order by l.id for update;
+    return query select distinct on (i.id) i.id, case when l.id is null then 'lead.none'
+            when l.version is distinct from i.version then 'lead.stale'
+            when l.state not in ('pool', 'assigned', 'following') then 'lead.state'
+            when l.owner_id is distinct from (p_me).member_id and not private.oversees(p_me) then 'lead.not_yours' end
+        from pg_catalog.jsonb_to_recordset(p_items) i (id bigint, version integer)
+        left join public.leads l on l.id = i.id and l.shop_id in (select private.my_shop_ids()) order by i.id;
+end;
+$$;
+comment on function private.lead_item_refusals(private.actor, jsonb) is
+    'Locks the leads of a bulk request and says of each why it cannot be changed by this person, or null: lead.none, lead.stale, lead.state, lead.not_yours.';
+
+create or replace function private.bulk_leads(p_items jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_items jsonb := private.as_items(p_items);
+begin
+    if v_items is null or pg_catalog.jsonb_array_length(v_items) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    return v_items;
+end;
+$$;
+
+create or replace function public.give_back_leads(p_request_id uuid, p_items jsonb, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'give_back_leads', pg_catalog.jsonb_build_array(v_items, p_reason));
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if coalesce(p_reason, '') not in ('no_time', 'not_my_field', 'leave', 'other') then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'refusal', r.refusal) order by r.id),
+        coalesce(pg_catalog.array_agg(r.id) filter (where r.refusal is null), '{}')
+    into v_answer, v_ids
+    from (select c.id, coalesce(c.refusal, case when l.state = 'pool' then 'lead.state' end) as refusal
+        from private.lead_item_refusals(v_me, v_items) c left join public.leads l on l.id = c.id) r;
+    perform private.free_leads(v_me, v_ids, 'given_back', p_reason, private.now());
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.give_back_leads(uuid, jsonb, text) to authenticated;
+comment on function public.give_back_leads(uuid, jsonb, text) is
+    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) go back to the pool; reason no_time, not_my_field, leave, other. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state, lead.not_yours. bulk.too_many, lead.bad_value, request.bad_value.';
+
+create or replace function private.require_recipient(p_member_id bigint, p_shop_ids bigint[], p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active' and private.can_sell(m.role, m.skills)
+        and p_shop_ids <@ array(select k.shop_id from public.member_shops k where k.member_id = m.id)) then
+        perform private.fail('PT422', 'lead.bad_owner');
+    end if;
+    perform private.refuse_frozen(p_member_id, p_now);
+end;
+$$;
+comment on function private.require_recipient(bigint, bigint[], timestamptz) is 'An active seller of these shops who is not frozen: lead.bad_owner, lead.frozen.';
+
+create or replace function public.assign_leads(p_request_id uuid, p_items jsonb, p_member_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'assign_leads', pg_catalog.jsonb_build_array(v_items, p_member_id));
+    v_now timestamptz := private.now();
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if not private.oversees(v_me) then
+        perform private.fail('PT403', 'lead.needs_manager');
+    end if;
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', c.id, 'refusal', c.refusal) order by c.id),
+        coalesce(pg_catalog.array_agg(c.id) filter (where c.refusal is null), '{}')
+    into v_answer, v_ids from private.lead_item_refusals(v_me, v_items) c;
+    perform private.require_recipient(p_member_id, array(select distinct l.shop_id from public.leads l where l.id = any (v_ids)), v_now);
+    v_ids := array(select l.id from public.leads l where l.id = any (v_ids) and l.owner_id is distinct from p_member_id order by l.id);
+    if v_ids <> '{}' then
+        perform private.give_leads(v_me, v_ids, p_member_id, 'manager', 'reassigned', v_now);
+    end if;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.assign_leads(uuid, jsonb, bigint) to authenticated;
+comment on function public.assign_leads(uuid, jsonb, bigint) is
+    'Manager, 当班主管: leads [{id, version}] (≤ 500), out of the pool or of somebody else, go to a seller of the shop. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state. lead.needs_manager, lead.bad_owner, lead.frozen, bulk.too_many, request.bad_value.';
+
+-- ==== 59_leads_steps.sql ====
+
+-- 59 ----------------------------------------------------------------------------- leads: followed up, won, lost, opened again
+--
+-- Whatever changes the state of a lead goes along private.lead_moves(); a trigger refuses every other step, whoever takes it.
+
+create or replace function private.lead_moves() returns table (state_from text, state_to text, rpc text, who text)
+language sql immutable set search_path = '' as $$
+    select f, t.state_to, t.rpc, t.who from (values
+        ('{pool}'::text[], 'assigned', 'claim_lead', 'seller'),
+        ('{pool}', 'assigned', 'claim_next_leads', 'seller'),
+        ('{pool,assigned,following}', 'assigned', 'assign_leads', 'leader'),
+        ('{assigned,following}', 'assigned', 'take_over_lead', 'colleague'),
+        ('{pool}', 'assigned', 'drain', 'system'),
+        ('{assigned,following}', 'pool', 'give_back_leads', 'owner'),
+        ('{assigned,following}', 'pool', 'ladder', 'system'),
+        ('{assigned,following}', 'following', 'follow_up_lead', 'owner'),
+        ('{following}', 'converted', 'convert_lead', 'owner'),
+        ('{pool,assigned,following}', 'converted', 'import', 'system'),
+        ('{following}', 'lost', 'lose_lead', 'owner'),
+        ('{assigned,following}', 'lost', 'transfer_lead', 'owner'),
+        ('{lost,converted}', 'assigned', 'reopen_lead', 'leader'),
+        ('{lost,converted}', 'pool', 'reopen_lead', 'leader'),
+        ('{pool,assigned,following}', 'merged', 'decide_merge', 'owner')
+    ) t (states_from, state_to, rpc, who) cross join lateral pg_catalog.unnest(t.states_from) f
+$$;
+comment on function private.lead_moves() is
+    'Every step that a lead may take, by which function, and as what: seller (presales or manager of the shop), owner (or a leader), colleague (a seller, while the owner is off duty; a leader at any time), leader (manager, 当班主管), system. The flow and its test both read it.';
+
+create or replace function private.tg_lead_state() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if not exists (select from private.lead_moves() m where m.state_from = old.state and m.state_to = new.state) then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || old.id, 'state', old.state));
+    end if;
+    return new;
+end;
+$$;
+comment on function private.tg_lead_state() is 'No other step than those of lead_moves.';
+create or replace trigger t05_state before update of state on public.leads
+    for each row when (old.state is distinct from new.state) execute function private.tg_lead_state();
+
+create or replace function private.states_for(p_rpc text) returns text[]
+language sql immutable set search_path = '' as $$
+    select pg_catalog.array_agg(distinct m.state_from) from private.lead_moves() m where m.rpc = p_rpc
+$$;
+
+create table if not exists public.follow_ups (
+    id bigint generated always as identity primary key,
+    lead_id bigint not null references public.leads,
+    shop_id bigint not null references public.shops,
+    member_id bigint not null references public.members,
+    at timestamptz not null,
+    channel text not null constraint follow_ups_channel_known check (channel in ('phone', 'wechat', 'platform', 'sms', 'email', 'visit', 'other')),
+    step text not null constraint follow_ups_step_known check (step in ('first_touch', 'discovery', 'objection', 'closing')),
+    outcome text not null constraint follow_ups_outcome_known check (outcome in ('reached', 'replied', 'no_answer', 'wrong_contact', 'refused')),
+    next_step text not null constraint follow_ups_next_step_known check (next_step in
+        ('contact_again', 'send_offer', 'send_material', 'answer_objection', 'ask_order', 'wait_payment', 'care')),
+    next_at timestamptz not null,
+    note text constraint follow_ups_note_length check (char_length(note) between 1 and 1000)
+        constraint follow_ups_note_masked check (not private.names_a_phone(note)),
+    is_on_time boolean
+);
+create index if not exists follow_ups_lead_id_idx on public.follow_ups (lead_id, id);
+create index if not exists follow_ups_shop_id_idx on public.follow_ups (shop_id, at);
+create index if not exists follow_ups_member_id_idx on public.follow_ups (member_id, at);
+alter table public.follow_ups enable row level security;
+create or replace trigger t10_append_only before update or delete on public.follow_ups
+    for each row execute function private.tg_append_only();
+comment on table public.follow_ups is '跟进: one contact with the customer of a lead, and what comes next. The note is masked by the app before it is sent.';
+comment on column public.follow_ups.is_on_time is 'Whether it came before the deadline of the lead; null without a clock.';
+drop policy if exists "readers of a lead read its follow-ups" on public.follow_ups;
+create policy "readers of a lead read its follow-ups" on public.follow_ups
+    for select to authenticated using (exists (select from public.leads l where l.id = lead_id));
+grant select on public.follow_ups to authenticated;
+
+-- Following up --------------------------------------------------------------------------------------------------------
+
+create or replace function private.stage_place(p_stage text) returns smallint
+language sql immutable set search_path = '' as $$
+    select pg_catalog.array_position(array['first_touch', 'discovery', 'objection', 'closing'], p_stage)::smallint
+$$;
+
+create or replace function private.check_follow_up(p_lead public.leads, p jsonb, p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_next timestamptz;
+begin
+    if private.names_a_phone(p ->> 'note') then
+        perform private.fail('PT422', 'lead.note_phone');
+    elsif coalesce(p ->> 'next_at', '') = '' or coalesce(p ->> 'next_step', '') = '' then
+        perform private.fail('PT422', 'lead.next_missing');
+    end if;
+    v_next := (p ->> 'next_at')::timestamptz;
+    if v_next <= p_now or v_next > p_now + private.lead_rest(p_lead) then
+        perform private.fail('PT422', 'lead.next_range', pg_catalog.jsonb_build_object('grade', p_lead.grade,
+            'until', p_now + private.lead_rest(p_lead)));
+    end if;
+exception when data_exception then
+    perform private.fail('PT422', 'lead.bad_value');
+end;
+$$;
+comment on function private.check_follow_up(public.leads, jsonb, timestamptz) is
+    'A next step at a time to come, not further ahead than the grade allows: lead.next_missing, lead.next_range (grade, until), lead.note_phone, lead.bad_value.';
+
+create or replace function private.stop_lead_clock(p_lead public.leads, p_actor bigint, p_now timestamptz) returns boolean
+language sql set search_path = '' as $$
+    select case c.state when 'fulfilled' then true when 'fulfilled_late' then false end
+    from public.sla_clocks o cross join lateral private.stop_clock(o.id, p_now, p_actor) c
+    where o.entity = 'lead' and o.entity_id = (p_lead).id and o.stopped_at is null
+$$;
+comment on function private.stop_lead_clock(public.leads, bigint, timestamptz) is 'Ends the running deadline by a follow-up; whether it was met (null: no clock, or not known yet).';
+
+create or replace function private.store_follow_up(p_me private.actor, p_lead public.leads, p jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads;
+    v_met boolean := private.stop_lead_clock(p_lead, (p_me).member_id, p_now);
+    v_reached boolean := p ->> 'outcome' in ('reached', 'replied', 'refused');
+begin
+    insert into public.follow_ups (lead_id, shop_id, member_id, at, channel, step, outcome, next_step, next_at, note, is_on_time)
+    values (p_lead.id, p_lead.shop_id, (p_me).member_id, p_now, p ->> 'channel', p ->> 'step', p ->> 'outcome', p ->> 'next_step',
+        (p ->> 'next_at')::timestamptz, nullif(pg_catalog.btrim(p ->> 'note'), ''), v_met);
+    update public.leads set state = 'following', stage = case when v_reached then p ->> 'step' else stage end,
+        furthest = case when v_reached then greatest(furthest, private.stage_place(p ->> 'step')) else furthest end,
+        first_contact_at = coalesce(first_contact_at, case when v_reached then p_now end),
+        first_follow_up_at = coalesce(first_follow_up_at, p_now),
+        is_first_on_time = case when first_follow_up_at is null then v_met else is_first_on_time end,
+        last_follow_up_at = p_now, follow_up_count = follow_up_count + 1, next_step = p ->> 'next_step', next_at = (p ->> 'next_at')::timestamptz,
+        is_raised = false
+    where id = p_lead.id returning * into v;
+    perform private.next_lead_clock(v, v.next_at, (p_me).member_id, p_now);
+    perform private.audit(p_me, v.shop_id, 'lead', v.id, 'followed_up', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'channel', p ->> 'channel', 'step', p ->> 'step', 'outcome', p ->> 'outcome', 'next_step', v.next_step, 'next_at', v.next_at, 'on_time', v_met)));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'lead.bad_value');
+end;
+$$;
+
+create or replace function private.lead_answer(p_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', l.id, 'number', 'L-' || l.id, 'state', l.state, 'stage', l.stage, 'grade', l.grade,
+        'owner_id', l.owner_id, 'due_at', l.due_at, 'next_step', l.next_step, 'next_at', l.next_at, 'version', l.version)
+    from public.leads l where l.id = p_id
+$$;
+comment on function private.lead_answer(bigint) is 'What a step answers: the lead as it is now.';
+
+create or replace function public.follow_up_lead(p_request_id uuid, p_id bigint, p_version integer, p_follow_up jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_new jsonb := private.as_json(p_follow_up);
+    v_answer jsonb := private.begin_request(p_request_id, 'follow_up_lead', pg_catalog.jsonb_build_array(p_id, p_version, v_new));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, private.states_for('follow_up_lead'));
+    perform private.check_follow_up(v_lead, v_new, v_now);
+    perform private.store_follow_up(v_me, v_lead, v_new, v_now);
+    return private.finish_request(p_request_id, private.lead_answer(p_id));
+end;
+$$;
+grant execute on function public.follow_up_lead(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.follow_up_lead(uuid, bigint, integer, jsonb) is
+    'Owner, manager, 当班主管: a contact with the customer {channel phone|wechat|platform|sms|email|visit|other, step first_touch|discovery|objection|closing, outcome reached|replied|no_answer|wrong_contact|refused, next_step contact_again|send_offer|send_material|answer_objection|ask_order|wait_payment|care, next_at, note (masked)}. Ends the deadline; the next one is next_at. lead.none, lead.state, lead.not_yours, lead.stale, lead.next_missing, lead.next_range, lead.note_phone, lead.bad_value.';
+
+create or replace function public.move_leads(p_request_id uuid, p_items jsonb, p_stage text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'move_leads', pg_catalog.jsonb_build_array(v_items, p_stage));
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if private.stage_place(p_stage) is null then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'refusal', r.refusal) order by r.id),
+        coalesce(pg_catalog.array_agg(r.id) filter (where r.refusal is null), '{}')
+    into v_answer, v_ids
+    from (select c.id, coalesce(c.refusal, case when l.state = 'pool' then 'lead.state'
+            when l.first_contact_at is null and p_stage <> 'first_touch' then 'lead.not_contacted' end) as refusal
+        from private.lead_item_refusals(v_me, v_items) c left join public.leads l on l.id = c.id) r;
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select private.now(), v_me.member_id, v_me.role, l.shop_id, 'lead', l.id, 'moved', pg_catalog.jsonb_build_object('from', l.stage, 'to', p_stage)
+    from public.leads l where l.id = any (v_ids) and l.stage <> p_stage;
+    update public.leads l set stage = p_stage, furthest = greatest(l.furthest, private.stage_place(p_stage)) where l.id = any (v_ids) and l.stage <> p_stage;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.move_leads(uuid, jsonb, text) to authenticated;
+comment on function public.move_leads(uuid, jsonb, text) is
+    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) to another column of the board. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state, lead.not_yours, lead.not_contacted (nobody reached the customer yet). bulk.too_many, lead.bad_value, request.bad_value.';
+
+-- Won, lost, handed to after-sales ------------------------------------------------------------------------------------
+
+create or replace function private.end_lead_clocks(p_ids bigint[], p_reason text, p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform private.cancel_clock(c.id, p_reason, p_now, p_actor) from public.sla_clocks c
+    where c.entity = 'lead' and c.entity_id = any (p_ids) and c.stopped_at is null;
+end;
+$$;
+comment on function private.end_lead_clocks(bigint[], text, bigint, timestamptz) is 'Nobody needs to be followed up any more: no verdict.';
+
+create or replace function private.close_lead(p_me private.actor, p_lead public.leads, p_reason text, p_detail jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    update public.leads set state = 'lost', lost_reason = p_reason, closed_at = p_now, due_at = null, due_sort = p_now, next_at = null, next_step = null
+    where id = p_lead.id;
+    perform private.end_lead_clocks(array[p_lead.id], 'lost', (p_me).member_id, p_now);
+    perform private.audit(p_me, p_lead.shop_id, 'lead', p_lead.id, 'lost', p_detail || pg_catalog.jsonb_build_object('reason', p_reason, 'stage', p_lead.stage));
+end;
+$$;
+
+create or replace function public.lose_lead(p_request_id uuid, p_id bigint, p_version integer, p_reason text, p_note text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'lose_lead', pg_catalog.jsonb_build_array(p_id, p_version, p_reason, p_note));
+    v_lead public.leads;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, private.states_for('lose_lead'));
+    if coalesce(p_reason, '') not in ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'other')
+        or pg_catalog.char_length(p_note) > 200 then
+        perform private.fail('PT422', 'lead.lost_reason');
+    elsif private.names_a_phone(p_note) then
+        perform private.fail('PT422', 'lead.note_phone');
+    end if;
+    perform private.close_lead(v_me, v_lead, p_reason, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('note', nullif(pg_catalog.btrim(p_note), ''))),
+        private.now());
+    return private.finish_request(p_request_id, private.lead_answer(p_id));
+end;
+$$;
+grant execute on function public.lose_lead(uuid, bigint, integer, text, text) to authenticated;
+comment on function public.lose_lead(uuid, bigint, integer, text, text) is
+    'Owner, manager, 当班主管: no sale; reason price, no_need, competitor, no_answer, out_of_stock, wrong_contact, other, and a masked note (200). Only after a follow-up. lead.none, lead.state, lead.not_yours, lead.stale, lead.lost_reason, lead.note_phone.';
+
+create or replace function public.transfer_lead(p_request_id uuid, p_id bigint, p_version integer, p_ticket jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_in jsonb := private.as_json(p_ticket);
+    v_answer jsonb := private.begin_request(p_request_id, 'transfer_lead', pg_catalog.jsonb_build_array(p_id, p_version, v_in));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+    v_ticket bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, private.states_for('transfer_lead'));
+    if v_in -> 'is_script_sent' is distinct from 'true' then
+        perform private.fail('PT422', 'lead.script_missing');
+    end if;
+    v_ticket := private.add_ticket(v_me, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('shop_id', v_lead.shop_id,
+        'order_id', v_in -> 'order_id', 'type', v_in -> 'type', 'summary', v_in -> 'summary', 'channel', v_in -> 'channel', 'source', 'lead',
+        'lead_id', p_id, 'buyer_account', v_lead.buyer_account, 'contact_id', v_lead.contact_id)), v_now);
+    perform private.close_lead(v_me, v_lead, 'transferred', pg_catalog.jsonb_build_object('ticket_id', v_ticket), v_now);
+    return private.finish_request(p_request_id, private.lead_answer(p_id) || pg_catalog.jsonb_build_object('ticket_id', v_ticket));
+end;
+$$;
+grant execute on function public.transfer_lead(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.transfer_lead(uuid, bigint, integer, jsonb) is
+    '转接: owner, manager, 当班主管: it is an after-sales matter: a ticket {type, summary (masked), order_id, channel, is_script_sent} is registered and the lead ends as transferred. First the customer is told so (is_script_sent true). lead.none, lead.state, lead.not_yours, lead.stale, lead.script_missing, and what registering a ticket refuses.';
+
+create or replace function private.refuse_order(p_lead public.leads, p_order public.orders) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_other bigint := (select l.id from public.leads l where l.order_id = p_order.id);
+begin
+    if p_order.id is null then
+        perform private.fail('PT404', 'lead.order_none');
+    elsif p_order.status not in ('to_ship', 'shipped', 'completed') then
+        perform private.fail('PT409', 'lead.order_unpaid', pg_catalog.jsonb_build_object('order_no', p_order.order_no));
+    elsif v_other is not null then
+        perform private.fail('PT409', 'lead.order_taken', pg_catalog.jsonb_build_object('order_no', p_order.order_no, 'number', 'L-' || v_other));
+    end if;
+end;
+$$;
+
+create or replace function private.win_leads(p_me private.actor, p_ids bigint[], p_orders bigint[], p_hows text[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    with won as (
+        update public.leads l set state = 'converted', order_id = w.order_id, converted_by = w.how, closed_at = p_now, due_at = null,
+            due_sort = p_now, next_at = null, next_step = null
+        from unnest(p_ids, p_orders, p_hows) w (id, order_id, how) where l.id = w.id
+        returning l.id, l.shop_id, l.order_id, l.converted_by, l.stage
+    )
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), w.shop_id, 'lead', w.id, 'converted',
+        pg_catalog.jsonb_build_object('order_id', w.order_id, 'by', w.converted_by, 'stage', w.stage) from won w;
+    perform private.end_lead_clocks(p_ids, 'converted', (p_me).member_id, p_now);
+end;
+$$;
+comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is 'Leads (locked and checked by the caller) became orders.';
+
+create or replace function public.convert_lead(p_request_id uuid, p_id bigint, p_version integer, p_order_no text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'convert_lead', pg_catalog.jsonb_build_array(p_id, p_version, p_order_no));
+    v_lead public.leads;
+    v_order public.orders;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_for_change(v_me, p_id, p_version, private.states_for('convert_lead'));
+    select * into v_order from public.orders o where o.shop_id = v_lead.shop_id and o.order_no = p_order_no for update;
+    perform private.refuse_order(v_lead, v_order);
+    perform private.win_leads(v_me, array[p_id], array[v_order.id], array['person'], private.now());
+    return private.finish_request(p_request_id, private.lead_answer(p_id) || pg_catalog.jsonb_build_object('order_id', v_order.id));
+end;
+$$;
+grant execute on function public.convert_lead(uuid, bigint, integer, text) to authenticated;
+comment on function public.convert_lead(uuid, bigint, integer, text) is
+    'Owner, manager, 当班主管: the customer bought: an order of the same shop, paid. Only after a follow-up; imported orders convert by themselves. lead.none, lead.state, lead.not_yours, lead.stale, lead.order_none, lead.order_unpaid, lead.order_taken (number).';
+
+create or replace function private.leads_of_orders(p_order_ids bigint[]) returns table (lead_id bigint, order_id bigint, how text)
+language sql stable set search_path = '' as $$
+    with bought as materialized (
+        select o.id, o.shop_id, o.buyer_account, o.contact_id, coalesce(o.paid_at, o.placed_at) as at from public.orders o
+        where o.id = any (p_order_ids) and o.status in ('to_ship', 'shipped', 'completed')
+          and not exists (select from public.leads x where x.order_id = o.id)
+    ), found as (
+        select b.id as order_id, l.id as lead_id, 'buyer_account' as how, 2 as sure, b.at, l.owner_id, l.asked_at
+        from bought b join public.leads l on l.buyer_account = b.buyer_account and l.shop_id = b.shop_id and l.closed_at is null
+        union all
+        select b.id, l.id, 'phone', 1, b.at, l.owner_id, l.asked_at
+        from bought b join private.contacts c on c.id = b.contact_id and c.phone_hash is not null
+        join private.contacts k on k.phone_hash = c.phone_hash and k.kind = 'lead'
+        join public.leads l on l.contact_id = k.id and l.shop_id = b.shop_id and l.closed_at is null
+    ), best as (
+        select distinct on (f.order_id) f.* from found f where coalesce(f.at >= f.asked_at - interval '1 hour', true)
+        order by f.order_id, f.owner_id is null, f.asked_at desc, f.sure
+    )
+    select distinct on (b.lead_id) b.lead_id, b.order_id, b.how from best b order by b.lead_id, b.at, b.order_id
+$$;
+comment on function private.leads_of_orders(bigint[]) is
+    'Open leads whose customer placed one of these paid orders after asking (an hour of leeway for clocks that differ), by phone or buyer account, in the same shop: of several the owned and newest one, with its first order.';
+
+create or replace function private.convert_leads(p_order_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+    v_orders bigint[];
+    v_hows text[];
+begin
+    perform from public.leads l where l.id in (select f.lead_id from private.leads_of_orders(p_order_ids) f) order by l.id for update;
+    select pg_catalog.array_agg(f.lead_id), pg_catalog.array_agg(f.order_id), pg_catalog.array_agg(f.how) into v_ids, v_orders, v_hows
+    from private.leads_of_orders(p_order_ids) f;
+    if v_ids is not null then
+        perform private.win_leads(null, v_ids, v_orders, v_hows, p_now);
+    end if;
+    return coalesce(pg_catalog.cardinality(v_ids), 0);
+end;
+$$;
+comment on function private.convert_leads(bigint[], timestamptz) is 'Leads whose customers bought are converted by the import that brings the orders; answers how many.';
+
+-- Opened again --------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_to_reopen(p_me private.actor, p_id bigint, p_version integer, p_now timestamptz) returns public.leads
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads := private.lead_for_change(p_me, p_id, p_version, private.states_for('reopen_lead'));
+    v_days integer := (private.lead_rules_of(v.shop_id)).reopen_days;
+begin
+    if not private.oversees(p_me) then
+        perform private.fail('PT403', 'lead.needs_manager');
+    elsif v.state = 'converted' and v.converted_by = 'person' then
+        perform private.fail('PT409', 'lead.state', pg_catalog.jsonb_build_object('number', 'L-' || p_id, 'state', v.state));
+    elsif v.closed_at < p_now - pg_catalog.make_interval(days => v_days) then
+        perform private.fail('PT409', 'lead.reopen_late', pg_catalog.jsonb_build_object('number', 'L-' || p_id, 'days', v_days));
+    end if;
+    return v;
+end;
+$$;
+
+create or replace function public.reopen_lead(p_request_id uuid, p_id bigint, p_version integer, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_answer jsonb := private.begin_request(p_request_id, 'reopen_lead', pg_catalog.jsonb_build_array(p_id, p_version, p_reason));
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+    v_stays boolean;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_lead := private.lead_to_reopen(v_me, p_id, p_version, v_now);
+    if coalesce(p_reason, '') not in ('came_back', 'wrong_match', 'mistake', 'other') then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+    v_stays := exists (select from public.members m where m.id = v_lead.owner_id and m.state = 'active' and private.can_sell(m.role, m.skills));
+    if not v_stays then
+        update public.lead_owners set until = v_now, ended_as = 'switched_off' where lead_id = p_id and until is null;
+    end if;
+    update public.leads set state = case when v_stays then 'assigned' else 'pool' end, owner_id = case when v_stays then owner_id end,
+        owned_since = case when v_stays then v_now end, order_id = null, converted_by = null, lost_reason = null, closed_at = null,
+        free_at = v_now, looked_at = null, due_sort = 'infinity'
+    where id = p_id;
+    perform private.start_lead_clocks(array[p_id], v_me.member_id, v_now);
+    perform private.audit(v_me, v_lead.shop_id, 'lead', p_id, 'reopened', pg_catalog.jsonb_build_object('reason', p_reason, 'was', v_lead.state));
+    return private.finish_request(p_request_id, private.lead_answer(p_id));
+end;
+$$;
+grant execute on function public.reopen_lead(uuid, bigint, integer, text) to authenticated;
+comment on function public.reopen_lead(uuid, bigint, integer, text) is
+    'Manager, 当班主管: a lost lead, or one that an import converted wrongly, is open again with its owner (or in the pool) and a new deadline; reason came_back, wrong_match, mistake, other. lead.none, lead.state, lead.needs_manager, lead.reopen_late (days), lead.stale, lead.bad_value.';
+
+-- ==== 59_leads_view.sql ====
+
+-- 59 --------------------------------------------------------------------------------- leads: the board, the list, one lead
+--
+-- Definers that check the member first and repeat the right as a filter: mine (the owner's index), pool (nobody's, shop by
+-- shop), all (leaders and analysts, shop by shop). Columns are pages by keyset; counts stop at 1,001. Everything is masked.
+
+create or replace function private.lead_scope(p_me private.actor, p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := private.as_filter(p);
+    v_all boolean := (p_me).role in ('manager', 'admin', 'analyst') or private.oversees(p_me);
+begin
+    if coalesce(v ->> 'scope', 'mine') not in ('mine', 'pool', 'all') or coalesce(v ->> 'due', 'overdue') not in ('overdue', 'today')
+        or coalesce(v ->> 'column', 'lost') not in ('first_touch', 'discovery', 'objection', 'closing', 'open', 'converted', 'lost')
+        or coalesce(v ->> 'limit', '20') !~ '^[0-9]{1,3}$' or (v ? 'owner' and not private.is_id(v ->> 'owner')) then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    v := v || pg_catalog.jsonb_build_object('scope', case when v_all then coalesce(v ->> 'scope', 'all') when v ->> 'scope' = 'pool' then 'pool' else 'mine' end,
+        'limit', least(greatest(coalesce((v ->> 'limit')::integer, 20), 1), 200));
+    return case when v ->> 'scope' = 'mine' then v - 'owner' else v end;
+end;
+$$;
+comment on function private.lead_scope(private.actor, jsonb) is
+    'The filter of a lead list with the scope this person may have: agents their own or the pool, leaders and analysts everything. filter.bad.';
+
+create or replace function private.lead_where(p jsonb, p_column text) returns text
+language sql immutable set search_path = '' as $$
+    select pg_catalog.concat_ws(' and ',
+        case when p_column in ('converted', 'lost') then pg_catalog.format('l.state = %L', p_column)
+            when p ->> 'scope' = 'mine' then 'l.state in (''assigned'', ''following'')' when p ->> 'scope' = 'pool' then 'l.state = ''pool'''
+            else 'l.state in (''pool'', ''assigned'', ''following'')' end,
+        case when p_column in ('first_touch', 'discovery', 'objection', 'closing') then pg_catalog.format('l.stage = %L', p_column) end,
+        case when p ->> 'scope' = 'mine' then 'l.owner_id = $3' when p ->> 'owner' is not null then 'l.owner_id = ($1 ->> ''owner'')::bigint'
+            when p ->> 'scope' = 'pool' and p_column in ('converted', 'lost') then 'false' end,
+        case when p ->> 'grade' is not null then 'l.grade = $1 ->> ''grade''' end,
+        case when p ->> 'source' is not null then 'l.source = $1 ->> ''source''' end,
+        case when p ->> 'need' is not null then 'l.needs @> array[$1 ->> ''need'']' end,
+        case p ->> 'due' when 'overdue' then 'l.due_sort < $4' when 'today' then 'l.due_sort < $4 + interval ''24 hours''' end)
+$$;
+comment on function private.lead_where(jsonb, text) is
+    'Condition of a column as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $3 me, $4 now).';
+
+create or replace function private.lead_page(p jsonb, p_column text, p_shops bigint[], p_me bigint, p_now timestamptz, p_cursor jsonb, p_back boolean, p_limit integer)
+returns table (id bigint, at timestamptz)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_closed boolean := p_column in ('converted', 'lost');
+    v_key text := case when v_closed then 'l.closed_at' else 'l.due_sort' end;
+    v_down boolean := v_closed <> p_back;
+    v_inner text := pg_catalog.format('select l.id, %1$s as at from public.leads l where %2$s %3$s %4$s order by %1$s %5$s, l.id %5$s limit $6', v_key,
+        case when p ->> 'scope' = 'mine' then 'l.shop_id = any ($2)' else 'l.shop_id = s.id' end, 'and ' || private.lead_where(p, p_column),
+        case when p_cursor is not null then pg_catalog.format('and (%s, l.id) %s (($5 ->> ''at'')::timestamptz, ($5 ->> ''id'')::bigint)', v_key,
+            case when v_down then '<' else '>' end) end, case when v_down then 'desc' else 'asc' end);
+begin
+    return query execute case when p ->> 'scope' = 'mine' then v_inner else pg_catalog.format(
+            'select x.id, x.at from unnest($2) s (id) cross join lateral (%s) x order by x.at %s, x.id %2$s limit $6', v_inner,
+            case when v_down then 'desc' else 'asc' end) end
+    using p, p_shops, p_me, p_now, p_cursor, p_limit;
+end;
+$$;
+comment on function private.lead_page(jsonb, text, bigint[], bigint, timestamptz, jsonb, boolean, integer) is
+    'One page of a column by keyset: open ones by deadline, closed ones the latest first; each shop from its own index range, mine from the owner''s.';
+
+create or replace function private.lead_count(p jsonb, p_column text, p_shops bigint[], p_me bigint, p_now timestamptz) returns integer
+language plpgsql stable set search_path = '' as $$
+declare
+    v_count integer;
+begin
+    execute pg_catalog.format('select count(*) from (select from public.leads l where l.shop_id = any ($2) and %s limit 1001) x', private.lead_where(p, p_column))
+    into v_count using p, p_shops, p_me, p_now;
+    return v_count;
+end;
+$$;
+comment on function private.lead_count(jsonb, text, bigint[], bigint, timestamptz) is 'How many leads a column holds, counted up to 1,001 ("1000+").';
+
+create or replace function private.lead_rows(p_ids bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', l.id, 'number', 'L-' || l.id, 'version', l.version, 'shop_id', l.shop_id,
+        'shop_name', s.name, 'platform', s.platform, 'timezone', s.timezone, 'state', l.state, 'stage', l.stage, 'source', l.source, 'needs', l.needs,
+        'intent', l.intent, 'budget', l.budget, 'membership', l.membership, 'grade', l.grade, 'grade_by', l.grade_by,
+        'name_masked', l.name_masked, 'phone_masked', l.phone_masked, 'wechat_masked', l.wechat_masked, 'email_masked', l.email_masked,
+        'buyer_masked', l.buyer_masked, 'owner_id', l.owner_id, 'owner_name', m.display_name, 'free_at', case when l.state = 'pool' then l.free_at end,
+        'recycled', l.recycled, 'is_raised', l.is_raised, 'is_at_risk', l.closed_at is null and coalesce(l.due_at < p_now, false),
+        'first_follow_up_at', l.first_follow_up_at, 'last_follow_up_at', l.last_follow_up_at, 'follow_up_count', l.follow_up_count,
+        'next_step', l.next_step, 'next_at', l.next_at, 'due_at', l.due_at, 'order_id', l.order_id, 'converted_by', l.converted_by,
+        'lost_reason', l.lost_reason, 'closed_at', l.closed_at, 'captured_at', l.captured_at, 'asked_at', l.asked_at,
+        'has_twin', exists (select from public.lead_merges g where g.lead_id = l.id and g.state = 'open')) order by u.n), '[]')
+    from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.leads l on l.id = u.id join public.shops s on s.id = l.shop_id
+    left join public.members m on m.id = l.owner_id
+$$;
+comment on function private.lead_rows(bigint[], timestamptz) is 'Leads as cards and list rows show them, masked, in this order.';
+
+create or replace function private.lead_column(p jsonb, p_column text, p_shops bigint[], p_me bigint, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_limit integer := (p ->> 'limit')::integer;
+    v_back boolean := p -> 'before' is not null;
+    v_ids bigint[];
+    v_at timestamptz[];
+    v_more boolean;
+    v_first jsonb;
+    v_last jsonb;
+begin
+    select pg_catalog.array_agg(x.id order by x.n), pg_catalog.array_agg(x.at order by x.n) into v_ids, v_at
+    from private.lead_page(p, p_column, p_shops, p_me, p_now, coalesce(p -> 'before', p -> 'after'), v_back, v_limit + 1) with ordinality x (id, at, n);
+    v_more := coalesce(pg_catalog.cardinality(v_ids), 0) > v_limit;
+    v_ids := coalesce(v_ids[1:v_limit], '{}');
+    if v_back then
+        v_ids := array(select u.id from pg_catalog.unnest(v_ids) with ordinality u (id, n) order by u.n desc);
+        v_at := array(select u.at from pg_catalog.unnest(v_at[1:v_limit]) with ordinality u (at, n) order by u.n desc);
+    end if;
+    if v_ids <> '{}' then
+        v_first := pg_catalog.jsonb_build_object('id', v_ids[1], 'at', v_at[1]);
+        v_last := pg_catalog.jsonb_build_object('id', v_ids[pg_catalog.cardinality(v_ids)], 'at', v_at[pg_catalog.cardinality(v_ids)]);
+    end if;
+    return pg_catalog.jsonb_build_object('rows', private.lead_rows(v_ids, p_now),
+        'count', case when v_more or p ?| array['after', 'before'] then private.lead_count(p, p_column, p_shops, p_me, p_now) else pg_catalog.cardinality(v_ids) end,
+        'next', case when v_more or v_back then v_last end,
+        'prev', case when (v_back and v_more) or (not v_back and p -> 'after' is not null) then v_first end);
+end;
+$$;
+comment on function private.lead_column(jsonb, text, bigint[], bigint, timestamptz) is 'A column of the board, or the list: {rows, count (up to 1,001), next, prev}.';
+
+create or replace function private.lead_shops(p jsonb) returns bigint[]
+language sql stable set search_path = '' as $$
+    select array(select s from private.my_shop_ids() s where p ->> 'shop_id' is null or s = (p ->> 'shop_id')::bigint)
+$$;
+
+create or replace function private.lead_tabs(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_object_agg(t.tab, private.lead_count(t.filter, 'open', p_shops, (p_me).member_id, p_now))
+    from (values ('mine', '{"scope": "mine"}'::jsonb), ('overdue', '{"scope": "mine", "due": "overdue"}'), ('today', '{"scope": "mine", "due": "today"}'),
+        ('pool', '{"scope": "pool"}')) t (tab, filter)
+$$;
+
+create or replace function public.lead_board(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'analyst', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.lead_scope(v_me, p);
+    v_shops bigint[] := private.lead_shops(v);
+begin
+    if v ->> 'column' is not null then
+        return pg_catalog.jsonb_build_object('scope', v -> 'scope', 'columns', pg_catalog.jsonb_build_object(v ->> 'column',
+            private.lead_column(v, v ->> 'column', v_shops, v_me.member_id, v_now)));
+    end if;
+    return pg_catalog.jsonb_build_object('scope', v -> 'scope', 'columns', (
+            select pg_catalog.jsonb_object_agg(c, private.lead_column(v - '{after,before}'::text[], c, v_shops, v_me.member_id, v_now))
+            from pg_catalog.unnest(array['first_touch', 'discovery', 'objection', 'closing', 'converted', 'lost']) c),
+        'tabs', private.lead_tabs(v_me, v_shops, v_now),
+        'twins', (select pg_catalog.count(*) from (select from public.lead_merges g where g.state = 'open' and g.shop_id = any (v_shops) limit 1001) x));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.lead_board(jsonb) to authenticated;
+comment on function public.lead_board(jsonb) is
+    'Agents (mine, pool), 当班主管, managers, analysts, admins (all): the board {scope, columns: {first_touch, discovery, objection, closing, converted, lost: {rows, count, next, prev}}, tabs: {mine, overdue, today, pool}, twins (merge proposals)}. p: scope mine|pool|all, shop_id, owner, grade, source (asked_unpaid: 询单未付), need, due overdue|today, limit (20, at most 200); column (or open: all stages in one list) with after|before for one page of it. filter.bad.';
+
+-- Who else knows this customer ----------------------------------------------------------------------------------------
+
+create or replace function private.lead_case(p_lead public.leads, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', (p_lead).id, 'number', 'L-' || (p_lead).id, 'shop_id', (p_lead).shop_id, 'state', (p_lead).state,
+        'stage', (p_lead).stage, 'grade', (p_lead).grade, 'owner_id', (p_lead).owner_id, 'version', (p_lead).version,
+        'owner_name', (select m.display_name from public.members m where m.id = (p_lead).owner_id), 'due_at', (p_lead).due_at,
+        'is_at_risk', (p_lead).closed_at is null and coalesce((p_lead).due_at < p_now, false), 'last_follow_up_at', (p_lead).last_follow_up_at,
+        'closed_at', (p_lead).closed_at, 'promises', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'kind', r.kind,
+            'what', r.what, 'amount', r.amount, 'due_at', r.due_at, 'state', r.state) order by r.due_at), '[]')
+            from public.promises r where r.entity = 'lead' and r.entity_id = (p_lead).id and r.state in ('pending', 'open')))
+$$;
+comment on function private.lead_case(public.leads, timestamptz) is 'What every colleague of the shop may know of a lead: how it stands, who has it, what was promised; nothing of the contact.';
+
+create or replace function private.leads_of_customer(p_shops bigint[], p_buyers text[], p_contact_ids bigint[], p_hashes text[]) returns setof public.leads
+language sql stable set search_path = '' as $$
+    with found as (
+        select l.id from public.leads l where l.buyer_account = any (p_buyers) and l.shop_id = any (p_shops)
+        union
+        select l.id from private.contacts o join private.contacts c on c.kind = 'lead' and c.phone_hash = o.phone_hash
+        join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops) where o.id = any (p_contact_ids)
+        union
+        select l.id from private.contacts c join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops)
+        where c.kind = 'lead' and c.phone_hash = any (p_hashes)
+        union
+        select l.id from private.contacts c join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops)
+        where c.kind = 'lead' and c.wechat_hash = any (p_hashes)
+        union
+        select l.id from private.contacts c join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops)
+        where c.kind = 'lead' and c.name_hash = any (p_hashes)
+    )
+    select l.* from public.leads l where l.id in (select id from found) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
+$$;
+comment on function private.leads_of_customer(bigint[], text[], bigint[], text[]) is 'Leads of a customer in these shops by buyer account, by the contact of an order or ticket, or by blind indexes; open ones first.';
+
+create or replace function public.lead_cases(p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v jsonb := private.as_filter(p);
+    v_shops bigint[] := array(select private.my_shop_ids());
+    v_order public.orders;
+begin
+    select * into v_order from public.orders o where private.is_id(v ->> 'order_id') and o.id = (v ->> 'order_id')::bigint and o.shop_id = any (v_shops);
+    return (select coalesce(pg_catalog.jsonb_agg(private.lead_case(l, private.now())), '[]')
+        from private.leads_of_customer(v_shops, array_remove(array[v ->> 'buyer_account', v_order.buyer_account], null),
+            array_remove(array[v_order.contact_id], null), case when v_me.role = 'analyst' then '{}' else private.texts(v, 'hashes') end) l);
+end;
+$$;
+grant execute on function public.lead_cases(jsonb) to authenticated;
+comment on function public.lead_cases(jsonb) is
+    'Members: how the leads of a customer stand in my shops, whoever has them, without any contact: p {order_id | buyer_account | hashes (blind indexes of phone, WeChat, name)}. At most 20. filter.bad.';
+
+-- One lead ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_can(p_me private.actor, p_lead public.leads, p_now timestamptz) returns text[]
+language sql stable set search_path = '' as $$
+    select case when not private.can_sell((p_me).role, (p_me).skills) then '{}'::text[] else array(
+        select distinct m.rpc from private.lead_moves() m
+        where m.state_from = (p_lead).state and case m.who when 'seller' then (p_lead).free_at <= p_now
+                when 'owner' then (p_lead).owner_id = (p_me).member_id or private.oversees(p_me)
+                when 'leader' then private.oversees(p_me)
+                when 'colleague' then (p_lead).owner_id <> (p_me).member_id
+                    and (private.oversees(p_me) or not private.is_on_duty((p_lead).owner_id, p_now)) else false end
+        union all
+        select x from pg_catalog.unnest(array['update_lead', 'grade_lead', 'move_leads', 'make_promise']) x
+        where (p_lead).closed_at is null and ((p_lead).owner_id = (p_me).member_id or private.oversees(p_me))
+        order by 1) end
+$$;
+comment on function private.lead_can(private.actor, public.leads, timestamptz) is 'The functions that would not refuse this person for the state or the owner of the lead: the buttons of the page.';
+
+create or replace function private.lead_family(p_id bigint) returns bigint[]
+language sql stable set search_path = '' as $$
+    with recursive family as (
+        select p_id as id
+        union
+        select l.id from family f join public.leads l on l.merged_into = f.id
+    )
+    select pg_catalog.array_agg(id) from family
+$$;
+comment on function private.lead_family(bigint) is 'A lead and those that were merged into it: their history is its history.';
+
+create or replace function private.lead_timeline(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    with told (at, action, who, actor, detail, number) as (
+        select a.at, a.action, m.display_name, a.actor, a.detail, 'L-' || a.entity_id
+        from public.audit_events a left join public.members m on m.id = a.member_id where a.entity = 'lead' and a.entity_id = any (p_ids)
+        union all
+        select v.at, 'clock_' || v.kind, m.display_name, 'system', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('due_at', v.due_at, 'reason', v.reason)),
+            'L-' || c.entity_id
+        from public.sla_clocks c join public.sla_clock_events v on v.clock_id = c.id left join public.members m on m.id = v.actor_id
+        where c.entity = 'lead' and c.entity_id = any (p_ids)
+    )
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t) order by t.at desc, t.action), '[]') from (select * from told order by at desc limit 200) t
+$$;
+
+create or replace function private.lead_parts(p_lead public.leads, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_ids bigint[] := private.lead_family(p_lead.id);
+begin
+    return pg_catalog.jsonb_build_object(
+        'grade_reasons', p_lead.grade_reasons, 'graded_at', p_lead.graded_at,
+        'contact_kinds', array_remove(array[case when p_lead.buyer_account is not null then 'buyer_account' end,
+            case when p_lead.phone_masked is not null then 'phone' end, case when p_lead.wechat_masked is not null then 'wechat' end,
+            case when p_lead.email_masked is not null then 'email' end], null),
+        'follow_ups', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(f) || pg_catalog.jsonb_build_object('who', m.display_name) order by f.at desc), '[]')
+            from (select * from public.follow_ups where lead_id = any (v_ids) order by at desc limit 100) f join public.members m on m.id = f.member_id),
+        'promises', private.promise_rows(array(select r.id from public.promises r where r.entity = 'lead' and r.entity_id = any (v_ids) order by r.due_at desc limit 50), p_now),
+        'owners', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', o.member_id, 'who', m.display_name, 'how', o.how,
+                'since', o.since, 'until', o.until, 'ended_as', o.ended_as, 'decision_id', o.decision_id) order by o.since desc), '[]')
+            from public.lead_owners o join public.members m on m.id = o.member_id where o.lead_id = any (v_ids)),
+        'merges', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', g.id, 'matched', g.matched, 'state', g.state,
+                'lead_id', g.lead_id, 'into_id', g.into_id, 'other', private.lead_case(x, p_now)) order by g.id), '[]')
+            from public.lead_merges g join public.leads x on x.id = case when g.lead_id = p_lead.id then g.into_id else g.lead_id end
+            where p_lead.id in (g.lead_id, g.into_id) and g.state <> 'rejected'),
+        'orders', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', o.id, 'order_no', o.order_no, 'status', o.status, 'amount', o.amount,
+                'placed_at', o.placed_at) order by o.placed_at desc), '[]')
+            from (select * from public.orders x where x.id = p_lead.order_id or (x.buyer_account = p_lead.buyer_account and x.shop_id = p_lead.shop_id)
+                order by x.placed_at desc nulls last limit 10) o),
+        'timeline', private.lead_timeline(v_ids), 'clock_id', p_lead.clock_id);
+end;
+$$;
+
+create or replace function public.lead_screen(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'analyst', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_lead public.leads;
+begin
+    select * into v_lead from public.leads where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'lead.none');
+    end if;
+    if not private.sees_lead(v_me, v_lead.owner_id) then
+        return pg_catalog.jsonb_build_object('is_whole', false, 'case', private.lead_case(v_lead, v_now), 'can', private.lead_can(v_me, v_lead, v_now));
+    end if;
+    return pg_catalog.jsonb_build_object('is_whole', true, 'lead', private.lead_rows(array[p_id], v_now) -> 0, 'can', private.lead_can(v_me, v_lead, v_now),
+        'is_mine', coalesce(v_lead.owner_id = v_me.member_id, false), 'next_until', v_now + private.lead_rest(v_lead)) || private.lead_parts(v_lead, v_now);
+end;
+$$;
+grant execute on function public.lead_screen(bigint) to authenticated;
+comment on function public.lead_screen(bigint) is
+    'Agents, analysts, managers, admins: one lead, masked: {is_whole, lead, can, is_mine, next_until (latest next date), grade_reasons, contact_kinds, follow_ups, promises, owners, merges, orders, timeline}. A colleague''s: {is_whole false, case, can}. lead.none.';
+
+create or replace function public.merge_list(p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_now timestamptz := private.now();
+begin
+    return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', g.id, 'matched', g.matched, 'created_at', g.created_at,
+            'lead', case when private.sees_lead(v_me, a.owner_id) then private.lead_rows(array[a.id], v_now) -> 0 else private.lead_case(a, v_now) end,
+            'into', case when private.sees_lead(v_me, b.owner_id) then private.lead_rows(array[b.id], v_now) -> 0 else private.lead_case(b, v_now) end) order by g.id), '[]')
+        from (select * from public.lead_merges m where m.state = 'open' and m.shop_id in (select private.my_shop_ids())
+            and (p_shop_id is null or m.shop_id = p_shop_id) order by m.id limit 50) g
+        join public.leads a on a.id = g.lead_id join public.leads b on b.id = g.into_id);
+end;
+$$;
+grant execute on function public.merge_list(bigint) to authenticated;
+comment on function public.merge_list(bigint) is 'Agents, managers: the 50 oldest merge proposals of my shops: [{id, matched, lead (newer), into (older)}]; of a colleague''s lead only how it stands.';
+
+-- The contact, the search, the export ---------------------------------------------------------------------------------
+
+create or replace function private.lead_to_reveal(p_me private.actor, p_id bigint) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.leads;
+begin
+    select * into v from public.leads where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        return null;
+    elsif not ((p_me).role in ('manager', 'admin') or ((p_me).role = 'agent' and v.owner_id is not distinct from (p_me).member_id)) then
+        perform private.fail('PT403', 'lead.contact_hidden', pg_catalog.jsonb_build_object('number', 'L-' || p_id));
+    end if;
+    return pg_catalog.jsonb_build_object('shop_id', v.shop_id, 'contact_id', v.contact_id, 'contact_state', 'ok', 'version', v.version,
+        'buyer_account', v.buyer_account, 'claimed', coalesce(v.owner_id = (p_me).member_id, false));
+end;
+$$;
+comment on function private.lead_to_reveal(private.actor, bigint) is
+    'The contact of a lead opens for its owner, managers and admins, nobody else (see order_to_reveal): lead.contact_hidden.';
+
+create or replace function private.search_leads(p jsonb, p_me private.actor, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_shops bigint[] := array(select private.my_shop_ids());
+    v_hashes text[] := case when (p_me).role <> 'analyst'
+        then private.texts(p, 'phone_hashes') || private.texts(p, 'wechat_hashes') || private.texts(p, 'name_hashes') else '{}' end;
+begin
+    return (
+        with found as (
+            select l.id, 1 as place from public.leads l
+            where l.id in (select n::bigint from pg_catalog.unnest(private.texts(p, 'lead_nos')) n where private.is_id(n)) and l.shop_id = any (v_shops)
+            union all
+            select c.id, 2 from private.leads_of_customer(v_shops, private.texts(p, 'buyers'), '{}', v_hashes) c
+        ), best as (
+            select f.id, pg_catalog.min(f.place) as place from found f group by f.id order by 2, f.id desc limit 20
+        )
+        select coalesce(pg_catalog.jsonb_agg(private.lead_case(l, p_now) || case when private.sees_lead(p_me, l.owner_id)
+                then pg_catalog.jsonb_build_object('name_masked', l.name_masked, 'phone_masked', l.phone_masked, 'buyer_masked', l.buyer_masked,
+                    'needs', l.needs) else '{}' end order by b.place, l.id desc), '[]')
+        from best b join public.leads l on l.id = b.id);
+end;
+$$;
+comment on function private.search_leads(jsonb, private.actor, timestamptz) is
+    'Leads of my shops by number (lead_nos, without L-), buyer account and blind indexes, at most 20; of a colleague''s only how it stands.';
+
+create or replace function public.export_leads(p jsonb default '{}', p_after bigint default 0) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'analyst', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.lead_scope(v_me, p);
+    v_ids bigint[];
+begin
+    if coalesce(p_after, 0) = 0 then
+        perform private.audit(v_me, (v ->> 'shop_id')::bigint, 'export', null, 'exported', pg_catalog.jsonb_build_object('area', 'leads', 'filter', v));
+    end if;
+    v_ids := array(
+        select l.id from public.leads l
+        where l.id > coalesce(p_after, 0) and l.shop_id = any (private.lead_shops(v)) and l.state <> 'merged'
+          and case v ->> 'scope' when 'mine' then l.owner_id = v_me.member_id when 'pool' then l.state = 'pool' else true end
+          and (v ->> 'column' is null or case when v ->> 'column' in ('converted', 'lost') then l.state = v ->> 'column'
+              when v ->> 'column' = 'open' then l.closed_at is null else l.closed_at is null and l.stage = v ->> 'column' end)
+          and (v ->> 'owner' is null or l.owner_id = (v ->> 'owner')::bigint) and (v ->> 'grade' is null or l.grade = v ->> 'grade')
+          and (v ->> 'source' is null or l.source = v ->> 'source') and (v ->> 'need' is null or l.needs @> array[v ->> 'need'])
+        order by l.id limit 1000);
+    return private.lead_rows(v_ids, v_now);
+end;
+$$;
+grant execute on function public.export_leads(jsonb, bigint) to authenticated;
+comment on function public.export_leads(jsonb, bigint) is
+    'Agents (their own, the pool), analysts, managers, admins: leads as lead_board filters them, masked, 1,000 after an id; the first page is recorded. filter.bad.';
+
 -- ==== 60_search.sql ====
 
 -- 60 ------------------------------------------------------------------------------------------------------------ search
@@ -12813,6 +15899,8 @@ declare
 begin
     return jsonb_build_object(
         'orders', private.search_orders(v_words, v_me.role <> 'analyst'),
+        'leads', private.search_leads(v_words, v_me, private.now()),
+        'tickets', private.search_tickets(v_words, v_me.role <> 'analyst'),
         'members', (select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'display_name', m.display_name,
                 'staff_no', m.staff_no, 'role', m.role, 'state', m.state) order by m.display_name), '[]')
             from (select * from public.members m
@@ -12823,7 +15911,7 @@ end;
 $$;
 grant execute on function public.search_desk(jsonb) to authenticated;
 comment on function public.search_desk(jsonb) is
-    'Members: {orders, members}, at most 20 each, of my shops, for candidates {order_nos, six (last six digits of order or tracking number), tracking, buyers, phone_hashes, last4_hashes, name_hashes, names (of colleagues)}. Exact; for analysts the personal ones find nothing.';
+    'Members: {orders, tickets, leads, members}, at most 20 each, of my shops, for candidates {tickets, lead_nos (numbers), wechat_hashes, order_nos, six (last six digits of order or tracking number), tracking, buyers, phone_hashes, last4_hashes, name_hashes, names (of colleagues)}. Exact; for analysts the personal ones find nothing.';
 
 -- ==== 61_tickets.sql ====
 
@@ -14588,6 +17676,2300 @@ grant execute on function public.cancel_return(bigint, integer, jsonb, uuid) to 
 comment on function public.cancel_return(bigint, integer, jsonb, uuid) is
     'The owner or a lead: the customer keeps the goods after all. Refuses as private.step_return says.';
 
+-- ==== 63_ticket_import.sql ====
+
+-- 63 ---------------------------------------------------------------------- tickets from the platforms' after-sales exports
+--
+-- The platform decides by itself when its countdown ends, so each open case becomes a ticket with that countdown. A later
+-- file moves the case on as far as the platform says; what a person is working on is never ended for him.
+
+create or replace function private.reject_unknown_cases(p_import public.imports) returns void
+language plpgsql set search_path = '' as $$
+begin
+    insert into public.import_errors (import_id, row_no, reason, params)
+    select p_import.id, r.row_no, 'import.case_unknown', pg_catalog.jsonb_build_object('order_no', r.payload ->> 'order_no')
+    from private.import_rows r
+    where r.import_id = p_import.id and not exists (select from public.orders o
+        where o.shop_id = p_import.shop_id and o.order_no = r.payload ->> 'order_no');
+    update public.imports set rejected =
+        (select pg_catalog.count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
+    where id = p_import.id;
+end;
+$$;
+comment on function private.reject_unknown_cases(public.imports) is 'Lines whose order the shop does not have are refused: a case without its order could not be worked on.';
+
+create or replace function private.case_type(p jsonb) returns text
+language sql immutable set search_path = '' as $$
+    select coalesce(p ->> 'type', case when p ->> 'tracking_no' is not null or p ->> 'stage' in ('agreed', 'goods_sent') then 'return' else 'refund_only' end)
+$$;
+comment on function private.case_type(jsonb) is 'The type of a line, or what its goods say where the file has no such column.';
+
+create or replace function private.register_case(p_me private.actor, p_order public.orders, p jsonb, p_now timestamptz) returns bigint
+language sql volatile set search_path = '' as $$
+    select private.add_ticket(p_me, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('order_id', (p_order).id,
+        'type', private.case_type(p), 'summary', coalesce(p ->> 'reason', ''), 'channel', 'platform', 'source', 'import',
+        'platform_ref', p ->> 'platform_ref', 'platform_status', p ->> 'status', 'platform_due_at', p ->> 'due_at',
+        'claimed_amount', p ->> 'amount', 'sku', p ->> 'sku', 'buyer_account', p ->> 'buyer_account',
+        'registered_at', p ->> 'applied_at', 'severity', 'normal')), p_now)
+$$;
+comment on function private.register_case(private.actor, public.orders, jsonb, timestamptz) is
+    'A case of the platform as a ticket, classified at once (the platform says its type): it can be dispatched.';
+
+create or replace function private.follow_platform_return(p_me private.actor, p_ticket_id bigint, p jsonb, p_now timestamptz) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_returns;
+    v_moved boolean := false;
+begin
+    select * into v from public.ticket_returns where ticket_id = p_ticket_id for update;
+    if v.state = 'applied' and p ->> 'stage' in ('agreed', 'goods_sent', 'received', 'done') then
+        v.decided_at := p_now;
+        perform private.move_return(p_me, v, 'agreed', '{"source": "platform"}', p_now);
+        v.state := 'agreed';
+        v_moved := true;
+    end if;
+    if v.state = 'agreed' and (p ->> 'stage' in ('goods_sent', 'received') or p ->> 'tracking_no' is not null) then
+        v.carrier := coalesce(p ->> 'carrier', v.carrier);
+        v.tracking_no := coalesce(p ->> 'tracking_no', v.tracking_no);
+        v.sent_at := p_now;
+        perform private.move_return(p_me, v, 'goods_sent', '{"source": "platform"}', p_now);
+        v_moved := true;
+    elsif v.state = 'applied' and p ->> 'stage' = 'refused' then
+        v.decided_at := p_now;
+        perform private.move_return(p_me, v, 'refused', '{"source": "platform"}', p_now);
+        v_moved := true;
+    end if;
+    return v_moved;
+end;
+$$;
+comment on function private.follow_platform_return(private.actor, bigint, jsonb, timestamptz) is
+    'The return goes as far as the platform says, up to goods on their way: whether they came, and how, our warehouse says.';
+
+create or replace function private.end_platform_case(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns boolean
+language plpgsql set search_path = '' as $$
+begin
+    if (p_ticket).state not in ('registered', 'classified', 'dispatched') or private.money_open((p_ticket).id)
+        or exists (select from public.ticket_returns r where r.ticket_id = (p_ticket).id and r.state in ('goods_sent', 'received', 'refunding')) then
+        return false;
+    end if;
+    perform private.cancelled_ticket(p_me, p_ticket, 'platform_closed', p_now);
+    return true;
+end;
+$$;
+comment on function private.end_platform_case(private.actor, public.tickets, timestamptz) is
+    'The platform has ended a case that nobody works on yet: it needs no work. One in work stays with its owner, who sees the platform''s state.';
+
+create or replace function private.update_case(p_me private.actor, p_ticket public.tickets, p jsonb, p_now timestamptz) returns text
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+    v_changed boolean := (v.platform_status, v.platform_due_at, v.claimed_amount) is distinct from (coalesce(p ->> 'status', v.platform_status),
+        coalesce((p ->> 'due_at')::timestamptz, v.platform_due_at), coalesce((p ->> 'amount')::numeric, v.claimed_amount));
+begin
+    if v.stage = 'done' then
+        return 'unchanged';
+    end if;
+    if v_changed then
+        v.platform_status := coalesce(p ->> 'status', v.platform_status);
+        v.platform_due_at := coalesce((p ->> 'due_at')::timestamptz, v.platform_due_at);
+        v.claimed_amount := coalesce((p ->> 'amount')::numeric, v.claimed_amount);
+        v := private.move_ticket(p_me, v, v.state, pg_catalog.jsonb_build_object('action', 'ticket_platform',
+            'platform_status', v.platform_status, 'platform_due_at', v.platform_due_at), p_now);
+        perform private.shorten_ticket(v, p_now, (p_me).member_id);
+    end if;
+    v_changed := private.follow_platform_return(p_me, v.id, p, p_now) or v_changed;
+    select * into v from public.tickets where id = v.id;
+    if p ->> 'stage' in ('done', 'cancelled') then
+        v_changed := private.end_platform_case(p_me, v, p_now) or v_changed;
+    end if;
+    return case when v_changed then 'updated' else 'unchanged' end;
+end;
+$$;
+comment on function private.update_case(private.actor, public.tickets, jsonb, timestamptz) is
+    'What a later file says about a case we have: countdown, amount, the way of the goods, its end. Answers updated or unchanged.';
+
+create or replace function private.apply_cases(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_me private.actor;
+    v_line record;
+    v_ticket public.tickets;
+    v_outcome text;
+begin
+    v_me.role := 'system';
+    for v_line in
+        select r.row_no, r.payload as p, o from private.import_rows r
+        join public.orders o on o.shop_id = p_import.shop_id and o.order_no = r.payload ->> 'order_no'
+        where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to
+        order by (r.payload ->> 'applied_at')::timestamptz nulls last, r.row_no
+    loop
+        v_outcome := 'unchanged';
+        select * into v_ticket from public.tickets where shop_id = p_import.shop_id and platform_ref = v_line.p ->> 'platform_ref' for update;
+        if found then
+            v_outcome := private.update_case(v_me, v_ticket, v_line.p, p_now);
+        elsif v_line.p ->> 'stage' not in ('done', 'cancelled') then
+            v_ticket.id := private.register_case(v_me, v_line.o, v_line.p, p_now);
+            perform private.follow_platform_return(v_me, v_ticket.id, v_line.p, p_now);
+            v_outcome := 'accepted';
+        end if;
+        insert into private.import_results (import_id, row_no, entity_id, outcome)
+        values (p_import.id, v_line.row_no, coalesce(v_ticket.id, (v_line.o).id), v_outcome);
+    end loop;
+end;
+$$;
+comment on function private.apply_cases(public.imports, integer, timestamptz) is
+    'One chunk of cases by the platform''s number: new open ones are registered, known ones follow the platform; one that had ended before we heard of it leaves nothing (unchanged).';
+
+-- ==== 63_ticket_reads.sql ====
+
+-- 63 ------------------------------------------------------------------------------ tickets: the list, the screen, the export
+--
+-- The list reads shop by shop and stage by stage from one index, whatever the depth; counts stop at 1,001. What was typed
+-- into the search field is looked up first, exactly, and only those tickets are listed.
+
+create or replace function private.ticket_filter(p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := pg_catalog.jsonb_strip_nulls(private.ticket_object(p));
+begin
+    if exists (select from pg_catalog.jsonb_each_text(v) f where (f.key in ('shop_id', 'root_cause') and not private.is_id(f.value))
+            or (f.key = 'owner' and f.value not in ('me', 'none') and not private.is_id(f.value))
+            or (f.key in ('after', 'before') and not private.is_id(v -> f.key ->> 'id'))
+            or (f.key = 'limit' and f.value !~ '^[0-9]{1,4}$'))
+        or coalesce(v ->> 'tab', 'all') not in ('mine', 'pool', 'all', 'waiting', 'revisit', 'review', 'done')
+        or coalesce(v ->> 'due', 'soon') not in ('overdue', 'soon') or coalesce(v ->> 'source', 'agent') !~ '^[a-z]{1,20}$' then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    perform (v -> 'after' ->> 'sort')::timestamptz, (v -> 'before' ->> 'sort')::timestamptz, (v ->> 'complaint')::boolean;
+    return v;
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+comment on function private.ticket_filter(jsonb) is 'The filter of the list, its values looked at. filter.bad.';
+
+create or replace function private.ticket_stages(p_tab text) returns text[]
+language sql immutable set search_path = '' as $$
+    select case p_tab when 'mine' then array['open', 'waiting', 'review'] when 'pool' then array['open'] when 'waiting' then array['waiting']
+        when 'revisit' then array['revisit'] when 'review' then array['review'] when 'done' then array['done']
+        else array['open', 'waiting', 'revisit', 'review'] end
+$$;
+comment on function private.ticket_stages(text) is 'The stages on a tab; mine: what I have to do something about.';
+
+create or replace function private.ticket_where(p jsonb) returns text
+language sql immutable set search_path = '' as $$
+    select pg_catalog.concat_ws(' and ', 'true',
+        case p ->> 'tab' when 'mine' then 't.owner_id = $3' when 'pool' then 't.owner_id is null and t.stage = ''open''' end,
+        case when p ->> 'type' is not null then 't.type = $1 ->> ''type''' end,
+        case when p ->> 'state' is not null then 't.state = $1 ->> ''state''' end,
+        case when p ->> 'severity' is not null then 't.severity = $1 ->> ''severity''' end,
+        case when p ->> 'department' is not null then 't.department = $1 ->> ''department''' end,
+        case when p ->> 'source' is not null then 't.source = $1 ->> ''source''' end,
+        case when p ->> 'complaint' = 'true' then 't.is_complaint' end,
+        case when p ->> 'root_cause' is not null then 't.root_cause_id = any ($7)' end,
+        case when p ->> 'owner' = 'me' then 't.owner_id = $3' when p ->> 'owner' = 'none' then 't.owner_id is null'
+            when p ->> 'owner' is not null then 't.owner_id = ($1 ->> ''owner'')::bigint' end,
+        case p ->> 'due' when 'overdue' then 't.due_sort < $4'
+            when 'soon' then 't.due_sort >= $4 and t.due_sort <= $4 + interval ''30 minutes''' end)
+$$;
+comment on function private.ticket_where(jsonb) is
+    'Condition of the list as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $2 shops, $3 me, $4 now, $7 causes).';
+
+create or replace function private.cause_family(p_id bigint) returns bigint[]
+language sql stable set search_path = '' as $$
+    with recursive family as (
+        select c.id from public.root_causes c where c.id = p_id
+        union select c.id from public.root_causes c join family f on c.parent_id = f.id
+    )
+    select pg_catalog.array_agg(id) from family
+$$;
+comment on function private.cause_family(bigint) is 'A root cause with all below it.';
+
+create or replace function private.ticket_page(
+    p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz, p_cursor jsonb, p_descending boolean, p_limit integer
+) returns table (id bigint, due_sort timestamptz)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_direction text := case when p_descending then 'desc' else 'asc' end;
+    v_causes bigint[] := case when p ? 'root_cause' then private.cause_family((p ->> 'root_cause')::bigint) end;
+    v_beyond text := case when p_cursor is null then 'true' else pg_catalog.format(
+        '(t.due_sort, t.id) %s (($5 ->> ''sort'')::timestamptz, ($5 ->> ''id'')::bigint)', case when p_descending then '<' else '>' end) end;
+begin
+    return query execute pg_catalog.format('
+        select l.id, l.due_sort
+        from unnest($2) s (id) cross join unnest(private.ticket_stages($1 ->> ''tab'')) g (stage) cross join lateral (
+            select t.id, t.due_sort from public.tickets t
+            where t.shop_id = s.id and t.stage = g.stage and %1$s and %2$s
+            order by t.due_sort %3$s, t.id %3$s limit $6) l
+        order by l.due_sort %3$s, l.id %3$s limit $6', private.ticket_where(p), v_beyond, v_direction)
+    using p, p_shops, p_me, p_now, p_cursor, p_limit, v_causes;
+end;
+$$;
+comment on function private.ticket_page(jsonb, bigint[], bigint, timestamptz, jsonb, boolean, integer) is
+    'One page of the list by keyset, each shop and stage from its own index range, whatever the depth.';
+
+create or replace function private.ticket_count(p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz) returns integer
+language plpgsql stable set search_path = '' as $$
+declare
+    v_count integer;
+    v_causes bigint[] := case when p ? 'root_cause' then private.cause_family((p ->> 'root_cause')::bigint) end;
+begin
+    execute pg_catalog.format('
+        select count(*) from (
+            select from unnest($2) s (id) cross join unnest(private.ticket_stages($1 ->> ''tab'')) g (stage) cross join lateral (
+                select from public.tickets t where t.shop_id = s.id and t.stage = g.stage and %s limit 1001) l limit 1001) x', private.ticket_where(p))
+    into v_count using p, p_shops, p_me, p_now, null::jsonb, 0, v_causes;
+    return v_count;
+end;
+$$;
+comment on function private.ticket_count(jsonb, bigint[], bigint, timestamptz) is 'How many tickets match, counted up to 1,001 ("1000+").';
+
+create or replace function private.ticket_tabs(p_shops bigint[], p_me bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_object_agg(t.tab, private.ticket_count(t.filter, p_shops, p_me, p_now))
+    from (values ('mine', '{"tab": "mine"}'::jsonb), ('pool', '{"tab": "pool"}'), ('all', '{"tab": "all"}'), ('waiting', '{"tab": "waiting"}'),
+        ('revisit', '{"tab": "revisit"}'), ('review', '{"tab": "review"}'), ('overdue', '{"tab": "all", "due": "overdue"}')) t (tab, filter)
+$$;
+comment on function private.ticket_tabs(bigint[], bigint, timestamptz) is 'Counts beside the tabs, each up to 1,001.';
+
+-- What was typed ------------------------------------------------------------------------------------------------------
+
+create or replace function private.tickets_found(p jsonb, p_shops bigint[], p_personal boolean) returns table (id bigint, how text, place integer)
+language sql stable rows 20 set search_path = '' as $$
+    with orders as materialized (
+        (select o.id, 'order_no' as how, 2 as place from public.orders o where o.order_no = any (private.texts(p, 'order_nos')) and o.shop_id = any (p_shops) limit 20)
+        union all
+        (select o.id, 'tracking', 3 from public.orders o where o.tracking_no = any (private.texts(p, 'tracking')) and o.shop_id = any (p_shops) limit 20)
+        union all
+        (select o.id, 'last_six', 7 from public.orders o where right(o.order_no, 6) = any (private.texts(p, 'six')) and o.shop_id = any (p_shops) limit 20)
+    ), contacts as materialized (
+        (select c.id, 'phone' as how, 5 as place from private.contacts c where p_personal and c.phone_hash = any (private.texts(p, 'phone_hashes')) limit 100)
+        union all
+        (select c.id, 'name', 6 from private.contacts c where p_personal and c.name_hash = any (private.texts(p, 'name_hashes')) limit 100)
+        union all
+        (select c.id, 'last_four', 8 from private.contacts c where p_personal and c.phone_last4_hash = any (private.texts(p, 'last4_hashes')) limit 100)
+    )
+    select t.id, 'ticket', 1 from public.tickets t where t.id = any (array(select n::bigint from unnest(private.texts(p, 'tickets')) n where private.is_id(n)))
+    union all
+    (select t.id, 'platform_ref', 1 from public.tickets t where t.platform_ref = any (private.texts(p, 'order_nos')) limit 20)
+    union all
+    (select t.id, o.how, o.place from orders o join public.tickets t on t.order_id = o.id limit 60)
+    union all
+    (select t.id, 'tracking', 3 from public.tickets t where t.tracking_no = any (private.texts(p, 'tracking')) limit 20)
+    union all
+    (select t.id, 'tracking', 3 from public.ticket_returns r join public.tickets t on t.id = r.ticket_id where r.tracking_no = any (private.texts(p, 'tracking')) limit 20)
+    union all
+    (select t.id, 'buyer', 4 from public.tickets t where t.buyer_account = any (private.texts(p, 'buyers')) and t.shop_id = any (p_shops) order by t.id desc limit 60)
+    union all
+    (select t.id, c.how, c.place from contacts c join public.tickets t on t.contact_id = c.id limit 60)
+    union all
+    (select t.id, c.how, c.place from contacts c join public.orders o on o.contact_id = c.id join public.tickets t on t.order_id = o.id limit 60)
+$$;
+comment on function private.tickets_found(jsonb, bigint[], boolean) is
+    'Tickets by each kind of candidate {tickets (numbers), order_nos, tracking, six, buyers, phone_hashes, name_hashes, last4_hashes}; the caller keeps those of his shops.';
+
+create or replace function private.ticket_words(p_text text) returns jsonb
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('tickets', pg_catalog.jsonb_build_array(pg_catalog.substring(w.t, '^[Tt]-?([0-9]{1,18})$'),
+            pg_catalog.substring(w.t, '^([0-9]{1,10})$')) - 'null',
+        'order_nos', pg_catalog.jsonb_build_array(w.t), 'tracking', pg_catalog.jsonb_build_array(pg_catalog.upper(w.t)),
+        'six', case when w.t ~ '^[0-9]{6}$' then pg_catalog.jsonb_build_array(w.t) else '[]' end, 'buyers', pg_catalog.jsonb_build_array(w.t))
+    from (select pg_catalog.btrim(p_text) as t) w
+$$;
+comment on function private.ticket_words(text) is 'What the search field of the list may name: a ticket, an order, a parcel, a platform''s number, a buyer account.';
+
+create or replace function private.search_tickets(p jsonb, p_personal boolean) returns jsonb
+language sql stable set search_path = '' as $$
+    with best as (
+        select f.id, min(f.place) as place, (array_agg(f.how order by f.place))[1] as how
+        from private.tickets_found(p, array(select private.my_shop_ids()), p_personal) f group by f.id
+    ), shown as (
+        select t.id, t.shop_id, s.name as shop_name, t.type, t.state, t.stage, t.severity, t.order_id, o.order_no, t.buyer_account,
+            t.receiver_masked, t.summary, m.display_name as owner_name, t.registered_at, t.due_at, t.version, b.how, b.place
+        from best b join public.tickets t on t.id = b.id join public.shops s on s.id = t.shop_id
+        left join public.orders o on o.id = t.order_id left join public.members m on m.id = t.owner_id
+        where t.shop_id in (select private.my_shop_ids())
+        order by b.place, t.stage = 'done', t.id desc limit 20
+    )
+    select coalesce(jsonb_agg(to_jsonb(x) - 'place' order by x.place, x.stage = 'done', x.id desc), '[]') from shown x
+$$;
+comment on function private.search_tickets(jsonb, boolean) is 'The best 20 tickets of my shops, masked: the surest match first, open ones before old ones.';
+
+create or replace function private.typed_page(p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz, p_limit integer)
+returns table (id bigint, due_sort timestamptz)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_causes bigint[] := case when p ? 'root_cause' then private.cause_family((p ->> 'root_cause')::bigint) end;
+    v_ids bigint[] := array(select f.id from private.tickets_found(private.ticket_words(p ->> 'q'), p_shops, false) f);
+begin
+    return query execute pg_catalog.format('
+        select t.id, t.due_sort from public.tickets t
+        where t.id = any ($5) and t.shop_id = any ($2) and ($1 ->> ''tab'' = ''all'' or t.stage = any (private.ticket_stages($1 ->> ''tab''))) and %s
+        order by t.stage = ''done'', t.id desc limit $6', private.ticket_where(p))
+    using p, p_shops, p_me, p_now, v_ids, p_limit, v_causes;
+end;
+$$;
+comment on function private.typed_page(jsonb, bigint[], bigint, timestamptz, integer) is
+    'The tickets that a typed text names, filtered like the list; on the tab all those that are over too.';
+
+-- Rows ----------------------------------------------------------------------------------------------------------------
+
+create or replace function private.ticket_rows(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(to_jsonb(t) - '{contact_id}'::text[] || jsonb_build_object('shop_name', s.name, 'platform', s.platform,
+        'timezone', s.timezone, 'order_no', o.order_no, 'order_amount', o.amount, 'root_cause', c.name, 'owner_name', m.display_name,
+        'registered_by', g.display_name, 'product_name', p.name, 'return_state', r.state, 'due_target', k.target) order by u.n), '[]')
+    from unnest(p_ids) with ordinality u (id, n)
+    join public.tickets t on t.id = u.id
+    join public.shops s on s.id = t.shop_id
+    left join public.orders o on o.id = t.order_id
+    left join public.root_causes c on c.id = t.root_cause_id
+    left join public.members m on m.id = t.owner_id
+    left join public.members g on g.id = t.registered_by
+    left join public.products p on p.id = t.product_id
+    left join public.ticket_returns r on r.ticket_id = t.id
+    left join lateral (select x.target from private.ticket_clocks(t.id) x where x.due_at is not null order by x.due_at limit 1) k on true
+$$;
+comment on function private.ticket_rows(bigint[]) is 'Tickets as pages show them, masked, in the order of the ids.';
+
+create or replace function private.ticket_cursor(p_row jsonb) returns jsonb
+language sql immutable strict set search_path = '' as $$ select jsonb_build_object('sort', p_row -> 'due_sort', 'id', p_row -> 'id') $$;
+
+create or replace function private.ticket_ids(p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz, p_limit integer) returns bigint[]
+language plpgsql stable set search_path = '' as $$
+begin
+    if p ? 'q' then
+        return array(select t.id from private.typed_page(p, p_shops, p_me, p_now, p_limit) t);
+    end if;
+    return array(select t.id from private.ticket_page(p, p_shops, p_me, p_now, coalesce(p -> 'before', p -> 'after'),
+        (p ? 'before') <> (p ->> 'tab' = 'done'), p_limit) t);
+end;
+$$;
+comment on function private.ticket_ids(jsonb, bigint[], bigint, timestamptz, integer) is 'Ids of a page of the list; backwards from before.';
+
+create or replace function private.ticket_shops(p jsonb) returns bigint[]
+language sql stable set search_path = '' as $$
+    select array(select s from private.my_shop_ids() s where p ->> 'shop_id' is null or s = (p ->> 'shop_id')::bigint)
+$$;
+
+create or replace function public.ticket_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v jsonb := '{"tab": "mine"}'::jsonb || private.ticket_filter(p);
+    v_limit integer := least(greatest(coalesce((v ->> 'limit')::integer, 50), 1), 200);
+    v_shops bigint[] := private.ticket_shops(v);
+    v_ids bigint[] := private.ticket_ids(v, v_shops, v_me.member_id, v_now, v_limit + 1);
+    v_more boolean := cardinality(v_ids) > v_limit;
+    v_rows jsonb;
+begin
+    v_ids := v_ids[1:v_limit];
+    if v ? 'before' then
+        v_ids := array(select u.id from unnest(v_ids) with ordinality u (id, n) order by u.n desc);
+    end if;
+    v_rows := private.ticket_rows(v_ids);
+    return jsonb_build_object('rows', v_rows,
+        'count', case when not v ? 'q' and (v_more or v ?| array['after', 'before']) then private.ticket_count(v, v_shops, v_me.member_id, v_now)
+            else cardinality(v_ids) end,
+        'next', case when not v ? 'q' and (v_more or v ? 'before') then private.ticket_cursor(v_rows -> -1) end,
+        'previous', case when (v ? 'before' and v_more) or v ? 'after' then private.ticket_cursor(v_rows -> 0) end,
+        'counts', private.ticket_tabs(v_shops, v_me.member_id, v_now));
+end;
+$$;
+grant execute on function public.ticket_list(jsonb) to authenticated;
+comment on function public.ticket_list(jsonb) is
+    'Members: a page of the tickets of my shops, soonest deadline first (done: latest first): {rows, count (to 1,001), next, previous, counts}. p: tab mine|pool|all|waiting|revisit|review|done, shop_id, type, state, severity, department, source, complaint, root_cause (and below it), owner me|none|id, due overdue|soon, q (exact: number of ticket, order, parcel, platform; buyer account), limit (200), after or before = {sort, id}. filter.bad.';
+
+create or replace function public.ticket_export(p_filter jsonb default '{}', p_after jsonb default null, p_limit integer default 1000) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := '{"tab": "all"}'::jsonb || private.ticket_filter((private.ticket_object(p_filter) - array['after', 'before', 'limit'])
+        || coalesce(jsonb_build_object('after', nullif(private.as_json(p_after), 'null')), '{}'));
+    v_limit integer := least(greatest(coalesce(p_limit, 1000), 1), 1000);
+    v_ids bigint[];
+    v_rows jsonb;
+begin
+    if not v ? 'after' then
+        perform private.audit(v_me, (v ->> 'shop_id')::bigint, 'export', null, 'exported', jsonb_build_object('area', 'tickets', 'filter', v - 'q'));
+    end if;
+    v_ids := private.ticket_ids(v, private.ticket_shops(v), v_me.member_id, v_now, v_limit + 1);
+    v_rows := private.ticket_rows(v_ids[1:v_limit]);
+    return jsonb_build_object('rows', v_rows, 'next', case when cardinality(v_ids) > v_limit and not v ? 'q' then private.ticket_cursor(v_rows -> -1) end);
+end;
+$$;
+grant execute on function public.ticket_export(jsonb, jsonb, integer) to authenticated;
+comment on function public.ticket_export(jsonb, jsonb, integer) is
+    'Operations, analysts, managers, admins: the list as a file takes it, masked, 1,000 rows at most from p_after (the next of the page before): {rows, next}; the first page is recorded. filter.bad.';
+
+-- ==== 63_ticket_screen.sql ====
+
+-- 63 ------------------------------------------------------------------------------------ tickets: one case, and its customer
+
+-- The customer's other cases ------------------------------------------------------------------------------------------
+
+create or replace function private.orders_of_buyer(p_shops bigint[], p_buyers text[], p_contact_ids bigint[], p_hashes text[]) returns bigint[]
+language sql stable set search_path = '' as $$
+    select array(select f.id from (
+        (select o.id from public.orders o where o.buyer_account = any (p_buyers) and o.shop_id = any (p_shops) order by o.placed_at desc nulls last limit 50)
+        union
+        (select o.id from private.contacts mine join private.contacts c on c.phone_hash = mine.phone_hash join public.orders o on o.contact_id = c.id
+         where mine.id = any (p_contact_ids) and o.shop_id = any (p_shops) limit 50)
+        union
+        (select o.id from private.contacts c join public.orders o on o.contact_id = c.id
+         where c.phone_hash = any (p_hashes) and o.shop_id = any (p_shops) limit 50)) f order by f.id desc limit 50)
+$$;
+comment on function private.orders_of_buyer(bigint[], text[], bigint[], text[]) is 'Orders of a customer in these shops: by account, by the phone of a contact, by blind index.';
+
+create or replace function private.tickets_of_buyer(p_shops bigint[], p_buyers text[], p_contact_ids bigint[], p_hashes text[], p_orders bigint[])
+returns bigint[]
+language sql stable set search_path = '' as $$
+    select array(select f.id from (
+        (select t.id from public.tickets t where t.buyer_account = any (p_buyers) and t.shop_id = any (p_shops) order by t.id desc limit 50)
+        union
+        (select t.id from public.tickets t where t.order_id = any (p_orders) and t.shop_id = any (p_shops) order by t.id desc limit 50)
+        union
+        (select t.id from private.contacts mine join private.contacts c on c.phone_hash = mine.phone_hash join public.tickets t on t.contact_id = c.id
+         where mine.id = any (p_contact_ids) and t.shop_id = any (p_shops) limit 50)
+        union
+        (select t.id from private.contacts c join public.tickets t on t.contact_id = c.id
+         where c.phone_hash = any (p_hashes) and t.shop_id = any (p_shops) limit 50)) f order by f.id desc limit 50)
+$$;
+comment on function private.tickets_of_buyer(bigint[], text[], bigint[], text[], bigint[]) is 'Tickets of a customer in these shops: by account, order, the phone of a contact, blind index.';
+
+create or replace function private.buyer_shown(
+    p_shops bigint[], p_buyers text[], p_contact_ids bigint[], p_hashes text[], p_except bigint, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_orders bigint[] := private.orders_of_buyer(p_shops, p_buyers, p_contact_ids, p_hashes);
+    v_tickets bigint[] := private.tickets_of_buyer(p_shops, p_buyers, p_contact_ids, p_hashes, v_orders);
+begin
+    return jsonb_build_object(
+        'tickets', (select coalesce(jsonb_agg(to_jsonb(x) order by x.is_over, x.id desc), '[]') from (
+            select t.id, t.shop_id, s.name as shop_name, t.type, t.state, t.stage = 'done' as is_over, t.version, t.summary, t.order_id,
+                t.outcome, t.score, t.registered_at, t.due_at, t.owner_id, m.display_name as owner_name
+            from public.tickets t join public.shops s on s.id = t.shop_id left join public.members m on m.id = t.owner_id
+            where t.id = any (v_tickets) and t.id is distinct from p_except order by t.stage = 'done', t.id desc limit 20) x),
+        'orders', (select coalesce(jsonb_agg(to_jsonb(x) order by x.placed_at desc nulls last, x.id desc), '[]') from (
+            select o.id, o.shop_id, s.name as shop_name, s.platform, o.order_no, o.status, o.platform_status, o.refund, o.amount, o.placed_at
+            from public.orders o join public.shops s on s.id = o.shop_id
+            where o.id = any (v_orders) order by o.placed_at desc nulls last limit 20) x),
+        'leads', (select coalesce(jsonb_agg(private.lead_case(l, p_now)), '[]')
+            from private.leads_of_customer(p_shops, p_buyers, p_contact_ids, p_hashes) l));
+end;
+$$;
+comment on function private.buyer_shown(bigint[], text[], bigint[], text[], bigint, timestamptz) is
+    'What every colleague of these shops may know of a customer: how his tickets, orders and leads stand and who has them, masked; 20 of each, open ones first.';
+
+create or replace function public.buyer_cases(p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v jsonb := private.ticket_object(p);
+    v_shops bigint[] := array(select private.my_shop_ids());
+    v_order public.orders := private.ticket_order(v_me, v);
+begin
+    return private.buyer_shown(v_shops, array_remove(array[nullif(btrim(v ->> 'buyer_account'), ''), (v_order).buyer_account], null),
+        array_remove(array[(v_order).contact_id], null), case when v_me.role = 'analyst' then '{}' else private.texts(v, 'phone_hashes') end,
+        null, private.now());
+end;
+$$;
+grant execute on function public.buyer_cases(jsonb) to authenticated;
+comment on function public.buyer_cases(jsonb) is
+    'Members: {tickets, orders, leads} of a customer in my shops, whoever has them, masked: p {order_id | buyer_account | phone_hashes (blind indexes)}. order.none.';
+
+-- One case ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.ticket_family(p_id bigint) returns bigint[]
+language sql stable set search_path = '' as $$
+    with recursive family as (
+        select p_id as id
+        union select t.id from public.tickets t join family f on t.merged_into_id = f.id
+    )
+    select array_agg(id) from family
+$$;
+comment on function private.ticket_family(bigint) is 'A ticket with those that were merged into it.';
+
+create or replace function private.ticket_timeline(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    with told as (
+        select a.at, a.id, a.action, m.display_name as who, a.actor, a.entity_id as ticket_id, a.detail || case when a.detail ? 'member_id' or a.detail ? 'from_id'
+            then jsonb_strip_nulls(jsonb_build_object('member', n.display_name, 'from_member', f.display_name)) else '{}' end as detail
+        from public.audit_events a
+        left join public.members m on m.id = a.member_id
+        left join public.members n on n.id = (a.detail ->> 'member_id')::bigint
+        left join public.members f on f.id = (a.detail ->> 'from_id')::bigint
+        where a.entity = 'ticket' and a.entity_id = any (p_ids)
+        union all
+        select v.at, v.id, 'clock_' || v.kind, m.display_name, 'system', c.entity_id, jsonb_strip_nulls(jsonb_build_object('target', c.target,
+            'entity', c.entity, 'due_at', v.due_at, 'reason', v.reason))
+        from public.sla_clocks c join public.sla_clock_events v on v.clock_id = c.id left join public.members m on m.id = v.actor_id
+        where c.entity in ('ticket', 'return', 'public_complaint') and c.entity_id = any (p_ids) and v.kind <> 'reply_ignored'
+    )
+    select coalesce(jsonb_agg(to_jsonb(t) - 'id' order by t.at desc, t.id desc), '[]') from (select * from told order by at desc, id desc limit 200) t
+$$;
+comment on function private.ticket_timeline(bigint[]) is 'What happened, newest first, at most 200 [{at, action, who, actor, ticket_id, detail}], free of personal data.';
+
+create or replace function private.ticket_rights(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    with who as materialized (select private.ticket_who(p_me, p_ticket, p_now) as list),
+    steps as (
+        select m.rpc, bool_or(m.who && w.list) as may from private.ticket_moves() m, who w
+        where m.state_from = (p_ticket).state and m.who <> '{system}' group by m.rpc
+        union all
+        select m.rpc, bool_or(m.who && w.list) from private.return_moves() m join public.ticket_returns r on r.state = m.state_from, who w
+        where r.ticket_id = (p_ticket).id and (p_ticket).state = any (m.in_states) and (p_me).role <> 'analyst' group by m.rpc
+        union all
+        select x.rpc, w.list && '{worker,warehouse}' from who w, unnest(array['add_message', 'save_draft']) x (rpc) where (p_ticket).state <> 'merged'
+    ), folded as (select rpc, bool_or(may) as may from steps group by rpc)
+    select jsonb_build_object(
+        'can', coalesce(jsonb_agg(rpc order by rpc) filter (where may and not (rpc = 'take_ticket' and (p_ticket).owner_id = (p_me).member_id
+            and (p_ticket).state not in ('dispatched', 'waiting_customer'))), '[]'),
+        'why', coalesce(jsonb_object_agg(rpc, case when (p_me).role = 'analyst' then 'member.role'
+            when rpc in ('receive_return', 'refuse_return_goods') then 'ticket.needs_warehouse'
+            when rpc in ('dispatch_ticket', 'decide_approval', 'finish_review') then 'ticket.needs_lead'
+            when (p_ticket).owner_id is null then 'ticket.unclaimed' else 'ticket.not_yours' end) filter (where not may), '{}'))
+    from folded
+$$;
+comment on function private.ticket_rights(private.actor, public.tickets, timestamptz) is
+    'What this person may do with a ticket now: {can: [functions], why: {function: key of the refusal}}; what its state rules out is in neither.';
+
+create or replace function private.ticket_order_shown(p_order_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select to_jsonb(x) from (
+        select o.id, o.order_no, o.shop_id, s.name as shop_name, s.platform, o.status, o.platform_status, o.refund, o.amount, o.placed_at, o.paid_at,
+            o.shipped_at, o.signed_at, o.completed_at, o.carrier, o.tracking_no, o.last_scan_text, o.last_scan_at, o.buyer_account, o.receiver_masked,
+            o.phone_masked, o.province, o.city, o.district, o.held_at, o.released_at,
+            (select coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name, 'spec', i.spec, 'quantity', i.quantity,
+                'unit_price', i.unit_price, 'product_id', i.product_id) order by i.line_no), '[]')
+                from public.order_items i where i.order_id = o.id) as items
+        from public.orders o join public.shops s on s.id = o.shop_id where o.id = p_order_id) x
+$$;
+comment on function private.ticket_order_shown(bigint) is 'The order behind a ticket, masked.';
+
+create or replace function private.ticket_clocks_shown(p_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'entity', c.entity, 'target', c.target, 'instance', c.instance, 'state', c.state,
+        'policy', c.policy ->> 'name', 'started_at', c.started_at, 'due_at', c.due_at, 'stopped_at', c.stopped_at, 'breached_at', c.breached_at,
+        'paused_at', c.paused_at, 'pause_reason', c.pause_reason) order by c.stopped_at is not null, c.due_at, c.id), '[]')
+    from public.sla_clocks c where c.entity in ('ticket', 'return', 'public_complaint') and c.entity_id = p_id
+$$;
+
+create or replace function private.ticket_talk(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(to_jsonb(x) order by x.id), '[]') from (
+        select g.id, g.ticket_id, g.direction, g.channel, g.body, m.display_name as who, g.at, g.counts_as_contact
+        from public.ticket_messages g left join public.members m on m.id = g.member_id
+        where g.ticket_id = any (p_ids) order by g.id desc limit 200) x
+$$;
+comment on function private.ticket_talk(bigint[]) is 'What was said, in order; the latest 200.';
+
+create or replace function public.ticket_screen(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v public.tickets;
+    v_family bigint[] := private.ticket_family(p_id);
+    v_works boolean := v_me.role <> 'analyst';
+begin
+    select * into v from public.tickets where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        return null;
+    end if;
+    return jsonb_build_object('ticket', private.ticket_rows(array[p_id]) -> 0, 'order', private.ticket_order_shown(v.order_id),
+        'timeline', private.ticket_timeline(v_family), 'messages', case when v_works then private.ticket_talk(v_family) else '[]' end,
+        'money', private.ticket_money_of(p_id), 'return', (select to_jsonb(r) from public.ticket_returns r where r.ticket_id = p_id),
+        'clocks', private.ticket_clocks_shown(p_id), 'merged', to_jsonb(array_remove(v_family, p_id)),
+        'followed_by', (select coalesce(jsonb_agg(f.id order by f.id), '[]') from public.tickets f where f.follows_id = p_id),
+        'buyer', private.buyer_shown(array(select private.my_shop_ids()), array_remove(array[v.buyer_account], null),
+            array_remove(array[v.contact_id, (select o.contact_id from public.orders o where o.id = v.order_id)], null), '{}', p_id, v_now),
+        'draft', coalesce((select d.body from public.ticket_drafts d where d.ticket_id = p_id and d.member_id = v_me.member_id), ''),
+        'attachments', case when v_works then private.ticket_attachments(p_id) else '[]' end,
+        'is_mine', coalesce(v.owner_id = v_me.member_id, false)) || private.ticket_rights(v_me, v, v_now);
+end;
+$$;
+grant execute on function public.ticket_screen(bigint) to authenticated;
+comment on function public.ticket_screen(bigint) is
+    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, is_mine, can, why}; null when it is not visible.';
+
+-- ==== 64_approvals.sql ====
+
+-- 64 --------------------------------------------------------- money of tickets and its approval: tables, who decides, deciding
+--
+-- A ticket promises money (补偿, 赠品, 仅退款, 退货退款, 补发, 价保) as rows of ticket_money. What 64_authority allows its handler
+-- is granted at once; the rest waits for somebody else whose approval_limit covers it. Locks are taken in one order: the
+-- ticket, then private.lock_money (one request of money at a time over the installation, so that two people who ask at the
+-- same moment see each other), then rows of money and approvals.
+
+create table if not exists public.ticket_money (
+    id bigint generated always as identity primary key,
+    ticket_id bigint not null references public.tickets,
+    shop_id bigint not null references public.shops,
+    order_id bigint references public.orders,
+    order_ids bigint[] not null default '{}',
+    ticket_ids bigint[] not null,
+    buyer_keys text[] not null default '{}',
+    kind text not null constraint ticket_money_kind_known
+        check (kind in ('compensation', 'gift', 'refund_only', 'return_refund', 'reship', 'price_protection')),
+    pot text not null generated always as (case when kind = 'gift' then 'compensation' else kind end) stored,
+    amount numeric(14, 2) not null constraint ticket_money_amount_range check (amount >= 0),
+    approved_amount numeric(14, 2),
+    gift_sku text,
+    gift_quantity integer constraint ticket_money_gift_quantity_range check (gift_quantity between 1 and 99),
+    reason text not null constraint ticket_money_reason_length check (char_length(reason) between 1 and 500),
+    evidence jsonb not null default '[]',
+    facts jsonb not null default '{}',
+    judged jsonb not null default '{}',
+    state text not null constraint ticket_money_state_known
+        check (state in ('requested', 'approved', 'rejected', 'granted', 'paid', 'cancelled')),
+    requested_by bigint not null references public.members,
+    changed_by bigint[] not null,
+    requested_at timestamptz not null,
+    counted_at timestamptz not null,
+    was_approved boolean not null default false,
+    decided_at timestamptz,
+    paid_at timestamptz,
+    paid_by bigint,
+    paid_reference text constraint ticket_money_reference_length check (char_length(paid_reference) <= 100),
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint ticket_money_gift_is_whole check ((kind = 'gift') = (gift_sku is not null) and (gift_sku is null) = (gift_quantity is null)),
+    constraint ticket_money_frozen check (case when state = 'approved' then coalesce(approved_amount = amount, false)
+        when state = 'paid' and was_approved then coalesce(approved_amount = amount, false) else true end),
+    constraint ticket_money_paid_has_time check ((state = 'paid') = (paid_at is not null))
+);
+create index if not exists ticket_money_ticket_id_idx on public.ticket_money (ticket_id);
+create index if not exists ticket_money_shop_id_idx on public.ticket_money (shop_id, requested_at);
+create index if not exists ticket_money_order_id_idx on public.ticket_money (order_id) where order_id is not null;
+create index if not exists ticket_money_orders_idx on public.ticket_money using gin (order_ids);
+create index if not exists ticket_money_tickets_idx on public.ticket_money using gin (ticket_ids);
+create index if not exists ticket_money_buyers_idx on public.ticket_money using gin (buyer_keys);
+create index if not exists ticket_money_requested_by_idx on public.ticket_money (requested_by);
+alter table public.ticket_money enable row level security;
+create or replace trigger t10_touch before update on public.ticket_money
+    for each row execute function private.touch_version();
+comment on table public.ticket_money is
+    '补偿、赠品、退款、补发、价保 of a ticket, in CNY: requested (待审批) → approved | rejected, or granted within the authority; then paid; cancelled.';
+comment on column public.ticket_money.order_ids is 'Every order it was ever tied to; like ticket_ids it only grows: a link that is taken away lowers nothing.';
+comment on column public.ticket_money.buyer_keys is 'By what the customer is known again: buyer account on a platform, keyed hash of the phone or WeChat.';
+comment on column public.ticket_money.pot is 'What is added up together: gifts (at cost) count as compensation.';
+comment on column public.ticket_money.judged is 'How it stood to the authority table when it was judged last: limit, used before it, why somebody else must approve.';
+comment on column public.ticket_money.changed_by is 'Everybody who ever set the amount: none of them approves it.';
+comment on column public.ticket_money.counted_at is 'When the amount was set last: the 90 days of a customer count from here.';
+
+create table if not exists public.approvals (
+    id bigint generated always as identity primary key,
+    money_id bigint not null references public.ticket_money,
+    ticket_id bigint not null references public.tickets,
+    shop_id bigint not null references public.shops,
+    kind text not null,
+    amount numeric(14, 2) not null,
+    covers numeric(14, 2) not null,
+    why text[] not null constraint approvals_why_given check (cardinality(why) > 0),
+    judged jsonb not null,
+    excluded_ids bigint[] not null,
+    route jsonb not null,
+    state text not null default 'open' constraint approvals_state_known check (state in ('open', 'approved', 'rejected', 'withdrawn')),
+    requested_by bigint not null references public.members,
+    requested_at timestamptz not null,
+    decided_by bigint references public.members,
+    decided_as text,
+    decided_at timestamptz,
+    reason text constraint approvals_reason_length check (char_length(reason) <= 500),
+    clock_id bigint,
+    due_at timestamptz,
+    due_sort timestamptz not null default 'infinity',
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint approvals_nobody_decides_for_himself check (decided_by <> all (excluded_ids)),
+    constraint approvals_decided_is_whole check ((state in ('approved', 'rejected')) = (decided_by is not null)
+        and (state = 'open') = (decided_at is null))
+);
+create unique index if not exists approvals_one_open_idx on public.approvals (money_id) where state = 'open';
+create index if not exists approvals_money_id_idx on public.approvals (money_id);
+create index if not exists approvals_ticket_id_idx on public.approvals (ticket_id);
+create index if not exists approvals_open_idx on public.approvals (shop_id, due_sort, id) where state = 'open';
+create index if not exists approvals_done_idx on public.approvals (shop_id, decided_at desc, id desc) where state <> 'open';
+create index if not exists approvals_requested_by_idx on public.approvals (requested_by, id desc);
+create index if not exists approvals_decided_by_idx on public.approvals (decided_by) where decided_by is not null;
+alter table public.approvals enable row level security;
+create or replace trigger t10_touch before update of state on public.approvals
+    for each row execute function private.touch_version();
+comment on table public.approvals is
+    '待审批: one question to somebody else about one amount. The amount is frozen: another amount is another approval (this one is withdrawn).';
+comment on column public.approvals.covers is 'What the approver''s approval_limit must cover: the amount and all that it adds to (order, customer in 90 days).';
+comment on column public.approvals.why is 'Why the handler may not grant it: complaint, over_order, over_customer, no_order, goods_not_received, rejected_before, changed_after_approval.';
+comment on column public.approvals.excluded_ids is 'Who asked or set the amount: nobody approves what he asked for.';
+comment on column public.approvals.route is
+    'Who was asked when it was asked: {asked: [{member_id, why, limit}] best first, passed: [{member_id, why: requester|own_amount|limit, limit}]}; asked empty: nobody could.';
+
+drop policy if exists "members read the money of their shops" on public.ticket_money;
+create policy "members read the money of their shops" on public.ticket_money
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select (id, ticket_id, shop_id, order_id, kind, pot, amount, approved_amount, gift_sku, gift_quantity, reason, evidence, facts, judged,
+              state, requested_by, requested_at, decided_at, paid_at, paid_by, paid_reference, version, updated_at)
+    on public.ticket_money to authenticated;
+drop policy if exists "members read the approvals of their shops" on public.approvals;
+create policy "members read the approvals of their shops" on public.approvals
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.approvals to authenticated;
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '64.1 who approves hears of it at once') then
+        update public.sla_policies p set ladder = w.ladder from private.seed_policies() w
+        where p.code = 'approval' and w.code = 'approval' and p.ladder = '[{"percent": 80, "who": ["owner"], "action": "notify"},
+            {"percent": 100, "who": ["owner"], "action": "notify"}]';
+        insert into private.schema_steps (step) values ('64.1 who approves hears of it at once');
+    end if;
+end;
+$$;
+
+create or replace function private.lock_money() returns void
+language sql volatile set search_path = '' as $$
+    select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('private.money'))
+$$;
+comment on function private.lock_money() is 'One request of money at a time: whoever is second adds up what the first has asked for. After the ticket''s lock, never before it.';
+
+create or replace function private.money_open(p_ticket_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.ticket_money where ticket_id = p_ticket_id and state = 'requested')
+$$;
+comment on function private.money_open(bigint) is 'Whether money of a ticket still waits for its approval: until then the ticket is not resolved.';
+
+create or replace function private.money_allowed(p_ticket_id bigint, p_pot text) returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce(sum(amount), 0) from public.ticket_money where ticket_id = p_ticket_id and pot = p_pot and state in ('granted', 'approved', 'paid')
+$$;
+comment on function private.money_allowed(bigint, text) is 'What a ticket may pay of a pot: granted within the authority, or approved. A refund above it is refused.';
+
+-- Who decides ---------------------------------------------------------------------------------------------------------
+
+create or replace function private.possible_approvers(p_shop_id bigint, p_now timestamptz)
+returns table (member_id bigint, role text, approval_limit numeric, leads boolean, stands_in boolean)
+language sql stable set search_path = '' as $$
+    select m.id, m.role, m.approval_limit, coalesce(not l.is_deputy, false), coalesce(l.is_deputy, false)
+    from public.member_shops s
+    join public.members m on m.id = s.member_id and m.state = 'active' and m.role in ('agent', 'operations', 'manager')
+    left join (select r.member_id, pg_catalog.bool_and(r.is_deputy) as is_deputy from private.rota_leads(p_now) r group by r.member_id) l
+        on l.member_id = m.id
+    where s.shop_id = p_shop_id and (m.role = 'manager' or l.member_id is not null)
+$$;
+comment on function private.possible_approvers(bigint, timestamptz) is 'Managers of a shop, its 当班主管 and its deputies of an instant, with what they may approve.';
+
+create or replace function private.approvers(p_shop_id bigint, p_covers numeric, p_excluded bigint[], p_now timestamptz)
+returns table (member_id bigint, rank integer, why text, approval_limit numeric)
+language sql stable set search_path = '' as $$
+    with people as materialized (
+        select p.* from private.possible_approvers(p_shop_id, p_now) p
+        where p.member_id <> all (p_excluded) and p.approval_limit >= p_covers
+    ), ranked as materialized (
+        select p.member_id, 1 as rank, 'duty_lead' as why, p.approval_limit from people p where p.leads
+        union all
+        select p.member_id, 2, 'deputy', p.approval_limit from people p where p.stands_in and not exists (select from people o where o.leads)
+        union all
+        select p.member_id, 3, 'covers', p.approval_limit from people p
+        where p.role = 'manager' and not p.leads and (not p.stands_in or exists (select from people o where o.leads))
+    )
+    select * from ranked
+    union all
+    select m.id, 4, 'missing_second', m.approval_limit from public.members m
+    where m.state = 'active' and m.role = 'admin' and m.id <> all (p_excluded) and not exists (select from ranked)
+$$;
+comment on function private.approvers(bigint, numeric, bigint[], timestamptz) is
+    'Who may approve: 当班主管 of the shop, without one who can its deputy, managers; each with a limit that covers. An admin only where there is nobody else (the missing second; his own limit does not matter, he sets the limits). rank says who is asked first.';
+
+create or replace function private.approver_order(p_shop_id bigint, p_covers numeric, p_excluded bigint[], p_now timestamptz)
+returns table (n bigint, member_id bigint, why text, approval_limit numeric)
+language sql stable set search_path = '' as $$
+    select pg_catalog.row_number() over (order by a.rank, not private.is_on_duty(a.member_id, p_now), a.approval_limit, a.member_id),
+        a.member_id, a.why, a.approval_limit
+    from private.approvers(p_shop_id, p_covers, p_excluded, p_now) a
+$$;
+comment on function private.approver_order(bigint, numeric, bigint[], timestamptz) is
+    'Approvers, first the one to ask: 当班主管, deputy, then the next who covers (those on duty before others, the smallest limit first).';
+
+create or replace function private.approval_route(p_shop_id bigint, p_covers numeric, p_requester bigint, p_excluded bigint[], p_now timestamptz)
+returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object(
+        'asked', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', o.member_id, 'why', o.why,
+            'limit', o.approval_limit) order by o.n) from private.approver_order(p_shop_id, p_covers, p_excluded, p_now) o), '[]'),
+        'passed', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', p.member_id, 'limit', p.approval_limit,
+            'why', case when p.member_id = p_requester then 'requester' when p.member_id = any (p_excluded) then 'own_amount' else 'limit' end)
+            order by p.member_id)
+            from private.possible_approvers(p_shop_id, p_now) p
+            where p.member_id = any (p_excluded) or p.approval_limit < p_covers), '[]'))
+$$;
+comment on function private.approval_route(bigint, numeric, bigint, bigint[], timestamptz) is
+    'Who is asked, best first, and who is passed over and why: kept with the approval.';
+
+create or replace function private.decision_refusal(p_me private.actor, p_approval public.approvals, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_id bigint := (p_me).member_id;
+    v_key text;
+begin
+    if v_id = (p_approval).requested_by then
+        v_key := 'approval.self';
+    elsif v_id = any ((p_approval).excluded_ids) then
+        v_key := 'approval.own_amount';
+    elsif exists (select from private.approvers((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) a
+        where a.member_id = v_id) then
+        return null;
+    elsif (p_me).role = 'admin' then
+        v_key := 'approval.not_missing';
+    elsif exists (select from private.possible_approvers((p_approval).shop_id, p_now) a
+        where a.member_id = v_id and a.approval_limit < (p_approval).covers) then
+        v_key := 'approval.limit';
+    else
+        v_key := 'approval.not_lead';
+    end if;
+    return jsonb_build_object('status', 403, 'key', v_key, 'params', jsonb_build_object('covers', (p_approval).covers,
+        'limit', (p_me).approval_limit, 'who', (select string_agg(m.display_name, '、' order by o.n)
+            from private.approver_order((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) o
+            join public.members m on m.id = o.member_id where o.n <= 3)));
+end;
+$$;
+comment on function private.decision_refusal(private.actor, public.approvals, timestamptz) is
+    'Why this person may not decide, or null: approval.self, approval.own_amount (set the amount), approval.limit, approval.not_lead, approval.not_missing (an admin while somebody else can). {status, key, params}.';
+
+-- Asking --------------------------------------------------------------------------------------------------------------
+
+create or replace function private.tg_approval_deadline() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    update public.approvals a
+    set clock_id = new.id, due_at = coalesce(new.due_at, a.due_at),
+        due_sort = case when new.stopped_at is null then coalesce(new.due_at, 'infinity') else a.due_sort end
+    where a.id = new.entity_id;
+    return null;
+end;
+$$;
+comment on function private.tg_approval_deadline() is 'An approval shows the deadline of its clock, however the clock was changed.';
+create or replace trigger t50_approval_deadline after insert on public.sla_clocks
+    for each row when (new.entity = 'approval') execute function private.tg_approval_deadline();
+create or replace trigger t51_approval_deadline after update on public.sla_clocks
+    for each row when (new.entity = 'approval' and old.due_at is distinct from new.due_at) execute function private.tg_approval_deadline();
+
+create or replace function private.ask_approval(p_money public.ticket_money, p_asked_by bigint, p_now timestamptz) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_id bigint;
+    v_covers numeric := ((p_money).judged ->> 'covers')::numeric;
+begin
+    insert into public.approvals (money_id, ticket_id, shop_id, kind, amount, covers, why, judged, excluded_ids, route, requested_by, requested_at)
+    values ((p_money).id, (p_money).ticket_id, (p_money).shop_id, (p_money).kind, (p_money).amount, v_covers,
+        array(select jsonb_array_elements_text((p_money).judged -> 'why')), (p_money).judged, (p_money).changed_by,
+        private.approval_route((p_money).shop_id, v_covers, (p_money).requested_by, (p_money).changed_by, p_now), p_asked_by, p_now)
+    returning id into v_id;
+    perform private.start_clock('approval', v_id, (p_money).shop_id, 'decide', 'approval', p_now, p_asked_by);
+    return v_id;
+end;
+$$;
+comment on function private.ask_approval(public.ticket_money, bigint, timestamptz) is 'Opens the question and its clock: one hour of shift time.';
+
+create or replace function private.withdraw_approval(p_money_id bigint, p_reason text, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.approvals;
+begin
+    update public.approvals set state = 'withdrawn', decided_at = p_now, reason = p_reason
+    where money_id = p_money_id and state = 'open' returning * into v;
+    if v.clock_id is not null then
+        perform private.cancel_clock(v.clock_id, p_reason, p_now, p_actor);
+    end if;
+end;
+$$;
+comment on function private.withdraw_approval(bigint, text, timestamptz, bigint) is 'The amount is another one, or wanted no longer: the open question ends without an answer.';
+
+create or replace function private.settle_ticket_money(p_me private.actor, p_ticket public.tickets, p_detail jsonb, p_now timestamptz)
+returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v_state text := (p_ticket).state;
+begin
+    if private.money_open((p_ticket).id) then
+        v_state := case when v_state in ('in_progress', 'approved') then 'pending_approval' else v_state end;
+    elsif v_state = 'pending_approval' then
+        v_state := case when exists (select from public.ticket_money where ticket_id = (p_ticket).id and state in ('approved', 'paid')
+            and was_approved) then 'approved' when (p_ticket).owner_id is null then 'classified' else 'in_progress' end;
+    end if;
+    if v_state = (p_ticket).state then
+        return p_ticket;
+    end if;
+    return private.move_ticket(p_me, p_ticket, v_state, p_detail, p_now);
+end;
+$$;
+comment on function private.settle_ticket_money(private.actor, public.tickets, jsonb, timestamptz) is
+    'The ticket follows its money: pending_approval while something waits; afterwards approved, or in_progress (without an owner the pool) when nothing was.';
+
+-- Deciding ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.ticket_locked(p_id bigint) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets;
+begin
+    select * into v from public.tickets where id = p_id for update;
+    perform private.lock_money();
+    return v;
+end;
+$$;
+comment on function private.ticket_locked(bigint) is 'Locks a ticket, then the money: the order in which everybody does.';
+
+create or replace function private.approval_for_decision(p_id bigint, p_version integer) returns public.approvals
+language plpgsql set search_path = '' as $$
+declare
+    v public.approvals;
+begin
+    select * into v from public.approvals where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'approval.none');
+    end if;
+    perform private.ticket_locked(v.ticket_id);
+    select * into v from public.approvals where id = p_id for update;
+    if v.state <> 'open' then
+        perform private.fail('PT409', 'approval.decided', jsonb_build_object('state', v.state, 'at', v.decided_at,
+            'who', (select display_name from public.members where id = v.decided_by)));
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'approval.stale', jsonb_build_object('id', p_id));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.approval_for_decision(bigint, integer) is 'Locks what a decision changes: approval.none, approval.decided, approval.stale.';
+
+create or replace function private.forget_request(p_request_id uuid) returns void
+language sql set search_path = '' as $$
+    delete from private.requests where actor = private.request_actor() and request_id = private.sha256(p_request_id::text)
+$$;
+comment on function private.forget_request(uuid) is 'A refusal that is answered (so that its audit row stays) is no answer to keep: the next try is judged anew.';
+
+create or replace function private.refused(
+    p_me private.actor, p_shop_id bigint, p_ticket_id bigint, p_action text, p_refusal jsonb, p_detail jsonb, p_request_id uuid
+) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+    perform private.audit(p_me, p_shop_id, 'ticket', p_ticket_id, p_action || '_refused', p_detail || jsonb_build_object('key', p_refusal ->> 'key'));
+    perform private.forget_request(p_request_id);
+    return jsonb_build_object('refused', p_refusal);
+end;
+$$;
+comment on function private.refused(private.actor, bigint, bigint, text, jsonb, jsonb, uuid) is
+    'An attempt against the authority table changes nothing and is recorded; raising would take the record away again. {refused: {status, key, params}}.';
+
+create or replace function private.write_decision_on_money(
+    p_me private.actor, p_approval public.approvals, p_approve boolean, p_reason text, p_now timestamptz
+) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_as text := (select a.why from private.approvers((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) a
+        where a.member_id = (p_me).member_id);
+begin
+    update public.approvals set state = case when p_approve then 'approved' else 'rejected' end,
+        decided_by = (p_me).member_id, decided_as = v_as, decided_at = p_now, reason = p_reason
+    where id = (p_approval).id;
+    update public.ticket_money set state = case when p_approve then 'approved' else 'rejected' end, decided_at = p_now,
+        approved_amount = case when p_approve then (p_approval).amount end, was_approved = was_approved or p_approve
+    where id = (p_approval).money_id;
+    if (p_approval).clock_id is not null then
+        perform private.stop_clock((p_approval).clock_id, p_now, (p_me).member_id);
+    end if;
+    perform private.audit(p_me, (p_approval).shop_id, 'ticket', (p_approval).ticket_id,
+        case when p_approve then 'money_approved' else 'money_rejected' end, jsonb_strip_nulls(jsonb_build_object(
+            'money_id', (p_approval).money_id, 'approval_id', (p_approval).id, 'kind', (p_approval).kind, 'amount', (p_approval).amount,
+            'covers', (p_approval).covers, 'limit', (p_me).approval_limit, 'as', v_as, 'reason', p_reason)));
+end;
+$$;
+
+create or replace function public.decide_approval(p_id bigint, p_version integer, p_approve boolean, p_reason text, p_request_id uuid)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_reason text := nullif(btrim(coalesce(p_reason, '')), '');
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_approval', jsonb_build_array(p_id, p_version, p_approve, v_reason));
+    v public.approvals;
+    v_refusal jsonb;
+    v_ticket public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.approval_for_decision(p_id, p_version);
+    v_refusal := private.decision_refusal(v_me, v, v_now);
+    if v_refusal is not null then
+        return private.refused(v_me, v.shop_id, v.ticket_id, 'approval', v_refusal,
+            jsonb_build_object('money_id', v.money_id, 'approval_id', v.id, 'amount', v.amount, 'covers', v.covers), p_request_id);
+    elsif p_approve is null or char_length(v_reason) > 500 or (not p_approve and v_reason is null) then
+        perform private.fail('PT422', 'approval.reason');
+    end if;
+    perform private.write_decision_on_money(v_me, v, p_approve, v_reason, v_now);
+    if p_approve then
+        perform private.money_holds((select m from public.ticket_money m where m.id = v.money_id), v_me, v_now);
+    end if;
+    select * into v_ticket from public.tickets where id = v.ticket_id;
+    v_ticket := private.settle_ticket_money(v_me, v_ticket, jsonb_build_object('approval_id', v.id), v_now);
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version + 1, 'money_id', v.money_id,
+        'state', case when p_approve then 'approved' else 'rejected' end, 'ticket_id', v.ticket_id,
+        'ticket_state', v_ticket.state, 'ticket_version', v_ticket.version));
+end;
+$$;
+grant execute on function public.decide_approval(bigint, integer, boolean, text, uuid) to authenticated;
+comment on function public.decide_approval(bigint, integer, boolean, text, uuid) is
+    '当班主管, managers, an admin as the missing second: 同意 or 驳回 (with a reason) of one frozen amount. approval.none, approval.stale, approval.decided, approval.reason. Whoever may not is answered {refused: {status, key, params}} and recorded: approval.self, approval.own_amount, approval.limit, approval.not_lead, approval.not_missing.';
+
+-- What the reminders and the overview ask of this area ---------------------------------------------------------------
+
+create or replace function private.approval_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select a.id, (select o.member_id from private.approver_order(a.shop_id, a.covers, a.excluded_ids, p_now) o where o.n = 1),
+        'T-' || a.ticket_id, '/approvals?id=' || a.id
+    from public.approvals a where a.id = any (p_ids)
+$$;
+comment on function private.approval_subjects(bigint[], timestamptz) is 'The owner of an approval is whoever is to be asked at this moment: with the shift he changes.';
+
+create or replace function private.approval_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
+language sql stable set search_path = '' as $$
+    select a.clock_id, o.member_id from public.approvals a
+    cross join lateral private.approver_order(a.shop_id, a.covers, a.excluded_ids, p_now) o
+    where a.state = 'open' and a.clock_id is not null and a.shop_id = any (p_shops) and o.n = 1
+$$;
+
+-- ==== 64_authority.sql ====
+
+-- 64 ----------------------------------------------------------- 纠纷处理权限表: what a handler may grant without asking anybody
+--
+-- One row per pot (kinds that are added up together) and, where a shop wants it, the shop's own. What counts is what was
+-- granted, is being asked for or was paid; what was rejected or cancelled does not. A ticket, an order and a customer are
+-- looked at over every shop: the same person who buys under another account, or the same order under another ticket, is one.
+
+create table if not exists public.authority_limits (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    pot text not null constraint authority_limits_pot_known
+        check (pot in ('compensation', 'refund_only', 'return_refund', 'reship', 'price_protection')),
+    agent_limit numeric(14, 2) constraint authority_limits_limit_range check (agent_limit between 0 and 1000000),
+    customer_days integer constraint authority_limits_days_range check (customer_days between 1 and 365),
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint authority_limits_unique unique nulls not distinct (shop_id, pot),
+    constraint authority_limits_has_figure check (agent_limit is not null or pot in ('reship', 'price_protection')),
+    constraint authority_limits_customer_needs_figure check (customer_days is null or agent_limit is not null)
+);
+alter table public.authority_limits enable row level security;
+create or replace trigger t10_touch before update on public.authority_limits
+    for each row execute function private.touch_version();
+comment on table public.authority_limits is '处理权限表: the default of a pot (shop_id null) and a shop''s own version of it. Limits are inclusive, in CNY.';
+comment on column public.authority_limits.agent_limit is
+    'Up to here the handler decides. Null: reship by the value of the order alone, price protection by its calculation alone.';
+comment on column public.authority_limits.customer_days is 'The limit also holds for all orders of a customer within so many days; null: per order.';
+
+drop policy if exists "members read the authority table" on public.authority_limits;
+create policy "members read the authority table" on public.authority_limits
+    for select to authenticated using (
+        (select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
+grant select on public.authority_limits to authenticated;
+
+-- 纠纷处理权限表 of the process manual: 500 yuan by oneself; the other figures are a product decision.
+insert into public.authority_limits (pot, agent_limit, customer_days)
+values ('compensation', 500, 90), ('refund_only', 500, null), ('return_refund', 2000, null), ('reship', null, null), ('price_protection', null, null)
+on conflict do nothing;
+
+create or replace function private.authority_for(p_shop_id bigint, p_pot text) returns public.authority_limits
+language sql stable set search_path = '' as $$
+    select * from public.authority_limits
+    where pot = p_pot and (shop_id is null or shop_id = p_shop_id) order by shop_id nulls last limit 1
+$$;
+comment on function private.authority_for(bigint, text) is 'The row that holds for a shop: its own, else the default.';
+
+create or replace function private.pot_of(p_kind text) returns text
+language sql immutable set search_path = '' as $$ select case p_kind when 'gift' then 'compensation' else p_kind end $$;
+
+-- A complaint stays one -----------------------------------------------------------------------------------------------
+
+create table if not exists private.ticket_complaints (
+    ticket_id bigint primary key references public.tickets,
+    since timestamptz not null
+);
+alter table private.ticket_complaints enable row level security;
+comment on table private.ticket_complaints is
+    'Tickets that are or were complaints. Another type or flag does not take their money away from the 当班主管, unless a manager or lead set it.';
+
+create or replace function private.tg_ticket_complaint() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if new.is_complaint or new.type = 'public_complaint' then
+        insert into private.ticket_complaints (ticket_id, since) values (new.id, private.now()) on conflict do nothing;
+    elsif tg_op = 'UPDATE' and (old.is_complaint or old.type = 'public_complaint') and exists (
+        select from public.members m where m.id = private.my_member_id()
+          and (m.role = 'manager' or private.leads_now(m.id, private.now()))) then
+        delete from private.ticket_complaints where ticket_id = new.id;
+    end if;
+    return null;
+end;
+$$;
+create or replace trigger t40_complaint_new after insert on public.tickets
+    for each row when (new.is_complaint or new.type = 'public_complaint') execute function private.tg_ticket_complaint();
+create or replace trigger t40_complaint after update of is_complaint, type on public.tickets
+    for each row when (old.is_complaint is distinct from new.is_complaint or old.type <> new.type)
+    execute function private.tg_ticket_complaint();
+
+create or replace function private.is_complaint(p_ticket public.tickets) returns boolean
+language sql stable set search_path = '' as $$
+    select (p_ticket).is_complaint or (p_ticket).type = 'public_complaint'
+        or exists (select from private.ticket_complaints where ticket_id = (p_ticket).id)
+$$;
+
+-- Who the customer is -------------------------------------------------------------------------------------------------
+
+create or replace function private.own_buyer_keys(p_ticket public.tickets) returns text[]
+language sql stable set search_path = '' as $$
+    with contact as (
+        select c.* from private.contacts c
+        where c.id in ((p_ticket).contact_id, (select o.contact_id from public.orders o where o.id = (p_ticket).order_id))
+    )
+    select coalesce(array_agg(distinct k.key), '{}') from (
+        select 'account:' || s.platform || ':' || btrim(a.account) as key
+        from public.shops s cross join lateral (values ((p_ticket).buyer_account),
+            ((select o.buyer_account from public.orders o where o.id = (p_ticket).order_id))) a (account)
+        where s.id = (p_ticket).shop_id and btrim(coalesce(a.account, '')) <> ''
+        union all select 'phone:' || phone_hash from contact where phone_hash is not null
+        union all select 'wechat:' || wechat_hash from contact where wechat_hash is not null) k
+$$;
+comment on function private.own_buyer_keys(public.tickets) is 'What a ticket and its order say of the customer: account on the platform, keyed hashes of phone and WeChat.';
+
+create or replace function private.order_buyer_keys(p_keys text[]) returns text[]
+language sql stable set search_path = '' as $$
+    with by_phone as (
+        select o.shop_id, o.buyer_account from private.contacts c join public.orders o on o.contact_id = c.id
+        where c.phone_hash in (select substr(k, 7) from unnest(p_keys) k where k like 'phone:%') limit 200
+    ), by_account as (
+        select c.phone_hash from unnest(p_keys) k
+        join public.shops s on k like 'account:' || s.platform || ':%'
+        join public.orders o on o.shop_id = s.id and o.buyer_account = substr(k, length('account:' || s.platform || ':') + 1)
+        join private.contacts c on c.id = o.contact_id
+        where c.phone_hash is not null limit 200
+    )
+    select coalesce(array_agg(distinct f.key), '{}') from (
+        select 'account:' || s.platform || ':' || btrim(p.buyer_account) as key from by_phone p join public.shops s on s.id = p.shop_id
+        where btrim(coalesce(p.buyer_account, '')) <> ''
+        union all select 'phone:' || phone_hash from by_account) f
+$$;
+comment on function private.order_buyer_keys(text[]) is 'Under what else the orders know these accounts and phones (the newest 200 of each are plenty for one person).';
+
+create or replace function private.buyer_keys(p_ticket public.tickets) returns text[]
+language plpgsql stable set search_path = '' as $$
+declare
+    v_keys text[] := private.own_buyer_keys(p_ticket);
+    v_more text[];
+begin
+    for v_round in 1 .. 4 loop
+        select array_agg(distinct k order by k) into v_more from (
+            select unnest(v_keys) as k
+            union all select unnest(private.order_buyer_keys(v_keys))
+            union all select unnest(m.buyer_keys) from public.ticket_money m
+            where m.buyer_keys && v_keys or m.ticket_ids && array[(p_ticket).id]) x;
+        exit when coalesce(v_more, '{}') = v_keys or cardinality(v_more) > 50;
+        v_keys := coalesce(v_more, '{}');
+    end loop;
+    return v_keys;
+end;
+$$;
+comment on function private.buyer_keys(public.tickets) is
+    'Everything by which the customer of a ticket is known, over orders and earlier money: another account with the same phone is the same person. More than 50 (a forwarder''s phone) is no person and is not followed.';
+
+-- What is used, and the judgement -------------------------------------------------------------------------------------
+
+create or replace function private.money_used(
+    p_pot text, p_order_ids bigint[], p_ticket_ids bigint[], p_keys text[], p_days integer, p_except bigint, p_now timestamptz
+) returns table (on_order numeric, of_customer numeric, was_rejected boolean)
+language sql stable set search_path = '' as $$
+    with gifts as ( -- promised past this table; what ticket_money promised stands there already
+        select coalesce(sum(g.cost), 0) as cost from public.order_gifts g
+        where p_pot = 'compensation' and g.order_id = any (p_order_ids) and g.cancelled_at is null and (g.source = 'ticket' or g.goes_with = 'later')
+          and not exists (select from public.ticket_money m where m.order_ids && array[g.order_id] and (m.facts ->> 'gift_id')::bigint = g.id)
+    ), near as (
+        select m.*, m.order_ids && p_order_ids or m.ticket_ids && p_ticket_ids as is_same
+        from public.ticket_money m
+        where m.pot = p_pot and m.id is distinct from p_except
+          and (m.order_ids && p_order_ids or m.ticket_ids && p_ticket_ids or m.buyer_keys && p_keys)
+    )
+    select (select cost from gifts) + coalesce(sum(n.amount) filter (where n.is_same and n.state in ('requested', 'approved', 'granted', 'paid')), 0),
+        (select cost from gifts) + coalesce(sum(n.amount) filter (where n.state in ('requested', 'approved', 'granted', 'paid')
+            and n.counted_at >= p_now - make_interval(days => coalesce(p_days, 90))), 0),
+        coalesce(bool_or(n.state = 'rejected' and n.is_same and n.decided_at >= p_now - interval '90 days'), false)
+    from near n
+$$;
+comment on function private.money_used(text, bigint[], bigint[], text[], integer, bigint, timestamptz) is
+    'What already counts beside a request (p_except): on the same order or ticket however old, of the same customer within the days (90), after-sales gifts that were promised on the orders directly; and whether the same was rejected before.';
+
+create or replace function private.is_known_buyer(p_ticket public.tickets, p_keys text[]) returns boolean
+language sql stable set search_path = '' as $$
+    select (p_ticket).order_id is not null or exists (
+        select from public.orders o where o.buyer_account = (p_ticket).buyer_account and o.shop_id = (p_ticket).shop_id)
+        or exists (select from private.contacts c join public.orders o on o.contact_id = c.id
+            where c.phone_hash in (select substr(k, 7) from unnest(p_keys) k where k like 'phone:%'))
+$$;
+comment on function private.is_known_buyer(public.tickets, text[]) is 'Whether the customer can be told from others: by an order, or by an account or phone that has one.';
+
+create or replace function private.authority_figures(p_ticket public.tickets, p_money public.ticket_money, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_rule public.authority_limits := private.authority_for((p_ticket).shop_id, private.pot_of((p_money).kind));
+    v_value numeric := (select o.amount from public.orders o where o.id = (p_ticket).order_id);
+    v_limit numeric := case when v_rule.pot = 'reship' then least(coalesce(v_value, 0), v_rule.agent_limit) else v_rule.agent_limit end;
+    v_used record;
+begin
+    select * into v_used from private.money_used(v_rule.pot, (p_money).order_ids, (p_money).ticket_ids, (p_money).buyer_keys,
+        v_rule.customer_days, (p_money).id, p_now);
+    return jsonb_build_object('pot', v_rule.pot, 'limit', v_limit, 'customer_days', v_rule.customer_days, 'order_value', v_value,
+        'used_order', v_used.on_order, 'used_customer', v_used.of_customer, 'was_rejected', v_used.was_rejected,
+        'used', case when v_rule.customer_days is not null then greatest(v_used.on_order, v_used.of_customer) else v_used.on_order end);
+end;
+$$;
+comment on function private.authority_figures(public.tickets, public.ticket_money, timestamptz) is
+    'Limit of a pot for a ticket and what of it is used: {pot, limit (null: none), customer_days, order_value, used_order, used_customer, used, was_rejected}.';
+
+create or replace function private.judge_money(p_ticket public.tickets, p_money public.ticket_money, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := private.authority_figures(p_ticket, p_money, p_now);
+    v_pot text := v ->> 'pot';
+    v_limit numeric := (v ->> 'limit')::numeric;
+    v_after_order numeric := (v ->> 'used_order')::numeric + (p_money).amount;
+    v_after numeric := (v ->> 'used')::numeric + (p_money).amount;
+    v_why text[];
+begin
+    v_why := array_remove(array[
+        case when private.is_complaint(p_ticket) then 'complaint' end,
+        case when v_after_order > v_limit then 'over_order' end,
+        case when v ->> 'customer_days' is not null and (v ->> 'used_customer')::numeric + (p_money).amount > v_limit then 'over_customer' end,
+        case when (v_pot = 'reship' and v ->> 'order_value' is null)
+            or (v_pot <> 'price_protection' and not private.is_known_buyer(p_ticket, (p_money).buyer_keys)) then 'no_order' end,
+        case when v_pot = 'return_refund' and not exists (select from public.ticket_returns r where r.ticket_id = (p_ticket).id
+            and r.state in ('received', 'refunding', 'done')) then 'goods_not_received' end,
+        case when (v ->> 'was_rejected')::boolean then 'rejected_before' end,
+        case when (p_money).was_approved then 'changed_after_approval' end], null);
+    return v || jsonb_build_object('why', to_jsonb(v_why), 'after', v_after, 'covers', case when v_pot = 'price_protection' then (p_money).amount
+        else v_after end);
+end;
+$$;
+comment on function private.judge_money(public.tickets, public.ticket_money, timestamptz) is
+    'How an amount stands to the authority table: authority_figures with why (empty: the handler may), after, and what an approver''s limit must cover.';
+
+-- ==== 64_authority_rules.sql ====
+
+-- 64 -------------------------------------------------------- 纠纷处理权限表: changing it, what that does, who changed what
+
+create or replace function private.check_limit(p_pot text, p_rule jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_pot is null or p_pot not in ('compensation', 'refund_only', 'return_refund', 'reship', 'price_protection') then
+        perform private.fail('PT404', 'authority.none');
+    elsif coalesce(jsonb_typeof(p_rule), '') <> 'object'
+        or not (coalesce(p_rule ->> 'agent_limit', '0') ~ '^[0-9]{1,6}(\.[0-9]{1,2})?$')
+        or not (coalesce(p_rule ->> 'customer_days', '1') ~ '^[0-9]{1,3}$')
+        or coalesce((p_rule ->> 'customer_days')::integer, 1) not between 1 and 365
+        or (p_rule ->> 'agent_limit' is null and (p_pot not in ('reship', 'price_protection') or p_rule ->> 'customer_days' is not null)) then
+        perform private.fail('PT422', 'authority.bad_value');
+    end if;
+end;
+$$;
+comment on function private.check_limit(text, jsonb) is 'authority.none (unknown pot), authority.bad_value (limit 0–999,999.99, days 1–365; only reship and price protection do without a limit).';
+
+create or replace function private.limit_for_change(p_me private.actor, p_shop_id bigint, p_pot text, p_version integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_version integer;
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(p_me, p_shop_id);
+    end if;
+    perform private.lock_money();
+    select version into v_version from public.authority_limits
+    where pot = p_pot and shop_id is not distinct from p_shop_id for update;
+    if coalesce(v_version, 0) <> coalesce(p_version, 0) then
+        perform private.fail('PT409', 'authority.stale', jsonb_build_object('pot', p_pot));
+    end if;
+end;
+$$;
+comment on function private.limit_for_change(private.actor, bigint, text, integer) is 'authority.stale, shop.none. Requests of money wait: each is judged by one table.';
+
+create or replace function public.save_authority(p_shop_id bigint, p_pot text, p_rule jsonb, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_rule jsonb := private.as_json(p_rule);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_authority', jsonb_build_array(p_shop_id, p_pot, v_rule, p_version));
+    v_saved public.authority_limits;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_limit(p_pot, v_rule);
+    perform private.limit_for_change(v_me, p_shop_id, p_pot, p_version);
+    insert into public.authority_limits as a (shop_id, pot, agent_limit, customer_days)
+    values (p_shop_id, p_pot, (v_rule ->> 'agent_limit')::numeric, (v_rule ->> 'customer_days')::integer)
+    on conflict (shop_id, pot) do update set agent_limit = excluded.agent_limit, customer_days = excluded.customer_days
+    returning * into v_saved;
+    perform private.audit(v_me, p_shop_id, 'authority_limit', v_saved.id, 'saved', jsonb_build_object('pot', p_pot,
+        'agent_limit', v_saved.agent_limit, 'customer_days', v_saved.customer_days));
+    return private.finish_request(p_request_id, to_jsonb(v_saved));
+end;
+$$;
+grant execute on function public.save_authority(bigint, text, jsonb, integer, uuid) to authenticated;
+comment on function public.save_authority(bigint, text, jsonb, integer, uuid) is
+    'Manager: changes the default of a pot (p_shop_id null) or a shop''s own {agent_limit, customer_days}; p_version 0 makes the shop''s own. Holds for requests from now on. authority.stale, authority.bad_value, authority.none, shop.none.';
+
+create or replace function public.reset_authority(p_shop_id bigint, p_pot text, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'reset_authority', jsonb_build_array(p_shop_id, p_pot, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    perform private.limit_for_change(v_me, p_shop_id, p_pot, p_version);
+    delete from public.authority_limits where shop_id = p_shop_id and pot = p_pot;
+    if not found then
+        perform private.fail('PT404', 'authority.none');
+    end if;
+    perform private.audit(v_me, p_shop_id, 'authority_limit', null, 'reset', jsonb_build_object('pot', p_pot));
+    return private.finish_request(p_request_id, jsonb_build_object('pot', p_pot));
+end;
+$$;
+grant execute on function public.reset_authority(bigint, text, integer, uuid) to authenticated;
+comment on function public.reset_authority(bigint, text, integer, uuid) is 'Manager: the shop follows the default of this pot again. authority.stale, authority.none, shop.none.';
+
+create or replace function private.would_ask(p_money public.ticket_money, p_limit numeric, p_days integer) returns boolean
+language sql immutable set search_path = '' as $$
+    select exists (select from jsonb_array_elements_text((p_money).judged -> 'why') w where w not in ('over_order', 'over_customer'))
+        or coalesce(((p_money).judged ->> 'used_order')::numeric + (p_money).amount > case when (p_money).pot = 'reship'
+            then least(coalesce(((p_money).judged ->> 'order_value')::numeric, 0), p_limit) else p_limit end, false)
+        or (p_days is not null and coalesce(((p_money).judged ->> 'used_customer')::numeric + (p_money).amount > p_limit, false))
+$$;
+comment on function private.would_ask(public.ticket_money, numeric, integer) is 'Whether a request of the past would have gone to somebody else under these figures.';
+
+create or replace function public.preview_authority(p_shop_id bigint, p_pot text, p_rule jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_now timestamptz := private.now();
+    v_rule jsonb := private.as_json(p_rule);
+    v_limit numeric;
+    v_answer jsonb;
+begin
+    perform private.check_limit(p_pot, v_rule);
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    v_limit := (v_rule ->> 'agent_limit')::numeric;
+    select jsonb_build_object('requests', count(*), 'asked_now', count(*) filter (where x.before), 'asked_then', count(*) filter (where x.after),
+        'amount', coalesce(sum(x.amount), 0), 'days', 90) into v_answer
+    from (select m.amount, private.would_ask(m, r.agent_limit, r.customer_days) as before,
+            private.would_ask(m, v_limit, (v_rule ->> 'customer_days')::integer) as after
+        from public.ticket_money m
+        cross join lateral private.authority_for(m.shop_id, p_pot) r
+        where m.pot = p_pot and m.requested_at >= v_now - interval '90 days' and m.state <> 'cancelled'
+          and m.shop_id in (select private.my_shop_ids())
+          and case when p_shop_id is null then r.shop_id is null else m.shop_id = p_shop_id end) x;
+    return v_answer || jsonb_build_object('covered_by', (select coalesce(jsonb_agg(m.display_name order by m.approval_limit, m.id), '[]')
+        from public.members m where m.state = 'active' and m.role = 'manager' and m.approval_limit > coalesce(v_limit, 0)
+          and exists (select from public.member_shops s where s.member_id = m.id and s.shop_id in (select private.my_shop_ids()
+              ) and (p_shop_id is null or s.shop_id = p_shop_id))));
+end;
+$$;
+grant execute on function public.preview_authority(bigint, text, jsonb) to authenticated;
+comment on function public.preview_authority(bigint, text, jsonb) is
+    'Manager: what other figures would have done to the requests of the last 90 days in shops that follow this row: {requests, amount, asked_now, asked_then, days, covered_by (managers whose own limit is above)}. Changes nothing. authority.bad_value, authority.none, shop.none.';
+
+create or replace function public.authority_screen(p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    return jsonb_build_object(
+        'limits', (select jsonb_agg(jsonb_build_object('pot', d.pot, 'own', o.id is not null,
+                'agent_limit', case when o.id is null then d.agent_limit else o.agent_limit end,
+                'customer_days', case when o.id is null then d.customer_days else o.customer_days end,
+                'version', case when p_shop_id is null then d.version else coalesce(o.version, 0) end,
+                'updated_at', coalesce(o.updated_at, d.updated_at),
+                'other_shops', case when p_shop_id is null then (select coalesce(jsonb_agg(x.shop_id order by x.shop_id), '[]')
+                    from public.authority_limits x where x.pot = d.pot and x.shop_id in (select private.my_shop_ids())) else '[]' end)
+                order by array_position(array['compensation', 'refund_only', 'return_refund', 'reship', 'price_protection'], d.pot))
+            from public.authority_limits d left join public.authority_limits o on o.pot = d.pot and o.shop_id = p_shop_id
+            where d.shop_id is null),
+        'platforms', (select jsonb_agg(to_jsonb(p) - 'updated_at' order by p.platform) from public.price_protection_platforms p),
+        'approvers', (select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'name', m.display_name, 'role', m.role,
+                'limit', m.approval_limit) order by m.approval_limit, m.id), '[]')
+            from public.members m where m.state = 'active' and m.role = 'manager' and exists (select from public.member_shops s
+                where s.member_id = m.id and s.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or s.shop_id = p_shop_id))),
+        'changes', case when v_me.role in ('operations', 'manager', 'admin') then private.authority_changes() else '[]' end);
+end;
+$$;
+grant execute on function public.authority_screen(bigint) to authenticated;
+comment on function public.authority_screen(bigint) is
+    'Members: 处理权限表 as it holds for all shops (null) or one: {limits: [{pot, agent_limit, customer_days, own, version, other_shops}], platforms of price protection, approvers with their limits, changes (operations, managers, admins)}. shop.none.';
+
+create or replace function private.authority_changes() returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(to_jsonb(c) order by c.id desc), '[]') from (
+        select a.id, a.at, m.display_name as who, a.shop_id, a.entity, coalesce(a.detail ->> 'pot', a.detail ->> 'platform') as name, a.action,
+            a.detail - 'pot' - 'platform' as after,
+            lag(a.detail - 'pot' - 'platform') over (partition by a.entity, a.shop_id, coalesce(a.detail ->> 'pot', a.detail ->> 'platform')
+                order by a.id) as before
+        from public.audit_events a left join public.members m on m.id = a.member_id
+        where a.entity in ('authority_limit', 'price_platform') and (a.shop_id is null or a.shop_id in (select private.my_shop_ids()))
+        order by a.id desc limit 30) c
+$$;
+comment on function private.authority_changes() is 'The latest 30 changes of the table and of the platforms of price protection, newest first, each with the values before it.';
+
+-- ==== 64_money.sql ====
+
+-- 64 ---------------------------------------------------------------------- money of tickets: asking, changing, cancelling, paying
+
+create or replace function private.asks_good_review(p_text text, p_kind text) returns boolean
+language sql immutable set search_path = '' as $$
+    select case when p_kind = 'price_protection' then t.plain ~ '好评|五星|5星|追评|改评|删评|删差评|晒图|晒单'
+        else t.plain ~ '(好评|五星|5星|追评|改评|删评|删差评|晒图|晒单).{0,6}(才|就|后|再|返|送|退|补|赔|奖|换)'
+            or t.plain ~ '(先|须|需|得|要求|请).{0,4}(给|写|改|删|补)?.{0,4}(好评|五星|5星|追评|改评|删评|删差评|晒图|晒单).{0,12}(退|补|赔|送|返|价保|赠)' end
+    from (select regexp_replace(normalize(coalesce(p_text, ''), nfkc), '[\s\u200b-\u200f\u2060\ufeff·.,，。、!！~*_|/-]', '', 'g') as plain) t
+$$;
+comment on function private.asks_good_review(text, text) is
+    'Whether money is tied to a good review (网络反不正当竞争暂行规定 第九条; category platform of the word check). With price protection the words themselves are one too many.';
+
+create or replace function private.amount_of(p_value text) returns numeric
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_value is null or p_value !~ '^[0-9]{1,7}(\.[0-9]{1,2})?$' then
+        perform private.fail('PT422', 'money.amount');
+    end if;
+    return p_value::numeric;
+end;
+$$;
+
+create or replace function private.checked_evidence(p_ticket_id bigint, p_value jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_ids bigint[] := private.as_ids(coalesce(nullif(p_value, 'null'), '[]'));
+begin
+    if cardinality(v_ids) > 0 and (cardinality(v_ids) > 10 or jsonb_array_length(private.evidence_rows(p_ticket_id, to_jsonb(v_ids))) < (
+        select count(distinct i) from unnest(v_ids) i)) then
+        perform private.fail('PT422', 'money.evidence');
+    end if;
+    return to_jsonb(v_ids);
+end;
+$$;
+comment on function private.checked_evidence(bigint, jsonb) is 'Attachments of the ticket that prove it, at most ten: money.evidence.';
+
+create or replace function private.money_facts(p_ticket public.tickets, p_money public.ticket_money, p jsonb, p_now timestamptz)
+returns public.ticket_money
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.ticket_money := p_money;
+    v_cost numeric;
+begin
+    if v.kind = 'gift' then
+        v.gift_sku := left(btrim(coalesce(p ->> 'gift_sku', v.gift_sku, '')), 60);
+        v.gift_quantity := case when coalesce(p ->> 'gift_quantity', '1') ~ '^[0-9]{1,2}$' then coalesce((p ->> 'gift_quantity')::integer, v.gift_quantity, 1) end;
+        v_cost := private.gift_cost(v.gift_sku, v.shop_id, p_now);
+        if v_cost is null or coalesce(v.gift_quantity, 0) < 1 then
+            perform private.fail('PT422', 'money.gift', jsonb_build_object('sku', v.gift_sku));
+        end if;
+        v.amount := v_cost * v.gift_quantity;
+        v.facts := jsonb_build_object('unit_cost', v_cost, 'name', (select r.gift_name from private.offer_rules_at('gift', v.shop_id, p_now) r
+            where r.gift_sku = v.gift_sku order by r.shop_id is null limit 1));
+    elsif v.kind = 'price_protection' then
+        v.facts := private.price_protection(p_ticket, p, v.evidence <> '[]', v.id, p_now);
+        if v.facts ->> 'refusal' is not null then
+            perform private.fail('PT422', v.facts ->> 'refusal', v.facts);
+        end if;
+        v.amount := (v.facts ->> 'payable')::numeric;
+    else
+        v.amount := case when p ? 'amount' then private.amount_of(p ->> 'amount') else v.amount end;
+    end if;
+    if v.amount is null or (v.amount = 0 and not private.is_complaint(p_ticket)) then
+        perform private.fail('PT422', 'money.amount');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.money_facts(public.tickets, public.ticket_money, jsonb, timestamptz) is
+    'The amount: typed; a gift at its cost; price protection by calculation. money.amount (0 only asks the 当班主管 about a complaint), money.gift, price.*.';
+
+create or replace function private.money_asked(p_ticket public.tickets, p_money public.ticket_money, p jsonb, p_now timestamptz)
+returns public.ticket_money
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.ticket_money := p_money;
+begin
+    if v.kind is null or v.kind not in ('compensation', 'gift', 'refund_only', 'return_refund', 'reship', 'price_protection') then
+        perform private.fail('PT422', 'money.kind');
+    end if;
+    v.reason := btrim(coalesce(p ->> 'reason', v.reason, ''));
+    if char_length(v.reason) not between 1 and 500 or private.names_a_phone(v.reason) then
+        perform private.fail('PT422', 'money.reason');
+    elsif private.asks_good_review(v.reason, v.kind) then
+        perform private.fail('PT422', 'money.good_review');
+    end if;
+    v.evidence := case when p ? 'evidence' or v.evidence is null then private.checked_evidence((p_ticket).id, p -> 'evidence') else v.evidence end;
+    v.order_id := (p_ticket).order_id;
+    v.order_ids := array(select distinct unnest(coalesce(v.order_ids, '{}') || array_remove(array[(p_ticket).order_id], null)
+        || coalesce((select array_agg(o) from public.ticket_money m, unnest(m.order_ids) o where m.ticket_ids && array[(p_ticket).id]), '{}')));
+    v.ticket_ids := array(select distinct unnest(coalesce(v.ticket_ids, '{}') || (p_ticket).id));
+    v.buyer_keys := private.buyer_keys(p_ticket);
+    return private.money_facts(p_ticket, v, p, p_now);
+end;
+$$;
+comment on function private.money_asked(public.tickets, public.ticket_money, jsonb, timestamptz) is
+    'A row of money as it is asked for, tied to everything that counts together: the ticket, every order it was ever linked to, the customer. money.kind, money.reason, money.good_review, money.evidence, money.amount.';
+
+create or replace function private.place_money(p_me private.actor, p_money public.ticket_money, p_now timestamptz) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_asks boolean := (p_money).judged -> 'why' <> '[]';
+    v_id bigint;
+begin
+    update public.ticket_money set state = case when v_asks then 'requested' else 'granted' end, judged = (p_money).judged, decided_at = null,
+        approved_amount = null
+    where id = (p_money).id;
+    if v_asks then
+        v_id := private.ask_approval((select m from public.ticket_money m where m.id = (p_money).id), coalesce((p_me).member_id, (p_money).requested_by), p_now);
+    else
+        perform private.money_holds((select m from public.ticket_money m where m.id = (p_money).id), p_me, p_now);
+    end if;
+    return v_id;
+end;
+$$;
+comment on function private.place_money(private.actor, public.ticket_money, timestamptz) is 'Within the authority it is granted; otherwise the question is opened. Answers with the approval, or null.';
+
+create or replace function private.tell_money(p_me private.actor, p_money public.ticket_money, p_action text, p_more jsonb) returns void
+language sql set search_path = '' as $$
+    select private.audit(p_me, (p_money).shop_id, 'ticket', (p_money).ticket_id, p_action, jsonb_strip_nulls(jsonb_build_object(
+        'money_id', (p_money).id, 'kind', (p_money).kind, 'amount', (p_money).amount, 'why', nullif((p_money).judged -> 'why', '[]'),
+        'used', (p_money).judged -> 'used', 'limit', (p_money).judged -> 'limit') || coalesce(p_more, '{}')))
+$$;
+
+create or replace function private.money_answer(p_money_id bigint, p_ticket public.tickets, p_approval_id bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', m.id, 'version', m.version, 'state', m.state, 'kind', m.kind, 'amount', m.amount,
+        'needs_approval', m.state = 'requested', 'why', m.judged -> 'why', 'used', m.judged -> 'used', 'limit', m.judged -> 'limit',
+        'after', m.judged -> 'after', 'facts', m.facts, 'approval_id', p_approval_id, 'due_at', a.due_at,
+        'approvers', coalesce(private.named_approvers(m.shop_id, a.covers, a.excluded_ids, p_now), '[]'),
+        'ticket_state', (p_ticket).state, 'ticket_version', (p_ticket).version)
+    from public.ticket_money m left join public.approvals a on a.id = p_approval_id where m.id = p_money_id
+$$;
+
+create or replace function private.named_approvers(p_shop_id bigint, p_covers numeric, p_excluded bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_agg(jsonb_build_object('id', m.id, 'name', m.display_name, 'why', o.why, 'limit', o.approval_limit,
+        'on_duty', private.is_on_duty(m.id, p_now)) order by o.n)
+    from private.approver_order(p_shop_id, p_covers, p_excluded, p_now) o join public.members m on m.id = o.member_id
+$$;
+comment on function private.named_approvers(bigint, numeric, bigint[], timestamptz) is 'Who is asked, best first: [{id, name, why, limit, on_duty}]; null when nobody can.';
+
+create or replace function public.request_money(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_p jsonb := private.as_json(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'request_money', jsonb_build_array(p_ticket_id, p_version, v_p));
+    v_ticket public.tickets;
+    v public.ticket_money;
+    v_approval bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_ticket := private.ticket_for_change(v_me, p_ticket_id, p_version, 'request_money');
+    perform private.lock_money();
+    v.kind := v_p ->> 'kind';
+    v.shop_id := v_ticket.shop_id;
+    v.was_approved := false;
+    v := private.money_asked(v_ticket, v, v_p, v_now);
+    v.judged := private.judge_money(v_ticket, v, v_now);
+    insert into public.ticket_money (ticket_id, shop_id, order_id, order_ids, ticket_ids, buyer_keys, kind, amount, gift_sku, gift_quantity,
+        reason, evidence, facts, judged, state, requested_by, changed_by, requested_at, counted_at)
+    values (v_ticket.id, v.shop_id, v.order_id, v.order_ids, v.ticket_ids, v.buyer_keys, v.kind, v.amount, v.gift_sku, v.gift_quantity,
+        v.reason, v.evidence, coalesce(v.facts, '{}'), v.judged, 'granted', v_me.member_id, array[v_me.member_id], v_now, v_now)
+    returning * into v;
+    v_approval := private.place_money(v_me, v, v_now);
+    perform private.tell_money(v_me, v, case when v_approval is null then 'money_granted' else 'money_requested' end,
+        jsonb_build_object('approval_id', v_approval));
+    v_ticket := private.settle_ticket_money(v_me, v_ticket, jsonb_build_object('money_id', v.id, 'approval_id', v_approval), v_now);
+    return private.finish_request(p_request_id, private.money_answer(v.id, v_ticket, v_approval, v_now));
+end;
+$$;
+grant execute on function public.request_money(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.request_money(bigint, integer, jsonb, uuid) is
+    'The handler promises money {kind compensation|gift|refund_only|return_refund|reship|price_protection, amount, gift_sku, gift_quantity, sku, signed_at, price, reason, evidence: [attachment ids]}: granted within the authority table, else it waits for somebody else. {id, version, state, needs_approval, why, used, limit, approvers, due_at, ticket_state, ticket_version}. money.*, price.*, ticket.*.';
+
+-- Afterwards ----------------------------------------------------------------------------------------------------------
+
+create or replace function private.money_for_change(p_me private.actor, p_id bigint, p_version integer, p_rpc text) returns public.ticket_money
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_money;
+begin
+    select * into v from public.ticket_money where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'money.none');
+    end if;
+    perform private.ticket_for_change(p_me, v.ticket_id, (private.ticket_locked(v.ticket_id)).version, p_rpc);
+    select * into v from public.ticket_money where id = p_id for update;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'money.stale', jsonb_build_object('id', p_id));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.money_for_change(private.actor, bigint, integer, text) is 'Locks ticket, money and row: money.none, money.stale, and what ticket_for_change refuses.';
+
+create or replace function private.money_is_over(p_money public.ticket_money) returns jsonb
+language sql stable set search_path = '' as $$
+    select case when (p_money).state in ('paid', 'rejected', 'cancelled') or exists (select from public.order_gifts g
+            where g.id = ((p_money).facts ->> 'gift_id')::bigint and g.packed_at is not null) then jsonb_build_object('status', 409, 'key',
+        'money.' || case (p_money).state when 'paid' then 'paid' when 'rejected' then 'over' when 'cancelled' then 'over' else 'packed' end,
+        'params', jsonb_build_object('state', (p_money).state, 'amount', (p_money).amount)) end
+$$;
+comment on function private.money_is_over(public.ticket_money) is
+    'Why money is not changed any more, or null: money.paid, money.packed (the gift is in the parcel), money.over (rejected, cancelled). {status, key, params}.';
+
+create or replace function public.change_money(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_p jsonb := private.as_json(p) - 'kind';
+    v_answer jsonb := private.begin_request(p_request_id, 'change_money', jsonb_build_array(p_id, p_version, v_p));
+    v_old public.ticket_money;
+    v public.ticket_money;
+    v_ticket public.tickets;
+    v_approval bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_old := private.money_for_change(v_me, p_id, p_version, 'change_money');
+    if private.money_is_over(v_old) is not null then
+        return private.refused(v_me, v_old.shop_id, v_old.ticket_id, 'money_change', private.money_is_over(v_old),
+            jsonb_build_object('money_id', v_old.id, 'amount', v_p -> 'amount'), p_request_id);
+    end if;
+    select * into v_ticket from public.tickets where id = v_old.ticket_id;
+    v := private.money_asked(v_ticket, v_old, v_p, v_now);
+    perform private.withdraw_approval(v_old.id, 'changed', v_now, v_me.member_id);
+    perform private.money_fell(v_old, v_me, v_now);
+    update public.ticket_money set order_id = v.order_id, order_ids = v.order_ids, ticket_ids = v.ticket_ids, buyer_keys = v.buyer_keys,
+        amount = v.amount, gift_sku = v.gift_sku, gift_quantity = v.gift_quantity, reason = v.reason, evidence = v.evidence,
+        facts = coalesce(v.facts, '{}'), counted_at = v_now, state = 'granted', approved_amount = null,
+        changed_by = array(select distinct unnest(changed_by || v_me.member_id))
+    where id = v.id returning * into v;
+    v.judged := private.judge_money(v_ticket, v, v_now);
+    v_approval := private.place_money(v_me, v, v_now);
+    perform private.tell_money(v_me, v, 'money_changed', jsonb_build_object('before', v_old.amount, 'was', v_old.state, 'approval_id', v_approval));
+    v_ticket := private.settle_ticket_money(v_me, v_ticket, jsonb_build_object('money_id', v.id), v_now);
+    return private.finish_request(p_request_id, private.money_answer(v.id, v_ticket, v_approval, v_now));
+end;
+$$;
+grant execute on function public.change_money(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.change_money(bigint, integer, jsonb, uuid) is
+    'The handler sets another amount, reason or proof: it is judged anew, and what was approved once is asked again at any amount. Paid, rejected and cancelled money stays ({refused}, recorded): money.paid, money.over. money.stale, money.none, money.*, price.*.';
+
+create or replace function public.cancel_money(p_id bigint, p_version integer, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_reason text := btrim(coalesce(p_reason, ''));
+    v_answer jsonb := private.begin_request(p_request_id, 'cancel_money', jsonb_build_array(p_id, p_version, v_reason));
+    v public.ticket_money;
+    v_ticket public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.money_for_change(v_me, p_id, p_version, 'cancel_money');
+    if private.money_is_over(v) is not null then
+        return private.refused(v_me, v.shop_id, v.ticket_id, 'money_cancel', private.money_is_over(v),
+            jsonb_build_object('money_id', v.id, 'amount', v.amount), p_request_id);
+    elsif char_length(v_reason) not between 1 and 500 or private.names_a_phone(v_reason) then
+        perform private.fail('PT422', 'money.reason');
+    end if;
+    perform private.withdraw_approval(v.id, 'cancelled', v_now, v_me.member_id);
+    update public.ticket_money set state = 'cancelled' where id = v.id;
+    perform private.money_fell(v, v_me, v_now);
+    perform private.tell_money(v_me, v, 'money_cancelled', jsonb_build_object('was', v.state, 'reason', v_reason));
+    select * into v_ticket from public.tickets where id = v.ticket_id;
+    v_ticket := private.settle_ticket_money(v_me, v_ticket, jsonb_build_object('money_id', v.id), v_now);
+    return private.finish_request(p_request_id, private.money_answer(v.id, v_ticket, null, v_now));
+end;
+$$;
+grant execute on function public.cancel_money(bigint, integer, text, uuid) to authenticated;
+comment on function public.cancel_money(bigint, integer, text, uuid) is
+    'The handler takes back what was not paid, with a reason; it counts no longer. money.stale, money.none, money.reason; {refused}: money.paid, money.over.';
+
+create or replace function public.mark_paid(p_id bigint, p_version integer, p_reference text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_reference text := nullif(left(btrim(coalesce(p_reference, '')), 100), '');
+    v_answer jsonb := private.begin_request(p_request_id, 'mark_paid', jsonb_build_array(p_id, p_version, v_reference));
+    v public.ticket_money;
+    v_ticket public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v from public.ticket_money where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'money.none');
+    end if;
+    v_ticket := private.ticket_locked(v.ticket_id);
+    select * into v from public.ticket_money where id = p_id for update;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'money.stale', jsonb_build_object('id', p_id));
+    elsif v_me.role = 'agent' and v_me.member_id is distinct from v_ticket.owner_id and not v_me.is_duty_lead then
+        perform private.fail('PT403', 'money.not_yours');
+    elsif private.names_a_phone(v_reference) then
+        perform private.fail('PT422', 'money.reason');
+    elsif v.state not in ('granted', 'approved') then
+        return private.refused(v_me, v.shop_id, v.ticket_id, 'money_payment', coalesce(private.money_is_over(v),
+            jsonb_build_object('status', 409, 'key', 'money.not_approved', 'params', jsonb_build_object('amount', v.amount))),
+            jsonb_build_object('money_id', v.id, 'amount', v.amount), p_request_id);
+    end if;
+    update public.ticket_money set state = 'paid', paid_at = v_now, paid_by = v_me.member_id, paid_reference = v_reference where id = v.id;
+    perform private.tell_money(v_me, v, 'money_paid', null);
+    return private.finish_request(p_request_id, private.money_answer(v.id, v_ticket, null, v_now));
+end;
+$$;
+grant execute on function public.mark_paid(bigint, integer, text, uuid) to authenticated;
+comment on function public.mark_paid(bigint, integer, text, uuid) is
+    'The handler, a lead, operations or a manager notes that exactly the granted or approved amount has left (platform, transfer; reference). money.none, money.stale, money.not_yours; {refused}, recorded: money.not_approved, money.paid, money.over.';
+
+-- What changes behind the back of the money ---------------------------------------------------------------------------
+
+create or replace function private.rejudge_money(p_ticket public.tickets, p_changed boolean, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_money;
+    v_system private.actor;
+    v_approval bigint;
+begin
+    v_system.role := 'system';
+    for v in select * from public.ticket_money where ticket_id = (p_ticket).id and state in ('requested', 'granted', 'approved')
+        order by id for update loop
+        v.order_id := (p_ticket).order_id;
+        v.order_ids := array(select distinct unnest(v.order_ids || array_remove(array[(p_ticket).order_id], null)));
+        v.ticket_ids := array(select distinct unnest(v.ticket_ids || (p_ticket).id));
+        v.buyer_keys := array(select distinct unnest(v.buyer_keys || private.buyer_keys(p_ticket)));
+        update public.ticket_money set order_id = v.order_id, order_ids = v.order_ids, ticket_ids = v.ticket_ids, buyer_keys = v.buyer_keys
+        where id = v.id;
+        v.judged := private.judge_money(p_ticket, v, p_now);
+        continue when v.state = 'requested' or (v.state = 'approved' and not p_changed) or v.judged -> 'why' = '[]';
+        v_approval := private.place_money(v_system, v, p_now);
+        perform private.tell_money(v_system, v, 'money_judged_anew', jsonb_build_object('was', v.state, 'approval_id', v_approval));
+    end loop;
+end;
+$$;
+comment on function private.rejudge_money(public.tickets, boolean, timestamptz) is
+    'The ticket is another one (merged, or linked to another order, customer or type): what was not paid counts with all it belongs to now, and what the handler could not have granted that way is asked. p_changed: what was approved was approved for another order.';
+
+create or replace function private.tg_ticket_money() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+    v_into public.tickets;
+begin
+    if not exists (select from public.ticket_money where ticket_id = new.id) then
+        return null;
+    end if;
+    perform private.lock_money();
+    if new.merged_into_id is not null and old.merged_into_id is null then
+        select * into v_into from public.tickets where id = new.merged_into_id;
+        update public.approvals set ticket_id = v_into.id where ticket_id = new.id;
+        update public.ticket_money set ticket_id = v_into.id where ticket_id = new.id;
+        perform private.rejudge_money(v_into, false, private.now());
+    else
+        perform private.rejudge_money(new, old.order_id is distinct from new.order_id, private.now());
+    end if;
+    return null;
+end;
+$$;
+create or replace trigger t60_money after update of order_id, buyer_account, contact_id, is_complaint, type, merged_into_id on public.tickets
+    for each row when (old.order_id is distinct from new.order_id or old.buyer_account is distinct from new.buyer_account
+        or old.contact_id is distinct from new.contact_id or old.is_complaint is distinct from new.is_complaint
+        or old.type <> new.type or old.merged_into_id is distinct from new.merged_into_id)
+    execute function private.tg_ticket_money();
+
+create or replace function private.money_holds(p_money public.ticket_money, p_me private.actor, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_gift bigint;
+begin
+    if (p_money).kind = 'gift' and (p_money).order_id is not null then
+        v_gift := private.promise_gift(p_me, (p_money).order_id, (p_money).gift_sku, (p_money).facts ->> 'name', (p_money).gift_quantity,
+            (p_money).amount, 'ticket', (p_money).ticket_id, p_now);
+        update public.ticket_money set facts = facts || jsonb_build_object('gift_id', v_gift) where id = (p_money).id;
+    end if;
+end;
+$$;
+comment on function private.money_holds(public.ticket_money, private.actor, timestamptz) is
+    'What is granted or approved takes effect: a gift is promised on its order, so that the warehouse packs it. gift.order_closed.';
+
+create or replace function private.money_fell(p_money public.ticket_money, p_me private.actor, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    if (p_money).facts ? 'gift_id' then
+        perform private.cancel_gifts(p_me, array[((p_money).facts ->> 'gift_id')::bigint], 'money', p_now);
+    end if;
+end;
+$$;
+comment on function private.money_fell(public.ticket_money, private.actor, timestamptz) is 'What was granted is taken back or changed: its gift is promised no longer.';
+
+-- ==== 64_money_reads.sql ====
+
+-- 64 -------------------------------------------------- money of tickets: what a handler may, the approvals and their two-tap page
+
+create or replace function private.approval_row(p_approval public.approvals) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p_approval).id, 'version', (p_approval).version, 'state', (p_approval).state, 'kind', (p_approval).kind,
+        'amount', (p_approval).amount, 'covers', (p_approval).covers, 'why', to_jsonb((p_approval).why), 'ticket_id', (p_approval).ticket_id,
+        'money_id', (p_approval).money_id, 'shop_id', (p_approval).shop_id, 'requested_by', r.display_name, 'requested_at', (p_approval).requested_at,
+        'due_at', (p_approval).due_at, 'clock_state', case when (p_approval).state = 'open' then c.state end,
+        'decided_by', d.display_name, 'decided_as', (p_approval).decided_as, 'decided_at', (p_approval).decided_at,
+        'decision_reason', (p_approval).reason)
+    from (select 1) one left join public.members r on r.id = (p_approval).requested_by left join public.members d on d.id = (p_approval).decided_by
+    left join public.sla_clocks c on c.id = (p_approval).clock_id
+$$;
+
+create or replace function private.money_rows(p_ids bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'version', m.version, 'ticket_id', m.ticket_id, 'kind', m.kind, 'amount', m.amount,
+        'approved_amount', m.approved_amount, 'state', m.state, 'reason', m.reason, 'gift_sku', m.gift_sku, 'gift_quantity', m.gift_quantity,
+        'facts', m.facts, 'why', m.judged -> 'why', 'used', m.judged -> 'used', 'limit', m.judged -> 'limit', 'order_no', o.order_no,
+        'requested_by', r.display_name, 'requested_at', m.requested_at, 'paid_at', m.paid_at, 'paid_reference', m.paid_reference,
+        'evidence', m.evidence, 'approval', (select private.approval_row(a) from public.approvals a where a.money_id = m.id order by a.id desc limit 1))
+        order by m.id desc), '[]')
+    from public.ticket_money m left join public.orders o on o.id = m.order_id left join public.members r on r.id = m.requested_by
+    where m.id = any (p_ids)
+$$;
+comment on function private.money_rows(bigint[]) is 'Rows of money as pages show them, newest first, each with its latest approval.';
+
+create or replace function private.ticket_money_of(p_ticket_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.money_rows(array(select id from public.ticket_money where ticket_id = p_ticket_id))
+$$;
+comment on function private.ticket_money_of(bigint) is 'What a ticket promised, for its page.';
+
+-- What the handler may ------------------------------------------------------------------------------------------------
+
+create or replace function private.blank_money(p_ticket public.tickets, p_kind text, p_amount numeric) returns public.ticket_money
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.ticket_money;
+begin
+    v.kind := p_kind;
+    v.shop_id := (p_ticket).shop_id;
+    v.amount := p_amount;
+    v.was_approved := false;
+    v.order_ids := array(select distinct unnest(array_remove(array[(p_ticket).order_id], null)
+        || coalesce((select array_agg(o) from public.ticket_money m, unnest(m.order_ids) o where m.ticket_ids && array[(p_ticket).id]), '{}')));
+    v.ticket_ids := array[(p_ticket).id];
+    v.buyer_keys := private.buyer_keys(p_ticket);
+    return v;
+end;
+$$;
+
+create or replace function private.readable_ticket(p_id bigint) returns public.tickets
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.tickets;
+begin
+    select * into v from public.tickets where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'ticket.none');
+    end if;
+    return v;
+end;
+$$;
+
+create or replace function public.authority_of(p_ticket_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_ticket public.tickets := private.readable_ticket(p_ticket_id);
+begin
+    return (select jsonb_agg(f.v || jsonb_build_object('left', case when f.v ->> 'limit' is not null
+            then greatest(0, (f.v ->> 'limit')::numeric - (f.v ->> 'used')::numeric) end,
+            'complaint', private.is_complaint(v_ticket), 'approvers', coalesce(private.named_approvers(v_ticket.shop_id,
+                coalesce((f.v ->> 'limit')::numeric, 0) + 0.01, array[v_me.member_id], v_now), '[]')) order by k.n)
+        from unnest(array['compensation', 'refund_only', 'return_refund', 'reship', 'price_protection']) with ordinality k (pot, n)
+        cross join lateral (select private.authority_figures(v_ticket, private.blank_money(v_ticket, k.pot, 0), v_now) as v) f);
+end;
+$$;
+grant execute on function public.authority_of(bigint) to authenticated;
+comment on function public.authority_of(bigint) is
+    'Members: of a ticket per pot {pot, limit (null: none), customer_days, used_order, used_customer, used, left, order_value, complaint, approvers just above the limit [{id, name, why, limit, on_duty}]}. compensation is that of gifts too. ticket.none.';
+
+create or replace function public.preview_money(p_ticket_id bigint, p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_ticket public.tickets := private.readable_ticket(p_ticket_id);
+    v_p jsonb := private.as_json(p);
+    v public.ticket_money;
+begin
+    v.kind := v_p ->> 'kind';
+    v.shop_id := v_ticket.shop_id;
+    v.was_approved := false;
+    v := private.money_asked(v_ticket, v, v_p || jsonb_build_object('reason', coalesce(nullif(btrim(v_p ->> 'reason'), ''), '-')), v_now);
+    v.judged := private.judge_money(v_ticket, v, v_now);
+    return v.judged || jsonb_build_object('amount', v.amount, 'facts', v.facts, 'needs_approval', v.judged -> 'why' <> '[]',
+        'approvers', case when v.judged -> 'why' = '[]' then '[]' else coalesce(private.named_approvers(v_ticket.shop_id,
+            (v.judged ->> 'covers')::numeric, array[v_me.member_id], v_now), '[]') end,
+        'due_at', case when v.judged -> 'why' <> '[]' then private.approval_due(v_ticket.shop_id, v_now) end);
+end;
+$$;
+grant execute on function public.preview_money(bigint, jsonb) to authenticated;
+comment on function public.preview_money(bigint, jsonb) is
+    'Those who work on tickets: what request_money would answer: {amount, limit, used, after, why, needs_approval, approvers, due_at}. Changes nothing. Refuses as request_money does, reason apart.';
+
+create or replace function private.approval_due(p_shop_id bigint, p_now timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select (private.deadline(p.measure, p.calendar_id, p_now, p.allowance, '{}')).due_at
+    from private.policies_for('approval', p_shop_id, '{}') p limit 1
+$$;
+comment on function private.approval_due(bigint, timestamptz) is 'By when an approval asked now would have to be decided.';
+
+-- The approvals -------------------------------------------------------------------------------------------------------
+
+create or replace function public.approval_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v jsonb := private.as_filter(p);
+    v_tab text := coalesce(v ->> 'tab', 'open');
+    v_after bigint := case when private.is_id(v ->> 'after') then (v ->> 'after')::bigint end;
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where v ->> 'shop_id' is null or s = (v ->> 'shop_id')::bigint);
+    v_ids bigint[];
+begin
+    if v_tab not in ('open', 'mine', 'done') then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    v_ids := case v_tab
+        when 'open' then array(select a.id from public.approvals a where a.shop_id = any (v_shops) and a.state = 'open' order by a.due_sort, a.id limit 200)
+        when 'mine' then array(select a.id from public.approvals a where a.requested_by = v_me.member_id and a.shop_id = any (v_shops)
+            and (v_after is null or a.id < v_after) order by a.id desc limit 50)
+        else array(select a.id from public.approvals a where a.shop_id = any (v_shops) and a.state <> 'open'
+            and (v_after is null or (a.decided_at, a.id) < (select x.decided_at, x.id from public.approvals x where x.id = v_after))
+            order by a.decided_at desc, a.id desc limit 50) end;
+    return jsonb_build_object('rows', (select coalesce(jsonb_agg(private.approval_row(a) || jsonb_build_object(
+            'shop_name', s.name, 'order_no', o.order_no, 'money_reason', m.reason,
+            'can_decide', a.state = 'open' and private.decision_refusal(v_me, a, v_now) is null) order by u.n), '[]')
+            from unnest(v_ids) with ordinality u (id, n) join public.approvals a on a.id = u.id join public.shops s on s.id = a.shop_id
+            join public.ticket_money m on m.id = a.money_id left join public.orders o on o.id = m.order_id),
+        'next', case when v_tab <> 'open' and cardinality(v_ids) = 50 then v_ids[50] end,
+        'open', (select count(*) from (select from public.approvals a where a.shop_id = any (v_shops) and a.state = 'open' limit 1001) x));
+end;
+$$;
+grant execute on function public.approval_list(jsonb) to authenticated;
+comment on function public.approval_list(jsonb) is
+    'Members: approvals of my shops {rows, next, open (at most 1,001)}. p: tab open (nearest deadline first, at most 200) | mine (that I asked) | done, shop_id, after (the next of the page before). can_decide: whether I may. filter.bad.';
+
+create or replace function private.money_nearby(p_money public.ticket_money) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.money_rows(array(select m.id from public.ticket_money m
+        where m.pot = (p_money).pot and m.id <> (p_money).id and m.shop_id in (select private.my_shop_ids())
+          and (m.order_ids && (p_money).order_ids or m.ticket_ids && (p_money).ticket_ids or m.buyer_keys && (p_money).buyer_keys)
+        order by m.id desc limit 20))
+$$;
+comment on function private.money_nearby(public.ticket_money) is 'What else counts together with a request, or was rejected or cancelled before: what the approver should see.';
+
+create or replace function public.approval_screen(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v public.approvals;
+    v_money public.ticket_money;
+    v_refusal jsonb;
+begin
+    select * into v from public.approvals where id = p_id and shop_id in (select private.my_shop_ids());
+    if not found then
+        perform private.fail('PT404', 'approval.none');
+    end if;
+    select * into v_money from public.ticket_money where id = v.money_id;
+    v_refusal := case when v.state = 'open' then private.decision_refusal(v_me, v, v_now) end;
+    return private.approval_row(v) || jsonb_build_object('judged', v.judged, 'can_decide', v.state = 'open' and v_refusal is null, 'refusal', v_refusal,
+        'money', private.money_rows(array[v.money_id]) -> 0, 'nearby', private.money_nearby(v_money),
+        'approvers', case when v.state = 'open' then coalesce(private.named_approvers(v.shop_id, v.covers, v.excluded_ids, v_now), '[]') else '[]' end,
+        'asked', private.route_names(v.route -> 'asked'), 'passed', private.route_names(v.route -> 'passed'),
+        'latest_id', (select max(a.id) from public.approvals a where a.money_id = v.money_id),
+        'attachments', private.evidence_rows(v.ticket_id, v_money.evidence),
+        'shop', (select jsonb_build_object('name', s.name, 'timezone', s.timezone, 'platform', s.platform) from public.shops s where s.id = v.shop_id),
+        'ticket', (select jsonb_build_object('id', t.id, 'type', t.type, 'state', t.state, 'severity', t.severity, 'summary', t.summary,
+            'is_complaint', private.is_complaint(t), 'buyer_account', t.buyer_account, 'receiver_masked', t.receiver_masked,
+            'registered_at', t.registered_at, 'claimed_amount', t.claimed_amount) from public.tickets t where t.id = v.ticket_id),
+        'order', (select jsonb_build_object('id', o.id, 'order_no', o.order_no, 'amount', o.amount, 'placed_at', o.placed_at, 'signed_at', o.signed_at,
+            'items', (select coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name, 'spec', i.spec, 'quantity', i.quantity,
+                'unit_price', i.unit_price) order by i.line_no), '[]') from public.order_items i where i.order_id = o.id))
+            from public.orders o where o.id = v_money.order_id));
+end;
+$$;
+grant execute on function public.approval_screen(bigint) to authenticated;
+comment on function public.approval_screen(bigint) is
+    'Members: everything one approval needs on a phone: amount, why, authority used, reason, evidence, order, what else was promised (nearby), who is asked, whether I may decide (refusal says why not), latest_id when it was asked anew. Masked. approval.none.';
+
+create or replace function private.route_names(p_people jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(x.value || jsonb_build_object('name', m.display_name) order by x.n), '[]')
+    from jsonb_array_elements(p_people) with ordinality x (value, n) left join public.members m on m.id = (x.value ->> 'member_id')::bigint
+$$;
+
+create or replace function private.evidence_rows(p_ticket_id bigint, p_ids jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    if p_ids = '[]' then
+        return p_ids;
+    end if;
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'media_type', a.media_type) order by a.id), '[]')
+        from private.attachments a where a.ticket_id = p_ticket_id and a.id in (select i::bigint from jsonb_array_elements_text(p_ids) i));
+end;
+$$;
+comment on function private.evidence_rows(bigint, jsonb) is 'The photos and files that a request names.';
+
+-- ==== 65_price_protection.sql ====
+
+-- 65 ------------------------------------------------------------------- 价保: the difference, computed from orders, and refusals
+--
+-- 7天保价 of the service policy (3.6): within 7 × 24 hours from signing, the same product only, on the platforms of the list.
+-- What the customer paid for one piece against what it costs now, for every piece of the order; what was paid back before is
+-- taken off, so that a second claim gets the further drop alone. Nothing is ever asked in return.
+
+create table if not exists public.price_protection_platforms (
+    platform text primary key constraint price_protection_platform_known
+        check (platform in ('taobao', 'jd', 'douyin', 'pinduoduo', 'youzan', 'shopify', 'own')),
+    is_active boolean not null,
+    days integer not null default 7 constraint price_protection_days_range check (days between 1 and 90),
+    version integer not null default 1,
+    updated_at timestamptz not null default now()
+);
+alter table public.price_protection_platforms enable row level security;
+create or replace trigger t10_touch before update on public.price_protection_platforms
+    for each row execute function private.touch_version();
+comment on table public.price_protection_platforms is '价保 platforms: where a later lower price is paid back, and within how many days (× 24 hours) from signing.';
+drop policy if exists "members read where prices are protected" on public.price_protection_platforms;
+create policy "members read where prices are protected" on public.price_protection_platforms
+    for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.price_protection_platforms to authenticated;
+
+-- Tmall and JD, 7 days: service policy 3.6. The others are there to be switched on.
+insert into public.price_protection_platforms (platform, is_active)
+values ('taobao', true), ('jd', true), ('douyin', false), ('pinduoduo', false), ('youzan', false), ('shopify', false), ('own', false)
+on conflict do nothing;
+
+create or replace function public.save_price_platform(p_platform text, p_is_active boolean, p_days integer, p_version integer, p_request_id uuid)
+returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_price_platform', jsonb_build_array(p_platform, p_is_active, p_days, p_version));
+    v public.price_protection_platforms;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v from public.price_protection_platforms where platform = p_platform for update;
+    if not found then
+        perform private.fail('PT404', 'authority.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'authority.stale', jsonb_build_object('platform', p_platform));
+    elsif p_is_active is null or p_days is null or p_days not between 1 and 90 then
+        perform private.fail('PT422', 'authority.bad_value');
+    end if;
+    update public.price_protection_platforms set is_active = p_is_active, days = p_days where platform = p_platform returning * into v;
+    perform private.audit(v_me, null, 'price_platform', null, 'saved', jsonb_build_object('platform', p_platform, 'is_active', p_is_active, 'days', p_days));
+    return private.finish_request(p_request_id, to_jsonb(v));
+end;
+$$;
+grant execute on function public.save_price_platform(text, boolean, integer, integer, uuid) to authenticated;
+comment on function public.save_price_platform(text, boolean, integer, integer, uuid) is
+    'Manager: whether prices are protected on a platform, and for how many days from signing (1–90). authority.none, authority.stale, authority.bad_value.';
+
+-- The calculation -----------------------------------------------------------------------------------------------------
+
+create or replace function private.present_price(p_shop_id bigint, p_sku text, p_now timestamptz, out price numeric, out source text)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_today timestamptz := (select date_trunc('day', p_now at time zone s.timezone) at time zone s.timezone from public.shops s where s.id = p_shop_id);
+begin
+    select i.unit_price, 'orders' into price, source
+    from public.orders o join public.order_items i on i.order_id = o.id and i.sku = p_sku and i.unit_price > 0
+    where o.shop_id = p_shop_id and o.placed_at >= v_today and o.placed_at <= p_now and o.status <> 'closed'
+    order by o.placed_at desc, o.id desc limit 1;
+    if price is null then
+        select r.list_price, 'table' into price, source from private.offer_rules_at('price', p_shop_id, p_now) r
+        where r.sku = p_sku and r.occasion = 'any' order by r.shop_id is null, r.decided_at desc limit 1;
+    end if;
+end;
+$$;
+comment on function private.present_price(bigint, text, timestamptz) is
+    'What one piece costs now: in the latest order of the shop''s day, else by its price table; null when neither says.';
+
+create or replace function private.paid_pieces(p_order public.orders, p_sku text, out pieces integer, out unit_price numeric)
+language sql stable set search_path = '' as $$
+    select sum(i.quantity) filter (where i.sku = p_sku)::integer,
+        round(sum(i.quantity * i.unit_price) filter (where i.sku = p_sku) / sum(i.quantity) filter (where i.sku = p_sku)
+            * least(1, (p_order).amount / nullif(sum(i.quantity * i.unit_price), 0)), 2)
+    from public.order_items i where i.order_id = (p_order).id
+$$;
+comment on function private.paid_pieces(public.orders, text) is
+    'Pieces of a product in an order and what was paid for one: the unit price, lowered by what the order cost less than its items together (a coupon is spread over them).';
+
+create or replace function private.signed_of(p_order public.orders, p jsonb, p_has_proof boolean, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_typed timestamptz;
+begin
+    if (p_order).signed_at is not null then
+        return jsonb_build_object('signed_at', (p_order).signed_at, 'signed_source', 'order');
+    elsif p ->> 'signed_at' is null then
+        return '{"refusal": "price.not_signed"}';
+    end if;
+    v_typed := (p ->> 'signed_at')::timestamptz;
+    if not p_has_proof then
+        return '{"refusal": "price.proof_missing"}';
+    elsif v_typed > p_now or v_typed < coalesce((p_order).shipped_at, (p_order).paid_at, (p_order).placed_at, v_typed) then
+        return '{"refusal": "price.signed_range"}';
+    end if;
+    return jsonb_build_object('signed_at', v_typed, 'signed_source', 'typed');
+exception when data_exception then
+    return '{"refusal": "price.signed_range"}';
+end;
+$$;
+comment on function private.signed_of(public.orders, jsonb, boolean, timestamptz) is
+    'When the parcel was signed for: by the shipments, else typed with a proof (after it was shipped, not in the future). {signed_at, signed_source} or {refusal}.';
+
+create or replace function private.price_refusal(p_order public.orders, p_sku text, p_platform public.price_protection_platforms) returns text
+language sql stable set search_path = '' as $$
+    select case
+        when (p_order).id is null then 'price.no_order'
+        when not coalesce((p_platform).is_active, false) then 'price.platform'
+        when (p_order).status in ('unpaid', 'closed') or (p_order).refund = 'done' then 'price.order_state'
+        when coalesce(p_sku, '') = '' or not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku) then 'price.other_product'
+        when exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku and i.unit_price is null) then 'price.unknown_paid' end
+$$;
+comment on function private.price_refusal(public.orders, text, public.price_protection_platforms) is
+    'What rules price protection out before anything is computed: price.no_order, price.platform, price.order_state (unpaid, closed, refunded), price.other_product, price.unknown_paid.';
+
+create or replace function private.price_paid_before(p_order_id bigint, p_sku text, p_except bigint) returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce(sum(m.amount), 0) from public.ticket_money m
+    where m.kind = 'price_protection' and m.order_ids @> array[p_order_id] and m.facts ->> 'sku' = p_sku and m.id is distinct from p_except
+      and m.state in ('requested', 'approved', 'granted', 'paid')
+$$;
+comment on function private.price_paid_before(bigint, text, bigint) is 'What was promised or paid back for this product of this order already, by whichever ticket.';
+
+create or replace function private.compute_price(
+    p_order public.orders, p_sku text, p jsonb, p_has_proof boolean, p_claimed_at timestamptz, p_except bigint, p_now timestamptz
+) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_platform public.price_protection_platforms;
+    v_refusal text;
+    v jsonb := jsonb_build_object('sku', p_sku, 'order_id', (p_order).id, 'order_no', (p_order).order_no, 'claimed_at', p_claimed_at);
+    v_new record;
+    v_paid record;
+    v_elapsed interval;
+begin
+    select x.* into v_platform from public.price_protection_platforms x join public.shops s on s.platform = x.platform where s.id = (p_order).shop_id;
+    v_refusal := private.price_refusal(p_order, p_sku, v_platform);
+    if v_refusal is not null then
+        return v || jsonb_build_object('refusal', v_refusal);
+    end if;
+    v := v || jsonb_build_object('allowed_days', v_platform.days) || private.signed_of(p_order, p, p_has_proof, p_now);
+    if v ? 'refusal' then
+        return v;
+    end if;
+    v_elapsed := p_claimed_at - (v ->> 'signed_at')::timestamptz;
+    v := v || jsonb_build_object('days', greatest(1, ceil(extract(epoch from v_elapsed) / 86400)::integer),
+        'until', (v ->> 'signed_at')::timestamptz + make_interval(hours => 24 * v_platform.days));
+    if p_claimed_at > (v ->> 'until')::timestamptz then
+        return v || '{"refusal": "price.too_late"}';
+    end if;
+    select * into v_new from private.present_price((p_order).shop_id, p_sku, least(p_now, (v ->> 'until')::timestamptz));
+    if v_new.price is null and p_has_proof and p ->> 'price' ~ '^[0-9]{1,7}(\.[0-9]{1,2})?$' then
+        select (p ->> 'price')::numeric as price, 'typed' as source into v_new;
+    elsif v_new.price is null then
+        return v || '{"refusal": "price.unknown_now"}';
+    end if;
+    select * into v_paid from private.paid_pieces(p_order, p_sku);
+    return private.price_result(v || jsonb_build_object('old', v_paid.unit_price, 'new', v_new.price, 'new_source', v_new.source, 'quantity', v_paid.pieces),
+        private.price_paid_before((p_order).id, p_sku, p_except));
+end;
+$$;
+comment on function private.compute_price(public.orders, text, jsonb, boolean, timestamptz, bigint, timestamptz) is
+    'The calculation in steps, as far as it comes: {signed_at, signed_source order|typed, days, allowed_days, until, old, new, new_source orders|table|typed, quantity, difference, paid_before, payable} and, where it ends early, refusal (a message key). 7 × 24 hours to the second are still in time; a claim that is handled later gets the price of the last protected moment.';
+
+create or replace function private.price_result(p jsonb, p_paid_before numeric) returns jsonb
+language sql immutable set search_path = '' as $$
+    select p || jsonb_build_object('difference', d.total, 'paid_before', p_paid_before, 'payable', greatest(0, d.total - p_paid_before))
+        || case when d.total <= 0 then '{"refusal": "price.not_lower"}' when d.total <= p_paid_before then '{"refusal": "price.paid_before"}' else '{}' end::jsonb
+    from (select greatest(0, (p ->> 'old')::numeric - (p ->> 'new')::numeric) * (p ->> 'quantity')::integer as total) d
+$$;
+
+create or replace function private.price_protection(p_ticket public.tickets, p jsonb, p_has_proof boolean, p_except bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.compute_price(o, coalesce(nullif(btrim(p ->> 'sku'), ''), (p_ticket).sku), p, p_has_proof, (p_ticket).registered_at, p_except, p_now)
+    from (select 1) one left join public.orders o on o.id = (p_ticket).order_id
+$$;
+comment on function private.price_protection(public.tickets, jsonb, boolean, bigint, timestamptz) is
+    'For a ticket: its order, its product (or p.sku), claimed when the ticket was registered: handling it later takes no day from the customer.';
+
+create or replace function public.preview_price_protection(p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.as_json(p);
+    v_ticket public.tickets;
+    v_order public.orders;
+    v_proof boolean;
+begin
+    if coalesce(jsonb_typeof(v), '') <> 'object' or not (coalesce(v ->> 'ticket_id', '0') ~ '^[0-9]{1,18}$' and coalesce(v ->> 'order_id', '0') ~ '^[0-9]{1,18}$') then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    select * into v_ticket from public.tickets where id = (v ->> 'ticket_id')::bigint and shop_id in (select private.my_shop_ids());
+    select * into v_order from public.orders where id = coalesce(v_ticket.order_id, (v ->> 'order_id')::bigint) and shop_id in (select private.my_shop_ids());
+    if v_ticket.id is null and v_order.id is null then
+        perform private.fail('PT404', 'order.none');
+    end if;
+    v_proof := v ->> 'evidence' is not null and v -> 'evidence' <> '[]';
+    return private.compute_price(v_order, coalesce(nullif(btrim(v ->> 'sku'), ''), v_ticket.sku), v, v_proof,
+        coalesce(v_ticket.registered_at, v_now), null, v_now);
+end;
+$$;
+grant execute on function public.preview_price_protection(jsonb) to authenticated;
+comment on function public.preview_price_protection(jsonb) is
+    '价保 calculator: p {ticket_id | order_id, sku, signed_at and price where nothing else knows them, evidence: [attachment ids]}. The steps of private.compute_price; refusal names why nothing is payable. Stores nothing. order.none.';
+
 -- ==== 66_ratings.sql ====
 
 -- 66 ------------------------------------------------------------------------------- ratings: what customers said on the platforms
@@ -15805,6 +21187,830 @@ $$;
 grant execute on function public.finish_review(bigint, integer, jsonb, uuid) to authenticated;
 comment on function public.finish_review(bigint, integer, jsonb, uuid) is
     'The lead of the shop (manager or 当班主管) ends a low-score review: {finding (2–1,000 characters, masked), root_cause_id, then: close | rework}. A case in review is closed, or worked on again by who handled it; a case that never waited for its score goes its own way. Answers {id, version, state}. review.own, review.finding, review.root_cause, request.bad_value; else refuses as private.ticket_refusal says.';
+
+-- ==== 67_attachments.sql ====
+
+-- 67 ----------------------------------------------------------------------------- attachments: photos and files of a ticket
+--
+-- Bytes lie in the database, hosted and embedded alike, and only the functions below hand them out: each asks who it is.
+-- What a customer photographs may show his address, so opening a file is written down like opening a contact.
+
+create or replace function private.attachment_type(p_content bytea) returns text
+language sql immutable set search_path = '' as $$
+    select coalesce(private.mime_of(p_content),
+        case when pg_catalog.substr(p_content, 1, 4) = '\x52494646' and pg_catalog.substr(p_content, 9, 4) = '\x57454250' then 'image/webp' end)
+$$;
+comment on function private.attachment_type(bytea) is 'What a file is by its first bytes: PDF, PNG, JPEG, WebP; null for anything else, whatever its name says.';
+
+create table if not exists private.attachments (
+    id bigint generated always as identity primary key,
+    ticket_id bigint not null references public.tickets on delete cascade,
+    shop_id bigint not null references public.shops,
+    name text not null constraint attachments_name_length check (char_length(name) between 1 and 120),
+    media_type text not null constraint attachments_type_known
+        check (media_type in ('image/jpeg', 'image/png', 'image/webp', 'application/pdf')),
+    size integer not null generated always as (octet_length(content)) stored,
+    sha256 text not null constraint attachments_sha_form check (sha256 ~ '^[a-p]{64}$'),
+    content bytea not null constraint attachments_size check (octet_length(content) between 1 and 5242880),
+    preview bytea constraint attachments_preview_size check (octet_length(preview) between 1 and 65536),
+    uploaded_by bigint references public.members,
+    uploaded_at timestamptz not null,
+    constraint attachments_once unique (ticket_id, sha256),
+    constraint attachments_is_what_it_says check (private.attachment_type(content) = media_type),
+    constraint attachments_preview_is_a_picture check (preview is null or private.attachment_type(preview) in ('image/jpeg', 'image/png')),
+    constraint attachments_name_masked check (not private.names_a_phone(name))
+);
+alter table private.attachments alter column content set storage external; -- photos do not compress
+create index if not exists attachments_shop_id_idx on private.attachments (shop_id);
+create index if not exists attachments_uploaded_by_idx on private.attachments (uploaded_by) where uploaded_by is not null;
+alter table private.attachments enable row level security;
+comment on table private.attachments is
+    '附件: at most 5 MB each and twenty a ticket, told apart by SHA-256 (letters); kept and deleted with their ticket. Read through public.attachment alone.';
+comment on column private.attachments.preview is 'Small picture made by the app, for images.';
+
+create or replace function private.may_attach(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select private.ticket_who(p_me, p_ticket, p_now) && array['owner', 'registrar', 'warehouse', 'lead', 'system']
+        or (p_me).role in ('operations', 'manager', 'admin')
+$$;
+comment on function private.may_attach(private.actor, public.tickets, timestamptz) is
+    'Who adds and opens files: who owns or registered the case, the warehouse, operations, leads, admins. Another agent takes the case over first; analysts read no personal data.';
+
+create or replace function private.ticket_attachments(p_ticket_id bigint) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', a.id, 'name', a.name, 'media_type', a.media_type,
+        'size', a.size, 'who', m.display_name, 'at', a.uploaded_at, 'ticket_id', a.ticket_id) order by a.id), '[]')
+    from private.attachments a left join public.members m on m.id = a.uploaded_by
+    where a.ticket_id in (select p_ticket_id union all select t.id from public.tickets t where t.merged_into_id = p_ticket_id)
+$$;
+comment on function private.ticket_attachments(bigint) is
+    'Files of a ticket and of those merged into it, without their content: [{id, name, media_type, size, who, at, ticket_id}].';
+
+create or replace function private.attachment_bytes(p_text text, p_most integer) returns bytea
+language plpgsql immutable set search_path = '' as $$
+declare
+    v bytea;
+begin
+    if char_length(coalesce(p_text, '')) <= p_most / 3 * 4 + 8 then
+        v := pg_catalog.decode(p_text, 'base64');
+    end if;
+    if v is null or octet_length(v) > p_most then
+        perform private.fail('PT422', 'attachment.too_large', pg_catalog.jsonb_build_object('limit', p_most / 1048576));
+    end if;
+    return v;
+exception when invalid_parameter_value then
+    perform private.fail('PT422', 'attachment.type');
+end;
+$$;
+comment on function private.attachment_bytes(text, integer) is 'The bytes behind base64, at most p_most. attachment.too_large (limit in MB), attachment.type.';
+
+create or replace function private.ticket_to_attach(p_me private.actor, p_ticket_id bigint, p_now timestamptz) returns public.tickets
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets;
+begin
+    select * into v from public.tickets t where t.id = p_ticket_id and t.shop_id in (select private.my_shop_ids()) for no key update;
+    if v.id is null then
+        perform private.fail('PT404', 'ticket.none');
+    elsif not private.may_attach(p_me, v, p_now) then
+        perform private.fail('PT403', 'attachment.not_yours');
+    elsif v.stage = 'done' then
+        perform private.fail('PT409', 'attachment.closed', pg_catalog.jsonb_build_object('state', v.state));
+    elsif (select count(*) from private.attachments a where a.ticket_id = v.id) >= 20 then
+        perform private.fail('PT422', 'attachment.too_many', '{"limit": 20}');
+    end if;
+    return v;
+end;
+$$;
+
+create or replace function public.add_attachment(p_ticket_id bigint, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'add_attachment', pg_catalog.jsonb_build_array(p_ticket_id, v_in ->> 'name',
+        private.sha256(coalesce(v_in ->> 'content', ''))));
+    v_ticket public.tickets;
+    v private.attachments;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_ticket := private.ticket_to_attach(v_me, p_ticket_id, v_now);
+    v.content := private.attachment_bytes(v_in ->> 'content', 5242880);
+    v.preview := case when v_in ->> 'preview' is not null then private.attachment_bytes(v_in ->> 'preview', 65536) end;
+    v.media_type := private.attachment_type(v.content);
+    if v.media_type is null or (v.preview is not null and private.attachment_type(v.preview) not in ('image/jpeg', 'image/png')) then
+        perform private.fail('PT422', 'attachment.type');
+    end if;
+    v.name := pg_catalog.left(pg_catalog.regexp_replace(coalesce(nullif(btrim(v_in ->> 'name'), ''), 'file'), '[[:cntrl:]/\\]', '_', 'g'), 120);
+    if private.names_a_phone(v.name) then
+        v.name := 'file';
+    end if;
+    v.sha256 := pg_catalog.translate(pg_catalog.encode(pg_catalog.sha256(v.content), 'hex'), '0123456789', 'ghijklmnop');
+    insert into private.attachments as a (ticket_id, shop_id, name, media_type, sha256, content, preview, uploaded_by, uploaded_at)
+    values (v_ticket.id, v_ticket.shop_id, v.name, v.media_type, v.sha256, v.content, v.preview, v_me.member_id, v_now)
+    on conflict on constraint attachments_once do nothing returning a.id into v.id;
+    if v.id is not null then
+        perform private.audit(v_me, v_ticket.shop_id, 'ticket', v_ticket.id, 'attachment_added', pg_catalog.jsonb_build_object(
+            'attachment_id', v.id, 'media_type', v.media_type, 'size', octet_length(v.content), 'sha256', v.sha256));
+    end if;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('media_type', v.media_type, 'id', coalesce(v.id,
+        (select a.id from private.attachments a where a.ticket_id = v_ticket.id and a.sha256 = v.sha256))));
+end;
+$$;
+grant execute on function public.add_attachment(bigint, jsonb, uuid) to authenticated;
+comment on function public.add_attachment(bigint, jsonb, uuid) is
+    'Who owns or registered the case, the warehouse, operations, leads, admins: adds a file {name, content (base64, at most 5 MB; PDF, PNG, JPEG, WebP by its bytes), preview (base64 picture, at most 64 KB)}; the same file again is the same attachment. Answers {id, media_type}. ticket.none, attachment.not_yours, attachment.closed, attachment.too_large, attachment.type, attachment.too_many, request.bad_value.';
+
+create or replace function private.attachment_for(p_me private.actor, p_id bigint, p_now timestamptz) returns private.attachments
+language plpgsql stable set search_path = '' as $$
+declare
+    v private.attachments;
+    v_ticket public.tickets;
+begin
+    select * into v from private.attachments a where a.id = p_id and a.shop_id in (select private.my_shop_ids());
+    select * into v_ticket from public.tickets t
+    where t.id = (select coalesce(o.merged_into_id, o.id) from public.tickets o where o.id = v.ticket_id);
+    if v.id is null then
+        perform private.fail('PT404', 'attachment.none');
+    elsif v.uploaded_by is distinct from (p_me).member_id and not private.may_attach(p_me, v_ticket, p_now) then
+        perform private.fail('PT403', 'attachment.not_yours');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.attachment_for(private.actor, bigint, timestamptz) is
+    'A file that this person may open: of his shop, and his by private.may_attach (a merged case counts as the one it went into), or uploaded by himself. attachment.none, attachment.not_yours.';
+
+create or replace function public.attachment(p_id bigint, p_preview boolean default false) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v private.attachments := private.attachment_for(v_me, p_id, private.now());
+    v_small boolean := coalesce(p_preview, false) and v.preview is not null;
+begin
+    if v.uploaded_by is distinct from v_me.member_id then
+        perform private.audit(v_me, v.shop_id, 'ticket', v.ticket_id, 'attachment_opened',
+            pg_catalog.jsonb_build_object('attachment_id', v.id, 'preview', v_small))
+        where not exists (select from public.audit_events e where e.entity = 'ticket' and e.entity_id = v.ticket_id
+            and e.action = 'attachment_opened' and e.member_id = v_me.member_id and e.detail ->> 'attachment_id' = v.id::text
+            and e.at > private.now() - interval '10 minutes');
+    end if;
+    return pg_catalog.jsonb_build_object('id', v.id, 'name', v.name, 'sha256', v.sha256,
+        'media_type', case when v_small then private.attachment_type(v.preview) else v.media_type end,
+        'content', pg_catalog.replace(pg_catalog.encode(case when v_small then v.preview else v.content end, 'base64'), e'\n', ''));
+end;
+$$;
+grant execute on function public.attachment(bigint, boolean) to authenticated;
+comment on function public.attachment(bigint, boolean) is
+    'Who may add files to the case, and who uploaded this one: its content, or (p_preview) its small picture where it has one: {id, name, media_type, sha256, content (base64)}. Opening somebody else''s file is audited, once in ten minutes. attachment.none, attachment.not_yours.';
+
+create or replace function public.remove_attachment(p_id bigint, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'remove_attachment', pg_catalog.jsonb_build_array(p_id, p_reason));
+    v private.attachments;
+begin
+    if v_answer is not null then
+        return v_answer;
+    elsif coalesce(p_reason, '') not in ('wrong_file', 'personal_data', 'customer_asked', 'duplicate') then
+        perform private.fail('PT422', 'attachment.reason');
+    end if;
+    v := private.attachment_for(v_me, p_id, v_now);
+    if not private.is_ticket_lead(v_me, v.shop_id, v_now)
+        and (v.uploaded_by is distinct from v_me.member_id or v.uploaded_at <= v_now - interval '10 minutes') then
+        perform private.fail('PT403', 'attachment.kept');
+    end if;
+    delete from private.attachments where id = v.id;
+    perform private.audit(v_me, v.shop_id, 'ticket', v.ticket_id, 'attachment_removed', pg_catalog.jsonb_build_object(
+        'attachment_id', v.id, 'reason', p_reason, 'size', v.size, 'sha256', v.sha256));
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v.id));
+end;
+$$;
+grant execute on function public.remove_attachment(bigint, text, uuid) to authenticated;
+comment on function public.remove_attachment(bigint, text, uuid) is
+    'Who uploaded a file, for ten minutes, and leads at any time: deletes it (p_reason wrong_file, personal_data, customer_asked, duplicate); size and SHA-256 stay in the history. Answers {id}. attachment.none, attachment.not_yours, attachment.kept, attachment.reason.';
+
+-- ==== 69_handover.sql ====
+
+-- 69 -------------------------------------------------------------------------------------- 交接班: open work changes hands
+--
+-- From an hour before the end of a shift (later when the colleagues of the next one begin later) its owner lists what is
+-- due before he is back, writes a line to each item and offers it to a colleague on duty, who takes all or some. A quarter
+-- of an hour after the end the tick puts what is left into the pool of those on duty: of each shift once, and at night
+-- only when somebody is there again. What a person takes up after that stays his.
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '69.1 messages of handovers') then
+        alter table public.notifications drop constraint notifications_kind_known;
+        alter table public.notifications add constraint notifications_kind_known
+            check (kind in ('due_soon', 'overdue', 'returned', 'raised', 'digest', 'daily', 'wait_ended', 'low_score', 'low_ratings',
+                'handover', 'handover_declined', 'handover_left'));
+        insert into private.schema_steps (step) values ('69.1 messages of handovers');
+    end if;
+end;
+$$;
+
+create table if not exists public.handovers (
+    id bigint generated always as identity primary key,
+    member_id bigint not null references public.members,
+    shift_ends_at timestamptz not null,
+    next_starts_at timestamptz,
+    opened_at timestamptz,
+    swept_at timestamptz,
+    closed_at timestamptz,
+    created_at timestamptz not null,
+    constraint handovers_once unique (member_id, shift_ends_at)
+);
+create index if not exists handovers_open_idx on public.handovers (shift_ends_at) where closed_at is null;
+create index if not exists handovers_shift_ends_at_idx on public.handovers (shift_ends_at);
+alter table public.handovers enable row level security;
+comment on table public.handovers is '交接班 at the end of one shift of a member.';
+comment on column public.handovers.next_starts_at is 'When he is back: what is due before then is handed over; null: nothing is planned, everything with a deadline is.';
+comment on column public.handovers.opened_at is 'When he began it; null: he left without handing over.';
+comment on column public.handovers.swept_at is 'When the tick found the shift over and listed what he had kept.';
+
+create table if not exists public.handover_items (
+    id bigint generated always as identity primary key,
+    handover_id bigint not null references public.handovers,
+    shop_id bigint not null references public.shops,
+    area text not null constraint handover_items_area_known check (area in ('exception', 'ticket', 'lead')),
+    entity_id bigint not null,
+    label text not null,
+    path text not null,
+    due_at timestamptz not null,
+    note text not null default '' constraint handover_items_note_length check (char_length(note) <= 200),
+    receiver_id bigint references public.members,
+    state text not null default 'open' constraint handover_items_state_known
+        check (state in ('open', 'offered', 'declined', 'accepted', 'pooled', 'kept', 'gone')),
+    settled_at timestamptz,
+    constraint handover_items_once unique (handover_id, area, entity_id),
+    constraint handover_items_note_masked check (not private.names_a_phone(note)),
+    constraint handover_items_offered_to_somebody check (state not in ('offered', 'accepted') or receiver_id is not null),
+    constraint handover_items_settled_has_time check ((state in ('accepted', 'pooled', 'kept', 'gone')) = (settled_at is not null))
+);
+create index if not exists handover_items_shop_id_idx on public.handover_items (shop_id);
+create index if not exists handover_items_receiver_id_idx on public.handover_items (receiver_id, state) where receiver_id is not null;
+create index if not exists handover_items_entity_idx on public.handover_items (area, entity_id);
+alter table public.handover_items enable row level security;
+comment on table public.handover_items is 'An item of a handover with its one-line note for whoever takes it on.';
+comment on column public.handover_items.state is
+    'open, offered (to receiver_id), declined; accepted, pooled (put into the pool after the shift), kept (could not leave him, or he was back first), gone (done or somebody else''s by then).';
+
+drop policy if exists "members read the handovers of colleagues" on public.handovers;
+create policy "members read the handovers of colleagues" on public.handovers
+    for select to authenticated using (member_id in (
+        select s.member_id from public.member_shops s where s.shop_id in (select private.my_shop_ids()))
+        or member_id = (select private.my_member_id()));
+drop policy if exists "members read what is handed over in their shops" on public.handover_items;
+create policy "members read what is handed over in their shops" on public.handover_items
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.handovers, public.handover_items to authenticated;
+
+-- When a shift ends ---------------------------------------------------------------------------------------------------
+
+create or replace function private.work_spans(p_member_id bigint, p_from timestamptz, p_to timestamptz) returns tstzmultirange
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.range_agg(pg_catalog.tstzrange(e.starts_at, e.ends_at)), '{}')
+    from public.rota_entries e
+    where e.member_id = p_member_id and e.starts_at > p_from - interval '25 hours' and e.starts_at < p_to and e.ends_at > p_from
+$$;
+comment on function private.work_spans(bigint, timestamptz, timestamptz) is 'When a member works; shifts that touch or overlap are one stretch.';
+
+create or replace function private.next_shift_start(p_member_id bigint, p_at timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select pg_catalog.min(e.starts_at) from public.rota_entries e where e.member_id = p_member_id and e.starts_at > p_at
+$$;
+comment on function private.next_shift_start(bigint, timestamptz) is 'When a member is back after an instant; null when nothing is planned.';
+
+create or replace function private.handover_opens_at(p_member_id bigint, p_ends_at timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.min(e.starts_at), p_ends_at - interval '1 hour')
+    from public.rota_entries e
+    where e.starts_at > p_ends_at - interval '1 hour' and e.starts_at < p_ends_at and e.ends_at > p_ends_at and e.member_id <> p_member_id
+      and e.member_id in (select o.member_id from public.member_shops m join public.member_shops o on o.shop_id = m.shop_id
+          where m.member_id = p_member_id)
+$$;
+comment on function private.handover_opens_at(bigint, timestamptz) is
+    'An hour before the end of a shift; when colleagues begin within that hour, with them (early shift until 16:30, late shift from 16:00: 16:00).';
+
+create or replace function private.pool_after() returns interval
+language sql immutable set search_path = '' as $$ select interval '15 minutes' $$;
+comment on function private.pool_after() is 'How long after a shift what is left goes to the pool (16:30 → 16:45; product decision).';
+
+create or replace function private.shift_of(p_member_id bigint, p_now timestamptz)
+returns table (ends_at timestamptz, opens_at timestamptz, pool_at timestamptz, next_starts_at timestamptz)
+language sql stable set search_path = '' as $$
+    select pg_catalog.upper(s), private.handover_opens_at(p_member_id, pg_catalog.upper(s)), pg_catalog.upper(s) + private.pool_after(),
+        private.next_shift_start(p_member_id, pg_catalog.upper(s))
+    from pg_catalog.unnest(private.work_spans(p_member_id, p_now - interval '1 day', p_now + interval '1 day')) s
+    where pg_catalog.lower(s) <= p_now and pg_catalog.upper(s) + private.pool_after() > p_now
+    order by pg_catalog.lower(s) desc limit 1
+$$;
+comment on function private.shift_of(bigint, timestamptz) is
+    'The shift that a member works or has just ended, and when handing over begins and ends; no row outside, or where no rota is kept.';
+
+-- What a person has in hand: a branch per area ------------------------------------------------------------------------
+
+create or replace function private.work_in_hand(p_member_id bigint, p_until timestamptz, p_now timestamptz)
+returns table (area text, entity_id bigint, shop_id bigint, label text, path text, due_at timestamptz)
+language sql stable set search_path = '' as $$
+    select 'exception', r.order_id, r.shop_id, o.order_no, '/orders?id=' || r.order_id, r.due_at
+    from public.order_reviews r join public.orders o on o.id = r.order_id
+    where r.owner_id = p_member_id and r.state = 'open' and r.claim_until > p_now and r.due_at < coalesce(p_until, 'infinity')
+    union all
+    select 'ticket', t.id, t.shop_id, 'T-' || t.id, '/ticket?id=' || t.id, t.due_at
+    from public.tickets t
+    where t.owner_id = p_member_id and t.stage in ('open', 'waiting', 'revisit') and t.due_sort < coalesce(p_until, 'infinity')
+    union all
+    select 'lead', l.id, l.shop_id, 'L-' || l.id, '/leads?id=' || l.id, l.due_at
+    from public.leads l
+    where l.owner_id = p_member_id and l.state in ('assigned', 'following') and l.due_at < coalesce(p_until, 'infinity')
+$$;
+comment on function private.work_in_hand(bigint, timestamptz, timestamptz) is
+    'What a member owns that is due before an instant (null: that has a deadline at all). What a lead''s owner has promised goes with the lead.';
+
+create or replace function private.handed_entity(p_area text) returns text
+language sql immutable set search_path = '' as $$ select case p_area when 'exception' then 'order_review' else p_area end $$;
+comment on function private.handed_entity(text) is 'How deadlines and reminders call the records of an area.';
+
+-- It changes hands ----------------------------------------------------------------------------------------------------
+
+create or replace function private.hand_reviews(p_me private.actor, p_ids bigint[], p_from bigint, p_to bigint, p_now timestamptz) returns bigint[]
+language sql volatile set search_path = '' as $$
+    with moved as (
+        update public.order_reviews r set owner_id = p_to, claim_until = case when p_to is not null then private.lease_end(p_now) end
+        where r.order_id = any (private.held_together(p_from, p_ids)) and r.owner_id = p_from and r.state <> 'done'
+        returning r.order_id, r.shop_id
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), shop_id, 'order', order_id, 'handed_over',
+            pg_catalog.jsonb_build_object('from', p_from, 'to', p_to) from moved
+    )
+    select coalesce(pg_catalog.array_agg(order_id), '{}') from moved
+$$;
+comment on function private.hand_reviews(private.actor, bigint[], bigint, bigint, timestamptz) is
+    'Exceptions, each with the rest of its group that he holds: a group is decided by one person.';
+
+create or replace function private.hand_tickets(p_me private.actor, p_ids bigint[], p_from bigint, p_to bigint, p_now timestamptz) returns bigint[]
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets;
+    v_done bigint[] := '{}';
+begin
+    for v in
+        select * from public.tickets t where t.id = any (p_ids) and t.owner_id = p_from
+            and (t.state in ('dispatched', 'in_progress', 'waiting_customer', 'waiting_return', 'approved', 'revisit')
+                or (p_to is not null and t.state in ('pending_approval', 'resolved')))
+        order by t.id for update
+    loop
+        v.owner_id := p_to;
+        v.decision_id := private.note_assignment('ticket', v.shop_id, v.id, p_to, 'handover', p_now);
+        perform private.move_ticket(p_me, v, case when v.state not in ('dispatched', 'in_progress') then v.state
+            when p_to is null then 'classified' else 'dispatched' end,
+            pg_catalog.jsonb_build_object('action', 'handed_over', 'from_id', p_from, 'to_id', p_to), p_now);
+        v_done := v_done || v.id;
+    end loop;
+    return v_done;
+end;
+$$;
+comment on function private.hand_tickets(private.actor, bigint[], bigint, bigint, timestamptz) is
+    'Tickets: the colleague begins with them; what waits for an approval or an answer to a survey does not go to the pool.';
+
+create or replace function private.hand_leads(p_me private.actor, p_ids bigint[], p_from bigint, p_to bigint, p_now timestamptz) returns bigint[]
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select l.id from public.leads l
+        where l.id = any (p_ids) and l.owner_id = p_from and l.state in ('assigned', 'following') order by l.id for update);
+begin
+    if v_ids <> '{}' and p_to is null then
+        perform private.free_leads(p_me, v_ids, 'reassigned', 'handover', p_now);
+    elsif v_ids <> '{}' then
+        perform private.own_leads(p_me, v_ids, pg_catalog.array_fill(p_to, array[pg_catalog.cardinality(v_ids)]),
+            array(select private.note_assignment('lead', l.shop_id, l.id, p_to, 'handover', p_now)
+                from pg_catalog.unnest(v_ids) with ordinality u (id, n) join public.leads l on l.id = u.id order by u.n),
+            'taken_over', 'taken_over', p_now);
+    end if;
+    return v_ids;
+end;
+$$;
+comment on function private.hand_leads(private.actor, bigint[], bigint, bigint, timestamptz) is 'Leads: to the colleague, or back to the pool without a cool-off.';
+
+create or replace function private.hand_work(
+    p_me private.actor, p_area text, p_ids bigint[], p_from bigint, p_to bigint, p_now timestamptz
+) returns bigint[]
+language plpgsql volatile set search_path = '' as $$
+begin
+    return case p_area
+        when 'exception' then private.hand_reviews(p_me, p_ids, p_from, p_to, p_now)
+        when 'ticket' then private.hand_tickets(p_me, p_ids, p_from, p_to, p_now)
+        else private.hand_leads(p_me, p_ids, p_from, p_to, p_now) end;
+end;
+$$;
+comment on function private.hand_work(private.actor, text, bigint[], bigint, bigint, timestamptz) is
+    'What p_from still owns of these records goes to p_to (null: the pool); answers with the ids that did.';
+
+create or replace function private.settle_items(p_item_ids bigint[], p_to bigint, p_me private.actor, p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+    v record;
+    v_moved bigint[];
+    v_count integer := 0;
+begin
+    for v in
+        select i.handover_id, i.area, h.member_id, pg_catalog.array_agg(i.entity_id order by i.entity_id) as entities
+        from public.handover_items i join public.handovers h on h.id = i.handover_id
+        where i.id = any (p_item_ids) and i.settled_at is null group by 1, 2, 3 order by 1, 2
+    loop
+        v_moved := private.hand_work(p_me, v.area, v.entities, v.member_id, p_to, p_now);
+        v_count := v_count + pg_catalog.cardinality(v_moved);
+        update public.handover_items i set settled_at = p_now, receiver_id = coalesce(p_to, i.receiver_id), state = case
+            when i.entity_id <> all (v_moved) and exists (select from private.work_in_hand(v.member_id, null, p_now) w
+                where w.area = i.area and w.entity_id = i.entity_id) then 'kept'
+            when i.entity_id <> all (v_moved) then 'gone' when p_to is null then 'pooled' else 'accepted' end
+        where i.handover_id = v.handover_id and i.area = v.area and i.settled_at is null
+          and (i.entity_id = any (v_moved) or i.id = any (p_item_ids));
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.settle_items(bigint[], bigint, private.actor, timestamptz) is
+    'Items (locked by the caller) go to a person or, p_to null, to the pool; those that changed meanwhile say so. Answers how many records changed hands.';
+
+-- The tick ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.list_items(p_handover public.handovers, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.handover_items as i (handover_id, shop_id, area, entity_id, label, path, due_at)
+    select (p_handover).id, w.shop_id, w.area, w.entity_id, w.label, w.path, w.due_at
+    from private.work_in_hand((p_handover).member_id, (p_handover).next_starts_at, p_now) w
+    on conflict (handover_id, area, entity_id) do update set due_at = excluded.due_at,
+        state = case when i.state in ('kept', 'gone') then 'open' else i.state end,
+        settled_at = case when i.state in ('kept', 'gone') then null else i.settled_at end
+    where i.due_at <> excluded.due_at or i.state in ('kept', 'gone')
+$$;
+comment on function private.list_items(public.handovers, timestamptz) is 'What its owner has in hand now is on the list of his handover.';
+
+create or replace function private.find_ended_shifts(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    with ended as (
+        select e.member_id, pg_catalog.max(e.ends_at) as ends_at
+        from public.rota_entries e join public.members m on m.id = e.member_id and m.state = 'active'
+        where e.starts_at > p_now - interval '75 hours' and e.ends_at <= p_now - private.pool_after() and e.ends_at > p_now - interval '50 hours'
+          and not exists (select from public.rota_entries o where o.member_id = e.member_id and o.starts_at <= e.ends_at and o.ends_at > e.ends_at)
+        group by e.member_id
+    )
+    insert into public.handovers (member_id, shift_ends_at, next_starts_at, created_at)
+    select x.member_id, x.ends_at, private.next_shift_start(x.member_id, x.ends_at), p_now from ended x
+    where not exists (select from public.handovers h where h.member_id = x.member_id and h.shift_ends_at >= x.ends_at)
+    on conflict do nothing
+$$;
+comment on function private.find_ended_shifts(timestamptz) is
+    'A handover for each shift that ended a quarter of an hour ago (of a person: the latest; up to two days of downtime).';
+
+create or replace function private.pool_items(p_handover public.handovers, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select i.id from public.handover_items i
+        where i.handover_id = (p_handover).id and i.settled_at is null order by i.id for update skip locked);
+    v_count integer := 0;
+begin
+    if private.is_on_duty((p_handover).member_id, p_now) then
+        update public.handover_items set state = 'kept', settled_at = p_now where id = any (v_ids);
+    else
+        v_ids := array(select i.id from public.handover_items i where i.id = any (v_ids) and exists (
+            select from private.on_duty(i.shop_id, p_now) d join public.members m on m.id = d.member_id
+            where private.can_work(private.handed_entity(i.area), m.role, m.skills)));
+        v_count := private.settle_items(v_ids, null, null, p_now);
+    end if;
+    if v_count > 0 then
+        insert into public.notifications (member_id, kind, params, path, created_at)
+        values ((p_handover).member_id, 'handover_left', private.handover_told((p_handover).id, v_ids, null), '/handover', p_now);
+    end if;
+    update public.handovers h set closed_at = p_now where h.id = (p_handover).id
+        and not exists (select from public.handover_items i where i.handover_id = h.id and i.settled_at is null);
+    perform private.close_handover_messages((p_handover).id, p_now);
+    return v_count;
+end;
+$$;
+comment on function private.pool_items(public.handovers, timestamptz) is
+    'What is left of a handover goes to the pool of each shop that has somebody on duty for it; who is back at work keeps his.';
+
+create or replace function private.sweep_handovers(p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v public.handovers;
+    v_count integer := 0;
+begin
+    perform private.find_ended_shifts(p_now);
+    for v in select * from public.handovers h where h.closed_at is null and h.shift_ends_at <= p_now - private.pool_after()
+        order by h.shift_ends_at, h.id for update skip locked
+    loop
+        if v.swept_at is null then
+            perform private.list_items(v, p_now);
+            update public.handovers set swept_at = p_now where id = v.id;
+        end if;
+        v_count := v_count + private.pool_items(v, p_now);
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.sweep_handovers(timestamptz) is 'Each minute: what people left behind at the end of their shifts goes to the pool; answers how many items.';
+
+create or replace function public.tick_work() returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_left integer;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7316043) then
+        return '{"left": 0, "given": 0, "busy": true}';
+    end if;
+    v_left := private.sweep_handovers(v_now);
+    return pg_catalog.jsonb_build_object('left', v_left, 'given', private.drain_pool(v_now));
+end;
+$$;
+grant execute on function public.tick_work() to service_role;
+comment on function public.tick_work() is
+    'Service, each minute, after the reminders: what ended shifts left goes to the pools, and the pools to whoever is on duty and has room. Answers {left, given} (items), or {busy: true} while another works.';
+
+-- ==== 69_handover_rpcs.sql ====
+
+-- 69 ----------------------------------------------------------------------------- 交接班: opening, offering, taking, looking
+
+create or replace function private.handover_told(p_handover_id bigint, p_item_ids bigint[], p_who text) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('handover_id', p_handover_id, 'who', p_who, 'count', pg_catalog.count(*),
+        'items', coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('label', i.label, 'path', i.path, 'due_at', i.due_at,
+            'entity', private.handed_entity(i.area), 'target', case i.area when 'exception' then 'review' when 'ticket' then 'resolve' else 'follow_up' end)
+            order by i.due_at, i.id) filter (where i.place <= 10), '[]')))
+    from (select x.*, pg_catalog.row_number() over (order by x.due_at, x.id) as place from public.handover_items x where x.id = any (p_item_ids)) i
+$$;
+comment on function private.handover_told(bigint, bigint[], text) is 'A message about items of a handover: {handover_id, who, count, items (ten by deadline)}.';
+
+create or replace function private.close_handover_messages(p_handover_id bigint, p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    update public.notifications n set closed_at = p_now
+    where n.kind = 'handover' and n.closed_at is null and n.params -> 'handover_id' = pg_catalog.to_jsonb(p_handover_id)
+      and n.member_id in (select i.receiver_id from public.handover_items i where i.handover_id = p_handover_id)
+      and not exists (select from public.handover_items i
+          where i.handover_id = p_handover_id and i.receiver_id = n.member_id and i.state = 'offered')
+$$;
+comment on function private.close_handover_messages(bigint, timestamptz) is 'A colleague who has answered all that he was offered is told nothing any more.';
+
+-- The one who goes ----------------------------------------------------------------------------------------------------
+
+create or replace function public.open_handover(p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'open_handover', null);
+    v_shift record;
+    v public.handovers;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_shift from private.shift_of(v_me.member_id, v_now);
+    if not found then
+        perform private.fail('PT409', 'handover.no_shift');
+    elsif v_now < v_shift.opens_at then
+        perform private.fail('PT409', 'handover.too_early', pg_catalog.jsonb_build_object('at', v_shift.opens_at));
+    end if;
+    insert into public.handovers as h (member_id, shift_ends_at, next_starts_at, opened_at, created_at)
+    values (v_me.member_id, v_shift.ends_at, v_shift.next_starts_at, v_now, v_now)
+    on conflict (member_id, shift_ends_at) do update
+    set opened_at = coalesce(h.opened_at, v_now), next_starts_at = excluded.next_starts_at
+    returning * into v;
+    perform private.list_items(v, v_now);
+    perform private.audit(v_me, null, 'handover', v.id, 'opened');
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v.id,
+        'items', (select pg_catalog.count(*) from public.handover_items i where i.handover_id = v.id and i.settled_at is null)));
+end;
+$$;
+grant execute on function public.open_handover(uuid) to authenticated;
+comment on function public.open_handover(uuid) is
+    'Begins the handover of my shift (again: adds what I have taken since); from then on I am given no new work. Answers {id, items: how many are open}. handover.no_shift, handover.too_early (at).';
+
+create or replace function private.require_receiver(p_me private.actor, p_receiver_id bigint, p_item_ids bigint[], p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_to public.members;
+begin
+    select * into v_to from public.members m where m.id = p_receiver_id and m.state = 'active' and m.id <> (p_me).member_id;
+    if not found or exists (select from public.handover_items i where i.id = any (p_item_ids)
+        and (i.shop_id not in (select k.shop_id from public.member_shops k where k.member_id = p_receiver_id)
+            or not private.can_receive(i.area, v_to.role, v_to.skills))) then
+        perform private.fail('PT422', 'handover.bad_receiver', pg_catalog.jsonb_build_object('name', coalesce(v_to.display_name, '?')));
+    elsif not private.is_on_duty(p_receiver_id, p_now) then
+        perform private.fail('PT409', 'handover.off_duty', pg_catalog.jsonb_build_object('name', v_to.display_name));
+    end if;
+end;
+$$;
+comment on function private.require_receiver(private.actor, bigint, bigint[], timestamptz) is
+    'A colleague on duty who works for the shops of these items and may do this work: handover.bad_receiver, handover.off_duty (name).';
+
+create or replace function private.can_receive(p_area text, p_role text, p_skills text[]) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_role = 'manager' or private.can_work(private.handed_entity(p_area), p_role, p_skills)
+$$;
+comment on function private.can_receive(text, text, text[]) is 'Whether somebody may take on work of an area.';
+
+create or replace function public.offer_handover(p_items jsonb, p_receiver_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_items jsonb := private.as_items(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'offer_handover', pg_catalog.jsonb_build_array(v_items, p_receiver_id));
+    v public.handovers;
+    v_ids bigint[];
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v_items is null or pg_catalog.jsonb_array_length(v_items) not between 1 and 200 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 200}');
+    end if;
+    select h.* into v from public.handovers h
+    where h.member_id = v_me.member_id and h.closed_at is null and h.opened_at is not null order by h.id desc limit 1 for update;
+    perform private.check_notes(v_items);
+    v_ids := array(select i.id from public.handover_items i where i.handover_id = v.id and i.settled_at is null
+        and i.id in (select (x ->> 'id')::bigint from pg_catalog.jsonb_array_elements(v_items) x) order by i.id for update);
+    if pg_catalog.cardinality(v_ids) <> pg_catalog.jsonb_array_length(v_items) then
+        perform private.fail('PT409', 'handover.stale');
+    end if;
+    if p_receiver_id is not null then
+        perform private.require_receiver(v_me, p_receiver_id, v_ids, v_now);
+    end if;
+    update public.handover_items i set note = coalesce(pg_catalog.btrim(x.note), i.note), receiver_id = coalesce(p_receiver_id, i.receiver_id),
+        state = case when p_receiver_id is not null then 'offered' else i.state end
+    from pg_catalog.jsonb_to_recordset(v_items) x (id bigint, note text) where i.id = x.id and i.id = any (v_ids);
+    if p_receiver_id is not null then
+        insert into public.notifications (member_id, kind, params, path, is_urgent, created_at)
+        values (p_receiver_id, 'handover', private.handover_told(v.id, v_ids,
+            (select m.display_name from public.members m where m.id = v_me.member_id)), '/handover', true, v_now);
+        perform private.audit(v_me, null, 'handover', v.id, 'offered', pg_catalog.jsonb_build_object('to', p_receiver_id, 'count', pg_catalog.cardinality(v_ids)));
+    end if;
+    perform private.close_handover_messages(v.id, v_now);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('done', pg_catalog.cardinality(v_ids)));
+end;
+$$;
+grant execute on function public.offer_handover(jsonb, bigint, uuid) to authenticated;
+comment on function public.offer_handover(jsonb, bigint, uuid) is
+    'Items [{id (of the handover), note (≤ 200 letters, no phone)}] of my handover are offered to a colleague on duty, who is told; p_receiver_id null only keeps the notes. A later offer takes the place of an earlier one. Answers {done}. handover.stale, handover.bad_receiver, handover.off_duty (name), handover.bad_note, bulk.too_many, request.bad_value.';
+
+create or replace function private.check_notes(p_items jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if exists (select from pg_catalog.jsonb_array_elements(p_items) x
+        where pg_catalog.jsonb_typeof(coalesce(x -> 'note', '""')) <> 'string' or pg_catalog.char_length(pg_catalog.btrim(x ->> 'note')) > 200
+           or private.names_a_phone(x ->> 'note')) then
+        perform private.fail('PT422', 'handover.bad_note');
+    end if;
+end;
+$$;
+comment on function private.check_notes(jsonb) is 'A note is a line of at most 200 letters without a phone number: handover.bad_note.';
+
+-- The one who stays ---------------------------------------------------------------------------------------------------
+
+create or replace function private.offered_to(p_handover_id bigint, p_member_id bigint, p_ids bigint[]) returns bigint[]
+language sql volatile set search_path = '' as $$
+    select array(select i.id from public.handover_items i
+        where i.handover_id = p_handover_id and i.receiver_id = p_member_id and i.state = 'offered'
+          and (p_ids is null or i.id = any (p_ids)) order by i.id for update)
+$$;
+comment on function private.offered_to(bigint, bigint, bigint[]) is 'Locks what somebody is offered of a handover (of these items, null: all).';
+
+create or replace function public.accept_handover(p_handover_id bigint, p_accept jsonb, p_decline jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'accept_handover', pg_catalog.jsonb_build_array(p_handover_id, p_accept, p_decline));
+    v_from bigint;
+    v_declined bigint[];
+    v_taken bigint[];
+    v_count integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select h.member_id into v_from from public.handovers h where h.id = p_handover_id and h.closed_at is null for update;
+    v_declined := private.offered_to(p_handover_id, v_me.member_id, private.as_ids(coalesce(private.as_json(p_decline), '[]')));
+    v_taken := private.offered_to(p_handover_id, v_me.member_id, case when p_accept is not null and p_accept <> 'null' then private.as_ids(p_accept) end);
+    v_taken := array(select pg_catalog.unnest(v_taken) except select pg_catalog.unnest(v_declined) order by 1);
+    if v_from is null or (v_taken = '{}' and v_declined = '{}') then
+        perform private.fail('PT409', 'handover.nothing_offered');
+    end if;
+    v_count := private.settle_items(v_taken, v_me.member_id, v_me, v_now);
+    update public.handover_items set state = 'declined' where id = any (v_declined);
+    if v_declined <> '{}' then
+        insert into public.notifications (member_id, kind, params, path, is_urgent, created_at)
+        values (v_from, 'handover_declined', private.handover_told(p_handover_id, v_declined,
+            (select m.display_name from public.members m where m.id = v_me.member_id)), '/handover', true, v_now);
+    end if;
+    perform private.audit(v_me, null, 'handover', p_handover_id, 'answered',
+        pg_catalog.jsonb_build_object('taken', v_count, 'declined', pg_catalog.cardinality(v_declined)));
+    perform private.close_handover_messages(p_handover_id, v_now);
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('taken', v_count,
+        'gone', (select pg_catalog.count(*) from public.handover_items i where i.id = any (v_taken) and i.state <> 'accepted'),
+        'declined', pg_catalog.cardinality(v_declined)));
+end;
+$$;
+grant execute on function public.accept_handover(bigint, jsonb, jsonb, uuid) to authenticated;
+comment on function public.accept_handover(bigint, jsonb, jsonb, uuid) is
+    'Of what a colleague offers me: items p_accept (ids; null: all) are mine now, p_decline (ids) go back to his list and he is told; the rest stays offered. Answers {taken (records, an exception brings the rest of its group along), gone (were done or somebody else''s already), declined}. handover.nothing_offered, request.bad_value.';
+
+-- Screens -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.item_shown(p_item public.handover_items) returns jsonb
+language sql stable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('id', p_item.id, 'area', p_item.area, 'entity_id', p_item.entity_id, 'shop_id', p_item.shop_id,
+        'label', p_item.label, 'path', p_item.path, 'due_at', p_item.due_at, 'note', p_item.note, 'state', p_item.state,
+        'receiver', (select m.display_name from public.members m where m.id = p_item.receiver_id))
+$$;
+
+create or replace function private.possible_receivers(p_member_id bigint, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', r.id, 'name', r.display_name, 'shop_ids', r.shop_ids,
+        'areas', array(select a from pg_catalog.unnest(array['exception', 'ticket', 'lead']) a where private.can_receive(a, r.role, r.skills)))
+        order by r.display_name, r.id), '[]')
+    from (
+        select m.id, m.display_name, m.role, m.skills, pg_catalog.array_agg(k.shop_id order by k.shop_id) as shop_ids
+        from public.member_shops k
+        cross join lateral private.on_duty(k.shop_id, p_now) d
+        join public.members m on m.id = d.member_id
+        where k.member_id = p_member_id and m.id <> p_member_id and m.role in ('agent', 'operations', 'manager')
+        group by m.id) r
+$$;
+comment on function private.possible_receivers(bigint, timestamptz) is 'Colleagues on duty in a member''s shops, and which work each may take on.';
+
+create or replace function public.handover_screen() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_shift record;
+    v_mine public.handovers;
+begin
+    select * into v_shift from private.shift_of(v_me.member_id, v_now);
+    select * into v_mine from public.handovers h where h.member_id = v_me.member_id and h.opened_at is not null
+        and (h.closed_at is null or h.shift_ends_at = v_shift.ends_at) order by h.id desc limit 1;
+    return pg_catalog.jsonb_build_object('at', v_now, 'sees_everybody', private.sees_everybody(v_me),
+        'shift', case when v_shift.ends_at is not null then pg_catalog.to_jsonb(v_shift) end,
+        'in_hand', (select pg_catalog.count(*) from private.work_in_hand(v_me.member_id, v_shift.next_starts_at, v_now)),
+        'mine', case when v_mine.id is not null then pg_catalog.jsonb_build_object('id', v_mine.id, 'opened_at', v_mine.opened_at,
+            'shift_ends_at', v_mine.shift_ends_at, 'pool_at', v_mine.shift_ends_at + private.pool_after(), 'closed_at', v_mine.closed_at,
+            'items', (select coalesce(pg_catalog.jsonb_agg(private.item_shown(i) order by i.settled_at nulls first, i.due_at, i.id), '[]')
+                from public.handover_items i where i.handover_id = v_mine.id)) end,
+        'receivers', case when v_shift.ends_at is not null then private.possible_receivers(v_me.member_id, v_now) else '[]' end,
+        'offers', (select coalesce(pg_catalog.jsonb_agg(o order by o ->> 'id'), '[]') from (
+            select pg_catalog.jsonb_build_object('id', h.id, 'who', m.display_name,
+                'items', pg_catalog.jsonb_agg(private.item_shown(i) order by i.due_at, i.id)) as o
+            from public.handover_items i join public.handovers h on h.id = i.handover_id and h.closed_at is null
+            join public.members m on m.id = h.member_id
+            where i.receiver_id = v_me.member_id and i.state = 'offered' group by h.id, m.display_name) f));
+end;
+$$;
+grant execute on function public.handover_screen() to authenticated;
+comment on function public.handover_screen() is
+    'My handover: {at, sees_everybody, shift {ends_at, opens_at, pool_at, next_starts_at} or null, in_hand (how many items are due before my next shift), mine {id, opened_at, shift_ends_at, pool_at, closed_at, items [{id, area, entity_id, shop_id, label, path, due_at, note, state, receiver}]} or null, receivers [{member_id, name, shop_ids, areas}], offers [{id, who, items}] to me}. member.none.';
+
+create or replace function public.handover_log(p_days integer default 7) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_days integer := least(greatest(coalesce(p_days, 7), 1), 31);
+begin
+    if not private.sees_everybody(v_me) then
+        perform private.fail('PT403', 'handover.not_lead');
+    end if;
+    return (
+        select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', h.id, 'name', m.display_name, 'shift_ends_at', h.shift_ends_at,
+            'opened_at', h.opened_at, 'closed_at', h.closed_at, 'is_left', h.opened_at is null,
+            'accepted', i.accepted, 'pooled', i.pooled, 'kept', i.kept, 'waiting', i.waiting) order by h.shift_ends_at desc, h.id desc), '[]')
+        from public.handovers h
+        join public.members m on m.id = h.member_id
+        cross join lateral (
+            select pg_catalog.count(*) as n, pg_catalog.count(*) filter (where x.state = 'accepted') as accepted,
+                pg_catalog.count(*) filter (where x.state = 'pooled') as pooled, pg_catalog.count(*) filter (where x.state = 'kept') as kept,
+                pg_catalog.count(*) filter (where x.settled_at is null) as waiting
+            from public.handover_items x where x.handover_id = h.id and x.shop_id in (select private.my_shop_ids())) i
+        where h.shift_ends_at > v_now - pg_catalog.make_interval(days => v_days) and i.n > 0);
+end;
+$$;
+grant execute on function public.handover_log(integer) to authenticated;
+comment on function public.handover_log(integer) is
+    'Leaders: handovers of the last days (at most 31) with items in my shops [{id, name, shift_ends_at, opened_at, closed_at, is_left (went without handing over), accepted, pooled, kept, waiting}], newest first. handover.not_lead.';
 
 -- ==== 70_words.sql ====
 
@@ -17825,7 +24031,8 @@ grant select on public.text_recheck_changes to authenticated;
 
 create or replace function private.queue_text_recheck(p_cause text, p_now timestamptz) returns void
 language sql set search_path = '' as $$
-    select private.enqueue('recheck_texts', jsonb_build_object('cause', p_cause), 'recheck_texts:' || p_cause, p_now)
+    select private.enqueue('recheck_texts', jsonb_build_object('cause', p_cause), 'recheck_texts:' || p_cause, p_now);
+    select private.enqueue('check_scripts', '{}', 'check_scripts:' || p_cause, p_now)
 $$;
 
 create or replace function private.live_revisions(p_after bigint, p_limit integer) returns table (listing_id bigint, revision_id bigint)
@@ -19532,7 +25739,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports')
+    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports', 'tickets', 'leads')
         or char_length(btrim(coalesce(p_name, ''))) not between 1 and 40 or coalesce(length(p_params::text), 0) not between 2 and 4000 then
         perform private.fail('PT422', 'view.form');
     end if;
@@ -19604,6 +25811,10 @@ language sql stable set search_path = '' as $$
     select r.clock_id, r.owner_id from public.order_reviews r
     where r.owner_id is not null and r.claim_until > p_now and r.state <> 'done' and r.clock_id is not null
       and r.shop_id = any (p_shops)
+    union all
+    select o.clock_id, o.owner_id from private.lead_clock_owners(p_shops) o
+    union all
+    select o.clock_id, o.owner_id from private.promise_owners(p_shops, p_now) o
     union all
     select o.clock_id, o.owner_id from private.ticket_owners(p_shops, p_now) o
     union all
@@ -19900,6 +26111,271 @@ $$;
 grant execute on function public.export_deadlines(text, timestamptz, timestamptz, bigint, bigint) to authenticated;
 comment on function public.export_deadlines(text, timestamptz, timestamptz, bigint, bigint) is
     'Operations, analyst, manager, admin: clocks (by start) or events (by time) of my shops from a period, 1,000 after an id; the first page is recorded. No personal data. filter.bad.';
+
+-- ==== 93_sources.sql ====
+
+-- 93 ------------------------------------------------------------------- sources of figures: what other tools have measured
+--
+-- Sheets of agents' figures, visitors, and chats. Days are days of the shop's zone. What customers wrote is not kept: the
+-- figures need who wrote when, not what.
+
+create table if not exists public.agent_days (
+    shop_id bigint not null references public.shops,
+    day date not null,
+    agent text not null constraint agent_days_agent_length check (char_length(agent) between 1 and 60),
+    asked integer,
+    received integer,
+    unreplied integer,
+    effective integer,
+    buyer_messages integer,
+    agent_messages integer,
+    first_seconds numeric(10, 2),
+    reply_seconds numeric(10, 2),
+    slow integer,
+    inquiries integer,
+    paid_buyers integer,
+    sold_buyers integer,
+    sold_amount numeric(14, 2),
+    online_minutes numeric(8, 2),
+    rated integer,
+    satisfied integer,
+    import_id bigint references public.imports,
+    primary key (shop_id, day, agent)
+);
+create index if not exists agent_days_import_id_idx on public.agent_days (import_id);
+alter table public.agent_days enable row level security;
+comment on table public.agent_days is '客服绩效: one line of a performance sheet: what a platform''s tool counted for one agent (by nick) on one day. Null: the sheet has no such column.';
+comment on column public.agent_days.asked is '咨询人数; received 接待人数, unreplied 未回复人数, effective 有效接待人数, slow 慢响应人数, inquiries 询单人数: buyers, each once a day.';
+comment on column public.agent_days.first_seconds is '首次响应, reply_seconds 平均响应: means in seconds, as the tool says; the desk''s own figures come from chats.';
+comment on column public.agent_days.online_minutes is '登录时长 in minutes.';
+
+create table if not exists public.visitor_days (
+    shop_id bigint not null references public.shops,
+    day date not null,
+    visitors integer not null,
+    views integer,
+    import_id bigint references public.imports,
+    primary key (shop_id, day)
+);
+create index if not exists visitor_days_import_id_idx on public.visitor_days (import_id);
+alter table public.visitor_days enable row level security;
+comment on table public.visitor_days is '流量: visitors (访客数) and page views of a shop on a day.';
+
+create table if not exists public.chat_sessions (
+    shop_id bigint not null references public.shops,
+    session_id text not null constraint chat_sessions_id_length check (char_length(session_id) <= 64),
+    agent text,
+    buyer text,
+    consult text constraint chat_sessions_consult_known check (consult in ('presales', 'aftersales', 'other')),
+    rating smallint constraint chat_sessions_rating_range check (rating between 1 and 5),
+    is_paid boolean,
+    paid_amount numeric(14, 2),
+    import_id bigint references public.imports,
+    primary key (shop_id, session_id)
+);
+create index if not exists chat_sessions_import_id_idx on public.chat_sessions (import_id);
+alter table public.chat_sessions enable row level security;
+comment on table public.chat_sessions is '会话: one talk of a buyer, from the sheet of sessions; rating 5 非常满意 to 1 非常不满意.';
+
+create table if not exists public.chat_messages (
+    shop_id bigint not null references public.shops,
+    message_id text not null constraint chat_messages_id_length check (char_length(message_id) <= 64),
+    session_id text not null,
+    agent text,
+    buyer text not null,
+    consult text constraint chat_messages_consult_known check (consult in ('presales', 'aftersales', 'other')),
+    sender text not null constraint chat_messages_sender_known check (sender in ('buyer', 'agent', 'auto', 'robot', 'system')),
+    sent_at timestamptz not null,
+    import_id bigint references public.imports,
+    primary key (shop_id, message_id)
+);
+create index if not exists chat_messages_session_idx on public.chat_messages (shop_id, session_id, sent_at, message_id)
+    include (sender, agent, buyer, consult);
+create index if not exists chat_messages_sent_idx on public.chat_messages (shop_id, sent_at);
+create index if not exists chat_messages_import_id_idx on public.chat_messages (import_id);
+alter table public.chat_messages enable row level security;
+comment on table public.chat_messages is '聊天: who wrote in which talk and when, never what. auto 自动回复 and robot 机器人 are no answers of a person.';
+
+drop policy if exists "members read the figures of agents of their shops" on public.agent_days;
+create policy "members read the figures of agents of their shops" on public.agent_days
+    for select to authenticated using (
+        (select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+drop policy if exists "members read the visitors of their shops" on public.visitor_days;
+create policy "members read the visitors of their shops" on public.visitor_days
+    for select to authenticated using (
+        (select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+drop policy if exists "analysts and leaders read who talked when" on public.chat_sessions;
+create policy "analysts and leaders read who talked when" on public.chat_sessions
+    for select to authenticated using (
+        (select private.my_role()) in ('analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+drop policy if exists "analysts and leaders read who wrote when" on public.chat_messages;
+create policy "analysts and leaders read who wrote when" on public.chat_messages
+    for select to authenticated using (
+        (select private.my_role()) in ('analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+grant select on public.agent_days, public.visitor_days to authenticated;
+grant select (shop_id, session_id, agent, consult, rating, is_paid, paid_amount, import_id) on public.chat_sessions to authenticated;
+grant select (shop_id, message_id, session_id, agent, consult, sender, sent_at, import_id) on public.chat_messages to authenticated;
+
+-- Taking over ---------------------------------------------------------------------------------------------------------
+--
+-- One function a table; all answer the lines they took with what each was: new, changed, or as it was.
+
+create or replace function private.staged_lines(p_import public.imports, p_to integer) returns table (row_no integer, payload jsonb)
+language sql stable rows 2000 set search_path = '' as $$
+    select r.row_no, r.payload from private.import_rows r
+    where r.import_id = p_import.id and r.row_no > p_import.applied_to and r.row_no <= p_to
+$$;
+comment on function private.staged_lines(public.imports, integer) is 'The staged lines of the chunk that is taken over next.';
+
+create or replace function private.note_lines(p_import public.imports, p_new integer[], p_changed integer[], p_same integer[]) returns void
+language sql set search_path = '' as $$
+    insert into private.import_results (import_id, row_no, entity_id, outcome)
+    select p_import.id, n.row_no, n.row_no, n.outcome from (
+        select unnest(p_new) as row_no, 'accepted' as outcome
+        union all select unnest(p_changed), 'updated'
+        union all select unnest(p_same), 'unchanged') n
+$$;
+comment on function private.note_lines(public.imports, integer[], integer[], integer[]) is
+    'What became of lines whose tables have no number of their own: the line stands for it.';
+
+create or replace function private.apply_agent_days(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_yesterday date := (p_now at time zone (select s.timezone from public.shops s where s.id = p_import.shop_id))::date - 1;
+    v_new integer[];
+    v_changed integer[];
+    v_same integer[];
+begin
+    with staged as materialized (
+        select l.row_no, n.* from private.staged_lines(p_import, p_to) l
+        cross join lateral jsonb_populate_record(null::public.agent_days, l.payload
+            || jsonb_build_object('shop_id', p_import.shop_id, 'import_id', p_import.id,
+                'day', coalesce(l.payload ->> 'day', v_yesterday::text))) n
+    ), judged as (
+        select s.row_no, case when d.shop_id is null then 'accepted'
+            when to_jsonb(d) - 'import_id' = to_jsonb(s) - array['row_no', 'import_id'] then 'unchanged' else 'updated' end as outcome
+        from staged s left join public.agent_days d using (shop_id, day, agent)
+    ), written as (
+        insert into public.agent_days
+        select (jsonb_populate_record(null::public.agent_days, to_jsonb(s))).* from staged s
+        on conflict (shop_id, day, agent) do update set (asked, received, unreplied, effective, buyer_messages, agent_messages,
+            first_seconds, reply_seconds, slow, inquiries, paid_buyers, sold_buyers, sold_amount, online_minutes, rated, satisfied,
+            import_id) = (excluded.asked, excluded.received, excluded.unreplied, excluded.effective, excluded.buyer_messages,
+            excluded.agent_messages, excluded.first_seconds, excluded.reply_seconds, excluded.slow, excluded.inquiries,
+            excluded.paid_buyers, excluded.sold_buyers, excluded.sold_amount, excluded.online_minutes, excluded.rated,
+            excluded.satisfied, excluded.import_id)
+    )
+    select array_agg(row_no) filter (where outcome = 'accepted'), array_agg(row_no) filter (where outcome = 'updated'),
+        array_agg(row_no) filter (where outcome = 'unchanged') into v_new, v_changed, v_same from judged;
+    perform private.note_lines(p_import, v_new, v_changed, v_same);
+end;
+$$;
+comment on function private.apply_agent_days(public.imports, integer, timestamptz) is
+    'Performance lines; without a day they are of the day before the import (sheets are exported the morning after).';
+
+create or replace function private.apply_visitor_days(p_import public.imports, p_to integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_new integer[];
+    v_changed integer[];
+    v_same integer[];
+begin
+    with staged as materialized (
+        select l.row_no, n.day, n.visitors, n.views from private.staged_lines(p_import, p_to) l
+        cross join lateral jsonb_to_record(l.payload) as n(day date, visitors integer, views integer)
+    ), judged as (
+        select s.row_no, case when d.shop_id is null then 'accepted'
+            when (d.visitors, d.views) is not distinct from (s.visitors, coalesce(s.views, d.views)) then 'unchanged' else 'updated' end as outcome
+        from staged s left join public.visitor_days d on d.shop_id = p_import.shop_id and d.day = s.day
+    ), written as (
+        insert into public.visitor_days as d (shop_id, day, visitors, views, import_id)
+        select p_import.shop_id, s.day, s.visitors, s.views, p_import.id from staged s
+        on conflict (shop_id, day) do update
+        set visitors = excluded.visitors, views = coalesce(excluded.views, d.views), import_id = excluded.import_id
+    )
+    select array_agg(row_no) filter (where outcome = 'accepted'), array_agg(row_no) filter (where outcome = 'updated'),
+        array_agg(row_no) filter (where outcome = 'unchanged') into v_new, v_changed, v_same from judged;
+    perform private.note_lines(p_import, v_new, v_changed, v_same);
+end;
+$$;
+comment on function private.apply_visitor_days(public.imports, integer) is 'Lines of visitors by day; a column that the file lacks keeps its value.';
+
+create or replace function private.apply_chat_sessions(p_import public.imports, p_to integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_new integer[];
+    v_changed integer[];
+    v_same integer[];
+begin
+    with staged as materialized (
+        select l.row_no, n.session_id, n.agent, n.buyer, n.consult, n.rating, n.paid = 'yes' as is_paid, n.paid_amount
+        from private.staged_lines(p_import, p_to) l
+        cross join lateral jsonb_to_record(l.payload) as n(session_id text, agent text, buyer text, consult text, rating smallint,
+            paid text, paid_amount numeric)
+        where l.payload ->> 'sheet' = 'chat_sessions'
+    ), judged as (
+        select s.row_no, case when c.shop_id is null then 'accepted'
+            when (c.agent, c.buyer, c.consult, c.rating, c.is_paid, c.paid_amount) is not distinct from
+                (s.agent, s.buyer, s.consult, s.rating, s.is_paid, s.paid_amount) then 'unchanged' else 'updated' end as outcome
+        from staged s left join public.chat_sessions c on c.shop_id = p_import.shop_id and c.session_id = s.session_id
+    ), written as (
+        insert into public.chat_sessions (shop_id, session_id, agent, buyer, consult, rating, is_paid, paid_amount, import_id)
+        select p_import.shop_id, s.session_id, s.agent, s.buyer, s.consult, s.rating, s.is_paid, s.paid_amount, p_import.id from staged s
+        on conflict (shop_id, session_id) do update set (agent, buyer, consult, rating, is_paid, paid_amount, import_id) =
+            (excluded.agent, excluded.buyer, excluded.consult, excluded.rating, excluded.is_paid, excluded.paid_amount, excluded.import_id)
+    )
+    select array_agg(row_no) filter (where outcome = 'accepted'), array_agg(row_no) filter (where outcome = 'updated'),
+        array_agg(row_no) filter (where outcome = 'unchanged') into v_new, v_changed, v_same from judged;
+    perform private.note_lines(p_import, v_new, v_changed, v_same);
+end;
+$$;
+comment on function private.apply_chat_sessions(public.imports, integer) is 'Lines of the sheet of sessions, each session once however often it is imported.';
+
+create or replace function private.apply_chat_messages(p_import public.imports, p_to integer) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_new integer[];
+    v_changed integer[];
+    v_same integer[];
+begin
+    with staged as materialized (
+        select l.row_no, n.* from private.staged_lines(p_import, p_to) l
+        cross join lateral jsonb_to_record(l.payload) as n(message_id text, session_id text, agent text, buyer text, consult text,
+            sender text, sent_at timestamptz)
+        where l.payload ->> 'sheet' = 'chat_messages'
+    ), judged as (
+        select s.row_no, case when m.shop_id is null then 'accepted'
+            when (m.session_id, m.agent, m.buyer, m.consult, m.sender, m.sent_at) is not distinct from
+                (s.session_id, s.agent, s.buyer, s.consult, s.sender, s.sent_at) then 'unchanged' else 'updated' end as outcome
+        from staged s left join public.chat_messages m on m.shop_id = p_import.shop_id and m.message_id = s.message_id
+    ), written as (
+        insert into public.chat_messages (shop_id, message_id, session_id, agent, buyer, consult, sender, sent_at, import_id)
+        select p_import.shop_id, s.message_id, s.session_id, s.agent, s.buyer, s.consult, s.sender, s.sent_at, p_import.id
+        from staged s join judged j using (row_no) where j.outcome <> 'unchanged'
+        on conflict (shop_id, message_id) do update set (session_id, agent, buyer, consult, sender, sent_at, import_id) =
+            (excluded.session_id, excluded.agent, excluded.buyer, excluded.consult, excluded.sender, excluded.sent_at, excluded.import_id)
+    )
+    select array_agg(row_no) filter (where outcome = 'accepted'), array_agg(row_no) filter (where outcome = 'updated'),
+        array_agg(row_no) filter (where outcome = 'unchanged') into v_new, v_changed, v_same from judged;
+    perform private.note_lines(p_import, v_new, v_changed, v_same);
+end;
+$$;
+comment on function private.apply_chat_messages(public.imports, integer) is 'Lines of the sheet of messages, each message once however often it is imported.';
+
+create or replace function private.apply_figures(p_import public.imports, p_to integer, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    case p_import.kind
+        when 'performance' then perform private.apply_agent_days(p_import, p_to, p_now);
+        when 'traffic' then perform private.apply_visitor_days(p_import, p_to);
+        when 'chats' then
+            perform private.apply_chat_sessions(p_import, p_to);
+            perform private.apply_chat_messages(p_import, p_to);
+        else perform private.fail('PT422', 'import.kind_unknown');
+    end case;
+end;
+$$;
+comment on function private.apply_figures(public.imports, integer, timestamptz) is 'One chunk of a sheet of figures or of chats.';
 
 -- ==== 99_reload.sql ====
 

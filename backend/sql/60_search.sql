@@ -61,6 +61,8 @@ declare
 begin
     return jsonb_build_object(
         'orders', private.search_orders(v_words, v_me.role <> 'analyst'),
+        'leads', private.search_leads(v_words, v_me, private.now()),
+        'tickets', private.search_tickets(v_words, v_me.role <> 'analyst'),
         'members', (select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'display_name', m.display_name,
                 'staff_no', m.staff_no, 'role', m.role, 'state', m.state) order by m.display_name), '[]')
             from (select * from public.members m
@@ -71,4 +73,4 @@ end;
 $$;
 grant execute on function public.search_desk(jsonb) to authenticated;
 comment on function public.search_desk(jsonb) is
-    'Members: {orders, members}, at most 20 each, of my shops, for candidates {order_nos, six (last six digits of order or tracking number), tracking, buyers, phone_hashes, last4_hashes, name_hashes, names (of colleagues)}. Exact; for analysts the personal ones find nothing.';
+    'Members: {orders, tickets, leads, members}, at most 20 each, of my shops, for candidates {tickets, lead_nos (numbers), wechat_hashes, order_nos, six (last six digits of order or tracking number), tracking, buyers, phone_hashes, last4_hashes, name_hashes, names (of colleagues)}. Exact; for analysts the personal ones find nothing.';
