@@ -123,8 +123,9 @@ language sql stable set search_path = '' as $$
     select exists (
         select from public.rota_days d join public.shops s on s.id = p_shop_id
         where d.member_id = p_member_id and d.kind = 'leave' and d.day = (p_now at time zone s.timezone)::date)
+       or exists (select from public.handovers h where h.member_id = p_member_id and h.opened_at is not null and h.shift_ends_at > p_now)
 $$;
-comment on function private.is_away(bigint, bigint, timestamptz) is 'On leave today.';
+comment on function private.is_away(bigint, bigint, timestamptz) is 'On leave today, or handing over already at the end of the shift.';
 
 create or replace function private.assignment_staff(p_area text, p_shop_id bigint, p_now timestamptz) returns setof private.assignee
 language sql stable set search_path = '' as $$

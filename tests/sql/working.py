@@ -1,4 +1,4 @@
-"""A shop whose agents are given work: people, shifts, and items of an area, for tests of assignment and handover."""
+"""A shop whose agents are given work: people, shifts and tickets, for tests of assignment and handover."""
 
 from __future__ import annotations
 
@@ -13,24 +13,14 @@ from tests.sql.desk import NOON, one
 
 Connection = psycopg.Connection[Any]
 
-# Loads of an area that this schema has not got yet.
-STAND_IN = """
-create table private.stand_in (id bigint generated always as identity primary key, member_id bigint, is_open boolean not null default true);
-create function private.lead_load(p_member_ids bigint[]) returns table (member_id bigint, load bigint)
-language sql stable set search_path = '' as $$
-    select s.member_id, count(*) from private.stand_in s where s.is_open and s.member_id = any (p_member_ids) group by s.member_id
-$$;
-"""
-
 
 def open_shop(conn: Connection) -> None:
-    """The shop `fair` at noon of a working day, and the table its work lies in."""
+    """The shop `fair` at noon of a working day."""
     conn.execute("update private.test_clock set at = %s", (NOON,))
     conn.execute(
         """with p as (insert into stock_pools (name) values ('公平') returning id)
         insert into shops (code, name, platform, stock_pool_id) select 'fair', '公平', 'own', id from p"""
     )
-    conn.execute(STAND_IN)
 
 
 def shop(conn: Connection) -> int:
@@ -57,19 +47,25 @@ def member(conn: Connection, name: str) -> int:
 
 
 def on_shift(
-    conn: Connection, member_id: int, works: bool, hours: tuple[int, int] = (0, 12), kind: str = "rest"
+    conn: Connection,
+    member_id: int,
+    works: bool,
+    hours: tuple[float, float] = (0, 12),
+    kind: str = "rest",
+    day: int = 0,
 ) -> None:
-    """Today's plan: on shift for hours counted from noon, or off (`kind`)."""
+    """The plan of today (or of `day` days later): on shift for hours counted from that noon, or off (`kind`)."""
+    noon = NOON + timedelta(days=day)
     conn.execute(
         """insert into rota_days (member_id, day, kind, source, updated_at) values (%s, %s, %s, 'edited', now())
            on conflict (member_id, day) do update set kind = excluded.kind""",
-        (member_id, NOON.date(), "work" if works else kind),
+        (member_id, noon.date(), "work" if works else kind),
     )
-    conn.execute("delete from rota_entries where member_id = %s", (member_id,))
+    conn.execute("delete from rota_entries where member_id = %s and day = %s", (member_id, noon.date()))
     if works:
         conn.execute(
             "insert into rota_entries (member_id, day, shift_name, starts_at, ends_at) values (%s, %s, '班', %s, %s)",
-            (member_id, NOON.date(), *(NOON + timedelta(hours=h) for h in hours)),
+            (member_id, noon.date(), *(noon + timedelta(hours=h) for h in hours)),
         )
 
 
@@ -81,10 +77,10 @@ def settle(
     weight: str = "1",
     frozen_until: datetime | None = None,
 ) -> None:
-    """Somebody's settings for leads, as the owner of the database writes them."""
+    """Somebody's settings for tickets, as the owner of the database writes them."""
     conn.execute(
         """insert into assignment_members (member_id, area, capacity, weight, frozen_until, frozen_reason)
-           values (%s, 'lead', %s, %s, %s, %s)
+           values (%s, 'ticket', %s, %s, %s, %s)
            on conflict (member_id, area) do update set capacity = excluded.capacity, weight = excluded.weight,
                frozen_until = excluded.frozen_until, frozen_reason = excluded.frozen_reason""",
         (member_id, capacity, weight, frozen_until, "培训" if frozen_until else None),
@@ -92,10 +88,11 @@ def settle(
 
 
 def new_items(conn: Connection, count: int) -> list[int]:
-    """Items that nobody owns, oldest first."""
+    """Tickets that nobody owns, oldest first."""
     rows = conn.execute(
-        "insert into private.stand_in (member_id) select null from generate_series(1, %s) returning id",
-        (count,),
+        """insert into tickets (shop_id, type, state, registered_at)
+           select %s, 'reship', 'classified', %s from generate_series(1, %s) returning id""",
+        (shop(conn), NOON, count),
     )
     return [row[0] for row in rows.fetchall()]
 
@@ -104,20 +101,24 @@ def assign(
     conn: Connection, items: list[dict[str, Any]], moment: datetime, source: str = "arrival"
 ) -> list[Any]:
     """(item, member or None, decision) of each item."""
-    query = "select id, member_id, decision_id from private.assign_work('lead', %s, %s, %s, %s)"
+    query = "select id, member_id, decision_id from private.assign_work('ticket', %s, %s, %s, %s)"
     return conn.execute(query, (shop(conn), Jsonb(items), source, moment)).fetchall()
 
 
 def own(conn: Connection, item_id: int, member_id: int | None) -> None:
     """What the caller of the engine does with a decision."""
-    conn.execute("update private.stand_in set member_id = %s where id = %s", (member_id, item_id))
+    conn.execute(
+        """update tickets set owner_id = %(owner)s::bigint, state = case when %(owner)s::bigint is null then state else 'dispatched' end
+           where id = %(id)s""",
+        {"owner": member_id, "id": item_id},
+    )
 
 
 def finish(conn: Connection, member_id: int, count: int) -> int:
-    """Closes up to `count` items of somebody; answers how many there were."""
+    """Closes up to `count` tickets of somebody; answers how many there were."""
     done = conn.execute(
-        """update private.stand_in set is_open = false where id in (
-               select id from private.stand_in where member_id = %s and is_open order by id limit %s)""",
-        (member_id, count),
+        """update tickets set state = 'cancelled', closed_at = %s where id in (
+               select id from tickets where owner_id = %s and stage = 'open' order by id limit %s)""",
+        (NOON, member_id, count),
     )
     return done.rowcount
