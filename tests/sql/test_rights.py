@@ -22,11 +22,20 @@ from tests.sql.rights import (
 )
 
 
-@pytest.fixture
-def scene(db: psycopg.Connection) -> psycopg.Connection:
+@pytest.fixture(scope="module")
+def laid_out(sql_url: str) -> Iterator[psycopg.Connection]:
     """Two shops with one row of everything, and a person of each role in shop a."""
-    make_scene(db)
-    return db
+    with psycopg.connect(sql_url) as conn:
+        make_scene(conn)
+        yield conn
+        conn.rollback()
+
+
+@pytest.fixture
+def scene(laid_out: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """The scene for one test, which leaves it as it was."""
+    with laid_out.transaction(force_rollback=True):
+        yield laid_out
 
 
 @contextmanager
