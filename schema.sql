@@ -12262,19 +12262,23 @@ begin
         perform private.fail('PT422', 'contact.form');
     end if;
     if exists (select from jsonb_each_text(p_contact) c
-        where c.key in ('name', 'phone', 'address', 'note') and not private.is_cipher(c.value)) then
+        where c.key in ('name', 'phone', 'address', 'note', 'wechat', 'email') and not private.is_cipher(c.value)) then
         perform private.fail('PT422', 'contact.form');
     end if;
-    insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
-    values (v_id, p_kind, p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note',
-            p_contact ->> 'name_hash', p_contact ->> 'phone_hash', p_contact ->> 'phone_last4_hash')
+    insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, wechat_cipher, email_cipher,
+        name_hash, phone_hash, phone_last4_hash, wechat_hash, email_hash)
+    values (v_id, p_kind, p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note', p_contact ->> 'wechat',
+            p_contact ->> 'email', p_contact ->> 'name_hash', p_contact ->> 'phone_hash', p_contact ->> 'phone_last4_hash',
+            p_contact ->> 'wechat_hash', p_contact ->> 'email_hash')
     on conflict (id) do update set
         name_cipher = coalesce(excluded.name_cipher, c.name_cipher), name_hash = coalesce(excluded.name_hash, c.name_hash),
         phone_cipher = coalesce(excluded.phone_cipher, c.phone_cipher),
         phone_hash = case when excluded.phone_cipher is null then c.phone_hash else excluded.phone_hash end,
         phone_last4_hash = case when excluded.phone_cipher is null then c.phone_last4_hash else excluded.phone_last4_hash end,
         address_cipher = coalesce(excluded.address_cipher, c.address_cipher),
-        note_cipher = coalesce(excluded.note_cipher, c.note_cipher)
+        note_cipher = coalesce(excluded.note_cipher, c.note_cipher),
+        wechat_cipher = coalesce(excluded.wechat_cipher, c.wechat_cipher), wechat_hash = coalesce(excluded.wechat_hash, c.wechat_hash),
+        email_cipher = coalesce(excluded.email_cipher, c.email_cipher), email_hash = coalesce(excluded.email_hash, c.email_hash)
     where c.id = p_contact_id;
     if not found then
         perform private.fail('PT409', 'contact.taken');
@@ -16452,6 +16456,66 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.ticket_load(bigint[]) is 'Tickets that each of these members has in hand, over all shops.';
 
+-- ==== 62_ticket_dispatch.sql ====
+
+-- 62 ------------------------------------------------------------------------- tickets: handing out, many at once, undoing
+
+-- Handing out ---------------------------------------------------------------------------------------------------------
+
+create or replace function private.can_have_tickets(p_member_id bigint, p_shop_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.members m join public.member_shops k on k.member_id = m.id
+        where m.id = p_member_id and m.state = 'active' and k.shop_id = p_shop_id and m.role in ('agent', 'operations', 'warehouse', 'manager'))
+$$;
+comment on function private.can_have_tickets(bigint, bigint) is 'Whether tickets of a shop can be given to somebody: active, of the shop, no analyst.';
+
+create or replace function private.handed_ticket(p_me private.actor, p_ticket public.tickets, p_member_id bigint, p_source text, p_now timestamptz)
+returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    if v.owner_id = p_member_id then
+        return v;
+    end if;
+    v.owner_id := p_member_id;
+    if p_source is not null then
+        v.decision_id := private.note_assignment('ticket', v.shop_id, v.id, p_member_id, p_source, p_now);
+    end if;
+    return private.move_ticket(p_me, v, case when v.state in ('classified', 'dispatched', 'in_progress') then 'dispatched' else v.state end,
+        pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('action', case when (p_ticket).owner_id is null then 'ticket_dispatched'
+            else 'ticket_reassigned' end, 'member_id', p_member_id, 'from_id', (p_ticket).owner_id)), p_now);
+end;
+$$;
+comment on function private.handed_ticket(private.actor, public.tickets, bigint, text, timestamptz) is
+    'A locked ticket becomes somebody''s, who begins when he takes it (p_source null: the decision is recorded already).';
+
+create or replace function private.dispatch_free(p_me private.actor, p_tickets public.tickets[], p_source text, p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_given record;
+    v_ticket public.tickets;
+    v_count integer := 0;
+begin
+    for v_given in select * from private.assign_work('ticket', (p_tickets[1]).shop_id, (
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', t.id, 'skill', 'aftersales') order by t.n)
+        from pg_catalog.unnest(p_tickets) with ordinality t (id, shop_id, type, state, stage, severity, root_cause_id, department, is_complaint, is_raised,
+            order_id, product_id, sku, quantity, tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, channel, source, lead_id,
+            summary, has_freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, owner_id, decision_id, waiting_reason,
+            waiting_until, due_at, due_sort, solution, solution_id, outcome, reship_tracking_no, first_resolved_at, resolved_at, closed_at, close_reason,
+            instance, merged_into_id, follows_id, score, registered_at, registered_by, version, updated_at, n)), p_source, p_now)
+    loop
+        if v_given.member_id is not null then
+            select * into v_ticket from public.tickets where id = v_given.id;
+            v_ticket.decision_id := v_given.decision_id;
+            perform private.handed_ticket(p_me, v_ticket, v_given.member_id, null, p_now);
+            v_count := v_count + 1;
+        end if;
+    end loop;
+    return v_count;
+end;
+$$;
+
 -- ==== 62_ticket_flow.sql ====
 
 -- 62 --------------------------------------------------------------------- tickets: who may take a step, taking it, registering
@@ -19749,8 +19813,9 @@ begin
     if p_ids = '[]' then
         return p_ids;
     end if;
-    return (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'media_type', a.media_type) order by a.id), '[]')
-        from private.attachments a where a.ticket_id = p_ticket_id and a.id in (select i::bigint from jsonb_array_elements_text(p_ids) i));
+    return (select coalesce(jsonb_agg(a.value order by a.n), '[]')
+        from jsonb_array_elements(private.ticket_attachments(p_ticket_id)) with ordinality a (value, n)
+        where a.value -> 'id' in (select jsonb_array_elements(p_ids)));
 end;
 $$;
 comment on function private.evidence_rows(bigint, jsonb) is 'The photos and files that a request names.';
@@ -21517,23 +21582,30 @@ comment on function private.shift_of(bigint, timestamptz) is
 
 -- What a person has in hand: a branch per area ------------------------------------------------------------------------
 
+create or replace function private.promised_until(p_entity text, p_id bigint) returns timestamptz
+language sql stable set search_path = '' as $$
+    select pg_catalog.min(p.due_at) from public.promises p where p.entity = p_entity and p.entity_id = p_id and p.state = 'open'
+$$;
+comment on function private.promised_until(text, bigint) is 'When the next promise of a lead or ticket is due: whoever owns the case keeps it.';
+
 create or replace function private.work_in_hand(p_member_id bigint, p_until timestamptz, p_now timestamptz)
 returns table (area text, entity_id bigint, shop_id bigint, label text, path text, due_at timestamptz)
 language sql stable set search_path = '' as $$
-    select 'exception', r.order_id, r.shop_id, o.order_no, '/orders?id=' || r.order_id, r.due_at
-    from public.order_reviews r join public.orders o on o.id = r.order_id
-    where r.owner_id = p_member_id and r.state = 'open' and r.claim_until > p_now and r.due_at < coalesce(p_until, 'infinity')
-    union all
-    select 'ticket', t.id, t.shop_id, 'T-' || t.id, '/ticket?id=' || t.id, t.due_at
-    from public.tickets t
-    where t.owner_id = p_member_id and t.stage in ('open', 'waiting', 'revisit') and t.due_sort < coalesce(p_until, 'infinity')
-    union all
-    select 'lead', l.id, l.shop_id, 'L-' || l.id, '/leads?id=' || l.id, l.due_at
-    from public.leads l
-    where l.owner_id = p_member_id and l.state in ('assigned', 'following') and l.due_at < coalesce(p_until, 'infinity')
+    with held as (
+        select 'exception', r.order_id, r.shop_id, o.order_no, '/orders?id=' || r.order_id, r.due_at
+        from public.order_reviews r join public.orders o on o.id = r.order_id
+        where r.owner_id = p_member_id and r.state = 'open' and r.claim_until > p_now
+        union all
+        select 'ticket', t.id, t.shop_id, 'T-' || t.id, '/ticket?id=' || t.id, least(t.due_at, private.promised_until('ticket', t.id))
+        from public.tickets t where t.owner_id = p_member_id and t.stage in ('open', 'waiting', 'revisit')
+        union all
+        select 'lead', l.id, l.shop_id, 'L-' || l.id, '/leads?id=' || l.id, least(l.due_at, private.promised_until('lead', l.id))
+        from public.leads l where l.owner_id = p_member_id and l.state in ('assigned', 'following')
+    )
+    select * from held h (area, entity_id, shop_id, label, path, due_at) where h.due_at < coalesce(p_until, 'infinity')
 $$;
 comment on function private.work_in_hand(bigint, timestamptz, timestamptz) is
-    'What a member owns that is due before an instant (null: that has a deadline at all). What a lead''s owner has promised goes with the lead.';
+    'What a member owns that is due before an instant (null: that has a deadline at all); promises count as deadlines of their lead or ticket.';
 
 create or replace function private.handed_entity(p_area text) returns text
 language sql immutable set search_path = '' as $$ select case p_area when 'exception' then 'order_review' else p_area end $$;
@@ -25601,7 +25673,9 @@ language sql stable set search_path = '' as $$
     from (
         select k.kind, s.id as shop_id, s.name as shop_name, s.stock_pool_id, exists (select from public.imports x
             where x.shop_id = s.id and x.kind = k.kind and x.state in ('staging', 'applying', 'checking')) as is_running
-        from public.shops s cross join (values ('orders'), ('shipments')) k (kind) where s.id = any (p_shops) and s.is_active
+        from public.shops s cross join unnest(private.import_kinds()) k (kind)
+        where s.id = any (p_shops) and s.is_active and k.kind <> 'products' and (k.kind in ('orders', 'shipments')
+            or exists (select from public.imports x where x.shop_id = s.id and x.kind = k.kind and x.state = 'done'))
         union all
         select 'products', null, p.name, p.id, exists (select from public.imports x where x.shop_id is null and x.stock_pool_id = p.id
             and x.kind = 'products' and x.state in ('staging', 'applying', 'checking'))
@@ -25612,7 +25686,7 @@ language sql stable set search_path = '' as $$
         order by x.id desc limit 1) i on true
     order by w.kind, w.shop_id
 $$;
-comment on function private.data_ages(bigint[], timestamptz) is 'How old each data set of these shops is: late when the last import ended more than 24 hours ago, or never.';
+comment on function private.data_ages(bigint[], timestamptz) is 'How old each data set of these shops is: late when the last import ended more than 24 hours ago, or never. Orders, parcels and stock always, other files once they were imported.';
 
 create or replace function private.shown_ages(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

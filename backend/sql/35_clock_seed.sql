@@ -59,6 +59,8 @@ language sql immutable set search_path = '' as $$
                         {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
                         {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
         ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
+        ('promised', '[{"percent": 80, "who": ["owner"], "action": "notify"},
+                       {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
         ('owner_only', '[{"percent": 100, "who": ["owner"], "action": "notify"}]')
     ), wanted (code, name, applies_to, target, measure, calendar, allowance, ladder_code, remind_calendar, on_reopen) as (values
         ('order_review', '订单异常审核', 'order_review', 'review', 'working', 'all', 120, 'review', null, 'restart'),
@@ -68,6 +70,7 @@ language sql immutable set search_path = '' as $$
         ('lead_a', 'A 级线索跟进', 'lead', 'follow_up', 'wall', null, 1440, 'lead', null, 'restart'),
         ('lead_b', 'B 级线索跟进', 'lead', 'follow_up', 'wall', null, 4320, 'lead', null, 'restart'),
         ('lead_c', 'C 级线索跟进', 'lead', 'follow_up', 'wall', null, 10080, 'lead', null, 'restart'),
+        ('promise', '承诺兑现', 'promise', 'keep', 'wall', null, 4320, 'promised', null, 'restart'),
         ('ticket_first', '工单首次联系', 'ticket', 'first', 'working', 'all', 60, 'late', null, 'keep'),
         ('ticket_next', '工单再次回复', 'ticket', 'next', 'working', 'all', 240, 'late', null, 'restart'),
         ('ticket_resolve', '工单解决', 'ticket', 'resolve', 'wall', null, 1440, 'late', null, 'continue'),

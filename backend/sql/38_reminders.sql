@@ -124,6 +124,8 @@ begin
     case p_entity
         when 'order_review' then return query select * from private.order_review_subjects(p_ids, p_now);
         when 'order' then return query select * from private.order_subjects(p_ids);
+        when 'lead' then return query select * from private.lead_subjects(p_ids);
+        when 'promise' then return query select * from private.promise_subjects(p_ids, p_now);
         when 'survey' then return query select * from private.survey_subjects(p_ids);
         when 'ticket', 'return', 'public_complaint' then return query select * from private.ticket_subjects(p_ids, p_now);
         when 'approval' then return query select * from private.approval_subjects(p_ids, p_now);
@@ -136,11 +138,13 @@ comment on function private.subjects_of(text, bigint[], timestamptz) is
 
 create or replace function private.can_work(p_entity text, p_role text, p_skills text[]) returns boolean
 language sql immutable set search_path = '' as $$
-    select case p_entity
-        when 'order_review' then p_role = 'operations' or (p_role = 'agent' and 'review' = any (p_skills))
-        when 'order' then p_role = 'warehouse'
-        when 'ticket', 'return', 'public_complaint' then p_role = 'operations' or (p_role = 'agent' and 'aftersales' = any (p_skills))
-        when 'approval' then p_role = 'manager'
+    select case
+        when p_entity = 'order_review' then p_role = 'operations' or (p_role = 'agent' and 'review' = any (p_skills))
+        when p_entity = 'order' then p_role = 'warehouse'
+        when p_entity = 'lead' then p_role = 'agent' and 'presales' = any (p_skills)
+        when p_entity = 'promise' then p_role = 'agent'
+        when p_entity in ('ticket', 'return', 'public_complaint') then p_role = 'operations' or (p_role = 'agent' and 'aftersales' = any (p_skills))
+        when p_entity = 'approval' then p_role = 'manager'
         else p_role in ('agent', 'operations') end
 $$;
 comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';
@@ -150,6 +154,7 @@ language plpgsql set search_path = '' as $$
 begin
     case p_entity
         when 'order_review' then return private.order_review_action(p_action, p_ids, p_now);
+        when 'lead' then return private.lead_action(p_action, p_ids, p_now);
         when 'ticket', 'return', 'public_complaint' then return private.ticket_action(p_action, p_ids, p_now);
         else return 0;
     end case;

@@ -37,6 +37,10 @@ begin
     if v_to is not null and v_import.kind in ('orders', 'shipments') then
         perform private.evaluate_orders(private.refresh_verdicts(v_import, v_to), private.now());
     end if;
+    if v_to is not null and v_import.kind = 'orders' then
+        perform private.convert_leads(array(select r.entity_id from private.import_results r
+            where r.import_id = p_import_id and r.row_no > v_import.checked_to and r.row_no <= v_to and r.outcome <> 'unchanged'), private.now());
+    end if;
     if v_to is not null then
         update public.imports set checked_to = v_to where id = p_import_id;
     end if;

@@ -181,8 +181,12 @@ $$;
 comment on function private.return_items(private.actor, bigint, bigint[], timestamptz) is 'Frees the items of a member (order ids null: all of them) and tells the history; answers how many.';
 
 create or replace function private.give_back_all(p_member_id bigint, p_now timestamptz) returns integer
-language sql set search_path = '' as $$ select private.return_items(null, p_member_id, null, p_now) $$;
-comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off or goes home: all items are in the pool again.';
+language plpgsql set search_path = '' as $$
+begin
+    return private.return_items(null, p_member_id, null, p_now) + private.return_leads(null, p_member_id, p_now);
+end;
+$$;
+comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off: all his items and leads are in the pool again.';
 
 create or replace function public.give_back(p_request_id uuid, p_order_ids jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

@@ -50,19 +50,23 @@ begin
         perform private.fail('PT422', 'contact.form');
     end if;
     if exists (select from jsonb_each_text(p_contact) c
-        where c.key in ('name', 'phone', 'address', 'note') and not private.is_cipher(c.value)) then
+        where c.key in ('name', 'phone', 'address', 'note', 'wechat', 'email') and not private.is_cipher(c.value)) then
         perform private.fail('PT422', 'contact.form');
     end if;
-    insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, name_hash, phone_hash, phone_last4_hash)
-    values (v_id, p_kind, p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note',
-            p_contact ->> 'name_hash', p_contact ->> 'phone_hash', p_contact ->> 'phone_last4_hash')
+    insert into private.contacts as c (id, kind, name_cipher, phone_cipher, address_cipher, note_cipher, wechat_cipher, email_cipher,
+        name_hash, phone_hash, phone_last4_hash, wechat_hash, email_hash)
+    values (v_id, p_kind, p_contact ->> 'name', p_contact ->> 'phone', p_contact ->> 'address', p_contact ->> 'note', p_contact ->> 'wechat',
+            p_contact ->> 'email', p_contact ->> 'name_hash', p_contact ->> 'phone_hash', p_contact ->> 'phone_last4_hash',
+            p_contact ->> 'wechat_hash', p_contact ->> 'email_hash')
     on conflict (id) do update set
         name_cipher = coalesce(excluded.name_cipher, c.name_cipher), name_hash = coalesce(excluded.name_hash, c.name_hash),
         phone_cipher = coalesce(excluded.phone_cipher, c.phone_cipher),
         phone_hash = case when excluded.phone_cipher is null then c.phone_hash else excluded.phone_hash end,
         phone_last4_hash = case when excluded.phone_cipher is null then c.phone_last4_hash else excluded.phone_last4_hash end,
         address_cipher = coalesce(excluded.address_cipher, c.address_cipher),
-        note_cipher = coalesce(excluded.note_cipher, c.note_cipher)
+        note_cipher = coalesce(excluded.note_cipher, c.note_cipher),
+        wechat_cipher = coalesce(excluded.wechat_cipher, c.wechat_cipher), wechat_hash = coalesce(excluded.wechat_hash, c.wechat_hash),
+        email_cipher = coalesce(excluded.email_cipher, c.email_cipher), email_hash = coalesce(excluded.email_hash, c.email_hash)
     where c.id = p_contact_id;
     if not found then
         perform private.fail('PT409', 'contact.taken');
@@ -147,6 +151,7 @@ begin
     case p_entity
         when 'order' then return private.order_to_reveal(p_me, p_id, p_now);
         when 'ticket' then return private.ticket_to_reveal(p_me, p_id, p_now);
+        when 'lead' then return private.lead_to_reveal(p_me, p_id);
         else return null;
     end case;
 end;
@@ -162,7 +167,7 @@ declare
     v_claimed boolean := coalesce((v_found ->> 'claimed')::boolean, false);
 begin
     if v_found is null then
-        perform private.fail('PT404', case p_entity when 'ticket' then 'ticket.none' else 'order.none' end);
+        perform private.fail('PT404', case p_entity when 'ticket' then 'ticket.none' when 'lead' then 'lead.none' else 'order.none' end);
     end if;
     if not v_claimed and coalesce(p_reason, '')
         not in ('contact_customer', 'address_check', 'courier', 'after_sales', 'complaint', 'audit') then
@@ -173,12 +178,14 @@ begin
     perform private.watch_reveals(v_me, v_now);
     return (select jsonb_build_object('contact_id', c.id, 'contact_state', v_found ->> 'contact_state', 'version', v_found -> 'version',
                 'name', c.name_cipher, 'phone', c.phone_cipher, 'address', c.address_cipher, 'note', c.note_cipher)
+                || case p_entity when 'lead' then jsonb_build_object('wechat', c.wechat_cipher, 'email', c.email_cipher,
+                    'buyer_account', v_found -> 'buyer_account') else '{}' end
             from (select (v_found ->> 'contact_id')::bigint as id) o left join private.contacts c on c.id = o.id);
 end;
 $$;
 grant execute on function public.reveal_contact(text, bigint, text) to authenticated;
 comment on function public.reveal_contact(text, bigint, text) is
-    'Everybody but analysts: the ciphertexts of the contact of an order or a ticket, each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, reveal.reason.';
+    'Everybody but analysts: the ciphertexts of the contact of an order, a ticket or a lead (its owner, managers, admins; with WeChat, e-mail and buyer account), each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, lead.none, lead.contact_hidden, reveal.reason.';
 
 -- What happened -------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,10 @@ language sql stable set search_path = '' as $$
     where r.owner_id is not null and r.claim_until > p_now and r.state <> 'done' and r.clock_id is not null
       and r.shop_id = any (p_shops)
     union all
+    select o.clock_id, o.owner_id from private.lead_clock_owners(p_shops) o
+    union all
+    select o.clock_id, o.owner_id from private.promise_owners(p_shops, p_now) o
+    union all
     select o.clock_id, o.owner_id from private.ticket_owners(p_shops, p_now) o
     union all
     select o.clock_id, o.owner_id from private.approval_owners(p_shops, p_now) o

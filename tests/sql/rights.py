@@ -88,19 +88,39 @@ TABLES = {
     "tickets":         "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "ticket_returns":  "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "ticket_messages": "shop    shop      shop       none    shop    all     none    none    none     denied   denied",
+    "ticket_money":    "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "approvals":       "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "authority_limits": "shop   shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "price_protection_platforms": "all all all all   all     all     none    none    none     denied   denied",
     "ticket_drafts":   "none    none      none       none    none    none    none    none    none     denied   denied",
     "survey_settings": "all     all       all        all     all     all     none    none    none     denied   denied",
     "surveys":         "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
     "score_reviews":   "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
     "ratings":         "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
+    "agent_days":      "none    none      shop       shop    shop    all     none    none    none     denied   denied",
+    "visitor_days":    "none    none      shop       shop    shop    all     none    none    none     denied   denied",
+    "chat_sessions":   "none    none      none       shop    shop    all     none    none    none     denied   denied",
+    "chat_messages":   "none    none      none       shop    shop    all     none    none    none     denied   denied",
+    "leads":           "shop    none      none       shop    shop    all     none    none    none     denied   denied",
+    "lead_owners":     "shop    none      none       shop    shop    all     none    none    none     denied   denied",
+    "lead_merges":     "shop    none      none       shop    shop    all     none    none    none     denied   denied",
+    "follow_ups":      "shop    none      none       shop    shop    all     none    none    none     denied   denied",
+    "promises":        "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "lead_rules":      "all     all       all        all     all     all     none    none    none     denied   denied",
+    "lead_forms":      "none    none      none       none    shop    all     none    none    none     denied   denied",
 }  # fmt: skip
 
 HIDDEN_COLUMNS = {
+    "leads": ("contact_id", "buyer_account", "row_key"),
+    "lead_forms": ("token_hash",),
     "orders": ("contact_id", "ip_hash", "facts_hash", "content_hash"),
     "members": ("contact_id",),
     "tickets": ("contact_id",),
+    "ticket_money": ("buyer_keys", "order_ids", "ticket_ids", "changed_by"),
     "channels": ("endpoint_cipher", "secret_cipher"),
     "notifications": ("dedupe_key", "audience_ids"),
+    "chat_sessions": ("buyer",),
+    "chat_messages": ("buyer",),
 }
 
 SCENE = """
@@ -175,12 +195,45 @@ d as (insert into ticket_drafts (ticket_id, member_id, body, updated_at)
 insert into ticket_messages (ticket_id, shop_id, direction, channel, at) select id, shop_id, 'in', 'wangwang', now() from t;
 """
 
+MONEY = """
+with m as (insert into ticket_money (ticket_id, ticket_ids, shop_id, kind, amount, reason, state, requested_by, changed_by, requested_at, counted_at)
+    select t.id, array[t.id], t.shop_id, 'compensation', 1, '测试', 'requested', p.id, array[p.id], now(), now() from tickets t, members p
+    where p.staff_no = 'R-off' and t.shop_id in (select id from shops where code like 'right-%') returning *)
+insert into approvals (money_id, ticket_id, shop_id, kind, amount, covers, why, judged, excluded_ids, route, requested_by, requested_at)
+select id, ticket_id, shop_id, kind, amount, amount, '{complaint}', '{}', changed_by, '{}', requested_by, now() from m;
+insert into authority_limits (shop_id, pot, agent_limit) select id, 'refund_only', 1 from shops where code like 'right-%';
+"""
+
 SURVEYS = """
 with s as (insert into surveys (shop_id, kind, ticket_id, opened_at, due_sort, closes_at)
     select shop_id, 'ticket', id, now(), now(), now() from tickets where shop_id in (select id from shops where code like 'right-%')
     returning id, shop_id, ticket_id),
 r as (insert into ratings (shop_id, key, rating, rated_at, created_at) select shop_id, 'right', 5, now(), now() from s)
 insert into score_reviews (shop_id, ticket_id, survey_id, score, opened_at) select shop_id, ticket_id, id, 1, now() from s;
+"""
+
+LEADS = """
+with s as (select id from shops where code like 'right-%'),
+m as (select id from members where staff_no = 'R-off'),
+l as (insert into leads (shop_id, source, via, needs, graded_at, name_masked, buyer_account, free_at, captured_at, asked_at)
+    select s.id, 'other', 'manual', '{样品}', now(), '张**', 'b', now(), now(), now() from s, generate_series(1, 2) returning id, shop_id),
+f as (insert into follow_ups (lead_id, shop_id, member_id, at, channel, step, outcome, next_step, next_at)
+    select l.id, l.shop_id, m.id, now(), 'phone', 'first_touch', 'no_answer', 'care', now() from l, m),
+o as (insert into lead_owners (lead_id, shop_id, member_id, how, since) select l.id, l.shop_id, m.id, 'auto', now() from l, m),
+g as (insert into lead_merges (shop_id, lead_id, into_id, matched, created_at)
+    select shop_id, max(id), min(id), '{phone}', now() from l group by shop_id),
+p as (insert into promises (shop_id, entity, entity_id, kind, what, due_at, state, made_by, made_at)
+    select l.shop_id, 'lead', l.id, 'gift', '小样', now(), 'open', m.id, now() from l, m)
+insert into lead_forms (shop_id, name, token_hash, needs, created_by)
+select s.id, '活动页', repeat(chr(96 + row_number() over ()::int), 64), '{样品}', m.id from s, m;
+"""
+
+SOURCES = """
+with s as (select id from shops where code like 'right-%'),
+d as (insert into agent_days (shop_id, day, agent) select id, '2030-01-01', '客服' from s),
+v as (insert into visitor_days (shop_id, day, visitors) select id, '2030-01-01', 1 from s),
+c as (insert into chat_sessions (shop_id, session_id) select id, 'S' from s)
+insert into chat_messages (shop_id, message_id, session_id, buyer, sender, sent_at) select id, 'M', 'S', 'b', 'buyer', now() from s;
 """
 
 LIBRARY = """
@@ -213,7 +266,7 @@ def make_scene(db: psycopg.Connection) -> None:
         state = "off" if role == "off" else "active"
         db.execute(
             """with m as (insert into members (user_id, staff_no, display_name, role, state, skills)
-                 values (%s, %s, %s, %s, %s, '{review}') returning id)
+                 values (%s, %s, %s, %s, %s, '{review,presales}') returning id)
                insert into member_shops select m.id, s.id from m, shops s where s.code = 'right-a'""",
             (PEOPLE[role], f"R-{role}", f"成员 {role}", role if role in ROLES else "manager", state),
         )
@@ -231,7 +284,10 @@ def make_scene(db: psycopg.Connection) -> None:
     db.execute(ASSIGNMENT)
     db.execute(REMINDERS)
     db.execute(TICKETS)
+    db.execute(MONEY)
     db.execute(SURVEYS)
+    db.execute(SOURCES)
+    db.execute(LEADS)
     db.execute("""select private.start_clock('right', s.id, s.id, 'review', 'order_review', private.now())
         from shops s where s.code like 'right-%'""")
     db.execute("""insert into word_proposals (title, created_by, created_at)
@@ -265,6 +321,7 @@ def make_scene(db: psycopg.Connection) -> None:
 
 
 KEYS = {
+    "price_protection_platforms": "platform",
     "solution_revisions": "solution_id",
     "script_revisions": "script_id",
     "release_orders": "release_id",
@@ -296,7 +353,9 @@ SHOP_KEYED = {
     "hold_breaches", "imports", "import_mappings", "audit_events", "sla_clocks", "sla_clock_events",
     "order_work", "release_log", "import_log", "channels", "delivery_log", "reminders",
     "text_checks", "text_hits", "exemptions", "text_recheck_changes", "listings", "assignment_decisions",
-    "handover_items", "surveys", "score_reviews", "ratings",
+    "handover_items", "surveys", "score_reviews", "ratings", "agent_days", "visitor_days", "chat_sessions", "chat_messages",
+    "ticket_money", "approvals", "authority_limits",
+    "leads", "lead_owners", "lead_merges", "follow_ups", "promises", "lead_forms",
 }  # fmt: skip
 
 

@@ -1,0 +1,265 @@
+-- 58 ------------------------------------------------------------------------------------- promises: who said what until when
+--
+-- 承诺: for leads and tickets alike. Within the limit of the shop a promise holds at once; beyond it a manager with the money
+-- agrees first, and never the one who promises. An open promise has a clock; broken means open and past its time.
+
+create table if not exists public.promises (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    entity text not null constraint promises_entity_known check (entity in ('lead', 'ticket')),
+    entity_id bigint not null,
+    kind text not null constraint promises_kind_known check (kind in ('gift', 'discount', 'price', 'delivery', 'callback', 'other')),
+    amount numeric(14, 2) constraint promises_amount_positive check (amount > 0),
+    what text not null constraint promises_what_length check (char_length(what) between 1 and 200)
+        constraint promises_what_masked check (not private.names_a_phone(what)),
+    due_at timestamptz not null,
+    state text not null constraint promises_state_known check (state in ('pending', 'open', 'kept', 'withdrawn', 'refused')),
+    made_by bigint not null references public.members,
+    made_at timestamptz not null,
+    decided_by bigint references public.members,
+    ended_by bigint references public.members,
+    ended_at timestamptz,
+    is_on_time boolean,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint promises_ended_has_time check ((state in ('kept', 'withdrawn', 'refused')) = (ended_at is not null))
+);
+create index if not exists promises_case_idx on public.promises (entity, entity_id);
+create index if not exists promises_open_idx on public.promises (shop_id, due_at, id) where state in ('pending', 'open');
+create index if not exists promises_made_by_idx on public.promises (made_by, due_at, id) where state in ('pending', 'open');
+create index if not exists promises_maker_idx on public.promises (made_by);
+create index if not exists promises_shop_id_idx on public.promises (shop_id, made_at);
+create index if not exists promises_decided_by_idx on public.promises (decided_by) where decided_by is not null;
+create index if not exists promises_ended_by_idx on public.promises (ended_by) where ended_by is not null;
+alter table public.promises enable row level security;
+create or replace trigger t10_touch before update on public.promises
+    for each row execute function private.touch_version();
+comment on table public.promises is '承诺: what a customer was told he will get or hear, until when, by whom. Every agent of the shop may read it: it must be kept whoever is on duty.';
+comment on column public.promises.amount is 'What it costs, CNY; null when it costs nothing.';
+comment on column public.promises.state is 'pending: a manager has to agree first; open; kept; withdrawn (the customer was told); refused by the manager.';
+drop policy if exists "members read the promises of their shops" on public.promises;
+create policy "members read the promises of their shops" on public.promises
+    for select to authenticated using (shop_id in (select private.my_shop_ids()));
+grant select on public.promises to authenticated;
+
+create or replace function private.promise_case(p_me private.actor, p_entity text, p_id bigint, p_now timestamptz) returns bigint
+language plpgsql stable set search_path = '' as $$
+declare
+    v_shop bigint;
+    v_owner bigint;
+begin
+    if coalesce(p_entity, '') not in ('lead', 'ticket') then
+        perform private.fail('PT404', 'promise.no_case');
+    end if;
+    v_shop := private.case_shop(p_entity, p_id);
+    select s.owner_id into v_owner from private.subjects_of(p_entity, array[p_id], p_now) s;
+    if not private.oversees(p_me) and v_owner is distinct from (p_me).member_id then
+        perform private.fail('PT403', 'promise.not_yours', pg_catalog.jsonb_build_object(
+            'who', (select display_name from public.members where id = v_owner)));
+    end if;
+    return v_shop;
+end;
+$$;
+comment on function private.promise_case(private.actor, text, bigint, timestamptz) is
+    'The shop of a lead or ticket that this person owns (a manager or 当班主管: of anybody): promise.no_case, library.case_none, promise.not_yours.';
+
+create or replace function private.start_promise(p_promise public.promises, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_policy public.sla_policies;
+begin
+    select * into v_policy from private.policies_for('promise', p_promise.shop_id, pg_catalog.jsonb_build_object('kind', p_promise.kind)) limit 1;
+    if found then
+        perform private.start_clock('promise', p_promise.id, p_promise.shop_id, 'keep', v_policy.code, p_now, p_promise.made_by,
+            pg_catalog.jsonb_build_object('kind', p_promise.kind), case when v_policy.measure = 'workdays' then p_now
+                else greatest(p_now, p_promise.due_at - pg_catalog.make_interval(secs => 60 * v_policy.allowance::double precision)) end, p_promise.due_at);
+    end if;
+end;
+$$;
+comment on function private.start_promise(public.promises, timestamptz) is 'The clock of a promise ends when the customer was told it would be kept.';
+
+create or replace function public.make_promise(p_request_id uuid, p_entity text, p_entity_id bigint, p_promise jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_in jsonb := private.as_json(p_promise);
+    v_answer jsonb := private.begin_request(p_request_id, 'make_promise', pg_catalog.jsonb_build_array(p_entity, p_entity_id, v_in));
+    v_now timestamptz := private.now();
+    v_shop bigint;
+    v public.promises;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_shop := private.promise_case(v_me, p_entity, p_entity_id, v_now);
+    if private.names_a_phone(v_in ->> 'what') then
+        perform private.fail('PT422', 'lead.note_phone');
+    elsif coalesce((v_in ->> 'due_at')::timestamptz <= v_now, true) then
+        perform private.fail('PT422', 'promise.bad_time');
+    end if;
+    insert into public.promises (shop_id, entity, entity_id, kind, amount, what, due_at, state, made_by, made_at)
+    values (v_shop, p_entity, p_entity_id, v_in ->> 'kind', (v_in ->> 'amount')::numeric, pg_catalog.btrim(v_in ->> 'what'),
+        (v_in ->> 'due_at')::timestamptz, case when coalesce((v_in ->> 'amount')::numeric, 0)
+            > greatest((private.lead_rules_of(v_shop)).promise_limit, v_me.approval_limit) then 'pending' else 'open' end, v_me.member_id, v_now)
+    returning * into v;
+    if v.state = 'open' then
+        perform private.start_promise(v, v_now);
+    end if;
+    perform private.audit(v_me, v_shop, p_entity, p_entity_id, 'promised', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+        'promise_id', v.id, 'kind', v.kind, 'amount', v.amount, 'due_at', v.due_at, 'state', v.state)));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v) || pg_catalog.jsonb_build_object('limit', (private.lead_rules_of(v_shop)).promise_limit));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'promise.bad_value');
+end;
+$$;
+grant execute on function public.make_promise(uuid, text, bigint, jsonb) to authenticated;
+comment on function public.make_promise(uuid, text, bigint, jsonb) is
+    'Owner of a lead or ticket, manager, 当班主管: {kind gift|discount|price|delivery|callback|other, amount (CNY), what (masked), due_at}. Above the shop''s promise_limit (and one''s own approval limit) it waits for a manager: state pending. promise.no_case, library.case_none, promise.not_yours, promise.bad_time, promise.bad_value, lead.note_phone.';
+
+create or replace function private.promise_for_change(p_id bigint, p_version integer, p_states text[]) returns public.promises
+language plpgsql set search_path = '' as $$
+declare
+    v public.promises;
+begin
+    select * into v from public.promises where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'promise.none');
+    elsif v.state <> all (p_states) then
+        perform private.fail('PT409', 'promise.state', pg_catalog.jsonb_build_object('state', v.state));
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'promise.stale', pg_catalog.jsonb_build_object('at', v.updated_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.promise_for_change(bigint, integer, text[]) is 'promise.none, promise.state, promise.stale.';
+
+create or replace function public.decide_promise(p_request_id uuid, p_id bigint, p_version integer, p_agree boolean) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'decide_promise', pg_catalog.jsonb_build_array(p_id, p_version, p_agree));
+    v_now timestamptz := private.now();
+    v public.promises;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.promise_for_change(p_id, p_version, array['pending']);
+    if not private.oversees(v_me) then
+        perform private.fail('PT403', 'lead.needs_manager');
+    elsif v.made_by = v_me.member_id then
+        perform private.fail('PT403', 'promise.self');
+    elsif p_agree and v.amount > v_me.approval_limit then
+        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', v_me.approval_limit, 'amount', v.amount));
+    elsif p_agree and v.due_at <= v_now then
+        perform private.fail('PT409', 'promise.bad_time');
+    end if;
+    update public.promises set state = case when p_agree then 'open' else 'refused' end, decided_by = v_me.member_id,
+        ended_at = case when not coalesce(p_agree, false) then v_now end
+    where id = p_id returning * into v;
+    if v.state = 'open' then
+        perform private.start_promise(v, v_now);
+    end if;
+    perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, case when p_agree then 'promise_agreed' else 'promise_refused' end,
+        pg_catalog.jsonb_build_object('promise_id', v.id, 'amount', v.amount));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v));
+end;
+$$;
+grant execute on function public.decide_promise(uuid, bigint, integer, boolean) to authenticated;
+comment on function public.decide_promise(uuid, bigint, integer, boolean) is
+    'Manager, 当班主管 whose approval limit covers it, never whoever made it: agrees to a pending promise, or refuses it. promise.none, promise.state, promise.stale, lead.needs_manager, promise.self, promise.limit, promise.bad_time.';
+
+create or replace function public.end_promise(p_request_id uuid, p_id bigint, p_version integer, p_as text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'manager']);
+    v_answer jsonb := private.begin_request(p_request_id, 'end_promise', pg_catalog.jsonb_build_array(p_id, p_version, p_as));
+    v_now timestamptz := private.now();
+    v public.promises;
+    v_clock bigint;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.promise_for_change(p_id, p_version, case when p_as = 'withdrawn' then array['pending', 'open'] else array['open'] end);
+    if coalesce(p_as, '') not in ('kept', 'withdrawn') then
+        perform private.fail('PT422', 'promise.bad_value');
+    elsif v.made_by <> v_me.member_id then
+        perform private.promise_case(v_me, v.entity, v.entity_id, v_now);
+    end if;
+    update public.promises set state = p_as, ended_by = v_me.member_id, ended_at = v_now,
+        is_on_time = case when p_as = 'kept' then v_now <= due_at end where id = p_id returning * into v;
+    select id into v_clock from public.sla_clocks where entity = 'promise' and entity_id = p_id and stopped_at is null;
+    if p_as = 'kept' and v_clock is not null then
+        perform private.stop_clock(v_clock, v_now, v_me.member_id);
+    elsif v_clock is not null then
+        perform private.cancel_clock(v_clock, 'withdrawn', v_now, v_me.member_id);
+    end if;
+    perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, 'promise_' || p_as, pg_catalog.jsonb_build_object('promise_id', v.id));
+    return private.finish_request(p_request_id, pg_catalog.to_jsonb(v));
+end;
+$$;
+grant execute on function public.end_promise(uuid, bigint, integer, text) to authenticated;
+comment on function public.end_promise(uuid, bigint, integer, text) is
+    'Who made it, who owns the lead or ticket, manager, 当班主管: kept, or withdrawn (the customer was told). promise.none, promise.state, promise.stale, promise.not_yours, promise.bad_value.';
+
+-- Lists, and what the clock asks --------------------------------------------------------------------------------------
+
+create or replace function private.promise_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select p.id, coalesce(s.owner_id, p.made_by), s.label, s.path
+        from public.promises p cross join lateral private.subjects_of(p.entity, array[p.entity_id], p_now) s where p.id = any (p_ids);
+end;
+$$;
+comment on function private.promise_subjects(bigint[], timestamptz) is 'A promise is kept by whoever owns its lead or ticket now, else by whoever made it; it opens there.';
+
+create or replace function private.promise_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query select c.id, s.owner_id
+        from public.promises p join public.sla_clocks c on c.entity = 'promise' and c.entity_id = p.id and c.stopped_at is null
+        cross join lateral private.promise_subjects(array[p.id], p_now) s
+        where p.state = 'open' and p.shop_id = any (p_shops);
+end;
+$$;
+
+create or replace function private.promise_rows(p_ids bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) || pg_catalog.jsonb_build_object('shop_name', h.name, 'made_by_name', m.display_name,
+        'decided_by_name', d.display_name, 'label', s.label, 'path', s.path, 'owner_id', s.owner_id, 'owner_name', o.display_name,
+        'is_broken', p.state = 'open' and p.due_at < p_now) order by u.n), '[]')
+    from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.promises p on p.id = u.id
+    join public.shops h on h.id = p.shop_id join public.members m on m.id = p.made_by left join public.members d on d.id = p.decided_by
+    left join lateral private.promise_subjects(array[p.id], p_now) s on true left join public.members o on o.id = s.owner_id
+$$;
+
+create or replace function public.promise_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v jsonb := private.as_filter(p);
+    v_after jsonb := v -> 'after';
+    v_ids bigint[];
+begin
+    v_ids := array(
+        select x.id from public.promises x
+        where x.state = any (case v ->> 'tab' when 'pending' then array['pending'] when 'all' then array['pending', 'open'] else array['open'] end)
+          and x.shop_id in (select private.my_shop_ids()) and (v ->> 'shop_id' is null or x.shop_id = (v ->> 'shop_id')::bigint)
+          and (v -> 'mine' is distinct from 'true' or x.made_by = v_me.member_id)
+          and (v ->> 'tab' is distinct from 'broken' or x.due_at < v_now)
+          and (v ->> 'tab' is distinct from 'today' or x.due_at < v_now + interval '24 hours')
+          and (v_after is null or (x.due_at, x.id) > ((v_after ->> 'due_at')::timestamptz, (v_after ->> 'id')::bigint))
+        order by x.due_at, x.id limit 51);
+    return pg_catalog.jsonb_build_object('rows', private.promise_rows(v_ids[1:50], v_now), 'next', case when pg_catalog.cardinality(v_ids) > 50 then (
+        select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_ids[50]) end);
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.promise_list(jsonb) to authenticated;
+comment on function public.promise_list(jsonb) is
+    'Members: promises of my shops, soonest first: {rows, next}. p: tab open|today (within 24 h)|broken|pending|all, mine, shop_id, after. 50 a page. filter.bad.';
