@@ -12,20 +12,17 @@ frame.page_header(t("imports.title"), help=t("imports.help"))
 with frame.boundary():
     ages.draw(calls.data_ages())
 
-if user.has("analyst"):
-    st.caption(t("imports.read_only"))
-else:
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        strict = st.toggle(t("imports.strict"), key="imports_strict", help=t("imports.strict_help"))
-        uploads.templates()
-    busy = run.planned()
-    files = uploads.dropped(busy)
-    with frame.boundary():
-        states = uploads.read(files)
-        if busy:
-            run.carry_out(states, user, strict=strict)
-        ready = [state["id"] for state in states if uploads.card(state, user, strict=strict, busy=busy)]
-        uploads.together(ready, states, busy=busy)
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    strict = st.toggle(t("imports.strict"), key="imports_strict", help=t("imports.strict_help"))
+    uploads.templates(user)
+busy = run.planned()
+files = uploads.dropped(busy)
+with frame.boundary():
+    states = uploads.read(files)
+    if busy:
+        run.carry_out(states, user, strict=strict)
+    ready = [state["id"] for state in states if uploads.card(state, user, strict=strict, busy=busy)]
+    uploads.together(ready, states, busy=busy)
 
 with frame.boundary():
     history.running(user.id)

@@ -10,24 +10,23 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from backend import errors
 from backend.cli.target import Target, connect
 from backend.config import ConfigError
 from backend.errors import AppError
+from backend.imports.kinds import KINDS, OF_POOL
 from backend.imports.mapping import signature
 from backend.imports.parse import detect, shop_platform
 from backend.imports.reasons import reason
-from backend.imports.records import Detected, FileRefused, Kind
+from backend.imports.records import Detected, FileRefused
 from backend.imports.runner import Importer, Report, Shop, import_file
 from backend.local.apply import ApplyError
 from backend.local.stack import StackError
 from backend.pii import Keyring
 from backend.service import Service
 
-KINDS = get_args(Kind)
-_OF_POOL = ("products", "shipments")
 _USAGE_KEYS = ("shop.unknown_code", "import.shop_ambiguous", "import.shop_missing", "import.file_missing")
 _STEPS = {"staging": "stored", "applying": "taken over", "checking": "checked"}
 
@@ -106,7 +105,7 @@ def _taken(target: Target, args: argparse.Namespace, path: Path) -> Report:
 
 def _shop(service: Service, args: argparse.Namespace, found: Detected) -> Shop | None:
     """The shop that is meant; without --shop the only one of the file's platform, else a new one."""
-    if args.shop is None and args.kind in _OF_POOL:
+    if args.shop is None and args.kind in OF_POOL:
         return None
     platform = args.platform if args.platform != "auto" else found.platform
     if args.shop is None and platform is None and args.kind == "orders":

@@ -221,34 +221,33 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "This code is also in row {line} with other facts; the first row counts. Delete one of the rows.",
     ),
     "aftersales_type": (
-        "不认识的售后类型“{word}”。请改成：仅退款、退货退款、换货、维修、补寄、价保。",
-        "Unknown type of case “{word}”. Write 仅退款, 退货退款, 换货, 维修, 补寄 or 价保.",
+        "不认识的售后类型。请改成：仅退款、退货退款、换货、维修、补寄、价保。",
+        "Unknown type of case. Write refund, return, exchange, repair, reship or price protection.",
     ),
     "aftersales_stage": (
-        "不认识的售后状态“{word}”。请核对导出的文件，或改成待处理、待退货、待收货、已完成、已取消之一。",
-        "Unknown state of the case “{word}”. Check the export, "
-        "or write 待处理, 待退货, 待收货, 已完成 or 已取消.",
+        "不认识的售后状态。请核对导出的文件，或改成：待处理、待退货、待收货、已完成、已取消。",
+        "Unknown state of the case. Check the export, or write pending, to return, returning, done or cancelled.",
     ),
     "rating": (
-        "不认识的评分“{word}”。请写 1–5，或 非常满意、满意、一般、不满意、非常不满意。",
-        "Unknown rating “{word}”. Write 1 to 5, or 非常满意, 满意, 一般, 不满意, 非常不满意.",
+        "不认识的评分。请写 1–5，或 非常满意、满意、一般、不满意、非常不满意。",
+        "Unknown rating. Write a whole number from 1 to 5.",
     ),
     "sender": (
-        "不认识的发送方“{word}”。请写：买家、客服、自动回复、机器人、系统。",
-        "Unknown sender “{word}”. Write 买家, 客服, 自动回复, 机器人 or 系统.",
+        "不认识的发送方。请写：买家、客服、自动回复、机器人、系统。",
+        "Unknown sender. Write buyer, agent, auto, robot or system.",
     ),
     "consult": (
-        "不认识的咨询类型“{word}”。请写：售前、售后、其他。",
-        "Unknown kind of question “{word}”. Write 售前, 售后 or 其他.",
+        "不认识的咨询类型。请写：售前、售后、其他。",
+        "Unknown kind of question. Write presales, aftersales or other.",
     ),
-    "yes_no": ("这里请写“是”或“否”。", "Write 是 (yes) or 否 (no) here."),
+    "yes_no": ("这里请写“是”或“否”。", "Write yes or no here."),
     "level": (
-        "不认识的程度“{word}”。意向请写 高、中、低；预算请写 高、适中、低；不知道就留空。",
-        "Unknown level “{word}”. Write 高, 中 or 低 (budget: 高, 适中, 低), or leave the cell blank.",
+        "不认识的程度。意向请写 高、中、低，预算请写 高、适中、低；不知道就留空。",
+        "Unknown level. Write high, medium or low (budget: high, enough, low), or leave it blank.",
     ),
     "lead_source": (
-        "不认识的线索来源“{word}”。请写：询单未付、直播、企业微信、表单、活动、订单、聊天、其他。",
-        "Unknown source “{word}”. Write 询单未付, 直播, 企业微信, 表单, 活动, 订单, 聊天 or 其他.",
+        "不认识的线索来源。请写：询单未付、直播、企业微信、表单、活动、订单、聊天、其他。",
+        "Unknown source. Write unpaid, live, enterprise, form, campaign, order, chat or other.",
     ),
     "lead_unreachable": (
         "这一行没有联系方式。手机、微信、邮箱、买家账号至少填一个。",
@@ -261,10 +260,6 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "duration": (
         "时长无法识别。请写秒数（如 25），或 00:00:25 这样的时长。",
         "The duration cannot be read. Write seconds (25) or a time like 00:00:25.",
-    ),
-    "line_unmatched": (
-        "订单 {order_no} 不在本店的订单里。请先导入订单，再导入这一行。",
-        "Order {order_no} is not among the orders of this shop. Import the orders first, then this row.",
     ),
     # notes on accepted files
     "summaries_left_out": (

@@ -329,7 +329,9 @@ language sql stable set search_path = '' as $$
     from (
         select k.kind, s.id as shop_id, s.name as shop_name, s.stock_pool_id, exists (select from public.imports x
             where x.shop_id = s.id and x.kind = k.kind and x.state in ('staging', 'applying', 'checking')) as is_running
-        from public.shops s cross join (values ('orders'), ('shipments')) k (kind) where s.id = any (p_shops) and s.is_active
+        from public.shops s cross join unnest(private.import_kinds()) k (kind)
+        where s.id = any (p_shops) and s.is_active and k.kind <> 'products' and (k.kind in ('orders', 'shipments')
+            or exists (select from public.imports x where x.shop_id = s.id and x.kind = k.kind and x.state = 'done'))
         union all
         select 'products', null, p.name, p.id, exists (select from public.imports x where x.shop_id is null and x.stock_pool_id = p.id
             and x.kind = 'products' and x.state in ('staging', 'applying', 'checking'))
@@ -340,7 +342,7 @@ language sql stable set search_path = '' as $$
         order by x.id desc limit 1) i on true
     order by w.kind, w.shop_id
 $$;
-comment on function private.data_ages(bigint[], timestamptz) is 'How old each data set of these shops is: late when the last import ended more than 24 hours ago, or never.';
+comment on function private.data_ages(bigint[], timestamptz) is 'How old each data set of these shops is: late when the last import ended more than 24 hours ago, or never. Orders, parcels and stock always, other files once they were imported.';
 
 create or replace function private.shown_ages(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

@@ -89,7 +89,7 @@ def test_mappings_that_cannot_work_are_refused():
     assert refusal({**chosen, "name": chosen["sku"]})[0] == "mapping_twice"
     del chosen["status"], chosen["name"]
     assert refusal(chosen) == ("mapping_missing", {"columns": "订单状态、商品名称"})
-    assert refusal({}, kind="leads")[0] == "mapping_kind"
+    assert refusal({}, kind="dreams")[0] == "mapping_kind"
 
 
 def test_a_saved_mapping_that_no_longer_fits_is_refused():

@@ -30,6 +30,8 @@ def keys_in_the_code() -> set[str]:
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 found |= words(next(iter(node.args[GIVEN_AT.get(name, 99) :]), None))
+                if name in ("chosen", "has"):  # readers of words, made with the key of their reason
+                    found |= words(node.args[1])
                 found |= {
                     word for given in node.keywords if given.arg == "key" for word in words(given.value)
                 }

@@ -17,7 +17,7 @@ _LONGEST = 300
 def chosen(words: Mapping[str, str], key: str) -> Callable[[str], str | None]:
     """A reader for cells that hold one of some words: meaning -> words, divided by blanks.
 
-    Raises BadCell `key` with the cell's word, if it is short and holds no number, for the sentence.
+    Raises BadCell `key`. The cell's own word is not told: it may be somebody's name in the wrong column.
     """
     meanings = {_folded(word): meaning for meaning, listed in words.items() for word in listed.split()}
 
@@ -27,7 +27,7 @@ def chosen(words: Mapping[str, str], key: str) -> Callable[[str], str | None]:
             return None
         found = meanings.get(_folded(value))
         if found is None:
-            raise BadCell(key, {"word": _safe(value)})
+            raise BadCell(key)
         return found
 
     return read
@@ -43,7 +43,7 @@ def has(signs: Mapping[str, str], key: str) -> Callable[[str], str | None]:
             return None
         found = next((meaning for word, meaning in listed if word in value), None)
         if found is None:
-            raise BadCell(key, {"word": _safe(text(raw))})
+            raise BadCell(key)
         return found
 
     return read
@@ -105,8 +105,3 @@ def _duration(raw: str, *, unit: Decimal) -> Decimal | None:
 
 def _folded(value: str) -> str:
     return _NOISE.sub("", unicodedata.normalize("NFKC", value)).lower()
-
-
-def _safe(value: str) -> str:
-    """The word for a sentence: nothing that could be somebody's data."""
-    return value if len(value) <= 12 and not any(sign.isdigit() for sign in value) else "…"

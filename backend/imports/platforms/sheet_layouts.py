@@ -15,22 +15,22 @@ Reader = Callable[[str], Any]
 TIME: Final = "time"  # read with the clock of the file's zone
 
 _TYPES = {
-    "exchange": "换货",
-    "repair": "维修 返修 保修",
-    "reship": "补寄 补发 少件",
-    "price_protection": "价保 保价",
-    "return": "退货 退换",
-    "refund_only": "仅退款 退款 未发货",
+    "exchange": "换货 exchange",
+    "repair": "维修 返修 保修 repair",
+    "reship": "补寄 补发 少件 reship",
+    "price_protection": "价保 保价 priceprotection",
+    "return": "退货 退换 return",
+    "refund_only": "仅退款 退款 未发货 refund",
 }
 # What a platform's word says about the way of a case, the first that fits. 拒绝: the buyer may still appeal.
 _STAGES = {
-    "cancelled": "撤销 取消 关闭",
-    "done": "退款成功 退款完成 已退款 已完成 完成 成功 已完结 已换货",
+    "cancelled": "撤销 取消 关闭 cancelled",
+    "done": "退款成功 退款完成 已退款 已完成 完成 成功 已完结 已换货 done",
     "refused": "拒绝 驳回 审核不通过",
-    "received": "已收货 待退款 退款中 商家已收 卖家已收 待处理退款",
-    "goods_sent": "待商家收货 等待卖家确认收货 待卖家收货 已退货 买家已退 客户已发 退货中 待收货",
-    "agreed": "等待买家退货 待买家退货 待买家发货 待客户发货 待退货 待寄回 同意",
-    "applied": "等待卖家处理 等待卖家同意 待商家处理 待卖家处理 待审核 待处理 申请 审核中 处理中 协商",
+    "received": "已收货 待退款 退款中 商家已收 卖家已收 待处理退款 received",
+    "goods_sent": "待商家收货 等待卖家确认收货 待卖家收货 已退货 买家已退 客户已发 退货中 待收货 returning",
+    "agreed": "等待买家退货 待买家退货 待买家发货 待客户发货 待退货 待寄回 同意 toreturn",
+    "applied": "等待卖家处理 等待卖家同意 待商家处理 待卖家处理 待审核 待处理 申请 审核中 处理中 协商 pending",
 }
 _GRADES = {
     "5": "5 5星 五星 非常满意 很满意 非常好",
@@ -72,14 +72,14 @@ _BUDGETS = {
     "unknown": "未知 不详 unknown",
 }
 _SOURCES = {
-    "asked_unpaid": "询单未付",
-    "live": "直播 直播间",
-    "enterprise": "企业微信 企微 私域",
-    "form": "表单 落地页",
-    "campaign": "活动 大促 广告",
-    "order": "订单 老客",
-    "chat": "聊天 咨询 旺旺 咚咚 飞鸽 客服",
-    "other": "其他 其它 转介绍",
+    "asked_unpaid": "询单未付 unpaid",
+    "live": "直播 直播间 live",
+    "enterprise": "企业微信 企微 私域 enterprise",
+    "form": "表单 落地页 form",
+    "campaign": "活动 大促 广告 campaign",
+    "order": "订单 老客 order",
+    "chat": "聊天 咨询 旺旺 咚咚 飞鸽 客服 chat",
+    "other": "其他 其它 转介绍 other",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from supabase import Client
 
 from backend import db
-from backend.imports import mapping, runner
+from backend.imports import kinds, mapping, runner
 from backend.imports.records import Detected
 from backend.orders import reads
 from pages.shared import frame
@@ -125,4 +125,4 @@ def likely_kind(found: Detected) -> str:
         complete = all(one.name in suggested for one in mapping.fields(kind) if one.required)
         return complete, len(suggested)
 
-    return max(("orders", "shipments", "products"), key=fit)
+    return max(kinds.KINDS, key=fit)

@@ -7,7 +7,6 @@ from typing import Any
 import streamlit as st
 
 FILES = "imports_files"
-ORDER_ROLES = ("operations", "manager", "admin")
 State = dict[str, Any]
 
 

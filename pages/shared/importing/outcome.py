@@ -85,8 +85,10 @@ def kinds(exceptions: Mapping[str, int]) -> list[str]:
 def _counts(report: Report) -> str:
     lines = len({row["row"] for row in report["rejected"]})
     total = report["accepted"] + report["updated"] + report["unchanged"]
-    if report["kind"] == "shipments" and report.get("dry_run"):
-        words = t("imports.counts.read", rows=report["rows"])
+    if report["kind"] not in ("orders", "products") and report.get("dry_run"):
+        words = t(
+            "imports.counts.read", rows=f"{report['rows']:,}", kind=plain(f"imports.kind.{report['kind']}")
+        )
     else:
         words = t(
             f"imports.counts.{report['kind']}",

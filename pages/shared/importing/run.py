@@ -7,14 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from backend.imports import runner
+from backend.imports import kinds, runner
 from pages.shared import frame
 from pages.shared.frame import User
 from pages.shared.i18n import t
 from pages.shared.importing import calls, kept, uploads
 from pages.shared.importing.kept import State
 
-_ORDER = ("products", "orders", "shipments")  # stock first, so that the orders are judged by it
+_ORDER = ("products", *kinds.KINDS)  # stock first, so that the orders are judged by it
 _SHARE = {"staging": (0.0, 0.6), "applying": (0.6, 0.25), "checking": (0.85, 0.15)}
 
 

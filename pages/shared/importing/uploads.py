@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from backend import exports
-from backend.imports import mapping, parse, runner
+from backend.imports import kinds, mapping, parse, runner
 from backend.imports.limits import MAX_BYTES, MAX_ROWS
 from backend.imports.reasons import reason
 from backend.imports.records import Detected, FileRefused
@@ -30,8 +30,7 @@ TEMPLATES: Mapping[str, Sequence[str]] = {
         *("quantity", "unit_price", "amount", "ip", "device", "buyer_note"),
     ),
     "products": ("sku", "name", "spec", "available", "safety_stock"),
-    "shipments": tuple(field.name for field in mapping.fields("shipments")),
-}
+} | {kind: tuple(field.name for field in mapping.fields(kind)) for kind in kinds.KINDS[2:]}
 
 
 # Dropping files --------------------------------------------------------------------------------------------
@@ -53,11 +52,12 @@ def dropped(busy: bool) -> list[UploadedFile]:
     return list(files or [])
 
 
-def templates() -> None:
-    """Empty files of our own formats."""
+def templates(user: User) -> None:
+    """Empty files of our own formats, of the kinds that this person imports."""
     with st.popover(t("imports.templates"), icon=":material/download:", type="tertiary"):
         st.caption(t("imports.templates_text"))
-        for kind, names in TEMPLATES.items():
+        for kind in kinds.offered(user.role):
+            names = TEMPLATES[kind]
             fields = {field.name: field for field in mapping.fields(kind)}
             columns = [(name, fields[name].zh) for name in names]
             label = t(f"imports.template.{kind}", count=len(columns))
@@ -110,8 +110,9 @@ def card(state: State, user: User, *, strict: bool, busy: bool) -> bool:
         if state.get("problem"):
             st.error(problem(state), icon=":material/error:")
             return False
-        if state["kind"] == "orders" and not user.has(*kept.ORDER_ROLES):
-            st.warning(t("imports.orders_not_yours"), icon=":material/lock:")
+        if state["kind"] and state["kind"] not in kinds.offered(user.role):
+            kind = plain(f"imports.kind.{state['kind']}")
+            st.warning(t("imports.not_yours", kind=kind), icon=":material/lock:")
             return False
         if state["platform"] is None and state["mapping"] is None:
             wizard.draw(state, user)
@@ -136,7 +137,7 @@ def _title(state: State) -> None:
 
 def _labels(state: State, found: Detected) -> list[str]:
     words = [plain(f"imports.kind.{state['kind']}") if state["kind"] else plain("imports.kind_unknown")]
-    if state["kind"] == "orders" and state["platform"]:
+    if state["platform"] and parse.shop_platform(state["platform"]) not in ("", "own"):
         words.append(plain(f"platform.{parse.shop_platform(state['platform'])}"))
     return [*words, found.encoding.upper()]
 
@@ -160,12 +161,12 @@ def fitting(state: State, user: User) -> list[frame.Shop]:
     if state["mapping"] is not None:
         return list(user.shops)
     wanted = parse.shop_platform(state["platform"])
-    return [shop for shop in user.shops if shop.platform == wanted]
+    return [shop for shop in user.shops if not wanted or shop.platform == wanted]
 
 
 def _has_place(state: State, user: User, *, busy: bool) -> bool:
-    """Orders belong to a shop: the only one that fits, else the one chosen here."""
-    if state["kind"] != "orders":
+    """Most files belong to a shop: the only one that fits, else the one chosen here."""
+    if state["kind"] in kinds.OF_POOL:
         return True
     shops = fitting(state, user)
     if not shops:
@@ -251,8 +252,7 @@ def problem(state: State) -> str:
 
 
 def run(state: State, user: User, importer: runner.Importer, **options: Any) -> runner.Report:
-    orders = state["kind"] == "orders"
-    shop = user.shop(state.get("shop_id")) if orders else None
+    shop = None if state["kind"] in kinds.OF_POOL else user.shop(state.get("shop_id"))
     return runner.import_file(
         importer,
         state["file"].getvalue(),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from backend.imports import mapping
+from backend.imports import kinds, mapping
 from backend.imports.reasons import reason
 from backend.imports.records import Detected, FileRefused
 from pages.shared import frame
@@ -18,8 +18,6 @@ from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.importing import calls, kept
 from pages.shared.importing.kept import State
-
-_KINDS = ("orders", "products", "shipments")
 
 
 def recall(state: State, found: Detected) -> None:
@@ -53,7 +51,7 @@ def draw(state: State, user: User) -> None:
 
 
 def _kind(state: State, found: Detected, user: User, key: str) -> str:
-    allowed = [kind for kind in _KINDS if kind != "orders" or user.has(*kept.ORDER_ROLES)]
+    allowed = kinds.offered(user.role)
     likely = state["kind"] or calls.likely_kind(found)
     return st.selectbox(
         t("imports.map_kind"),
@@ -67,7 +65,7 @@ def _kind(state: State, found: Detected, user: User, key: str) -> str:
 
 def _shop(user: User, kind: str, key: str) -> int | None:
     """The shop whose files look like this; stock and parcels belong to all shops."""
-    if kind != "orders":
+    if kind in kinds.OF_POOL:
         return None
     names = {shop.id: shop.name for shop in user.shops}
     return st.selectbox(
@@ -135,7 +133,7 @@ def _keep(
 ) -> None:
     """Checks the mapping, remembers it and goes on to the preview."""
     picked = {field: header for field, header in chosen.items() if header}
-    if kind == "orders" and shop_id is None:
+    if kind not in kinds.OF_POOL and shop_id is None:
         st.error(t("imports.map_needs_shop"), icon=":material/error:")
         return
     try:
