@@ -5555,6 +5555,7 @@ begin
     v_answer := pg_catalog.jsonb_build_object('due', pg_catalog.cardinality(v_made), 'moved', private.run_actions(v_made, v_now),
         'queued', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_ready) and r.state <> 'suppressed'),
         'suppressed', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_made || v_ready) and r.state = 'suppressed'));
+    perform private.end_ticket_waits(v_now);
     perform private.tick_surveys(v_now);
     perform private.send_daily_digests(v_now);
     perform private.drop_closed_channels(v_now);
@@ -8203,7 +8204,7 @@ begin
             from unnest(array['submit', 'approve', 'return', 'discard', 'retire', 'restore']) a),
         'revisions', (select jsonb_agg(to_jsonb(r) || jsonb_build_object('author', (select display_name from public.members where id = r.author_id))
             order by r.number desc) from public.script_revisions r where r.script_id = p_id),
-        'outcome', (select to_jsonb(o) from private.script_outcomes(v_now - interval '90 days', v_now, v_shops) o where o.script_id = p_id),
+        'outcome', (select to_jsonb(o) from private.script_outcomes(v_now - interval '90 days', v_now + interval '1 second', v_shops) o where o.script_id = p_id),
         'timeline', private.library_timeline('script', p_id));
 end;
 $$;
@@ -12044,7 +12045,8 @@ language plpgsql set search_path = '' as $$
 declare
     v public.action_batches;
 begin
-    select * into v from public.action_batches where id = p_batch_id and member_id = (p_me).member_id for update;
+    select * into v from public.action_batches
+    where id = p_batch_id and member_id = (p_me).member_id and not items -> 0 ? 'ticket_id' for update; -- tickets: undo_tickets
     if not found then
         perform private.fail('PT404', 'undo.none');
     end if;
@@ -16023,7 +16025,7 @@ create index if not exists tickets_owner_idx on public.tickets (owner_id, stage,
 create index if not exists tickets_cause_idx on public.tickets (root_cause_id, shop_id, stage, due_sort, id) where root_cause_id is not null;
 create index if not exists tickets_registered_idx on public.tickets (shop_id, registered_at desc, id desc) include (type, state);
 create index if not exists tickets_resolved_idx on public.tickets (shop_id, resolved_at) where resolved_at is not null;
-create index if not exists tickets_drain_idx on public.tickets (registered_at, id) include (shop_id, severity)
+create index if not exists tickets_drain_idx on public.tickets (shop_id, registered_at, id)
     where owner_id is null and state = 'classified';
 create index if not exists tickets_waiting_idx on public.tickets (waiting_until) where waiting_until is not null;
 create index if not exists tickets_revisit_idx on public.tickets (resolved_at, id) where state in ('resolved', 'revisit');
@@ -16458,9 +16460,7 @@ comment on function private.ticket_load(bigint[]) is 'Tickets that each of these
 
 -- ==== 62_ticket_dispatch.sql ====
 
--- 62 ------------------------------------------------------------------------- tickets: handing out, many at once, undoing
-
--- Handing out ---------------------------------------------------------------------------------------------------------
+-- 62 --------------------------------------------------------------------------------------------- tickets: handing them out
 
 create or replace function private.can_have_tickets(p_member_id bigint, p_shop_id bigint) returns boolean
 language sql stable set search_path = '' as $$
@@ -16490,31 +16490,316 @@ $$;
 comment on function private.handed_ticket(private.actor, public.tickets, bigint, text, timestamptz) is
     'A locked ticket becomes somebody''s, who begins when he takes it (p_source null: the decision is recorded already).';
 
-create or replace function private.dispatch_free(p_me private.actor, p_tickets public.tickets[], p_source text, p_now timestamptz) returns integer
+create or replace function private.dispatch_free(p_me private.actor, p_shop_id bigint, p_ids bigint[], p_source text, p_now timestamptz) returns integer
 language plpgsql volatile set search_path = '' as $$
 declare
     v_given record;
-    v_ticket public.tickets;
+    v public.tickets;
     v_count integer := 0;
 begin
-    for v_given in select * from private.assign_work('ticket', (p_tickets[1]).shop_id, (
-        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', t.id, 'skill', 'aftersales') order by t.n)
-        from pg_catalog.unnest(p_tickets) with ordinality t (id, shop_id, type, state, stage, severity, root_cause_id, department, is_complaint, is_raised,
-            order_id, product_id, sku, quantity, tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, channel, source, lead_id,
-            summary, has_freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, owner_id, decision_id, waiting_reason,
-            waiting_until, due_at, due_sort, solution, solution_id, outcome, reship_tracking_no, first_resolved_at, resolved_at, closed_at, close_reason,
-            instance, merged_into_id, follows_id, score, registered_at, registered_by, version, updated_at, n)), p_source, p_now)
+    for v_given in select * from private.assign_work('ticket', p_shop_id, (
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', i.id, 'skill', 'aftersales') order by i.n)
+        from pg_catalog.unnest(p_ids) with ordinality i (id, n)), p_source, p_now)
     loop
-        if v_given.member_id is not null then
-            select * into v_ticket from public.tickets where id = v_given.id;
-            v_ticket.decision_id := v_given.decision_id;
-            perform private.handed_ticket(p_me, v_ticket, v_given.member_id, null, p_now);
+        if v_given.member_id is null then
+            update public.tickets set decision_id = v_given.decision_id where id = v_given.id and decision_id is distinct from v_given.decision_id;
+        else
+            select * into v from public.tickets where id = v_given.id;
+            v.decision_id := v_given.decision_id;
+            perform private.handed_ticket(p_me, v, v_given.member_id, null, p_now);
             v_count := v_count + 1;
         end if;
     end loop;
     return v_count;
 end;
 $$;
+comment on function private.dispatch_free(private.actor, bigint, bigint[], text, timestamptz) is
+    'Gives locked, free tickets of a shop, in this order, to agents with the skill aftersales who are on duty and have room; answers how many found somebody. Why, or why nobody, is recorded.';
+
+create or replace function private.drain_tickets(p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_shop bigint;
+    v_free integer;
+    v_ids bigint[];
+    v_count integer := 0;
+begin
+    for v_shop in select s.id from public.shops s where s.is_active order by s.id loop
+        continue when not exists (select from public.tickets t where t.shop_id = v_shop and t.owner_id is null and t.state = 'classified');
+        v_free := least(private.free_places('ticket', v_shop, p_now), 50);
+        continue when v_free = 0;
+        v_ids := array(select t.id from public.tickets t
+            where t.shop_id = v_shop and t.owner_id is null and t.state = 'classified'
+              and (t.source <> 'agent' or t.updated_at <= p_now - interval '2 minutes')
+            order by t.registered_at, t.id limit v_free for update skip locked);
+        if v_ids <> '{}' then
+            v_count := v_count + private.dispatch_free(private.desk_itself(), v_shop, v_ids, 'on_duty', p_now);
+        end if;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.drain_tickets(timestamptz) is
+    'Called each minute: classified tickets that lie in the pool go to whoever has room, oldest first, at most 50 a shop. What an agent has just registered is left to him for two minutes (product decision).';
+
+create or replace function public.dispatch_ticket(p_id bigint, p_version integer, p_member_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'dispatch_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_member_id));
+    v public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.ticket_for_change(v_me, p_id, p_version, 'dispatch_ticket', v_now);
+    if p_member_id is null then
+        perform private.dispatch_free(v_me, v.shop_id, array[v.id], 'manual', v_now);
+    elsif not private.can_have_tickets(p_member_id, v.shop_id) then
+        perform private.fail('PT422', 'ticket.member');
+    else
+        perform private.handed_ticket(v_me, v, p_member_id, 'manual', v_now);
+    end if;
+    return private.finish_request(p_request_id, private.ticket_answer(v));
+end;
+$$;
+grant execute on function public.dispatch_ticket(bigint, integer, bigint, uuid) to authenticated;
+comment on function public.dispatch_ticket(bigint, integer, bigint, uuid) is
+    'Leads: hands a classified ticket to somebody (p_member_id null: to whom the assignment finds; it stays in the pool when there is nobody, see why_assigned). {id, version, state, owner_id, due_at}. ticket.member, and as private.ticket_refusal says.';
+
+-- Many at once --------------------------------------------------------------------------------------------------------
+
+create or replace function private.bulk_rpc(p_action text) returns text
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_rpc text := case p_action when 'reassign' then 'reassign_ticket' when 'give_back' then 'give_back_ticket' when 'classify' then 'classify_ticket' end;
+begin
+    if v_rpc is null then
+        perform private.fail('PT422', 'ticket.form', '{"field": "action"}');
+    end if;
+    return v_rpc;
+end;
+$$;
+comment on function private.bulk_rpc(text) is 'The step behind an action on many tickets: reassign, give_back, classify. ticket.form (field).';
+
+create or replace function private.check_bulk(p_rpc text, p_items jsonb, p jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_count integer := coalesce(pg_catalog.jsonb_array_length(p_items), 0);
+begin
+    if v_count = 0 then
+        perform private.fail('PT422', 'bulk.empty');
+    elsif v_count > 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    elsif p_rpc = 'give_back_ticket' then
+        perform private.check_ticket_reason(p_rpc, p ->> 'reason');
+    elsif p_rpc = 'reassign_ticket' and not private.is_id(p ->> 'member_id') then
+        perform private.fail('PT422', 'ticket.member');
+    end if;
+end;
+$$;
+comment on function private.check_bulk(text, jsonb, jsonb) is 'bulk.empty, bulk.too_many (500), ticket.reason, ticket.member.';
+
+create or replace function private.bulk_refusal(p_me private.actor, p_ticket public.tickets, p_version integer, p_rpc text, p jsonb, p_now timestamptz)
+returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(private.ticket_refusal(p_me, p_ticket, p_version, p_rpc, p_now),
+        case when p_rpc = 'reassign_ticket' and not private.can_have_tickets((p ->> 'member_id')::bigint, (p_ticket).shop_id)
+            then '{"key": "ticket.member", "params": {}}'::jsonb end)
+$$;
+
+create or replace function private.bulk_step(p_me private.actor, p_ticket public.tickets, p_rpc text, p jsonb, p_now timestamptz) returns public.tickets
+language plpgsql set search_path = '' as $$
+begin
+    case p_rpc
+        when 'reassign_ticket' then return private.handed_ticket(p_me, p_ticket, (p ->> 'member_id')::bigint, 'manual', p_now);
+        when 'give_back_ticket' then return private.given_back_ticket(p_me, p_ticket, p ->> 'reason', 'manual', p_now);
+        when 'classify_ticket' then return private.classified_ticket(p_me, p_ticket, p, p_now);
+    end case;
+end;
+$$;
+
+create or replace function private.before_of(p_ticket public.tickets) returns jsonb
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('state', (p_ticket).state, 'owner_id', (p_ticket).owner_id, 'type', (p_ticket).type,
+        'severity', (p_ticket).severity, 'department', (p_ticket).department, 'root_cause_id', (p_ticket).root_cause_id,
+        'is_complaint', (p_ticket).is_complaint)
+$$;
+comment on function private.before_of(public.tickets) is 'What undoing an action on many tickets restores.';
+
+create or replace function private.bulk_tickets(p_me private.actor, p_rpc text, p_items jsonb, p jsonb, p_now timestamptz) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_item record;
+    v_old public.tickets;
+    v public.tickets;
+    v_refusal jsonb;
+    v_answers jsonb := '[]';
+    v_undo jsonb := '[]';
+begin
+    for v_item in select distinct on (i.id) i.id, i.version from pg_catalog.jsonb_to_recordset(p_items) i (id bigint, version integer) order by i.id loop
+        select * into v_old from public.tickets where id = v_item.id and shop_id in (select private.my_shop_ids()) for update;
+        v_refusal := private.bulk_refusal(p_me, v_old, v_item.version, p_rpc, p, p_now);
+        if v_refusal is null then
+            v := private.bulk_step(p_me, v_old, p_rpc, p, p_now);
+            v_undo := v_undo || pg_catalog.jsonb_build_object('ticket_id', v.id, 'version', v.version, 'before', private.before_of(v_old));
+            v_answers := v_answers || pg_catalog.jsonb_build_object('id', v.id, 'ok', true, 'version', v.version, 'state', v.state);
+        else
+            v_answers := v_answers || pg_catalog.jsonb_build_object('id', v_item.id, 'ok', false, 'key', v_refusal -> 'key', 'params', v_refusal -> 'params');
+        end if;
+    end loop;
+    return pg_catalog.jsonb_build_object('batch_id', private.new_batch(p_me, p_rpc, v_undo, p_now),
+        'done', pg_catalog.jsonb_array_length(v_undo), 'items', v_answers);
+end;
+$$;
+comment on function private.bulk_tickets(private.actor, text, jsonb, jsonb, timestamptz) is
+    'One step with many tickets, in the order of their ids: {batch_id, done, items: [{id, ok, version, state} | {id, ok: false, key, params}]}; what cannot be done is answered per ticket, the rest is done.';
+
+create or replace function public.change_tickets(p_action text, p_items jsonb, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_items jsonb := coalesce(private.as_items(p_items), '[]');
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'change_tickets', pg_catalog.jsonb_build_array(p_action, v_items, v));
+    v_rpc text := private.bulk_rpc(p_action);
+    v_constraint text;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_bulk(v_rpc, v_items, v);
+    return private.finish_request(p_request_id, private.bulk_tickets(v_me, v_rpc, v_items, v, private.now()));
+exception
+    when check_violation or foreign_key_violation then
+        get stacked diagnostics v_constraint = constraint_name;
+        perform private.fail_ticket_form(v_constraint);
+    when data_exception then
+        perform private.fail('PT422', 'ticket.form', '{"field": ""}');
+end;
+$$;
+grant execute on function public.change_tickets(text, jsonb, jsonb, uuid) to authenticated;
+comment on function public.change_tickets(text, jsonb, jsonb, uuid) is
+    'Those who work on tickets: up to 500 [{id, version}] at once: reassign (p {member_id}), give_back (p {reason}), classify (p as classify_ticket). {batch_id, done, items}; ten minutes to undo_tickets. bulk.empty, bulk.too_many, ticket.reason, ticket.member, ticket.form; per ticket as private.ticket_refusal says.';
+
+create or replace function public.reassign_ticket(p_items jsonb, p_member_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+begin
+    return public.change_tickets('reassign', p_items, pg_catalog.jsonb_build_object('member_id', p_member_id), p_request_id);
+end;
+$$;
+grant execute on function public.reassign_ticket(jsonb, bigint, uuid) to authenticated;
+comment on function public.reassign_ticket(jsonb, bigint, uuid) is
+    'The owner (his own) or a lead: gives tickets [{id, version}] to a colleague, who begins when he takes them. As change_tickets with reassign.';
+
+create or replace function public.preview_tickets(p_action text, p_items jsonb, p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_items jsonb := coalesce(private.as_items(p_items), '[]');
+    v jsonb := private.ticket_object(p);
+    v_rpc text := private.bulk_rpc(p_action);
+begin
+    perform private.check_bulk(v_rpc, v_items, v);
+    return (
+        with checked as (
+            select i.id, private.bulk_refusal(v_me, t, i.version, v_rpc, v, v_now) as refusal
+            from pg_catalog.jsonb_to_recordset(v_items) i (id bigint, version integer)
+            left join public.tickets t on t.id = i.id and t.shop_id in (select private.my_shop_ids()))
+        select pg_catalog.jsonb_build_object('count', pg_catalog.count(*), 'ok', pg_catalog.count(*) filter (where c.refusal is null),
+            'refused', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('key', r.key, 'count', r.n, 'params', r.params) order by r.n desc)
+                from (select x.refusal ->> 'key' as key, pg_catalog.count(*) as n, pg_catalog.min((x.refusal -> 'params')::text)::jsonb as params
+                      from checked x where x.refusal is not null group by 1) r), '[]'))
+        from checked c);
+end;
+$$;
+grant execute on function public.preview_tickets(text, jsonb, jsonb) to authenticated;
+comment on function public.preview_tickets(text, jsonb, jsonb) is
+    'Those who work on tickets: what change_tickets would do: {count, ok, refused: [{key, count, params of one}]}. Changes nothing.';
+
+-- Undoing -------------------------------------------------------------------------------------------------------------
+
+create or replace function private.undone_ticket(p_me private.actor, p_ticket public.tickets, p_before jsonb, p_now timestamptz) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+    v_was public.tickets := pg_catalog.jsonb_populate_record(p_ticket, p_before);
+    v_facts boolean := (v.type, v.severity, v.department, v.is_complaint, coalesce(v.root_cause_id, 0))
+        is distinct from (v_was.type, v_was.severity, v_was.department, v_was.is_complaint, coalesce(v_was.root_cause_id, 0));
+begin
+    v.owner_id := v_was.owner_id;
+    v.type := v_was.type;
+    v.severity := v_was.severity;
+    v.department := v_was.department;
+    v.is_complaint := v_was.is_complaint;
+    v.root_cause_id := v_was.root_cause_id;
+    if v.owner_id is distinct from (p_ticket).owner_id then
+        v.decision_id := private.note_assignment('ticket', v.shop_id, v.id, v.owner_id, 'manual', p_now);
+    end if;
+    v := private.move_ticket(p_me, v, case when v_was.state = 'registered' then v.state else v_was.state end, '{"action": "ticket_undone"}', p_now);
+    if v_facts then
+        perform private.retarget_ticket(v, p_now, (p_me).member_id);
+        perform private.sync_return(v, p_now, (p_me).member_id);
+    end if;
+    return v;
+end;
+$$;
+comment on function private.undone_ticket(private.actor, public.tickets, jsonb, timestamptz) is
+    'A locked ticket as it was before an action on many (see private.before_of); one that was only registered stays classified.';
+
+create or replace function private.ticket_batch(p_me private.actor, p_batch_id bigint, p_now timestamptz) returns public.action_batches
+language plpgsql set search_path = '' as $$
+declare
+    v public.action_batches;
+begin
+    select * into v from public.action_batches
+    where id = p_batch_id and member_id = (p_me).member_id and items -> 0 ? 'ticket_id' for update;
+    if not found then
+        perform private.fail('PT404', 'undo.none');
+    elsif v.undone_at is not null then
+        perform private.fail('PT409', 'undo.done', pg_catalog.jsonb_build_object('at', v.undone_at));
+    elsif v.created_at < p_now - interval '10 minutes' then
+        perform private.fail('PT409', 'undo.too_late', pg_catalog.jsonb_build_object('at', v.created_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.ticket_batch(private.actor, bigint, timestamptz) is 'My own action on many tickets of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
+
+create or replace function public.undo_tickets(p_batch bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'undo_tickets', pg_catalog.to_jsonb(p_batch));
+    v_batch public.action_batches;
+    v_item record;
+    v public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_batch := private.ticket_batch(v_me, p_batch, v_now);
+    for v_item in select i.* from pg_catalog.jsonb_to_recordset(v_batch.items) i (ticket_id bigint, version integer, before jsonb) order by i.ticket_id loop
+        select * into v from public.tickets where id = v_item.ticket_id and shop_id in (select private.my_shop_ids()) for update;
+        if v.version is distinct from v_item.version then
+            perform private.fail('PT409', 'ticket.undo_changed', pg_catalog.jsonb_build_object('id', v_item.ticket_id));
+        elsif v_item.before ->> 'owner_id' is not null and not private.can_have_tickets((v_item.before ->> 'owner_id')::bigint, v.shop_id) then
+            perform private.fail('PT422', 'ticket.member');
+        end if;
+        perform private.undone_ticket(v_me, v, v_item.before, v_now);
+    end loop;
+    update public.action_batches set undone_at = v_now where id = v_batch.id;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('done', v_batch.item_count));
+end;
+$$;
+grant execute on function public.undo_tickets(bigint, uuid) to authenticated;
+comment on function public.undo_tickets(bigint, uuid) is
+    'Takes back my own action on many tickets of the last ten minutes, all of it or nothing. {done}. undo.none, undo.done, undo.too_late, ticket.undo_changed (id), ticket.member.';
 
 -- ==== 62_ticket_flow.sql ====
 
@@ -16908,6 +17193,139 @@ $$;
 grant execute on function public.classify_ticket(bigint, integer, jsonb, uuid) to authenticated;
 comment on function public.classify_ticket(bigint, integer, jsonb, uuid) is
     'Those who work on tickets: p {type, severity, root_cause_id, department, is_complaint}; what is left out stays. {id, version, state, owner_id, due_at}. Refuses as private.ticket_refusal says; ticket.form (field).';
+
+-- ==== 62_ticket_merge.sql ====
+
+-- 62 ------------------------------------------------------------------------------- tickets: one case twice, another order
+
+create or replace function private.merge_ticket_clocks(p_from public.tickets, p_into public.tickets, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+begin
+    for v in select c.*, (select i.id from private.ticket_clocks((p_into).id, array[c.target]) i where i.entity = c.entity) as into_id
+        from private.ticket_clocks((p_from).id) c
+    loop
+        if v.into_id is not null then
+            perform private.merge_clock(v.id, v.into_id, p_now, p_actor);
+        else
+            perform private.cancel_clock(v.id, 'merged', p_now, p_actor);
+            if v.target in ('first', 'next', 'answer') and not exists (select from private.ticket_clocks((p_into).id, array['first', 'answer', 'next'])) then
+                perform private.run_ticket_clock(p_into, 'ticket', 'next', 'ticket_next', p_now, p_actor, v.started_at);
+            end if;
+        end if;
+    end loop;
+end;
+$$;
+comment on function private.merge_ticket_clocks(public.tickets, public.tickets, timestamptz, bigint) is
+    'The first ticket falls silent; of two deadlines for the same thing the earlier one stays; a customer who waits for a word in the first goes on waiting in the second.';
+
+create or replace function private.merged_ticket(p_me private.actor, p_from public.tickets, p_into public.tickets, p_now timestamptz) returns public.tickets
+language plpgsql set search_path = '' as $$
+declare
+    v_from public.tickets := p_from;
+    v public.tickets := p_into;
+begin
+    perform private.merge_ticket_clocks(v_from, v, p_now, (p_me).member_id);
+    v_from.merged_into_id := v.id;
+    perform private.move_ticket(p_me, v_from, 'merged', pg_catalog.jsonb_build_object('into', v.id), p_now);
+    v.order_id := coalesce(v.order_id, v_from.order_id);
+    v.product_id := coalesce(v.product_id, v_from.product_id);
+    v.sku := coalesce(v.sku, v_from.sku);
+    v.quantity := coalesce(v.quantity, v_from.quantity);
+    v.tracking_no := coalesce(v.tracking_no, v_from.tracking_no);
+    v.buyer_account := coalesce(v.buyer_account, v_from.buyer_account);
+    v.contact_id := coalesce(v.contact_id, v_from.contact_id);
+    v.claimed_amount := greatest(v.claimed_amount, v_from.claimed_amount);
+    v.is_complaint := v.is_complaint or v_from.is_complaint;
+    v.platform_due_at := least(v.platform_due_at, v_from.platform_due_at);
+    v := private.move_ticket(p_me, v, v.state, pg_catalog.jsonb_build_object('action', 'ticket_merged_in', 'from', v_from.id), p_now);
+    perform private.shorten_ticket(v, p_now, (p_me).member_id);
+    return v;
+end;
+$$;
+comment on function private.merged_ticket(private.actor, public.tickets, public.tickets, timestamptz) is
+    'The first locked ticket becomes part of the second, which learns what it did not know; history, words and money are shown together from then on.';
+
+create or replace function private.tickets_to_merge(p_me private.actor, p_from jsonb, p_into jsonb, p_now timestamptz)
+returns table (source public.tickets, target public.tickets)
+language plpgsql volatile set search_path = '' as $$
+begin
+    perform from public.tickets where id in ((p_from ->> 'id')::bigint, (p_into ->> 'id')::bigint) order by id for update; -- one order of locks
+    source := private.ticket_for_change(p_me, (p_from ->> 'id')::bigint, (p_from ->> 'version')::integer, 'merge_tickets', p_now);
+    select * into target from public.tickets where id = (p_into ->> 'id')::bigint and shop_id in (select private.my_shop_ids());
+    if (target).id is null then
+        perform private.fail('PT404', 'ticket.none');
+    elsif (source).id = (target).id or (source).shop_id <> (target).shop_id then
+        perform private.fail('PT422', 'ticket.merge_self');
+    elsif (target).version is distinct from (p_into ->> 'version')::integer then
+        perform private.fail('PT409', 'ticket.stale', pg_catalog.jsonb_build_object('id', (target).id, 'at', (target).updated_at,
+            'version', (target).version, 'who', private.last_hand((target).id)));
+    elsif (target).stage not in ('open', 'waiting') then
+        perform private.fail('PT409', 'ticket.merge_target', pg_catalog.jsonb_build_object('id', (target).id));
+    elsif private.money_open((source).id) then
+        perform private.fail('PT409', 'ticket.money_open', pg_catalog.jsonb_build_object('id', (source).id));
+    elsif exists (select from public.ticket_returns r where r.ticket_id = (source).id and r.state in ('agreed', 'goods_sent', 'received', 'refunding')) then
+        perform private.fail('PT409', 'ticket.return_open', pg_catalog.jsonb_build_object('id', (source).id));
+    end if;
+    return next;
+end;
+$$;
+comment on function private.tickets_to_merge(private.actor, jsonb, jsonb, timestamptz) is
+    'Both tickets locked: ticket.none, ticket.stale, ticket.merge_self, ticket.merge_target, ticket.money_open, ticket.return_open, and what private.ticket_refusal says of the first.';
+
+create or replace function public.merge_tickets(p_from jsonb, p_into jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_both jsonb := private.as_items(pg_catalog.jsonb_build_array(private.as_json(p_from), private.as_json(p_into)));
+    v_answer jsonb := private.begin_request(p_request_id, 'merge_tickets', v_both);
+    v record;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v from private.tickets_to_merge(v_me, v_both -> 0, v_both -> 1, v_now);
+    update public.ticket_returns set state = 'buyer_cancelled', ended_at = v_now where ticket_id = (v.source).id and state = 'applied';
+    return private.finish_request(p_request_id, private.ticket_answer(private.merged_ticket(v_me, v.source, v.target, v_now)));
+end;
+$$;
+grant execute on function public.merge_tickets(jsonb, jsonb, uuid) to authenticated;
+comment on function public.merge_tickets(jsonb, jsonb, uuid) is
+    'Those who work on tickets: p_from {id, version} was the same case as p_into {id, version}; answers with the second: {id, version, state, owner_id, due_at}. Refuses as private.tickets_to_merge says; request.bad_value.';
+
+create or replace function public.link_ticket(p_id bigint, p_version integer, p_order_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'link_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_order_id));
+    v public.tickets;
+    v_order public.orders;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.ticket_for_change(v_me, p_id, p_version, 'link_ticket', v_now);
+    select * into v_order from public.orders where id = p_order_id and shop_id = v.shop_id;
+    if not found then
+        perform private.fail('PT404', 'order.none');
+    elsif v.order_id <> v_order.id and not private.is_ticket_lead(v_me, v.shop_id, v_now) then
+        perform private.fail('PT403', 'ticket.order_fixed');
+    end if;
+    v.order_id := v_order.id;
+    v.tracking_no := coalesce(v.tracking_no, v_order.tracking_no);
+    v.buyer_account := coalesce(v.buyer_account, v_order.buyer_account);
+    v.receiver_masked := coalesce(v.receiver_masked, v_order.receiver_masked);
+    v.phone_masked := coalesce(v.phone_masked, v_order.phone_masked);
+    return private.finish_request(p_request_id, private.ticket_answer(private.move_ticket(v_me, v, v.state,
+        pg_catalog.jsonb_build_object('action', 'ticket_linked', 'order_id', v_order.id), v_now)));
+end;
+$$;
+grant execute on function public.link_ticket(bigint, integer, bigint, uuid) to authenticated;
+comment on function public.link_ticket(bigint, integer, bigint, uuid) is
+    'Those who work on tickets: names the order of a ticket; another one than it has is a lead''s to name, since authority is counted per order. order.none, ticket.order_fixed, and as private.ticket_refusal says.';
 
 -- ==== 62_ticket_work.sql ====
 
@@ -21475,7 +21893,7 @@ begin
         alter table public.notifications drop constraint notifications_kind_known;
         alter table public.notifications add constraint notifications_kind_known
             check (kind in ('due_soon', 'overdue', 'returned', 'raised', 'digest', 'daily', 'wait_ended', 'low_score', 'low_ratings',
-                'handover', 'handover_declined', 'handover_left'));
+                'handover_open', 'handover', 'handover_declined', 'handover_left'));
         insert into private.schema_steps (step) values ('69.1 messages of handovers');
     end if;
 end;
@@ -21773,12 +22191,30 @@ $$;
 comment on function private.pool_items(public.handovers, timestamptz) is
     'What is left of a handover goes to the pool of each shop that has somebody on duty for it; who is back at work keeps his.';
 
+create or replace function private.remind_of_handovers(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.notifications (member_id, kind, params, path, dedupe_key, created_at)
+    select e.member_id, 'handover_open', pg_catalog.jsonb_build_object('count', w.n), '/handover', 'handover ' || e.ends_at, p_now
+    from public.rota_entries e
+    join public.members m on m.id = e.member_id and m.state = 'active'
+    cross join lateral (select pg_catalog.count(*) as n
+        from private.work_in_hand(e.member_id, private.next_shift_start(e.member_id, e.ends_at), p_now)) w
+    where e.starts_at > p_now - interval '25 hours' and e.ends_at > p_now and e.ends_at <= p_now + interval '1 hour'
+      and not exists (select from public.rota_entries o where o.member_id = e.member_id and o.starts_at <= e.ends_at and o.ends_at > e.ends_at)
+      and not exists (select from public.notifications n where n.member_id = e.member_id and n.dedupe_key = 'handover ' || e.ends_at)
+      and private.handover_opens_at(e.member_id, e.ends_at) <= p_now and w.n > 0
+      and not exists (select from public.handovers h where h.member_id = e.member_id and h.shift_ends_at = e.ends_at)
+    on conflict do nothing
+$$;
+comment on function private.remind_of_handovers(timestamptz) is 'Whoever has something to hand over is told so once, when the time for it begins.';
+
 create or replace function private.sweep_handovers(p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$
 declare
     v public.handovers;
     v_count integer := 0;
 begin
+    perform private.remind_of_handovers(p_now);
     perform private.find_ended_shifts(p_now);
     for v in select * from public.handovers h where h.closed_at is null and h.shift_ends_at <= p_now - private.pool_after()
         order by h.shift_ends_at, h.id for update skip locked
@@ -21829,12 +22265,15 @@ comment on function private.handover_told(bigint, bigint[], text) is 'A message 
 create or replace function private.close_handover_messages(p_handover_id bigint, p_now timestamptz) returns void
 language sql set search_path = '' as $$
     update public.notifications n set closed_at = p_now
+    from public.handovers h
+    where h.id = p_handover_id and n.member_id = h.member_id and n.kind = 'handover_open' and n.closed_at is null;
+    update public.notifications n set closed_at = p_now
     where n.kind = 'handover' and n.closed_at is null and n.params -> 'handover_id' = pg_catalog.to_jsonb(p_handover_id)
       and n.member_id in (select i.receiver_id from public.handover_items i where i.handover_id = p_handover_id)
       and not exists (select from public.handover_items i
           where i.handover_id = p_handover_id and i.receiver_id = n.member_id and i.state = 'offered')
 $$;
-comment on function private.close_handover_messages(bigint, timestamptz) is 'A colleague who has answered all that he was offered is told nothing any more.';
+comment on function private.close_handover_messages(bigint, timestamptz) is 'A handover that was begun calls for no beginning; a colleague who has answered all that he was offered is told nothing any more.';
 
 -- The one who goes ----------------------------------------------------------------------------------------------------
 
@@ -21862,6 +22301,7 @@ begin
     set opened_at = coalesce(h.opened_at, v_now), next_starts_at = excluded.next_starts_at
     returning * into v;
     perform private.list_items(v, v_now);
+    perform private.close_handover_messages(v.id, v_now);
     perform private.audit(v_me, null, 'handover', v.id, 'opened');
     return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v.id,
         'items', (select pg_catalog.count(*) from public.handover_items i where i.handover_id = v.id and i.settled_at is null)));

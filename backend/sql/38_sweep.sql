@@ -381,6 +381,7 @@ begin
     v_answer := pg_catalog.jsonb_build_object('due', pg_catalog.cardinality(v_made), 'moved', private.run_actions(v_made, v_now),
         'queued', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_ready) and r.state <> 'suppressed'),
         'suppressed', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_made || v_ready) and r.state = 'suppressed'));
+    perform private.end_ticket_waits(v_now);
     perform private.tick_surveys(v_now);
     perform private.send_daily_digests(v_now);
     perform private.drop_closed_channels(v_now);

@@ -8,7 +8,8 @@ language plpgsql set search_path = '' as $$
 declare
     v public.action_batches;
 begin
-    select * into v from public.action_batches where id = p_batch_id and member_id = (p_me).member_id for update;
+    select * into v from public.action_batches
+    where id = p_batch_id and member_id = (p_me).member_id and not items -> 0 ? 'ticket_id' for update; -- tickets: undo_tickets
     if not found then
         perform private.fail('PT404', 'undo.none');
     end if;

@@ -102,7 +102,7 @@ create index if not exists tickets_owner_idx on public.tickets (owner_id, stage,
 create index if not exists tickets_cause_idx on public.tickets (root_cause_id, shop_id, stage, due_sort, id) where root_cause_id is not null;
 create index if not exists tickets_registered_idx on public.tickets (shop_id, registered_at desc, id desc) include (type, state);
 create index if not exists tickets_resolved_idx on public.tickets (shop_id, resolved_at) where resolved_at is not null;
-create index if not exists tickets_drain_idx on public.tickets (registered_at, id) include (shop_id, severity)
+create index if not exists tickets_drain_idx on public.tickets (shop_id, registered_at, id)
     where owner_id is null and state = 'classified';
 create index if not exists tickets_waiting_idx on public.tickets (waiting_until) where waiting_until is not null;
 create index if not exists tickets_revisit_idx on public.tickets (resolved_at, id) where state in ('resolved', 'revisit');

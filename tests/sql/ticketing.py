@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 
-from tests.sql.desk import call, one, open_floor, row, user_id
+from tests.sql.desk import ask, one, open_floor, row, user_id
 
 Connection = psycopg.Connection[Any]
 SUMMARY = "外壳有划痕"
@@ -22,41 +23,78 @@ def open_ticket_floor(conn: Connection) -> None:
 
 def register(conn: Connection, who: str = "ann", *, shop: str = "one", **more: Any) -> int:
     """Registers a ticket as `who` and returns its id."""
-    p = {"shop_id": shop_id(conn, shop), "type": "reship", "summary": SUMMARY, "channel": "wangwang", "force": True}
+    p = {
+        "shop_id": shop_id(conn, shop),
+        "type": "reship",
+        "summary": SUMMARY,
+        "channel": "wangwang",
+        "force": True,
+    }
     return int(call_p(conn, who, "register_ticket", {**p, **more})["id"])
 
 
 def make(conn: Connection, state: str, *, owner: str = "ann", **more: Any) -> int:
     """A ticket in a state, brought there along the moves that people take."""
     ticket = register(conn, owner, **more)
-    if state == "registered":
-        return ticket
-    step(conn, owner, "classify_ticket", ticket, {"severity": "normal"})
-    if state == "classified":
-        return ticket
-    if state == "dispatched":
-        step(conn, "mgr", "dispatch_ticket", ticket, member(conn, owner))
-        return ticket
-    step(conn, owner, "take_ticket", ticket)
-    if state in ("waiting_customer", "waiting_return"):
-        reason = "asked_photos" if state == "waiting_customer" else "goods_on_way"
-        step(conn, owner, "wait_ticket", ticket, {"state": state, "reason": reason})
-    elif state == "cancelled":
-        step(conn, owner, "cancel_ticket", ticket, "mistake")
-    elif state == "merged":
-        into = make(conn, "in_progress", owner=owner)
-        call(conn, owner, "merge_tickets", item(conn, ticket), item(conn, into))
-    elif state in ("pending_approval", "approved"):
-        move(conn, ticket, "pending_approval")
-        if state == "approved":
-            move(conn, ticket, "approved")
-    elif state != "in_progress":
-        resolve(conn, owner, ticket)
-        if state == "resolved":
-            conn.execute("update tickets set state = 'resolved' where id = %s", (ticket,))
-        elif state in ("review", "closed"):
-            move(conn, ticket, state)
+    for way in WAYS[state].split():
+        WAY[way](conn, owner, ticket)
     return ticket
+
+
+def _classify(conn: Connection, owner: str, ticket: int) -> None:
+    step(conn, owner, "classify_ticket", ticket, {"severity": "normal"})
+
+
+def _dispatch(conn: Connection, owner: str, ticket: int) -> None:
+    step(conn, "mgr", "dispatch_ticket", ticket, member(conn, owner))
+
+
+def _merge(conn: Connection, owner: str, ticket: int) -> None:
+    call_p(
+        conn, owner, "merge_tickets", item(conn, ticket), item(conn, make(conn, "in_progress", owner=owner))
+    )
+
+
+def _stay_resolved(conn: Connection, _owner: str, ticket: int) -> None:
+    conn.execute("update tickets set outcome = 'other', resolved_at = private.now() where id = %s", (ticket,))
+    move(conn, ticket, "resolved")
+
+
+WAY: dict[str, Callable[[Connection, str, int], Any]] = {
+    "classify": _classify,
+    "dispatch": _dispatch,
+    "take": lambda conn, owner, ticket: step(conn, owner, "take_ticket", ticket),
+    "wait": lambda conn, owner, ticket: step(
+        conn, owner, "wait_ticket", ticket, {"state": "waiting_customer", "reason": "asked_photos"}
+    ),
+    "await": lambda conn, owner, ticket: step(
+        conn, owner, "wait_ticket", ticket, {"state": "waiting_return", "reason": "goods_on_way"}
+    ),
+    "ask": lambda conn, _, ticket: move(conn, ticket, "pending_approval"),
+    "approve": lambda conn, _, ticket: move(conn, ticket, "approved"),
+    "stay_resolved": _stay_resolved,
+    "resolve": lambda conn, owner, ticket: resolve(conn, owner, ticket),
+    "review": lambda conn, _, ticket: move(conn, ticket, "review"),
+    "close": lambda conn, _, ticket: move(conn, ticket, "closed"),
+    "cancel": lambda conn, owner, ticket: step(conn, owner, "cancel_ticket", ticket, "mistake"),
+    "merge": _merge,
+}
+WAYS = {
+    "registered": "",
+    "classified": "classify",
+    "dispatched": "classify dispatch",
+    "in_progress": "classify take",
+    "waiting_customer": "classify take wait",
+    "waiting_return": "classify take await",
+    "pending_approval": "classify take ask",
+    "approved": "classify take ask approve",
+    "resolved": "classify take stay_resolved",
+    "revisit": "classify take resolve",
+    "review": "classify take resolve review",
+    "closed": "classify take resolve close",
+    "merged": "classify take merge",
+    "cancelled": "classify take cancel",
+}
 
 
 def resolve(conn: Connection, who: str, ticket: int, **more: Any) -> Any:
@@ -82,8 +120,6 @@ def step(conn: Connection, who: str, rpc: str, ticket: int, *args: Any, version:
 
 def call_p(conn: Connection, who: str, rpc: str, *args: Any, request: uuid.UUID | None = None) -> Any:
     """Calls an RPC whose request id comes last."""
-    from tests.sql.desk import ask
-
     return ask(conn, who, rpc, *args, request or uuid.uuid4())
 
 
@@ -99,7 +135,11 @@ def state(conn: Connection, ticket: int) -> Any:
 
 def owner(conn: Connection, ticket: int) -> Any:
     """Name of a ticket's owner, None in the pool."""
-    return one(conn, "select m.staff_no from tickets t left join members m on m.id = t.owner_id where t.id = %s", ticket)
+    return one(
+        conn,
+        "select m.staff_no from tickets t left join members m on m.id = t.owner_id where t.id = %s",
+        ticket,
+    )
 
 
 def clocks(conn: Connection, ticket: int) -> dict[str, Any]:
