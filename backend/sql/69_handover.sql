@@ -11,7 +11,7 @@ begin
         alter table public.notifications drop constraint notifications_kind_known;
         alter table public.notifications add constraint notifications_kind_known
             check (kind in ('due_soon', 'overdue', 'returned', 'raised', 'digest', 'daily', 'wait_ended', 'low_score', 'low_ratings',
-                'handover', 'handover_declined', 'handover_left'));
+                'handover_open', 'handover', 'handover_declined', 'handover_left'));
         insert into private.schema_steps (step) values ('69.1 messages of handovers');
     end if;
 end;
@@ -309,12 +309,30 @@ $$;
 comment on function private.pool_items(public.handovers, timestamptz) is
     'What is left of a handover goes to the pool of each shop that has somebody on duty for it; who is back at work keeps his.';
 
+create or replace function private.remind_of_handovers(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into public.notifications (member_id, kind, params, path, dedupe_key, created_at)
+    select e.member_id, 'handover_open', pg_catalog.jsonb_build_object('count', w.n), '/handover', 'handover ' || e.ends_at, p_now
+    from public.rota_entries e
+    join public.members m on m.id = e.member_id and m.state = 'active'
+    cross join lateral (select pg_catalog.count(*) as n
+        from private.work_in_hand(e.member_id, private.next_shift_start(e.member_id, e.ends_at), p_now)) w
+    where e.starts_at > p_now - interval '25 hours' and e.ends_at > p_now and e.ends_at <= p_now + interval '1 hour'
+      and not exists (select from public.rota_entries o where o.member_id = e.member_id and o.starts_at <= e.ends_at and o.ends_at > e.ends_at)
+      and not exists (select from public.notifications n where n.member_id = e.member_id and n.dedupe_key = 'handover ' || e.ends_at)
+      and private.handover_opens_at(e.member_id, e.ends_at) <= p_now and w.n > 0
+      and not exists (select from public.handovers h where h.member_id = e.member_id and h.shift_ends_at = e.ends_at)
+    on conflict do nothing
+$$;
+comment on function private.remind_of_handovers(timestamptz) is 'Whoever has something to hand over is told so once, when the time for it begins.';
+
 create or replace function private.sweep_handovers(p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$
 declare
     v public.handovers;
     v_count integer := 0;
 begin
+    perform private.remind_of_handovers(p_now);
     perform private.find_ended_shifts(p_now);
     for v in select * from public.handovers h where h.closed_at is null and h.shift_ends_at <= p_now - private.pool_after()
         order by h.shift_ends_at, h.id for update skip locked

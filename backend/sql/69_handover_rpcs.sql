@@ -13,12 +13,15 @@ comment on function private.handover_told(bigint, bigint[], text) is 'A message 
 create or replace function private.close_handover_messages(p_handover_id bigint, p_now timestamptz) returns void
 language sql set search_path = '' as $$
     update public.notifications n set closed_at = p_now
+    from public.handovers h
+    where h.id = p_handover_id and n.member_id = h.member_id and n.kind = 'handover_open' and n.closed_at is null;
+    update public.notifications n set closed_at = p_now
     where n.kind = 'handover' and n.closed_at is null and n.params -> 'handover_id' = pg_catalog.to_jsonb(p_handover_id)
       and n.member_id in (select i.receiver_id from public.handover_items i where i.handover_id = p_handover_id)
       and not exists (select from public.handover_items i
           where i.handover_id = p_handover_id and i.receiver_id = n.member_id and i.state = 'offered')
 $$;
-comment on function private.close_handover_messages(bigint, timestamptz) is 'A colleague who has answered all that he was offered is told nothing any more.';
+comment on function private.close_handover_messages(bigint, timestamptz) is 'A handover that was begun calls for no beginning; a colleague who has answered all that he was offered is told nothing any more.';
 
 -- The one who goes ----------------------------------------------------------------------------------------------------
 
@@ -46,6 +49,7 @@ begin
     set opened_at = coalesce(h.opened_at, v_now), next_starts_at = excluded.next_starts_at
     returning * into v;
     perform private.list_items(v, v_now);
+    perform private.close_handover_messages(v.id, v_now);
     perform private.audit(v_me, null, 'handover', v.id, 'opened');
     return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', v.id,
         'items', (select pg_catalog.count(*) from public.handover_items i where i.handover_id = v.id and i.settled_at is null)));
