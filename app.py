@@ -23,20 +23,22 @@ import anyio
 import httpx
 import streamlit as st
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 ROOT = Path(__file__).resolve().parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from backend import auth, demo, jobs, one_time  # noqa: E402 (needs the repository root on the path)
+from backend import auth, demo, jobs, one_time, survey_page  # noqa: E402 (needs the repository root on the path)
 from backend.config import ConfigError, Settings  # noqa: E402
 from backend.errors import AppError  # noqa: E402
 from backend.local import current  # noqa: E402
 from backend.local.apply import ApplyError  # noqa: E402
 from backend.local.demo import keep  # noqa: E402
 from backend.local.stack import Stack, StackError  # noqa: E402
+from backend.service import Service  # noqa: E402
+from backend.tickets import surveys  # noqa: E402
 from pages.shared import session  # noqa: E402
 
 log = logging.getLogger("shopdesk.app")
@@ -96,6 +98,45 @@ async def health(_: Request) -> Response:
     if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return JSONResponse({"status": "api failing"}, HTTPStatus.SERVICE_UNAVAILABLE)
     return JSONResponse({"status": "ok"})
+
+
+async def open_survey(request: Request) -> Response:
+    """GET: the form behind a survey link, or why it is over. Opening it uses nothing up: chat tools fetch
+    links before people do.
+    """
+    return await anyio.to_thread.run_sync(_survey, request, None)
+
+
+async def answer_survey(request: Request) -> Response:
+    """POST: the answer, once. Only the token in the address counts: no session, so nothing to forge."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > survey_page.MOST_BODY:
+            return Response(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return await anyio.to_thread.run_sync(_survey, request, survey_page.parse(body))
+
+
+def _survey(request: Request, answer: survey_page.Answer | None) -> Response:
+    token = request.path_params["token"]
+    lang = survey_page.language(request.query_params.get("lang"), request.headers.get("accept-language"))
+    found: dict[str, str] = {}
+    try:
+        settings = session.connection()
+        caller = surveys.caller_hash(settings, request.client.host if request.client else "")
+        service = Service(settings)
+        if answer:
+            state = surveys.answered(service, token, answer.score, answer.comment, caller)
+        if not answer or state == "bad":
+            found = surveys.opened(service, token, caller)
+            state = "bad" if answer and found["state"] == "open" else found["state"]
+    except (AppError, ConfigError) as problem:
+        log.warning("a survey could not be served: %s", getattr(problem, "key", "settings"))
+        state = "down"
+    text = survey_page.page(
+        state, lang, kind=found.get("kind", ""), shop=found.get("shop", ""), answer=answer
+    )
+    return HTMLResponse(text, survey_page.STATUS[state], headers=survey_page.HEADERS)
 
 
 @asynccontextmanager
@@ -204,5 +245,7 @@ app = st.App(
         Route("/api/session", keep_session, methods=["POST"]),
         Route("/api/session", drop_session, methods=["DELETE"]),
         Route("/api/health", health, methods=["GET"]),
+        Route("/survey/{token}", open_survey, methods=["GET"]),
+        Route("/survey/{token}", answer_survey, methods=["POST"]),
     ],
 )
