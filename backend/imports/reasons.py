@@ -226,7 +226,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "aftersales_stage": (
         "不认识的售后状态。请核对导出的文件，或改成：待处理、待退货、待收货、已完成、已取消。",
-        "Unknown state of the case. Check the export, or write pending, to return, returning, done or cancelled.",
+        "Unknown state of the case. Check the export, or write pending, to return, returning, done or gone.",
     ),
     "rating": (
         "不认识的评分。请写 1–5，或 非常满意、满意、一般、不满意、非常不满意。",
