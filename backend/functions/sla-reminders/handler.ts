@@ -1,5 +1,6 @@
-// Callable with a secret key only: the scheduler's tick. Finds what is due, claims messages, sends them side by side and
-// reports each. Any number of ticks may run at once: the database hands each message to one of them.
+// Callable with a secret key only: the scheduler's tick. Finds what is due, hands out the work that waits, claims messages,
+// sends them side by side and reports each. Any number of ticks may run at once: the database hands each message to one of
+// them.
 import { problem } from "../_shared/answers.ts";
 import { isSecretCaller } from "../_shared/caller.ts";
 import { type Database, RpcError } from "../_shared/database.ts";
@@ -20,6 +21,7 @@ export interface Deps extends Post {
 /** What a tick did; `errors` counts what did not arrive by its reason. */
 export interface Report {
   readonly sweep: unknown;
+  readonly work: unknown;
   sent: number;
   failed: number;
   refused: number;
@@ -62,14 +64,16 @@ async function answer(deps: Deps): Promise<Response> {
 }
 
 /**
- * One tick. What waits to be sent is sent even when the sweep fails. Throws RpcError when the database does not do its
- * part; what was claimed by then is found again after its lease.
+ * One tick. What waits to be sent is sent even when the sweep or the handing out of work fails. Throws RpcError when the
+ * database does not do its part; what was claimed by then is found again after its lease.
  */
 export async function tick(deps: Deps): Promise<Report> {
   const sweep = await deps.database.rpc("sweep_reminders", {}).catch(asProblem);
-  const report: Report = { sweep, sent: 0, failed: 0, refused: 0, errors: {} };
+  const work = await deps.database.rpc("tick_work", {}).catch(asProblem);
+  const report: Report = { sweep, work, sent: 0, failed: 0, refused: 0, errors: {} };
   await sendAll(deps, report);
   if (sweep instanceof RpcError) throw sweep;
+  if (work instanceof RpcError) throw work;
   return report;
 }
 

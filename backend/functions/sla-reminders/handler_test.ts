@@ -9,6 +9,7 @@ const KEY = "sb_secret_one";
 const [endpoint, secret] = vectors.sealed;
 assert.ok(endpoint && secret);
 const keyring = await Keyring.parse(vectors.keyring);
+const TICKED = { sweep: { due: 0 }, work: { given: 1 } };
 
 type Params = Readonly<Record<string, unknown>>;
 type Answer = (params: Params) => unknown;
@@ -38,7 +39,8 @@ function claimed(id: string, changed: Params = {}): Params {
 /** A desk whose database hands out these batches, one a claim. */
 function desk(batches: Params[][], other: StandIn, answers: Readonly<Record<string, Answer>> = {}): Desk {
   const usual: Record<string, Answer> = {
-    sweep_reminders: () => ({ due: 0 }),
+    sweep_reminders: () => TICKED.sweep,
+    tick_work: () => TICKED.work,
     claim_deliveries: () => batches.shift() ?? [],
     report_delivery: () => ({ accepted: true, state: "sent" }),
   };
@@ -112,9 +114,9 @@ Deno.test("a tick sweeps, then claims until nothing is left, and reports each me
   const other = robot();
   const busy = desk([[claimed("a"), claimed("b")], [claimed("c", { attempt: 3 })]], other);
   const { status, body } = await ring(busy);
-  assert.deepEqual([status, body], [200, { sweep: { due: 0 }, sent: 3, failed: 0, refused: 0, errors: {} }]);
-  assert.equal(busy.calls[0]?.[0], "sweep_reminders");
-  assert.deepEqual(busy.calls[1]?.[1], { p_worker: "tick-1", p_limit: 20, p_lease_seconds: 60 });
+  assert.deepEqual([status, body], [200, { ...TICKED, sent: 3, failed: 0, refused: 0, errors: {} }]);
+  assert.deepEqual(busy.calls.slice(0, 2).map(([name]) => name), ["sweep_reminders", "tick_work"]);
+  assert.deepEqual(busy.calls[2]?.[1], { p_worker: "tick-1", p_limit: 20, p_lease_seconds: 60 });
   const told = reports(busy).map((
     { p_id, p_attempt, p_outcome, p_error },
   ) => [p_id, p_attempt, p_outcome, p_error]);
@@ -132,7 +134,7 @@ Deno.test("what goes wrong is reported by name, and stops nobody else", async ()
   const mixed = desk([messages], robot());
   const { body } = await ring(mixed);
   const errors = { unreadable_channel: 1, endpoint_not_allowed: 1, unknown_kind: 1 };
-  assert.deepEqual(body, { sweep: { due: 0 }, sent: 1, failed: 1, refused: 2, errors });
+  assert.deepEqual(body, { ...TICKED, sent: 1, failed: 1, refused: 2, errors });
   const told = Object.fromEntries(reports(mixed).map(({ p_id, p_error }) => [p_id, p_error]));
   assert.deepEqual(told, {
     moved: "delivery.unreadable_channel",
@@ -168,7 +170,7 @@ Deno.test("a first retry is waited for within the tick, a later one is left to t
   const { body } = await ring(patient);
   assert.deepEqual(reports(patient).map(({ p_attempt }) => p_attempt), [1, 2, 3]);
   assert.equal(patient.time, 30_000);
-  assert.deepEqual(body, { sweep: { due: 0 }, sent: 0, failed: 3, refused: 0, errors: { "http 500": 3 } });
+  assert.deepEqual(body, { ...TICKED, sent: 0, failed: 3, refused: 0, errors: { "http 500": 3 } });
 });
 
 Deno.test("Feishu takes five a second: the tick comes back a second later for the rest", async () => {
@@ -247,15 +249,18 @@ Deno.test("a report that is lost is repeated; one that came too late is not", as
   assert.match(refusing.notes[0] ?? "", /could not report: report_delivery 422 delivery.bad_outcome/);
 });
 
-Deno.test("what waits is sent even when the sweep fails, and the failure is told", async () => {
-  const broken = desk([[claimed("a")]], robot(), {
-    sweep_reminders: () => {
-      throw new RpcError("sweep_reminders", 500, "");
-    },
-  });
-  const { status, body } = await ring(broken);
-  assert.deepEqual([status, reports(broken).length], [503, 1]);
-  assert.deepEqual(body, { error: { code: "TICK_FAILED", message: "sweep_reminders 500 " } });
+Deno.test("what waits is sent even when the sweep or the handing out fails, and the failure is told", async () => {
+  for (const name of ["sweep_reminders", "tick_work"]) {
+    const broken = desk([[claimed("a")]], robot(), {
+      [name]: () => {
+        throw new RpcError(name, 500, "");
+      },
+    });
+    const { status, body } = await ring(broken);
+    assert.deepEqual([status, reports(broken).length], [503, 1]);
+    assert.deepEqual(body, { error: { code: "TICK_FAILED", message: `${name} 500 ` } });
+    assert.deepEqual(broken.calls.slice(0, 2).map(([called]) => called), ["sweep_reminders", "tick_work"]);
+  }
 });
 
 Deno.test("a database that is away is told as such, and a bug is not hidden", async () => {
