@@ -376,7 +376,7 @@ def test_seeded_deadlines(db: Connection) -> None:
         "low_score": (1440, "wall", None, [100], []),
         "survey": (4320, "wall", None, [100], []),
         "callback": (10080, "wall", None, [100], []),
-        "approval": (60, "working", "all", [80, 100], []),
+        "approval": (60, "working", "all", [0, 80, 100], []),
     }
 
 
