@@ -118,7 +118,7 @@ language sql stable set search_path = '' as $$
         select x.rpc, w.list && '{worker,warehouse}' from who w, unnest(array['add_message', 'save_draft']) x (rpc) where (p_ticket).state <> 'merged'
     ), folded as (select rpc, bool_or(may) as may from steps group by rpc)
     select jsonb_build_object(
-        'can', coalesce(jsonb_agg(rpc order by rpc) filter (where may and not (rpc = 'take_ticket' and (p_ticket).owner_id = (p_me).member_id
+        'can', coalesce(jsonb_agg(rpc order by rpc) filter (where may and not (rpc = 'take_ticket' and (p_ticket).owner_id is not distinct from (p_me).member_id
             and (p_ticket).state not in ('dispatched', 'waiting_customer'))), '[]'),
         'why', coalesce(jsonb_object_agg(rpc, case when (p_me).role = 'analyst' then 'member.role'
             when rpc in ('receive_return', 'refuse_return_goods') then 'ticket.needs_warehouse'
