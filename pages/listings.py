@@ -17,7 +17,7 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small", key
             key="listings_new",
             icon=":material/add:",
             type="primary",
-            shortcut="Alt+N",
+            shortcut="Alt+A",
             on_click=listing_state.open_new,
         )
 

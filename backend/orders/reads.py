@@ -50,7 +50,11 @@ def reveal(client: Client, keyring: Keyring, order_id: int, *, reason: str | Non
 
     Raises `reveal.reason`, `order.none`, and `member.role` for analysts.
     """
-    row = reveal_row(client, order_id, reason=reason)
+    return clear(keyring, reveal_row(client, order_id, reason=reason))
+
+
+def clear(keyring: Keyring, row: dict[str, Any]) -> ClearContact:
+    """The contact behind the ciphertexts that `reveal_contact` answers."""
     contact = encode.opened(keyring, row)
     return ClearContact(
         receiver=contact.receiver or "",

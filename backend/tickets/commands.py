@@ -6,7 +6,6 @@ tickets in a bulk action come back as values. Free text is masked before it leav
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -18,14 +17,12 @@ from supabase import Client
 
 from backend import compliance, db, pii
 from backend.compliance import checking
-from backend.errors import AppError
 from backend.service import Service
 from backend.tickets.models import Done, Draft, Moved, Registered, TicketRef
 from backend.words import Result
 
 MOST_REPLY = 2_000
 """Characters of a reply or note (product decision): chat tools take less."""
-MOST_FILE = 5 * 1024 * 1024
 Step = Literal[
     "agree_return",
     "refuse_return",
@@ -197,58 +194,6 @@ def reply(
 def save_draft(client: Client, ticket_id: int, body: str) -> None:
     """Keep what I am writing to this customer; empty text forgets it."""
     db.rpc(client, "save_draft", p_ticket_id=ticket_id, p_body=masked(body))
-
-
-def score(
-    client: Client,
-    ticket_id: int,
-    value: int | None,
-    *,
-    comment: str = "",
-    called: bool = False,
-    request_id: UUID,
-) -> None:
-    """What the customer answered, 1 to 5; None: asked, no answer yet. Raises `survey.none`, `survey.over`."""
-    facts = {
-        "ticket_id": ticket_id,
-        "score": value,
-        "no_answer": True if value is None else None,
-        "comment": masked(comment) or None,
-        "as": "call" if called else "typed",
-    }
-    db.rpc(client, "record_score", p=_given(facts), p_request_id=str(request_id))
-
-
-def finish_review(
-    client: Client,
-    ref: TicketRef,
-    *,
-    finding: str,
-    root_cause_id: int,
-    then: Literal["close", "rework"],
-    request_id: UUID,
-) -> Moved:
-    """End a low-score review: the finding, its cause, and whether the case is closed or worked on again."""
-    facts = {"finding": masked(finding), "root_cause_id": root_cause_id, "then": then}
-    answer = db.rpc(
-        client,
-        "finish_review",
-        p_ticket_id=ref.id,
-        p_version=ref.version,
-        p=facts,
-        p_request_id=str(request_id),
-    )
-    return Moved.model_validate(answer)
-
-
-def attach(
-    client: Client, ticket_id: int, *, name: str, media_type: str, content: bytes, request_id: UUID
-) -> None:
-    """Add a photo or file of at most 5 MB. Raises `attachment.too_large`."""
-    if len(content) > MOST_FILE:
-        raise AppError("attachment.too_large", params={"limit": MOST_FILE // (1024 * 1024)})
-    facts = {"name": name, "media_type": media_type, "content": base64.b64encode(content).decode()}
-    db.rpc(client, "add_attachment", p_ticket_id=ticket_id, p=facts, p_request_id=str(request_id))
 
 
 def masked(text: str) -> str:

@@ -166,6 +166,9 @@ class Ticket(TicketRow):
     lead_id: int | None = None
     solution: str | None = None
     outcome: str | None = None
+    reship_tracking_no: str | None = None
+    return_state: str | None = None
+    follows_id: int | None = None
     first_resolved_at: datetime | None = None
     merged_into_id: int | None = None
     registered_by: str | None = None
@@ -289,17 +292,6 @@ class Buyer(_Row):
     leads: tuple[dict[str, Any], ...] = ()
 
 
-class Solution(_Row):
-    """Steps that solved such a case before; `helpful` counts votes."""
-
-    id: int
-    title: str
-    steps: str
-    root_cause: str | None = None
-    uses: int = 0
-    helpful: int = 0
-
-
 class OrderOfTicket(_Row):
     """The order behind a ticket, masked."""
 
@@ -327,7 +319,9 @@ class OrderOfTicket(_Row):
 
 
 class TicketScreen(_Row):
-    """Everything the page of a ticket shows. `can`: the RPCs that this person may call now."""
+    """Everything the page of a ticket shows. `can`: the RPCs that this person may call now; `why`: the key of
+    the refusal of those he may not, as far as the state allows them.
+    """
 
     ticket: Ticket
     order: OrderOfTicket | None = None
@@ -340,7 +334,9 @@ class TicketScreen(_Row):
     buyer: Buyer = Buyer()
     draft: str = ""
     can: tuple[str, ...] = ()
-    why: dict[str, Any] = {}
+    why: dict[str, str] = {}
+    merged: tuple[int, ...] = ()
+    followed_by: tuple[int, ...] = ()
     is_mine: bool = False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,8 +14,6 @@ from backend.pii import Keyring
 from backend.tickets.models import (
     Case,
     Parcel,
-    Solution,
-    Ticket,
     TicketFilter,
     TicketPage,
     TicketScreen,
@@ -54,12 +51,6 @@ def exported(client: Client, wanted: TicketFilter, *, limit: int) -> TicketPage:
     )
 
 
-def root_causes(client: Client) -> list[dict[str, Any]]:
-    """The active root causes, branches first: {id, parent_id, code, name}."""
-    query = client.table("root_causes").select("id, parent_id, code, name").eq("is_active", True)
-    return db.rows(query.order("position").order("id"))
-
-
 def colleagues(client: Client, shop_ids: Iterable[int]) -> dict[int, str]:
     """Who could work on cases of all these shops: id -> name, by name."""
     wanted = set(shop_ids)
@@ -73,10 +64,8 @@ def colleagues(client: Client, shop_ids: Iterable[int]) -> dict[int, str]:
 
 
 def parcels(client: Client, tracking_no: str | None = None) -> tuple[Parcel, ...]:
-    """Returns that have not arrived yet, the longest under way first (at most 100); of one parcel if given."""
-    goods = client.table("ticket_returns").select(
-        "ticket_id, state, carrier, tracking_no, sent_at, applied_at"
-    )
+    """Returns that have not arrived yet, the oldest first (at most 100); of one parcel if given."""
+    goods = client.table("ticket_returns").select(_OF_RETURN)
     goods = goods.in_("state", ["agreed", "goods_sent"])
     if tracking_no is not None:
         goods = goods.eq("tracking_no", tracking_no)
@@ -95,25 +84,3 @@ def reveal(client: Client, keyring: Keyring, ticket_id: int, *, reason: str | No
     """
     row = db.rpc(client, "reveal_contact", p_entity="ticket", p_id=ticket_id, p_reason=reason)
     return orders.clear(keyring, row)
-
-
-def survey_text(client: Client, ticket_id: int) -> str:
-    """The question to copy into the customer's chat after a solution."""
-    return str(db.rpc(client, "survey_text", p={"ticket_id": ticket_id})["text"])
-
-
-def solutions(client: Client, ticket: Ticket) -> tuple[Solution, ...]:
-    """Solutions of the knowledge base for a case, the best first (at most ten)."""
-    found = db.rpc(
-        client,
-        "suggest_solutions",
-        p_root_cause_id=ticket.root_cause_id,
-        p_type=ticket.type,
-        p_product_ids=[ticket.product_id] if ticket.product_id else None,
-    )
-    return tuple(Solution.model_validate(row) for row in found)
-
-
-def attachment(client: Client, attachment_id: int) -> bytes:
-    """The content of a photo or file. Raises `attachment.none`."""
-    return base64.b64decode(db.rpc(client, "attachment", p_id=attachment_id)["content"])

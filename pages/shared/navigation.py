@@ -27,6 +27,8 @@ class Spec:
     section: str
     icon: str
     roles: tuple[str, ...] = EVERYBODY
+    is_listed: bool = True
+    """Whether the menu names it; a page of one record is reached from its list."""
 
     @property
     def path(self) -> Path:
@@ -37,12 +39,16 @@ class Spec:
 PAGES = (
     Spec("home", "work", ":material/home:"),
     Spec("orders", "work", ":material/fact_check:"),
+    Spec("tickets", "work", ":material/support_agent:"),
+    Spec("ticket", "work", ":material/confirmation_number:", is_listed=False),
+    Spec("receiving", "work", ":material/assignment_return:", ("warehouse", "manager", "admin")),
     Spec("nudge", "work", ":material/payments:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("release", "work", ":material/local_shipping:", ("warehouse", "operations", "manager", "admin")),
     Spec("words", "work", ":material/spellcheck:"),
     Spec("listings", "work", ":material/article:", ("operations", "analyst", "manager", "admin")),
     Spec("inbox", "work", ":material/inbox:"),
     Spec("rota", "work", ":material/calendar_month:"),
+    Spec("handover", "work", ":material/sync_alt:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("deadlines", "work", ":material/timer:"),
     Spec("stock", "data", ":material/inventory_2:"),
     Spec(
@@ -79,7 +85,7 @@ def register(role: str | None) -> Page:
             icon=spec.icon,
             url_path=_address(spec),
             default=spec is PAGES[0],
-            visibility="visible" if role in spec.roles else "hidden",
+            visibility="visible" if spec.is_listed and role in spec.roles else "hidden",
         )
         sections.setdefault(plain(f"nav.section.{spec.section}"), []).append(page)
     start = st.Page(

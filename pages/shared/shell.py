@@ -9,6 +9,7 @@ from backend.config import ConfigError, Settings
 from backend.errors import AppError
 from pages.shared import browser, frame, gate, navigation, session, theme, topbar
 from pages.shared.i18n import locale, plain, refusal, t, use_locale
+from pages.shared.tickets import register
 
 
 def run() -> None:
@@ -35,6 +36,7 @@ def run() -> None:
     topbar.draw(user, settings)
     with frame.boundary():
         page.run()
+    register.draw(user)
 
 
 def _whoever_is_here(settings: Settings) -> frame.User | None:

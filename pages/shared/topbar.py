@@ -1,4 +1,4 @@
-"""The bar above every page: search, bell, language, theme, help, and the person."""
+"""The bar above every page: search, registering a case, bell, language, theme, and the person."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from backend.config import Settings
 from pages.shared import bell, finder, frame, session
 from pages.shared.frame import User
 from pages.shared.i18n import LANGUAGES, locale, t, use_locale
+from pages.shared.tickets import register
 
 _THEME = "desk_theme"
 
@@ -19,6 +20,7 @@ def draw(user: User, settings: Settings) -> None:
     """Draws the bar, and below it what the search box found."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="desk_bar"):
         words = finder.box()
+        register.button(user)
         bell.draw()
         _language()
         _theme(settings)

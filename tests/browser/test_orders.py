@@ -55,7 +55,7 @@ def test_claim_waive_and_undo_with_the_keyboard(
     page = open_page(desk, floor, new_browser(), "/orders?kind=remote")
     expect(page.get_by_text("符合筛选的 7 单可以一起决定")).to_be_visible()
     shoot(page, "orders_light")
-    page.keyboard.press("Alt+n")
+    page.keyboard.press("Alt+l")
     expect(drawer(page).get_by_text("归你处理")).to_be_visible()
     page.keyboard.press("Alt+2")
     drawer(page).get_by_role("button", name="已核对无误").click()

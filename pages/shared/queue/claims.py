@@ -10,7 +10,7 @@ from pages.shared.frame import User
 from pages.shared.i18n import t
 from pages.shared.queue import filters, state
 
-_KEYS = ("alt_n", "alt_1", "alt_2", "alt_3", "alt_4", "alt_5", "alt_j", "alt_k", "alt_z")
+_KEYS = ("alt_l", "alt_1", "alt_2", "alt_3", "alt_4", "alt_5", "alt_j", "alt_k", "alt_z")
 
 
 def may_review(user: User) -> bool:
@@ -26,7 +26,7 @@ def next_button(user: User) -> None:
         key="orders_claim_next",
         type="primary",
         icon=":material/front_hand:",
-        shortcut="Alt+N",
+        shortcut="Alt+L",
         disabled=not may,
         help=None if may else t("orders.not_reviewer"),
     ):

@@ -12,11 +12,11 @@ import streamlit as st
 from backend.orders import reads, wording
 from backend.orders.models import QueueFilter, QueuePage, QueueRow
 from pages.shared import format as fmt
-from pages.shared import frame, widgets
+from pages.shared import frame, saved_views, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.queue import bulk, export, filters, same, state, views, words
+from pages.shared.queue import bulk, export, filters, same, state, words
 
 REFRESH_SECONDS = 25
 _COLORS = {
@@ -40,7 +40,7 @@ def _body(user: User, busy: bool) -> None:
     filters.tabs(page.tabs if page else {})
     with filters.row():
         filters.draw(user)
-        views.draw(user)
+        saved_views.draw(user, "orders", params=filters.params(), show=filters.show)
         export.draw(asked)
     if page is None:
         return

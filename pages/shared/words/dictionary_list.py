@@ -95,7 +95,7 @@ def _filters(user: User) -> None:
                 t("dictionary.new_word"),
                 key="dictionary_new",
                 icon=":material/add:",
-                shortcut="Alt+N",
+                shortcut="Alt+A",
                 on_click=dictionary_state.open_new,
                 args=("word",),
             )

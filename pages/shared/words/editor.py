@@ -71,6 +71,10 @@ export default function ({ data, setStateValue, parentElement }) {
   };
   area.onblur = tell;
   draw();
+  if (data.focus && !own.focused) {
+    own.focused = true;
+    area.focus();
+  }
 }
 """
 
@@ -142,10 +146,12 @@ def draw(
     height: int = 120,
     hide_label: bool = False,
     disabled: bool = False,
+    focus: bool = False,
 ) -> None:
     """The field of `text(name)`. `hits` are (start, end, block | warn) in code points of that text.
 
     A second of typing causes a rerun of the fragment it stands in. `count` is the line below, "{count} …".
+    `focus`: it takes the keyboard when it appears.
     """
     data: dict[str, Any] = {
         "text": text(name),
@@ -159,6 +165,7 @@ def draw(
         "most": most,
         "height": height,
         "disabled": disabled,
+        "focus": focus,
     }
     _field(data=data, key=f"{name}_field", on_text_change=lambda: _typed(name))
 

@@ -1,0 +1,104 @@
+"""After the solution: what the customer says of it, and the review of a low score."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import streamlit as st
+
+from backend.tickets import surveys, wording
+from backend.tickets.models import TicketScreen
+from pages.shared import frame, widgets
+from pages.shared.format import md
+from pages.shared.frame import User
+from pages.shared.i18n import plain, t
+from pages.shared.tickets import causes, one
+
+_THEN: Final[tuple[Literal["close", "rework"], ...]] = ("close", "rework")
+
+
+def score(user: User, found: TicketScreen) -> None:
+    """回访: a text to copy for the customer's chat, and one click for what he answers."""
+    ticket = found.ticket
+    text = surveys.invitation(frame.client(), ticket_id=ticket.id).text
+    st.caption(t("tickets.score_text"))
+    st.markdown(f"> {md(text)}")
+    widgets.copy_button(text, key="ticket_survey_copy", label=plain("tickets.copy_survey"))
+    comment = st.text_input(
+        t("tickets.score_comment"), key=f"ticket_score_comment_{ticket.instance}", max_chars=300
+    )
+    called = st.checkbox(t("tickets.score_called"), key=f"ticket_score_called_{ticket.instance}")
+    with st.container(horizontal=True, gap="xsmall"):
+        for value in surveys.SCORES:
+            if st.button(t("tickets.score_n", score=value), key=f"ticket_score_{value}"):
+                _record(found, value, comment, called)
+        if st.button(t("tickets.score_none"), key="ticket_score_none", type="tertiary"):
+            _record(found, None, comment, called)
+
+
+def _record(found: TicketScreen, value: int | None, comment: str, called: bool) -> None:
+    asked = one.mark(found, "score", value, comment, called)
+    told = t("tickets.scored", score=value) if value else t("tickets.asked")
+    with frame.boundary():
+        one.carry_out(
+            lambda: surveys.record(
+                frame.client(),
+                {"ticket_id": found.ticket.id},
+                value,
+                comment=comment.strip(),
+                called=called,
+                request_id=asked,
+            ),
+            told,
+            icon=":material/star:",
+        )
+
+
+def review(user: User, found: TicketScreen) -> None:
+    """低分复盘: what was found, the root cause, and whether the case is closed or worked on again."""
+    ticket = found.ticket
+    names = causes.names()
+    options = list(names)
+    st.caption(t("tickets.review_text", score=ticket.score or 0))
+    cause = st.selectbox(
+        t("tickets.cause"),
+        options,
+        index=options.index(ticket.root_cause_id) if ticket.root_cause_id in options else None,
+        placeholder=plain("tickets.choose"),
+        format_func=lambda one_: names[one_],
+        key=f"ticket_review_cause_{ticket.id}",
+    )
+    finding = st.text_area(
+        t("tickets.finding"),
+        key=f"ticket_finding_{ticket.id}",
+        placeholder=plain("tickets.finding_example"),
+        max_chars=1000,
+        height=80,
+    )
+    ready = cause is not None and len(finding.strip()) > 1
+    with st.container(horizontal=True, gap="small"):
+        for then in _THEN:
+            if st.button(
+                t(f"tickets.review_{then}"),
+                key=f"ticket_review_{then}",
+                type="primary" if then == "close" else "secondary",
+                disabled=not ready,
+            ):
+                _finish(found, finding.strip(), cause or 0, then)
+
+
+def _finish(found: TicketScreen, finding: str, cause: int, then: Literal["close", "rework"]) -> None:
+    with frame.boundary():
+        one.carry_out(
+            lambda: surveys.finish_review(
+                frame.client(),
+                found.ticket.id,
+                found.ticket.version,
+                finding=finding,
+                root_cause_id=cause,
+                then=then,
+                request_id=one.mark(found, "review", then, cause, finding),
+            ),
+            t(f"tickets.reviewed_{then}", number=wording.number(found.ticket.id)),
+            icon=":material/rate_review:",
+        )

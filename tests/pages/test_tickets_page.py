@@ -1,0 +1,203 @@
+"""工单: registering from a pasted line, the list, one ticket from the first word to its closure, returns."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend import db
+from backend.local.stack import Stack
+from pages.shared.tickets import reply
+from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
+from tests.pages.shop_floor import ShopFloor
+from tests.people import Account, settings_of
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> ShopFloor:
+    """A shop with the Taobao sample."""
+    floor = ShopFloor(stack, "cases")
+    floor.load("taobao_ExportOrderList.csv")
+    return floor
+
+
+@pytest.fixture(scope="module")
+def order_no(shop: ShopFloor) -> str:
+    query = (
+        "select order_no from public.orders where shop_id = %s and buyer_account <> '' order by id limit 1"
+    )
+    return str(shop.one(query, shop.shop_id))
+
+
+def ask(shop: ShopFloor, who: Account, name: str, **params: Any) -> Any:
+    """An RPC as a person calls it."""
+    client = db.user_client(settings_of(shop.stack), who.session.access_token)
+    return db.rpc(client, name, **params, p_request_id=str(uuid.uuid4()))
+
+
+def register(shop: ShopFloor, who: Account, **facts: Any) -> int:
+    p = {"shop_id": shop.shop_id, "type": "reship", "summary": "外壳有划痕", "force": True} | facts
+    return int(ask(shop, who, "register_ticket", p=p)["id"])
+
+
+def fact(shop: ShopFloor, ticket: int, column: str) -> Any:
+    return shop.one(f"select {column} from public.tickets where id = %s", ticket)
+
+
+def click(tab: AppTest, key: str) -> AppTest:
+    return tab.button(key=key).click().run()
+
+
+def keys(tab: AppTest) -> set[str]:
+    return {str(button.key) for button in tab.button}
+
+
+def typed(tab: AppTest, field: str, text: str) -> AppTest:
+    """Text in a field that is checked while somebody types (a component of ours, so by its memory)."""
+    tab.session_state[field] = text
+    return tab.run()
+
+
+def test_a_pasted_line_becomes_a_ticket_in_three_clicks(
+    app_as: AppAs, shop: ShopFloor, order_no: str
+) -> None:
+    tab = app_as(shop.person("agent"), "rota")
+    click(tab, "desk_register_button")
+    typed(tab, "desk_register_text", f"买家：杯子有划痕，订单 {order_no}，能补发吗")
+    assert order_no in shown(tab)
+    assert tab.pills(key="desk_register_type").value == "reship"
+    assert zh("tickets.proposed", words="「补发」") in shown(tab)
+    click(tab, "desk_register_send")
+    assert not tab.error
+    ticket = int(shop.one("select max(id) from public.tickets where shop_id = %s", shop.shop_id))
+    assert f"【补发】T-{ticket}" in shown(tab)
+    assert fact(shop, ticket, "order_id") is not None
+    assert fact(shop, ticket, "state") == "registered"
+
+
+def test_what_may_be_registered_already_is_shown_before_it_is_registered_twice(
+    app_as: AppAs, shop: ShopFloor
+) -> None:
+    agent = shop.person("agent")
+    number = str(shop.one("select max(order_no) from public.orders where shop_id = %s", shop.shop_id))
+    order = int(shop.one("select id from public.orders where order_no = %s", number))
+    first = register(shop, agent, order_id=order)
+    tab = click(app_as(agent, "rota"), "desk_register_button")
+    typed(tab, "desk_register_text", f"{number} 少发一个杯盖")
+    click(tab, "desk_register_take")
+    assert zh("tickets.twins", count=1) in shown(tab)
+    count = "select count(*) from public.tickets where order_id = %s"
+    assert shop.one(count, order) == 1
+    click(tab, "desk_register_force")
+    assert shop.one(count, order) == 2
+    newest = int(shop.one("select max(id) from public.tickets where order_id = %s", order))
+    assert newest != first
+    assert fact(shop, newest, "owner_id") == agent.member_id
+
+
+def test_the_list_has_its_tabs_filters_and_rights(app_as: AppAs, shop: ShopFloor) -> None:
+    agent = shop.person("agent")
+    mine = register(shop, agent, type="logistics", summary="快递三天不动", take=True)
+    pool = register(shop, agent, type="invoice", summary="要开发票", severity="normal")
+    tab = app_as(agent, "tickets")
+    numbers = list(tab.dataframe[0].value["number"])
+    assert f"T-{mine}" in numbers
+    assert f"T-{pool}" not in numbers
+    tab = app_as(agent, "tickets", query={"tab": "pool", "type": "invoice"})
+    assert list(tab.dataframe[0].value["number"]) == [f"T-{pool}"]
+    assert "tickets_export" not in {str(one.key) for one in tab.get("popover")}
+    tab = app_as(agent, "tickets", query={"tab": "all", "q": f"T-{mine}"})
+    assert list(tab.dataframe[0].value["number"]) == [f"T-{mine}"]
+    tab = app_as(shop.person("analyst"), "tickets", query={"tab": "pool"})
+    assert "tickets_reassign" not in keys(tab)
+    tab = app_as(agent, "tickets", query={"tab": "review"})
+    assert zh("tickets.none.review") in shown(tab)
+
+
+def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloor, order_no: str) -> None:
+    agent, manager = shop.person("agent"), shop.person("manager")
+    order = int(shop.one("select id from public.orders where order_no = %s", order_no))
+    ticket = register(shop, agent, order_id=order, summary="杯身有划痕，请补发")
+    page = {"id": str(ticket)}
+    tab = app_as(agent, "ticket", query=page)
+    click(tab, "ticket_step_classify")
+    click(tab, "ticket_classify_send")
+    assert fact(shop, ticket, "state") == "classified"
+    assert fact(shop, ticket, "department") == "supplier"
+    click(tab, "ticket_step_take")
+    assert fact(shop, ticket, "owner_id") == agent.member_id
+    typed(tab, reply.field(ticket), "亲，这是全网最低价的最佳面霜")
+    assert tab.button(key="ticket_send").disabled
+    typed(tab, reply.field(ticket), "亲，已为您安排补发，请留意物流")
+    click(tab, "ticket_send")
+    assert shop.one("select body from public.ticket_messages where ticket_id = %s", ticket).startswith("亲")
+    click(tab, "ticket_step_money")
+    tab.pills(key=f"ticket_money_kind_{ticket}").set_value("compensation").run()
+    tab.number_input(key=f"ticket_money_amount_compensation_{ticket}").set_value(600.0).run()
+    assert zh("tickets.money_ask", amount="¥600.00") in [button.label for button in tab.button]
+    tab.number_input(key=f"ticket_money_amount_compensation_{ticket}").set_value(15.0).run()
+    assert zh("tickets.money_within", limit="¥500", used="¥0") in shown(tab)
+    tab.text_input(key=f"ticket_money_reason_{ticket}").set_value("杯身划痕").run()
+    click(tab, "ticket_money_send")
+    assert shop.one("select state from public.ticket_money where ticket_id = %s", ticket) == "granted"
+    click(tab, "ticket_step_resolve")
+    tab.text_area(key=f"ticket_solution_{ticket}").set_value("补发一件").run()
+    click(tab, "ticket_resolve_send")
+    assert fact(shop, ticket, "state") == "revisit"
+    assert f"【补发】【补偿】T-{ticket}" in shown(tab)
+    click(tab, "ticket_step_score")
+    click(tab, "ticket_score_2")
+    assert fact(shop, ticket, "state") == "review"
+    assert "ticket_step_review" not in keys(app_as(agent, "ticket", query=page))
+    tab = app_as(manager, "ticket", query=page)
+    click(tab, "ticket_step_review")
+    cause = tab.selectbox(key=f"ticket_review_cause_{ticket}")
+    packaging = int(shop.one("select id from public.root_causes where code = 'logistics_packaging'"))
+    cause.set_value(packaging).run()
+    tab.text_area(key=f"ticket_finding_{ticket}").set_value("内包装不足").run()
+    click(tab, "ticket_review_close")
+    assert (fact(shop, ticket, "state"), fact(shop, ticket, "root_cause_id")) == ("closed", packaging)
+
+
+def test_who_may_not_is_told_why_and_nothing_changes(app_as: AppAs, shop: ShopFloor) -> None:
+    ticket = register(shop, shop.person("agent"), take=True)
+    before = shop.one("select t::text from public.tickets t where id = %s", ticket)
+    tab = app_as(shop.person("analyst"), "ticket", query={"id": f"T-{ticket}"})
+    assert not {key for key in keys(tab) if key.startswith("ticket_step")}
+    assert "ticket_send" not in keys(tab)
+    assert shop.one("select t::text from public.tickets t where id = %s", ticket) == before
+    tab = app_as("manager", "ticket", query={"id": str(ticket)})  # of another shop
+    assert zh("tickets.not_found") in shown(tab)
+
+
+def test_a_draft_outlives_the_tab(app_as: AppAs, shop: ShopFloor) -> None:
+    agent = shop.person("agent")
+    ticket = register(shop, agent, take=True)
+    page = {"id": str(ticket)}
+    typed(app_as(agent, "ticket", query=page), reply.field(ticket), "写了一半，电话 13812345678")
+    tab = app_as(agent, "ticket", query=page)
+    assert tab.session_state[reply.field(ticket)] == "写了一半，电话 138****5678"
+
+
+def test_the_warehouse_receives_a_return_by_its_parcel(app_as: AppAs, shop: ShopFloor) -> None:
+    agent = shop.person("agent")
+    ticket = register(shop, agent, type="return", summary="不想要了", take=True)
+    for step, p in (
+        ("agree_return", {}),
+        ("send_return_goods", {"carrier": "顺丰", "tracking_no": "SF7788"}),
+    ):
+        version = fact(shop, ticket, "version")
+        ask(shop, agent, step, p_ticket_id=ticket, p_version=version, p=p)
+    tab = app_as(agent, "receiving")
+    assert zh("common.no_access") in shown(tab)
+    tab = app_as(shop.person("warehouse"), "receiving")
+    tab.text_input(key="receiving_number").set_value("sf0000").run()
+    assert zh("receiving.unknown", number="SF0000") in shown(tab)
+    tab.text_input(key="receiving_number").set_value("sf7788").run()
+    click(tab, f"receiving_bad_{ticket}")
+    state = "select state || ' ' || quality from public.ticket_returns where ticket_id = %s"
+    assert shop.one(state, ticket) == "received bad"
