@@ -1,0 +1,615 @@
+"""Tickets: every step for every person, registering, duplicates, claims, bulk, merging, reading, personal data."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.sql.desk import BODY, HASH, NOON, add_order, ask, at, one, refusal, refused, row
+from tests.sql.ticketing import (
+    WAYS,
+    call_p,
+    clocks,
+    item,
+    make,
+    member,
+    open_ticket_floor,
+    owner,
+    register,
+    resolve,
+    shop_id,
+    state,
+    step,
+    whole_row,
+)
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def floor(db: Connection) -> Connection:
+    """The sales floor with after-sales agents, inside a transaction that is rolled back."""
+    open_ticket_floor(db)
+    return db
+
+
+# Every step, every person ------------------------------------------------------------------------------------------------
+
+#        from (states)                                         to (= stays)      by                 as what
+MOVES = """
+         new                                                  | registered       | register_ticket  | worker warehouse system
+         registered                                           | classified       | classify_ticket  | worker system
+         classified                                           | classified       | classify_ticket  | worker system
+         dispatched in_progress waiting_customer waiting_return approved | =     | classify_ticket  | owner lead system
+         classified                                           | dispatched       | dispatch_ticket  | lead system
+         classified                                           | dispatched       | reassign_ticket  | lead
+         dispatched                                           | dispatched       | reassign_ticket  | owner lead system
+         in_progress                                          | dispatched       | reassign_ticket  | owner lead system
+         waiting_customer waiting_return pending_approval approved resolved revisit | = | reassign_ticket | owner lead system
+         review                                               | =                | reassign_ticket  | lead system
+         classified dispatched in_progress waiting_customer   | in_progress      | take_ticket      | worker
+         waiting_return pending_approval approved resolved revisit | =           | take_ticket      | worker
+         review                                               | =                | take_ticket      | lead
+         dispatched in_progress                               | classified       | give_back_ticket | owner lead system
+         waiting_customer waiting_return approved revisit     | =                | give_back_ticket | owner lead system
+         in_progress                                          | waiting_customer | wait_ticket      | owner lead
+         in_progress                                          | waiting_return   | wait_ticket      | owner lead
+         waiting_customer waiting_return approved             | in_progress      | resume_ticket    | owner lead system
+         waiting_customer waiting_return approved             | classified       | resume_ticket    | lead system
+         waiting_customer                                     | in_progress      | add_message      | worker warehouse system
+         waiting_customer                                     | classified       | add_message      | worker warehouse system
+         waiting_return                                       | in_progress      | receive_return   | warehouse lead system
+         waiting_return                                       | classified       | receive_return   | warehouse lead system
+         waiting_return                                       | in_progress      | refuse_return_goods | warehouse lead
+         waiting_return                                       | classified       | refuse_return_goods | warehouse lead
+         waiting_return                                       | in_progress      | cancel_return    | owner lead system
+         waiting_return                                       | classified       | cancel_return    | lead system
+         in_progress pending_approval approved                | =                | request_money    | owner
+         in_progress approved                                 | pending_approval | request_money    | owner
+         in_progress pending_approval approved                | =                | change_money     | owner
+         in_progress approved                                 | pending_approval | change_money     | owner
+         pending_approval                                     | in_progress      | change_money     | owner
+         pending_approval                                     | approved         | decide_approval  | lead
+         pending_approval                                     | in_progress      | decide_approval  | lead
+         pending_approval                                     | classified       | decide_approval  | lead
+         in_progress approved                                 | =                | cancel_money     | owner lead
+         pending_approval                                     | in_progress      | cancel_money     | owner lead
+         pending_approval                                     | approved         | cancel_money     | owner lead
+         pending_approval                                     | classified       | cancel_money     | lead
+         in_progress approved                                 | resolved         | resolve_ticket   | owner system
+         resolved                                             | revisit          | after_resolve    | system
+         resolved revisit                                     | closed           | record_score     | worker system
+         resolved revisit                                     | review           | record_score     | worker system
+         resolved revisit                                     | closed           | close_unanswered | system
+         review                                               | in_progress      | finish_review    | lead
+         review                                               | classified       | finish_review    | lead
+         review                                               | closed           | finish_review    | lead
+         resolved revisit closed                              | in_progress      | reopen_ticket    | worker
+         resolved revisit closed                              | classified       | reopen_ticket    | worker system
+         registered classified dispatched in_progress waiting_customer waiting_return | cancelled | cancel_ticket | registrar owner lead system
+         registered classified dispatched in_progress waiting_customer | merged  | merge_tickets    | worker
+         registered classified dispatched in_progress waiting_customer waiting_return approved | = | link_ticket | worker
+"""
+
+STANDS = {
+    "ann": {"worker", "owner", "registrar"},
+    "ben": {"worker"},
+    "lea": {"worker", "lead"},
+    "mgr": {"worker", "lead"},
+    "whs": {"warehouse"},
+    "adm": {"worker"},
+    "ana": set(),
+    "far": set(),  # a manager of the other shop
+}
+FREE = ("registered", "classified")  # ann has registered it, nobody owns it
+
+
+def moves() -> set[tuple[str, str, str, frozenset[str]]]:
+    """The table above, one line for each state."""
+    found = set()
+    for line in MOVES.strip().splitlines():
+        states, to, rpc, who = (part.strip() for part in line.split("|"))
+        found |= {
+            (one_state, one_state if to == "=" else to, rpc, frozenset(who.split()))
+            for one_state in states.split()
+        }
+    return found
+
+
+def steps(conn: Connection) -> dict[str, tuple[Any, ...]]:
+    """Arguments after id and version with which each function is tried."""
+    order = add_order(conn, "LINK")
+    return {
+        "classify_ticket": ({"severity": "high"},),
+        "dispatch_ticket": (member(conn, "ben"),),
+        "take_ticket": (),
+        "give_back_ticket": ("overload",),
+        "wait_ticket": ({"state": "waiting_customer", "reason": "asked_photos"},),
+        "resume_ticket": (),
+        "resolve_ticket": ({"outcome": "explained", "solution": "已说明", "contact": "phone"},),
+        "reopen_ticket": ("unsatisfied",),
+        "cancel_ticket": ("mistake",),
+        "link_ticket": (order,),
+    }
+
+
+def attempt(
+    conn: Connection, who: str, rpc: str, ticket: int, args: Iterable[Any], other: dict[str, Any]
+) -> str:
+    """What one try makes of the ticket, taken back afterwards: its new state, or the key of the refusal."""
+    before = whole_row(conn, ticket)
+    try:
+        with conn.transaction(force_rollback=True):
+            if rpc == "merge_tickets":
+                call_p(conn, who, rpc, item(conn, ticket), other)
+            elif rpc == "reassign_ticket":
+                answer = call_p(conn, who, rpc, [item(conn, ticket)], member(conn, "ben"))["items"][0]
+                if not answer["ok"]:
+                    return untouched(conn, ticket, before, "PT409", answer["key"])
+            else:
+                step(conn, who, rpc, ticket, *args)
+            return str(state(conn, ticket))
+    except psycopg.Error as error:
+        return untouched(conn, ticket, before, *refused(error))
+
+
+def untouched(conn: Connection, ticket: int, before: Any, code: str, key: str) -> str:
+    """The key of a refusal, after which the row must be what it was."""
+    assert code in ("PT403", "PT404", "PT409"), (code, key)
+    assert whole_row(conn, ticket) == before
+    return key
+
+
+def test_the_table_of_moves_is_the_one_of_the_desk(db: Connection) -> None:
+    rows = db.execute("select state_from, state_to, rpc, who from private.ticket_moves()").fetchall()
+    assert {(a, b, rpc, frozenset(who)) for a, b, rpc, who in rows} == moves()
+    assert len(rows) == len(moves())
+
+
+def wanted(name: str, rpc: str, person: str) -> set[str]:
+    """The states to which a step of this person may lead; empty: he is refused."""
+    may = STANDS[person] - {"owner"} if name in FREE else STANDS[person]
+    to = {to for of, to, by, who in moves() if of == name and by == rpc and who & may}
+    if rpc == "take_ticket" and person == "ann" and name not in (*FREE, "dispatched", "waiting_customer"):
+        return set()  # it is hers already
+    return {"revisit"} if rpc == "resolve_ticket" and to else to  # the invitation follows at once
+
+
+def test_every_step_for_every_person_in_every_state_and_the_page_offers_just_these(floor: Connection) -> None:
+    tickets = {name: make(floor, name) for name in WAYS}
+    other = item(floor, make(floor, "in_progress", owner="ben"))
+    args: dict[str, tuple[Any, ...]] = {**steps(floor), "reassign_ticket": (), "merge_tickets": ()}
+    wrong = []
+    tried = 0
+    for name, ticket in tickets.items():
+        for person in STANDS:
+            screen = ask(floor, person, "ticket_screen", ticket)
+            taken = set()
+            for rpc in args:
+                found = attempt(floor, person, rpc, ticket, args[rpc], other)
+                expected = wanted(name, rpc, person)
+                tried += 1
+                if found not in expected if expected else found in WAYS:
+                    wrong.append((name, rpc, person, found, expected))
+                if found in WAYS:
+                    taken.add(rpc)
+            offered = set(screen["can"]) & set(args) if screen else set()
+            if offered != taken:
+                wrong.append((name, person, "offered", offered - taken, "not offered", taken - offered))
+    assert wrong == []
+    assert tried == len(WAYS) * len(args) * len(STANDS)
+
+
+def test_no_statement_takes_a_step_that_is_not_in_the_table(floor: Connection) -> None:
+    allowed = {(of, to) for of, to, _, _ in moves()}
+    for name in WAYS:
+        ticket = make(floor, name)
+        for to in WAYS:
+            if to != name and (name, to) not in allowed:
+                with refusal("PT409", "ticket.wrong_state"), floor.transaction(force_rollback=True):
+                    floor.execute("update tickets set state = %s where id = %s", (to, ticket))
+
+
+# Registering -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_order_says_is_not_typed_again(floor: Connection) -> None:
+    order = add_order(floor, "A-1", contact=True)
+    floor.execute(
+        "update orders set buyer_account = 'bob', tracking_no = 'SF1', receiver_masked = '张**' where id = %s",
+        (order,),
+    )
+    floor.execute(
+        "insert into order_items (order_id, shop_id, line_no, sku, quantity) select id, shop_id, 1, 'S-1', 1 from orders"
+    )
+    ticket = call_p(floor, "ann", "register_ticket", {"order_id": order, "type": "reship", "take": True})
+    found = row(
+        floor,
+        "select shop_id, sku, tracking_no, buyer_account, receiver_masked, state from tickets where id = %s",
+        ticket["id"],
+    )
+    assert found == (shop_id(floor), "S-1", "SF1", "bob", "张**", "in_progress")
+    assert owner(floor, ticket["id"]) == "ann"
+
+
+def test_a_case_that_is_open_already_is_shown_before_it_is_registered_twice(floor: Connection) -> None:
+    order = add_order(floor, "A-1")
+    first = register(floor, order_id=order)
+    p = {"order_id": order, "type": "return"}
+    shown = call_p(floor, "ben", "register_ticket", p)
+    assert [d["id"] for d in shown["duplicates"]] == [first]
+    assert "id" not in shown
+    assert one(floor, "select count(*) from tickets") == 1
+    assert call_p(floor, "ben", "register_ticket", p | {"force": True})["id"] != first
+    assert (
+        call_p(floor, "ben", "register_ticket", {"shop_id": shop_id(floor), "type": "return"})["duplicates"]
+        == []
+    )
+
+
+REFUSED = {
+    "another shop": ({"shop": "two"}, "PT404", "shop.none"),
+    "no such type": ({"type": "magic"}, "PT422", "ticket.form"),
+    "a phone in the summary": ({"summary": "电话 138 1234 5678"}, "PT422", "ticket.personal"),
+    "no number": ({"quantity": "many"}, "PT422", "ticket.form"),
+    "a negative claim": ({"claimed_amount": -1}, "PT422", "ticket.form"),
+    "no such order": ({"order_id": 999999}, "PT404", "order.none"),
+    "a number of the platform twice": ({"platform_ref": "R-1"}, "PT409", "ticket.ref_taken"),
+    "a contact that is no ciphertext": ({"contact": {"id": 1, "name": "张三"}}, "PT422", "contact.form"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_registered(floor: Connection, case: str) -> None:
+    more, code, key = REFUSED[case]
+    register(floor, platform_ref="R-1")
+    with refusal(code, key):
+        register(floor, **more)
+    assert one(floor, "select count(*) from tickets") == 1
+
+
+def test_a_repeated_request_registers_once(floor: Connection) -> None:
+    request = uuid.uuid4()
+    p = {"shop_id": shop_id(floor), "type": "service", "summary": "咨询"}
+    answers = [call_p(floor, "ann", "register_ticket", p, request=request) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert one(floor, "select count(*) from tickets") == 1
+
+
+# Claims, hand-outs ---------------------------------------------------------------------------------------------------------
+
+
+def test_of_many_who_take_the_same_ticket_one_gets_it(db_url: str) -> None:
+    people = ("ann", "ben", "cid", "lea", "ops", "mgr") * 3
+    with psycopg.connect(db_url, autocommit=True) as conn:
+        open_ticket_floor(conn)
+        ticket = make(conn, "classified")
+        shown = one(conn, "select version from tickets where id = %s", ticket)
+
+    def take(who: str) -> str:
+        with psycopg.connect(db_url) as mine:
+            try:
+                step(mine, who, "take_ticket", ticket, version=shown)
+            except psycopg.Error as error:
+                return refused(error)[1]
+            return "taken"
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        outcomes = list(pool.map(take, people))
+    assert sorted(set(outcomes)) == ["taken", "ticket.stale"]
+    assert outcomes.count("taken") == 1
+
+
+def test_the_pool_goes_to_agents_with_the_skill_oldest_first(floor: Connection) -> None:
+    old = make(floor, "classified")
+    at(floor, NOON + timedelta(minutes=5))
+    new = make(floor, "classified")
+    late = NOON + timedelta(minutes=8)
+    floor.execute(
+        "insert into assignment_members (member_id, area, capacity) select id, 'ticket', 1 from members where staff_no in ('ann')"
+    )
+    floor.execute("update members set skills = '{}' where staff_no = 'ben'")
+    assert one(floor, "select private.drain_tickets(%s)", late) == 1
+    assert (state(floor, old), owner(floor, old)) == ("dispatched", "ann")
+    assert (state(floor, new), owner(floor, new)) == ("classified", None)
+    assert one(floor, "select private.drain_tickets(%s)", late) == 0
+
+
+def test_what_an_agent_has_just_registered_is_left_to_him(floor: Connection) -> None:
+    ticket = make(floor, "classified")
+    floor.execute("update tickets set updated_at = %s where id = %s", (NOON, ticket))
+    assert one(floor, "select private.drain_tickets(%s)", NOON + timedelta(minutes=1)) == 0
+    assert one(floor, "select private.drain_tickets(%s)", NOON + timedelta(minutes=2)) == 1
+
+
+def test_a_ticket_goes_only_to_somebody_who_can_have_it(floor: Connection) -> None:
+    ticket = make(floor, "classified")
+    for nobody in ("ana", "far"):
+        with refusal("PT422", "ticket.member"):
+            step(floor, "mgr", "dispatch_ticket", ticket, member(floor, nobody))
+    assert (state(floor, ticket), owner(floor, ticket)) == ("classified", None)
+
+
+# Many at once ----------------------------------------------------------------------------------------------------------------
+
+
+def test_bulk_does_what_it_can_and_is_undone_whole(floor: Connection) -> None:
+    mine, free = make(floor, "in_progress"), make(floor, "classified")
+    over, stale = make(floor, "cancelled"), make(floor, "classified")
+    items = [item(floor, t) for t in (mine, free, over)] + [{"id": stale, "version": 1}]
+    to = {"member_id": member(floor, "ben")}
+    before = [whole_row(floor, t) for t in (mine, free, over, stale)]
+    shown = ask(floor, "mgr", "preview_tickets", "reassign", items, to)
+    assert (shown["count"], shown["ok"]) == (4, 2)
+    assert {r["key"] for r in shown["refused"]} == {"ticket.wrong_state", "ticket.stale"}
+    assert [whole_row(floor, t) for t in (mine, free, over, stale)] == before
+    answer = call_p(floor, "mgr", "change_tickets", "reassign", items, to)
+    assert [(i["id"], i["ok"]) for i in answer["items"]] == [
+        (mine, True),
+        (free, True),
+        (over, False),
+        (stale, False),
+    ]
+    assert [(state(floor, t), owner(floor, t)) for t in (mine, free)] == [("dispatched", "ben")] * 2
+    with refusal("PT404", "undo.none"):
+        call_p(floor, "ann", "undo_tickets", answer["batch_id"])
+    assert call_p(floor, "mgr", "undo_tickets", answer["batch_id"]) == {"done": 2}
+    assert [(state(floor, t), owner(floor, t)) for t in (mine, free)] == [
+        ("in_progress", "ann"),
+        ("classified", None),
+    ]
+    with refusal("PT409", "undo.done"):
+        call_p(floor, "mgr", "undo_tickets", answer["batch_id"])
+
+
+def test_undo_is_refused_when_somebody_went_on_or_too_late(floor: Connection) -> None:
+    ticket = make(floor, "classified")
+    batch = call_p(floor, "mgr", "reassign_ticket", [item(floor, ticket)], member(floor, "ben"))["batch_id"]
+    with floor.transaction(force_rollback=True):
+        at(floor, NOON + timedelta(minutes=10, seconds=1))
+        with refusal("PT409", "undo.too_late"):
+            call_p(floor, "mgr", "undo_tickets", batch)
+    step(floor, "ben", "take_ticket", ticket)
+    with refusal("PT409", "ticket.undo_changed"):
+        call_p(floor, "mgr", "undo_tickets", batch)
+    assert (state(floor, ticket), owner(floor, ticket)) == ("in_progress", "ben")
+    with refusal("PT404", "undo.none"):  # decisions about orders are undone elsewhere, and nothing here
+        ask(floor, "mgr", "undo_batch", uuid.uuid4(), batch)
+
+
+# Merging -----------------------------------------------------------------------------------------------------------------
+
+
+def test_merging_keeps_what_each_knew_and_both_histories(floor: Connection) -> None:
+    order = add_order(floor, "A-1")
+    a = make(floor, "in_progress", order_id=order, is_complaint=True)
+    call_p(floor, "ann", "add_message", a, {"direction": "note", "body": "等仓库回复"})
+    b = make(floor, "in_progress", owner="ben")
+    call_p(floor, "ben", "merge_tickets", item(floor, a), item(floor, b))
+    assert row(floor, "select state, merged_into_id from tickets where id = %s", a) == ("merged", b)
+    assert row(floor, "select order_id, is_complaint, state from tickets where id = %s", b) == (
+        order,
+        True,
+        "in_progress",
+    )
+    screen = ask(floor, "ben", "ticket_screen", b)
+    assert screen["merged"] == [a]
+    assert "等仓库回复" in [m["body"] for m in screen["messages"]]
+    assert {e["ticket_id"] for e in screen["timeline"]} == {a, b}
+    assert set(clocks(floor, a).values()) == {"cancelled"}
+    with refusal("PT409", "ticket.merged"):
+        call_p(floor, "ann", "add_message", a, {"direction": "note", "body": "还在吗"})
+    with refusal("PT422", "ticket.merge_self"):
+        call_p(floor, "ben", "merge_tickets", item(floor, b), item(floor, b))
+
+
+# Reading -----------------------------------------------------------------------------------------------------------------
+
+
+def test_tabs_filters_and_pages_of_the_list(floor: Connection) -> None:
+    made = {name: make(floor, name) for name in WAYS}
+    far = register(floor, "adm", shop="two")
+
+    def listed(who: str, **p: Any) -> list[int]:
+        return [r["id"] for r in ask(floor, who, "ticket_list", p)["rows"]]
+
+    assert set(listed("ann", tab="mine")) == {
+        made[s] for s in ("dispatched", "in_progress", "waiting_customer", "waiting_return", "pending_approval", "approved", "review")
+    } | {made["merged"] + 1}  # fmt: skip
+    assert set(listed("ben", tab="pool")) == {made["registered"], made["classified"]}
+    assert set(listed("ben", tab="waiting")) == {
+        made[s] for s in ("waiting_customer", "waiting_return", "pending_approval")
+    }
+    assert listed("ben", tab="review") == [made["review"]]
+    assert set(listed("ben", tab="done")) == {made[s] for s in ("closed", "merged", "cancelled")}
+    assert listed("ben", tab="all", state="approved") == [made["approved"]]
+    assert far not in listed("mgr", tab="all")
+    assert set(listed("far", tab="all")) == {far}
+    assert listed("ben", tab="all", q=f"T-{made['closed']}") == [made["closed"]]
+    assert listed("far", tab="all", q=f"T-{made['closed']}") == []
+    everything = listed("ben", tab="all")
+    seen: list[int] = []
+    p: dict[str, Any] = {"tab": "all", "limit": 3}
+    while True:
+        page = ask(floor, "ben", "ticket_list", p)
+        seen += [r["id"] for r in page["rows"]]
+        if page["next"] is None:
+            break
+        p = {"tab": "all", "limit": 3, "after": page["next"]}
+    assert seen == everything
+    back = ask(floor, "ben", "ticket_list", {"tab": "all", "limit": 3, "before": page["previous"]})
+    assert [r["id"] for r in back["rows"]] == everything[-len(page["rows"]) - 3 : -len(page["rows"])]
+    for bad in (
+        {"tab": "x"},
+        {"after": {"id": "x"}},
+        {"shop_id": "1 or 1"},
+        {"after": {"id": 1, "sort": "x"}},
+    ):
+        with refusal("PT422", "filter.bad"):
+            ask(floor, "ben", "ticket_list", bad)
+
+
+def test_a_colleague_reads_how_the_cases_of_a_buyer_stand_masked(floor: Connection) -> None:
+    order = add_order(floor, "A-1", contact=True)
+    floor.execute("update orders set buyer_account = 'bob' where id = %s", (order,))
+    mine = make(floor, "in_progress", order_id=order)
+    other = make(floor, "classified", buyer_account="bob")
+    screen = ask(floor, "cid", "ticket_screen", mine)
+    assert [t["id"] for t in screen["buyer"]["tickets"]] == [other]
+    assert [t["id"] for t in ask(floor, "cid", "buyer_cases", {"order_id": order})["tickets"]] == [
+        other,
+        mine,
+    ]
+    assert ask(floor, "far", "buyer_cases", {"buyer_account": "bob"}) == {
+        "tickets": [],
+        "orders": [],
+        "leads": [],
+    }
+    assert BODY not in str(screen)
+    assert "contact_id" not in str(screen)
+    assert ask(floor, "far", "ticket_screen", mine) is None
+    found = ask(floor, "cid", "search_desk", {"tickets": [str(mine)], "buyers": ["bob"]})["tickets"]
+    assert [t["id"] for t in found] == [mine, other]
+    assert ask(floor, "far", "search_desk", {"tickets": [str(mine)]})["tickets"] == []
+
+
+def test_analysts_read_cases_but_no_words(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    call_p(floor, "ann", "add_message", ticket, {"direction": "in", "body": "什么时候补发"})
+    screen = ask(floor, "ana", "ticket_screen", ticket)
+    assert (screen["messages"], screen["can"]) == ([], [])
+    assert [m["body"] for m in ask(floor, "ben", "ticket_screen", ticket)["messages"]] == ["什么时候补发"]
+
+
+def test_drafts_are_mine_and_go_when_the_reply_is_out(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    ask(floor, "ann", "save_draft", ticket, "您好，已为您")
+    assert ask(floor, "ann", "ticket_screen", ticket)["draft"] == "您好，已为您"
+    assert ask(floor, "ben", "ticket_screen", ticket)["draft"] == ""
+    with refusal("PT422", "ticket.personal"):
+        ask(floor, "ann", "save_draft", ticket, "打 13812345678")
+    call_p(floor, "ann", "add_message", ticket, {"direction": "out", "channel": "phone"})
+    assert ask(floor, "ann", "ticket_screen", ticket)["draft"] == ""
+
+
+def test_no_reply_goes_out_unchecked(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    with refusal("PT409", "text.unchecked"):
+        call_p(
+            floor,
+            "ann",
+            "add_message",
+            ticket,
+            {"direction": "out", "channel": "wangwang", "body": "全网最好"},
+        )
+    assert one(floor, "select count(*) from ticket_messages where ticket_id = %s", ticket) == 0
+
+
+def test_an_export_is_for_those_who_may_and_is_recorded(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    for who in ("ann", "whs"):
+        with refusal("PT403", "member.role"):
+            ask(floor, who, "ticket_export", {})
+    answer = ask(floor, "ops", "ticket_export", {"tab": "all"})
+    assert [r["id"] for r in answer["rows"]] == [ticket]
+    assert (
+        one(
+            floor,
+            "select count(*) from audit_events where action = 'exported' and detail ->> 'area' = 'tickets'",
+        )
+        == 1
+    )
+
+
+# Personal data -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_contact_opens_with_the_claim_and_each_time_is_recorded(floor: Connection) -> None:
+    order = add_order(floor, "A-1", contact=True)
+    ticket = make(floor, "dispatched", order_id=order)
+    with refusal("PT422", "reveal.reason"):  # handed to her, not taken yet
+        ask(floor, "ann", "reveal_contact", "ticket", ticket)
+    step(floor, "ann", "take_ticket", ticket)
+    assert ask(floor, "ann", "reveal_contact", "ticket", ticket)["phone"] == BODY
+    with refusal("PT422", "reveal.reason"):
+        ask(floor, "ben", "reveal_contact", "ticket", ticket)
+    assert ask(floor, "ben", "reveal_contact", "ticket", ticket, "after_sales")["phone"] == BODY
+    with refusal("PT403", "member.role"):
+        ask(floor, "ana", "reveal_contact", "ticket", ticket, "after_sales")
+    with refusal("PT404", "ticket.none"):
+        ask(floor, "far", "reveal_contact", "ticket", ticket, "after_sales")
+    events = floor.execute(
+        "select (detail ->> 'claimed')::boolean from audit_events where action = 'contact_revealed' and entity = 'ticket' order by id"
+    ).fetchall()
+    assert events == [(True,), (False,)]
+    step(floor, "ben", "take_ticket", ticket)
+    with refusal("PT422", "reveal.reason"):  # it is his now
+        ask(floor, "ann", "reveal_contact", "ticket", ticket)
+
+
+def test_a_contact_of_its_own_is_bound_to_its_reserved_id(floor: Connection) -> None:
+    contact = ask(floor, "ann", "reserve_contact_ids", 1)[0]
+    ticket = register(
+        floor,
+        contact={
+            "id": contact,
+            "phone": BODY,
+            "phone_hash": HASH,
+            "phone_masked": "138****5678",
+            "name_masked": "张**",
+        },
+    )
+    step(floor, "ann", "classify_ticket", ticket, {})
+    step(floor, "ann", "take_ticket", ticket)
+    assert ask(floor, "ann", "reveal_contact", "ticket", ticket)["contact_id"] == contact
+    assert one(floor, "select kind from private.contacts where id = %s", contact) == "ticket"
+    assert ask(floor, "cid", "search_desk", {"phone_hashes": [HASH]})["tickets"][0]["id"] == ticket
+    assert ask(floor, "ana", "search_desk", {"phone_hashes": [HASH]})["tickets"] == []
+
+
+# Resolving, reopening ------------------------------------------------------------------------------------------------------
+
+
+def test_a_case_is_not_resolved_before_the_customer_is_told(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    for more, key in (
+        ({"contact": None}, "ticket.no_contact"),
+        ({"solution": " "}, "ticket.form"),
+        ({"outcome": "magic"}, "ticket.form"),
+        ({"solution": "打电话 13812345678"}, "ticket.personal"),
+    ):
+        before = whole_row(floor, ticket)
+        with pytest.raises(psycopg.Error) as caught:
+            resolve(floor, "ann", ticket, **more)
+        assert refused(caught.value)[1] == key
+        assert whole_row(floor, ticket) == before
+    call_p(floor, "ann", "add_message", ticket, {"direction": "out", "channel": "phone"})
+    resolve(floor, "ann", ticket, contact=None)
+    assert state(floor, ticket) == "revisit"
+
+
+def test_the_window_of_reopening_then_a_new_case_that_names_the_old_one(floor: Connection) -> None:
+    ticket = make(floor, "closed")
+    at(floor, NOON + timedelta(days=7))
+    with floor.transaction(force_rollback=True):
+        answer = step(floor, "ben", "reopen_ticket", ticket, "unsatisfied")
+        assert (answer["id"], answer["follows_id"], state(floor, ticket)) == (ticket, None, "in_progress")
+    at(floor, NOON + timedelta(days=7, seconds=1))
+    answer = step(floor, "ben", "reopen_ticket", ticket, "unsatisfied")
+    assert answer["id"] != ticket
+    assert answer["follows_id"] == ticket
+    assert (state(floor, ticket), state(floor, answer["id"])) == ("closed", "classified")
+    assert step(floor, "ben", "reopen_ticket", ticket, "unsatisfied")["id"] == answer["id"]
+
+
+def test_a_reopened_case_of_somebody_who_left_lies_in_the_pool(floor: Connection) -> None:
+    ticket = make(floor, "closed")
+    floor.execute("update members set state = 'off' where staff_no = 'ann'")
+    step(floor, "ben", "reopen_ticket", ticket, "same_problem")
+    assert (state(floor, ticket), owner(floor, ticket)) == ("classified", None)
