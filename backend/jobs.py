@@ -25,6 +25,7 @@ from backend.compliance import dictionary, files, rechecks
 from backend.config import Settings
 from backend.errors import AppError
 from backend.imports import encode, runner
+from backend.library import checking
 from backend.pii import Keyring, PiiError
 from backend.service import Service
 
@@ -204,6 +205,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "try_words": rechecks.try_words,
     "settle_exemption": rechecks.settle_exemption,
     "check_file": files.check_file,
+    "check_scripts": checking.check_scripts,
 }
 
 

@@ -10,13 +10,13 @@ create table if not exists public.offer_rules (
     shop_id bigint references public.shops,
     name text not null constraint offer_rules_name_length check (char_length(btrim(name)) between 1 and 60),
     sku text not null default '' constraint offer_rules_sku_length check (char_length(sku) <= 64),
-    min_amount numeric(14, 2) constraint offer_rules_min_amount check (min_amount >= 0),
+    min_amount numeric(14, 2) constraint offer_rules_min_amount check (min_amount between 0 and 1e9),
     gift_sku text not null default '' constraint offer_rules_gift_sku_length check (char_length(gift_sku) <= 64),
     gift_name text not null default '' constraint offer_rules_gift_name_length check (char_length(gift_name) <= 60),
     quantity integer not null default 1 constraint offer_rules_quantity check (quantity between 1 and 99),
-    cost numeric(14, 2) constraint offer_rules_cost check (cost >= 0),
-    after_order_price numeric(14, 2) constraint offer_rules_after_order_price check (after_order_price >= 0),
-    list_price numeric(14, 2) constraint offer_rules_list_price check (list_price > 0),
+    cost numeric(14, 2) constraint offer_rules_cost check (cost between 0 and 1e9),
+    after_order_price numeric(14, 2) constraint offer_rules_after_order_price check (after_order_price between 0 and 1e9),
+    list_price numeric(14, 2) constraint offer_rules_list_price check (list_price > 0 and list_price <= 1e9),
     agent_price numeric(14, 2),
     manager_price numeric(14, 2),
     occasion text not null default 'any' constraint offer_rules_occasion_known check (occasion in ('any', 'repurchase')),
@@ -105,7 +105,7 @@ begin
     perform private.require_shop(v_me, p_shop_id);
     return jsonb_build_object(
         'gifts', (select coalesce(jsonb_agg(private.offer_row(r) || jsonb_build_object('may_promise', v_role = 'manager' or r.promised_by = 'agent',
-                'missing', greatest(r.min_amount - p_amount, 0)) order by coalesce(r.min_amount > p_amount, false), r.min_amount desc nulls last, r.id), '[]')
+                'missing', case when r.min_amount > p_amount then r.min_amount - p_amount end) order by coalesce(r.min_amount > p_amount, false), r.min_amount desc nulls last, r.id), '[]')
             from private.offer_rules_at('gift', p_shop_id, v_now) r where r.sku = '' or r.sku = any (v_skus)),
         'prices', (select coalesce(jsonb_agg(private.offer_row(r) || jsonb_build_object('may_promise', v_role = 'manager' or r.promised_by = 'agent',
                 'my_price', case when v_role = 'manager' then coalesce(r.manager_price, r.agent_price) when r.promised_by = 'agent' then r.agent_price end)
@@ -119,7 +119,7 @@ end;
 $$;
 grant execute on function public.offers_for(bigint, jsonb, numeric) to authenticated;
 comment on function public.offers_for(bigint, jsonb, numeric) is
-    'Members, while talking: {gifts, prices} that hold in a shop now for products [sku] and an amount (CNY, null: not known yet). gifts: may_promise, missing (yuan to the threshold); prices: my_price (the lowest I may say). shop.none, filter.bad.';
+    'Members, while talking: {gifts, prices} that hold in a shop now for products [sku] and an amount (CNY, null: not known yet). gifts: may_promise, missing (yuan to the threshold, null: reached); prices: my_price (the lowest I may say). shop.none, filter.bad.';
 
 -- Writing -----------------------------------------------------------------------------------------------------------------------
 
@@ -311,7 +311,7 @@ begin
         select r, r.id, r.replaces_id, 1 as n from public.offer_rules r
         where r.id = p_id and (r.shop_id is null or r.shop_id in (select private.my_shop_ids()))
         union all
-        select r, r.id, r.replaces_id, b.n + 1 from public.offer_rules r join back b on r.id = b.replaces_id where b.n < 50)
+        select o, o.id, o.replaces_id, b.n + 1 from public.offer_rules o join back b on o.id = b.replaces_id where b.n < 50)
         select coalesce(jsonb_agg(private.offer_row(b.r) || jsonb_build_object('timeline', private.library_timeline('offer_rule', b.id)) order by b.n), '[]') from back b);
 end;
 $$;

@@ -683,7 +683,7 @@ begin
             from unnest(array['submit', 'approve', 'return', 'discard', 'retire', 'restore']) a),
         'revisions', (select jsonb_agg(to_jsonb(r) || jsonb_build_object('author', (select display_name from public.members where id = r.author_id))
             order by r.number desc) from public.script_revisions r where r.script_id = p_id),
-        'outcome', (select to_jsonb(o) from private.script_outcomes(v_now - interval '90 days', v_now, v_shops) o where o.script_id = p_id),
+        'outcome', (select to_jsonb(o) from private.script_outcomes(v_now - interval '90 days', v_now + interval '1 second', v_shops) o where o.script_id = p_id),
         'timeline', private.library_timeline('script', p_id));
 end;
 $$;

@@ -10,7 +10,7 @@ create table if not exists public.order_gifts (
     sku text not null default '' constraint order_gifts_sku_length check (char_length(sku) <= 64),
     name text not null constraint order_gifts_name_length check (char_length(btrim(name)) between 1 and 60),
     quantity integer not null constraint order_gifts_quantity check (quantity between 1 and 99),
-    cost numeric(14, 2) not null constraint order_gifts_cost check (cost >= 0),
+    cost numeric(14, 2) not null constraint order_gifts_cost check (cost between 0 and 1e9),
     rule_id bigint references public.offer_rules,
     goes_with text not null constraint order_gifts_goes_with_known check (goes_with in ('order', 'later')),
     source text not null constraint order_gifts_source_known check (source in ('order', 'lead', 'ticket')),

@@ -45,7 +45,8 @@ grant select on public.text_recheck_changes to authenticated;
 
 create or replace function private.queue_text_recheck(p_cause text, p_now timestamptz) returns void
 language sql set search_path = '' as $$
-    select private.enqueue('recheck_texts', jsonb_build_object('cause', p_cause), 'recheck_texts:' || p_cause, p_now)
+    select private.enqueue('recheck_texts', jsonb_build_object('cause', p_cause), 'recheck_texts:' || p_cause, p_now);
+    select private.enqueue('check_scripts', '{}', 'check_scripts:' || p_cause, p_now)
 $$;
 
 create or replace function private.live_revisions(p_after bigint, p_limit integer) returns table (listing_id bigint, revision_id bigint)

@@ -181,6 +181,7 @@ def test_progress_forgives_earlier_failures_and_snoozing_counts_as_none(conn: Co
 
 def test_leaders_see_the_jobs_of_their_shops_and_retry_dead_ones(conn: Connection) -> None:
     shop, two = shop_of(conn).id, add_shop(conn, "two")
+    conn.execute("delete from private.jobs")  # the scripts of a new shop wait to be read
     enqueue(conn, "evaluate_shop", "a", shop_id=shop)
     enqueue(conn, "evaluate_shop", "b", shop_id=two)
     conn.execute("update private.jobs set state = 'dead', finished_at = now(), last_error = 'x'")
