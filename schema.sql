@@ -5557,6 +5557,7 @@ begin
         'suppressed', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_made || v_ready) and r.state = 'suppressed'));
     perform private.end_ticket_waits(v_now);
     perform private.tick_surveys(v_now);
+    perform private.fold_tickets();
     perform private.send_daily_digests(v_now);
     perform private.drop_closed_channels(v_now);
     perform private.bundle_lines(v_now);
@@ -14347,7 +14348,7 @@ comment on function private.insight_period(jsonb, timestamptz) is 'The period of
 create or replace function private.lead_funnel(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     with counted as (
-        select case pg_catalog.grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
+        select case grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
                 when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
             l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.count(*) as captured,
             pg_catalog.count(*) filter (where l.is_owned) as assigned, pg_catalog.count(*) filter (where l.is_followed) as followed,
@@ -21612,26 +21613,6 @@ $$;
 comment on function private.review_of_case(private.actor, public.tickets, timestamptz) is
     'The open review of a case, locked; nobody reviews his own work while another lead is there. review.own.';
 
-create or replace function private.work_again(p_me private.actor, p_ticket public.tickets, p_handler_id bigint, p_now timestamptz) returns public.tickets
-language plpgsql volatile set search_path = '' as $$
-declare
-    v public.tickets := p_ticket;
-begin
-    select m.id into v.owner_id from public.members m
-    where m.id = p_handler_id and m.state = 'active'
-      and exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_ticket.shop_id);
-    v.instance := v.instance + 1;
-    v := private.move_ticket(p_me, v, case when v.owner_id is null then 'classified' else 'in_progress' end, '{"reason": "reviewed"}', p_now);
-    perform private.reopen_clock(c.id, p_now, (p_me).member_id, 'review') from (
-        select k.id from public.sla_clocks k where k.entity = 'ticket' and k.entity_id = p_ticket.id and k.target = 'resolve'
-        order by k.instance desc limit 1) c;
-    select * into v from public.tickets where id = v.id;
-    return v;
-end;
-$$;
-comment on function private.work_again(private.actor, public.tickets, bigint, timestamptz) is
-    'The case is worked on once more, by who handled it (or the pool): a new instance, which is asked about again when it is resolved.';
-
 create or replace function public.finish_review(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -21656,7 +21637,7 @@ begin
         owner_id = case when state = 'review' then coalesce(v_review.handler_id, owner_id) else owner_id end
     where id = p_ticket_id returning * into v_ticket;
     if v_ticket.state = 'review' and v_review.outcome = 'rework' then
-        v_ticket := private.work_again(v_me, v_ticket, v_review.handler_id, v_now);
+        v_ticket := private.reopened_ticket(v_me, v_ticket, 'reviewed', v_now);
     elsif v_ticket.state = 'review' then
         v_ticket := private.move_ticket(v_me, v_ticket, 'closed', '{"reason": "reviewed"}', v_now);
     end if;
@@ -21877,6 +21858,401 @@ $$;
 grant execute on function public.remove_attachment(bigint, text, uuid) to authenticated;
 comment on function public.remove_attachment(bigint, text, uuid) is
     'Who uploaded a file, for ten minutes, and leads at any time: deletes it (p_reason wrong_file, personal_data, customer_asked, duplicate); size and SHA-256 stay in the history. Answers {id}. attachment.none, attachment.not_yours, attachment.kept, attachment.reason.';
+
+-- ==== 68_ticket_insight.sql ====
+
+-- 68 ------------------------------------------------------------------------------------ after-sales insight: sums by day
+--
+-- A page over a year of a million cases reads a few thousand sums, not the cases. Whoever changes a case leaves its number in
+-- private.ticket_changes (an insert, so nobody waits for anybody); one fold at a time takes what a case counted before out of
+-- its day and puts in what it counts now. A case counts on the day it was registered, in its shop's zone.
+
+create table if not exists private.ticket_changes (
+    id bigint generated always as identity primary key,
+    ticket_id bigint not null
+);
+alter table private.ticket_changes enable row level security;
+comment on table private.ticket_changes is 'Tickets that changed since the last fold.';
+
+create table if not exists private.ticket_facts (
+    ticket_id bigint primary key,
+    shop_id bigint not null,
+    day date not null,
+    type text not null,
+    member_id bigint not null,
+    root_cause_id bigint not null,
+    solved smallint not null,
+    solved_24h smallint not null,
+    complaints smallint not null,
+    complaint_orders smallint not null,
+    resolved smallint not null,
+    reopened smallint not null,
+    first_bucket smallint,
+    first_met smallint not null,
+    resolve_bucket smallint,
+    resolve_met smallint not null,
+    paid smallint not null,
+    cost numeric(14, 2) not null
+);
+alter table private.ticket_facts enable row level security;
+comment on table private.ticket_facts is 'What each ticket counts in private.ticket_days at this moment. Cancelled and merged ones count nothing and have no row.';
+
+create table if not exists private.ticket_days (
+    shop_id bigint not null,
+    dim text not null constraint ticket_days_dim_known check (dim in ('all', 'person', 'cause', 'first', 'resolve')),
+    day date not null,
+    type text not null,
+    key bigint not null,
+    tickets bigint not null,
+    solved bigint not null,
+    solved_24h bigint not null,
+    complaints bigint not null,
+    complaint_orders bigint not null,
+    resolved bigint not null,
+    reopened bigint not null,
+    first_n bigint not null,
+    first_met bigint not null,
+    resolve_n bigint not null,
+    resolve_met bigint not null,
+    paid bigint not null,
+    cost numeric(16, 2) not null,
+    primary key (shop_id, dim, day, type, key)
+);
+alter table private.ticket_days enable row level security;
+comment on table private.ticket_days is
+    'Sums of tickets by shop, day of registration and type; dim all (key 0), person (member, 0 none), cause (root cause, 0 none), first and resolve (bucket of private.ticket_bucket).';
+
+create or replace function private.ticket_bucket(p_target text, p_minutes numeric) returns smallint
+language sql immutable set search_path = '' as $$
+    select pg_catalog.width_bucket(p_minutes - 0.000001, case p_target
+        when 'first' then array[5, 15, 30, 60, 120, 240]::numeric[] else array[120, 360, 720, 1440, 2880, 4320]::numeric[] end)::smallint
+$$;
+comment on function private.ticket_bucket(text, numeric) is
+    'Bar of a histogram for used minutes: first response up to 5, 15, 30, 60, 120, 240 minutes or more (0–6); resolution up to 2, 6, 12, 24, 48, 72 hours or more.';
+
+-- What changed -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.tg_tickets_added() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    insert into private.ticket_changes (ticket_id) select n.id from added n;
+    return null;
+end;
+$$;
+create or replace function private.tg_tickets_changed() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    insert into private.ticket_changes (ticket_id)
+    select n.id from changed n join before o using (id)
+    where (n.state, n.type, n.owner_id, n.root_cause_id, n.is_complaint, n.order_id, n.first_resolved_at, n.instance, n.shop_id)
+        is distinct from (o.state, o.type, o.owner_id, o.root_cause_id, o.is_complaint, o.order_id, o.first_resolved_at, o.instance, o.shop_id);
+    return null;
+end;
+$$;
+create or replace function private.tg_ticket_touched() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    insert into private.ticket_changes (ticket_id) values ((pg_catalog.to_jsonb(new) ->> tg_argv[0])::bigint);
+    return null;
+end;
+$$;
+comment on function private.tg_ticket_touched() is 'A clock of the case stopped, or its money changed: it is counted again.';
+create or replace trigger t80_counted_new after insert on public.tickets
+    referencing new table as added for each statement execute function private.tg_tickets_added();
+create or replace trigger t80_counted after update on public.tickets
+    referencing old table as before new table as changed for each statement execute function private.tg_tickets_changed();
+create or replace trigger t80_counted after update on public.sla_clocks
+    for each row when (new.entity in ('ticket', 'public_complaint') and new.target in ('first', 'answer', 'resolve')
+        and old.stopped_at is distinct from new.stopped_at)
+    execute function private.tg_ticket_touched('entity_id');
+create or replace trigger t80_counted after insert or update on public.ticket_money
+    for each row execute function private.tg_ticket_touched('ticket_id');
+create or replace trigger t80_counted after insert on public.surveys
+    for each row when (new.ticket_id is not null) execute function private.tg_ticket_touched('ticket_id');
+create index if not exists tickets_complaints_idx on public.tickets (order_id, id) where is_complaint and order_id is not null;
+
+-- What a case counts -------------------------------------------------------------------------------------------------------
+
+create or replace function private.count_tickets(p_ids bigint[]) returns setof private.ticket_facts
+language sql stable rows 1000 set search_path = '' as $$
+    select t.id, t.shop_id, (t.registered_at at time zone s.timezone)::date, t.type,
+        coalesce(h.handler_id, t.owner_id, 0), coalesce(t.root_cause_id, 0),
+        (x.is_solved)::integer::smallint,
+        (x.is_solved and t.first_resolved_at <= t.registered_at + interval '24 hours')::integer::smallint,
+        t.is_complaint::integer::smallint,
+        (t.is_complaint and t.order_id is not null and not exists (select from public.tickets e
+            where e.order_id = t.order_id and e.is_complaint and e.id < t.id and e.state not in ('cancelled', 'merged')))::integer::smallint,
+        (t.first_resolved_at is not null)::integer::smallint,
+        (t.first_resolved_at is not null and t.instance > 1)::integer::smallint,
+        private.ticket_bucket('first', f.used), coalesce((f.state = 'fulfilled')::integer, 0)::smallint,
+        private.ticket_bucket('resolve', r.used), coalesce((r.state = 'fulfilled')::integer, 0)::smallint,
+        (m.cost > 0)::integer::smallint, m.cost
+    from public.tickets t
+    join public.shops s on s.id = t.shop_id
+    cross join lateral (select t.first_resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved) x
+    left join lateral (select v.handler_id from public.surveys v where v.ticket_id = t.id and v.kind = 'ticket'
+        order by v.instance desc limit 1) h on true
+    left join lateral (select c.used, c.state from public.sla_clocks c where c.entity_id = t.id and c.instance = 1
+        and ((c.entity = 'ticket' and c.target = 'first') or (c.entity = 'public_complaint' and c.target = 'answer'))
+        and c.state in ('fulfilled', 'fulfilled_late') order by c.id desc limit 1) f on true
+    left join lateral (select c.used, c.state from public.sla_clocks c where c.entity = 'ticket' and c.entity_id = t.id
+        and c.target = 'resolve' and c.instance = 1 and c.state in ('fulfilled', 'fulfilled_late')) r on true
+    cross join lateral (select coalesce(pg_catalog.sum(coalesce(p.approved_amount, p.amount)), 0) as cost from public.ticket_money p
+        where p.ticket_id = t.id and p.kind in ('compensation', 'gift') and p.state in ('approved', 'granted', 'paid')) m
+    where t.id = any (p_ids) and t.state not in ('cancelled', 'merged')
+$$;
+comment on function private.count_tickets(bigint[]) is
+    'What these tickets count. person: who resolved it, else who owns it. solved: resolved and not worked on again; 24 h on the wall from registration to the first resolution. complaint_orders: the first complaint of an order. first and resolve: minutes of the clocks'' first instance. cost: compensation, and gifts at cost, that were granted.';
+
+create or replace function private.fact_cells(p_fact private.ticket_facts) returns table (dim text, key bigint)
+language sql immutable rows 5 set search_path = '' as $$
+    select c.dim, c.key from (values ('all', 0::bigint), ('person', (p_fact).member_id), ('cause', (p_fact).root_cause_id),
+        ('first', (p_fact).first_bucket::bigint), ('resolve', (p_fact).resolve_bucket::bigint)) c (dim, key) where c.key is not null
+$$;
+
+create or replace function private.count_days(p_old private.ticket_facts[], p_new private.ticket_facts[]) returns void
+language sql volatile set search_path = '' as $$
+    insert into private.ticket_days as d (shop_id, dim, day, type, key, tickets, solved, solved_24h, complaints, complaint_orders,
+        resolved, reopened, first_n, first_met, resolve_n, resolve_met, paid, cost)
+    select f.shop_id, c.dim, f.day, f.type, c.key, sum(f.sign), sum(f.sign * f.solved), sum(f.sign * f.solved_24h), sum(f.sign * f.complaints),
+        sum(f.sign * f.complaint_orders), sum(f.sign * f.resolved), sum(f.sign * f.reopened), sum(f.sign * (f.first_bucket is not null)::integer),
+        sum(f.sign * f.first_met), sum(f.sign * (f.resolve_bucket is not null)::integer), sum(f.sign * f.resolve_met), sum(f.sign * f.paid),
+        sum(f.sign * f.cost)
+    from (select -1 as sign, o.* from pg_catalog.unnest(p_old) o union all select 1, n.* from pg_catalog.unnest(p_new) n) f
+    cross join lateral private.fact_cells((f.ticket_id, f.shop_id, f.day, f.type, f.member_id, f.root_cause_id, f.solved, f.solved_24h,
+        f.complaints, f.complaint_orders, f.resolved, f.reopened, f.first_bucket, f.first_met, f.resolve_bucket, f.resolve_met, f.paid,
+        f.cost)::private.ticket_facts) c
+    group by f.shop_id, c.dim, f.day, f.type, c.key
+    on conflict (shop_id, dim, day, type, key) do update set tickets = d.tickets + excluded.tickets, solved = d.solved + excluded.solved,
+        solved_24h = d.solved_24h + excluded.solved_24h, complaints = d.complaints + excluded.complaints,
+        complaint_orders = d.complaint_orders + excluded.complaint_orders, resolved = d.resolved + excluded.resolved,
+        reopened = d.reopened + excluded.reopened, first_n = d.first_n + excluded.first_n, first_met = d.first_met + excluded.first_met,
+        resolve_n = d.resolve_n + excluded.resolve_n, resolve_met = d.resolve_met + excluded.resolve_met, paid = d.paid + excluded.paid,
+        cost = d.cost + excluded.cost
+$$;
+comment on function private.count_days(private.ticket_facts[], private.ticket_facts[]) is 'Takes old facts out of their days and puts new ones in.';
+
+create or replace function private.fold_tickets(p_limit integer default 5000) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_ids bigint[];
+    v_old private.ticket_facts[];
+    v_new private.ticket_facts[];
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7316068) then
+        return 0;
+    end if;
+    with taken as (
+        delete from private.ticket_changes where id in (select c.id from private.ticket_changes c order by c.id limit p_limit) returning ticket_id
+    )
+    select array_agg(distinct ticket_id) into v_ids from taken;
+    if v_ids is null then
+        return 0;
+    end if;
+    v_ids := array(select pg_catalog.unnest(v_ids) union
+        select o.id from public.tickets t join public.tickets o on o.order_id = t.order_id and o.is_complaint where t.id = any (v_ids));
+    v_old := array(select f from private.ticket_facts f where f.ticket_id = any (v_ids));
+    v_new := array(select f from private.count_tickets(v_ids) f);
+    perform private.count_days(v_old, v_new);
+    delete from private.ticket_facts where ticket_id = any (v_ids);
+    insert into private.ticket_facts select n.* from pg_catalog.unnest(v_new) n;
+    return cardinality(v_ids);
+end;
+$$;
+comment on function private.fold_tickets(integer) is
+    'Counts tickets that changed; one at a time, the others go on. Complaints of the same order are counted anew with it: only the first one of an order counts. Answers how many.';
+
+-- ==== 68_ticket_insight_reads.sql ====
+
+-- 68 --------------------------------------------------------------------------------- after-sales insight: formulas, the page
+--
+-- Each formula stands once. Sums before ratios; without a denominator there is no value, never 0 % or 100 %.
+
+create or replace function private.share(p_part numeric, p_whole numeric) returns numeric
+language sql immutable set search_path = '' as $$ select pg_catalog.round(p_part / nullif(p_whole, 0), 6) $$;
+comment on function private.share(numeric, numeric) is 'Part of a whole, or null.';
+
+create or replace function private.solve_rate(p private.ticket_days) returns numeric
+language sql immutable set search_path = '' as $$ select private.share((p).solved, (p).tickets) $$;
+comment on function private.solve_rate(private.ticket_days) is '解决率 = solved / all cases registered in the period (cancelled and merged ones are none). Target 95 %.';
+create or replace function private.solve_rate_24h(p private.ticket_days) returns numeric
+language sql immutable set search_path = '' as $$ select private.share((p).solved_24h, (p).tickets) $$;
+comment on function private.solve_rate_24h(private.ticket_days) is '24小时解决率 = solved, for the first time within 24 h of registration / all cases.';
+create or replace function private.complaint_rate(p private.ticket_days, p_orders bigint) returns numeric
+language sql immutable set search_path = '' as $$ select private.share((p).complaint_orders, p_orders) $$;
+comment on function private.complaint_rate(private.ticket_days, bigint) is '客诉率 = orders with a complaint (each once) / orders placed in the period.';
+create or replace function private.reopen_rate(p private.ticket_days) returns numeric
+language sql immutable set search_path = '' as $$ select private.share((p).reopened, (p).resolved) $$;
+comment on function private.reopen_rate(private.ticket_days) is '重新打开率 = cases opened again / cases that were ever resolved.';
+create or replace function private.first_met_rate(p private.ticket_days) returns numeric
+language sql immutable set search_path = '' as $$ select private.share((p).first_met, (p).first_n) $$;
+comment on function private.first_met_rate(private.ticket_days) is 'First contact in time / cases with a first contact.';
+create or replace function private.resolve_met_rate(p private.ticket_days) returns numeric
+language sql immutable set search_path = '' as $$ select private.share((p).resolve_met, (p).resolve_n) $$;
+comment on function private.resolve_met_rate(private.ticket_days) is 'First resolution in time / cases whose resolution was measured.';
+create or replace function private.satisfied_share(p_satisfied bigint, p_rated bigint) returns numeric
+language sql immutable set search_path = '' as $$ select private.share(p_satisfied, p_rated) $$;
+comment on function private.satisfied_share(bigint, bigint) is '满意比 = (非常满意 + 满意) / ratings received; of scores: 4 and 5. Target 95 %.';
+create or replace function private.satisfaction_mean(p_total bigint, p_rated bigint) returns numeric
+language sql immutable set search_path = '' as $$ select private.share(p_total, p_rated) $$;
+comment on function private.satisfaction_mean(bigint, bigint) is '满意度 = sum of scores / scores received, 1 to 5.';
+
+create or replace function private.rates(p private.ticket_days) returns jsonb
+language sql immutable set search_path = '' as $$
+    select pg_catalog.jsonb_build_object('tickets', (p).tickets, 'solved', (p).solved, 'solved_24h', (p).solved_24h,
+        'complaints', (p).complaints, 'complaint_orders', (p).complaint_orders, 'resolved', (p).resolved, 'reopened', (p).reopened,
+        'first_n', (p).first_n, 'resolve_n', (p).resolve_n, 'paid', (p).paid, 'cost', (p).cost,
+        'solve_rate', private.solve_rate(p), 'solve_rate_24h', private.solve_rate_24h(p), 'reopen_rate', private.reopen_rate(p),
+        'first_met_rate', private.first_met_rate(p), 'resolve_met_rate', private.resolve_met_rate(p))
+$$;
+comment on function private.rates(private.ticket_days) is 'Sums of a group with the figures made of them.';
+
+create or replace function private.ticket_sums(p_shops bigint[], p_from date, p_to date, p_type text, p_dim text, p_by text)
+returns setof private.ticket_days
+language sql stable rows 200 set search_path = '' as $$
+    select case p_by when 'shop' then d.shop_id else 0 end, p_dim, case p_by when 'day' then d.day when 'week' then pg_catalog.date_trunc('week', d.day)::date else p_from end,
+        case p_by when 'type' then d.type else '' end, case p_by when 'key' then d.key else 0 end,
+        sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.complaints)::bigint, sum(d.complaint_orders)::bigint,
+        sum(d.resolved)::bigint, sum(d.reopened)::bigint, sum(d.first_n)::bigint, sum(d.first_met)::bigint, sum(d.resolve_n)::bigint,
+        sum(d.resolve_met)::bigint, sum(d.paid)::bigint, sum(d.cost)
+    from pg_catalog.unnest(p_shops) s (id) join private.ticket_days d on d.shop_id = s.id
+    where d.dim = p_dim and d.day >= p_from and d.day <= p_to and (p_type is null or d.type = p_type)
+    group by 1, 3, 4, 5 having sum(d.tickets) > 0
+$$;
+comment on function private.ticket_sums(bigint[], date, date, text, text, text) is
+    'Sums of a dimension over days p_from to p_to, all in one row or by shop, day, week, type or key (what the group is not by is 0, empty or p_from).';
+
+create or replace function private.orders_placed(p_shops bigint[], p_from date, p_to date) returns table (shop_id bigint, orders bigint)
+language sql stable set search_path = '' as $$
+    select s.id, n.n from public.shops s cross join lateral (
+        select count(*) as n from public.orders o where o.shop_id = s.id
+          and o.placed_at >= p_from::timestamp at time zone s.timezone and o.placed_at < (p_to + 1)::timestamp at time zone s.timezone) n
+    where s.id = any (p_shops)
+$$;
+
+create or replace function private.insight_filter(p_me private.actor, p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := private.as_filter(p);
+    v_from date;
+    v_to date;
+begin
+    if v ->> 'shop_id' is not null then
+        perform private.require_shop(p_me, (v ->> 'shop_id')::bigint);
+    end if;
+    v_from := (v ->> 'from')::date;
+    v_to := (v ->> 'to')::date;
+    if v_from is null or v_to is null or v_to < v_from or v_to > v_from + 400
+        or (v ->> 'type' is not null and v ->> 'type' !~ '^[a-z_]{1,30}$') then
+        raise data_exception;
+    end if;
+    return v;
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+comment on function private.insight_filter(private.actor, jsonb) is 'Filter {from, to (days, at most 400), shop_id, type}. filter.bad, shop.none.';
+
+create or replace function private.ticket_targets(p_shops bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_object_agg(x.code, x.minutes), '{}') from (
+        select p.code, case when count(distinct p.allowance) = 1 then min(p.allowance) end as minutes
+        from pg_catalog.unnest(p_shops) s (id), pg_catalog.unnest(array['ticket_first', 'ticket_resolve']) c (code)
+        cross join lateral (select q.code, q.allowance from private.policies_for(c.code, s.id, '{}') q limit 1) p group by p.code) x
+$$;
+comment on function private.ticket_targets(bigint[]) is 'Allowed minutes of first contact and resolution, where these shops agree on them.';
+
+create or replace function private.insight_groups(p_shops bigint[], p jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    with days as (select (p ->> 'from')::date as since, (p ->> 'to')::date as until, p ->> 'type' as type)
+    select pg_catalog.jsonb_build_object(
+        'by_shop', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('shop_id', s.shop_id, 'name', h.name,
+                'orders', o.orders, 'complaint_rate', private.complaint_rate(s, o.orders)) order by (s).tickets desc, s.shop_id), '[]')
+            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', 'shop') s join public.shops h on h.id = s.shop_id
+            join private.orders_placed(p_shops, d.since, d.until) o on o.shop_id = s.shop_id),
+        'by_type', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('type', s.type) order by (s).tickets desc, s.type), '[]')
+            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', 'type') s),
+        'causes', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('root_cause_id', nullif(s.key, 0),
+                'name', c.name, 'parent', u.name) order by (s).tickets desc, s.key), '[]')
+            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'cause', 'key') s
+            left join public.root_causes c on c.id = s.key left join public.root_causes u on u.id = c.parent_id),
+        'trend', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('day', s.day) order by s.day), '[]')
+            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', case when d.until - d.since > 62 then 'week' else 'day' end) s),
+        'first', (select coalesce(pg_catalog.jsonb_object_agg(s.key, s.tickets), '{}')
+            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'first', 'key') s),
+        'resolve', (select coalesce(pg_catalog.jsonb_object_agg(s.key, s.tickets), '{}')
+            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'resolve', 'key') s))
+    from days d
+$$;
+
+create or replace function private.insight_total(p_shops bigint[], p_from date, p_to date, p_type text) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce((select private.rates(s) || pg_catalog.jsonb_build_object('orders', o.orders, 'complaint_rate', private.complaint_rate(s, o.orders))
+        from private.ticket_sums(p_shops, p_from, p_to, p_type, 'all', 'none') s,
+            (select sum(n.orders)::bigint as orders from private.orders_placed(p_shops, p_from, p_to) n) o), '{"tickets": 0}')
+$$;
+
+create or replace function public.ticket_insight(p jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v jsonb := private.insight_filter(v_me, p);
+    v_shops bigint[] := private.filter_shops(v);
+    v_from date := (v ->> 'from')::date;
+    v_to date := (v ->> 'to')::date;
+    v_people boolean := v_me.role <> 'agent';
+begin
+    perform private.fold_tickets(2000);
+    return private.insight_groups(v_shops, v) || pg_catalog.jsonb_build_object('from', v_from, 'to', v_to, 'sees_people', v_people,
+        'targets', private.ticket_targets(v_shops), 'waiting', (select count(*) from (select from private.ticket_changes limit 1001) x),
+        'total', private.insight_total(v_shops, v_from, v_to, v ->> 'type'),
+        'before', private.insight_total(v_shops, v_from - (v_to - v_from + 1), v_from - 1, v ->> 'type'),
+        'by_person', case when v_people then (
+            select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('member_id', nullif(s.key, 0), 'name', m.display_name)
+                order by (s).tickets desc, s.key), '[]')
+            from private.ticket_sums(v_shops, v_from, v_to, v ->> 'type', 'person', 'key') s left join public.members m on m.id = s.key) end);
+end;
+$$;
+grant execute on function public.ticket_insight(jsonb) to authenticated;
+comment on function public.ticket_insight(jsonb) is
+    'Operations, analysts, managers, admins; agents without by_person: after-sales figures of cases registered on days from–to {from, to, shop_id, type}: {total, before (as many days earlier), by_shop, by_type, by_person, causes, trend (by week beyond 62 days), first and resolve {bar: n}, targets {ticket_first, ticket_resolve: minutes}, waiting (changes not counted yet)}. Counts what changed first, at most 2,000. filter.bad, shop.none.';
+
+-- Satisfaction ----------------------------------------------------------------------------------------------------------
+
+create or replace function public.satisfaction_figures(p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v jsonb := private.insight_filter(v_me, p);
+    v_shops bigint[] := private.filter_shops(v);
+begin
+    return (with zone as (
+            select s.id, (v ->> 'from')::date::timestamp at time zone s.timezone as since, ((v ->> 'to')::date + 1)::timestamp at time zone s.timezone as until
+            from public.shops s where s.id = any (v_shops)
+        ), ended as materialized (
+            select s.kind, s.state, s.score, s.answered_as, s.answered_by = s.handler_id as is_own
+            from zone z join public.surveys s on s.shop_id = z.id and s.ended_at >= z.since and s.ended_at < z.until
+            where s.state in ('answered', 'unanswered')
+        ), rated as materialized (
+            select r.rating, r.level from zone z join public.ratings r on r.shop_id = z.id and r.rated_at >= z.since and r.rated_at < z.until
+        )
+        select pg_catalog.jsonb_build_object(
+            'surveys', (select coalesce(pg_catalog.jsonb_object_agg(x.kind, pg_catalog.to_jsonb(x) - 'kind'), '{}') from (
+                select kind, count(*) as asked, count(score) as answered, private.share(count(score), count(*)) as answer_rate,
+                    private.satisfaction_mean(sum(score), count(score)) as mean,
+                    private.satisfied_share(count(*) filter (where score >= 4), count(score)) as satisfied,
+                    count(*) filter (where answered_as = 'link') as by_link, count(*) filter (where is_own) as by_handler,
+                    pg_catalog.jsonb_build_object('1', count(*) filter (where score = 1), '2', count(*) filter (where score = 2), '3', count(*) filter (where score = 3),
+                        '4', count(*) filter (where score = 4), '5', count(*) filter (where score = 5)) as scores
+                from ended group by kind) x),
+            'ratings', (select pg_catalog.jsonb_build_object('rated', count(rating), 'mean', private.satisfaction_mean(sum(rating), count(rating)),
+                    'graded', count(level), 'satisfied', private.satisfied_share(count(*) filter (where level in ('very_satisfied', 'satisfied')), count(level)))
+                from rated)));
+end;
+$$;
+grant execute on function public.satisfaction_figures(jsonb) to authenticated;
+comment on function public.satisfaction_figures(jsonb) is
+    'Everybody but the warehouse: surveys that ended on days from–to {from, to, shop_id}, by kind {asked, answered, answer_rate, mean, satisfied (4 and 5), by_link, by_handler (typed by whose work it is), scores}, and platform ratings {rated, mean, graded, satisfied}. filter.bad, shop.none.';
 
 -- ==== 69_handover.sql ====
 
@@ -26890,6 +27266,460 @@ begin
 end;
 $$;
 comment on function private.apply_figures(public.imports, integer, timestamptz) is 'One chunk of a sheet of figures or of chats.';
+
+-- ==== 94_kpi_chats.sql ====
+
+-- 94 -------------------------------------------------------------------------------------- KPIs: what is counted in chats
+--
+-- A talk belongs to the day (of the shop's zone) of its buyer's first message, with all that follows in it, midnight or not.
+-- A turn is a run of buyer's messages; only a person's message answers it. Buyers count once a day. Where a shop has no
+-- chats of a day, its performance sheets stand in.
+
+create or replace function private.kpi_days(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, platform text, zone text, starts_at timestamptz, ends_at timestamptz)
+language sql stable set search_path = '' as $$
+    select s.id, s.platform, s.timezone, p_from::timestamp at time zone s.timezone, (p_to + 1)::timestamp at time zone s.timezone
+    from public.shops s where s.id = any (p_shops)
+$$;
+comment on function private.kpi_days(bigint[], date, date) is 'The span of days (both included) as instants of each shop.';
+
+create or replace function private.kpi_talks(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, platform text, session_id text, day date, buyer text, agent text, consult text, starts_at timestamptz,
+    rating smallint, is_paid boolean, paid_amount numeric, off_shift boolean, buyer_messages bigint, agent_messages bigint,
+    first_answer_at timestamptz)
+language sql stable set search_path = '' as $$
+    with spans as materialized (
+        select d.*, private.known_windows(private.shop_calendar(d.shop_id), d.starts_at, d.ends_at,
+            private.first_unknown_day(private.shop_calendar(d.shop_id), p_from)) as shifts
+        from private.kpi_days(p_shops, p_from, p_to) d
+    ), asked as materialized (
+        select distinct m.shop_id, m.session_id from spans d join public.chat_messages m on m.shop_id = d.shop_id
+        where m.sender = 'buyer' and m.sent_at >= d.starts_at and m.sent_at < d.ends_at
+    ), talks as (
+        select m.shop_id, m.session_id, min(m.sent_at) filter (where m.sender = 'buyer') as first_at,
+            (array_agg(m.buyer order by m.sent_at, m.message_id) filter (where m.sender = 'buyer'))[1] as buyer,
+            (array_agg(m.agent order by m.sender <> 'agent', m.sent_at, m.message_id) filter (where m.agent is not null))[1] as agent,
+            (array_agg(m.consult order by m.sent_at, m.message_id) filter (where m.consult is not null))[1] as consult,
+            count(*) filter (where m.sender = 'buyer') as buyer_messages,
+            count(*) filter (where m.sender = 'agent') as agent_messages,
+            array_agg(m.sent_at order by m.sent_at) filter (where m.sender = 'agent') as answers
+        from asked a join public.chat_messages m using (shop_id, session_id)
+        group by m.shop_id, m.session_id
+    )
+    select t.shop_id, d.platform, t.session_id, (t.first_at at time zone d.zone)::date, t.buyer, coalesce(t.agent, s.agent),
+        coalesce(s.consult, t.consult, 'presales'), t.first_at, s.rating, s.is_paid, s.paid_amount,
+        not t.first_at <@ d.shifts, t.buyer_messages, t.agent_messages,
+        (select min(a) from unnest(t.answers) a where a >= t.first_at)
+    from talks t join spans d using (shop_id) left join public.chat_sessions s using (shop_id, session_id)
+    where t.first_at >= d.starts_at and t.first_at < d.ends_at
+$$;
+comment on function private.kpi_talks(bigint[], date, date) is
+    'The talks that began on these days: who, what kind (unknown: presales), when, what was rated and paid, and the first answer of a person.';
+
+create or replace function private.kpi_turns(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, platform text, day date, agent text, begins_at timestamptz, first_at timestamptz, last_at timestamptz, answered_at timestamptz)
+language sql stable set search_path = '' as $$
+    with lines as (
+        select t.shop_id, t.platform, t.session_id, t.day, t.starts_at as begins_at, m.sender, m.sent_at, m.agent,
+            count(*) filter (where m.sender = 'buyer' and m.before is distinct from 'buyer') over w as turn
+        from private.kpi_talks(p_shops, p_from, p_to) t
+        join lateral (
+            select x.message_id, x.sender, x.sent_at, x.agent,
+                lag(x.sender) over (order by x.sent_at, length(x.message_id), x.message_id) as before
+            from public.chat_messages x
+            where x.shop_id = t.shop_id and x.session_id = t.session_id and x.sender in ('buyer', 'agent')) m on true
+        window w as (partition by t.shop_id, t.session_id order by m.sent_at, length(m.message_id), m.message_id)
+    )
+    select shop_id, platform, day, (array_agg(agent order by sent_at) filter (where sender = 'agent'))[1], begins_at,
+        min(sent_at) filter (where sender = 'buyer'), max(sent_at) filter (where sender = 'buyer'), min(sent_at) filter (where sender = 'agent')
+    from lines where turn > 0 group by shop_id, platform, session_id, day, begins_at, turn
+$$;
+comment on function private.kpi_turns(bigint[], date, date) is
+    'The turns of these talks: a run of buyer''s messages from first to last, and the first message of a person after it (null: none). Automatic replies neither end nor answer a turn.';
+
+create or replace function private.kpi_buyers(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, day date, agent text, buyer text, is_answered boolean, is_inquiry boolean, has_ordered boolean, has_paid boolean,
+    sold boolean, sold_amount numeric)
+language sql stable set search_path = '' as $$
+    with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
+    bought as (
+        select t.shop_id, t.session_id, bool_or(o.placed_at >= t.starts_at and o.placed_at < e.ends_at) as has_ordered,
+            bool_or(o.paid_at >= t.starts_at and o.paid_at < e.ends_at) as has_paid
+        from talks t join public.shops s on s.id = t.shop_id
+        cross join lateral (select (t.day + 1 + coalesce((select (k.params ->> 'pay_days')::integer from public.kpis k
+            where k.code = '转化率(客服)'), 0))::timestamp at time zone s.timezone as ends_at) e
+        join public.orders o on o.buyer_account = t.buyer and o.shop_id = t.shop_id
+        group by t.shop_id, t.session_id
+    )
+    select t.shop_id, t.day, (array_agg(t.agent order by t.consult = 'aftersales', t.starts_at))[1], t.buyer, bool_or(t.agent_messages > 0 and t.first_answer_at is not null),
+        bool_or(t.consult <> 'aftersales'), coalesce(bool_or(b.has_ordered), false) or coalesce(bool_or(t.is_paid), false),
+        coalesce(bool_or((coalesce(t.is_paid, false) or coalesce(b.has_paid, false)) and t.consult <> 'aftersales'), false),
+        coalesce(bool_or(t.is_paid), false), coalesce(sum(t.paid_amount) filter (where t.is_paid), 0)
+    from talks t left join bought b using (shop_id, session_id)
+    group by t.shop_id, t.day, t.buyer
+$$;
+comment on function private.kpi_buyers(bigint[], date, date) is
+    'The buyers who wrote on a day, each once: answered by a person, asked before an order (not only after-sales), and what he ordered and paid after asking, until the end of the day (kpi_definitions.params pay_days later). Paid: the sheet of sessions or an imported order says so.';
+
+create or replace function private.kpi_from_chats(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
+    turns as materialized (select *, extract(epoch from answered_at - first_at) as waited, extract(epoch from answered_at - last_at) as waited_last
+        from private.kpi_turns(p_shops, p_from, p_to) where answered_at is not null),
+    buyers as materialized (select * from private.kpi_buyers(p_shops, p_from, p_to)),
+    late as (select coalesce((params ->> 'reply_seconds')::numeric, 30) as seconds from public.kpis where code = '响应超时率'),
+    prompt as (select coalesce((params ->> 'reply_seconds')::numeric, 30) as seconds from public.kpis where code = '30秒应答率'),
+    clocked as (
+        select t.*, (t.begins_at at time zone s.timezone)::time as begun, s.platform = 'jd'
+            and ((t.begins_at at time zone s.timezone)::time >= '23:00' or (t.begins_at at time zone s.timezone)::time < '09:00') as jd_night
+        from turns t join public.shops s on s.id = t.shop_id
+    ), firsts as (
+        select t.shop_id, t.day, t.agent, extract(epoch from t.first_answer_at - t.starts_at) as waited,
+            (t.starts_at at time zone s.timezone)::time as begun
+        from talks t join public.shops s on s.id = t.shop_id where t.first_answer_at is not null
+    )
+    select '答问比', shop_id, day, agent, sum(agent_messages), sum(buyer_messages), sum(buyer_messages)::bigint from talks group by shop_id, day, agent
+    union all
+    select '平响', shop_id, day, agent, sum(waited), count(*), count(*) from clocked where not jd_night group by shop_id, day, agent
+    union all
+    select '平响(末条)', shop_id, day, agent, sum(waited_last), count(*), count(*) from clocked where not jd_night group by shop_id, day, agent
+    union all
+    select '响应超时率', c.shop_id, c.day, c.agent, count(*) filter (where c.waited > l.seconds), count(*), count(*)
+    from clocked c, late l group by c.shop_id, c.day, c.agent
+    union all
+    select '首响', shop_id, day, agent, sum(waited), count(*), count(*) from firsts group by shop_id, day, agent
+    union all
+    select '30秒应答率', f.shop_id, f.day, f.agent, count(*) filter (where f.waited <= p.seconds), count(*), count(*)
+    from firsts f, prompt p where f.begun >= '09:00' and f.begun < '23:00' group by f.shop_id, f.day, f.agent
+    union all
+    select '留言率', shop_id, day, null, count(*) filter (where off_shift), count(*), count(*) from talks group by shop_id, day
+    union all
+    select '满意度', shop_id, day, agent, sum(rating), count(rating), count(rating) from talks where rating is not null group by shop_id, day, agent
+    union all
+    select '满意比', shop_id, day, agent, count(*) filter (where rating >= 4), count(*), count(*) from talks where rating is not null group by shop_id, day, agent
+    union all
+    select '回复率', shop_id, day, agent, count(*) filter (where is_answered), count(*), count(*) from buyers group by shop_id, day, agent
+    union all
+    select '询单人数', shop_id, day, agent, count(*), null, count(*) from buyers where is_inquiry group by shop_id, day, agent
+    union all
+    select '转化率(客服)', shop_id, day, agent, count(*) filter (where has_paid), count(*), count(*) from buyers where is_inquiry group by shop_id, day, agent
+    union all
+    select '订单转化率', shop_id, day, agent, count(*) filter (where has_ordered), count(*), count(*) from buyers group by shop_id, day, agent
+    union all
+    select '客单价(客服)', shop_id, day, agent, sum(sold_amount), count(*), count(*) from buyers where sold group by shop_id, day, agent
+    union all
+    select '咨询人数', shop_id, day, null, count(*), null, count(*) from buyers group by shop_id, day
+$$;
+comment on function private.kpi_from_chats(bigint[], date, date) is
+    'What the chats of these days say, by shop, day and agent: numerator, denominator (null: a count), sample. 咨询人数 is no KPI: 流量转化率 is made of it.';
+
+create or replace function private.kpi_from_sheets(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with sheets as (select * from public.agent_days a where a.shop_id = any (p_shops) and a.day between p_from and p_to)
+    select f.code, s.shop_id, s.day, s.agent, f.numerator, f.denominator, f.denominator::bigint
+    from sheets s cross join lateral (values
+        ('答问比', s.agent_messages::numeric, s.buyer_messages::numeric),
+        ('平响', s.reply_seconds * coalesce(s.effective, s.received), coalesce(s.effective, s.received)::numeric),
+        ('首响', s.first_seconds * coalesce(s.effective, s.received), coalesce(s.effective, s.received)::numeric),
+        ('转化率(客服)', s.paid_buyers::numeric, s.inquiries::numeric),
+        ('满意比', s.satisfied::numeric, s.rated::numeric),
+        ('回复率', (s.received - s.unreplied)::numeric, s.received::numeric),
+        ('客单价(客服)', s.sold_amount, s.sold_buyers::numeric)
+    ) f (code, numerator, denominator)
+    where f.numerator is not null and f.denominator is not null
+    union all
+    select '询单人数', s.shop_id, s.day, s.agent, s.inquiries, null, s.inquiries from sheets s where s.inquiries is not null
+    union all
+    select '在线时长', s.shop_id, s.day, s.agent, s.online_minutes / 60, 1, 1 from sheets s where s.online_minutes is not null
+    union all
+    select '咨询人数', s.shop_id, s.day, null, sum(s.asked), null, sum(s.asked)::bigint from sheets s where s.asked is not null group by s.shop_id, s.day
+$$;
+comment on function private.kpi_from_sheets(bigint[], date, date) is
+    'What performance sheets say. Their means are weighted by the buyers received, as nearer to the truth than a mean of means.';
+
+create or replace function private.kpi_of_talks(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with chats as materialized (select * from private.kpi_from_chats(p_shops, p_from, p_to)),
+    told as (
+        select * from chats
+        union all
+        select s.* from private.kpi_from_sheets(p_shops, p_from, p_to) s
+        where not exists (select from chats c where c.shop_id = s.shop_id and c.day = s.day and c.code = s.code)
+    ), rated as (
+        select r.shop_id, (r.rated_at at time zone d.zone)::date as day, r.agent, r.score
+        from private.kpi_days(p_shops, p_from, p_to) d join public.ratings r on r.shop_id = d.shop_id
+        where r.level is not null and r.rated_at >= d.starts_at and r.rated_at < d.ends_at
+    )
+    select * from told where code <> '咨询人数'
+    union all
+    select '满意度', shop_id, day, agent, sum(score), count(*), count(*) from rated group by shop_id, day, agent
+    union all
+    select '满意比', shop_id, day, agent, count(*) filter (where score >= 4), count(*), count(*) from rated group by shop_id, day, agent
+    union all
+    select '流量转化率', v.shop_id, v.day, null, coalesce(t.numerator, 0), v.visitors, v.visitors
+    from public.visitor_days v left join told t on t.code = '咨询人数' and t.shop_id = v.shop_id and t.day = v.day
+    where v.shop_id = any (p_shops) and v.day between p_from and p_to
+      and exists (select from told x where x.shop_id = v.shop_id and x.code = '咨询人数')
+$$;
+comment on function private.kpi_of_talks(bigint[], date, date) is
+    'Figures of chats, of performance sheets where a shop has no chats of the day, of service ratings, and of visitors who asked.';
+
+-- ==== 94_kpi_definitions.sql ====
+
+-- 94 ---------------------------------------------------------------------------------------- KPIs: what each figure means
+--
+-- A definition has versions; a figure names the version it was made by. Conflicting ones (客单价 of an agent and of a shop)
+-- stand side by side under names of their own. Sums come before ratios, and a zero denominator is no figure.
+
+create table if not exists public.kpi_definitions (
+    code text not null,
+    version integer not null,
+    position integer not null,
+    name_en text not null,
+    area text not null constraint kpi_definitions_area_known check (area in ('chat', 'sales', 'aftersales', 'fulfilment', 'improvement')),
+    unit text not null constraint kpi_definitions_unit_known check (unit in ('%', '秒', '分', '元', '人', '小时', '天')),
+    direction text not null constraint kpi_definitions_direction_known check (direction in ('up', 'down', 'none')),
+    formula text not null,
+    formula_en text not null,
+    numerator text not null,
+    denominator text not null,
+    sources text[] not null,
+    is_additive boolean not null default true,
+    by_person boolean not null default false,
+    threshold numeric,
+    platform_thresholds jsonb not null default '{}',
+    origin text not null,
+    params jsonb not null default '{}',
+    valid_from timestamptz not null default now(),
+    made_by bigint references public.members,
+    primary key (code, version)
+);
+create index if not exists kpi_definitions_made_by_idx on public.kpi_definitions (made_by) where made_by is not null;
+alter table public.kpi_definitions enable row level security;
+comment on table public.kpi_definitions is 'KPI 定义: what a figure counts, by version; the newest version is the one that is computed.';
+comment on column public.kpi_definitions.sources is 'Kinds of import without which it cannot be said: any of them is enough. Empty: the desk''s own work.';
+comment on column public.kpi_definitions.is_additive is 'Whether the sums of days make the sum of a period; if not, each period is counted anew.';
+comment on column public.kpi_definitions.threshold is 'Target in the unit; direction up: at least, down: at most. platform_thresholds {platform: target} wins.';
+comment on column public.kpi_definitions.params is 'reply_seconds: slower is late. pay_days: days after the talk in which a payment counts (0: the same day).';
+
+drop policy if exists "members read what figures mean" on public.kpi_definitions;
+create policy "members read what figures mean" on public.kpi_definitions for select to authenticated
+    using ((select private.my_member_id()) is not null);
+grant select on public.kpi_definitions to authenticated;
+
+create or replace view public.kpis with (security_invoker = true) as
+select distinct on (d.code) d.* from public.kpi_definitions d order by d.code, d.version desc;
+grant select on public.kpis to authenticated;
+comment on view public.kpis is 'The version of each KPI that is computed now.';
+
+insert into public.kpi_definitions (code, version, position, area, unit, direction, threshold, platform_thresholds, sources, by_person,
+    is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
+select w.code, 1, w.position, w.area, w.unit, w.direction, w.threshold, w.platforms::jsonb, w.sources::text[], w.by_person, w.is_additive,
+    w.name_en, w.formula, w.formula_en, w.numerator, w.denominator, w.origin, w.params::jsonb
+from (values
+    ('流量转化率', 10, 'sales', '%', 'up', null::numeric, '{}', '{traffic}', false, true, 'Visitors who asked', '咨询人数 ÷ 访客数', 'buyers who asked ÷ visitors', '咨询人数', '访客数', '流程标准化手册', '{}'),
+    ('订单转化率', 20, 'sales', '%', 'up', null, '{}', '{chats}', true, true, 'Askers who ordered', '下单人数 ÷ 咨询人数（咨询当日下单）', 'buyers who ordered the same day ÷ buyers who asked', '下单人数', '咨询人数', '流程标准化手册', '{"pay_days": 0}'),
+    ('转化率(客服)', 30, 'sales', '%', 'up', 65, '{}', '{chats,performance}', true, true, 'Inquiries that paid', '付款人数 ÷ 询单人数（不含售后咨询，按人去重，咨询当日付款）', 'buyers who paid the same day ÷ buyers who asked before an order, each once a day', '付款人数', '询单人数', '零售端口办事政策', '{"pay_days": 0}'),
+    ('询单人数', 40, 'sales', '人', 'up', null, '{}', '{chats,performance}', true, true, 'Buyers before an order', '下单前来咨询的买家，按日去重', 'buyers who asked before an order, each once a day', '询单人数', '', '零售端口办事政策', '{}'),
+    ('答问比', 50, 'chat', '%', 'up', 130, '{}', '{chats,performance}', true, true, 'Answers per question', '客服消息数 ÷ 买家消息数（不含自动回复和机器人）', 'messages of agents ÷ messages of buyers, without automatic ones', '客服消息数', '买家消息数', '零售端口办事政策', '{}'),
+    ('平响', 60, 'chat', '秒', 'down', 30, '{"jd": 25}', '{chats,performance}', true, true, 'Mean answer time', '每轮从买家首条到客服首条的秒数 ÷ 有回复的轮数（京东不计 23:00–次日 9:00 发起的会话）', 'seconds from the first message of a turn to the first answer ÷ answered turns (JD: without talks begun 23:00–9:00)', '响应秒数', '有回复的轮数', '零售端口办事政策', '{}'),
+    ('平响(末条)', 65, 'chat', '秒', 'down', null, '{}', '{chats}', true, true, 'Mean answer time from the last message', '每轮从买家末条到客服首条的秒数 ÷ 有回复的轮数', 'seconds from the last message of a turn to the first answer ÷ answered turns', '响应秒数', '有回复的轮数', '平台口径', '{}'),
+    ('首响', 70, 'chat', '秒', 'down', 30, '{}', '{chats,performance}', true, true, 'First answer time', '会话首条买家消息到首条人工回复的秒数 ÷ 有回复的会话', 'seconds to the first answer of a person ÷ answered talks', '首次响应秒数', '有回复的会话', '流程标准化手册', '{}'),
+    ('30秒应答率', 80, 'chat', '%', 'up', null, '{}', '{chats}', true, true, 'Answered within 30 seconds', '30 秒内首次应答的会话 ÷ 应答会话（9:00–23:00 发起）', 'talks first answered within 30 seconds ÷ answered talks, begun 9:00–23:00', '30 秒内应答', '应答会话', '京东公开规则', '{"reply_seconds": 30}'),
+    ('响应超时率', 90, 'chat', '%', 'down', 5, '{}', '{chats}', true, true, 'Late answers', '超过 30 秒的轮次 ÷ 有回复的轮次', 'turns answered after more than 30 seconds ÷ answered turns', '超时轮次', '有回复的轮次', '流程标准化手册', '{"reply_seconds": 30}'),
+    ('满意度', 100, 'chat', '分', 'up', null, '{}', '{chats,reviews}', true, true, 'Satisfaction score', '评价总分 ÷ 收到评价数（1–5 分）', 'sum of ratings ÷ ratings (1 to 5)', '评价总分', '收到评价数', '零售端口办事政策', '{}'),
+    ('满意比', 110, 'chat', '%', 'up', 95, '{}', '{chats,performance,reviews}', true, true, 'Satisfied ratings', '（非常满意＋满意）÷ 收到评价数', 'ratings of 4 and 5 ÷ ratings', '满意评价数', '收到评价数', '零售端口办事政策', '{}'),
+    ('留言率', 120, 'chat', '%', 'down', null, '{"jd": 50}', '{chats}', false, true, 'Questions off shift', '非值班时段发起的会话 ÷ 当日会话（班次日历）', 'talks begun outside the shifts ÷ talks of the day', '非值班会话', '会话', '零售端口办事政策', '{}'),
+    ('回复率', 130, 'chat', '%', 'up', 99, '{}', '{chats,performance}', true, true, 'Buyers answered', '（接待人数 − 未回复人数）÷ 接待人数，按人去重', 'buyers answered ÷ buyers received, each once a day', '已回复人数', '接待人数', '零售端口办事政策', '{}'),
+    ('客单价(客服)', 140, 'sales', '元', 'up', null, '{}', '{chats,performance}', true, true, 'Sales per buyer (agent)', '本客服销售额 ÷ 本客服销售人数', 'sales of the agent ÷ buyers the agent sold to', '销售额', '销售人数', '零售端口办事政策', '{}'),
+    ('客单价(店铺)', 150, 'sales', '元', 'up', null, '{}', '{orders}', false, true, 'Sales per order (shop)', '销售额 ÷ 订单数（已付款、未关闭）', 'sales ÷ orders (paid, not closed)', '销售额', '订单数', '流程标准化手册', '{}'),
+    ('复购率', 160, 'sales', '%', 'up', null, '{}', '{orders}', false, false, 'Buyers who came back', '期内有两个以上订单的买家 ÷ 期内买家', 'buyers with two or more orders in the period ÷ buyers of the period', '重复购买人数', '总客户数', '流程标准化手册', '{}'),
+    ('复购周期', 170, 'sales', '天', 'down', null, '{}', '{orders}', false, true, 'Days until the next order', '同一买家相邻两单的间隔天数 ÷ 间隔数', 'days between two orders of a buyer ÷ intervals', '间隔天数', '间隔数', '优化设计方案', '{}'),
+    ('客诉率', 180, 'aftersales', '%', 'down', null, '{}', '{orders}', false, true, 'Complaints', '投诉订单数 ÷ 总订单数（一单多诉计一单）', 'orders with a complaint ÷ orders, an order once', '投诉订单数', '总订单数', '流程标准化手册', '{}'),
+    ('解决率', 190, 'aftersales', '%', 'up', 95, '{}', '{}', true, true, 'Cases solved', '已解决的售后工单 ÷ 登记的售后工单（按登记日）', 'cases solved ÷ cases registered, by day of registration', '已解决', '登记', '优化设计方案', '{}'),
+    ('24小时解决率', 200, 'aftersales', '%', 'up', null, '{}', '{}', true, true, 'Solved within 24 hours', '登记后 24 小时内解决的工单 ÷ 登记的工单', 'cases solved within 24 hours ÷ cases registered', '24 小时内解决', '登记', '流程标准化手册', '{}'),
+    ('知识库复用率', 210, 'aftersales', '%', 'up', 80, '{}', '{}', false, true, 'Solutions reused', '用了知识库方案的已解决工单 ÷ 已解决工单', 'solved cases in which a solution was used ÷ solved cases', '用了方案', '已解决', '优化设计方案', '{}'),
+    ('在线时长', 220, 'chat', '小时', 'up', 8, '{}', '{performance}', true, true, 'Hours online', '登录小时 ÷ 客服人日', 'hours signed in ÷ agent days', '登录小时', '客服人日', '零售端口办事政策', '{}'),
+    ('履约准时率', 230, 'fulfilment', '%', 'up', 98, '{}', '{orders}', false, true, 'Shipped as promised', '按承诺发货的订单 ÷ 应发货订单（平台承诺，没有则付款后 48 小时）', 'orders shipped by their promise ÷ orders due (promise of the platform, else 48 hours after payment)', '准时发货', '应发货', '优化设计方案', '{"promise_hours": 48}'),
+    ('流程优化达标率', 240, 'improvement', '%', 'up', 98, '{}', '{}', false, true, 'Improvements that met their target', '验收通过的任务 ÷ 有结论的任务', 'tasks accepted ÷ tasks judged', '验收通过', '有结论', '流程标准化手册', '{}'),
+    ('验收通过率', 250, 'improvement', '%', 'up', 100, '{}', '{}', false, true, 'Criteria met', '达到目标的验收标准 ÷ 已测量的验收标准', 'criteria met ÷ criteria measured', '达标标准', '已测标准', '流程标准化手册', '{}')
+) w (code, position, area, unit, direction, threshold, platforms, sources, by_person, is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
+on conflict do nothing;
+
+-- Whose figure --------------------------------------------------------------------------------------------------------
+
+create table if not exists public.agent_names (
+    shop_id bigint not null references public.shops,
+    agent text not null constraint agent_names_agent_length check (char_length(agent) between 1 and 60),
+    member_id bigint not null references public.members,
+    updated_at timestamptz not null,
+    primary key (shop_id, agent)
+);
+create index if not exists agent_names_member_id_idx on public.agent_names (member_id);
+alter table public.agent_names enable row level security;
+comment on table public.agent_names is '客服昵称: which member a name on a platform is. Without a line the member with that very display name, else nobody.';
+drop policy if exists "leaders and analysts read who is who" on public.agent_names;
+create policy "leaders and analysts read who is who" on public.agent_names
+    for select to authenticated using (
+        (select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+grant select on public.agent_names to authenticated;
+
+create or replace function private.agent_members(p_shops bigint[]) returns table (shop_id bigint, agent text, member_id bigint)
+language sql stable set search_path = '' as $$
+    select n.shop_id, n.agent, n.member_id from public.agent_names n where n.shop_id = any (p_shops)
+    union all
+    select k.shop_id, m.display_name, m.id from public.members m join public.member_shops k on k.member_id = m.id
+    where k.shop_id = any (p_shops) and not exists (select from public.agent_names n where n.shop_id = k.shop_id and n.agent = m.display_name)
+      and m.id = (select min(x.id) from public.members x join public.member_shops y on y.member_id = x.id
+          where y.shop_id = k.shop_id and x.display_name = m.display_name)
+$$;
+comment on function private.agent_members(bigint[]) is 'The member behind each name on a platform, one a shop and name.';
+
+create or replace function public.set_agent_name(p_shop_id bigint, p_agent text, p_member_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['analyst', 'manager', 'admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'set_agent_name', jsonb_build_array(p_shop_id, p_agent, p_member_id));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    if char_length(btrim(coalesce(p_agent, ''))) not between 1 and 60 or (p_member_id is not null
+        and not exists (select from public.member_shops k where k.shop_id = p_shop_id and k.member_id = p_member_id)) then
+        perform private.fail('PT422', 'kpi.agent_name');
+    end if;
+    if p_member_id is null then
+        delete from public.agent_names where shop_id = p_shop_id and agent = btrim(p_agent);
+    else
+        insert into public.agent_names (shop_id, agent, member_id, updated_at) values (p_shop_id, btrim(p_agent), p_member_id, private.now())
+        on conflict (shop_id, agent) do update set member_id = excluded.member_id, updated_at = excluded.updated_at;
+    end if;
+    perform private.audit(v_me, p_shop_id, 'agent_name', null, 'set', jsonb_build_object('member', p_member_id));
+    return private.finish_request(p_request_id, '{}');
+end;
+$$;
+grant execute on function public.set_agent_name(bigint, text, bigint, uuid) to authenticated;
+comment on function public.set_agent_name(bigint, text, bigint, uuid) is
+    'Analysts, managers and admins: which member of the shop a platform name is (null: nobody again). kpi.agent_name, shop.none.';
+
+-- ==== 95_kpi_orders.sql ====
+
+-- 95 -------------------------------------------------------------------------------- KPIs: what orders and tickets say
+--
+-- Sales and orders count on the day of payment; a promise on the day it falls due; a case on the day it was registered.
+
+create index if not exists orders_paid_idx on public.orders (shop_id, paid_at) include (amount, status, buyer_account) where paid_at is not null;
+
+create or replace function private.kpi_of_orders(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with paid as materialized (
+        select o.shop_id, o.id, (o.paid_at at time zone d.zone)::date as day, o.amount, o.status
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at
+    ), complaints as (
+        select t.shop_id, (t.registered_at at time zone d.zone)::date as day, count(distinct t.order_id) as orders
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.tickets t on t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at
+        where t.is_complaint and t.order_id is not null and t.state not in ('cancelled', 'merged')
+          and not exists (select from public.tickets e where e.order_id = t.order_id and e.is_complaint and e.id < t.id
+              and e.state not in ('cancelled', 'merged'))
+        group by 1, 2
+    ), days as (
+        select shop_id, day, sum(amount) filter (where status <> 'closed' and amount is not null) as sales,
+            count(*) filter (where status <> 'closed' and amount is not null) as sold, count(*) as orders
+        from paid group by shop_id, day
+    )
+    select '客单价(店铺)', shop_id, day, null, coalesce(sales, 0), sold, sold from days
+    union all
+    select '客诉率', coalesce(d.shop_id, c.shop_id), coalesce(d.day, c.day), null, coalesce(c.orders, 0), coalesce(d.orders, 0), coalesce(d.orders, 0)
+    from days d full join complaints c on c.shop_id = d.shop_id and c.day = d.day
+$$;
+comment on function private.kpi_of_orders(bigint[], date, date) is
+    'Sales per order, and complaints: an order counts on the day of its first complaint alone.';
+
+create or replace function private.kpi_promise_hours() returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce((select (params ->> 'promise_hours')::numeric from public.kpis where code = '履约准时率'), 48)
+$$;
+comment on function private.kpi_promise_hours() is 'Hours after payment in which an order without a promise of the platform ships.';
+
+create or replace function private.kpi_of_promises(p_shops bigint[], p_from date, p_to date, p_now timestamptz)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with hours as materialized (select make_interval(hours => private.kpi_promise_hours()::integer) as span),
+    due as (
+        select o.shop_id, (x.due at time zone d.zone)::date as day, o.shipped_at, x.due
+        from private.kpi_days(p_shops, p_from, p_to) d cross join hours h
+        join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at - interval '45 days' and o.paid_at < d.ends_at
+        cross join lateral (select least(coalesce(o.promise_ship_at, o.paid_at + h.span)) as due) x
+        where x.due >= d.starts_at and x.due < d.ends_at and x.due <= p_now
+          and (o.shipped_at is not null or o.status in ('to_ship', 'shipped', 'completed'))
+    )
+    select '履约准时率', shop_id, day, null, count(*) filter (where shipped_at <= due), count(*), count(*) from due group by shop_id, day
+$$;
+comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) is
+    'Orders whose promise fell due, and those shipped by then. Orders that were cancelled before they shipped are not due.';
+
+create or replace function private.kpi_of_cases(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with cases as materialized (
+        select t.shop_id, (t.registered_at at time zone d.zone)::date as day, m.display_name as agent, t.id, t.registered_at,
+            t.first_resolved_at, t.resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.tickets t on t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at
+        left join public.members m on m.id = t.owner_id
+        where t.state not in ('cancelled', 'merged')
+    ), solved as (
+        select t.shop_id, (t.resolved_at at time zone d.zone)::date as day, t.id
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.tickets t on t.shop_id = d.shop_id and t.resolved_at >= d.starts_at and t.resolved_at < d.ends_at
+        where t.state in ('resolved', 'revisit', 'review', 'closed')
+    )
+    select '解决率', shop_id, day, agent, count(*) filter (where is_solved), count(*), count(*) from cases group by shop_id, day, agent
+    union all
+    select '24小时解决率', shop_id, day, agent, count(*) filter (where first_resolved_at <= registered_at + interval '24 hours'), count(*), count(*)
+    from cases group by shop_id, day, agent
+    union all
+    select '知识库复用率', s.shop_id, s.day, null, count(*) filter (where exists (select from public.solution_uses u where u.ticket_id = s.id)),
+        count(*), count(*) from solved s group by s.shop_id, s.day
+$$;
+comment on function private.kpi_of_cases(bigint[], date, date) is
+    'Cases by the day they were registered: solved (and not reopened since), solved within 24 hours; and of those solved on the day, the ones in which a solution was used.';
+
+create or replace function private.kpi_of_buyers(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with gaps as (
+        select o.shop_id, (o.paid_at at time zone d.zone)::date as day, b.before, o.paid_at
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at
+        cross join lateral (select max(e.paid_at) as before from public.orders e
+            where e.buyer_account = o.buyer_account and e.shop_id = o.shop_id and e.paid_at < o.paid_at and e.status <> 'closed') b
+        where o.status <> 'closed' and b.before is not null
+    )
+    select '复购周期', shop_id, day, null, sum(extract(epoch from paid_at - before) / 86400), count(*), count(*) from gaps group by shop_id, day
+$$;
+comment on function private.kpi_of_buyers(bigint[], date, date) is 'Days between an order and the one before of the same buyer, by the day of the later one.';
+
+create or replace function private.kpi_repeat(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    select shop_id, count(*) filter (where orders >= 2), count(*), count(*) from (
+        select o.shop_id, o.buyer_account, count(*) as orders
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at
+        where o.status <> 'closed' and o.buyer_account is not null
+        group by o.shop_id, o.buyer_account) b
+    group by shop_id
+$$;
+comment on function private.kpi_repeat(bigint[], date, date) is
+    'Buyers (by account) with paid orders in the period, and those with two or more. It cannot be added up from days.';
 
 -- ==== 99_reload.sql ====
 

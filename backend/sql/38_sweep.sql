@@ -383,6 +383,7 @@ begin
         'suppressed', (select pg_catalog.count(*) from public.reminders r where r.id = any (v_made || v_ready) and r.state = 'suppressed'));
     perform private.end_ticket_waits(v_now);
     perform private.tick_surveys(v_now);
+    perform private.fold_tickets();
     perform private.send_daily_digests(v_now);
     perform private.drop_closed_channels(v_now);
     perform private.bundle_lines(v_now);

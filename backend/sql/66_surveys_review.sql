@@ -52,26 +52,6 @@ $$;
 comment on function private.review_of_case(private.actor, public.tickets, timestamptz) is
     'The open review of a case, locked; nobody reviews his own work while another lead is there. review.own.';
 
-create or replace function private.work_again(p_me private.actor, p_ticket public.tickets, p_handler_id bigint, p_now timestamptz) returns public.tickets
-language plpgsql volatile set search_path = '' as $$
-declare
-    v public.tickets := p_ticket;
-begin
-    select m.id into v.owner_id from public.members m
-    where m.id = p_handler_id and m.state = 'active'
-      and exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_ticket.shop_id);
-    v.instance := v.instance + 1;
-    v := private.move_ticket(p_me, v, case when v.owner_id is null then 'classified' else 'in_progress' end, '{"reason": "reviewed"}', p_now);
-    perform private.reopen_clock(c.id, p_now, (p_me).member_id, 'review') from (
-        select k.id from public.sla_clocks k where k.entity = 'ticket' and k.entity_id = p_ticket.id and k.target = 'resolve'
-        order by k.instance desc limit 1) c;
-    select * into v from public.tickets where id = v.id;
-    return v;
-end;
-$$;
-comment on function private.work_again(private.actor, public.tickets, bigint, timestamptz) is
-    'The case is worked on once more, by who handled it (or the pool): a new instance, which is asked about again when it is resolved.';
-
 create or replace function public.finish_review(p_ticket_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -96,7 +76,7 @@ begin
         owner_id = case when state = 'review' then coalesce(v_review.handler_id, owner_id) else owner_id end
     where id = p_ticket_id returning * into v_ticket;
     if v_ticket.state = 'review' and v_review.outcome = 'rework' then
-        v_ticket := private.work_again(v_me, v_ticket, v_review.handler_id, v_now);
+        v_ticket := private.reopened_ticket(v_me, v_ticket, 'reviewed', v_now);
     elsif v_ticket.state = 'review' then
         v_ticket := private.move_ticket(v_me, v_ticket, 'closed', '{"reason": "reviewed"}', v_now);
     end if;
