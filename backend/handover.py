@@ -1,4 +1,4 @@
-"""交接班: what is due before my next shift, offered to a colleague on duty; what colleagues offer me; who left without it."""
+"""交接班: what is due before my next shift goes to a colleague on duty; who left without handing over."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Offer(_Row):
 
 
 class Screen(_Row):
-    """Everything the page shows one person. ``in_hand``: how many of my items are due before my next shift."""
+    """What the page shows one person. ``in_hand``: how many of my items are due before my next shift."""
 
     at: datetime
     sees_everybody: bool
@@ -161,5 +161,8 @@ def answer(
 
 
 def log(client: Client, days: int = 7) -> tuple[Past, ...]:
-    """Handovers of the last days (at most 31) in my shops, newest first; leaders only (`handover.not_lead`)."""
+    """Handovers of the last days (at most 31) in my shops, newest first.
+
+    Raises `handover.not_lead`.
+    """
     return tuple(Past.model_validate(row) for row in db.rpc(client, "handover_log", p_days=days))

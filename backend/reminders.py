@@ -17,7 +17,10 @@ from backend import db
 
 Preset = Literal["all", "urgent", "mentions"]
 PRESETS: Final[tuple[Preset, ...]] = ("all", "urgent", "mentions")
-KINDS: Final = ("due_soon", "overdue", "returned", "raised", "digest", "daily", "wait_ended")
+KINDS: Final = (
+    "due_soon", "overdue", "returned", "raised", "digest", "daily", "wait_ended",
+    "handover_open", "handover", "handover_declined", "handover_left", "low_score", "low_ratings",
+)  # fmt: skip
 PAGE_SIZE: Final = 50
 
 
@@ -27,7 +30,10 @@ class Notification(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
-    kind: Literal["due_soon", "overdue", "returned", "raised", "digest", "daily", "wait_ended"]
+    kind: Literal[
+        "due_soon", "overdue", "returned", "raised", "digest", "daily", "wait_ended",
+        "handover_open", "handover", "handover_declined", "handover_left", "low_score", "low_ratings",
+    ]  # fmt: skip
     params: dict[str, Any]
     path: str | None
     is_urgent: bool

@@ -21,6 +21,12 @@ _ICONS = {
     "digest": ":material/format_list_bulleted:",
     "daily": ":material/today:",
     "wait_ended": ":material/hourglass_bottom:",
+    "handover_open": ":material/sync_alt:",
+    "handover": ":material/sync_alt:",
+    "handover_declined": ":material/undo:",
+    "handover_left": ":material/inbox:",
+    "low_score": ":material/sentiment_dissatisfied:",
+    "low_ratings": ":material/sentiment_dissatisfied:",
 }
 _FIGURES = ("overdue", "approvals", "done", "on_time", "due_tonight")
 
@@ -32,8 +38,9 @@ def line(note: Notification) -> str:
         return f"{_ICONS['digest']} {t('inbox.digest', count=note.params['count'], open=left)}"
     if note.kind == "daily":
         return f"{_ICONS['daily']} {t('inbox.daily', day=str(note.params['day'])[5:])}"
-    if "items" in note.params:
-        return f"{_ICONS[note.kind]} {t(f'inbox.kinds.{note.kind}', count=note.params['count'])}"
+    if "count" in note.params:
+        facts = {"count": note.params["count"], "who": note.params.get("who", "")}
+        return f"{_ICONS[note.kind]} {t(f'inbox.kinds.{note.kind}', **facts)}"
     return f"{_ICONS[note.kind]} {t(f'inbox.kind.{note.kind}', what=_subject(note.params))}"
 
 
