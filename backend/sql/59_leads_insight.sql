@@ -21,7 +21,7 @@ comment on function private.insight_period(jsonb, timestamptz) is 'The period of
 create or replace function private.lead_funnel(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     with counted as (
-        select case pg_catalog.grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
+        select case grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
                 when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
             l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.count(*) as captured,
             pg_catalog.count(*) filter (where l.is_owned) as assigned, pg_catalog.count(*) filter (where l.is_followed) as followed,

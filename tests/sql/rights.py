@@ -321,6 +321,7 @@ def make_scene(db: psycopg.Connection) -> None:
 
 
 KEYS = {
+    "ticket_drafts": "ticket_id",
     "price_protection_platforms": "platform",
     "solution_revisions": "solution_id",
     "script_revisions": "script_id",
@@ -356,6 +357,7 @@ SHOP_KEYED = {
     "handover_items", "surveys", "score_reviews", "ratings", "agent_days", "visitor_days", "chat_sessions", "chat_messages",
     "ticket_money", "approvals", "authority_limits",
     "leads", "lead_owners", "lead_merges", "follow_ups", "promises", "lead_forms",
+    "tickets", "ticket_returns", "ticket_messages",
 }  # fmt: skip
 
 

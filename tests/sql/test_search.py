@@ -92,7 +92,7 @@ def test_colleagues_are_found_by_name_and_staff_number(floor: Connection) -> Non
 
 
 def test_nothing_pasted_finds_nothing(floor: Connection) -> None:
-    assert ask(floor, "ann", "search_desk", {}) == {"orders": [], "members": []}
+    assert ask(floor, "ann", "search_desk", {}) == {"orders": [], "tickets": [], "leads": [], "members": []}
 
 
 def test_text_is_a_value_and_never_sql(floor: Connection) -> None:
