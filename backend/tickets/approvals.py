@@ -166,7 +166,9 @@ class Decided(_Row):
     ticket_state: str
 
 
-def listed(client: Client, tab: Tab = "open", *, shop_id: int | None = None, after: int | None = None) -> ApprovalPage:
+def listed(
+    client: Client, tab: Tab = "open", *, shop_id: int | None = None, after: int | None = None
+) -> ApprovalPage:
     """A page of approvals of my shops. Raises `filter.bad`."""
     facts = {"tab": tab, "shop_id": shop_id, "after": after}
     wanted = {name: value for name, value in facts.items() if value is not None}

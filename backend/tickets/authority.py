@@ -1,4 +1,4 @@
-"""纠纷处理权限表: what a handler may grant alone, as it holds for a shop; changing it; where prices are protected."""
+"""纠纷处理权限表: what a handler may grant alone, changing that, and where prices are protected."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The parts of the authority table's page: its lines, the drawer that changes one, platforms, history."""

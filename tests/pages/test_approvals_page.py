@@ -1,0 +1,183 @@
+"""待审批 and 处理权限表: a reminder's link, two taps, a refusal with its reason; managers change a figure."""
+
+from __future__ import annotations
+
+import base64
+import io
+import uuid
+from typing import Any
+
+import psycopg
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from backend import db
+from backend.local.stack import Stack
+from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
+from tests.pages.shop_floor import ShopFloor
+from tests.people import Account, settings_of, sign_up
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> ShopFloor:
+    floor = ShopFloor(stack, "yes1")
+    with psycopg.connect(stack.db_url) as owner:
+        for name in ("agent", "manager"):
+            owner.execute(
+                "update public.members set approval_limit = %s, skills = %s where id = %s",
+                (
+                    2000 if name == "manager" else 0,
+                    ["aftersales"] if name == "agent" else [],
+                    floor.person(name).member_id,
+                ),
+            )
+    return floor
+
+
+def rpc(shop: ShopFloor, who: Account, name: str, **params: Any) -> Any:
+    """An RPC as a person calls it."""
+    client = db.user_client(settings_of(shop.stack), who.session.access_token)
+    return db.rpc(client, name, **params, p_request_id=str(uuid.uuid4()))
+
+
+def asked(shop: ShopFloor, amount: str, *, photo: bool = False, buyer: str | None = None) -> int:
+    """An approval that the agent asks for; its id."""
+    number = f"A{uuid.uuid4().hex[:10]}"
+    order = shop.one(
+        "insert into public.orders (shop_id, order_no, platform_status, status, amount, facts_hash,"
+        " content_hash, buyer_account)"
+        " values (%s, %s, '交易成功', 'completed', 300, 'f', 'c', %s) returning id",
+        shop.shop_id,
+        number,
+        buyer or number,
+    )
+    agent = shop.person("agent")
+    p = {
+        "order_id": order,
+        "type": "quality",
+        "summary": "屏幕划痕",
+        "severity": "normal",
+        "take": True,
+        "force": True,
+    }
+    ticket = rpc(shop, agent, "register_ticket", p=p)
+    evidence = []
+    if photo:
+        picture = io.BytesIO()
+        Image.new("RGB", (40, 40), "red").save(picture, "PNG")
+        content = base64.b64encode(picture.getvalue()).decode()
+        file = {"name": "划痕.png", "content": content, "preview": content}
+        evidence = [rpc(shop, agent, "add_attachment", p_ticket_id=ticket["id"], p=file)["id"]]
+    version = shop.one("select version from public.tickets where id = %s", ticket["id"])
+    facts = {
+        "kind": "compensation",
+        "amount": amount,
+        "reason": "屏幕有划痕，客户要求补偿",
+        "evidence": evidence,
+    }
+    answer = rpc(shop, agent, "request_money", p_ticket_id=ticket["id"], p_version=version, p=facts)
+    return int(answer["approval_id"])
+
+
+def state(shop: ShopFloor, approval_id: int) -> str:
+    return str(shop.one("select state from public.approvals where id = %s", approval_id))
+
+
+def keys(tab: AppTest) -> set[str]:
+    return {str(button.key) for button in tab.button}
+
+
+def opened(app_as: AppAs, who: Account, approval_id: int) -> AppTest:
+    """The page as the link of a reminder opens it."""
+    tab = app_as(who, "approvals", query={"id": str(approval_id)})
+    assert not tab.exception
+    return tab
+
+
+def test_the_link_and_one_tap_approve(app_as: AppAs, shop: ShopFloor) -> None:
+    approval_id = asked(shop, "600", photo=True)
+    tab = opened(app_as, shop.person("manager"), approval_id)
+    words = shown(tab)
+    for said in (
+        "¥600.00",
+        "屏幕有划痕，客户要求补偿",
+        zh("approvals.why.over_order"),
+        "经办权限 ¥500",
+        "订单 A",
+    ):
+        assert said in words, said
+    assert len([key for key in keys(tab) if key.startswith("approval_photo_")]) == 1
+    tab.button(key="approval_approve").click().run()
+    assert not tab.exception
+    assert state(shop, approval_id) == "approved"
+    assert zh("approvals.state.approved") in shown(tab)
+    assert "approval_approve" not in keys(tab)
+
+
+def test_rejecting_wants_a_reason(app_as: AppAs, shop: ShopFloor) -> None:
+    approval_id = asked(shop, "700")
+    tab = opened(app_as, shop.person("manager"), approval_id)
+    tab.button(key="approval_reject").click().run()
+    assert tab.button(key="approval_reject_now").disabled
+    tab.button_group(key=f"approval_quick_{approval_id}").set_value("no_proof").run()
+    tab.button(key="approval_reject_now").click().run()
+    assert state(shop, approval_id) == "rejected"
+    assert zh("approvals.reason.no_proof") in shown(tab)
+
+
+def test_who_may_not_decide_reads_why(app_as: AppAs, shop: ShopFloor) -> None:
+    approval_id = asked(shop, "2500")
+    mine = opened(app_as, shop.person("agent"), approval_id)
+    assert "approval_approve" not in keys(mine)
+    assert "自己提的款项不能自己批" in shown(mine)
+    poor = opened(app_as, shop.person("manager"), approval_id)
+    assert "累计 ¥2,500 超过你的审批额度 ¥2,000" in shown(poor)
+    assert "approval_approve" not in keys(poor)
+    rich = sign_up(shop.stack, "manager", shops=[shop.code])
+    shop.one("update public.members set approval_limit = 5000 where id = %s returning id", rich.member_id)
+    assert "approval_approve" in keys(opened(app_as, rich, approval_id))
+    for role in ("warehouse", "analyst"):
+        assert zh("common.no_access") in shown(app_as(shop.person(role), "approvals"))
+
+
+def test_the_list_leads_to_what_waits(app_as: AppAs, shop: ShopFloor) -> None:
+    approval_id = asked(shop, "800")
+    tab = app_as(shop.person("manager"), "approvals")
+    assert f"approvals_open_{approval_id}" in keys(tab)
+    tab.button(key=f"approvals_open_{approval_id}").click().run()
+    assert "approval_approve" in keys(tab)
+    tab.button(key="approvals_back").click().run()
+    assert f"approvals_open_{approval_id}" in keys(tab)
+    nowhere = opened(app_as, shop.person("manager"), 999_999_999)
+    assert [error.value for error in nowhere.error] == ["没有这个审批，或不是你店铺的。没有改动。"]
+
+
+def test_a_manager_changes_the_table_after_a_look_at_the_effect(app_as: AppAs, shop: ShopFloor) -> None:
+    asked(shop, "650")
+    agent = app_as(shop.person("agent"), "authority")
+    assert zh("authority.read_only") in shown(agent)
+    assert not [key for key in keys(agent) if key.startswith("authority_change")]
+    tab = app_as(shop.person("manager"), "authority", query={"shop": str(shop.shop_id)})
+    assert "≤ ¥500" in shown(tab)
+    tab.button(key="authority_change_compensation").click().run()
+    mark = f"authority_compensation_{shop.shop_id}_0"
+    tab.number_input(key=f"{mark}_limit").set_value(1500.0).run()
+    assert f"{mark}_save" not in keys(tab)
+    tab.button(key=f"{mark}_preview").click().run()
+    assert len(tab.info) == 1
+    tab.button(key=f"{mark}_save").click().run()
+    assert not tab.exception
+    own = "select agent_limit::float from public.authority_limits where shop_id = %s and pot = 'compensation'"
+    assert shop.one(own, shop.shop_id) == 1500
+    assert "≤ ¥1,500" in shown(tab)
+    tab.button(key="authority_platform_douyin").click().run()
+    platform = next(key for key in (str(one.key) for one in tab.toggle) if key.startswith("authority_douyin"))
+    tab.toggle(key=platform).set_value(True).run()
+    tab.button(key=platform.replace("_on", "_save")).click().run()
+    active = "select is_active from public.price_protection_platforms where platform = 'douyin'"
+    assert shop.one(active) is True
+    shop.one(
+        "update public.price_protection_platforms set is_active = false where platform = 'douyin' returning 1"
+    )
