@@ -206,6 +206,7 @@ class Money(_Row):
     reason: str | None = None
     gift_sku: str | None = None
     gift_quantity: int | None = None
+    facts: dict[str, Any] = {}
     requested_by: str | None = None
     requested_at: datetime | None = None
     paid_at: datetime | None = None
