@@ -20,7 +20,12 @@ _CSS = """
 }
 [data-testid=InputInstructions] { display: none; } /* "Press Enter to apply", in English alone */
 .stMainBlockContainer { padding-inline: clamp(.9rem, 3vw, 2.5rem); }
-@media (max-width: 640px) { [class*="st-key-wide_"] { display: none !important; } }
+@media (max-width: 640px) {
+  [class*="st-key-wide_"], button kbd { display: none !important; }
+  .st-key-desk_register_button button [data-testid=stMarkdownContainer] {
+    position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  }
+}
 @media (min-width: 641px) { [class*="st-key-narrow_"] { display: none !important; } }
 </style>
 """

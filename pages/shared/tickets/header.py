@@ -89,7 +89,6 @@ def _names(found: TicketScreen) -> None:
         st.markdown(
             f"{words.chips(ticket)} :blue-badge[{md(words.of('states', ticket.state))}]", width="content"
         )
-        st.markdown(widgets.due_chip(words.due(ticket)), width="content")
 
 
 def _facts(user: User, found: TicketScreen) -> None:
@@ -106,18 +105,40 @@ def _facts(user: User, found: TicketScreen) -> None:
     if ticket.waiting_reason:
         why, until = words.of("waits", ticket.waiting_reason), frame.clock(ticket.waiting_until)
         st.caption(f":material/hourglass_top: {t('tickets.waits', why=why, until=until)}")
-    for clock in found.clocks:
-        _clock(clock)
-    drawer.button("ticket", ticket.id)
+    _clocks(found)
+    if ticket.summary:
+        with st.container(border=True, key="ticket_summary"):
+            st.markdown(f"{md(ticket.summary)}{_extra(found)}")
 
 
-def _clock(clock: Clock) -> None:
-    """A deadline by name; only those that still run are shown."""
+def _clocks(found: TicketScreen) -> None:
+    """The deadlines that still run, by name, and why they are due then."""
+    parts = [_clock(clock) for clock in found.clocks]
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="ticket_clocks"):
+        if any(parts):
+            st.markdown(" · ".join(part for part in parts if part), width="content")
+        drawer.button("ticket", found.ticket.id)
+
+
+def _clock(clock: Clock) -> str:
+    """Markdown of a deadline; empty for one that is over."""
     due = fmt.due(clock.due_at, state=clock.state, lang=locale())
-    if due.state == "none":
-        return
     name = deadlines.area_words(f"{clock.entity}.{clock.target}", locale())
-    st.markdown(f"{widgets.due_chip(due)} :gray[{md(name)} · {md(frame.clock(clock.due_at))}]")
+    return "" if due.state == "none" else f"{widgets.due_chip(due)} :gray[{md(name)}]"
+
+
+def _extra(found: TicketScreen) -> str:
+    """Goods, amount asked for and insurance behind the customer's words. Markdown."""
+    ticket = found.ticket
+    goods = ticket.product_name or ticket.sku
+    facts = [
+        f"{goods} × {ticket.quantity or 1}" if goods else "",
+        plain("tickets.claims", amount=fmt.money(ticket.claimed_amount)) if ticket.claimed_amount else "",
+        plain("tickets.freight_insurance") if ticket.has_freight_insurance else "",
+        plain("tickets.ref", number=ticket.platform_ref) if ticket.platform_ref else "",
+    ]
+    shown = md(" · ".join(fact for fact in facts if fact))
+    return f"  \n:gray[{shown}]" if shown else ""
 
 
 def _steps(user: User, found: TicketScreen) -> None:
@@ -126,7 +147,7 @@ def _steps(user: User, found: TicketScreen) -> None:
     rare = [step for step in _RARE if RPCS[step] in found.can]
     with st.container(horizontal=True, gap="xsmall", key="ticket_steps"):
         for n, step in enumerate(offered, start=1):
-            _step(found, step, f"Alt+{n}", first=n == 1)
+            _step(found, step, f"Alt+{n}", first=n == 1 and ticket.state != "in_progress")
         if rare:
             with st.popover(t("tickets.more"), icon=":material/more_horiz:", key="ticket_more"):
                 for step in rare:
