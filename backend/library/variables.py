@@ -63,6 +63,11 @@ def fill(body: str, values: Mapping[str, str]) -> Filled:
     return Filled(text, tuple(name for name in names_in(body) if name not in given))
 
 
+def speaking(me: str, shop: str, day: str) -> dict[str, str]:
+    """What is known without a case: who speaks, for which shop, today as it stands in a message."""
+    return {"客服": me, "店铺": shop, "日期": day}
+
+
 def goods(items: Sequence[tuple[str, str, int]]) -> dict[str, str]:
     """`商品`, `规格` and `数量` of an order's lines (name, specification, pieces); several lines are named
     together."""

@@ -101,7 +101,7 @@ export default function ({ data, setTriggerValue }) {
 """
 
 _COPY_JS = """
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const button = parentElement.querySelector("button");
   const words = button.querySelector("span");
   words.textContent = data.label;
@@ -119,6 +119,7 @@ export default function ({ data, parentElement }) {
     }
     words.textContent = data.copied;
     setTimeout(() => { words.textContent = data.label; }, 1600);
+    if (data.tell) setTriggerValue("done", true);
   };
 }
 """
@@ -181,9 +182,10 @@ def bridge(
     )
 
 
-def copy_button(label: str, text: str, *, copied: str, key: str) -> None:
-    """A button that copies `text` and says so."""
-    _copy(data={"label": label, "text": text, "copied": copied}, key=key, width="content")
+def copy_button(label: str, text: str, *, copied: str, key: str, tell: bool = False) -> bool:
+    """A button that copies `text` and says so. With `tell` the script runs again and hears of it, once."""
+    data = {"label": label, "text": text, "copied": copied, "tell": tell}
+    return bool(_copy(data=data, key=key, width="content", on_done_change=_nothing).done)
 
 
 def _nothing() -> None:

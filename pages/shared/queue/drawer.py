@@ -16,6 +16,7 @@ from pages.shared.deadlines import drawer
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
+from pages.shared.library import order_gifts
 from pages.shared.queue import claims, contact, decisions, group, state, words
 
 _KEPT = "orders_kept"
@@ -48,6 +49,7 @@ def _body(user: User, order_id: int) -> None:
         group.draw(user, found)
         contact.draw(user, found)
         _items(found.items)
+        order_gifts.draw(user, order_id)
         _facts(user, found)
         _history(found.timeline)
 
