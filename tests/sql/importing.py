@@ -48,6 +48,9 @@ class Rpc:
             with _one_at_a_time, self.conn.transaction():
                 self._act()
                 row = self.conn.execute(call, values).fetchone()
+                self.conn.execute(
+                    "select set_config('role', 'none', true), set_config('request.jwt.claims', '', true)"
+                )
         except psycopg.Error as error:
             raise refusal(error) from error
         assert row is not None
@@ -76,6 +79,13 @@ def refusal(error: psycopg.Error) -> AppError:
 def connected(url: str) -> Iterator[Connection]:
     """An autocommit connection as the owner."""
     with psycopg.connect(url, autocommit=True) as conn:
+        yield conn
+
+
+@contextmanager
+def undone(url: str) -> Iterator[Connection]:
+    """The same for a test that needs no second connection: what it did, calls and all, is rolled back."""
+    with connected(url) as conn, conn.transaction(force_rollback=True):
         yield conn
 
 

@@ -17,18 +17,18 @@ from tests.sql.importing import (
     add_member,
     add_shop,
     bring,
-    connected,
     record,
     shop_of,
+    undone,
 )
 
 pytestmark = pytest.mark.usefixtures("conn")
 
 
 @pytest.fixture
-def conn(db_url: str) -> Iterator[Connection]:
+def conn(sql_url: str) -> Iterator[Connection]:
     """A database of the test's own with one shop and its orders NO00001 to NO00003."""
-    with connected(db_url) as connection:
+    with undone(sql_url) as connection:
         add_shop(connection)
         bring(connection, [record(number) for number in (1, 2, 3)])
         yield connection

@@ -26,7 +26,6 @@ from tests.sql.importing import (
     add_member,
     add_shop,
     bring,
-    connected,
     item,
     one,
     opened,
@@ -34,6 +33,7 @@ from tests.sql.importing import (
     record,
     shop_of,
     stock,
+    undone,
 )
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
@@ -41,9 +41,9 @@ pytestmark = pytest.mark.usefixtures("conn")
 
 
 @pytest.fixture
-def conn(db_url: str) -> Iterator[Connection]:
+def conn(sql_url: str) -> Iterator[Connection]:
     """A database of the test's own with one shop."""
-    with connected(db_url) as connection:
+    with undone(sql_url) as connection:
         add_shop(connection)
         yield connection
 

@@ -29,12 +29,13 @@ from tests.sql.importing import (
     opened,
     record,
     shop_of,
+    undone,
 )
 
 
 @pytest.fixture
-def conn(db_url: str) -> Iterator[Connection]:
-    with connected(db_url) as connection:
+def conn(sql_url: str) -> Iterator[Connection]:
+    with undone(sql_url) as connection:
         add_shop(connection)
         connection.execute("delete from private.jobs")
         yield connection
@@ -74,9 +75,11 @@ def test_a_job_is_claimed_when_due_and_only_by_those_who_know_it(conn: Connectio
     assert claim(rpc) is None
 
 
-def test_thirty_workers_share_ten_jobs_without_doing_one_twice(conn: Connection, db_url: str) -> None:
-    for number in range(10):
-        enqueue(conn, key=f"k{number}")
+def test_thirty_workers_share_ten_jobs_without_doing_one_twice(db_url: str) -> None:
+    with connected(db_url) as conn:
+        conn.execute("delete from private.jobs")
+        for number in range(10):
+            enqueue(conn, key=f"k{number}")
 
     def grab(_: int) -> Any:
         with connected(db_url) as own, own.transaction():

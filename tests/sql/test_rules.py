@@ -21,7 +21,6 @@ from tests.sql.importing import (
     add_member,
     add_shop,
     bring,
-    connected,
     evidence,
     item,
     one,
@@ -29,6 +28,7 @@ from tests.sql.importing import (
     record,
     shop_of,
     stock,
+    undone,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -36,8 +36,8 @@ SENT = {"status": "shipped", "platform_status": "已发货"}
 
 
 @pytest.fixture
-def conn(db_url: str) -> Iterator[Connection]:
-    with connected(db_url) as connection:
+def conn(sql_url: str) -> Iterator[Connection]:
+    with undone(sql_url) as connection:
         add_shop(connection)
         yield connection
 
