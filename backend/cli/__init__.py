@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("backend.cli.import_", "import orders, stock, parcels, leads, cases, figures or chats"),
     "words": ("backend.cli.words", "check advertising text"),
     "sla": ("backend.cli.sla", "work out a deadline"),
+    "kpi": ("backend.cli.kpi", "figures of a period"),
     "work": ("backend.cli.work", "do background work"),
     "backup": ("backend.cli.backup", "write a backup of the embedded data"),
     "restore": ("backend.cli.restore", "put a backup into an empty data folder"),

@@ -58,6 +58,11 @@ language sql immutable set search_path = '' as $$
         ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
                         {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
                         {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
+        ('task', '[{"percent": 50, "who": ["owner"], "action": "notify"},
+                   {"percent": 80, "who": ["owner"], "action": "notify"},
+                   {"percent": 100, "who": ["owner", "manager"], "action": "notify"}]'),
+        ('kpi_alert', '[{"percent": 0, "who": ["manager"], "action": "notify"},
+                        {"percent": 100, "who": ["manager"], "action": "notify"}]'),
         ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
         ('promised', '[{"percent": 80, "who": ["owner"], "action": "notify"},
                        {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
@@ -81,6 +86,8 @@ language sql immutable set search_path = '' as $$
         ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
         ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
         ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
+        ('task_deliver', '优化任务', 'task', 'deliver', 'wall', null, 525600, 'task', null, 'restart'),
+        ('kpi_alert', '指标预警', 'kpi_alert', 'recover', 'wall', null, 10080, 'kpi_alert', 'all', 'restart'),
         ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'approval', null, 'restart')
     )
     select w.code, w.name, w.applies_to, w.target, w.measure, w.calendar, w.allowance, s.ladder, w.remind_calendar, w.on_reopen

@@ -129,6 +129,8 @@ begin
         when 'survey' then return query select * from private.survey_subjects(p_ids);
         when 'ticket', 'return', 'public_complaint' then return query select * from private.ticket_subjects(p_ids, p_now);
         when 'approval' then return query select * from private.approval_subjects(p_ids, p_now);
+        when 'task' then return query select * from private.task_subjects(p_ids);
+        when 'kpi_alert' then return query select * from private.kpi_alert_subjects(p_ids);
         else null;
     end case;
 end;
@@ -144,7 +146,7 @@ language sql immutable set search_path = '' as $$
         when p_entity = 'lead' then p_role = 'agent' and 'presales' = any (p_skills)
         when p_entity = 'promise' then p_role = 'agent'
         when p_entity in ('ticket', 'return', 'public_complaint') then p_role = 'operations' or (p_role = 'agent' and 'aftersales' = any (p_skills))
-        when p_entity = 'approval' then p_role = 'manager'
+        when p_entity in ('approval', 'task', 'kpi_alert') then p_role = 'manager'
         else p_role in ('agent', 'operations') end
 $$;
 comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';

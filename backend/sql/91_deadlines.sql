@@ -22,6 +22,8 @@ language sql stable set search_path = '' as $$
     select o.clock_id, o.owner_id from private.ticket_owners(p_shops, p_now) o
     union all
     select o.clock_id, o.owner_id from private.approval_owners(p_shops, p_now) o
+    union all
+    select o.clock_id, o.owner_id from private.task_owners(p_shops) o
 $$;
 comment on function private.clock_owners(bigint[], timestamptz) is
     'Who holds the work behind open clocks; what is not here lies in the pool. Every area with work rows of its own has a branch.';

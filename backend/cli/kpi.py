@@ -1,0 +1,67 @@
+"""`python -m backend kpi [CODE …] --from DATE --to DATE`: figures of a period, counted from imported rows.
+
+Exit codes: 0 with the figures; 1 when the service refuses; 2 for arguments that mean nothing (an unknown KPI,
+a period that ends before it begins).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import date
+from typing import Any
+
+from backend.cli.target import connect
+from backend.config import ConfigError
+from backend.errors import AppError
+from backend.local.apply import ApplyError
+from backend.local.stack import StackError
+from backend.service import Service
+
+_LANG = "en"  # the language of the command line, as argparse speaks it
+_USAGE_KEYS = ("kpi.unknown", "kpi.period", "kpi.by")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("kpi", help="figures of a period")
+    parser.add_argument("codes", nargs="*", metavar="CODE", help="names of KPIs, such as 平响 (default: all)")
+    parser.add_argument("--from", dest="first", required=True, type=date.fromisoformat, metavar="DATE")
+    parser.add_argument("--to", dest="last", required=True, type=date.fromisoformat, metavar="DATE")
+    parser.add_argument("--by", choices=("shop", "person", "day"), help="one line for each")
+    parser.add_argument("--json", action="store_true", help="print a JSON list")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask for the figures and print them."""
+    try:
+        with connect(args) as target:
+            figures = Service(target.settings).rpc(
+                "kpi_figures",
+                p_codes=args.codes,
+                p_from=args.first.isoformat(),
+                p_to=args.last.isoformat(),
+                p_by=args.by,
+            )
+    except (ConfigError, StackError, ApplyError) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except AppError as refusal:
+        print(refusal.message(_LANG), file=sys.stderr)
+        return 2 if refusal.key in _USAGE_KEYS else 1
+    if args.json:
+        print(json.dumps(figures, ensure_ascii=False))
+    else:
+        for figure in figures:
+            print(_line(figure, args.by))
+    return 0
+
+
+def _line(figure: dict[str, Any], by: str | None) -> str:
+    """One figure for a person at a console: `平响  客服A  18.5 秒  (37 / 2, sample 2)`."""
+    value = "n/a" if figure["value"] is None else f"{figure['value']:g} {figure['unit']}"
+    missing = f"  import first: {' or '.join(figure['missing'])}" if figure["missing"] else ""
+    parts = [figure["code"], figure[by] if by else "", value]
+    sums = f"({figure['numerator']} / {figure['denominator']}, sample {figure['sample']})"
+    return "  ".join(part for part in (*parts, sums) if part) + missing

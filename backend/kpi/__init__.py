@@ -1,0 +1,1 @@
+"""KPIs: definitions, figures, what is kept by day, and what is missing for them. The database counts."""

@@ -1,0 +1,395 @@
+-- 96 ------------------------------------------------------------------------------------------ KPIs: asked for, and kept by day
+--
+-- private.kpi_parts counts from the rows themselves. What it counts for each finished day is kept (private.kpi_snapshots), and
+-- pages read what is kept; days are counted again while their rows may still come in.
+
+create or replace function private.kpi_parts(p_codes text[], p_shops bigint[], p_from date, p_to date, p_now timestamptz)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language plpgsql stable set search_path = '' as $$
+begin
+    if exists (select from public.kpis k where k.code = any (p_codes) and k.sources && array['chats', 'performance', 'reviews', 'traffic']) then
+        return query select * from private.kpi_of_talks(p_shops, p_from, p_to) t where t.code = any (p_codes);
+    end if;
+    if p_codes && array['客单价(店铺)', '客诉率'] then
+        return query select * from private.kpi_of_orders(p_shops, p_from, p_to) o where o.code = any (p_codes);
+    end if;
+    if '履约准时率' = any (p_codes) then
+        return query select * from private.kpi_of_promises(p_shops, p_from, p_to, p_now);
+    end if;
+    if '复购周期' = any (p_codes) then
+        return query select * from private.kpi_of_buyers(p_shops, p_from, p_to);
+    end if;
+    if p_codes && array['解决率', '24小时解决率', '知识库复用率', '退货处理时长'] then
+        return query select * from private.kpi_of_cases(p_shops, p_from, p_to) c where c.code = any (p_codes);
+    end if;
+    if p_codes && array['流程优化达标率', '验收通过率'] then
+        return query select * from private.kpi_of_tasks(p_shops, p_from, p_to) i where i.code = any (p_codes);
+    end if;
+end;
+$$;
+comment on function private.kpi_parts(text[], bigint[], date, date, timestamptz) is
+    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day and agent. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time.';
+
+create or replace function private.kpi_value(p_unit text, p_numerator numeric, p_denominator numeric) returns numeric
+language sql immutable set search_path = '' as $$
+    select round(case when p_denominator is null then p_numerator
+        when p_denominator = 0 then null
+        when p_unit = '%' then 100 * p_numerator / p_denominator else p_numerator / p_denominator end, 4)
+$$;
+comment on function private.kpi_value(text, numeric, numeric) is 'The figure, four decimals: a count, a share in percent, or a mean. Null without anything to divide by.';
+
+create or replace function private.kpi_missing(p_sources text[], p_shops bigint[]) returns text[]
+language sql stable set search_path = '' as $$
+    select case when cardinality(p_sources) = 0 or exists (select from public.imports i
+        where i.kind = any (p_sources) and i.state = 'done' and i.shop_id = any (p_shops)) then '{}' else p_sources end
+$$;
+comment on function private.kpi_missing(text[], bigint[]) is 'The kinds of file, any of which would do, if none was ever imported for these shops.';
+
+create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text) returns text
+language sql stable set search_path = '' as $$
+    select case p_by when 'shop' then (select s.code from public.shops s where s.id = p_shop_id)
+        when 'day' then p_day::text
+        when 'person' then coalesce((select m.display_name from public.agent_names n join public.members m on m.id = n.member_id
+            where n.shop_id = p_shop_id and n.agent = p_agent), p_agent) end
+$$;
+
+create or replace function private.kpi_live(p_codes text[], p_shops bigint[], p_from date, p_to date, p_by text, p_now timestamptz)
+returns table (code text, scope text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    select p.code, private.kpi_scope(p_by, p.shop_id, p.day, p.agent), sum(p.numerator), sum(p.denominator), sum(p.sample)::bigint
+    from private.kpi_parts(p_codes, p_shops, p_from, p_to, p_now) p
+    where p_by is distinct from 'person' or p.agent is not null
+    group by 1, 2
+    union all
+    select '复购率', private.kpi_scope(p_by, r.shop_id, r.day, null), sum(r.numerator), sum(r.denominator), sum(r.sample)::bigint
+    from (
+        select x.*, null::date as day from private.kpi_repeat(p_shops, p_from, p_to) x where p_by is distinct from 'day'
+        union all
+        select x.*, d::date from generate_series(p_from, p_to, interval '1 day') d cross join lateral private.kpi_repeat(p_shops, d::date, d::date) x
+        where p_by = 'day') r
+    where '复购率' = any (p_codes) and p_by is distinct from 'person'
+    group by 2
+$$;
+comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz) is 'Sums of a period from the rows themselves, whole or by shop, person or day.';
+
+create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_from is null or p_to is null or p_to < p_from or p_to - p_from > p_most then
+        perform private.fail('PT422', 'kpi.period', jsonb_build_object('days', p_most));
+    end if;
+end;
+$$;
+
+create or replace function private.kpi_codes(p_codes jsonb) returns text[]
+language plpgsql stable set search_path = '' as $$
+declare
+    v_codes jsonb := coalesce(private.as_json(p_codes), '[]');
+    v_unknown text;
+begin
+    if jsonb_typeof(v_codes) <> 'array' then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    select c into v_unknown from jsonb_array_elements_text(v_codes) c where not exists (select from public.kpis k where k.code = c) limit 1;
+    if v_unknown is not null then
+        perform private.fail('PT422', 'kpi.unknown', jsonb_build_object('code', left(v_unknown, 40)));
+    end if;
+    return array(select k.code from public.kpis k where v_codes = '[]' or v_codes ? k.code order by k.position);
+end;
+$$;
+comment on function private.kpi_codes(jsonb) is 'The KPIs that a request names, all when it names none. kpi.unknown.';
+
+create or replace function public.kpi_figures(p_codes jsonb, p_from date, p_to date, p_by text default null, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array['operations', 'analyst', 'manager', 'admin']);
+    v_codes text[] := private.kpi_codes(p_codes);
+    v_shops bigint[] := array(select s.id from public.shops s where (p_shop_id is null or s.id = p_shop_id)
+        and (v_me.role = 'system' or s.id in (select private.my_shop_ids())));
+begin
+    perform private.check_kpi_period(p_from, p_to, 1100);
+    if p_by is not null and p_by not in ('shop', 'person', 'day') then
+        perform private.fail('PT422', 'kpi.by');
+    end if;
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'value', private.kpi_value(k.unit, f.numerator, f.denominator),
+                'numerator', f.numerator, 'denominator', f.denominator, 'sample', coalesce(f.sample, 0), 'unit', k.unit, 'version', k.version,
+                'missing', case when f.code is null then private.kpi_missing(k.sources, v_shops) else '{}' end)
+            || case when p_by is null then '{}' else jsonb_build_object(p_by, f.scope) end order by k.position, f.scope), '[]')
+        from public.kpis k left join private.kpi_live(v_codes, v_shops, p_from, p_to, p_by, private.now()) f on f.code = k.code
+        where k.code = any (v_codes) and (p_by is null or f.code is not null));
+end;
+$$;
+grant execute on function public.kpi_figures(jsonb, date, date, text, bigint) to authenticated, service_role;
+comment on function public.kpi_figures(jsonb, date, date, text, bigint) is
+    'Operations, analysts, managers, admins, the command: KPIs (none named: all) of days p_from to p_to, both included, of my shops or one, counted anew: [{code, value (null: nothing to divide by), numerator, denominator, sample, unit, version, missing (files without which it cannot be said)}], with p_by shop, person or day also that. kpi.unknown, kpi.period, kpi.by.';
+
+-- Kept by day ---------------------------------------------------------------------------------------------------------
+
+create table if not exists private.kpi_snapshots (
+    shop_id bigint not null,
+    code text not null,
+    day date not null,
+    agent text not null default '',
+    version integer not null,
+    numerator numeric not null,
+    denominator numeric,
+    sample bigint not null,
+    primary key (shop_id, code, day, agent)
+);
+alter table private.kpi_snapshots enable row level security;
+comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day and agent (empty: the shop''s own). 复购率: of the 90 days up to that day.';
+
+create table if not exists private.kpi_runs (
+    shop_id bigint not null,
+    day date not null,
+    made_at timestamptz,
+    primary key (shop_id, day)
+);
+create index if not exists kpi_runs_due_idx on private.kpi_runs (made_at, day);
+alter table private.kpi_runs enable row level security;
+comment on table private.kpi_runs is 'Days that are kept: when each was counted last; null: to be counted anew.';
+
+create or replace function private.snapshot_day(p_shop_id bigint, p_day date, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('kpi ' || p_shop_id || p_day, 0));
+    delete from private.kpi_snapshots where shop_id = p_shop_id and day = p_day;
+    insert into private.kpi_snapshots (shop_id, code, day, agent, version, numerator, denominator, sample)
+    select p_shop_id, p.code, p_day, coalesce(p.agent, ''), max(k.version), sum(p.numerator), sum(p.denominator), sum(p.sample)
+    from private.kpi_parts(array(select k.code from public.kpis k), array[p_shop_id], p_day, p_day, p_now) p
+    join public.kpis k on k.code = p.code
+    where p.numerator is not null group by p.code, coalesce(p.agent, '')
+    union all
+    select p_shop_id, k.code, p_day, '', k.version, r.numerator, r.denominator, r.sample
+    from private.kpi_repeat(array[p_shop_id], p_day - 89, p_day) r cross join public.kpis k where k.code = '复购率';
+    insert into private.kpi_runs (shop_id, day, made_at) values (p_shop_id, p_day, p_now)
+    on conflict (shop_id, day) do update set made_at = excluded.made_at;
+end;
+$$;
+comment on function private.snapshot_day(bigint, date, timestamptz) is
+    'Counts a day of a shop and keeps it in place of what was kept: any number of times with the same end.';
+
+create or replace function private.plan_snapshots(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into private.kpi_runs (shop_id, day)
+    select s.id, d::date from public.shops s
+    cross join lateral generate_series((p_now at time zone s.timezone)::date - 35, (p_now at time zone s.timezone)::date, interval '1 day') d
+    where s.is_active on conflict do nothing
+$$;
+
+create or replace function private.keep_kpis(p_now timestamptz, p_limit integer default 3) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_run record;
+    v_count integer := 0;
+begin
+    perform private.plan_snapshots(p_now);
+    for v_run in
+        select r.shop_id, r.day from private.kpi_runs r join public.shops s on s.id = r.shop_id
+        where r.made_at is null
+           or (r.day >= (p_now at time zone s.timezone)::date - 1 and r.made_at < p_now - interval '1 hour')
+           or (r.day >= (p_now at time zone s.timezone)::date - 35 and r.made_at < p_now - interval '1 day')
+        order by r.made_at nulls first, r.day desc limit p_limit
+        for update of r skip locked
+    loop
+        perform private.snapshot_day(v_run.shop_id, v_run.day, p_now);
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.keep_kpis(timestamptz, integer) is
+    'Counts the next days that are due: never counted, today and yesterday once an hour, the 35 days before once a day (files come late). How many it was.';
+
+create or replace function public.service_keep_kpis(p_limit integer default 3) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return private.keep_kpis(private.now(), least(greatest(coalesce(p_limit, 3), 1), 100));
+end;
+$$;
+grant execute on function public.service_keep_kpis(integer) to service_role;
+comment on function public.service_keep_kpis(integer) is 'Service: counts up to p_limit shop days that are due and answers how many it were; 0 when all is kept.';
+
+create or replace function private.forget_kept(p_shop_id bigint, p_days date[]) returns void
+language sql set search_path = '' as $$
+    insert into private.kpi_runs (shop_id, day) select p_shop_id, d from (select distinct unnest(p_days) as d) x where d is not null
+    on conflict (shop_id, day) do update set made_at = null
+$$;
+comment on function private.forget_kept(bigint, date[]) is 'These days of a shop are to be counted anew.';
+
+create or replace function public.backfill_kpis(p_from date, p_to date, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['analyst', 'manager', 'admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'backfill_kpis', jsonb_build_array(p_from, p_to));
+    v_count integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_kpi_period(p_from, p_to, 1100);
+    perform private.forget_kept(s.id, array(select d::date from generate_series(p_from, least(p_to, (private.now() at time zone s.timezone)::date), interval '1 day') d))
+    from public.shops s where s.id in (select private.my_shop_ids());
+    select count(*) into v_count from private.kpi_runs where made_at is null;
+    perform private.enqueue('kpi_backfill', '{}', 'kpi_backfill', private.now());
+    perform private.audit(v_me, null, 'kpi', null, 'backfill', jsonb_build_object('from', p_from, 'to', p_to));
+    return private.finish_request(p_request_id, jsonb_build_object('days', v_count));
+end;
+$$;
+grant execute on function public.backfill_kpis(date, date, uuid) to authenticated;
+comment on function public.backfill_kpis(date, date, uuid) is
+    'Analysts, managers, admins: counts these days of my shops anew, in the background. {days: shop days to do}. kpi.period.';
+
+create or replace function private.imported_days(p_import public.imports, p_now timestamptz) returns date[]
+language sql stable set search_path = '' as $$
+    with zone as (select s.timezone as name from public.shops s where s.id = p_import.shop_id)
+    select array(
+        select distinct (m.sent_at at time zone z.name)::date from public.chat_messages m, zone z where p_import.kind = 'chats' and m.import_id = p_import.id
+        union select distinct (m.sent_at at time zone z.name)::date from public.chat_sessions s
+            join public.chat_messages m using (shop_id, session_id), zone z where p_import.kind = 'chats' and s.import_id = p_import.id
+        union select a.day from public.agent_days a where p_import.kind = 'performance' and a.import_id = p_import.id
+        union select v.day from public.visitor_days v where p_import.kind = 'traffic' and v.import_id = p_import.id
+        union select distinct (r.rated_at at time zone z.name)::date from public.ratings r, zone z where p_import.kind = 'reviews' and r.import_id = p_import.id
+        union select d::date from zone z, generate_series((p_now at time zone z.name)::date - 35, (p_now at time zone z.name)::date, interval '1 day') d
+            where p_import.kind in ('orders', 'shipments', 'aftersales'))
+$$;
+comment on function private.imported_days(public.imports, timestamptz) is 'The days whose figures a file may have changed; of orders and cases the last 35.';
+
+create or replace function private.tg_forget_kept() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    perform private.forget_kept(new.shop_id, private.imported_days(new, private.now()));
+    return null;
+end;
+$$;
+comment on function private.tg_forget_kept() is 'A file is complete: the days it speaks of are counted anew.';
+create or replace trigger t90_kept after update of state on public.imports
+    for each row when (new.state = 'done' and old.state <> 'done' and new.shop_id is not null) execute function private.tg_forget_kept();
+
+-- The page ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.kept_figures(p_shops bigint[], p_agents text[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    select s.code, s.shop_id, s.day, s.agent, s.numerator, s.denominator, s.sample
+    from private.kpi_snapshots s join public.kpis k on k.code = s.code
+    where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_agents is null or s.agent = any (p_agents))
+      and (k.is_additive or s.day = (select max(x.day) from private.kpi_snapshots x
+          where x.shop_id = s.shop_id and x.code = s.code and x.day between p_from and p_to))
+$$;
+comment on function private.kept_figures(bigint[], text[], date, date) is 'What is kept of a period; of a figure that days do not add up to, the newest day''s.';
+
+create or replace function private.kpi_trend(p_shops bigint[], p_agents text[], p_from date, p_to date)
+returns table (code text, points jsonb)
+language sql stable set search_path = '' as $$
+    with points as (
+        select s.code, date_trunc(case when p_to - p_from <= 31 then 'day' when p_to - p_from <= 183 then 'week' else 'month' end, s.day::timestamp)::date as at,
+            sum(s.numerator) as numerator, sum(s.denominator) as denominator, sum(s.sample) as sample
+        from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive
+        where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_agents is null or s.agent = any (p_agents))
+        group by 1, 2
+        union all
+        select s.code, s.day, sum(s.numerator), sum(s.denominator), sum(s.sample)
+        from private.kpi_snapshots s join public.kpis k on k.code = s.code and not k.is_additive
+        where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_to - s.day) % greatest((p_to - p_from) / 12, 1) = 0
+        group by 1, 2
+    )
+    select p.code, jsonb_agg(jsonb_build_object('at', p.at, 'value', private.kpi_value(k.unit, p.numerator, p.denominator), 'sample', p.sample) order by p.at)
+    from points p join public.kpis k on k.code = p.code group by p.code
+$$;
+comment on function private.kpi_trend(bigint[], text[], date, date) is 'A line of points for each KPI: days up to a month, weeks up to half a year, months beyond.';
+
+create or replace function private.kpi_target(p_kpi public.kpis, p_shops bigint[]) returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce((select (p_kpi.platform_thresholds ->> min(s.platform))::numeric from public.shops s
+        where s.id = any (p_shops) having count(distinct s.platform) = 1), p_kpi.threshold)
+$$;
+comment on function private.kpi_target(public.kpis, bigint[]) is 'The target; that of the platform where all these shops are on one.';
+
+create or replace function private.kpi_tiles(p_shops bigint[], p_agents text[], p_from date, p_to date) returns jsonb
+language sql stable set search_path = '' as $$
+    with now_sums as (
+        select f.code, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
+        from private.kept_figures(p_shops, p_agents, p_from, p_to) f group by f.code
+    ), before_sums as (
+        select f.code, sum(f.numerator) as numerator, sum(f.denominator) as denominator
+        from private.kept_figures(p_shops, p_agents, p_from - (p_to - p_from + 1), p_from - 1) f group by f.code
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'name_en', k.name_en, 'area', k.area, 'unit', k.unit, 'direction', k.direction,
+            'version', k.version, 'by_person', k.by_person, 'value', v.value, 'before', private.kpi_value(k.unit, b.numerator, b.denominator),
+            'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
+            'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
+            'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops) else '{}' end,
+            'points', coalesce(t.points, '[]')) order by k.position), '[]')
+    from public.kpis k
+    left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code
+    left join private.kpi_trend(p_shops, p_agents, p_from, p_to) t on t.code = k.code
+    cross join lateral (select private.kpi_value(k.unit, n.numerator, n.denominator) as value, private.kpi_target(k, p_shops) as target) v
+    where p_agents is null or k.by_person
+$$;
+comment on function private.kpi_tiles(bigint[], text[], date, date) is 'Every KPI with its figure of the period, of the one before, its target and a line of points.';
+
+create or replace function public.kpi_screen(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v jsonb := private.as_filter(p);
+    v_from date;
+    v_to date;
+    v_shops bigint[];
+    v_member bigint;
+    v_agents text[];
+begin
+    if not private.is_id(coalesce(v ->> 'member_id', '0')) then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    v_from := (v ->> 'from')::date;
+    v_to := (v ->> 'to')::date;
+    perform private.check_kpi_period(v_from, v_to, 1100);
+    v_shops := array(select s from private.my_shop_ids() s where v ->> 'shop_id' is null or s = (v ->> 'shop_id')::bigint);
+    v_member := case when v_me.role = 'agent' then v_me.member_id else (v ->> 'member_id')::bigint end;
+    if v_member is not null then
+        v_agents := array(select distinct a.agent from private.agent_members(v_shops) a where a.member_id = v_member);
+    elsif v ->> 'agent' is not null then
+        v_agents := array[v ->> 'agent'];
+    end if;
+    return jsonb_build_object('from', v_from, 'to', v_to, 'tiles', private.kpi_tiles(v_shops, v_agents, v_from, v_to),
+        'agents', case when v_me.role = 'agent' then '[]' else (select coalesce(jsonb_agg(distinct s.agent), '[]') from private.kpi_snapshots s
+            where s.shop_id = any (v_shops) and s.day between v_from and v_to and s.agent <> '') end,
+        'kept_at', (select min(r.made_at) from private.kpi_runs r where r.shop_id = any (v_shops) and r.day between v_from and v_to),
+        'waiting', (select count(*) from private.kpi_runs r where r.shop_id = any (v_shops) and r.day between v_from and v_to and r.made_at is null));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.kpi_screen(jsonb) to authenticated;
+comment on function public.kpi_screen(jsonb) is
+    'The KPI page from what is kept, p {from, to, shop_id, agent | member_id}: {from, to, tiles: [{code, value, before, target, is_met, sample, missing, points, …}], agents, kept_at (the oldest count), waiting (shop days to count)}. An agent sees himself alone. filter.bad, kpi.period.';
+
+create or replace function public.kpi_rows(p_code text, p_from date, p_to date, p_shop_id bigint default null, p_by text default 'day') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
+    v_kpi public.kpis;
+begin
+    perform private.check_kpi_period(p_from, p_to, 1100);
+    select * into v_kpi from public.kpis where code = p_code;
+    if not found then
+        perform private.fail('PT422', 'kpi.unknown', jsonb_build_object('code', left(coalesce(p_code, ''), 40)));
+    elsif p_by is null or p_by not in ('day', 'shop', 'person') then
+        perform private.fail('PT422', 'kpi.by');
+    end if;
+    return (select coalesce(jsonb_agg(jsonb_build_object('scope', x.scope, 'value', private.kpi_value(v_kpi.unit, x.numerator, x.denominator),
+            'numerator', x.numerator, 'denominator', x.denominator, 'sample', x.sample) order by x.scope), '[]')
+        from (select private.kpi_scope(p_by, f.shop_id, f.day, f.agent) as scope, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
+            from private.kept_figures(v_shops, null, p_from, p_to) f
+            where f.code = p_code and (p_by <> 'person' or f.agent <> '') group by 1) x);
+end;
+$$;
+grant execute on function public.kpi_rows(text, date, date, bigint, text) to authenticated;
+comment on function public.kpi_rows(text, date, date, bigint, text) is
+    'One KPI of a period by day, shop or person, from what is kept: [{scope, value, numerator, denominator, sample}]. kpi.unknown, kpi.by, kpi.period.';

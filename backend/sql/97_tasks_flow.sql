@@ -1,0 +1,503 @@
+-- 97 -------------------------------------------------------------------------------------------- optimisation tasks: steps
+
+create or replace function private.task_who(p_me private.actor, p_task public.tasks) returns text[]
+language sql stable set search_path = '' as $$
+    select array_remove(array['member', case when (p_me).member_id = (p_task).owner_id then 'owner' end,
+        case when (p_me).role in ('manager', 'admin') then 'manager' end, case when (p_me).role = 'system' then 'system' end], null)
+$$;
+comment on function private.task_who(private.actor, public.tasks) is 'As what somebody meets a task: member, owner, manager (managers and admins), system.';
+
+create or replace function private.task_for_change(p_me private.actor, p_id bigint, p_version integer, p_rpc text) returns public.tasks
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks;
+    v_may text[];
+begin
+    select * into v from public.tasks where id = p_id and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
+    if not found then
+        perform private.fail('PT404', 'task.none', jsonb_build_object('id', p_id));
+    end if;
+    v_may := (select array_agg(w) from private.task_moves() m, unnest(m.who) w where m.state_from = v.state and m.rpc = p_rpc);
+    if v_may is not null and not v_may && private.task_who(p_me, v) then
+        perform private.fail('PT403', case when 'owner' = any (v_may) then 'task.not_yours' else 'task.needs_manager' end, jsonb_build_object('id', v.id,
+            'who', (select m.display_name from public.members m where m.id = v.owner_id)));
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'task.stale', private.task_last_change(v));
+    elsif v_may is null then
+        perform private.fail('PT409', 'task.wrong_state', jsonb_build_object('id', v.id, 'state', v.state));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.task_for_change(private.actor, bigint, integer, text) is
+    'Locks a task for a step this person may take now: task.none, task.not_yours (who), task.needs_manager, task.stale (who, at, fields), task.wrong_state (state).';
+
+create or replace function private.task_last_change(p_task public.tasks) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p_task).id, 'version', (p_task).version, 'at', (p_task).updated_at,
+        'who', coalesce((select m.display_name from public.members m where m.id = (p_task).updated_by), '—'),
+        'fields', coalesce((select e.detail -> 'fields' from public.audit_events e where e.entity = 'task' and e.entity_id = (p_task).id order by e.id desc limit 1), '[]'))
+$$;
+comment on function private.task_last_change(public.tasks) is 'Who changed a task last, when and what: for whoever comes second.';
+
+create or replace function private.check_task_owner(p_member_id bigint, p_shop_id bigint) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active'
+        and (p_shop_id is null or m.role = 'admin' or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_shop_id))) then
+        perform private.fail('PT422', 'task.owner');
+    end if;
+end;
+$$;
+
+create or replace function private.moved_task(p_me private.actor, p_task public.tasks, p_state text, p_detail jsonb, p_now timestamptz) returns public.tasks
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks := p_task;
+    v_old public.tasks;
+begin
+    select * into v_old from public.tasks where id = v.id;
+    update public.tasks t set (title, detail, state, priority, owner_id, deadline, progress, progress_note, change_note, planned_at, delivered_at,
+        verify_from, verify_until, judged_at, judged_by, judged_reason, watch_until, regressed_at, meeting_id, round, updated_by)
+        = (v.title, v.detail, p_state, v.priority, v.owner_id, v.deadline, v.progress, v.progress_note, v.change_note, v.planned_at, v.delivered_at,
+        v.verify_from, v.verify_until, v.judged_at, v.judged_by, v.judged_reason, v.watch_until, v.regressed_at, v.meeting_id, v.round, (p_me).member_id)
+    where t.id = v.id returning * into v;
+    perform private.audit(p_me, v.shop_id, 'task', v.id, coalesce(p_detail ->> 'action', 'task_' || p_state), (coalesce(p_detail, '{}') - 'action')
+        || case when v_old.state <> v.state then jsonb_build_object('from', v_old.state, 'to', v.state) else '{}' end
+        || jsonb_build_object('fields', (select coalesce(jsonb_agg(n.key), '[]') from jsonb_each(to_jsonb(v)) n join jsonb_each(to_jsonb(v_old)) o using (key)
+            where n.value is distinct from o.value and n.key in ('title', 'detail', 'state', 'priority', 'owner_id', 'deadline', 'progress'))));
+    perform private.task_clock(v, p_now, (p_me).member_id);
+    return v;
+end;
+$$;
+comment on function private.moved_task(private.actor, public.tasks, text, jsonb, timestamptz) is
+    'A locked task, changed in memory, goes to a state (or stays): row, history and deadline in one.';
+
+create or replace function private.task_clock(p_task public.tasks, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks;
+begin
+    select * into v from public.sla_clocks where entity = 'task' and entity_id = (p_task).id and target = 'deliver' and stopped_at is null;
+    if (p_task).state in ('planned', 'in_progress') and (p_task).deadline > p_now then
+        if v.id is not null and (v.policy ->> 'latest')::timestamptz is distinct from (p_task).deadline then
+            perform private.cancel_clock(v.id, 'deadline_moved', p_now, p_actor);
+            v.id := null;
+        end if;
+        if v.id is null and (p_task).shop_id is not null then
+            perform private.start_clock('task', (p_task).id, (p_task).shop_id, 'deliver', 'task_deliver', p_now, p_actor, p_latest => (p_task).deadline);
+        end if;
+    elsif v.id is not null and (p_task).state in ('delivered', 'verifying') then
+        perform private.stop_clock(v.id, p_now, p_actor);
+    elsif v.id is not null and (p_task).state not in ('planned', 'in_progress') then
+        perform private.cancel_clock(v.id, (p_task).state, p_now, p_actor);
+    end if;
+end;
+$$;
+comment on function private.task_clock(public.tasks, timestamptz, bigint) is
+    'The deadline of a task of a shop runs from its planning to its delivery, with reminders on the way.';
+
+create or replace function private.task_answer(p_task public.tasks) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', t.id, 'version', t.version, 'state', t.state) from public.tasks t where t.id = (p_task).id
+$$;
+
+-- Proposing -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.add_task(p_me private.actor, p jsonb, p_now timestamptz) returns public.tasks
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks;
+    v_anonymous boolean := coalesce((p ->> 'is_anonymous')::boolean, false);
+begin
+    insert into public.tasks (shop_id, title, detail, source, evidence, priority, proposed_by, is_anonymous, meeting_id, created_at)
+    values ((p ->> 'shop_id')::bigint, btrim(coalesce(p ->> 'title', '')), btrim(coalesce(p ->> 'detail', '')), coalesce(p ->> 'source', 'suggestion'),
+        coalesce(p -> 'evidence', '{}'), coalesce(p ->> 'priority', 'normal'), case when not v_anonymous then (p_me).member_id end, v_anonymous,
+        (p ->> 'meeting_id')::bigint, p_now)
+    returning * into v;
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    values (p_now, case when not v_anonymous then (p_me).member_id end, case when v_anonymous then 'member' else coalesce((p_me).role, 'system') end,
+        v.shop_id, 'task', v.id, 'task_proposed', jsonb_build_object('source', v.source, 'to', 'proposed'));
+    return v;
+exception when check_violation or foreign_key_violation or data_exception or not_null_violation then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+comment on function private.add_task(private.actor, jsonb, timestamptz) is
+    'A proposal {shop_id, title, detail, source, evidence, priority, is_anonymous, meeting_id}. Anonymous ones name nobody, in the history neither. task.form.';
+
+create or replace function public.propose_task(p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'propose_task', v);
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v ->> 'shop_id' is not null then
+        if not private.is_id(v ->> 'shop_id') then
+            perform private.fail('PT422', 'task.form');
+        end if;
+        perform private.require_shop(v_me, (v ->> 'shop_id')::bigint);
+    end if;
+    return private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
+end;
+$$;
+grant execute on function public.propose_task(jsonb, uuid) to authenticated;
+comment on function public.propose_task(jsonb, uuid) is
+    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous}. {id, version, state}. task.form, shop.none.';
+
+-- Criteria ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.task_sums(p_shop_id bigint, p_code text, p_agent text, p_from date, p_to date, p_now timestamptz)
+returns table (value numeric, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with shops as (select array_agg(s.id) as ids from public.shops s where p_shop_id is null or s.id = p_shop_id),
+    sums as (
+        select sum(f.numerator) as numerator, sum(f.denominator) as denominator, coalesce(sum(f.sample), 0)::bigint as sample
+        from shops, lateral private.kpi_live(array[p_code], shops.ids, p_from, p_to, case when p_agent is null then null else 'person' end, p_now) f
+        where p_agent is null or f.scope = p_agent
+    )
+    select private.kpi_value(k.unit, s.numerator, s.denominator), s.numerator, s.denominator, s.sample
+    from public.kpis k cross join sums s where k.code = p_code
+$$;
+comment on function private.task_sums(bigint, text, text, date, date, timestamptz) is 'A KPI of a shop (null: all), of one person or not, over days both included.';
+
+create or replace function private.shop_day(p_shop_id bigint, p_at timestamptz) returns date
+language sql stable set search_path = '' as $$
+    select (p_at at time zone coalesce((select s.timezone from public.shops s where s.id = p_shop_id), 'Asia/Shanghai'))::date
+$$;
+
+create or replace function private.set_criteria(p_task public.tasks, p_criteria jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_today date := private.shop_day((p_task).shop_id, p_now);
+    v_items jsonb := private.as_json(p_criteria);
+begin
+    if jsonb_typeof(v_items) is distinct from 'array' or jsonb_array_length(v_items) not between 1 and 8 then
+        perform private.fail('PT422', 'task.criteria');
+    end if;
+    update public.task_criteria set replaced_at = p_now where task_id = (p_task).id and round = (p_task).round and replaced_at is null;
+    insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text, verifier_id)
+    select (p_task).id, (p_task).round, c.n, k.code, k.version, nullif(c.v ->> 'agent', ''),
+        case when k.code is not null then coalesce(c.v ->> 'comparison', case k.direction when 'up' then '>=' else '<=' end) end,
+        case when k.code is not null then (c.v ->> 'target')::numeric end, case when k.code is not null then coalesce((c.v ->> 'window_days')::smallint, 7) end,
+        case when k.code is not null then coalesce((c.v ->> 'min_sample')::integer, 10) end, nullif(btrim(c.v ->> 'text'), ''),
+        case when k.code is null then (c.v ->> 'verifier_id')::bigint end
+    from jsonb_array_elements(v_items) with ordinality c (v, n) left join public.kpis k on k.code = c.v ->> 'kpi_code';
+    update public.task_criteria c set (baseline, baseline_sample, baseline_from, baseline_to) = (
+        select s.value, s.sample, v_today - c.window_days, v_today - 1
+        from private.task_sums((p_task).shop_id, c.kpi_code, c.agent, v_today - c.window_days, v_today - 1, p_now) s)
+    where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null and c.kpi_code is not null;
+exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
+    perform private.fail('PT422', 'task.criteria');
+end;
+$$;
+comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
+    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before today is frozen beside them. task.criteria.';
+
+create or replace function public.plan_task(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'plan_task', jsonb_build_array(p_id, p_version, v));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, 'plan_task');
+    v_task.owner_id := (v ->> 'owner_id')::bigint;
+    v_task.deadline := private.ticket_instant(v ->> 'deadline');
+    v_task.planned_at := v_now;
+    perform private.check_task_owner(v_task.owner_id, v_task.shop_id);
+    if v_task.deadline is null or v_task.deadline <= v_now then
+        perform private.fail('PT422', 'task.deadline');
+    end if;
+    if v_task.state = 'regressed' then
+        v_task.round := v_task.round + 1;
+        update public.tasks set round = v_task.round where id = v_task.id;
+    end if;
+    perform private.set_criteria(v_task, v -> 'criteria', v_now);
+    v_task := private.moved_task(v_me, v_task, case when v_task.state = 'in_progress' then 'in_progress' else 'planned' end,
+        jsonb_build_object('action', 'task_planned', 'owner', v_task.owner_id, 'deadline', v_task.deadline), v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+exception when data_exception then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+grant execute on function public.plan_task(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.plan_task(bigint, integer, jsonb, uuid) is
+    'Managers, admins: owner, deadline and criteria {owner_id, deadline, criteria: as private.set_criteria takes them}; the baseline is frozen now. Until the task is delivered it may be planned again. task.owner, task.deadline, task.criteria, and as private.task_for_change says.';
+
+create or replace function public.change_criteria(p_id bigint, p_version integer, p_criteria jsonb, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'change_criteria', jsonb_build_array(p_id, p_version, p_criteria, p_reason));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, 'change_criteria');
+    if char_length(btrim(coalesce(p_reason, ''))) < 4 then
+        perform private.fail('PT422', 'task.reason');
+    end if;
+    perform private.set_criteria(v_task, p_criteria, v_now);
+    v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_criteria', 'reason', left(p_reason, 400)), v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+end;
+$$;
+grant execute on function public.change_criteria(bigint, integer, jsonb, text, uuid) to authenticated;
+comment on function public.change_criteria(bigint, integer, jsonb, text, uuid) is
+    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more) that stays in the history; the old ones are kept. task.reason, task.criteria.';
+
+-- Work ----------------------------------------------------------------------------------------------------------------
+
+create or replace function public.start_task(p_id bigint, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_answer jsonb := private.begin_request(p_request_id, 'start_task', jsonb_build_array(p_id, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.task_answer(private.moved_task(v_me,
+        private.task_for_change(v_me, p_id, p_version, 'start_task'), 'in_progress', null, private.now())));
+end;
+$$;
+grant execute on function public.start_task(bigint, integer, uuid) to authenticated;
+comment on function public.start_task(bigint, integer, uuid) is 'Its owner or a manager: work has begun. Refuses as private.task_for_change does.';
+
+create or replace function public.report_task(p_id bigint, p_version integer, p_progress integer, p_note text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_answer jsonb := private.begin_request(p_request_id, 'report_task', jsonb_build_array(p_id, p_version, p_progress, p_note));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, 'report_task');
+    v_task.progress := p_progress;
+    v_task.progress_note := btrim(coalesce(p_note, ''));
+    v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_reported', 'progress', p_progress), private.now());
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+grant execute on function public.report_task(bigint, integer, integer, text, uuid) to authenticated;
+comment on function public.report_task(bigint, integer, integer, text, uuid) is 'Its owner or a manager: how far it is (0 to 100) and a note. task.form.';
+
+create or replace function public.deliver_task(p_id bigint, p_version integer, p_note text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'deliver_task', jsonb_build_array(p_id, p_version, p_note));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, 'deliver_task');
+    if char_length(btrim(coalesce(p_note, ''))) < 4 then
+        perform private.fail('PT422', 'task.note');
+    end if;
+    v_task.change_note := btrim(p_note);
+    v_task.progress := 100;
+    v_task.delivered_at := v_now;
+    v_task.verify_from := private.shop_day(v_task.shop_id, v_now) + 1;
+    v_task.verify_until := v_task.verify_from - 1 + coalesce((select max(c.window_days) from public.task_criteria c
+        where c.task_id = v_task.id and c.round = v_task.round and c.replaced_at is null), 1);
+    v_task := private.moved_task(v_me, v_task, 'delivered', null, v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+exception when check_violation then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+grant execute on function public.deliver_task(bigint, integer, text, uuid) to authenticated;
+comment on function public.deliver_task(bigint, integer, text, uuid) is
+    'Its owner or a manager: done, and what was changed (4 characters or more). Measuring begins the next day. task.note.';
+
+create or replace function public.confirm_criterion(p_criterion_id bigint, p_is_met boolean, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'confirm_criterion', jsonb_build_array(p_criterion_id, p_is_met));
+    v_task public.tasks;
+    v_criterion public.task_criteria;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_criterion from public.task_criteria where id = p_criterion_id and replaced_at is null;
+    select * into v_task from public.tasks where id = v_criterion.task_id and round = v_criterion.round and private.sees_task(shop_id) for update;
+    if v_task.id is null or v_criterion.text is null then
+        perform private.fail('PT404', 'task.none', jsonb_build_object('id', p_criterion_id));
+    elsif v_criterion.verifier_id is distinct from v_me.member_id then
+        perform private.fail('PT403', 'task.not_verifier', jsonb_build_object('who', (select m.display_name from public.members m where m.id = v_criterion.verifier_id)));
+    elsif v_task.state not in ('delivered', 'verifying') then
+        perform private.fail('PT409', 'task.wrong_state', jsonb_build_object('id', v_task.id, 'state', v_task.state));
+    elsif p_is_met is null then
+        perform private.fail('PT422', 'task.form');
+    end if;
+    update public.task_criteria set is_met = p_is_met, confirmed_at = v_now where id = p_criterion_id;
+    v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_confirmed', 'met', p_is_met), v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+end;
+$$;
+grant execute on function public.confirm_criterion(bigint, boolean, uuid) to authenticated;
+comment on function public.confirm_criterion(bigint, boolean, uuid) is 'The named verifier: whether a criterion in words is met. task.none, task.not_verifier, task.wrong_state.';
+
+-- What a manager decides --------------------------------------------------------------------------------------------------
+
+create or replace function private.decided_task(p_rpc text, p_id bigint, p_version integer, p_state text, p_reason text, p_until timestamptz, p_request_id uuid) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, p_rpc, jsonb_build_array(p_id, p_version, p_state, p_reason, p_until));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, p_rpc);
+    if char_length(btrim(coalesce(p_reason, ''))) < 4 then
+        perform private.fail('PT422', 'task.reason');
+    elsif p_rpc in ('retry_task', 'extend_task') and (p_until is null or p_until <= v_now) then
+        perform private.fail('PT422', 'task.deadline');
+    end if;
+    if p_rpc = 'retry_task' then
+        v_task.deadline := p_until;
+        v_task.round := v_task.round + 1;
+        v_task.progress := 0;
+        perform private.copy_criteria(v_task);
+    elsif p_rpc = 'extend_task' then
+        v_task.verify_until := private.shop_day(v_task.shop_id, p_until);
+    elsif p_rpc = 'judge_task' then
+        v_task.judged_at := v_now;
+        v_task.judged_by := v_me.member_id;
+        v_task.judged_reason := btrim(p_reason);
+    end if;
+    v_task := private.moved_task(v_me, v_task, p_state, jsonb_build_object('action', p_rpc, 'reason', left(btrim(p_reason), 400)), v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+exception when check_violation then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+comment on function private.decided_task(text, bigint, integer, text, text, timestamptz, uuid) is 'A manager''s decision about a task, with a reason.';
+
+create or replace function private.copy_criteria(p_task public.tasks) returns void
+language sql set search_path = '' as $$
+    insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text,
+        verifier_id, baseline, baseline_sample, baseline_from, baseline_to)
+    select c.task_id, (p_task).round, c.position, c.kpi_code, c.kpi_version, c.agent, c.comparison, c.target, c.window_days, c.min_sample, c.text,
+        c.verifier_id, c.baseline, c.baseline_sample, c.baseline_from, c.baseline_to
+    from public.task_criteria c where c.task_id = (p_task).id and c.round = (p_task).round - 1 and c.replaced_at is null
+$$;
+comment on function private.copy_criteria(public.tasks) is 'The criteria of the round before, with the baseline of old, for another try.';
+
+create or replace function public.judge_task(p_id bigint, p_version integer, p_accept boolean, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return private.decided_task('judge_task', p_id, p_version, case when p_accept then 'accepted' else 'failed' end, p_reason, null, p_request_id);
+end;
+$$;
+create or replace function public.extend_task(p_id bigint, p_version integer, p_until timestamptz, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return private.decided_task('extend_task', p_id, p_version, 'verifying', p_reason, p_until, p_request_id);
+end;
+$$;
+create or replace function public.retry_task(p_id bigint, p_version integer, p_deadline timestamptz, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return private.decided_task('retry_task', p_id, p_version, 'in_progress', p_reason, p_deadline, p_request_id);
+end;
+$$;
+create or replace function public.cancel_task(p_id bigint, p_version integer, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return private.decided_task('cancel_task', p_id, p_version, 'cancelled', p_reason, null, p_request_id);
+end;
+$$;
+grant execute on function public.judge_task(bigint, integer, boolean, text, uuid), public.extend_task(bigint, integer, timestamptz, text, uuid),
+    public.retry_task(bigint, integer, timestamptz, text, uuid), public.cancel_task(bigint, integer, text, uuid) to authenticated;
+comment on function public.judge_task(bigint, integer, boolean, text, uuid) is 'Managers, admins: accept or fail by hand, with a reason; the measures stay as they are. task.reason.';
+comment on function public.extend_task(bigint, integer, timestamptz, text, uuid) is 'Managers, admins: measure on until p_until, when there was too little to judge by. task.reason, task.deadline.';
+comment on function public.retry_task(bigint, integer, timestamptz, text, uuid) is 'Managers, admins: a failed task is worked on again, by another deadline; another round of measures. task.reason, task.deadline.';
+comment on function public.cancel_task(bigint, integer, text, uuid) is 'Managers, admins: not to be done. task.reason.';
+
+-- The grid ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.save_task_row(p_me private.actor, p_item jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks;
+    v_change jsonb := p_item -> 'change';
+begin
+    select * into v from public.tasks where id = (p_item ->> 'id')::bigint and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
+    if not found then
+        return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.none');
+    elsif v.version is distinct from (p_item ->> 'version')::integer then
+        return jsonb_build_object('outcome', 'task.stale') || private.task_last_change(v);
+    elsif v.state in ('accepted', 'cancelled') then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.wrong_state', 'state', v.state);
+    end if;
+    v.title := coalesce(btrim(v_change ->> 'title'), v.title);
+    v.priority := coalesce(v_change ->> 'priority', v.priority);
+    v.owner_id := coalesce((v_change ->> 'owner_id')::bigint, v.owner_id);
+    v.deadline := coalesce(private.ticket_instant(v_change ->> 'deadline'), v.deadline);
+    if v_change ? 'owner_id' then
+        perform private.check_task_owner(v.owner_id, v.shop_id);
+    end if;
+    v := private.moved_task(p_me, v, v.state, '{"action": "task_edited"}', p_now);
+    return jsonb_build_object('id', v.id, 'outcome', 'saved', 'version', v.version);
+exception when check_violation or data_exception then
+    return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.form');
+when sqlstate 'PT422' then
+    return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.owner');
+end;
+$$;
+comment on function private.save_task_row(private.actor, jsonb, timestamptz) is
+    'One line of the grid {id, version, change {title, priority, owner_id, deadline}}: saved, or why not; of a line that somebody else changed, who, when and what.';
+
+create or replace function public.save_tasks(p_items jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_items jsonb := private.as_items(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_tasks', v_items);
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v_items is null or jsonb_array_length(v_items) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    return private.finish_request(p_request_id, (select jsonb_agg(private.save_task_row(v_me, i, private.now()) order by i -> 'id') from jsonb_array_elements(v_items) i));
+end;
+$$;
+grant execute on function public.save_tasks(jsonb, uuid) to authenticated;
+comment on function public.save_tasks(jsonb, uuid) is
+    'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.wrong_state, version}]. bulk.too_many.';
