@@ -2733,6 +2733,11 @@ language sql immutable set search_path = '' as $$
         ('complaint', '[{"percent": 0, "who": ["duty_lead"], "action": "notify"},
                         {"percent": 50, "who": ["owner", "duty_lead"], "action": "notify"},
                         {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
+        ('task', '[{"percent": 50, "who": ["owner"], "action": "notify"},
+                   {"percent": 80, "who": ["owner"], "action": "notify"},
+                   {"percent": 100, "who": ["owner", "manager"], "action": "notify"}]'),
+        ('kpi_alert', '[{"percent": 0, "who": ["manager"], "action": "notify"},
+                        {"percent": 100, "who": ["manager"], "action": "notify"}]'),
         ('lead_only', '[{"percent": 100, "who": ["duty_lead"], "action": "notify"}]'),
         ('promised', '[{"percent": 80, "who": ["owner"], "action": "notify"},
                        {"percent": 100, "who": ["owner", "duty_lead"], "action": "notify"}]'),
@@ -2756,6 +2761,8 @@ language sql immutable set search_path = '' as $$
         ('low_score', '低分复盘', 'ticket', 'low_score', 'wall', null, 1440, 'lead_only', null, 'restart'),
         ('survey', '满意度评分', 'order', 'survey', 'wall', null, 4320, 'owner_only', null, 'restart'),
         ('callback', '回访', 'order', 'callback', 'wall', null, 10080, 'owner_only', null, 'restart'),
+        ('task_deliver', '优化任务', 'task', 'deliver', 'wall', null, 525600, 'task', null, 'restart'),
+        ('kpi_alert', '指标预警', 'kpi_alert', 'recover', 'wall', null, 10080, 'kpi_alert', 'all', 'restart'),
         ('approval', '待审批', 'approval', 'decide', 'working', 'all', 60, 'approval', null, 'restart')
     )
     select w.code, w.name, w.applies_to, w.target, w.measure, w.calendar, w.allowance, s.ladder, w.remind_calendar, w.on_reopen
@@ -4876,6 +4883,8 @@ begin
         when 'survey' then return query select * from private.survey_subjects(p_ids);
         when 'ticket', 'return', 'public_complaint' then return query select * from private.ticket_subjects(p_ids, p_now);
         when 'approval' then return query select * from private.approval_subjects(p_ids, p_now);
+        when 'task' then return query select * from private.task_subjects(p_ids);
+        when 'kpi_alert' then return query select * from private.kpi_alert_subjects(p_ids);
         else null;
     end case;
 end;
@@ -4891,7 +4900,7 @@ language sql immutable set search_path = '' as $$
         when p_entity = 'lead' then p_role = 'agent' and 'presales' = any (p_skills)
         when p_entity = 'promise' then p_role = 'agent'
         when p_entity in ('ticket', 'return', 'public_complaint') then p_role = 'operations' or (p_role = 'agent' and 'aftersales' = any (p_skills))
-        when p_entity = 'approval' then p_role = 'manager'
+        when p_entity in ('approval', 'task', 'kpi_alert') then p_role = 'manager'
         else p_role in ('agent', 'operations') end
 $$;
 comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';
@@ -13087,10 +13096,10 @@ begin
             where (c.key in ('name', 'phone', 'wechat', 'email', 'note') and not private.is_cipher(c.value))
                or (c.key like '%hash' and c.value !~ '^[a-p]{16,128}$'))
         and not exists (select from pg_catalog.unnest(array['phone', 'wechat', 'email']) k
-            where (p_contact ->> k is null) <> (p_contact ->> (k || '_hash') is null)), false);
+            where p_contact ->> (k || '_hash') is not null and p_contact ->> k is null), false);
 end;
 $$;
-comment on function private.is_lead_contact(jsonb) is 'A reserved id, ciphertexts, and a blind index beside each of phone, WeChat and e-mail.';
+comment on function private.is_lead_contact(jsonb) is 'A reserved id and ciphertexts; an index only beside its ciphertext. What has no index (a masked phone) can reach nobody.';
 
 create or replace function private.lead_refusal(p_row jsonb) returns text
 language plpgsql stable set search_path = '' as $$
@@ -25840,7 +25849,7 @@ comment on function private.is_under(text, text[]) is 'Whether all of these ciph
 create or replace function private.tokens_of(p_contact private.contacts) returns text[]
 language sql immutable set search_path = '' as $$
     select array[(p_contact).name_cipher, (p_contact).phone_cipher, (p_contact).address_cipher, (p_contact).note_cipher,
-        (p_contact).wechat_cipher]
+        (p_contact).wechat_cipher, (p_contact).email_cipher]
 $$;
 
 create or replace function private.rekey_contacts(p_key_id text, p_after bigint, p_limit integer) returns jsonb
@@ -25853,7 +25862,7 @@ language sql stable set search_path = '' as $$
         cross join (select 'v1.' || p_key_id || '.' as k) n
         where not (starts_with(coalesce(w.name_cipher, n.k), n.k) and starts_with(coalesce(w.phone_cipher, n.k), n.k)
             and starts_with(coalesce(w.address_cipher, n.k), n.k) and starts_with(coalesce(w.note_cipher, n.k), n.k)
-            and starts_with(coalesce(w.wechat_cipher, n.k), n.k))
+            and starts_with(coalesce(w.wechat_cipher, n.k), n.k) and starts_with(coalesce(w.email_cipher, n.k), n.k))
         order by w.id limit p_limit
     ), picked as (
         select d.id from due d
@@ -25866,8 +25875,8 @@ language sql stable set search_path = '' as $$
         'done', (select p.seen from place p) < 20000 and (select count(*) from due) < p_limit,
         'last', (select coalesce(max(id), 0) from private.contacts),
         'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name_cipher, 'phone', c.phone_cipher,
-                'address', c.address_cipher, 'note', c.note_cipher, 'wechat', c.wechat_cipher, 'name_hash', c.name_hash,
-                'phone_hash', c.phone_hash, 'phone_last4_hash', c.phone_last4_hash, 'wechat_hash', c.wechat_hash,
+                'address', c.address_cipher, 'note', c.note_cipher, 'wechat', c.wechat_cipher, 'email', c.email_cipher, 'name_hash', c.name_hash,
+                'phone_hash', c.phone_hash, 'phone_last4_hash', c.phone_last4_hash, 'wechat_hash', c.wechat_hash, 'email_hash', c.email_hash,
                 'orders', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'facts_hash', o.facts_hash,
                         'contact_state', o.contact_state, 'corrected', case when o.platform_facts_hash is not null
                             and o.status in ('unpaid', 'to_ship') then o.order_no end) order by o.id), '[]')
@@ -25889,10 +25898,10 @@ begin
             name_cipher = r.new ->> 'name', phone_cipher = r.new ->> 'phone', address_cipher = r.new ->> 'address',
             note_cipher = r.new ->> 'note', wechat_cipher = r.new ->> 'wechat', name_hash = r.new ->> 'name_hash',
             phone_hash = r.new ->> 'phone_hash', phone_last4_hash = r.new ->> 'phone_last4_hash',
-            wechat_hash = r.new ->> 'wechat_hash'
+            wechat_hash = r.new ->> 'wechat_hash', email_cipher = r.new ->> 'email', email_hash = r.new ->> 'email_hash'
         from jsonb_to_recordset(p_rows) r (id bigint, old jsonb, new jsonb)
         where c.id = r.id and private.tokens_of(c) is not distinct from
-            array[r.old ->> 'name', r.old ->> 'phone', r.old ->> 'address', r.old ->> 'note', r.old ->> 'wechat']
+            array[r.old ->> 'name', r.old ->> 'phone', r.old ->> 'address', r.old ->> 'note', r.old ->> 'wechat', r.old ->> 'email']
         returning c.id
     ) select array_agg(id) into v_done from stored;
     perform private.store_rekeyed_facts(jsonb_agg(f)) from jsonb_to_recordset(p_rows) r (id bigint, orders jsonb),
@@ -26709,6 +26718,8 @@ language sql stable set search_path = '' as $$
     select o.clock_id, o.owner_id from private.ticket_owners(p_shops, p_now) o
     union all
     select o.clock_id, o.owner_id from private.approval_owners(p_shops, p_now) o
+    union all
+    select o.clock_id, o.owner_id from private.task_owners(p_shops) o
 $$;
 comment on function private.clock_owners(bigint[], timestamptz) is
     'Who holds the work behind open clocks; what is not here lies in the pool. Every area with work rows of its own has a branch.';
@@ -27266,6 +27277,1951 @@ begin
 end;
 $$;
 comment on function private.apply_figures(public.imports, integer, timestamptz) is 'One chunk of a sheet of figures or of chats.';
+
+-- ==== 94_kpi_chats.sql ====
+
+-- 94 -------------------------------------------------------------------------------------- KPIs: what is counted in chats
+--
+-- A talk belongs to the day (of the shop's zone) of its buyer's first message, with all that follows in it, midnight or not.
+-- A turn is a run of buyer's messages; only a person's message answers it. Buyers count once a day. Where a shop has no
+-- chats of a day, its performance sheets stand in.
+
+create or replace function private.kpi_days(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, platform text, zone text, starts_at timestamptz, ends_at timestamptz)
+language sql stable set search_path = '' as $$
+    select s.id, s.platform, s.timezone, p_from::timestamp at time zone s.timezone, (p_to + 1)::timestamp at time zone s.timezone
+    from public.shops s where s.id = any (p_shops)
+$$;
+comment on function private.kpi_days(bigint[], date, date) is 'The span of days (both included) as instants of each shop.';
+
+create or replace function private.kpi_talks(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, platform text, session_id text, day date, buyer text, agent text, consult text, starts_at timestamptz,
+    rating smallint, is_paid boolean, paid_amount numeric, off_shift boolean, buyer_messages bigint, agent_messages bigint,
+    first_answer_at timestamptz)
+language sql stable set search_path = '' as $$
+    with spans as materialized (
+        select d.*, private.known_windows(private.shop_calendar(d.shop_id), d.starts_at, d.ends_at,
+            private.first_unknown_day(private.shop_calendar(d.shop_id), p_from)) as shifts
+        from private.kpi_days(p_shops, p_from, p_to) d
+    ), asked as materialized (
+        select distinct m.shop_id, m.session_id from spans d join public.chat_messages m on m.shop_id = d.shop_id
+        where m.sender = 'buyer' and m.sent_at >= d.starts_at and m.sent_at < d.ends_at
+    ), talks as (
+        select m.shop_id, m.session_id, min(m.sent_at) filter (where m.sender = 'buyer') as first_at,
+            (array_agg(m.buyer order by m.sent_at, m.message_id) filter (where m.sender = 'buyer'))[1] as buyer,
+            (array_agg(m.agent order by m.sender <> 'agent', m.sent_at, m.message_id) filter (where m.agent is not null))[1] as agent,
+            (array_agg(m.consult order by m.sent_at, m.message_id) filter (where m.consult is not null))[1] as consult,
+            count(*) filter (where m.sender = 'buyer') as buyer_messages,
+            count(*) filter (where m.sender = 'agent') as agent_messages,
+            array_agg(m.sent_at order by m.sent_at) filter (where m.sender = 'agent') as answers
+        from asked a join public.chat_messages m using (shop_id, session_id)
+        group by m.shop_id, m.session_id
+    )
+    select t.shop_id, d.platform, t.session_id, (t.first_at at time zone d.zone)::date, t.buyer, coalesce(t.agent, s.agent),
+        coalesce(s.consult, t.consult, 'presales'), t.first_at, s.rating, s.is_paid, s.paid_amount,
+        not t.first_at <@ d.shifts, t.buyer_messages, t.agent_messages,
+        (select min(a) from unnest(t.answers) a where a >= t.first_at)
+    from talks t join spans d using (shop_id) left join public.chat_sessions s using (shop_id, session_id)
+    where t.first_at >= d.starts_at and t.first_at < d.ends_at
+$$;
+comment on function private.kpi_talks(bigint[], date, date) is
+    'The talks that began on these days: who, what kind (unknown: presales), when, what was rated and paid, and the first answer of a person.';
+
+create or replace function private.kpi_turns(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, platform text, day date, agent text, begins_at timestamptz, first_at timestamptz, last_at timestamptz, answered_at timestamptz)
+language sql stable set search_path = '' as $$
+    with lines as (
+        select t.shop_id, t.platform, t.session_id, t.day, t.starts_at as begins_at, m.sender, m.sent_at, m.agent,
+            count(*) filter (where m.sender = 'buyer' and m.before is distinct from 'buyer') over w as turn
+        from private.kpi_talks(p_shops, p_from, p_to) t
+        join lateral (
+            select x.message_id, x.sender, x.sent_at, x.agent,
+                lag(x.sender) over (order by x.sent_at, length(x.message_id), x.message_id) as before
+            from public.chat_messages x
+            where x.shop_id = t.shop_id and x.session_id = t.session_id and x.sender in ('buyer', 'agent')) m on true
+        window w as (partition by t.shop_id, t.session_id order by m.sent_at, length(m.message_id), m.message_id)
+    )
+    select shop_id, platform, day, (array_agg(agent order by sent_at) filter (where sender = 'agent'))[1], begins_at,
+        min(sent_at) filter (where sender = 'buyer'), max(sent_at) filter (where sender = 'buyer'), min(sent_at) filter (where sender = 'agent')
+    from lines where turn > 0 group by shop_id, platform, session_id, day, begins_at, turn
+$$;
+comment on function private.kpi_turns(bigint[], date, date) is
+    'The turns of these talks: a run of buyer''s messages from first to last, and the first message of a person after it (null: none). Automatic replies neither end nor answer a turn.';
+
+create or replace function private.kpi_buyers(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, day date, agent text, buyer text, is_answered boolean, is_inquiry boolean, has_ordered boolean, has_paid boolean,
+    sold boolean, sold_amount numeric)
+language sql stable set search_path = '' as $$
+    with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
+    bought as (
+        select t.shop_id, t.session_id, bool_or(o.placed_at >= t.starts_at and o.placed_at < e.ends_at) as has_ordered,
+            bool_or(o.paid_at >= t.starts_at and o.paid_at < e.ends_at) as has_paid
+        from talks t join public.shops s on s.id = t.shop_id
+        cross join lateral (select (t.day + 1 + coalesce((select (k.params ->> 'pay_days')::integer from public.kpis k
+            where k.code = '转化率(客服)'), 0))::timestamp at time zone s.timezone as ends_at) e
+        join public.orders o on o.buyer_account = t.buyer and o.shop_id = t.shop_id
+        group by t.shop_id, t.session_id
+    )
+    select t.shop_id, t.day, (array_agg(t.agent order by t.consult = 'aftersales', t.starts_at))[1], t.buyer, bool_or(t.agent_messages > 0 and t.first_answer_at is not null),
+        bool_or(t.consult <> 'aftersales'), coalesce(bool_or(b.has_ordered), false) or coalesce(bool_or(t.is_paid), false),
+        coalesce(bool_or((coalesce(t.is_paid, false) or coalesce(b.has_paid, false)) and t.consult <> 'aftersales'), false),
+        coalesce(bool_or(t.is_paid), false), coalesce(sum(t.paid_amount) filter (where t.is_paid), 0)
+    from talks t left join bought b using (shop_id, session_id)
+    group by t.shop_id, t.day, t.buyer
+$$;
+comment on function private.kpi_buyers(bigint[], date, date) is
+    'The buyers who wrote on a day, each once: answered by a person, asked before an order (not only after-sales), and what he ordered and paid after asking, until the end of the day (kpi_definitions.params pay_days later). Paid: the sheet of sessions or an imported order says so.';
+
+create or replace function private.kpi_from_chats(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
+    turns as materialized (select *, extract(epoch from answered_at - first_at) as waited, extract(epoch from answered_at - last_at) as waited_last
+        from private.kpi_turns(p_shops, p_from, p_to) where answered_at is not null),
+    buyers as materialized (select * from private.kpi_buyers(p_shops, p_from, p_to)),
+    late as (select coalesce((params ->> 'reply_seconds')::numeric, 30) as seconds from public.kpis where code = '响应超时率'),
+    prompt as (select coalesce((params ->> 'reply_seconds')::numeric, 30) as seconds from public.kpis where code = '30秒应答率'),
+    clocked as (
+        select t.*, (t.begins_at at time zone s.timezone)::time as begun, s.platform = 'jd'
+            and ((t.begins_at at time zone s.timezone)::time >= '23:00' or (t.begins_at at time zone s.timezone)::time < '09:00') as jd_night
+        from turns t join public.shops s on s.id = t.shop_id
+    ), firsts as (
+        select t.shop_id, t.day, t.agent, extract(epoch from t.first_answer_at - t.starts_at) as waited,
+            (t.starts_at at time zone s.timezone)::time as begun
+        from talks t join public.shops s on s.id = t.shop_id where t.first_answer_at is not null
+    )
+    select '答问比', shop_id, day, agent, sum(agent_messages), sum(buyer_messages), sum(buyer_messages)::bigint from talks group by shop_id, day, agent
+    union all
+    select '平响', shop_id, day, agent, sum(waited), count(*), count(*) from clocked where not jd_night group by shop_id, day, agent
+    union all
+    select '平响(末条)', shop_id, day, agent, sum(waited_last), count(*), count(*) from clocked where not jd_night group by shop_id, day, agent
+    union all
+    select '响应超时率', c.shop_id, c.day, c.agent, count(*) filter (where c.waited > l.seconds), count(*), count(*)
+    from clocked c, late l group by c.shop_id, c.day, c.agent
+    union all
+    select '首响', shop_id, day, agent, sum(waited), count(*), count(*) from firsts group by shop_id, day, agent
+    union all
+    select '30秒应答率', f.shop_id, f.day, f.agent, count(*) filter (where f.waited <= p.seconds), count(*), count(*)
+    from firsts f, prompt p where f.begun >= '09:00' and f.begun < '23:00' group by f.shop_id, f.day, f.agent
+    union all
+    select '留言率', shop_id, day, null, count(*) filter (where off_shift), count(*), count(*) from talks group by shop_id, day
+    union all
+    select '满意度', shop_id, day, agent, sum(rating), count(rating), count(rating) from talks where rating is not null group by shop_id, day, agent
+    union all
+    select '满意比', shop_id, day, agent, count(*) filter (where rating >= 4), count(*), count(*) from talks where rating is not null group by shop_id, day, agent
+    union all
+    select '回复率', shop_id, day, agent, count(*) filter (where is_answered), count(*), count(*) from buyers group by shop_id, day, agent
+    union all
+    select '询单人数', shop_id, day, agent, count(*), null, count(*) from buyers where is_inquiry group by shop_id, day, agent
+    union all
+    select '转化率(客服)', shop_id, day, agent, count(*) filter (where has_paid), count(*), count(*) from buyers where is_inquiry group by shop_id, day, agent
+    union all
+    select '订单转化率', shop_id, day, agent, count(*) filter (where has_ordered), count(*), count(*) from buyers group by shop_id, day, agent
+    union all
+    select '客单价(客服)', shop_id, day, agent, sum(sold_amount), count(*), count(*) from buyers where sold group by shop_id, day, agent
+    union all
+    select '咨询人数', shop_id, day, null, count(*), null, count(*) from buyers group by shop_id, day
+$$;
+comment on function private.kpi_from_chats(bigint[], date, date) is
+    'What the chats of these days say, by shop, day and agent: numerator, denominator (null: a count), sample. 咨询人数 is no KPI: 流量转化率 is made of it.';
+
+create or replace function private.kpi_from_sheets(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with sheets as (select * from public.agent_days a where a.shop_id = any (p_shops) and a.day between p_from and p_to)
+    select f.code, s.shop_id, s.day, s.agent, f.numerator, f.denominator, f.denominator::bigint
+    from sheets s cross join lateral (values
+        ('答问比', s.agent_messages::numeric, s.buyer_messages::numeric),
+        ('平响', s.reply_seconds * coalesce(s.effective, s.received), coalesce(s.effective, s.received)::numeric),
+        ('首响', s.first_seconds * coalesce(s.effective, s.received), coalesce(s.effective, s.received)::numeric),
+        ('转化率(客服)', s.paid_buyers::numeric, s.inquiries::numeric),
+        ('满意比', s.satisfied::numeric, s.rated::numeric),
+        ('回复率', (s.received - s.unreplied)::numeric, s.received::numeric),
+        ('客单价(客服)', s.sold_amount, s.sold_buyers::numeric)
+    ) f (code, numerator, denominator)
+    where f.numerator is not null and f.denominator is not null
+    union all
+    select '询单人数', s.shop_id, s.day, s.agent, s.inquiries, null, s.inquiries from sheets s where s.inquiries is not null
+    union all
+    select '在线时长', s.shop_id, s.day, s.agent, s.online_minutes / 60, 1, 1 from sheets s where s.online_minutes is not null
+    union all
+    select '咨询人数', s.shop_id, s.day, null, sum(s.asked), null, sum(s.asked)::bigint from sheets s where s.asked is not null group by s.shop_id, s.day
+$$;
+comment on function private.kpi_from_sheets(bigint[], date, date) is
+    'What performance sheets say. Their means are weighted by the buyers received, as nearer to the truth than a mean of means.';
+
+create or replace function private.kpi_of_talks(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with chats as materialized (select * from private.kpi_from_chats(p_shops, p_from, p_to)),
+    told as (
+        select * from chats
+        union all
+        select s.* from private.kpi_from_sheets(p_shops, p_from, p_to) s
+        where not exists (select from chats c where c.shop_id = s.shop_id and c.day = s.day and c.code = s.code)
+    ), rated as (
+        select r.shop_id, (r.rated_at at time zone d.zone)::date as day, r.agent, r.score
+        from private.kpi_days(p_shops, p_from, p_to) d join public.ratings r on r.shop_id = d.shop_id
+        where r.level is not null and r.rated_at >= d.starts_at and r.rated_at < d.ends_at
+    )
+    select * from told where code <> '咨询人数'
+    union all
+    select '满意度', shop_id, day, agent, sum(score), count(*), count(*) from rated group by shop_id, day, agent
+    union all
+    select '满意比', shop_id, day, agent, count(*) filter (where score >= 4), count(*), count(*) from rated group by shop_id, day, agent
+    union all
+    select '流量转化率', v.shop_id, v.day, null, coalesce(t.numerator, 0), v.visitors, v.visitors
+    from public.visitor_days v left join told t on t.code = '咨询人数' and t.shop_id = v.shop_id and t.day = v.day
+    where v.shop_id = any (p_shops) and v.day between p_from and p_to
+      and exists (select from told x where x.shop_id = v.shop_id and x.code = '咨询人数')
+$$;
+comment on function private.kpi_of_talks(bigint[], date, date) is
+    'Figures of chats, of performance sheets where a shop has no chats of the day, of service ratings, and of visitors who asked.';
+
+-- ==== 94_kpi_definitions.sql ====
+
+-- 94 ---------------------------------------------------------------------------------------- KPIs: what each figure means
+--
+-- A definition has versions; a figure names the version it was made by. Conflicting ones (客单价 of an agent and of a shop)
+-- stand side by side under names of their own. Sums come before ratios, and a zero denominator is no figure.
+
+create table if not exists public.kpi_definitions (
+    code text not null,
+    version integer not null,
+    position integer not null,
+    name_en text not null,
+    area text not null constraint kpi_definitions_area_known check (area in ('chat', 'sales', 'aftersales', 'fulfilment', 'improvement')),
+    unit text not null constraint kpi_definitions_unit_known check (unit in ('%', '秒', '分', '元', '人', '小时', '天')),
+    direction text not null constraint kpi_definitions_direction_known check (direction in ('up', 'down', 'none')),
+    formula text not null,
+    formula_en text not null,
+    numerator text not null,
+    denominator text not null,
+    sources text[] not null,
+    is_additive boolean not null default true,
+    by_person boolean not null default false,
+    threshold numeric,
+    platform_thresholds jsonb not null default '{}',
+    origin text not null,
+    params jsonb not null default '{}',
+    valid_from timestamptz not null default now(),
+    made_by bigint references public.members,
+    primary key (code, version)
+);
+create index if not exists kpi_definitions_made_by_idx on public.kpi_definitions (made_by) where made_by is not null;
+alter table public.kpi_definitions enable row level security;
+comment on table public.kpi_definitions is 'KPI 定义: what a figure counts, by version; the newest version is the one that is computed.';
+comment on column public.kpi_definitions.sources is 'Kinds of import without which it cannot be said: any of them is enough. Empty: the desk''s own work.';
+comment on column public.kpi_definitions.is_additive is 'Whether the sums of days make the sum of a period; if not, each period is counted anew.';
+comment on column public.kpi_definitions.threshold is 'Target in the unit; direction up: at least, down: at most. platform_thresholds {platform: target} wins.';
+comment on column public.kpi_definitions.params is 'reply_seconds: slower is late. pay_days: days after the talk in which a payment counts (0: the same day).';
+
+drop policy if exists "members read what figures mean" on public.kpi_definitions;
+create policy "members read what figures mean" on public.kpi_definitions for select to authenticated
+    using ((select private.my_member_id()) is not null);
+grant select on public.kpi_definitions to authenticated;
+
+create or replace view public.kpis with (security_invoker = true) as
+select distinct on (d.code) d.* from public.kpi_definitions d order by d.code, d.version desc;
+grant select on public.kpis to authenticated;
+comment on view public.kpis is 'The version of each KPI that is computed now.';
+
+insert into public.kpi_definitions (code, version, position, area, unit, direction, threshold, platform_thresholds, sources, by_person,
+    is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
+select w.code, 1, w.position, w.area, w.unit, w.direction, w.threshold, w.platforms::jsonb, w.sources::text[], w.by_person, w.is_additive,
+    w.name_en, w.formula, w.formula_en, w.numerator, w.denominator, w.origin, w.params::jsonb
+from (values
+    ('流量转化率', 10, 'sales', '%', 'up', null::numeric, '{}', '{traffic}', false, true, 'Visitors who asked', '咨询人数 ÷ 访客数', 'buyers who asked ÷ visitors', '咨询人数', '访客数', '流程标准化手册', '{}'),
+    ('订单转化率', 20, 'sales', '%', 'up', null, '{}', '{chats}', true, true, 'Askers who ordered', '下单人数 ÷ 咨询人数（咨询当日下单）', 'buyers who ordered the same day ÷ buyers who asked', '下单人数', '咨询人数', '流程标准化手册', '{"pay_days": 0}'),
+    ('转化率(客服)', 30, 'sales', '%', 'up', 65, '{}', '{chats,performance}', true, true, 'Inquiries that paid', '付款人数 ÷ 询单人数（不含售后咨询，按人去重，咨询当日付款）', 'buyers who paid the same day ÷ buyers who asked before an order, each once a day', '付款人数', '询单人数', '零售端口办事政策', '{"pay_days": 0}'),
+    ('询单人数', 40, 'sales', '人', 'up', null, '{}', '{chats,performance}', true, true, 'Buyers before an order', '下单前来咨询的买家，按日去重', 'buyers who asked before an order, each once a day', '询单人数', '', '零售端口办事政策', '{}'),
+    ('答问比', 50, 'chat', '%', 'up', 130, '{}', '{chats,performance}', true, true, 'Answers per question', '客服消息数 ÷ 买家消息数（不含自动回复和机器人）', 'messages of agents ÷ messages of buyers, without automatic ones', '客服消息数', '买家消息数', '零售端口办事政策', '{}'),
+    ('平响', 60, 'chat', '秒', 'down', 30, '{"jd": 25}', '{chats,performance}', true, true, 'Mean answer time', '每轮从买家首条到客服首条的秒数 ÷ 有回复的轮数（京东不计 23:00–次日 9:00 发起的会话）', 'seconds from the first message of a turn to the first answer ÷ answered turns (JD: without talks begun 23:00–9:00)', '响应秒数', '有回复的轮数', '零售端口办事政策', '{}'),
+    ('平响(末条)', 65, 'chat', '秒', 'down', null, '{}', '{chats}', true, true, 'Mean answer time from the last message', '每轮从买家末条到客服首条的秒数 ÷ 有回复的轮数', 'seconds from the last message of a turn to the first answer ÷ answered turns', '响应秒数', '有回复的轮数', '平台口径', '{}'),
+    ('首响', 70, 'chat', '秒', 'down', 30, '{}', '{chats,performance}', true, true, 'First answer time', '会话首条买家消息到首条人工回复的秒数 ÷ 有回复的会话', 'seconds to the first answer of a person ÷ answered talks', '首次响应秒数', '有回复的会话', '流程标准化手册', '{}'),
+    ('30秒应答率', 80, 'chat', '%', 'up', null, '{}', '{chats}', true, true, 'Answered within 30 seconds', '30 秒内首次应答的会话 ÷ 应答会话（9:00–23:00 发起）', 'talks first answered within 30 seconds ÷ answered talks, begun 9:00–23:00', '30 秒内应答', '应答会话', '京东公开规则', '{"reply_seconds": 30}'),
+    ('响应超时率', 90, 'chat', '%', 'down', 5, '{}', '{chats}', true, true, 'Late answers', '超过 30 秒的轮次 ÷ 有回复的轮次', 'turns answered after more than 30 seconds ÷ answered turns', '超时轮次', '有回复的轮次', '流程标准化手册', '{"reply_seconds": 30}'),
+    ('满意度', 100, 'chat', '分', 'up', null, '{}', '{chats,reviews}', true, true, 'Satisfaction score', '评价总分 ÷ 收到评价数（1–5 分）', 'sum of ratings ÷ ratings (1 to 5)', '评价总分', '收到评价数', '零售端口办事政策', '{}'),
+    ('满意比', 110, 'chat', '%', 'up', 95, '{}', '{chats,performance,reviews}', true, true, 'Satisfied ratings', '（非常满意＋满意）÷ 收到评价数', 'ratings of 4 and 5 ÷ ratings', '满意评价数', '收到评价数', '零售端口办事政策', '{}'),
+    ('留言率', 120, 'chat', '%', 'down', null, '{"jd": 50}', '{chats}', false, true, 'Questions off shift', '非值班时段发起的会话 ÷ 当日会话（班次日历）', 'talks begun outside the shifts ÷ talks of the day', '非值班会话', '会话', '零售端口办事政策', '{}'),
+    ('回复率', 130, 'chat', '%', 'up', 99, '{}', '{chats,performance}', true, true, 'Buyers answered', '（接待人数 − 未回复人数）÷ 接待人数，按人去重', 'buyers answered ÷ buyers received, each once a day', '已回复人数', '接待人数', '零售端口办事政策', '{}'),
+    ('客单价(客服)', 140, 'sales', '元', 'up', null, '{}', '{chats,performance}', true, true, 'Sales per buyer (agent)', '本客服销售额 ÷ 本客服销售人数', 'sales of the agent ÷ buyers the agent sold to', '销售额', '销售人数', '零售端口办事政策', '{}'),
+    ('客单价(店铺)', 150, 'sales', '元', 'up', null, '{}', '{orders}', false, true, 'Sales per order (shop)', '销售额 ÷ 订单数（已付款、未关闭）', 'sales ÷ orders (paid, not closed)', '销售额', '订单数', '流程标准化手册', '{}'),
+    ('复购率', 160, 'sales', '%', 'up', null, '{}', '{orders}', false, false, 'Buyers who came back', '期内有两个以上订单的买家 ÷ 期内买家', 'buyers with two or more orders in the period ÷ buyers of the period', '重复购买人数', '总客户数', '流程标准化手册', '{}'),
+    ('复购周期', 170, 'sales', '天', 'down', null, '{}', '{orders}', false, true, 'Days until the next order', '同一买家相邻两单的间隔天数 ÷ 间隔数', 'days between two orders of a buyer ÷ intervals', '间隔天数', '间隔数', '优化设计方案', '{}'),
+    ('客诉率', 180, 'aftersales', '%', 'down', null, '{}', '{orders}', false, true, 'Complaints', '投诉订单数 ÷ 总订单数（一单多诉计一单）', 'orders with a complaint ÷ orders, an order once', '投诉订单数', '总订单数', '流程标准化手册', '{}'),
+    ('解决率', 190, 'aftersales', '%', 'up', 95, '{}', '{}', true, true, 'Cases solved', '已解决的售后工单 ÷ 登记的售后工单（按登记日）', 'cases solved ÷ cases registered, by day of registration', '已解决', '登记', '优化设计方案', '{}'),
+    ('24小时解决率', 200, 'aftersales', '%', 'up', null, '{}', '{}', true, true, 'Solved within 24 hours', '登记后 24 小时内解决的工单 ÷ 登记的工单', 'cases solved within 24 hours ÷ cases registered', '24 小时内解决', '登记', '流程标准化手册', '{}'),
+    ('退货处理时长', 205, 'aftersales', '小时', 'down', 24, '{}', '{}', false, true, 'Hours to handle a return', '从申请到办结的小时数 ÷ 办结的退换货（按办结日）', 'hours from application to its end ÷ returns ended, by the day they ended', '处理小时', '办结的退换货', '流程标准化手册', '{}'),
+    ('知识库复用率', 210, 'aftersales', '%', 'up', 80, '{}', '{}', false, true, 'Solutions reused', '用了知识库方案的已解决工单 ÷ 已解决工单', 'solved cases in which a solution was used ÷ solved cases', '用了方案', '已解决', '优化设计方案', '{}'),
+    ('在线时长', 220, 'chat', '小时', 'up', 8, '{}', '{performance}', true, true, 'Hours online', '登录小时 ÷ 客服人日', 'hours signed in ÷ agent days', '登录小时', '客服人日', '零售端口办事政策', '{}'),
+    ('履约准时率', 230, 'fulfilment', '%', 'up', 98, '{}', '{orders}', false, true, 'Shipped as promised', '按承诺发货的订单 ÷ 应发货订单（平台承诺，没有则付款后 48 小时）', 'orders shipped by their promise ÷ orders due (promise of the platform, else 48 hours after payment)', '准时发货', '应发货', '优化设计方案', '{"promise_hours": 48}'),
+    ('流程优化达标率', 240, 'improvement', '%', 'up', 98, '{}', '{}', false, true, 'Improvements that met their target', '验收通过的任务 ÷ 有结论的任务', 'tasks accepted ÷ tasks judged', '验收通过', '有结论', '流程标准化手册', '{}'),
+    ('验收通过率', 250, 'improvement', '%', 'up', 100, '{}', '{}', false, true, 'Criteria met', '达到目标的验收标准 ÷ 已测量的验收标准', 'criteria met ÷ criteria measured', '达标标准', '已测标准', '流程标准化手册', '{}')
+) w (code, position, area, unit, direction, threshold, platforms, sources, by_person, is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
+on conflict do nothing;
+
+-- Whose figure --------------------------------------------------------------------------------------------------------
+
+create table if not exists public.agent_names (
+    shop_id bigint not null references public.shops,
+    agent text not null constraint agent_names_agent_length check (char_length(agent) between 1 and 60),
+    member_id bigint not null references public.members,
+    updated_at timestamptz not null,
+    primary key (shop_id, agent)
+);
+create index if not exists agent_names_member_id_idx on public.agent_names (member_id);
+alter table public.agent_names enable row level security;
+comment on table public.agent_names is '客服昵称: which member a name on a platform is. Without a line the member with that very display name, else nobody.';
+drop policy if exists "leaders and analysts read who is who" on public.agent_names;
+create policy "leaders and analysts read who is who" on public.agent_names
+    for select to authenticated using (
+        (select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+grant select on public.agent_names to authenticated;
+
+create or replace function private.agent_members(p_shops bigint[]) returns table (shop_id bigint, agent text, member_id bigint)
+language sql stable set search_path = '' as $$
+    select n.shop_id, n.agent, n.member_id from public.agent_names n where n.shop_id = any (p_shops)
+    union all
+    select k.shop_id, m.display_name, m.id from public.members m join public.member_shops k on k.member_id = m.id
+    where k.shop_id = any (p_shops) and not exists (select from public.agent_names n where n.shop_id = k.shop_id and n.agent = m.display_name)
+      and m.id = (select min(x.id) from public.members x join public.member_shops y on y.member_id = x.id
+          where y.shop_id = k.shop_id and x.display_name = m.display_name)
+$$;
+comment on function private.agent_members(bigint[]) is 'The member behind each name on a platform, one a shop and name.';
+
+create or replace function public.set_agent_name(p_shop_id bigint, p_agent text, p_member_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['analyst', 'manager', 'admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'set_agent_name', jsonb_build_array(p_shop_id, p_agent, p_member_id));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_shop(v_me, p_shop_id);
+    if char_length(btrim(coalesce(p_agent, ''))) not between 1 and 60 or (p_member_id is not null
+        and not exists (select from public.member_shops k where k.shop_id = p_shop_id and k.member_id = p_member_id)) then
+        perform private.fail('PT422', 'kpi.agent_name');
+    end if;
+    if p_member_id is null then
+        delete from public.agent_names where shop_id = p_shop_id and agent = btrim(p_agent);
+    else
+        insert into public.agent_names (shop_id, agent, member_id, updated_at) values (p_shop_id, btrim(p_agent), p_member_id, private.now())
+        on conflict (shop_id, agent) do update set member_id = excluded.member_id, updated_at = excluded.updated_at;
+    end if;
+    perform private.audit(v_me, p_shop_id, 'agent_name', null, 'set', jsonb_build_object('member', p_member_id));
+    return private.finish_request(p_request_id, '{}');
+end;
+$$;
+grant execute on function public.set_agent_name(bigint, text, bigint, uuid) to authenticated;
+comment on function public.set_agent_name(bigint, text, bigint, uuid) is
+    'Analysts, managers and admins: which member of the shop a platform name is (null: nobody again). kpi.agent_name, shop.none.';
+
+-- ==== 95_kpi_orders.sql ====
+
+-- 95 -------------------------------------------------------------------------------- KPIs: what orders and tickets say
+--
+-- Sales and orders count on the day of payment; a promise on the day it falls due; a case on the day it was registered.
+
+create index if not exists orders_paid_idx on public.orders (shop_id, paid_at) include (amount, status, buyer_account) where paid_at is not null;
+
+create or replace function private.kpi_of_orders(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with paid as materialized (
+        select o.shop_id, o.id, (o.paid_at at time zone d.zone)::date as day, o.amount, o.status
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at
+    ), complaints as (
+        select t.shop_id, (t.registered_at at time zone d.zone)::date as day, count(distinct t.order_id) as orders
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.tickets t on t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at
+        where t.is_complaint and t.order_id is not null and t.state not in ('cancelled', 'merged')
+          and not exists (select from public.tickets e where e.order_id = t.order_id and e.is_complaint and e.id < t.id
+              and e.state not in ('cancelled', 'merged'))
+        group by 1, 2
+    ), days as (
+        select shop_id, day, sum(amount) filter (where status <> 'closed' and amount is not null) as sales,
+            count(*) filter (where status <> 'closed' and amount is not null) as sold, count(*) as orders
+        from paid group by shop_id, day
+    )
+    select '客单价(店铺)', shop_id, day, null, coalesce(sales, 0), sold, sold from days
+    union all
+    select '客诉率', coalesce(d.shop_id, c.shop_id), coalesce(d.day, c.day), null, coalesce(c.orders, 0), coalesce(d.orders, 0), coalesce(d.orders, 0)
+    from days d full join complaints c on c.shop_id = d.shop_id and c.day = d.day
+$$;
+comment on function private.kpi_of_orders(bigint[], date, date) is
+    'Sales per order, and complaints: an order counts on the day of its first complaint alone.';
+
+create or replace function private.kpi_promise_hours() returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce((select (params ->> 'promise_hours')::numeric from public.kpis where code = '履约准时率'), 48)
+$$;
+comment on function private.kpi_promise_hours() is 'Hours after payment in which an order without a promise of the platform ships.';
+
+create or replace function private.kpi_of_promises(p_shops bigint[], p_from date, p_to date, p_now timestamptz)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with hours as materialized (select make_interval(hours => private.kpi_promise_hours()::integer) as span),
+    due as (
+        select o.shop_id, (x.due at time zone d.zone)::date as day, o.shipped_at, x.due
+        from private.kpi_days(p_shops, p_from, p_to) d cross join hours h
+        join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at - interval '45 days' and o.paid_at < d.ends_at
+        cross join lateral (select least(coalesce(o.promise_ship_at, o.paid_at + h.span)) as due) x
+        where x.due >= d.starts_at and x.due < d.ends_at and x.due <= p_now
+          and (o.shipped_at is not null or o.status in ('to_ship', 'shipped', 'completed'))
+    )
+    select '履约准时率', shop_id, day, null, count(*) filter (where shipped_at <= due), count(*), count(*) from due group by shop_id, day
+$$;
+comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) is
+    'Orders whose promise fell due, and those shipped by then. Orders that were cancelled before they shipped are not due.';
+
+create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;
+
+create or replace function private.kpi_of_cases(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with cases as materialized (
+        select t.shop_id, (t.registered_at at time zone d.zone)::date as day, m.display_name as agent, t.id, t.registered_at,
+            t.first_resolved_at, t.resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.tickets t on t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at
+        left join public.members m on m.id = t.owner_id
+        where t.state not in ('cancelled', 'merged')
+    ), solved as (
+        select t.shop_id, (t.resolved_at at time zone d.zone)::date as day, t.id
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.tickets t on t.shop_id = d.shop_id and t.resolved_at >= d.starts_at and t.resolved_at < d.ends_at
+        where t.state in ('resolved', 'revisit', 'review', 'closed')
+    ), returned as (
+        select r.shop_id, (r.ended_at at time zone d.zone)::date as day, extract(epoch from r.ended_at - r.applied_at) / 3600 as hours
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.ticket_returns r on r.shop_id = d.shop_id and r.ended_at >= d.starts_at and r.ended_at < d.ends_at
+        where r.state <> 'buyer_cancelled'
+    )
+    select '退货处理时长', shop_id, day, null, sum(hours), count(*), count(*) from returned group by shop_id, day
+    union all
+    select '解决率', shop_id, day, agent, count(*) filter (where is_solved), count(*), count(*) from cases group by shop_id, day, agent
+    union all
+    select '24小时解决率', shop_id, day, agent, count(*) filter (where first_resolved_at <= registered_at + interval '24 hours'), count(*), count(*)
+    from cases group by shop_id, day, agent
+    union all
+    select '知识库复用率', s.shop_id, s.day, null, count(*) filter (where exists (select from public.solution_uses u where u.ticket_id = s.id)),
+        count(*), count(*) from solved s group by s.shop_id, s.day
+$$;
+comment on function private.kpi_of_cases(bigint[], date, date) is
+    'Returns by the day they ended (a buyer who changed his mind is no handling); cases by the day they were registered: solved (and not reopened since), solved within 24 hours; and of those solved on the day, the ones in which a solution was used.';
+
+create or replace function private.kpi_of_buyers(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with gaps as (
+        select o.shop_id, (o.paid_at at time zone d.zone)::date as day, b.before, o.paid_at
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at
+        cross join lateral (select max(e.paid_at) as before from public.orders e
+            where e.buyer_account = o.buyer_account and e.shop_id = o.shop_id and e.paid_at < o.paid_at and e.status <> 'closed') b
+        where o.status <> 'closed' and b.before is not null
+    )
+    select '复购周期', shop_id, day, null, sum(extract(epoch from paid_at - before) / 86400), count(*), count(*) from gaps group by shop_id, day
+$$;
+comment on function private.kpi_of_buyers(bigint[], date, date) is 'Days between an order and the one before of the same buyer, by the day of the later one.';
+
+create or replace function private.kpi_repeat(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    select shop_id, count(*) filter (where orders >= 2), count(*), count(*) from (
+        select o.shop_id, o.buyer_account, count(*) as orders
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at
+        where o.status <> 'closed' and o.buyer_account is not null
+        group by o.shop_id, o.buyer_account) b
+    group by shop_id
+$$;
+comment on function private.kpi_repeat(bigint[], date, date) is
+    'Buyers (by account) with paid orders in the period, and those with two or more. It cannot be added up from days.';
+
+-- ==== 96_kpi.sql ====
+
+-- 96 ------------------------------------------------------------------------------------------ KPIs: asked for, and kept by day
+--
+-- private.kpi_parts counts from the rows themselves. What it counts for each finished day is kept (private.kpi_snapshots), and
+-- pages read what is kept; days are counted again while their rows may still come in.
+
+create or replace function private.kpi_parts(p_codes text[], p_shops bigint[], p_from date, p_to date, p_now timestamptz)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language plpgsql stable set search_path = '' as $$
+begin
+    if exists (select from public.kpis k where k.code = any (p_codes) and k.sources && array['chats', 'performance', 'reviews', 'traffic']) then
+        return query select * from private.kpi_of_talks(p_shops, p_from, p_to) t where t.code = any (p_codes);
+    end if;
+    if p_codes && array['客单价(店铺)', '客诉率'] then
+        return query select * from private.kpi_of_orders(p_shops, p_from, p_to) o where o.code = any (p_codes);
+    end if;
+    if '履约准时率' = any (p_codes) then
+        return query select * from private.kpi_of_promises(p_shops, p_from, p_to, p_now);
+    end if;
+    if '复购周期' = any (p_codes) then
+        return query select * from private.kpi_of_buyers(p_shops, p_from, p_to);
+    end if;
+    if p_codes && array['解决率', '24小时解决率', '知识库复用率', '退货处理时长'] then
+        return query select * from private.kpi_of_cases(p_shops, p_from, p_to) c where c.code = any (p_codes);
+    end if;
+    if p_codes && array['流程优化达标率', '验收通过率'] then
+        return query select * from private.kpi_of_tasks(p_shops, p_from, p_to) i where i.code = any (p_codes);
+    end if;
+end;
+$$;
+comment on function private.kpi_parts(text[], bigint[], date, date, timestamptz) is
+    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day and agent. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time.';
+
+create or replace function private.kpi_value(p_unit text, p_numerator numeric, p_denominator numeric) returns numeric
+language sql immutable set search_path = '' as $$
+    select round(case when p_denominator is null then p_numerator
+        when p_denominator = 0 then null
+        when p_unit = '%' then 100 * p_numerator / p_denominator else p_numerator / p_denominator end, 4)
+$$;
+comment on function private.kpi_value(text, numeric, numeric) is 'The figure, four decimals: a count, a share in percent, or a mean. Null without anything to divide by.';
+
+create or replace function private.kpi_missing(p_sources text[], p_shops bigint[]) returns text[]
+language sql stable set search_path = '' as $$
+    select case when cardinality(p_sources) = 0 or exists (select from public.imports i
+        where i.kind = any (p_sources) and i.state = 'done' and i.shop_id = any (p_shops)) then '{}' else p_sources end
+$$;
+comment on function private.kpi_missing(text[], bigint[]) is 'The kinds of file, any of which would do, if none was ever imported for these shops.';
+
+create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text) returns text
+language sql stable set search_path = '' as $$
+    select case p_by when 'shop' then (select s.code from public.shops s where s.id = p_shop_id)
+        when 'day' then p_day::text
+        when 'person' then coalesce((select m.display_name from public.agent_names n join public.members m on m.id = n.member_id
+            where n.shop_id = p_shop_id and n.agent = p_agent), p_agent) end
+$$;
+
+create or replace function private.kpi_live(p_codes text[], p_shops bigint[], p_from date, p_to date, p_by text, p_now timestamptz)
+returns table (code text, scope text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    select p.code, private.kpi_scope(p_by, p.shop_id, p.day, p.agent), sum(p.numerator), sum(p.denominator), sum(p.sample)::bigint
+    from private.kpi_parts(p_codes, p_shops, p_from, p_to, p_now) p
+    where p_by is distinct from 'person' or p.agent is not null
+    group by 1, 2
+    union all
+    select '复购率', private.kpi_scope(p_by, r.shop_id, r.day, null), sum(r.numerator), sum(r.denominator), sum(r.sample)::bigint
+    from (
+        select x.*, null::date as day from private.kpi_repeat(p_shops, p_from, p_to) x where p_by is distinct from 'day'
+        union all
+        select x.*, d::date from generate_series(p_from, p_to, interval '1 day') d cross join lateral private.kpi_repeat(p_shops, d::date, d::date) x
+        where p_by = 'day') r
+    where '复购率' = any (p_codes) and p_by is distinct from 'person'
+    group by 2
+$$;
+comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz) is 'Sums of a period from the rows themselves, whole or by shop, person or day.';
+
+create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_from is null or p_to is null or p_to < p_from or p_to - p_from > p_most then
+        perform private.fail('PT422', 'kpi.period', jsonb_build_object('days', p_most));
+    end if;
+end;
+$$;
+
+create or replace function private.kpi_codes(p_codes jsonb) returns text[]
+language plpgsql stable set search_path = '' as $$
+declare
+    v_codes jsonb := coalesce(private.as_json(p_codes), '[]');
+    v_unknown text;
+begin
+    if jsonb_typeof(v_codes) <> 'array' then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    select c into v_unknown from jsonb_array_elements_text(v_codes) c where not exists (select from public.kpis k where k.code = c) limit 1;
+    if v_unknown is not null then
+        perform private.fail('PT422', 'kpi.unknown', jsonb_build_object('code', left(v_unknown, 40)));
+    end if;
+    return array(select k.code from public.kpis k where v_codes = '[]' or v_codes ? k.code order by k.position);
+end;
+$$;
+comment on function private.kpi_codes(jsonb) is 'The KPIs that a request names, all when it names none. kpi.unknown.';
+
+create or replace function public.kpi_figures(p_codes jsonb, p_from date, p_to date, p_by text default null, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array['operations', 'analyst', 'manager', 'admin']);
+    v_codes text[] := private.kpi_codes(p_codes);
+    v_shops bigint[] := array(select s.id from public.shops s where (p_shop_id is null or s.id = p_shop_id)
+        and (v_me.role = 'system' or s.id in (select private.my_shop_ids())));
+begin
+    perform private.check_kpi_period(p_from, p_to, 1100);
+    if p_by is not null and p_by not in ('shop', 'person', 'day') then
+        perform private.fail('PT422', 'kpi.by');
+    end if;
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'value', private.kpi_value(k.unit, f.numerator, f.denominator),
+                'numerator', f.numerator, 'denominator', f.denominator, 'sample', coalesce(f.sample, 0), 'unit', k.unit, 'version', k.version,
+                'missing', case when f.code is null then private.kpi_missing(k.sources, v_shops) else '{}' end)
+            || case when p_by is null then '{}' else jsonb_build_object(p_by, f.scope) end order by k.position, f.scope), '[]')
+        from public.kpis k left join private.kpi_live(v_codes, v_shops, p_from, p_to, p_by, private.now()) f on f.code = k.code
+        where k.code = any (v_codes) and (p_by is null or f.code is not null));
+end;
+$$;
+grant execute on function public.kpi_figures(jsonb, date, date, text, bigint) to authenticated, service_role;
+comment on function public.kpi_figures(jsonb, date, date, text, bigint) is
+    'Operations, analysts, managers, admins, the command: KPIs (none named: all) of days p_from to p_to, both included, of my shops or one, counted anew: [{code, value (null: nothing to divide by), numerator, denominator, sample, unit, version, missing (files without which it cannot be said)}], with p_by shop, person or day also that. kpi.unknown, kpi.period, kpi.by.';
+
+-- Kept by day ---------------------------------------------------------------------------------------------------------
+
+create table if not exists private.kpi_snapshots (
+    shop_id bigint not null,
+    code text not null,
+    day date not null,
+    agent text not null default '',
+    version integer not null,
+    numerator numeric not null,
+    denominator numeric,
+    sample bigint not null,
+    primary key (shop_id, code, day, agent)
+);
+alter table private.kpi_snapshots enable row level security;
+comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day and agent (empty: the shop''s own). 复购率: of the 90 days up to that day.';
+
+create table if not exists private.kpi_runs (
+    shop_id bigint not null,
+    day date not null,
+    made_at timestamptz,
+    primary key (shop_id, day)
+);
+create index if not exists kpi_runs_due_idx on private.kpi_runs (made_at, day);
+alter table private.kpi_runs enable row level security;
+comment on table private.kpi_runs is 'Days that are kept: when each was counted last; null: to be counted anew.';
+
+create or replace function private.snapshot_day(p_shop_id bigint, p_day date, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('kpi ' || p_shop_id || p_day, 0));
+    delete from private.kpi_snapshots where shop_id = p_shop_id and day = p_day;
+    insert into private.kpi_snapshots (shop_id, code, day, agent, version, numerator, denominator, sample)
+    select p_shop_id, p.code, p_day, coalesce(p.agent, ''), max(k.version), sum(p.numerator), sum(p.denominator), sum(p.sample)
+    from private.kpi_parts(array(select k.code from public.kpis k), array[p_shop_id], p_day, p_day, p_now) p
+    join public.kpis k on k.code = p.code
+    where p.numerator is not null group by p.code, coalesce(p.agent, '')
+    union all
+    select p_shop_id, k.code, p_day, '', k.version, r.numerator, r.denominator, r.sample
+    from private.kpi_repeat(array[p_shop_id], p_day - 89, p_day) r cross join public.kpis k where k.code = '复购率';
+    insert into private.kpi_runs (shop_id, day, made_at) values (p_shop_id, p_day, p_now)
+    on conflict (shop_id, day) do update set made_at = excluded.made_at;
+end;
+$$;
+comment on function private.snapshot_day(bigint, date, timestamptz) is
+    'Counts a day of a shop and keeps it in place of what was kept: any number of times with the same end.';
+
+create or replace function private.plan_snapshots(p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    insert into private.kpi_runs (shop_id, day)
+    select s.id, d::date from public.shops s
+    cross join lateral generate_series((p_now at time zone s.timezone)::date - 35, (p_now at time zone s.timezone)::date, interval '1 day') d
+    where s.is_active on conflict do nothing
+$$;
+
+create or replace function private.keep_kpis(p_now timestamptz, p_limit integer default 3) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_run record;
+    v_count integer := 0;
+begin
+    perform private.plan_snapshots(p_now);
+    for v_run in
+        select r.shop_id, r.day from private.kpi_runs r join public.shops s on s.id = r.shop_id
+        where r.made_at is null
+           or (r.day >= (p_now at time zone s.timezone)::date - 1 and r.made_at < p_now - interval '1 hour')
+           or (r.day >= (p_now at time zone s.timezone)::date - 35 and r.made_at < p_now - interval '1 day')
+        order by r.made_at nulls first, r.day desc limit p_limit
+        for update of r skip locked
+    loop
+        perform private.snapshot_day(v_run.shop_id, v_run.day, p_now);
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.keep_kpis(timestamptz, integer) is
+    'Counts the next days that are due: never counted, today and yesterday once an hour, the 35 days before once a day (files come late). How many it was.';
+
+create or replace function public.service_keep_kpis(p_limit integer default 3) returns integer
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+begin
+    return private.keep_kpis(private.now(), least(greatest(coalesce(p_limit, 3), 1), 100));
+end;
+$$;
+grant execute on function public.service_keep_kpis(integer) to service_role;
+comment on function public.service_keep_kpis(integer) is 'Service: counts up to p_limit shop days that are due and answers how many it were; 0 when all is kept.';
+
+create or replace function private.forget_kept(p_shop_id bigint, p_days date[]) returns void
+language sql set search_path = '' as $$
+    insert into private.kpi_runs (shop_id, day) select p_shop_id, d from (select distinct unnest(p_days) as d) x where d is not null
+    on conflict (shop_id, day) do update set made_at = null
+$$;
+comment on function private.forget_kept(bigint, date[]) is 'These days of a shop are to be counted anew.';
+
+create or replace function public.backfill_kpis(p_from date, p_to date, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['analyst', 'manager', 'admin']);
+    v_answer jsonb := private.begin_request(p_request_id, 'backfill_kpis', jsonb_build_array(p_from, p_to));
+    v_count integer;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.check_kpi_period(p_from, p_to, 1100);
+    perform private.forget_kept(s.id, array(select d::date from generate_series(p_from, least(p_to, (private.now() at time zone s.timezone)::date), interval '1 day') d))
+    from public.shops s where s.id in (select private.my_shop_ids());
+    select count(*) into v_count from private.kpi_runs where made_at is null;
+    perform private.enqueue('kpi_backfill', '{}', 'kpi_backfill', private.now());
+    perform private.audit(v_me, null, 'kpi', null, 'backfill', jsonb_build_object('from', p_from, 'to', p_to));
+    return private.finish_request(p_request_id, jsonb_build_object('days', v_count));
+end;
+$$;
+grant execute on function public.backfill_kpis(date, date, uuid) to authenticated;
+comment on function public.backfill_kpis(date, date, uuid) is
+    'Analysts, managers, admins: counts these days of my shops anew, in the background. {days: shop days to do}. kpi.period.';
+
+create or replace function private.imported_days(p_import public.imports, p_now timestamptz) returns date[]
+language sql stable set search_path = '' as $$
+    with zone as (select s.timezone as name from public.shops s where s.id = p_import.shop_id)
+    select array(
+        select distinct (m.sent_at at time zone z.name)::date from public.chat_messages m, zone z where p_import.kind = 'chats' and m.import_id = p_import.id
+        union select distinct (m.sent_at at time zone z.name)::date from public.chat_sessions s
+            join public.chat_messages m using (shop_id, session_id), zone z where p_import.kind = 'chats' and s.import_id = p_import.id
+        union select a.day from public.agent_days a where p_import.kind = 'performance' and a.import_id = p_import.id
+        union select v.day from public.visitor_days v where p_import.kind = 'traffic' and v.import_id = p_import.id
+        union select distinct (r.rated_at at time zone z.name)::date from public.ratings r, zone z where p_import.kind = 'reviews' and r.import_id = p_import.id
+        union select d::date from zone z, generate_series((p_now at time zone z.name)::date - 35, (p_now at time zone z.name)::date, interval '1 day') d
+            where p_import.kind in ('orders', 'shipments', 'aftersales'))
+$$;
+comment on function private.imported_days(public.imports, timestamptz) is 'The days whose figures a file may have changed; of orders and cases the last 35.';
+
+create or replace function private.tg_forget_kept() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    perform private.forget_kept(new.shop_id, private.imported_days(new, private.now()));
+    return null;
+end;
+$$;
+comment on function private.tg_forget_kept() is 'A file is complete: the days it speaks of are counted anew.';
+create or replace trigger t90_kept after update of state on public.imports
+    for each row when (new.state = 'done' and old.state <> 'done' and new.shop_id is not null) execute function private.tg_forget_kept();
+
+-- The page ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.kept_figures(p_shops bigint[], p_agents text[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    select s.code, s.shop_id, s.day, s.agent, s.numerator, s.denominator, s.sample
+    from private.kpi_snapshots s join public.kpis k on k.code = s.code
+    where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_agents is null or s.agent = any (p_agents))
+      and (k.is_additive or s.day = (select max(x.day) from private.kpi_snapshots x
+          where x.shop_id = s.shop_id and x.code = s.code and x.day between p_from and p_to))
+$$;
+comment on function private.kept_figures(bigint[], text[], date, date) is 'What is kept of a period; of a figure that days do not add up to, the newest day''s.';
+
+create or replace function private.kpi_trend(p_shops bigint[], p_agents text[], p_from date, p_to date)
+returns table (code text, points jsonb)
+language sql stable set search_path = '' as $$
+    with points as (
+        select s.code, date_trunc(case when p_to - p_from <= 31 then 'day' when p_to - p_from <= 183 then 'week' else 'month' end, s.day::timestamp)::date as at,
+            sum(s.numerator) as numerator, sum(s.denominator) as denominator, sum(s.sample) as sample
+        from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive
+        where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_agents is null or s.agent = any (p_agents))
+        group by 1, 2
+        union all
+        select s.code, s.day, sum(s.numerator), sum(s.denominator), sum(s.sample)
+        from private.kpi_snapshots s join public.kpis k on k.code = s.code and not k.is_additive
+        where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_to - s.day) % greatest((p_to - p_from) / 12, 1) = 0
+        group by 1, 2
+    )
+    select p.code, jsonb_agg(jsonb_build_object('at', p.at, 'value', private.kpi_value(k.unit, p.numerator, p.denominator), 'sample', p.sample) order by p.at)
+    from points p join public.kpis k on k.code = p.code group by p.code
+$$;
+comment on function private.kpi_trend(bigint[], text[], date, date) is 'A line of points for each KPI: days up to a month, weeks up to half a year, months beyond.';
+
+create or replace function private.kpi_target(p_kpi public.kpis, p_shops bigint[]) returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce((select (p_kpi.platform_thresholds ->> min(s.platform))::numeric from public.shops s
+        where s.id = any (p_shops) having count(distinct s.platform) = 1), p_kpi.threshold)
+$$;
+comment on function private.kpi_target(public.kpis, bigint[]) is 'The target; that of the platform where all these shops are on one.';
+
+create or replace function private.kpi_tiles(p_shops bigint[], p_agents text[], p_from date, p_to date) returns jsonb
+language sql stable set search_path = '' as $$
+    with now_sums as (
+        select f.code, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
+        from private.kept_figures(p_shops, p_agents, p_from, p_to) f group by f.code
+    ), before_sums as (
+        select f.code, sum(f.numerator) as numerator, sum(f.denominator) as denominator
+        from private.kept_figures(p_shops, p_agents, p_from - (p_to - p_from + 1), p_from - 1) f group by f.code
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'name_en', k.name_en, 'area', k.area, 'unit', k.unit, 'direction', k.direction,
+            'version', k.version, 'by_person', k.by_person, 'value', v.value, 'before', private.kpi_value(k.unit, b.numerator, b.denominator),
+            'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
+            'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
+            'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops) else '{}' end,
+            'points', coalesce(t.points, '[]')) order by k.position), '[]')
+    from public.kpis k
+    left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code
+    left join private.kpi_trend(p_shops, p_agents, p_from, p_to) t on t.code = k.code
+    cross join lateral (select private.kpi_value(k.unit, n.numerator, n.denominator) as value, private.kpi_target(k, p_shops) as target) v
+    where p_agents is null or k.by_person
+$$;
+comment on function private.kpi_tiles(bigint[], text[], date, date) is 'Every KPI with its figure of the period, of the one before, its target and a line of points.';
+
+create or replace function public.kpi_screen(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v jsonb := private.as_filter(p);
+    v_from date;
+    v_to date;
+    v_shops bigint[];
+    v_member bigint;
+    v_agents text[];
+begin
+    if not private.is_id(coalesce(v ->> 'member_id', '0')) then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    v_from := (v ->> 'from')::date;
+    v_to := (v ->> 'to')::date;
+    perform private.check_kpi_period(v_from, v_to, 1100);
+    v_shops := array(select s from private.my_shop_ids() s where v ->> 'shop_id' is null or s = (v ->> 'shop_id')::bigint);
+    v_member := case when v_me.role = 'agent' then v_me.member_id else (v ->> 'member_id')::bigint end;
+    if v_member is not null then
+        v_agents := array(select distinct a.agent from private.agent_members(v_shops) a where a.member_id = v_member);
+    elsif v ->> 'agent' is not null then
+        v_agents := array[v ->> 'agent'];
+    end if;
+    return jsonb_build_object('from', v_from, 'to', v_to, 'tiles', private.kpi_tiles(v_shops, v_agents, v_from, v_to),
+        'agents', case when v_me.role = 'agent' then '[]' else (select coalesce(jsonb_agg(distinct s.agent), '[]') from private.kpi_snapshots s
+            where s.shop_id = any (v_shops) and s.day between v_from and v_to and s.agent <> '') end,
+        'kept_at', (select min(r.made_at) from private.kpi_runs r where r.shop_id = any (v_shops) and r.day between v_from and v_to),
+        'waiting', (select count(*) from private.kpi_runs r where r.shop_id = any (v_shops) and r.day between v_from and v_to and r.made_at is null));
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.kpi_screen(jsonb) to authenticated;
+comment on function public.kpi_screen(jsonb) is
+    'The KPI page from what is kept, p {from, to, shop_id, agent | member_id}: {from, to, tiles: [{code, value, before, target, is_met, sample, missing, points, …}], agents, kept_at (the oldest count), waiting (shop days to count)}. An agent sees himself alone. filter.bad, kpi.period.';
+
+create or replace function public.kpi_rows(p_code text, p_from date, p_to date, p_shop_id bigint default null, p_by text default 'day') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
+    v_kpi public.kpis;
+begin
+    perform private.check_kpi_period(p_from, p_to, 1100);
+    select * into v_kpi from public.kpis where code = p_code;
+    if not found then
+        perform private.fail('PT422', 'kpi.unknown', jsonb_build_object('code', left(coalesce(p_code, ''), 40)));
+    elsif p_by is null or p_by not in ('day', 'shop', 'person') then
+        perform private.fail('PT422', 'kpi.by');
+    end if;
+    return (select coalesce(jsonb_agg(jsonb_build_object('scope', x.scope, 'value', private.kpi_value(v_kpi.unit, x.numerator, x.denominator),
+            'numerator', x.numerator, 'denominator', x.denominator, 'sample', x.sample) order by x.scope), '[]')
+        from (select private.kpi_scope(p_by, f.shop_id, f.day, f.agent) as scope, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
+            from private.kept_figures(v_shops, null, p_from, p_to) f
+            where f.code = p_code and (p_by <> 'person' or f.agent <> '') group by 1) x);
+end;
+$$;
+grant execute on function public.kpi_rows(text, date, date, bigint, text) to authenticated;
+comment on function public.kpi_rows(text, date, date, bigint, text) is
+    'One KPI of a period by day, shop or person, from what is kept: [{scope, value, numerator, denominator, sample}]. kpi.unknown, kpi.by, kpi.period.';
+
+-- ==== 97_tasks.sql ====
+
+-- 97 ----------------------------------------------------------------------------------- optimisation tasks: tables, moves
+--
+-- An improvement counts only when the figures say so. A criterion names a KPI, what it must become, over how many days and
+-- from how many cases on; what it was before is frozen when the task is planned. Only the daily check writes measures.
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '97.1 messages of tasks') then
+        alter table public.notifications drop constraint notifications_kind_known;
+        alter table public.notifications add constraint notifications_kind_known
+            check (kind in ('due_soon', 'overdue', 'returned', 'raised', 'digest', 'daily', 'wait_ended', 'low_score', 'low_ratings',
+                'handover_open', 'handover', 'handover_declined', 'handover_left', 'task_accepted', 'task_failed', 'task_inconclusive', 'task_regressed'));
+        insert into private.schema_steps (step) values ('97.1 messages of tasks');
+    end if;
+end;
+$$;
+
+create table if not exists public.meetings (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    month date not null constraint meetings_month_begins check (extract(day from month) = 1),
+    notes text not null default '' constraint meetings_notes_length check (char_length(notes) <= 8000),
+    held_at timestamptz,
+    pack jsonb,
+    made_by bigint references public.members,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    created_at timestamptz not null,
+    constraint meetings_once unique nulls not distinct (shop_id, month),
+    constraint meetings_texts_masked check (not private.names_a_phone(notes))
+);
+create index if not exists meetings_made_by_idx on public.meetings (made_by);
+alter table public.meetings enable row level security;
+create or replace trigger t10_touch before update on public.meetings
+    for each row execute function private.touch_version();
+comment on table public.meetings is '复盘会: the monthly review of a shop, or of all (shop_id null). pack: what lay on the table, kept when it was held.';
+
+create or replace function private.task_moves() returns table (state_from text, state_to text, rpc text, who text[])
+language sql immutable rows 30 set search_path = '' as $$
+    with moves (states_from, state_to, rpc, who) as (values
+        ('{new}'::text[], 'proposed', 'propose_task', '{member,system}'::text[]),
+        ('{proposed,regressed}', 'planned', 'plan_task', '{manager}'),
+        ('{planned,in_progress}', null, 'plan_task', '{manager}'),
+        ('{planned}', 'in_progress', 'start_task', '{owner,manager}'),
+        ('{in_progress}', null, 'report_task', '{owner,manager}'),
+        ('{in_progress}', 'delivered', 'deliver_task', '{owner,manager}'),
+        ('{delivered}', 'verifying', 'measure', '{system}'),
+        ('{verifying}', 'accepted', 'measure', '{system}'),
+        ('{verifying}', 'failed', 'measure', '{system}'),
+        ('{verifying}', 'inconclusive', 'measure', '{system}'),
+        ('{accepted}', 'regressed', 'measure', '{system}'),
+        ('{verifying,inconclusive,failed}', 'accepted', 'judge_task', '{manager}'),
+        ('{verifying,inconclusive}', 'failed', 'judge_task', '{manager}'),
+        ('{inconclusive}', 'verifying', 'extend_task', '{manager}'),
+        ('{failed}', 'in_progress', 'retry_task', '{manager}'),
+        ('{proposed,planned,in_progress,delivered,verifying,failed,inconclusive,regressed}', 'cancelled', 'cancel_task', '{manager}'),
+        ('{delivered,verifying,inconclusive}', null, 'change_criteria', '{manager}')
+    )
+    select f.state, coalesce(m.state_to, f.state), m.rpc, m.who from moves m cross join lateral unnest(m.states_from) f (state)
+$$;
+comment on function private.task_moves() is
+    'Every step of a task: from state to state (new: not there yet), by which function, and as what one may: member (anybody of the shop), owner, manager (managers and admins of the shop), system (the daily check). The flow and its test both read it.';
+
+create table if not exists public.tasks (
+    id bigint generated always as identity primary key,
+    shop_id bigint references public.shops,
+    title text not null constraint tasks_title_length check (char_length(btrim(title)) between 2 and 120),
+    detail text not null default '' constraint tasks_detail_length check (char_length(detail) <= 4000),
+    source text not null constraint tasks_source_known
+        check (source in ('anomaly', 'feedback', 'suggestion', 'meeting', 'root_cause', 'low_score')),
+    evidence jsonb not null default '{}',
+    state text not null default 'proposed' constraint tasks_state_known check (state in ('proposed', 'planned', 'in_progress',
+        'delivered', 'verifying', 'accepted', 'failed', 'inconclusive', 'cancelled', 'regressed')),
+    priority text not null default 'normal' constraint tasks_priority_known check (priority in ('low', 'normal', 'high')),
+    owner_id bigint references public.members,
+    deadline timestamptz,
+    proposed_by bigint references public.members,
+    is_anonymous boolean not null default false,
+    progress smallint not null default 0 constraint tasks_progress_range check (progress between 0 and 100),
+    progress_note text not null default '' constraint tasks_progress_length check (char_length(progress_note) <= 2000),
+    change_note text constraint tasks_change_length check (char_length(change_note) <= 4000),
+    planned_at timestamptz,
+    delivered_at timestamptz,
+    verify_from date,
+    verify_until date,
+    judged_at timestamptz,
+    judged_by bigint references public.members,
+    judged_reason text constraint tasks_reason_length check (char_length(judged_reason) <= 2000),
+    watch_until date,
+    regressed_at timestamptz,
+    meeting_id bigint references public.meetings,
+    round integer not null default 1,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    updated_by bigint references public.members,
+    created_at timestamptz not null,
+    constraint tasks_anonymous_names_nobody check (not is_anonymous or proposed_by is null),
+    constraint tasks_planned_is_whole check (state in ('proposed', 'regressed', 'cancelled') or (owner_id is not null and deadline is not null)),
+    constraint tasks_delivered_is_whole check (state not in ('delivered', 'verifying', 'accepted', 'inconclusive') or
+        (delivered_at is not null and change_note is not null)),
+    constraint tasks_texts_masked check (not private.names_a_phone(title) and not private.names_a_phone(detail)
+        and not private.names_a_phone(progress_note) and not private.names_a_phone(change_note) and not private.names_a_phone(judged_reason))
+);
+create index if not exists tasks_list_idx on public.tasks (shop_id, state, deadline, id);
+create index if not exists tasks_owner_idx on public.tasks (owner_id, state) where owner_id is not null;
+create index if not exists tasks_checked_idx on public.tasks (state) where state in ('delivered', 'verifying', 'accepted');
+create index if not exists tasks_meeting_id_idx on public.tasks (meeting_id) where meeting_id is not null;
+create index if not exists tasks_proposed_by_idx on public.tasks (proposed_by) where proposed_by is not null;
+create index if not exists tasks_judged_by_idx on public.tasks (judged_by) where judged_by is not null;
+create index if not exists tasks_updated_by_idx on public.tasks (updated_by) where updated_by is not null;
+alter table public.tasks enable row level security;
+create or replace trigger t10_touch before update on public.tasks
+    for each row execute function private.touch_version();
+comment on table public.tasks is '优化任务: an improvement with owner, deadline and criteria that figures verify. shop_id null: all shops.';
+comment on column public.tasks.evidence is 'What it came from: {kpi} anomaly, {root_cause_id, tickets} cluster, {ticket_id} low score.';
+comment on column public.tasks.round is 'How often it was tried: failed and regressed tasks begin another round; measures belong to one.';
+comment on column public.tasks.watch_until is 'Accepted: until this day the figures are watched; when they fall back the task has regressed.';
+
+create or replace function private.tg_task_state() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if not exists (select from private.task_moves() m where m.state_from = old.state and m.state_to = new.state) then
+        perform private.fail('PT409', 'task.wrong_state', jsonb_build_object('id', old.id, 'state', old.state));
+    end if;
+    return new;
+end;
+$$;
+comment on function private.tg_task_state() is 'No function takes a step that is not in the table of moves.';
+create or replace trigger t20_state before update of state on public.tasks
+    for each row when (old.state <> new.state) execute function private.tg_task_state();
+
+create table if not exists public.task_criteria (
+    id bigint generated always as identity primary key,
+    task_id bigint not null references public.tasks,
+    round integer not null,
+    position smallint not null,
+    kpi_code text,
+    kpi_version integer,
+    agent text,
+    comparison text constraint task_criteria_comparison_known check (comparison in ('<=', '>=', '<', '>')),
+    target numeric,
+    window_days smallint constraint task_criteria_window_range check (window_days between 1 and 366),
+    min_sample integer constraint task_criteria_sample_range check (min_sample between 1 and 1000000),
+    text text constraint task_criteria_text_length check (char_length(text) between 2 and 400),
+    verifier_id bigint references public.members,
+    baseline numeric,
+    baseline_sample bigint,
+    baseline_from date,
+    baseline_to date,
+    value numeric,
+    sample bigint,
+    measured_on date,
+    is_met boolean,
+    confirmed_at timestamptz,
+    replaced_at timestamptz,
+    constraint task_criteria_kind_is_whole check ((kpi_code is not null) = (text is null)
+        and (kpi_code is null or (kpi_version is not null and comparison is not null and target is not null and window_days is not null and min_sample is not null))
+        and (text is null or verifier_id is not null)),
+    foreign key (kpi_code, kpi_version) references public.kpi_definitions (code, version)
+);
+create index if not exists task_criteria_task_idx on public.task_criteria (task_id, round, position) where replaced_at is null;
+create index if not exists task_criteria_task_id_idx on public.task_criteria (task_id);
+create index if not exists task_criteria_kpi_idx on public.task_criteria (kpi_code, kpi_version) where kpi_code is not null;
+create index if not exists task_criteria_verifier_id_idx on public.task_criteria (verifier_id) where verifier_id is not null;
+alter table public.task_criteria enable row level security;
+comment on table public.task_criteria is
+    '验收标准: a KPI by version that must reach a target over a window, or a sentence that a named person confirms. baseline: frozen when planned.';
+
+create table if not exists public.task_measures (
+    id bigint generated always as identity primary key,
+    criterion_id bigint not null references public.task_criteria,
+    task_id bigint not null references public.tasks,
+    day date not null,
+    value numeric,
+    numerator numeric,
+    denominator numeric,
+    sample bigint not null,
+    is_watch boolean not null default false,
+    made_at timestamptz not null,
+    constraint task_measures_once unique (criterion_id, day)
+);
+create index if not exists task_measures_task_id_idx on public.task_measures (task_id, day);
+alter table public.task_measures enable row level security;
+comment on table public.task_measures is 'What the daily check measured: the figure of the window up to and with that day. Nobody writes or changes it by hand.';
+
+create table if not exists private.task_days (
+    task_id bigint primary key references public.tasks,
+    day date not null
+);
+alter table private.task_days enable row level security;
+comment on table private.task_days is 'The day on which a task was checked last.';
+
+create or replace function private.task_subjects(p_ids bigint[])
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select t.id, t.owner_id, 'O-' || t.id, '/task?id=' || t.id from public.tasks t where t.id = any (p_ids)
+$$;
+
+create or replace function private.task_owners(p_shops bigint[]) returns table (clock_id bigint, owner_id bigint)
+language sql stable set search_path = '' as $$
+    select c.id, t.owner_id from public.tasks t join public.sla_clocks c on c.entity = 'task' and c.entity_id = t.id and c.stopped_at is null
+    where t.shop_id = any (p_shops) and t.state in ('planned', 'in_progress') and t.owner_id is not null
+$$;
+
+-- Who reads -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.sees_task(p_shop_id bigint) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select (select private.my_role()) is not null and (p_shop_id is null or p_shop_id in (select private.my_shop_ids()))
+$$;
+comment on function private.sees_task(bigint) is 'Tasks of my shops, and those of all shops.';
+grant execute on function private.sees_task(bigint) to authenticated;
+
+drop policy if exists "members read the tasks of their shops" on public.tasks;
+create policy "members read the tasks of their shops" on public.tasks for select to authenticated
+    using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
+drop policy if exists "readers of a task read its criteria" on public.task_criteria;
+create policy "readers of a task read its criteria" on public.task_criteria for select to authenticated
+    using (task_id in (select t.id from public.tasks t));
+drop policy if exists "readers of a task read its measures" on public.task_measures;
+create policy "readers of a task read its measures" on public.task_measures for select to authenticated
+    using (task_id in (select t.id from public.tasks t));
+drop policy if exists "leaders and analysts read the meetings of their shops" on public.meetings;
+create policy "leaders and analysts read the meetings of their shops" on public.meetings for select to authenticated
+    using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and (shop_id is null or shop_id in (select private.my_shop_ids())));
+grant select on public.tasks, public.task_criteria, public.task_measures, public.meetings to authenticated;
+
+-- What improvement itself counts -----------------------------------------------------------------------------------------
+
+create or replace function private.kpi_of_tasks(p_shops bigint[], p_from date, p_to date)
+returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with judged as (
+        select t.id, t.round, t.shop_id, (t.judged_at at time zone d.zone)::date as day, t.state
+        from private.kpi_days(p_shops, p_from, p_to) d
+        join public.tasks t on t.shop_id = d.shop_id and t.judged_at >= d.starts_at and t.judged_at < d.ends_at
+        where t.state in ('accepted', 'failed', 'regressed')
+    )
+    select '流程优化达标率', j.shop_id, j.day, null, count(*) filter (where j.state = 'accepted'), count(*), count(*) from judged j group by j.shop_id, j.day
+    union all
+    select '验收通过率', j.shop_id, j.day, null, count(*) filter (where c.is_met), count(*), count(*)
+    from judged j join public.task_criteria c on c.task_id = j.id and c.round = j.round and c.replaced_at is null
+    where c.is_met is not null group by j.shop_id, j.day
+$$;
+comment on function private.kpi_of_tasks(bigint[], date, date) is 'Tasks judged on a day and those accepted; their criteria that were measured and those met.';
+
+-- ==== 97_tasks_flow.sql ====
+
+-- 97 -------------------------------------------------------------------------------------------- optimisation tasks: steps
+
+create or replace function private.task_who(p_me private.actor, p_task public.tasks) returns text[]
+language sql stable set search_path = '' as $$
+    select array_remove(array['member', case when (p_me).member_id = (p_task).owner_id then 'owner' end,
+        case when (p_me).role in ('manager', 'admin') then 'manager' end, case when (p_me).role = 'system' then 'system' end], null)
+$$;
+comment on function private.task_who(private.actor, public.tasks) is 'As what somebody meets a task: member, owner, manager (managers and admins), system.';
+
+create or replace function private.task_for_change(p_me private.actor, p_id bigint, p_version integer, p_rpc text) returns public.tasks
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks;
+    v_may text[];
+begin
+    select * into v from public.tasks where id = p_id and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
+    if not found then
+        perform private.fail('PT404', 'task.none', jsonb_build_object('id', p_id));
+    end if;
+    v_may := (select array_agg(w) from private.task_moves() m, unnest(m.who) w where m.state_from = v.state and m.rpc = p_rpc);
+    if v_may is not null and not v_may && private.task_who(p_me, v) then
+        perform private.fail('PT403', case when 'owner' = any (v_may) then 'task.not_yours' else 'task.needs_manager' end, jsonb_build_object('id', v.id,
+            'who', (select m.display_name from public.members m where m.id = v.owner_id)));
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'task.stale', private.task_last_change(v));
+    elsif v_may is null then
+        perform private.fail('PT409', 'task.wrong_state', jsonb_build_object('id', v.id, 'state', v.state));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.task_for_change(private.actor, bigint, integer, text) is
+    'Locks a task for a step this person may take now: task.none, task.not_yours (who), task.needs_manager, task.stale (who, at, fields), task.wrong_state (state).';
+
+create or replace function private.task_last_change(p_task public.tasks) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p_task).id, 'version', (p_task).version, 'at', (p_task).updated_at,
+        'who', coalesce((select m.display_name from public.members m where m.id = (p_task).updated_by), '—'),
+        'fields', coalesce((select e.detail -> 'fields' from public.audit_events e where e.entity = 'task' and e.entity_id = (p_task).id order by e.id desc limit 1), '[]'))
+$$;
+comment on function private.task_last_change(public.tasks) is 'Who changed a task last, when and what: for whoever comes second.';
+
+create or replace function private.check_task_owner(p_member_id bigint, p_shop_id bigint) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active'
+        and (p_shop_id is null or m.role = 'admin' or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_shop_id))) then
+        perform private.fail('PT422', 'task.owner');
+    end if;
+end;
+$$;
+
+create or replace function private.moved_task(p_me private.actor, p_task public.tasks, p_state text, p_detail jsonb, p_now timestamptz) returns public.tasks
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks := p_task;
+    v_old public.tasks;
+begin
+    select * into v_old from public.tasks where id = v.id;
+    update public.tasks t set (title, detail, state, priority, owner_id, deadline, progress, progress_note, change_note, planned_at, delivered_at,
+        verify_from, verify_until, judged_at, judged_by, judged_reason, watch_until, regressed_at, meeting_id, round, updated_by)
+        = (v.title, v.detail, p_state, v.priority, v.owner_id, v.deadline, v.progress, v.progress_note, v.change_note, v.planned_at, v.delivered_at,
+        v.verify_from, v.verify_until, v.judged_at, v.judged_by, v.judged_reason, v.watch_until, v.regressed_at, v.meeting_id, v.round, (p_me).member_id)
+    where t.id = v.id returning * into v;
+    perform private.audit(p_me, v.shop_id, 'task', v.id, coalesce(p_detail ->> 'action', 'task_' || p_state), (coalesce(p_detail, '{}') - 'action')
+        || case when v_old.state <> v.state then jsonb_build_object('from', v_old.state, 'to', v.state) else '{}' end
+        || jsonb_build_object('fields', (select coalesce(jsonb_agg(n.key), '[]') from jsonb_each(to_jsonb(v)) n join jsonb_each(to_jsonb(v_old)) o using (key)
+            where n.value is distinct from o.value and n.key in ('title', 'detail', 'state', 'priority', 'owner_id', 'deadline', 'progress'))));
+    perform private.task_clock(v, p_now, (p_me).member_id);
+    return v;
+end;
+$$;
+comment on function private.moved_task(private.actor, public.tasks, text, jsonb, timestamptz) is
+    'A locked task, changed in memory, goes to a state (or stays): row, history and deadline in one.';
+
+create or replace function private.task_clock(p_task public.tasks, p_now timestamptz, p_actor bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.sla_clocks;
+begin
+    select * into v from public.sla_clocks where entity = 'task' and entity_id = (p_task).id and target = 'deliver' and stopped_at is null;
+    if (p_task).state in ('planned', 'in_progress') and (p_task).deadline > p_now then
+        if v.id is not null and (v.policy ->> 'latest')::timestamptz is distinct from (p_task).deadline then
+            perform private.cancel_clock(v.id, 'deadline_moved', p_now, p_actor);
+            v.id := null;
+        end if;
+        if v.id is null and (p_task).shop_id is not null then
+            perform private.start_clock('task', (p_task).id, (p_task).shop_id, 'deliver', 'task_deliver', p_now, p_actor, p_latest => (p_task).deadline);
+        end if;
+    elsif v.id is not null and (p_task).state in ('delivered', 'verifying') then
+        perform private.stop_clock(v.id, p_now, p_actor);
+    elsif v.id is not null and (p_task).state not in ('planned', 'in_progress') then
+        perform private.cancel_clock(v.id, (p_task).state, p_now, p_actor);
+    end if;
+end;
+$$;
+comment on function private.task_clock(public.tasks, timestamptz, bigint) is
+    'The deadline of a task of a shop runs from its planning to its delivery, with reminders on the way.';
+
+create or replace function private.task_answer(p_task public.tasks) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', t.id, 'version', t.version, 'state', t.state) from public.tasks t where t.id = (p_task).id
+$$;
+
+-- Proposing -----------------------------------------------------------------------------------------------------------
+
+create or replace function private.add_task(p_me private.actor, p jsonb, p_now timestamptz) returns public.tasks
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks;
+    v_anonymous boolean := coalesce((p ->> 'is_anonymous')::boolean, false);
+begin
+    insert into public.tasks (shop_id, title, detail, source, evidence, priority, proposed_by, is_anonymous, meeting_id, created_at)
+    values ((p ->> 'shop_id')::bigint, btrim(coalesce(p ->> 'title', '')), btrim(coalesce(p ->> 'detail', '')), coalesce(p ->> 'source', 'suggestion'),
+        coalesce(p -> 'evidence', '{}'), coalesce(p ->> 'priority', 'normal'), case when not v_anonymous then (p_me).member_id end, v_anonymous,
+        (p ->> 'meeting_id')::bigint, p_now)
+    returning * into v;
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    values (p_now, case when not v_anonymous then (p_me).member_id end, case when v_anonymous then 'member' else coalesce((p_me).role, 'system') end,
+        v.shop_id, 'task', v.id, 'task_proposed', jsonb_build_object('source', v.source, 'to', 'proposed'));
+    return v;
+exception when check_violation or foreign_key_violation or data_exception or not_null_violation then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+comment on function private.add_task(private.actor, jsonb, timestamptz) is
+    'A proposal {shop_id, title, detail, source, evidence, priority, is_anonymous, meeting_id}. Anonymous ones name nobody, in the history neither. task.form.';
+
+create or replace function public.propose_task(p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'propose_task', v);
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v ->> 'shop_id' is not null then
+        if not private.is_id(v ->> 'shop_id') then
+            perform private.fail('PT422', 'task.form');
+        end if;
+        perform private.require_shop(v_me, (v ->> 'shop_id')::bigint);
+    end if;
+    return private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
+end;
+$$;
+grant execute on function public.propose_task(jsonb, uuid) to authenticated;
+comment on function public.propose_task(jsonb, uuid) is
+    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous}. {id, version, state}. task.form, shop.none.';
+
+-- Criteria ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.task_sums(p_shop_id bigint, p_code text, p_agent text, p_from date, p_to date, p_now timestamptz)
+returns table (value numeric, numerator numeric, denominator numeric, sample bigint)
+language sql stable set search_path = '' as $$
+    with shops as (select array_agg(s.id) as ids from public.shops s where p_shop_id is null or s.id = p_shop_id),
+    sums as (
+        select sum(f.numerator) as numerator, sum(f.denominator) as denominator, coalesce(sum(f.sample), 0)::bigint as sample
+        from shops, lateral private.kpi_live(array[p_code], shops.ids, p_from, p_to, case when p_agent is null then null else 'person' end, p_now) f
+        where p_agent is null or f.scope = p_agent
+    )
+    select private.kpi_value(k.unit, s.numerator, s.denominator), s.numerator, s.denominator, s.sample
+    from public.kpis k cross join sums s where k.code = p_code
+$$;
+comment on function private.task_sums(bigint, text, text, date, date, timestamptz) is 'A KPI of a shop (null: all), of one person or not, over days both included.';
+
+create or replace function private.shop_day(p_shop_id bigint, p_at timestamptz) returns date
+language sql stable set search_path = '' as $$
+    select (p_at at time zone coalesce((select s.timezone from public.shops s where s.id = p_shop_id), 'Asia/Shanghai'))::date
+$$;
+
+create or replace function private.set_criteria(p_task public.tasks, p_criteria jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_today date := private.shop_day((p_task).shop_id, p_now);
+    v_items jsonb := private.as_json(p_criteria);
+begin
+    if jsonb_typeof(v_items) is distinct from 'array' or jsonb_array_length(v_items) not between 1 and 8 then
+        perform private.fail('PT422', 'task.criteria');
+    end if;
+    update public.task_criteria set replaced_at = p_now where task_id = (p_task).id and round = (p_task).round and replaced_at is null;
+    insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text, verifier_id)
+    select (p_task).id, (p_task).round, c.n, k.code, k.version, nullif(c.v ->> 'agent', ''),
+        case when k.code is not null then coalesce(c.v ->> 'comparison', case k.direction when 'up' then '>=' else '<=' end) end,
+        case when k.code is not null then (c.v ->> 'target')::numeric end, case when k.code is not null then coalesce((c.v ->> 'window_days')::smallint, 7) end,
+        case when k.code is not null then coalesce((c.v ->> 'min_sample')::integer, 10) end, nullif(btrim(c.v ->> 'text'), ''),
+        case when k.code is null then (c.v ->> 'verifier_id')::bigint end
+    from jsonb_array_elements(v_items) with ordinality c (v, n) left join public.kpis k on k.code = c.v ->> 'kpi_code';
+    update public.task_criteria c set (baseline, baseline_sample, baseline_from, baseline_to) = (
+        select s.value, s.sample, v_today - c.window_days, v_today - 1
+        from private.task_sums((p_task).shop_id, c.kpi_code, c.agent, v_today - c.window_days, v_today - 1, p_now) s)
+    where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null and c.kpi_code is not null;
+exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
+    perform private.fail('PT422', 'task.criteria');
+end;
+$$;
+comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
+    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before today is frozen beside them. task.criteria.';
+
+create or replace function public.plan_task(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'plan_task', jsonb_build_array(p_id, p_version, v));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, 'plan_task');
+    v_task.owner_id := (v ->> 'owner_id')::bigint;
+    v_task.deadline := private.ticket_instant(v ->> 'deadline');
+    v_task.planned_at := v_now;
+    perform private.check_task_owner(v_task.owner_id, v_task.shop_id);
+    if v_task.deadline is null or v_task.deadline <= v_now then
+        perform private.fail('PT422', 'task.deadline');
+    end if;
+    if v_task.state = 'regressed' then
+        v_task.round := v_task.round + 1;
+        update public.tasks set round = v_task.round where id = v_task.id;
+    end if;
+    perform private.set_criteria(v_task, v -> 'criteria', v_now);
+    v_task := private.moved_task(v_me, v_task, case when v_task.state = 'in_progress' then 'in_progress' else 'planned' end,
+        jsonb_build_object('action', 'task_planned', 'owner', v_task.owner_id, 'deadline', v_task.deadline), v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+exception when data_exception then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+grant execute on function public.plan_task(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.plan_task(bigint, integer, jsonb, uuid) is
+    'Managers, admins: owner, deadline and criteria {owner_id, deadline, criteria: as private.set_criteria takes them}; the baseline is frozen now. Until the task is delivered it may be planned again. task.owner, task.deadline, task.criteria, and as private.task_for_change says.';
+
+create or replace function public.change_criteria(p_id bigint, p_version integer, p_criteria jsonb, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'change_criteria', jsonb_build_array(p_id, p_version, p_criteria, p_reason));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, 'change_criteria');
+    if char_length(btrim(coalesce(p_reason, ''))) < 4 then
+        perform private.fail('PT422', 'task.reason');
+    end if;
+    perform private.set_criteria(v_task, p_criteria, v_now);
+    v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_criteria', 'reason', left(p_reason, 400)), v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+end;
+$$;
+grant execute on function public.change_criteria(bigint, integer, jsonb, text, uuid) to authenticated;
+comment on function public.change_criteria(bigint, integer, jsonb, text, uuid) is
+    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more) that stays in the history; the old ones are kept. task.reason, task.criteria.';
+
+-- Work ----------------------------------------------------------------------------------------------------------------
+
+create or replace function public.start_task(p_id bigint, p_version integer, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_answer jsonb := private.begin_request(p_request_id, 'start_task', jsonb_build_array(p_id, p_version));
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    return private.finish_request(p_request_id, private.task_answer(private.moved_task(v_me,
+        private.task_for_change(v_me, p_id, p_version, 'start_task'), 'in_progress', null, private.now())));
+end;
+$$;
+grant execute on function public.start_task(bigint, integer, uuid) to authenticated;
+comment on function public.start_task(bigint, integer, uuid) is 'Its owner or a manager: work has begun. Refuses as private.task_for_change does.';
+
+create or replace function public.report_task(p_id bigint, p_version integer, p_progress integer, p_note text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_answer jsonb := private.begin_request(p_request_id, 'report_task', jsonb_build_array(p_id, p_version, p_progress, p_note));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, 'report_task');
+    v_task.progress := p_progress;
+    v_task.progress_note := btrim(coalesce(p_note, ''));
+    v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_reported', 'progress', p_progress), private.now());
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+grant execute on function public.report_task(bigint, integer, integer, text, uuid) to authenticated;
+comment on function public.report_task(bigint, integer, integer, text, uuid) is 'Its owner or a manager: how far it is (0 to 100) and a note. task.form.';
+
+create or replace function public.deliver_task(p_id bigint, p_version integer, p_note text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'deliver_task', jsonb_build_array(p_id, p_version, p_note));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, 'deliver_task');
+    if char_length(btrim(coalesce(p_note, ''))) < 4 then
+        perform private.fail('PT422', 'task.note');
+    end if;
+    v_task.change_note := btrim(p_note);
+    v_task.progress := 100;
+    v_task.delivered_at := v_now;
+    v_task.verify_from := private.shop_day(v_task.shop_id, v_now) + 1;
+    v_task.verify_until := v_task.verify_from - 1 + coalesce((select max(c.window_days) from public.task_criteria c
+        where c.task_id = v_task.id and c.round = v_task.round and c.replaced_at is null), 1);
+    v_task := private.moved_task(v_me, v_task, 'delivered', null, v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+exception when check_violation then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+grant execute on function public.deliver_task(bigint, integer, text, uuid) to authenticated;
+comment on function public.deliver_task(bigint, integer, text, uuid) is
+    'Its owner or a manager: done, and what was changed (4 characters or more). Measuring begins the next day. task.note.';
+
+create or replace function public.confirm_criterion(p_criterion_id bigint, p_is_met boolean, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'confirm_criterion', jsonb_build_array(p_criterion_id, p_is_met));
+    v_task public.tasks;
+    v_criterion public.task_criteria;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_criterion from public.task_criteria where id = p_criterion_id and replaced_at is null;
+    select * into v_task from public.tasks where id = v_criterion.task_id and round = v_criterion.round and private.sees_task(shop_id) for update;
+    if v_task.id is null or v_criterion.text is null then
+        perform private.fail('PT404', 'task.none', jsonb_build_object('id', p_criterion_id));
+    elsif v_criterion.verifier_id is distinct from v_me.member_id then
+        perform private.fail('PT403', 'task.not_verifier', jsonb_build_object('who', (select m.display_name from public.members m where m.id = v_criterion.verifier_id)));
+    elsif v_task.state not in ('delivered', 'verifying') then
+        perform private.fail('PT409', 'task.wrong_state', jsonb_build_object('id', v_task.id, 'state', v_task.state));
+    elsif p_is_met is null then
+        perform private.fail('PT422', 'task.form');
+    end if;
+    update public.task_criteria set is_met = p_is_met, confirmed_at = v_now where id = p_criterion_id;
+    v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_confirmed', 'met', p_is_met), v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+end;
+$$;
+grant execute on function public.confirm_criterion(bigint, boolean, uuid) to authenticated;
+comment on function public.confirm_criterion(bigint, boolean, uuid) is 'The named verifier: whether a criterion in words is met. task.none, task.not_verifier, task.wrong_state.';
+
+-- What a manager decides --------------------------------------------------------------------------------------------------
+
+create or replace function private.decided_task(p_rpc text, p_id bigint, p_version integer, p_state text, p_reason text, p_until timestamptz, p_request_id uuid) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, p_rpc, jsonb_build_array(p_id, p_version, p_state, p_reason, p_until));
+    v_task public.tasks;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_task := private.task_for_change(v_me, p_id, p_version, p_rpc);
+    if char_length(btrim(coalesce(p_reason, ''))) < 4 then
+        perform private.fail('PT422', 'task.reason');
+    elsif p_rpc in ('retry_task', 'extend_task') and (p_until is null or p_until <= v_now) then
+        perform private.fail('PT422', 'task.deadline');
+    end if;
+    if p_rpc = 'retry_task' then
+        v_task.deadline := p_until;
+        v_task.round := v_task.round + 1;
+        v_task.progress := 0;
+        perform private.copy_criteria(v_task);
+    elsif p_rpc = 'extend_task' then
+        v_task.verify_until := private.shop_day(v_task.shop_id, p_until);
+    elsif p_rpc = 'judge_task' then
+        v_task.judged_at := v_now;
+        v_task.judged_by := v_me.member_id;
+        v_task.judged_reason := btrim(p_reason);
+    end if;
+    v_task := private.moved_task(v_me, v_task, p_state, jsonb_build_object('action', p_rpc, 'reason', left(btrim(p_reason), 400)), v_now);
+    return private.finish_request(p_request_id, private.task_answer(v_task));
+exception when check_violation then
+    perform private.fail('PT422', 'task.form');
+end;
+$$;
+comment on function private.decided_task(text, bigint, integer, text, text, timestamptz, uuid) is 'A manager''s decision about a task, with a reason.';
+
+create or replace function private.copy_criteria(p_task public.tasks) returns void
+language sql set search_path = '' as $$
+    insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text,
+        verifier_id, baseline, baseline_sample, baseline_from, baseline_to)
+    select c.task_id, (p_task).round, c.position, c.kpi_code, c.kpi_version, c.agent, c.comparison, c.target, c.window_days, c.min_sample, c.text,
+        c.verifier_id, c.baseline, c.baseline_sample, c.baseline_from, c.baseline_to
+    from public.task_criteria c where c.task_id = (p_task).id and c.round = (p_task).round - 1 and c.replaced_at is null
+$$;
+comment on function private.copy_criteria(public.tasks) is 'The criteria of the round before, with the baseline of old, for another try.';
+
+create or replace function public.judge_task(p_id bigint, p_version integer, p_accept boolean, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return private.decided_task('judge_task', p_id, p_version, case when p_accept then 'accepted' else 'failed' end, p_reason, null, p_request_id);
+end;
+$$;
+create or replace function public.extend_task(p_id bigint, p_version integer, p_until timestamptz, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return private.decided_task('extend_task', p_id, p_version, 'verifying', p_reason, p_until, p_request_id);
+end;
+$$;
+create or replace function public.retry_task(p_id bigint, p_version integer, p_deadline timestamptz, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return private.decided_task('retry_task', p_id, p_version, 'in_progress', p_reason, p_deadline, p_request_id);
+end;
+$$;
+create or replace function public.cancel_task(p_id bigint, p_version integer, p_reason text, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+begin
+    return private.decided_task('cancel_task', p_id, p_version, 'cancelled', p_reason, null, p_request_id);
+end;
+$$;
+grant execute on function public.judge_task(bigint, integer, boolean, text, uuid), public.extend_task(bigint, integer, timestamptz, text, uuid),
+    public.retry_task(bigint, integer, timestamptz, text, uuid), public.cancel_task(bigint, integer, text, uuid) to authenticated;
+comment on function public.judge_task(bigint, integer, boolean, text, uuid) is 'Managers, admins: accept or fail by hand, with a reason; the measures stay as they are. task.reason.';
+comment on function public.extend_task(bigint, integer, timestamptz, text, uuid) is 'Managers, admins: measure on until p_until, when there was too little to judge by. task.reason, task.deadline.';
+comment on function public.retry_task(bigint, integer, timestamptz, text, uuid) is 'Managers, admins: a failed task is worked on again, by another deadline; another round of measures. task.reason, task.deadline.';
+comment on function public.cancel_task(bigint, integer, text, uuid) is 'Managers, admins: not to be done. task.reason.';
+
+-- The grid ------------------------------------------------------------------------------------------------------------
+
+create or replace function private.save_task_row(p_me private.actor, p_item jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks;
+    v_change jsonb := p_item -> 'change';
+begin
+    select * into v from public.tasks where id = (p_item ->> 'id')::bigint and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
+    if not found then
+        return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.none');
+    elsif v.version is distinct from (p_item ->> 'version')::integer then
+        return jsonb_build_object('outcome', 'task.stale') || private.task_last_change(v);
+    elsif v.state in ('accepted', 'cancelled') then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.wrong_state', 'state', v.state);
+    end if;
+    v.title := coalesce(btrim(v_change ->> 'title'), v.title);
+    v.priority := coalesce(v_change ->> 'priority', v.priority);
+    v.owner_id := coalesce((v_change ->> 'owner_id')::bigint, v.owner_id);
+    v.deadline := coalesce(private.ticket_instant(v_change ->> 'deadline'), v.deadline);
+    if v_change ? 'owner_id' then
+        perform private.check_task_owner(v.owner_id, v.shop_id);
+    end if;
+    v := private.moved_task(p_me, v, v.state, '{"action": "task_edited"}', p_now);
+    return jsonb_build_object('id', v.id, 'outcome', 'saved', 'version', v.version);
+exception when check_violation or data_exception then
+    return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.form');
+when sqlstate 'PT422' then
+    return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.owner');
+end;
+$$;
+comment on function private.save_task_row(private.actor, jsonb, timestamptz) is
+    'One line of the grid {id, version, change {title, priority, owner_id, deadline}}: saved, or why not; of a line that somebody else changed, who, when and what.';
+
+create or replace function public.save_tasks(p_items jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_items jsonb := private.as_items(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_tasks', v_items);
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if v_items is null or jsonb_array_length(v_items) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    return private.finish_request(p_request_id, (select jsonb_agg(private.save_task_row(v_me, i, private.now()) order by i -> 'id') from jsonb_array_elements(v_items) i));
+end;
+$$;
+grant execute on function public.save_tasks(jsonb, uuid) to authenticated;
+comment on function public.save_tasks(jsonb, uuid) is
+    'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.wrong_state, version}]. bulk.too_many.';
+
+-- ==== 98_kpi_alerts.sql ====
+
+-- 98 ---------------------------------------------------------------------------------- KPIs: alerts when a target is missed
+--
+-- A missed target starts a deadline of the policy kpi_alert: its ladder says who hears of it, when and how often, through the
+-- outbox of all reminders. It is checked every day and told only when it begins (and as the ladder says), ends when the
+-- figure is back with a margin, and may then begin again.
+
+create table if not exists public.kpi_alerts (
+    id bigint generated always as identity primary key,
+    shop_id bigint not null references public.shops,
+    code text not null,
+    is_active boolean not null default true,
+    min_sample integer not null default 20 constraint kpi_alerts_sample_range check (min_sample between 1 and 1000000),
+    margin numeric not null default 2 constraint kpi_alerts_margin_range check (margin between 0 and 50),
+    state text not null default 'ok' constraint kpi_alerts_state_known check (state in ('ok', 'raised')),
+    value numeric,
+    target numeric,
+    sample bigint,
+    day date,
+    since date,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint kpi_alerts_once unique (shop_id, code),
+    constraint kpi_alerts_raised_has_day check ((state = 'raised') = (since is not null))
+);
+create index if not exists kpi_alerts_raised_idx on public.kpi_alerts (shop_id, since) where state = 'raised';
+alter table public.kpi_alerts enable row level security;
+create or replace trigger t10_touch before update of is_active, min_sample, margin on public.kpi_alerts
+    for each row execute function private.touch_version();
+comment on table public.kpi_alerts is
+    '指标预警: the target of a KPI watched for one shop. min_sample: days with fewer cases say nothing. margin: percent of the target by which the figure must be back before the alert ends.';
+drop policy if exists "those who answer for figures read the alerts of their shops" on public.kpi_alerts;
+create policy "those who answer for figures read the alerts of their shops" on public.kpi_alerts for select to authenticated
+    using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and shop_id in (select private.my_shop_ids()));
+grant select on public.kpi_alerts to authenticated;
+
+create or replace function private.kpi_alert_subjects(p_ids bigint[])
+returns table (entity_id bigint, owner_id bigint, label text, path text)
+language sql stable set search_path = '' as $$
+    select a.id, null::bigint, a.code, '/kpi?alert=' || a.id from public.kpi_alerts a where a.id = any (p_ids)
+$$;
+
+create or replace function private.judge_alert(p_alert public.kpi_alerts, p_direction text) returns text
+language sql immutable set search_path = '' as $$
+    select case
+        when (p_alert).value is null or (p_alert).target is null or (p_alert).sample < (p_alert).min_sample then (p_alert).state
+        when not private.meets((p_alert).value, case p_direction when 'up' then '>=' else '<=' end, (p_alert).target) then 'raised'
+        when (p_alert).state = 'raised' and not private.meets((p_alert).value, case p_direction when 'up' then '>=' else '<=' end,
+            least((p_alert).target * (1 + (p_alert).margin / 100 * case p_direction when 'up' then 1 else -1 end),
+                case when p_direction = 'up' and (p_alert).target <= 100 then 100 end)) then 'raised'
+        else 'ok' end
+$$;
+comment on function private.judge_alert(public.kpi_alerts, text) is
+    'raised when the target is missed; back to ok only with the margin (at most 100 for shares); with too few cases as it was.';
+
+create or replace function private.check_alert(p_alert public.kpi_alerts, p_day date, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.kpi_alerts := p_alert;
+    v_kpi public.kpis;
+    v_state text;
+begin
+    select * into v_kpi from public.kpis where code = v.code;
+    select private.kpi_value(v_kpi.unit, sum(s.numerator), sum(s.denominator)), sum(s.sample) into v.value, v.sample
+    from private.kpi_snapshots s where s.shop_id = v.shop_id and s.code = v.code and s.day = p_day;
+    v.target := private.kpi_target(v_kpi, array[v.shop_id]);
+    v_state := private.judge_alert(v, v_kpi.direction);
+    update public.kpi_alerts set (value, target, sample, day, state, since) = (v.value, v.target, v.sample, p_day, v_state,
+        case when v_state = 'raised' then coalesce(v.since, p_day) end) where id = v.id;
+    if v_state = 'raised' and v.state = 'ok' then
+        perform private.start_clock('kpi_alert', v.id, v.shop_id, 'recover', 'kpi_alert', p_now);
+    elsif v_state = 'ok' and v.state = 'raised' then
+        perform private.stop_clock(c.id, p_now) from public.sla_clocks c
+        where c.entity = 'kpi_alert' and c.entity_id = v.id and c.target = 'recover' and c.stopped_at is null;
+    end if;
+end;
+$$;
+comment on function private.check_alert(public.kpi_alerts, date, timestamptz) is 'Judges one alert by the figure of a day.';
+
+create or replace function private.check_alerts(p_now timestamptz, p_limit integer default 50) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+    v_count integer := 0;
+begin
+    insert into public.kpi_alerts (shop_id, code)
+    select s.id, k.code from public.shops s cross join public.kpis k
+    where s.is_active and k.is_additive and private.kpi_target(k, array[s.id]) is not null on conflict do nothing;
+    for v in
+        select a as alert, y.day from public.kpi_alerts a join public.shops s on s.id = a.shop_id
+        cross join lateral (select (p_now at time zone s.timezone)::date - 1 as day) y
+        join private.kpi_runs r on r.shop_id = a.shop_id and r.day = y.day and r.made_at is not null
+            and (r.made_at at time zone s.timezone)::date > y.day
+        where a.is_active and a.day is distinct from y.day order by a.id limit p_limit for update of a skip locked
+    loop
+        perform private.check_alert(v.alert, v.day, p_now);
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.check_alerts(timestamptz, integer) is 'Judges what was not judged yet by the figure of yesterday, once the whole day was counted. How many it were.';
+
+create or replace function public.set_alert(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'set_alert', jsonb_build_array(p_id, p_version, v));
+    v_alert public.kpi_alerts;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_alert from public.kpi_alerts where id = p_id and shop_id in (select private.my_shop_ids()) for update;
+    if not found then
+        perform private.fail('PT404', 'kpi.no_alert');
+    elsif v_alert.version is distinct from p_version then
+        perform private.fail('PT409', 'kpi.alert_stale');
+    end if;
+    update public.kpi_alerts set is_active = coalesce((v ->> 'is_active')::boolean, is_active),
+        min_sample = coalesce((v ->> 'min_sample')::integer, min_sample), margin = coalesce((v ->> 'margin')::numeric, margin)
+    where id = p_id returning * into v_alert;
+    if not v_alert.is_active and v_alert.state = 'raised' then
+        update public.kpi_alerts set state = 'ok', since = null where id = p_id;
+        perform private.cancel_clock(c.id, 'alert_off', private.now(), v_me.member_id) from public.sla_clocks c
+        where c.entity = 'kpi_alert' and c.entity_id = p_id and c.stopped_at is null;
+    end if;
+    perform private.audit(v_me, v_alert.shop_id, 'kpi_alert', p_id, 'set', v);
+    return private.finish_request(p_request_id, jsonb_build_object('id', p_id, 'version', v_alert.version));
+exception when check_violation or data_exception then
+    perform private.fail('PT422', 'kpi.alert_form');
+end;
+$$;
+grant execute on function public.set_alert(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.set_alert(bigint, integer, jsonb, uuid) is
+    'Managers, admins: {is_active, min_sample, margin} of an alert; switched off it ends. kpi.no_alert, kpi.alert_stale, kpi.alert_form.';
+
+create or replace function public.change_kpi(p_code text, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['analyst', 'manager', 'admin']);
+    v jsonb := private.ticket_object(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'change_kpi', jsonb_build_array(p_code, p_version, v));
+    v_kpi public.kpi_definitions;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    select * into v_kpi from public.kpi_definitions where code = p_code order by version desc limit 1 for update;
+    if not found then
+        perform private.fail('PT422', 'kpi.unknown', jsonb_build_object('code', left(coalesce(p_code, ''), 40)));
+    elsif v_kpi.version is distinct from p_version then
+        perform private.fail('PT409', 'kpi.stale', jsonb_build_object('version', v_kpi.version));
+    elsif v - array['threshold', 'platform_thresholds', 'params'] <> '{}' or not coalesce(v -> 'platform_thresholds', '{}') @> '{}'
+        or exists (select from jsonb_each_text(coalesce(v -> 'params', '{}')) e where not v_kpi.params ? e.key or e.value !~ '^[0-9]{1,5}$')
+        or exists (select from jsonb_each_text(coalesce(v -> 'platform_thresholds', '{}')) e where e.value !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$') then
+        perform private.fail('PT422', 'kpi.form');
+    end if;
+    v_kpi.version := v_kpi.version + 1;
+    v_kpi.threshold := case when v ? 'threshold' then (v ->> 'threshold')::numeric else v_kpi.threshold end;
+    v_kpi.platform_thresholds := coalesce(v -> 'platform_thresholds', v_kpi.platform_thresholds);
+    v_kpi.params := v_kpi.params || coalesce(v -> 'params', '{}');
+    v_kpi.valid_from := private.now();
+    v_kpi.made_by := v_me.member_id;
+    insert into public.kpi_definitions select (v_kpi).*;
+    perform private.audit(v_me, null, 'kpi', null, 'changed', jsonb_build_object('code', p_code, 'version', v_kpi.version) || v);
+    return private.finish_request(p_request_id, jsonb_build_object('code', p_code, 'version', v_kpi.version));
+exception when data_exception then
+    perform private.fail('PT422', 'kpi.form');
+end;
+$$;
+grant execute on function public.change_kpi(text, integer, jsonb, uuid) to authenticated;
+comment on function public.change_kpi(text, integer, jsonb, uuid) is
+    'Analysts, managers, admins: a new version of a KPI with other {threshold, platform_thresholds, params}; figures and criteria name the version they were made by. kpi.unknown, kpi.stale, kpi.form.';
+
+-- The tick ------------------------------------------------------------------------------------------------------------
+
+create or replace function public.tick_figures() returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_actor(array[]::text[]);
+    v_now timestamptz := private.now();
+    v_kept integer;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7316096) then
+        return '{"kept": 0, "checked": 0, "judged": 0, "busy": true}';
+    end if;
+    v_kept := private.keep_kpis(v_now);
+    return jsonb_build_object('kept', v_kept, 'checked', private.check_alerts(v_now), 'judged', private.check_tasks(v_now));
+end;
+$$;
+grant execute on function public.tick_figures() to service_role;
+comment on function public.tick_figures() is
+    'Service, each minute, last: counts days that are due, judges alerts by them, and measures delivered tasks. {kept, checked, judged}, or {busy: true} while another works.';
+
+-- ==== 98_task_checks.sql ====
+
+-- 98 ------------------------------------------------------------------------------- optimisation tasks: the daily check
+--
+-- Each day a delivered task is measured over its window so far; when the window is over it is judged: all criteria met and
+-- enough cases: accepted; one unmet: failed; too few cases: inconclusive. Accepted ones are watched for 30 days.
+
+create or replace function private.meets(p_value numeric, p_comparison text, p_target numeric) returns boolean
+language sql immutable set search_path = '' as $$
+    select case p_comparison when '<=' then p_value <= p_target when '>=' then p_value >= p_target when '<' then p_value < p_target when '>' then p_value > p_target end
+$$;
+
+create or replace function private.measure_criterion(p_task public.tasks, p_criterion public.task_criteria, p_from date, p_to date, p_watch boolean, p_now timestamptz)
+returns public.task_criteria
+language plpgsql set search_path = '' as $$
+declare
+    v public.task_criteria := p_criterion;
+    v_sums record;
+begin
+    select * into v_sums from private.task_sums((p_task).shop_id, v.kpi_code, v.agent, p_from, p_to, p_now);
+    insert into public.task_measures (criterion_id, task_id, day, value, numerator, denominator, sample, is_watch, made_at)
+    values (v.id, v.task_id, p_to, v_sums.value, v_sums.numerator, v_sums.denominator, v_sums.sample, p_watch, p_now)
+    on conflict (criterion_id, day) do update set (value, numerator, denominator, sample, made_at) =
+        (excluded.value, excluded.numerator, excluded.denominator, excluded.sample, excluded.made_at);
+    v.value := v_sums.value;
+    v.sample := v_sums.sample;
+    v.measured_on := p_to;
+    v.is_met := case when v_sums.sample >= v.min_sample and v_sums.value is not null then private.meets(v_sums.value, v.comparison, v.target) end;
+    return v;
+end;
+$$;
+comment on function private.measure_criterion(public.tasks, public.task_criteria, date, date, boolean, timestamptz) is
+    'Measures a criterion over days and keeps what it was; is_met stays null with fewer cases than it wants.';
+
+create or replace function private.check_verifying(p_task public.tasks, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_system private.actor;
+    v public.tasks := p_task;
+    v_criterion public.task_criteria;
+    v_last date := least(private.shop_day(v.shop_id, p_now) - 1, v.verify_until);
+    v_state text;
+begin
+    v_system.role := 'system';
+    if v.state = 'delivered' then
+        v := private.moved_task(v_system, v, 'verifying', null, p_now);
+    end if;
+    if v_last < v.verify_from then
+        return;
+    end if;
+    for v_criterion in select * from public.task_criteria c where c.task_id = v.id and c.round = v.round and c.replaced_at is null and c.kpi_code is not null loop
+        v_criterion := private.measure_criterion(v, v_criterion, v.verify_from, least(v_last, case when v.verify_until > v.verify_from + v_criterion.window_days - 1
+            then v_last else v.verify_from + v_criterion.window_days - 1 end), false, p_now);
+        update public.task_criteria set (value, sample, measured_on, is_met) = (v_criterion.value, v_criterion.sample, v_criterion.measured_on, v_criterion.is_met)
+        where id = v_criterion.id;
+    end loop;
+    if v_last < v.verify_until then
+        return;
+    end if;
+    select case when bool_or(c.is_met is false) then 'failed' when bool_or(c.is_met is null) then 'inconclusive' else 'accepted' end into v_state
+    from public.task_criteria c where c.task_id = v.id and c.round = v.round and c.replaced_at is null;
+    v.judged_at := p_now;
+    v.judged_by := null;
+    v.watch_until := case when v_state = 'accepted' then v.verify_until + 30 end;
+    perform private.moved_task(v_system, v, v_state, jsonb_build_object('until', v.verify_until), p_now);
+    perform private.tell_task(v.id, v_state, p_now);
+end;
+$$;
+comment on function private.check_verifying(public.tasks, timestamptz) is
+    'Measures a delivered task up to yesterday; on the day after the window it is judged, and its people are told.';
+
+create or replace function private.check_accepted(p_task public.tasks, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_system private.actor;
+    v public.tasks := p_task;
+    v_criterion public.task_criteria;
+    v_yesterday date := private.shop_day(v.shop_id, p_now) - 1;
+    v_fell boolean := false;
+begin
+    v_system.role := 'system';
+    for v_criterion in select * from public.task_criteria c where c.task_id = v.id and c.round = v.round and c.replaced_at is null and c.kpi_code is not null loop
+        continue when v_yesterday < v.verify_until + v_criterion.window_days;
+        v_criterion := private.measure_criterion(v, v_criterion, v_yesterday - v_criterion.window_days + 1, v_yesterday, true, p_now);
+        v_fell := v_fell or v_criterion.is_met is false;
+    end loop;
+    if v_fell then
+        v.regressed_at := p_now;
+        perform private.moved_task(v_system, v, 'regressed', jsonb_build_object('on', v_yesterday), p_now);
+        perform private.tell_task(v.id, 'regressed', p_now);
+    end if;
+end;
+$$;
+comment on function private.check_accepted(public.tasks, timestamptz) is
+    'An accepted task, once a whole window lies behind the one it was judged by: with enough cases and an unmet figure it has regressed.';
+
+create or replace function private.tell_task(p_id bigint, p_state text, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    insert into public.notifications (member_id, kind, params, path, is_urgent, dedupe_key, created_at)
+    select m.id, 'task_' || p_state, jsonb_build_object('title', t.title, 'id', t.id), '/task?id=' || t.id, p_state in ('failed', 'regressed'),
+        'task ' || t.id || ' ' || t.round || ' ' || p_state, p_now
+    from public.tasks t join public.members m on m.state = 'active' and (m.id = t.owner_id or (m.role = 'manager'
+        and (t.shop_id is null or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = t.shop_id))))
+    where t.id = p_id
+    on conflict (member_id, dedupe_key) do nothing
+$$;
+comment on function private.tell_task(bigint, text, timestamptz) is 'Owner and managers hear how a task was judged, once a round and verdict.';
+
+create or replace function private.check_tasks(p_now timestamptz, p_limit integer default 20) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v public.tasks;
+    v_count integer := 0;
+begin
+    for v in
+        select t.* from public.tasks t where (t.state in ('delivered', 'verifying') or (t.state = 'accepted' and t.watch_until >= private.shop_day(t.shop_id, p_now)))
+          and not exists (select from private.task_days d where d.task_id = t.id and d.day = private.shop_day(t.shop_id, p_now))
+        order by t.id limit p_limit for update of t skip locked
+    loop
+        if v.state = 'accepted' then
+            perform private.check_accepted(v, p_now);
+        else
+            perform private.check_verifying(v, p_now);
+        end if;
+        insert into private.task_days (task_id, day) values (v.id, private.shop_day(v.shop_id, p_now)) on conflict (task_id) do update set day = excluded.day;
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.check_tasks(timestamptz, integer) is 'Checks the tasks that were not checked today (of their shop''s zone). How many it were.';
 
 -- ==== 99_reload.sql ====
 

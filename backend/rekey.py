@@ -33,7 +33,7 @@ from backend.local.stack import read_runtime
 from backend.pii import BlindKind, Keyring, PiiError, generate_key, key_id_of
 
 PLACES: Final = ("contacts", "notes", "undo", "channels")
-CELLS: Final = ("name", "phone", "address", "note", "wechat")
+CELLS: Final = ("name", "phone", "address", "note", "wechat", "email")
 CHANNEL_CELLS: Final = ("endpoint", "secret")
 # column of the index: the cell it is made of, and the kind it is searched as
 HASHES: Final[Mapping[str, tuple[str, BlindKind]]] = {
@@ -41,6 +41,7 @@ HASHES: Final[Mapping[str, tuple[str, BlindKind]]] = {
     "phone_hash": ("phone", "phone"),
     "phone_last4_hash": ("phone", "phone_last4"),
     "wechat_hash": ("wechat", "wechat"),
+    "email_hash": ("email", "email"),
 }
 _CHUNK: Final = 300
 _PASSES: Final = 5  # others may write under the old key meanwhile: look again, but not for ever

@@ -18,10 +18,10 @@ begin
             where (c.key in ('name', 'phone', 'wechat', 'email', 'note') and not private.is_cipher(c.value))
                or (c.key like '%hash' and c.value !~ '^[a-p]{16,128}$'))
         and not exists (select from pg_catalog.unnest(array['phone', 'wechat', 'email']) k
-            where (p_contact ->> k is null) <> (p_contact ->> (k || '_hash') is null)), false);
+            where p_contact ->> (k || '_hash') is not null and p_contact ->> k is null), false);
 end;
 $$;
-comment on function private.is_lead_contact(jsonb) is 'A reserved id, ciphertexts, and a blind index beside each of phone, WeChat and e-mail.';
+comment on function private.is_lead_contact(jsonb) is 'A reserved id and ciphertexts; an index only beside its ciphertext. What has no index (a masked phone) can reach nobody.';
 
 create or replace function private.lead_refusal(p_row jsonb) returns text
 language plpgsql stable set search_path = '' as $$

@@ -31,7 +31,7 @@ comment on function private.is_under(text, text[]) is 'Whether all of these ciph
 create or replace function private.tokens_of(p_contact private.contacts) returns text[]
 language sql immutable set search_path = '' as $$
     select array[(p_contact).name_cipher, (p_contact).phone_cipher, (p_contact).address_cipher, (p_contact).note_cipher,
-        (p_contact).wechat_cipher]
+        (p_contact).wechat_cipher, (p_contact).email_cipher]
 $$;
 
 create or replace function private.rekey_contacts(p_key_id text, p_after bigint, p_limit integer) returns jsonb
@@ -44,7 +44,7 @@ language sql stable set search_path = '' as $$
         cross join (select 'v1.' || p_key_id || '.' as k) n
         where not (starts_with(coalesce(w.name_cipher, n.k), n.k) and starts_with(coalesce(w.phone_cipher, n.k), n.k)
             and starts_with(coalesce(w.address_cipher, n.k), n.k) and starts_with(coalesce(w.note_cipher, n.k), n.k)
-            and starts_with(coalesce(w.wechat_cipher, n.k), n.k))
+            and starts_with(coalesce(w.wechat_cipher, n.k), n.k) and starts_with(coalesce(w.email_cipher, n.k), n.k))
         order by w.id limit p_limit
     ), picked as (
         select d.id from due d
@@ -57,8 +57,8 @@ language sql stable set search_path = '' as $$
         'done', (select p.seen from place p) < 20000 and (select count(*) from due) < p_limit,
         'last', (select coalesce(max(id), 0) from private.contacts),
         'rows', (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name_cipher, 'phone', c.phone_cipher,
-                'address', c.address_cipher, 'note', c.note_cipher, 'wechat', c.wechat_cipher, 'name_hash', c.name_hash,
-                'phone_hash', c.phone_hash, 'phone_last4_hash', c.phone_last4_hash, 'wechat_hash', c.wechat_hash,
+                'address', c.address_cipher, 'note', c.note_cipher, 'wechat', c.wechat_cipher, 'email', c.email_cipher, 'name_hash', c.name_hash,
+                'phone_hash', c.phone_hash, 'phone_last4_hash', c.phone_last4_hash, 'wechat_hash', c.wechat_hash, 'email_hash', c.email_hash,
                 'orders', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'facts_hash', o.facts_hash,
                         'contact_state', o.contact_state, 'corrected', case when o.platform_facts_hash is not null
                             and o.status in ('unpaid', 'to_ship') then o.order_no end) order by o.id), '[]')
@@ -80,10 +80,10 @@ begin
             name_cipher = r.new ->> 'name', phone_cipher = r.new ->> 'phone', address_cipher = r.new ->> 'address',
             note_cipher = r.new ->> 'note', wechat_cipher = r.new ->> 'wechat', name_hash = r.new ->> 'name_hash',
             phone_hash = r.new ->> 'phone_hash', phone_last4_hash = r.new ->> 'phone_last4_hash',
-            wechat_hash = r.new ->> 'wechat_hash'
+            wechat_hash = r.new ->> 'wechat_hash', email_cipher = r.new ->> 'email', email_hash = r.new ->> 'email_hash'
         from jsonb_to_recordset(p_rows) r (id bigint, old jsonb, new jsonb)
         where c.id = r.id and private.tokens_of(c) is not distinct from
-            array[r.old ->> 'name', r.old ->> 'phone', r.old ->> 'address', r.old ->> 'note', r.old ->> 'wechat']
+            array[r.old ->> 'name', r.old ->> 'phone', r.old ->> 'address', r.old ->> 'note', r.old ->> 'wechat', r.old ->> 'email']
         returning c.id
     ) select array_agg(id) into v_done from stored;
     perform private.store_rekeyed_facts(jsonb_agg(f)) from jsonb_to_recordset(p_rows) r (id bigint, orders jsonb),

@@ -1,0 +1,361 @@
+"""What a person does with leads. One request each; the database checks the right, the version, the state.
+
+`request_id` makes a repeated click one action. Refusals are :class:`backend.errors.AppError`; those of single
+leads in a bulk action come back as values. Contacts are encrypted and free text masked before they leave
+this process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from supabase import Client
+
+from backend import db
+from backend.leads import reads
+from backend.leads.models import Captured, CaptureResult, Done, Draft, LeadRef, Moved, PromiseRow
+from backend.pii import Keyring, letters, mask_account, mask_free_text, mask_name, mask_phone
+
+CONTACT_FIELDS = ("name", "phone", "wechat", "email")
+_KINDS: Mapping[str, Any] = {"name": "name", "phone": "phone", "wechat": "wechat", "email": "email"}
+
+
+def capture(
+    client: Client,
+    keyring: Keyring,
+    shop_id: int,
+    drafts: Sequence[Draft],
+    *,
+    request_id: UUID,
+    via: str = "manual",
+    keep: bool = False,
+) -> CaptureResult:
+    """Capture up to 500 leads; `keep`: they are mine. Rows that are no lead come back with their reason.
+
+    Raises `shop.none`, `bulk.too_many`, `lead.bad_value`.
+    """
+    ids: list[int] = db.rpc(client, "reserve_contact_ids", p_count=max(len(drafts), 1))
+    rows = [lead_row(keyring, draft, contact_id) for draft, contact_id in zip(drafts, ids, strict=False)]
+    answer = db.rpc(
+        client,
+        "create_leads",
+        p_request_id=str(request_id),
+        p_shop_id=shop_id,
+        p_leads=rows,
+        p_via=via,
+        p_keep=keep,
+    )
+    return CaptureResult.model_validate(answer)
+
+
+def lead_row(keyring: Keyring, draft: Draft, contact_id: int) -> dict[str, Any]:
+    """A draft as `create_leads` takes it: encrypted for the row `contact_id` of contacts, masked, indexed."""
+    clear = {name: getattr(draft, name).strip() for name in (*CONTACT_FIELDS, "note")}
+    contact = sealed(keyring, contact_id, clear) | {"id": contact_id} if any(clear.values()) else None
+    return masks(clear) | {
+        "contact": contact,
+        "buyer_account": draft.buyer_account.strip() or None,
+        "needs": list(draft.needs),
+        "source": draft.source,
+        "intent": draft.intent,
+        "budget": draft.budget,
+        "membership": draft.membership,
+        "asked_at": draft.asked_at and draft.asked_at.isoformat(),
+    }
+
+
+def sealed(keyring: Keyring, contact_id: int, clear: Mapping[str, str]) -> dict[str, Any]:
+    """Ciphertexts and blind indexes of what is given; empty fields are left out."""
+    found: dict[str, Any] = {}
+    for name, text in clear.items():
+        if text:
+            found[name] = keyring.encrypt("contacts", name, contact_id, text)
+            if name in _KINDS:
+                found[f"{name}_hash"] = keyring.blind(_KINDS[name], text)
+    if clear.get("phone"):
+        found["phone_last4_hash"] = keyring.blind("phone_last4", clear["phone"])
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def masks(clear: Mapping[str, str]) -> dict[str, str]:
+    """What lists show of a contact; empty fields are left out."""
+    of = {"name": mask_name, "phone": mask_phone, "wechat": mask_account, "email": mask_account}
+    return {f"{name}_masked": of[name](clear[name]) for name in CONTACT_FIELDS if clear.get(name)}
+
+
+def update(
+    client: Client,
+    keyring: Keyring,
+    ref: LeadRef,
+    facts: Mapping[str, Any],
+    *,
+    request_id: UUID,
+    contact: Mapping[str, str] | None = None,
+    contact_id: int | None = None,
+) -> Captured:
+    """What became known: needs, source, intent, budget, membership, buyer_account; `contact` in clear text.
+
+    `contact_id` is the one that `reveal_row` named (None: the lead had none yet).
+    """
+    change = dict(facts)
+    if contact:
+        number = contact_id or db.rpc(client, "reserve_contact_ids", p_count=1)[0]
+        change |= masks(contact) | {"contact": sealed(keyring, number, contact) | {"id": number}}
+    answer = db.rpc(
+        client,
+        "update_lead",
+        p_request_id=str(request_id),
+        p_id=ref.id,
+        p_version=ref.version,
+        p_change=change,
+    )
+    return Captured.model_validate(answer)
+
+
+def grade(client: Client, ref: LeadRef, to: str, reason: str, *, request_id: UUID) -> Captured:
+    """Set the grade by hand; `reason` is one of REASONS["grade"]. Time already used stays used."""
+    return Captured.model_validate(_step(client, "grade_lead", ref, request_id, p_grade=to, p_reason=reason))
+
+
+def claim(client: Client, lead_id: int, *, request_id: UUID) -> Captured:
+    """Take a lead out of the pool. Raises `lead.taken`, `lead.resting`, `lead.cool_off`, …"""
+    return Captured.model_validate(db.rpc(client, "claim_lead", p_request_id=str(request_id), p_id=lead_id))
+
+
+def claim_next(
+    client: Client, shop_id: int, count: int = 1, *, request_id: UUID, grade: str | None = None
+) -> tuple[tuple[Captured, ...], int]:
+    """The most urgent leads of a shop's pool, and how many more may be claimed today."""
+    answer = db.rpc(
+        client,
+        "claim_next_leads",
+        p_request_id=str(request_id),
+        p_shop_id=shop_id,
+        p_count=count,
+        p_grade=grade,
+    )
+    return tuple(Captured.model_validate(row) for row in answer["leads"]), int(answer["left"])
+
+
+def take_over(client: Client, ref: LeadRef, *, request_id: UUID) -> Captured:
+    """Take a colleague's lead while he is off duty. Raises `lead.owner_here`, `lead.claim_limit`."""
+    return Captured.model_validate(_step(client, "take_over_lead", ref, request_id))
+
+
+def give_back(client: Client, items: Sequence[LeadRef], reason: str, *, request_id: UUID) -> Done:
+    """Put leads back into the pool; `reason` is one of REASONS["give_back"]."""
+    return _bulk(client, "give_back_leads", items, request_id, p_reason=reason)
+
+
+def assign(client: Client, items: Sequence[LeadRef], member_id: int, *, request_id: UUID) -> Done:
+    """Managers and duty leads: these leads go to a seller. Raises `lead.bad_owner`, `lead.frozen`."""
+    return _bulk(client, "assign_leads", items, request_id, p_member_id=member_id)
+
+
+def move(client: Client, items: Sequence[LeadRef], stage: str, *, request_id: UUID) -> Done:
+    """To another column of the board; `stage` is one of STAGES."""
+    return _bulk(client, "move_leads", items, request_id, p_stage=stage)
+
+
+def follow_up(
+    client: Client,
+    ref: LeadRef,
+    *,
+    channel: str,
+    step: str,
+    outcome: str,
+    next_step: str,
+    next_at: datetime,
+    request_id: UUID,
+    note: str = "",
+) -> Moved:
+    """Record a contact with the customer and what comes next. Raises `lead.next_range`."""
+    facts = {
+        "channel": channel,
+        "step": step,
+        "outcome": outcome,
+        "next_step": next_step,
+        "next_at": next_at.isoformat(),
+        "note": mask_free_text(note.strip()) or None,
+    }
+    return Moved.model_validate(_step(client, "follow_up_lead", ref, request_id, p_follow_up=facts))
+
+
+def lose(client: Client, ref: LeadRef, reason: str, *, request_id: UUID, note: str = "") -> Moved:
+    """No sale; `reason` is one of REASONS["lose"]."""
+    text = mask_free_text(note.strip()) or None
+    return Moved.model_validate(_step(client, "lose_lead", ref, request_id, p_reason=reason, p_note=text))
+
+
+def convert(client: Client, ref: LeadRef, order_no: str, *, request_id: UUID) -> Moved:
+    """The customer bought. Raises `lead.order_none`, `lead.order_unpaid`, `lead.order_taken`."""
+    return Moved.model_validate(_step(client, "convert_lead", ref, request_id, p_order_no=order_no.strip()))
+
+
+def transfer(
+    client: Client,
+    ref: LeadRef,
+    *,
+    ticket_type: str,
+    summary: str,
+    is_script_sent: bool,
+    request_id: UUID,
+    order_id: int | None = None,
+    channel: str | None = None,
+) -> Moved:
+    """转接: the lead becomes an after-sales ticket, after the customer was told (`is_script_sent`)."""
+    facts = {
+        "type": ticket_type,
+        "summary": mask_free_text(summary.strip()),
+        "is_script_sent": is_script_sent,
+        "order_id": order_id,
+        "channel": channel,
+    }
+    given = {name: value for name, value in facts.items() if value is not None}
+    return Moved.model_validate(_step(client, "transfer_lead", ref, request_id, p_ticket=given))
+
+
+def reopen(client: Client, ref: LeadRef, reason: str, *, request_id: UUID) -> Moved:
+    """Managers and duty leads: open again; `reason` is one of REASONS["reopen"]."""
+    return Moved.model_validate(_step(client, "reopen_lead", ref, request_id, p_reason=reason))
+
+
+def merge(
+    client: Client,
+    keyring: Keyring,
+    merge_id: int,
+    lead_ids: tuple[int, int],
+    take: Sequence[str],
+    *,
+    request_id: UUID,
+) -> Moved:
+    """Merge the newer lead into the older one (`lead_ids`: newer, older) with the chosen fields of the newer.
+
+    Contact fields are opened (recorded) and encrypted for the older one's contact.
+    """
+    contact: dict[str, Any] = {}
+    wanted = [name for name in CONTACT_FIELDS if name in take]
+    if wanted:
+        newer = reads.reveal(client, keyring, lead_ids[0], reason="contact_customer")
+        older = reads.reveal_row(client, lead_ids[1], reason="contact_customer")
+        number = older["contact_id"] or db.rpc(client, "reserve_contact_ids", p_count=1)[0]
+        contact = sealed(keyring, number, {name: getattr(newer, name) for name in wanted}) | {"id": number}
+    return _decide_merge(client, merge_id, "merge", request_id, p_take=list(take), p_contact=contact)
+
+
+def reject_merge(client: Client, merge_id: int, *, request_id: UUID) -> Moved:
+    """Two customers: the proposal is not made again."""
+    return _decide_merge(client, merge_id, "reject", request_id)
+
+
+def promise(
+    client: Client,
+    entity: str,
+    entity_id: int,
+    *,
+    kind: str,
+    what: str,
+    due_at: datetime,
+    request_id: UUID,
+    amount: Decimal | None = None,
+) -> PromiseRow:
+    """Record what a customer was promised for a lead or ticket; beyond the limit it is `pending`."""
+    facts = {
+        "kind": kind,
+        "what": mask_free_text(what.strip()),
+        "due_at": due_at.isoformat(),
+        "amount": None if amount is None else str(amount),
+    }
+    answer = db.rpc(
+        client,
+        "make_promise",
+        p_request_id=str(request_id),
+        p_entity=entity,
+        p_entity_id=entity_id,
+        p_promise=facts,
+    )
+    return PromiseRow.model_validate(answer)
+
+
+def decide_promise(
+    client: Client, promise_id: int, version: int, agree: bool, *, request_id: UUID
+) -> PromiseRow:
+    """A manager agrees to a pending promise, or refuses it. Raises `promise.self`, `promise.limit`."""
+    ref = LeadRef(promise_id, version)
+    return PromiseRow.model_validate(_step(client, "decide_promise", ref, request_id, p_agree=agree))
+
+
+def end_promise(client: Client, promise_id: int, version: int, how: str, *, request_id: UUID) -> PromiseRow:
+    """`how`: kept, or withdrawn (the customer was told)."""
+    ref = LeadRef(promise_id, version)
+    return PromiseRow.model_validate(_step(client, "end_promise", ref, request_id, p_as=how))
+
+
+def save_rules(
+    client: Client, shop_id: int | None, version: int, change: Mapping[str, Any], *, request_id: UUID
+) -> dict[str, Any]:
+    """Change the default rules (shop None) or a shop's own; version 0 makes the shop's own."""
+    saved: dict[str, Any] = db.rpc(
+        client,
+        "save_lead_rules",
+        p_request_id=str(request_id),
+        p_shop_id=shop_id,
+        p_version=version,
+        p_rules=dict(change),
+    )
+    return saved
+
+
+def reset_rules(client: Client, shop_id: int, version: int, *, request_id: UUID) -> None:
+    """The shop follows the default rules again."""
+    db.rpc(client, "reset_lead_rules", p_request_id=str(request_id), p_shop_id=shop_id, p_version=version)
+
+
+def apply_rules(client: Client, shop_id: int, *, request_id: UUID) -> tuple[int, bool]:
+    """Grade a shop's open leads by today's rules: how many changed (at most 500), and whether more wait."""
+    answer = db.rpc(client, "apply_lead_rules", p_request_id=str(request_id), p_shop_id=shop_id)
+    return int(answer["changed"]), bool(answer["more"])
+
+
+def save_form(
+    client: Client, form_id: int | None, version: int | None, facts: Mapping[str, Any], *, request_id: UUID
+) -> dict[str, Any]:
+    """Add a landing page's form (id None) or change it. A new token comes from `new_form_token`."""
+    saved: dict[str, Any] = db.rpc(
+        client,
+        "save_lead_form",
+        p_request_id=str(request_id),
+        p_id=form_id,
+        p_version=version,
+        p_form=dict(facts),
+    )
+    return saved
+
+
+def new_form_token() -> tuple[str, str]:
+    """A fresh token of a form, shown once, and the digest that is stored."""
+    token = secrets.token_urlsafe(32)
+    return token, letters(hashlib.sha256(token.encode()).digest())
+
+
+def _step(client: Client, name: str, ref: LeadRef, request_id: UUID, **params: Any) -> Any:
+    return db.rpc(client, name, p_request_id=str(request_id), p_id=ref.id, p_version=ref.version, **params)
+
+
+def _bulk(client: Client, name: str, items: Sequence[LeadRef], request_id: UUID, **params: Any) -> Done:
+    refs = [asdict(item) for item in items]
+    return Done.model_validate(db.rpc(client, name, p_request_id=str(request_id), p_items=refs, **params))
+
+
+def _decide_merge(client: Client, merge_id: int, decision: str, request_id: UUID, **params: Any) -> Moved:
+    answer = db.rpc(
+        client, "decide_merge", p_request_id=str(request_id), p_id=merge_id, p_decision=decision, **params
+    )
+    return Moved.model_validate(answer)

@@ -1,0 +1,454 @@
+"""What the board, the list and the page of a lead show, as values. Amounts are CNY, times are aware (UTC)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+STAGES: Final = ("first_touch", "discovery", "objection", "closing")
+"""首次触达 → 需求挖掘 → 异议处理 → 促成: the four steps of the follow-up procedure."""
+COLUMNS: Final = (*STAGES, "converted", "lost")
+GRADES: Final = ("A", "B", "C")
+SOURCES: Final = ("asked_unpaid", "live", "enterprise", "form", "chat", "order", "campaign", "other")
+LEVELS: Final = ("high", "medium", "low", "unknown")
+BUDGETS: Final = ("high", "enough", "low", "unknown")
+MEMBERSHIPS: Final = ("silver", "gold", "diamond")
+CHANNELS: Final = ("phone", "wechat", "platform", "sms", "email", "visit", "other")
+FOLLOW_UP_OUTCOMES: Final = ("reached", "replied", "no_answer", "wrong_contact", "refused")
+NEXT_STEPS: Final = (
+    "contact_again",
+    "send_offer",
+    "send_material",
+    "answer_objection",
+    "ask_order",
+    "wait_payment",
+    "care",
+)
+REASONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "lose": ("price", "no_need", "competitor", "no_answer", "out_of_stock", "wrong_contact", "other"),
+    "give_back": ("no_time", "not_my_field", "leave", "other"),
+    "reopen": ("came_back", "wrong_match", "mistake", "other"),
+    "grade": (
+        "asked_price",
+        "named_quantity",
+        "repeat_buyer",
+        "decision_soon",
+        "only_looking",
+        "no_budget",
+        "later",
+        "wrong_facts",
+    ),
+}
+PROMISE_KINDS: Final = ("gift", "discount", "price", "delivery", "callback", "other")
+MERGE_FIELDS: Final = (
+    "name",
+    "phone",
+    "wechat",
+    "email",
+    "buyer_account",
+    "needs",
+    "source",
+    "intent",
+    "budget",
+    "membership",
+)
+
+
+class _Row(BaseModel):
+    """A row of the database: unknown columns are ignored, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class LeadRow(_Row):
+    """A card of the board or a line of the list; masked. `free_at`: nobody may claim it before."""
+
+    id: int
+    version: int
+    shop_id: int
+    shop_name: str = ""
+    platform: str = ""
+    timezone: str = "Asia/Shanghai"
+    state: str
+    stage: str
+    source: str
+    needs: tuple[str, ...] = ()
+    intent: str = "unknown"
+    budget: str = "unknown"
+    membership: str | None = None
+    grade: str
+    grade_by: str = "rule"
+    name_masked: str | None = None
+    phone_masked: str | None = None
+    wechat_masked: str | None = None
+    email_masked: str | None = None
+    buyer_masked: str | None = None
+    owner_id: int | None = None
+    owner_name: str | None = None
+    free_at: datetime | None = None
+    recycled: int = 0
+    is_raised: bool = False
+    is_at_risk: bool = False
+    has_twin: bool = False
+    follow_up_count: int = 0
+    last_follow_up_at: datetime | None = None
+    next_step: str | None = None
+    next_at: datetime | None = None
+    due_at: datetime | None = None
+    order_id: int | None = None
+    converted_by: str | None = None
+    lost_reason: str | None = None
+    closed_at: datetime | None = None
+    captured_at: datetime
+    asked_at: datetime
+
+
+class Column(_Row):
+    """A page of a column. `count` stops at 1,001 ("1000+"); `next` and `prev` are cursors."""
+
+    rows: tuple[LeadRow, ...] = ()
+    count: int = 0
+    next: dict[str, Any] | None = None
+    prev: dict[str, Any] | None = None
+
+
+class Board(_Row):
+    """The board as this person may see it. `tabs` counts mine, overdue, today, pool; `twins` proposals."""
+
+    scope: str
+    columns: dict[str, Column]
+    tabs: dict[str, int] = Field(default_factory=dict)
+    twins: int = 0
+
+
+class PromiseRow(_Row):
+    """A promise; `label` and `path` are those of its lead or ticket. Broken: open and past its time."""
+
+    id: int
+    shop_id: int
+    entity: str
+    entity_id: int
+    kind: str
+    amount: Decimal | None = None
+    what: str
+    due_at: datetime
+    state: str
+    made_by: int
+    made_by_name: str = ""
+    decided_by_name: str | None = None
+    owner_name: str | None = None
+    label: str | None = None
+    path: str | None = None
+    is_broken: bool = False
+    is_on_time: bool | None = None
+    version: int
+
+
+class PromisePage(_Row):
+    """A page of promises, the soonest first; `next` is the cursor of the page after it."""
+
+    rows: tuple[PromiseRow, ...] = ()
+    next: dict[str, Any] | None = None
+
+
+class OpenPromise(_Row):
+    """What a colleague may know of a promise made to the customer."""
+
+    id: int
+    kind: str
+    what: str
+    amount: Decimal | None = None
+    due_at: datetime
+    state: str
+
+
+class LeadCase(_Row):
+    """How a lead stands, for every colleague of the shop: nothing of the contact."""
+
+    id: int
+    shop_id: int
+    state: str
+    stage: str
+    grade: str
+    version: int
+    owner_id: int | None = None
+    owner_name: str | None = None
+    due_at: datetime | None = None
+    is_at_risk: bool = False
+    last_follow_up_at: datetime | None = None
+    closed_at: datetime | None = None
+    promises: tuple[OpenPromise, ...] = ()
+    name_masked: str | None = None
+    needs: tuple[str, ...] = ()
+
+
+class FollowUp(_Row):
+    """One contact with the customer and what came next."""
+
+    id: int
+    lead_id: int
+    at: datetime
+    who: str
+    channel: str
+    step: str
+    outcome: str
+    next_step: str
+    next_at: datetime
+    note: str | None = None
+    is_on_time: bool | None = None
+
+
+class Owner(_Row):
+    """Who had the lead from when until when; `decision_id` leads to why he got it."""
+
+    who: str
+    how: str
+    since: datetime
+    until: datetime | None = None
+    ended_as: str | None = None
+    decision_id: int | None = None
+
+
+class Merge(_Row):
+    """A proposal or a merge that was made, with how the other lead stands."""
+
+    id: int
+    lead_id: int
+    into_id: int
+    matched: tuple[str, ...]
+    state: str
+    other: LeadCase
+
+
+class Bought(_Row):
+    """An order of the same buyer."""
+
+    id: int
+    order_no: str
+    status: str
+    amount: Decimal | None = None
+    placed_at: datetime | None = None
+
+
+class Event(_Row):
+    """A line of a lead's history; `detail` holds no personal data."""
+
+    at: datetime
+    action: str
+    who: str | None = None
+    actor: str | None = None
+    number: str = ""
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class LeadScreen(_Row):
+    """One lead. Of a colleague's there is only `case` (is_whole false); `can` names the allowed steps."""
+
+    is_whole: bool
+    can: tuple[str, ...] = ()
+    case: LeadCase | None = None
+    lead: LeadRow | None = None
+    is_mine: bool = False
+    next_until: datetime | None = None
+    grade_reasons: dict[str, Any] = Field(default_factory=dict)
+    graded_at: datetime | None = None
+    contact_kinds: tuple[str, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
+    promises: tuple[PromiseRow, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    merges: tuple[Merge, ...] = ()
+    orders: tuple[Bought, ...] = ()
+    timeline: tuple[Event, ...] = ()
+    clock_id: int | None = None
+
+
+class Twin(_Row):
+    """A merge proposal: the newer lead, and the older one it would end in (a colleague's: how it stands)."""
+
+    id: int
+    matched: tuple[str, ...]
+    created_at: datetime
+    lead: dict[str, Any]
+    into: dict[str, Any]
+
+
+class Captured(_Row):
+    """A lead as it was captured: `same_as` are numbers of leads that may be the same customer."""
+
+    id: int
+    number: str
+    grade: str
+    version: int
+    grade_reasons: dict[str, Any] = Field(default_factory=dict)
+    due_at: datetime | None = None
+    owner_id: int | None = None
+    owner_name: str | None = None
+    same_as: tuple[str, ...] = ()
+
+
+class Refused(_Row):
+    """A captured row that is no lead: its place (from 1) and the key of the reason."""
+
+    row: int
+    refusal: str
+
+
+class CaptureResult(_Row):
+    """What a capture made, and what it refused."""
+
+    leads: tuple[Captured, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+
+class Moved(_Row):
+    """A lead after a step."""
+
+    id: int
+    number: str
+    state: str
+    stage: str
+    grade: str
+    version: int
+    owner_id: int | None = None
+    due_at: datetime | None = None
+    next_step: str | None = None
+    next_at: datetime | None = None
+    ticket_id: int | None = None
+    order_id: int | None = None
+
+
+class ItemResult(_Row):
+    """A lead of a bulk action: why it stayed as it was, or None."""
+
+    id: int
+    refusal: str | None = None
+
+
+class Done(_Row):
+    """A bulk action: how many were changed, and the reason of each that was not."""
+
+    items: tuple[ItemResult, ...] = ()
+    done: int = 0
+
+
+class Insight(_Row):
+    """The funnel of a period: counts by all, source, shop, owner, grade, week; `leaks`: where leads go."""
+
+    since: datetime = Field(alias="from")
+    until: datetime = Field(alias="to")
+    funnel: tuple[dict[str, Any], ...] = ()
+    first_contact: tuple[dict[str, Any], ...] = ()
+    leaks: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)
+    scripts: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRef:
+    """A lead as it was seen."""
+
+    id: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A lead as somebody typed or pasted it: clear text, which leaves this process encrypted and masked."""
+
+    name: str = ""
+    phone: str = ""
+    wechat: str = ""
+    email: str = ""
+    buyer_account: str = ""
+    note: str = ""
+    needs: tuple[str, ...] = ()
+    source: str = "other"
+    intent: str = "unknown"
+    budget: str = "unknown"
+    membership: str | None = None
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClearLead:
+    """An opened contact: personal data, for the screen of this person alone."""
+
+    name: str
+    phone: str
+    wechat: str
+    email: str
+    buyer_account: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeadFilter:
+    """The filters of the board as they stand in the URL. `column` with a cursor reads one page of it."""
+
+    scope: str | None = None
+    shop_id: int | None = None
+    owner: int | None = None
+    grade: str | None = None
+    source: str | None = None
+    need: str | None = None
+    due: str | None = None
+    column: str | None = None
+    limit: int = 20
+    after: str | None = None
+    before: str | None = None
+
+    @classmethod
+    def parse(cls, params: Mapping[str, str]) -> LeadFilter:
+        """From URL parameters; what is not a possible value is left out, never an error."""
+        choices = {
+            "scope": ("mine", "pool", "all"),
+            "grade": GRADES,
+            "source": SOURCES,
+            "due": ("overdue", "today"),
+            "column": (*COLUMNS, "open"),
+        }
+        found: dict[str, Any] = {
+            name: params[name] for name, allowed in choices.items() if params.get(name) in allowed
+        }
+        for name in ("shop_id", "owner"):
+            if params.get(name, "").isdecimal() and len(params[name]) < 19:
+                found[name] = int(params[name])
+        if need := params.get("need", "").strip():
+            found["need"] = need[:20]
+        found |= {name: params[name] for name in ("after", "before") if _is_cursor(params.get(name))}
+        return cls(**found)
+
+    def params(self) -> dict[str, str]:
+        """For the URL: only what differs from the default."""
+        return {
+            field.name: str(value)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default and field.name != "limit"
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """For the database: what is set; cursors as objects, ids as texts."""
+        facts = {field.name: getattr(self, field.name) for field in fields(self)}
+        given = {name: value for name, value in facts.items() if value is not None}
+        for name in ("after", "before"):
+            if name in given:
+                given[name] = json.loads(given[name])
+        return given | {name: str(given[name]) for name in ("shop_id", "owner") if name in given}
+
+
+def cursor(place: Mapping[str, Any] | None) -> str | None:
+    """A cursor of a Column as a text for the URL."""
+    return None if place is None else json.dumps(place, separators=(",", ":"), sort_keys=True)
+
+
+def _is_cursor(text: str | None) -> bool:
+    try:
+        place = json.loads(text or "")
+    except ValueError:
+        return False
+    return isinstance(place, dict) and set(place) == {"at", "id"} and isinstance(place["id"], int)
