@@ -100,21 +100,20 @@ begin
     end if;
     if private.ticket_stage(v.state) = 'done' then
         v.closed_at := coalesce(v.closed_at, p_now);
-        v.due_at := null;
-        v.due_sort := v.closed_at;
-    elsif v.closed_at is not null then
+    else
         v.closed_at := null;
         v.close_reason := null;
-        v.due_sort := 'infinity';
     end if;
     update public.tickets t set (type, state, severity, root_cause_id, department, is_complaint, order_id, product_id, sku, quantity,
         tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, platform_status, platform_due_at, claimed_amount,
-        owner_id, decision_id, waiting_reason, waiting_until, due_at, due_sort, solution, solution_id, outcome, reship_tracking_no,
-        first_resolved_at, resolved_at, closed_at, close_reason, instance, merged_into_id, follows_id, score)
+        owner_id, decision_id, waiting_reason, waiting_until, solution, solution_id, outcome, reship_tracking_no,
+        first_resolved_at, resolved_at, closed_at, close_reason, instance, merged_into_id, follows_id, score, due_at, due_sort)
         = (v.type, v.state, v.severity, v.root_cause_id, v.department, v.is_complaint, v.order_id, v.product_id, v.sku, v.quantity,
         v.tracking_no, v.buyer_account, v.contact_id, v.receiver_masked, v.phone_masked, v.platform_status, v.platform_due_at, v.claimed_amount,
-        v.owner_id, v.decision_id, v.waiting_reason, v.waiting_until, v.due_at, v.due_sort, v.solution, v.solution_id, v.outcome, v.reship_tracking_no,
-        v.first_resolved_at, v.resolved_at, v.closed_at, v.close_reason, v.instance, v.merged_into_id, v.follows_id, v.score)
+        v.owner_id, v.decision_id, v.waiting_reason, v.waiting_until, v.solution, v.solution_id, v.outcome, v.reship_tracking_no,
+        v.first_resolved_at, v.resolved_at, v.closed_at, v.close_reason, v.instance, v.merged_into_id, v.follows_id, v.score,
+        case when v.closed_at is null then t.due_at end, -- an open case shows what its clocks say (tg_ticket_deadline)
+        case when v.closed_at is not null then v.closed_at when t.closed_at is not null then 'infinity' else t.due_sort end)
     where t.id = v.id returning * into v;
     return v;
 end;
