@@ -18,6 +18,8 @@ POTS: Final = ("compensation", "refund_only", "return_refund", "reship", "price_
 WITHOUT_LIMIT: Final = ("reship", "price_protection")
 """Pots that do without a figure: the value of the order, the calculation."""
 BY_CUSTOMER: Final = ("compensation", "refund_only", "return_refund")
+PLATFORMS: Final = ("taobao", "jd", "douyin", "pinduoduo", "youzan", "shopify", "own")
+"""In the order in which people see them."""
 MOST_LIMIT: Final = 999_999.99
 MOST_DAYS: Final = 365
 MOST_PROTECTED_DAYS: Final = 90

@@ -152,6 +152,11 @@ def money(conn: Connection, money_id: int) -> Any:
     )
 
 
+def version_of(conn: Connection, ticket_id: int) -> dict[str, int]:
+    """A ticket as a page names it."""
+    return {"id": ticket_id, "version": one(conn, "select version from tickets where id = %s", ticket_id)}
+
+
 def events(conn: Connection, ticket_id: int) -> list[str]:
     """What the history of a ticket says, money only."""
     return [
@@ -199,7 +204,7 @@ def test_a_complaint_goes_to_the_lead_at_any_amount(desk: Connection) -> None:
     t = ticket(desk, order(desk, "C1"), complaint=True)
     answer = request(desk, t, 0)
     assert (answer["why"], answer["ticket_state"]) == (["complaint"], "pending_approval")
-    assert [a["name"] for a in answer["approvers"]][0] == "sup"
+    assert answer["approvers"][0]["name"] == "sup"
     calm = ticket(desk, order(desk, "C2", buyer="b2"))
     with refusal("PT422", "money.amount"):
         request(desk, calm, 0)
@@ -326,10 +331,7 @@ def test_a_merge_and_another_order_count_with_what_they_bring(desk: Connection) 
     a, b = ticket(desk, one_order), ticket(desk, other)
     first, second = request(desk, a, 300), request(desk, b, 300)
     assert (first["state"], second["state"]) == ("granted", "granted")
-    desk.execute(
-        "update tickets set state = 'merged', merged_into_id = %s, closed_at = private.now() where id = %s",
-        (a, b),
-    )
+    ask(desk, "ann", "merge_tickets", version_of(desk, b), version_of(desk, a), uuid.uuid4())
     assert row(desk, "select ticket_id, state from ticket_money where id = %s", second["id"]) == (
         a,
         "requested",
@@ -347,7 +349,11 @@ def test_a_merge_and_another_order_count_with_what_they_bring(desk: Connection) 
     e = ticket(desk, dear)
     approved = request(desk, e, 600)
     decide(desk, approved["approval_id"], "sup")
-    desk.execute("update tickets set order_id = %s where id = %s", (order(desk, "M5", buyer="m5"), e))
+    cheap = order(desk, "M5", buyer="m5")
+    with refusal("PT403", "ticket.order_fixed"):
+        ask(desk, "ann", "link_ticket", e, version_of(desk, e)["version"], cheap, uuid.uuid4())
+    assert money(desk, approved["id"])[0] == "approved"
+    ask(desk, "mgr", "link_ticket", e, version_of(desk, e)["version"], cheap, uuid.uuid4())
     assert money(desk, approved["id"])[0] == "requested"
 
 
@@ -404,6 +410,33 @@ def test_two_at_the_same_moment_do_not_slip_through(db_url: str, way: str) -> No
         assert answers["second"] == "requested"
         total = one(conn, "select sum(amount) from ticket_money where state = 'granted'")
         assert total == 300
+        first.close()
+        second.close()
+
+
+def test_two_approvers_at_once_decide_once(db_url: str) -> None:
+    with psycopg.connect(db_url) as conn:
+        floor(conn)
+        asked = request(conn, ticket(conn, order(conn, "B1")), 600)["approval_id"]
+        conn.commit()
+        first, second = psycopg.connect(db_url), psycopg.connect(db_url)
+        found: list[str] = []
+
+        def late() -> None:
+            try:
+                decide(second, asked, "mgr", approve=False)
+            except psycopg.Error as error:
+                found.append(str(error.diag.message_primary))
+            second.rollback()
+
+        decide(first, asked, "sup")
+        thread = threading.Thread(target=late)
+        thread.start()
+        waiting(conn, second.info.backend_pid)
+        first.commit()
+        thread.join(20)
+        assert found == ["approval.decided"]
+        assert one(conn, "select state from approvals where id = %s", asked) == "approved"
         first.close()
         second.close()
 
@@ -489,7 +522,7 @@ def test_deputy_at_night_then_who_covers_then_the_admin(desk: Connection) -> Non
            select member_id, day, '夜', private.now() - interval '1 hour', private.now() + interval '6 hours', true from d"""
     )
     asked = request(desk, t, 600, who="sup")
-    assert [(a["name"], a["why"]) for a in asked["approvers"]][0] == ("lea", "deputy")
+    assert (asked["approvers"][0]["name"], asked["approvers"][0]["why"]) == ("lea", "deputy")
     with as_member(desk, "lea"):
         assert one(
             desk, "select (public.approval_screen(%s) ->> 'can_decide')::boolean", asked["approval_id"]

@@ -145,7 +145,7 @@ def _decision(found: ApprovalScreen) -> None:
         return
     if not found.can_decide:
         if found.refusal:
-            st.warning(words.refused(found.refusal), icon=":material/lock:")
+            st.warning(words.lock(found.refusal), icon=":material/lock:")
         return
     _buttons(found)
 

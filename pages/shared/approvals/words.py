@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.errors import AppError
 from backend.tickets import wording
 from backend.tickets.approvals import Approval, Person, Refusal, Used
 from backend.tickets.models import Money
 from pages.shared import format as fmt
 from pages.shared import frame, widgets
 from pages.shared.format import md
-from pages.shared.i18n import known, locale, plain, refusal, t
+from pages.shared.i18n import known, locale, plain, t
 
 
 def kind(code: str) -> str:
@@ -84,12 +83,15 @@ def money(one: Money) -> str:
     return md(facts) + (f"  \n:gray[{md(one.reason)}]" if one.reason else "")
 
 
-def refused(said: Refusal) -> str:
-    """The sentence of a refusal for Markdown, its amounts as people write them."""
-    money_of = {
-        name: amount(said.params[name]).lstrip("¥") for name in ("covers", "limit") if name in said.params
-    }
-    return refusal(AppError(said.key, params={**said.params, **money_of}))
+def lock(said: Refusal) -> str:
+    """Why I may not decide and who may, for Markdown."""
+    params = said.params
+    return t(
+        said.key.replace("approval.", "approvals.lock."),
+        who=params.get("who") or plain("approvals.nobody"),
+        covers=amount(params.get("covers", 0)),
+        limit=amount(params.get("limit") or 0),
+    )
 
 
 def amount(value: object) -> str:

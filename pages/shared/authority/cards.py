@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from backend.tickets import authority
 from backend.tickets.authority import Limit, Person, Platform
 from pages.shared import format as fmt
 from pages.shared import frame, widgets
@@ -86,7 +87,7 @@ def platforms(found: Sequence[Platform], user: User) -> None:
     """Where prices are protected."""
     with st.container(border=True, gap="xsmall", key="authority_platforms"):
         st.markdown(f"**{t('authority.platforms')}**", help=t("authority.platforms_help"))
-        for one in found:
+        for one in sorted(found, key=lambda one: authority.PLATFORMS.index(one.platform)):
             with st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
             ):
