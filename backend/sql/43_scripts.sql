@@ -471,7 +471,7 @@ comment on function private.is_offered(public.scripts, public.script_revisions, 
 create or replace function private.script_row(p public.scripts, p_revision_id bigint, p_shops bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select to_jsonb(r) - 'script_id' - 'author_id' || jsonb_build_object('id', (p).id, 'revision_id', r.id, 'scope', (p).scope, 'shop_id', (p).shop_id,
-        'shop_name', (select name from public.shops where id = (p).shop_id), 'state', (p).state, 'is_live', (p).live_id = r.id,
+        'shop_name', (select name from public.shops where id = (p).shop_id), 'state', (p).state, 'is_live', coalesce((p).live_id = r.id, false),
         'has_live', (p).live_id is not null, 'owner_id', (p).owner_id, 'author_id', r.author_id, 'revision', r.number,
         'author', (select display_name from public.members where id = r.author_id),
         'approved_by', (select display_name from public.members where id = r.approved_by),
