@@ -98,9 +98,10 @@ comment on function private.task_clock(public.tasks, timestamptz, bigint) is
     'The deadline of a task of a shop runs from its planning to its delivery, with reminders on the way.';
 
 create or replace function private.task_answer(p_task public.tasks) returns jsonb
-language sql stable set search_path = '' as $$
-    select jsonb_build_object('id', t.id, 'version', t.version, 'state', t.state) from public.tasks t where t.id = (p_task).id
+language sql immutable set search_path = '' as $$
+    select jsonb_build_object('id', (p_task).id, 'version', (p_task).version, 'state', (p_task).state)
 $$;
+comment on function private.task_answer(public.tasks) is 'What every step answers: {id, version, state}.';
 
 -- Proposing -----------------------------------------------------------------------------------------------------------
 
