@@ -7,13 +7,13 @@ from pages.shared import frame
 from pages.shared.handover import leaving, offers, past
 from pages.shared.i18n import t
 
-user = frame.require_user("agent", "operations", "analyst", "manager", "admin")
+frame.require_user("agent", "operations", "analyst", "manager", "admin")
 
 with frame.boundary():
     screen = handover.screen(frame.client())
     frame.page_header(t("handover.title"), help=t("handover.help"), waiting=len(screen.offers))
     st.fragment(offers.listing, run_every=offers.REFRESH_SECONDS, key="handover_offers")()
-    if user.has("agent", "operations", "manager"):
+    if screen.shift or screen.mine or not screen.sees_everybody:
         leaving.panel(screen)
     if screen.sees_everybody:
         past.table()

@@ -138,3 +138,4 @@ def test_off_shift_there_is_nothing_to_do(app_as: AppAs, floor: ShopFloor) -> No
     tab = app_as(floor.person("agent"), "handover")
     assert not tab.exception
     assert zh("handover.no_shift") in shown(tab)
+    assert zh("handover.no_shift") not in shown(app_as(floor.person("manager"), "handover"))

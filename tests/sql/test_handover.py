@@ -293,9 +293,13 @@ def test_what_is_left_goes_to_those_on_duty(floor: Connection) -> None:
 def test_at_night_the_rest_waits_for_the_morning(floor: Connection) -> None:
     for name in ("bob", "cat"):
         working.on_shift(floor, working.member(floor, name), True, (5, 12), day=1)
-    item = ticket(floor, "bob", NOON + timedelta(hours=21))
-    at(floor, NOON + timedelta(hours=12, minutes=20))
-    assert (tick(floor)["left"], owner(floor, "ticket", item)) == (0, "bob")
+    item, odd = (
+        ticket(floor, "bob", NOON + timedelta(hours=21)),
+        exception(floor, "bob", until=NOON + timedelta(hours=12)),
+    )
+    at(floor, NOON + timedelta(hours=12, minutes=19))
+    assert (tick(floor)["left"], owner(floor, "ticket", item)) == (1, "bob")
+    assert owner(floor, "exception", odd) is None  # its claim would have ended in a minute
     assert [h["waiting"] for h in desk.ask(floor, "max", "handover_log", 1)] == [1]
     for minutes in (0, 3):  # amy begins
         at(floor, NOON + timedelta(hours=20, minutes=minutes))

@@ -31,7 +31,7 @@ def panel(screen: Screen) -> None:
         st.success(t("handover.all_settled"), icon=":material/task_alt:")
     for item in screen.mine.items:
         if not item.is_mine:
-            rows.line(item, key="handover_done")
+            rows.line(item)
     if screen.mine.closed_at is None:
         _begin_button(t("handover.refresh"), again=screen.at.isoformat())
 
@@ -85,6 +85,7 @@ def _form(screen: Screen, mine: Handover, items: list[Item]) -> None:
             format_func=lambda member_id: people[member_id].name,
             placeholder=plain("handover.receiver_hint") if people else plain("handover.no_receiver"),
             key=f"handover_receiver_{mine.id}",
+            width=300,
         )
         with st.container(horizontal=True, gap="small"):
             sent = st.form_submit_button(
@@ -104,6 +105,7 @@ def _row(item: Item) -> tuple[bool, str]:
             f"{rows.words(item)} {rows.badge(item)}",
             value=item.state == "open",
             key=f"handover_pick_{item.id}_{item.state}",
+            width=300,
         )
         note = st.text_input(
             t("handover.note", label=item.label),

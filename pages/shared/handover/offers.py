@@ -36,9 +36,11 @@ def _card(offer: Offer) -> None:
 
 def _choice(offer: Offer, item: handover.Item) -> bool:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        chosen = st.checkbox(rows.words(item), value=True, key=f"handover_take_{offer.id}_{item.id}")
+        chosen = st.checkbox(
+            rows.words(item), value=True, key=f"handover_take_{offer.id}_{item.id}", width=300
+        )
         if item.note:
-            st.markdown(f":gray[{fmt.md(item.note)}]", width="stretch")
+            st.caption(fmt.md(item.note), width="stretch")
     return bool(chosen)
 
 

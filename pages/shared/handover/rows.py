@@ -1,4 +1,4 @@
-"""An item of a handover as a line: deadline, area, number, and the way to it."""
+"""An item of a handover as a line: deadline, area, number, what became of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.handover import Item
 from pages.shared import format as fmt
-from pages.shared import messages, widgets
+from pages.shared import widgets
 from pages.shared.i18n import t
 
 _BADGES = {
@@ -20,9 +20,9 @@ _BADGES = {
 
 
 def words(item: Item) -> str:
-    """Markdown: deadline, area and number."""
+    """Markdown: deadline, area and number, which opens the item in another tab."""
     due = widgets.due_chip(widgets.due_of(item.due_at.isoformat()))
-    return f"{due} {t(f'handover.area.{item.area}')} **{fmt.md(item.label)}**"
+    return f"{due} {t(f'handover.area.{item.area}')} [{fmt.md(item.label)}]({item.path})"
 
 
 def badge(item: Item) -> str:
@@ -33,9 +33,7 @@ def badge(item: Item) -> str:
     return f":{color}-badge[{icon} {t(f'handover.state.{item.state}', who=item.receiver or '')}]"
 
 
-def line(item: Item, *, key: str) -> None:
+def line(item: Item) -> None:
     """An item that is only looked at: what it is, what became of it, its note."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        note = f" :gray[{fmt.md(item.note)}]" if item.note else ""
-        st.markdown(f"{words(item)} {badge(item)}{note}", width="stretch")
-        messages.open_link(item.path, key=f"{key}_open_{item.id}")
+    note = f" :gray[{fmt.md(item.note)}]" if item.note else ""
+    st.markdown(f"{words(item)} {badge(item)}{note}")
