@@ -22557,9 +22557,9 @@ begin
     if private.is_on_duty((p_handover).member_id, p_now) then
         update public.handover_items set state = 'kept', settled_at = p_now where id = any (v_ids);
     else
-        v_ids := array(select i.id from public.handover_items i where i.id = any (v_ids) and exists (
+        v_ids := array(select i.id from public.handover_items i where i.id = any (v_ids) and (i.area = 'exception' or exists (
             select from private.on_duty(i.shop_id, p_now) d join public.members m on m.id = d.member_id
-            where private.can_work(private.handed_entity(i.area), m.role, m.skills)));
+            where private.can_work(private.handed_entity(i.area), m.role, m.skills))));
         v_count := private.settle_items(v_ids, null, null, p_now);
     end if;
     if v_count > 0 then
@@ -22573,7 +22573,7 @@ begin
 end;
 $$;
 comment on function private.pool_items(public.handovers, timestamptz) is
-    'What is left of a handover goes to the pool of each shop that has somebody on duty for it; who is back at work keeps his.';
+    'What is left of a handover goes to the pool of each shop that has somebody on duty for it (an exception at once: claims of exceptions end by themselves anyway); who is back at work keeps his.';
 
 create or replace function private.remind_of_handovers(p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -28489,9 +28489,10 @@ comment on function private.task_clock(public.tasks, timestamptz, bigint) is
     'The deadline of a task of a shop runs from its planning to its delivery, with reminders on the way.';
 
 create or replace function private.task_answer(p_task public.tasks) returns jsonb
-language sql stable set search_path = '' as $$
-    select jsonb_build_object('id', t.id, 'version', t.version, 'state', t.state) from public.tasks t where t.id = (p_task).id
+language sql immutable set search_path = '' as $$
+    select jsonb_build_object('id', (p_task).id, 'version', (p_task).version, 'state', (p_task).state)
 $$;
+comment on function private.task_answer(public.tasks) is 'What every step answers: {id, version, state}.';
 
 -- Proposing -----------------------------------------------------------------------------------------------------------
 
