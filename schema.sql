@@ -14745,6 +14745,7 @@ declare
     v_shop bigint;
     v_count integer := 0;
 begin
+    perform private.forget_lead_counts(p_now);
     perform private.recycle_kept_leads(p_now);
     for v_shop in select s.id from public.shops s where s.is_active
         and exists (select from public.leads l where l.shop_id = s.id and l.state = 'pool' and l.free_at <= p_now) order by s.id
@@ -21925,7 +21926,7 @@ create table if not exists private.ticket_days (
     paid bigint not null,
     cost numeric(16, 2) not null,
     primary key (shop_id, dim, day, type, key)
-);
+) with (fillfactor = 80);
 alter table private.ticket_days enable row level security;
 comment on table private.ticket_days is
     'Sums of tickets by shop, day of registration and type; dim all (key 0), person (member, 0 none), cause (root cause, 0 none), first and resolve (bucket of private.ticket_bucket).';
@@ -22115,20 +22116,37 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.rates(private.ticket_days) is 'Sums of a group with the figures made of them.';
 
-create or replace function private.ticket_sums(p_shops bigint[], p_from date, p_to date, p_type text, p_dim text, p_by text)
-returns setof private.ticket_days
-language sql stable rows 200 set search_path = '' as $$
-    select case p_by when 'shop' then d.shop_id else 0 end, p_dim, case p_by when 'day' then d.day when 'week' then pg_catalog.date_trunc('week', d.day)::date else p_from end,
-        case p_by when 'type' then d.type else '' end, case p_by when 'key' then d.key else 0 end,
-        sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.complaints)::bigint, sum(d.complaint_orders)::bigint,
-        sum(d.resolved)::bigint, sum(d.reopened)::bigint, sum(d.first_n)::bigint, sum(d.first_met)::bigint, sum(d.resolve_n)::bigint,
-        sum(d.resolve_met)::bigint, sum(d.paid)::bigint, sum(d.cost)
-    from pg_catalog.unnest(p_shops) s (id) join private.ticket_days d on d.shop_id = s.id
-    where d.dim = p_dim and d.day >= p_from and d.day <= p_to and (p_type is null or d.type = p_type)
-    group by 1, 3, 4, 5 having sum(d.tickets) > 0
+create or replace function private.ticket_groups(p_shops bigint[], p_from date, p_to date, p_type text)
+returns table (grouped text, sums private.ticket_days)
+language plpgsql stable rows 200 set search_path = '' as $$
+begin
+    return query
+    select case grouping(d.shop_id, d.type, w.day) when 3 then 'shop' when 5 then 'type' when 6 then 'day' else 'total' end,
+        row(coalesce(d.shop_id, 0), 'all', coalesce(w.day, p_from), coalesce(d.type, ''), 0, sum(d.tickets), sum(d.solved), sum(d.solved_24h),
+            sum(d.complaints), sum(d.complaint_orders), sum(d.resolved), sum(d.reopened), sum(d.first_n), sum(d.first_met), sum(d.resolve_n),
+            sum(d.resolve_met), sum(d.paid), sum(d.cost))::private.ticket_days
+    from private.ticket_days d cross join lateral (
+        select case when p_to - p_from > 62 then d.day - (extract(isodow from d.day)::integer - 1) else d.day end as day) w
+    where d.shop_id = any (p_shops) and d.dim = 'all' and d.day >= p_from and d.day <= p_to and (p_type is null or d.type = p_type)
+    group by grouping sets ((), (d.shop_id), (d.type), (w.day)) having sum(d.tickets) > 0;
+end;
 $$;
-comment on function private.ticket_sums(bigint[], date, date, text, text, text) is
-    'Sums of a dimension over days p_from to p_to, all in one row or by shop, day, week, type or key (what the group is not by is 0, empty or p_from).';
+comment on function private.ticket_groups(bigint[], date, date, text) is
+    'Sums over days p_from to p_to: total, by shop, by type and by day (by week, named by its Monday, beyond 62 days), in one reading.';
+
+create or replace function private.ticket_keys(p_shops bigint[], p_from date, p_to date, p_type text, p_dim text) returns setof private.ticket_days
+language plpgsql stable rows 100 set search_path = '' as $$
+begin
+    return query
+    select 0::bigint, p_dim, p_from, ''::text, d.key, sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.complaints)::bigint,
+        sum(d.complaint_orders)::bigint, sum(d.resolved)::bigint, sum(d.reopened)::bigint, sum(d.first_n)::bigint, sum(d.first_met)::bigint,
+        sum(d.resolve_n)::bigint, sum(d.resolve_met)::bigint, sum(d.paid)::bigint, sum(d.cost)::numeric(16, 2)
+    from private.ticket_days d
+    where d.shop_id = any (p_shops) and d.dim = p_dim and d.day >= p_from and d.day <= p_to and (p_type is null or d.type = p_type)
+    group by d.key having sum(d.tickets) > 0;
+end;
+$$;
+comment on function private.ticket_keys(bigint[], date, date, text, text) is 'Sums over days p_from to p_to by person, cause or bar of a histogram (p_dim).';
 
 create or replace function private.orders_placed(p_shops bigint[], p_from date, p_to date) returns table (shop_id bigint, orders bigint)
 language sql stable set search_path = '' as $$
@@ -22170,34 +22188,42 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.ticket_targets(bigint[]) is 'Allowed minutes of first contact and resolution, where these shops agree on them.';
 
-create or replace function private.insight_groups(p_shops bigint[], p jsonb) returns jsonb
+create or replace function private.bars(p_shops bigint[], p_from date, p_to date, p_type text, p_dim text) returns jsonb
 language sql stable set search_path = '' as $$
-    with days as (select (p ->> 'from')::date as since, (p ->> 'to')::date as until, p ->> 'type' as type)
-    select pg_catalog.jsonb_build_object(
-        'by_shop', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('shop_id', s.shop_id, 'name', h.name,
-                'orders', o.orders, 'complaint_rate', private.complaint_rate(s, o.orders)) order by (s).tickets desc, s.shop_id), '[]')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', 'shop') s join public.shops h on h.id = s.shop_id
-            join private.orders_placed(p_shops, d.since, d.until) o on o.shop_id = s.shop_id),
-        'by_type', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('type', s.type) order by (s).tickets desc, s.type), '[]')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', 'type') s),
-        'causes', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('root_cause_id', nullif(s.key, 0),
-                'name', c.name, 'parent', u.name) order by (s).tickets desc, s.key), '[]')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'cause', 'key') s
-            left join public.root_causes c on c.id = s.key left join public.root_causes u on u.id = c.parent_id),
-        'trend', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('day', s.day) order by s.day), '[]')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', case when d.until - d.since > 62 then 'week' else 'day' end) s),
-        'first', (select coalesce(pg_catalog.jsonb_object_agg(s.key, s.tickets), '{}')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'first', 'key') s),
-        'resolve', (select coalesce(pg_catalog.jsonb_object_agg(s.key, s.tickets), '{}')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'resolve', 'key') s))
-    from days d
+    select coalesce(pg_catalog.jsonb_object_agg(s.key, s.tickets), '{}') from private.ticket_keys(p_shops, p_from, p_to, p_type, p_dim) s
 $$;
 
-create or replace function private.insight_total(p_shops bigint[], p_from date, p_to date, p_type text) returns jsonb
+create or replace function private.insight_groups(p_shops bigint[], p_from date, p_to date, p_type text) returns jsonb
 language sql stable set search_path = '' as $$
-    select coalesce((select private.rates(s) || pg_catalog.jsonb_build_object('orders', o.orders, 'complaint_rate', private.complaint_rate(s, o.orders))
-        from private.ticket_sums(p_shops, p_from, p_to, p_type, 'all', 'none') s,
-            (select sum(n.orders)::bigint as orders from private.orders_placed(p_shops, p_from, p_to) n) o), '{"tickets": 0}')
+    with g as materialized (
+        select x.grouped, x.sums from private.ticket_groups(p_shops, p_from, p_to, p_type) x
+    ), o as materialized (
+        select * from private.orders_placed(p_shops, p_from, p_to)
+    ), whole as (
+        select sum(o.orders)::bigint as orders from o
+    )
+    select pg_catalog.jsonb_build_object(
+        'total', coalesce((select private.rates(g.sums) || pg_catalog.jsonb_build_object('orders', w.orders,
+            'complaint_rate', private.complaint_rate(g.sums, w.orders)) from g, whole w where g.grouped = 'total'), '{"tickets": 0}'),
+        'by_shop', (select coalesce(pg_catalog.jsonb_agg(private.rates(g.sums) || pg_catalog.jsonb_build_object('shop_id', h.id, 'name', h.name,
+                'orders', o.orders, 'complaint_rate', private.complaint_rate(g.sums, o.orders)) order by (g.sums).tickets desc, h.id), '[]')
+            from g join public.shops h on h.id = (g.sums).shop_id join o on o.shop_id = h.id where g.grouped = 'shop'),
+        'by_type', (select coalesce(pg_catalog.jsonb_agg(private.rates(g.sums) || pg_catalog.jsonb_build_object('type', (g.sums).type)
+            order by (g.sums).tickets desc, (g.sums).type), '[]') from g where g.grouped = 'type'),
+        'trend', (select coalesce(pg_catalog.jsonb_agg(private.rates(g.sums) || pg_catalog.jsonb_build_object('day', (g.sums).day)
+            order by (g.sums).day), '[]') from g where g.grouped = 'day'),
+        'causes', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('root_cause_id', nullif(s.key, 0),
+                'name', c.name, 'parent', u.name) order by (s).tickets desc, s.key), '[]')
+            from private.ticket_keys(p_shops, p_from, p_to, p_type, 'cause') s
+            left join public.root_causes c on c.id = s.key left join public.root_causes u on u.id = c.parent_id),
+        'first', private.bars(p_shops, p_from, p_to, p_type, 'first'), 'resolve', private.bars(p_shops, p_from, p_to, p_type, 'resolve'))
+$$;
+
+create or replace function private.insight_people(p_shops bigint[], p_from date, p_to date, p_type text) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('member_id', nullif(s.key, 0), 'name', m.display_name)
+        order by (s).tickets desc, s.key), '[]')
+    from private.ticket_keys(p_shops, p_from, p_to, p_type, 'person') s left join public.members m on m.id = s.key
 $$;
 
 create or replace function public.ticket_insight(p jsonb) returns jsonb
@@ -22210,20 +22236,18 @@ declare
     v_to date := (v ->> 'to')::date;
     v_people boolean := v_me.role <> 'agent';
 begin
-    perform private.fold_tickets(2000);
-    return private.insight_groups(v_shops, v) || pg_catalog.jsonb_build_object('from', v_from, 'to', v_to, 'sees_people', v_people,
-        'targets', private.ticket_targets(v_shops), 'waiting', (select count(*) from (select from private.ticket_changes limit 1001) x),
-        'total', private.insight_total(v_shops, v_from, v_to, v ->> 'type'),
-        'before', private.insight_total(v_shops, v_from - (v_to - v_from + 1), v_from - 1, v ->> 'type'),
-        'by_person', case when v_people then (
-            select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('member_id', nullif(s.key, 0), 'name', m.display_name)
-                order by (s).tickets desc, s.key), '[]')
-            from private.ticket_sums(v_shops, v_from, v_to, v ->> 'type', 'person', 'key') s left join public.members m on m.id = s.key) end);
+    perform private.fold_tickets(1000);
+    return private.insight_groups(v_shops, v_from, v_to, v ->> 'type') || pg_catalog.jsonb_build_object('from', v_from, 'to', v_to,
+        'sees_people', v_people, 'targets', private.ticket_targets(v_shops),
+        'waiting', (select count(*) from (select from private.ticket_changes limit 1001) x),
+        'before', coalesce((select private.rates(g.sums) from private.ticket_groups(v_shops, v_from - (v_to - v_from + 1), v_from - 1, v ->> 'type') g
+            where g.grouped = 'total'), '{"tickets": 0}'),
+        'by_person', case when v_people then private.insight_people(v_shops, v_from, v_to, v ->> 'type') end);
 end;
 $$;
 grant execute on function public.ticket_insight(jsonb) to authenticated;
 comment on function public.ticket_insight(jsonb) is
-    'Operations, analysts, managers, admins; agents without by_person: after-sales figures of cases registered on days from–to {from, to, shop_id, type}: {total, before (as many days earlier), by_shop, by_type, by_person, causes, trend (by week beyond 62 days), first and resolve {bar: n}, targets {ticket_first, ticket_resolve: minutes}, waiting (changes not counted yet)}. Counts what changed first, at most 2,000. filter.bad, shop.none.';
+    'Operations, analysts, managers, admins; agents without by_person: after-sales figures of cases registered on days from–to {from, to, shop_id, type}: {total, before (as many days earlier), by_shop, by_type, by_person, causes, trend (by week beyond 62 days), first and resolve {bar: n}, targets {ticket_first, ticket_resolve: minutes}, waiting (changes not counted yet)}. Counts what changed first, at most 1,000. filter.bad, shop.none.';
 
 -- Satisfaction ----------------------------------------------------------------------------------------------------------
 
@@ -25796,7 +25820,8 @@ begin
     delete from public.audit_events where id = any (array(
         select a.id from public.audit_events a where a.at < private.now() - interval '3 years' - interval '1 day' limit v_limit));
     get diagnostics v_count = row_count;
-    v_total := v_total + v_count + private.forget_reminders(private.now() - interval '1 year', v_limit);
+    v_total := v_total + v_count + private.forget_chats(private.now() - interval '3 years', v_limit)
+        + private.forget_reminders(private.now() - interval '1 year', v_limit);
     if v_total = 0 then
         perform private.enqueue('retention', '{}', 'retention', private.now() + interval '1 day');
     end if;
@@ -25805,7 +25830,7 @@ end;
 $$;
 grant execute on function public.service_retention(integer) to service_role;
 comment on function public.service_retention(integer) is
-    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history older than three years, reminders and messages older than one. 0 = nothing left; then it comes back tomorrow.';
+    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history and chats older than three years, reminders and messages older than one. 0 = nothing left; then it comes back tomorrow.';
 
 select private.enqueue('retention', '{}', 'retention', private.now())
 where not exists (select from private.jobs where dedupe_key = 'retention' and state in ('queued', 'running'));
@@ -26563,6 +26588,28 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.home_items(private.actor, bigint[], timestamptz) is 'What I hold, then what is most urgent in the pool and mine to take.';
 
+create or replace function private.home_tickets(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    with mine as (
+        select t.id, t.due_sort, true as is_mine from public.tickets t
+        where t.owner_id = (p_me).member_id and t.stage in ('open', 'review') and t.shop_id = any (p_shops) order by t.due_sort, t.id limit 10
+    ), pool as (
+        select x.id, x.due_sort, false from unnest(p_shops) s (id) cross join lateral (
+            select t.id, t.due_sort from public.tickets t
+            where t.shop_id = s.id and t.owner_id is null and t.stage = 'open'
+            order by t.due_sort, t.id limit 5) x
+        where (p_me).role in ('agent', 'manager')
+        order by x.due_sort, x.id limit 5
+    ), chosen as (select * from mine union all select * from pool),
+    ids as (select array_agg(c.id order by c.is_mine desc, c.due_sort, c.id) as list from chosen c)
+    select jsonb_build_object('items', coalesce(private.ticket_rows(i.list), '[]'), 'counts', private.ticket_tabs(p_shops, (p_me).member_id, p_now),
+        'resolved', (select count(*) from public.shops s cross join lateral (select from public.tickets t
+            where t.shop_id = s.id and t.resolved_at >= private.day_start_of(s.timezone, p_now)) r where s.id = any (p_shops)))
+    from ids i
+$$;
+comment on function private.home_tickets(private.actor, bigint[], timestamptz) is
+    'Tickets on the start page: {items (mine by deadline, then what is most urgent in the pool), counts as beside the tabs of the list, resolved (today, each shop''s own day)}.';
+
 create or replace function private.home_figures(p_shops bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(jsonb_agg(jsonb_build_object('shop_id', s.id, 'shop_name', s.name, 'platform', s.platform,
@@ -26611,6 +26658,7 @@ declare
 begin
     return jsonb_build_object('now', v_now,
         'items', private.home_items(v_me, v_shops, v_now),
+        'tickets', private.home_tickets(v_me, v_shops, v_now),
         'figures', private.home_figures(v_shops, v_now),
         'changes', private.home_changes(v_me, v_shops, greatest(v_since, v_now - interval '7 days'), v_now),
         'ready', (select count(*) from private.ready_orders('{}', 5001)),
@@ -26622,7 +26670,7 @@ end;
 $$;
 grant execute on function public.home_screen() to authenticated;
 comment on function public.home_screen() is
-    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, dead_jobs (managers and admins), data (age of each data set)}.';
+    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), tickets {items, counts, resolved}, figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, dead_jobs (managers and admins), data (age of each data set)}.';
 
 -- Saved views, and exports that leave ---------------------------------------------------------------------------------
 
@@ -27115,6 +27163,25 @@ create policy "analysts and leaders read who wrote when" on public.chat_messages
 grant select on public.agent_days, public.visitor_days to authenticated;
 grant select (shop_id, session_id, agent, consult, rating, is_paid, paid_amount, import_id) on public.chat_sessions to authenticated;
 grant select (shop_id, message_id, session_id, agent, consult, sender, sent_at, import_id) on public.chat_messages to authenticated;
+
+create or replace function private.forget_chats(p_before timestamptz, p_limit integer) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_messages integer;
+    v_sessions integer;
+begin
+    delete from public.chat_messages where ctid = any (array(
+        select m.ctid from public.shops s join public.chat_messages m on m.shop_id = s.id and m.sent_at < p_before limit p_limit));
+    get diagnostics v_messages = row_count;
+    delete from public.chat_sessions where ctid = any (array(
+        select c.ctid from public.chat_sessions c join public.imports i on i.id = c.import_id where i.finished_at < p_before
+          and not exists (select from public.chat_messages m where m.shop_id = c.shop_id and m.session_id = c.session_id) limit p_limit));
+    get diagnostics v_sessions = row_count;
+    return v_messages + v_sessions;
+end;
+$$;
+comment on function private.forget_chats(timestamptz, integer) is
+    'Chats are kept three years (handbook of the floor), then deleted, the sheet of sessions with its messages; figures by day stay.';
 
 -- Taking over ---------------------------------------------------------------------------------------------------------
 --
@@ -28893,6 +28960,210 @@ $$;
 grant execute on function public.save_tasks(jsonb, uuid) to authenticated;
 comment on function public.save_tasks(jsonb, uuid) is
     'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.wrong_state, version}]. bulk.too_many.';
+
+-- ==== 97_tasks_reads.sql ====
+
+-- 97 ------------------------------------------------------------------------ optimisation tasks: lists, one task, the meeting
+
+create or replace function private.task_row(p_task public.tasks) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('id', (p_task).id, 'shop_id', (p_task).shop_id, 'shop', s.name, 'title', (p_task).title, 'source', (p_task).source,
+        'state', (p_task).state, 'priority', (p_task).priority, 'owner_id', (p_task).owner_id, 'owner', m.display_name, 'deadline', (p_task).deadline,
+        'progress', (p_task).progress, 'verify_until', (p_task).verify_until, 'round', (p_task).round, 'version', (p_task).version,
+        'created_at', (p_task).created_at, 'planned_at', (p_task).planned_at, 'delivered_at', (p_task).delivered_at, 'judged_at', (p_task).judged_at,
+        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
+            'unit', k.unit, 'baseline', c.baseline, 'value', c.value, 'sample', c.sample, 'is_met', c.is_met) order by c.position), '[]')
+            from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
+            where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null))
+    from (select 1) x left join public.shops s on s.id = (p_task).shop_id left join public.members m on m.id = (p_task).owner_id
+$$;
+comment on function private.task_row(public.tasks) is 'A task as lists show it, with the criteria of its round.';
+
+create or replace function public.task_list(p jsonb default '{}') returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v jsonb := private.as_filter(p);
+    v_states text[] := case v ->> 'tab' when 'open' then array['proposed', 'planned', 'in_progress', 'delivered', 'verifying', 'failed', 'inconclusive', 'regressed']
+        when 'done' then array['accepted', 'cancelled'] when 'verifying' then array['delivered', 'verifying'] end;
+    v_limit integer := 200;
+begin
+    if not private.is_id(coalesce(v ->> 'owner_id', '0')) or not private.is_id(coalesce(v ->> 'meeting_id', '0')) then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return (
+        with matching as (
+            select t from public.tasks t
+            where (t.shop_id is null or t.shop_id in (select private.my_shop_ids()))
+              and (v_states is null or t.state = any (v_states)) and (v ->> 'state' is null or t.state = v ->> 'state')
+              and (v ->> 'shop_id' is null or t.shop_id = (v ->> 'shop_id')::bigint)
+              and (v ->> 'source' is null or t.source = v ->> 'source')
+              and (v ->> 'meeting_id' is null or t.meeting_id = (v ->> 'meeting_id')::bigint)
+              and (v ->> 'owner_id' is null or t.owner_id = (v ->> 'owner_id')::bigint)
+              and (v ->> 'tab' is distinct from 'mine' or t.owner_id = v_me.member_id or t.proposed_by = v_me.member_id)
+              and (coalesce(v ->> 'text', '') = '' or strpos(lower(t.title), lower(v ->> 'text')) > 0 or ('o-' || t.id) = lower(v ->> 'text'))
+              and (v ->> 'after' is null or t.id < (v ->> 'after')::bigint)
+            order by t.id desc limit v_limit + 1
+        )
+        select jsonb_build_object('rows', coalesce((select jsonb_agg(private.task_row(x.t) order by (x.t).id desc)
+                from (select t from matching order by (t).id desc limit v_limit) x), '[]'),
+            'more', (select count(*) > v_limit from matching),
+            'counts', (select coalesce(jsonb_object_agg(c.state, c.n), '{}') from (select t.state, count(*) as n from public.tasks t
+                where t.shop_id is null or t.shop_id in (select private.my_shop_ids()) group by t.state) c)));
+end;
+$$;
+grant execute on function public.task_list(jsonb) to authenticated;
+comment on function public.task_list(jsonb) is
+    'Members: tasks of my shops, newest first, 200 a page: {rows, more, counts by state}; p {tab: open | mine | verifying | done, state, shop_id, owner_id, source, meeting_id, text, after (id)}. filter.bad.';
+
+create or replace function private.task_can(p_me private.actor, p_task public.tasks) returns text[]
+language sql stable set search_path = '' as $$
+    select coalesce(array_agg(distinct m.rpc), '{}') from private.task_moves() m
+    where m.state_from = (p_task).state and m.rpc <> 'measure' and m.who && private.task_who(p_me, p_task)
+$$;
+comment on function private.task_can(private.actor, public.tasks) is 'The steps this person may take now.';
+
+create or replace function public.task_screen(p_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+    v public.tasks;
+begin
+    select * into v from public.tasks where id = p_id and (shop_id is null or shop_id in (select private.my_shop_ids()));
+    if not found then
+        perform private.fail('PT404', 'task.none', jsonb_build_object('id', p_id));
+    end if;
+    return jsonb_build_object('task', private.task_row(v) || jsonb_build_object('detail', v.detail, 'evidence', v.evidence, 'progress_note', v.progress_note,
+            'change_note', v.change_note, 'is_anonymous', v.is_anonymous, 'verify_from', v.verify_from, 'watch_until', v.watch_until,
+            'judged_reason', v.judged_reason, 'regressed_at', v.regressed_at, 'meeting_id', v.meeting_id,
+            'proposed_by', (select m.display_name from public.members m where m.id = v.proposed_by),
+            'judged_by', (select m.display_name from public.members m where m.id = v.judged_by)),
+        'can', private.task_can(v_me, v),
+        'criteria', (select coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('unit', k.unit, 'direction', k.direction, 'formula', k.formula,
+                'formula_en', k.formula_en, 'name_en', k.name_en, 'verifier', m.display_name, 'is_mine', c.verifier_id = v_me.member_id,
+                'measures', (select coalesce(jsonb_agg(jsonb_build_object('day', x.day, 'value', x.value, 'sample', x.sample, 'is_watch', x.is_watch) order by x.day), '[]')
+                    from public.task_measures x where x.criterion_id = c.id)) order by c.round desc, c.position), '[]')
+            from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
+            left join public.members m on m.id = c.verifier_id
+            where c.task_id = v.id and c.replaced_at is null),
+        'history', (select coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'action', e.action, 'detail', e.detail,
+                'who', coalesce(m.display_name, e.actor)) order by e.id desc), '[]')
+            from (select * from public.audit_events a where a.entity = 'task' and a.entity_id = v.id order by a.id desc limit 100) e
+            left join public.members m on m.id = e.member_id));
+end;
+$$;
+grant execute on function public.task_screen(bigint) to authenticated;
+comment on function public.task_screen(bigint) is
+    'Members: one task of my shops: {task, can (steps I may take), criteria (all rounds, with unit, formula and daily measures), history}. task.none.';
+
+create or replace function public.task_people(p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'name', m.display_name, 'role', m.role) order by m.display_name), '[]')
+        from public.members m where m.state = 'active' and (m.role = 'admin' or exists (select from public.member_shops k
+            where k.member_id = m.id and k.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or k.shop_id = p_shop_id))));
+end;
+$$;
+grant execute on function public.task_people(bigint) to authenticated;
+comment on function public.task_people(bigint) is 'Members: who may own a task of a shop (none: of any of mine): [{id, name, role}].';
+
+-- The meeting ---------------------------------------------------------------------------------------------------------
+
+create or replace function private.meeting_pack(p_shops bigint[], p_month date) returns jsonb
+language sql stable set search_path = '' as $$
+    with span as (select p_month as first, (p_month + interval '1 month')::date - 1 as last)
+    select jsonb_build_object('month', p_month,
+        'figures', (select private.kpi_tiles(p_shops, null, s.first, s.last)),
+        'anomalies', (select coalesce(jsonb_agg(t), '[]') from jsonb_array_elements(private.kpi_tiles(p_shops, null, s.first, s.last)) t where t -> 'is_met' = 'false'),
+        'causes', (select coalesce(jsonb_agg(to_jsonb(c) order by c.tickets desc), '[]') from (
+            select r.id, r.name, count(*) as tickets from public.tickets t join public.root_causes r on r.id = t.root_cause_id
+            where t.shop_id = any (p_shops) and t.registered_at >= s.first and t.registered_at < s.last + 1 and t.state not in ('cancelled', 'merged')
+            group by r.id, r.name order by count(*) desc limit 10) c),
+        'low_scores', (select coalesce(jsonb_agg(jsonb_build_object('ticket_id', v.ticket_id, 'score', v.score, 'finding', v.finding, 'at', v.opened_at) order by v.opened_at desc), '[]')
+            from (select * from public.score_reviews r where r.shop_id = any (p_shops) and r.opened_at >= s.first and r.opened_at < s.last + 1 order by r.opened_at desc limit 20) v),
+        'suggestions', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from (select * from public.tasks x where (x.shop_id is null or x.shop_id = any (p_shops))
+            and x.state in ('proposed', 'regressed') order by x.id limit 100) t),
+        'tasks', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from (select * from public.tasks x where (x.shop_id is null or x.shop_id = any (p_shops))
+            and (x.state in ('planned', 'in_progress', 'delivered', 'verifying', 'failed', 'inconclusive')
+                or (x.judged_at >= s.first and x.judged_at < s.last + 1)) order by x.id limit 100) t))
+    from span s
+$$;
+comment on function private.meeting_pack(bigint[], date) is
+    'What lies on the table of a monthly review: figures and those that miss their target, root causes and low scores (feedback), suggestions, and the tasks under way or judged.';
+
+create or replace function public.meeting_screen(p_month date, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
+    v_month date := date_trunc('month', p_month::timestamp)::date;
+    v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
+    v public.meetings;
+begin
+    if v_month is null then
+        perform private.fail('PT422', 'meeting.form');
+    end if;
+    select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id
+        and (shop_id is null or shop_id in (select private.my_shop_ids()));
+    return jsonb_build_object('meeting', case when v.id is not null then to_jsonb(v) - 'pack' end, 'pack', coalesce(v.pack, private.meeting_pack(v_shops, v_month)),
+        'is_kept', v.pack is not null,
+        'decisions', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from public.tasks t where t.meeting_id = v.id));
+end;
+$$;
+grant execute on function public.meeting_screen(date, bigint) to authenticated;
+comment on function public.meeting_screen(date, bigint) is
+    'Operations, analysts, managers, admins: the review of a month of a shop, or of all: {meeting, pack (live until it is held, then as it was), is_kept, decisions (tasks)}. meeting.form.';
+
+create or replace function public.save_meeting(p_month date, p_shop_id bigint, p_version integer, p_notes text, p_hold boolean, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'save_meeting', jsonb_build_array(p_month, p_shop_id, p_version, p_notes, p_hold));
+    v_month date := date_trunc('month', p_month::timestamp)::date;
+    v public.meetings;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_shop_id is not null then
+        perform private.require_shop(v_me, p_shop_id);
+    end if;
+    select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id for update;
+    if v.version is distinct from p_version then
+        perform private.fail('PT409', 'meeting.stale', jsonb_build_object('who', coalesce((select m.display_name from public.members m where m.id = v.made_by), '—')));
+    end if;
+    insert into public.meetings as t (shop_id, month, notes, held_at, pack, made_by, created_at)
+    values (p_shop_id, v_month, coalesce(p_notes, ''), case when p_hold then v_now end, case when p_hold then private.meeting_pack(
+        array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id), v_month) end, v_me.member_id, v_now)
+    on conflict (shop_id, month) do update set notes = excluded.notes, held_at = coalesce(t.held_at, excluded.held_at),
+        pack = coalesce(t.pack, excluded.pack), made_by = excluded.made_by
+    returning * into v;
+    perform private.audit(v_me, p_shop_id, 'meeting', v.id, case when p_hold then 'held' else 'saved' end, jsonb_build_object('month', v_month));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
+exception when check_violation or not_null_violation then
+    perform private.fail('PT422', 'meeting.form');
+end;
+$$;
+grant execute on function public.save_meeting(date, bigint, integer, text, boolean, uuid) to authenticated;
+comment on function public.save_meeting(date, bigint, integer, text, boolean, uuid) is
+    'Managers, admins: notes of a month''s review (p_version null: the first); p_hold keeps what lay on the table. Decisions are tasks with its meeting_id. {id, version}. meeting.stale, meeting.form.';
+
+create or replace function public.announcement(p_from date, p_to date, p_shop_id bigint default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
+begin
+    perform private.check_kpi_period(p_from, p_to, 400);
+    return (select coalesce(jsonb_agg(private.task_row(t) || jsonb_build_object('change_note', t.change_note) order by t.judged_at), '[]') from public.tasks t
+        where t.state = 'accepted' and t.judged_at >= p_from and t.judged_at < p_to + 1
+          and (t.shop_id is null or t.shop_id in (select private.my_shop_ids())) and (p_shop_id is null or t.shop_id = p_shop_id));
+end;
+$$;
+grant execute on function public.announcement(date, date, bigint) to authenticated;
+comment on function public.announcement(date, date, bigint) is
+    '流程优化公告: the tasks accepted in a period, with what was changed and the figures before and after: what the announcement is drafted from. kpi.period.';
 
 -- ==== 98_kpi_alerts.sql ====
 

@@ -54,7 +54,7 @@ create table if not exists private.ticket_days (
     paid bigint not null,
     cost numeric(16, 2) not null,
     primary key (shop_id, dim, day, type, key)
-);
+) with (fillfactor = 80);
 alter table private.ticket_days enable row level security;
 comment on table private.ticket_days is
     'Sums of tickets by shop, day of registration and type; dim all (key 0), person (member, 0 none), cause (root cause, 0 none), first and resolve (bucket of private.ticket_bucket).';

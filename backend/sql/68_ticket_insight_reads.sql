@@ -41,20 +41,37 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.rates(private.ticket_days) is 'Sums of a group with the figures made of them.';
 
-create or replace function private.ticket_sums(p_shops bigint[], p_from date, p_to date, p_type text, p_dim text, p_by text)
-returns setof private.ticket_days
-language sql stable rows 200 set search_path = '' as $$
-    select case p_by when 'shop' then d.shop_id else 0 end, p_dim, case p_by when 'day' then d.day when 'week' then pg_catalog.date_trunc('week', d.day)::date else p_from end,
-        case p_by when 'type' then d.type else '' end, case p_by when 'key' then d.key else 0 end,
-        sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.complaints)::bigint, sum(d.complaint_orders)::bigint,
-        sum(d.resolved)::bigint, sum(d.reopened)::bigint, sum(d.first_n)::bigint, sum(d.first_met)::bigint, sum(d.resolve_n)::bigint,
-        sum(d.resolve_met)::bigint, sum(d.paid)::bigint, sum(d.cost)
-    from pg_catalog.unnest(p_shops) s (id) join private.ticket_days d on d.shop_id = s.id
-    where d.dim = p_dim and d.day >= p_from and d.day <= p_to and (p_type is null or d.type = p_type)
-    group by 1, 3, 4, 5 having sum(d.tickets) > 0
+create or replace function private.ticket_groups(p_shops bigint[], p_from date, p_to date, p_type text)
+returns table (grouped text, sums private.ticket_days)
+language plpgsql stable rows 200 set search_path = '' as $$
+begin
+    return query
+    select case grouping(d.shop_id, d.type, w.day) when 3 then 'shop' when 5 then 'type' when 6 then 'day' else 'total' end,
+        row(coalesce(d.shop_id, 0), 'all', coalesce(w.day, p_from), coalesce(d.type, ''), 0, sum(d.tickets), sum(d.solved), sum(d.solved_24h),
+            sum(d.complaints), sum(d.complaint_orders), sum(d.resolved), sum(d.reopened), sum(d.first_n), sum(d.first_met), sum(d.resolve_n),
+            sum(d.resolve_met), sum(d.paid), sum(d.cost))::private.ticket_days
+    from private.ticket_days d cross join lateral (
+        select case when p_to - p_from > 62 then d.day - (extract(isodow from d.day)::integer - 1) else d.day end as day) w
+    where d.shop_id = any (p_shops) and d.dim = 'all' and d.day >= p_from and d.day <= p_to and (p_type is null or d.type = p_type)
+    group by grouping sets ((), (d.shop_id), (d.type), (w.day)) having sum(d.tickets) > 0;
+end;
 $$;
-comment on function private.ticket_sums(bigint[], date, date, text, text, text) is
-    'Sums of a dimension over days p_from to p_to, all in one row or by shop, day, week, type or key (what the group is not by is 0, empty or p_from).';
+comment on function private.ticket_groups(bigint[], date, date, text) is
+    'Sums over days p_from to p_to: total, by shop, by type and by day (by week, named by its Monday, beyond 62 days), in one reading.';
+
+create or replace function private.ticket_keys(p_shops bigint[], p_from date, p_to date, p_type text, p_dim text) returns setof private.ticket_days
+language plpgsql stable rows 100 set search_path = '' as $$
+begin
+    return query
+    select 0::bigint, p_dim, p_from, ''::text, d.key, sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.complaints)::bigint,
+        sum(d.complaint_orders)::bigint, sum(d.resolved)::bigint, sum(d.reopened)::bigint, sum(d.first_n)::bigint, sum(d.first_met)::bigint,
+        sum(d.resolve_n)::bigint, sum(d.resolve_met)::bigint, sum(d.paid)::bigint, sum(d.cost)::numeric(16, 2)
+    from private.ticket_days d
+    where d.shop_id = any (p_shops) and d.dim = p_dim and d.day >= p_from and d.day <= p_to and (p_type is null or d.type = p_type)
+    group by d.key having sum(d.tickets) > 0;
+end;
+$$;
+comment on function private.ticket_keys(bigint[], date, date, text, text) is 'Sums over days p_from to p_to by person, cause or bar of a histogram (p_dim).';
 
 create or replace function private.orders_placed(p_shops bigint[], p_from date, p_to date) returns table (shop_id bigint, orders bigint)
 language sql stable set search_path = '' as $$
@@ -96,34 +113,42 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.ticket_targets(bigint[]) is 'Allowed minutes of first contact and resolution, where these shops agree on them.';
 
-create or replace function private.insight_groups(p_shops bigint[], p jsonb) returns jsonb
+create or replace function private.bars(p_shops bigint[], p_from date, p_to date, p_type text, p_dim text) returns jsonb
 language sql stable set search_path = '' as $$
-    with days as (select (p ->> 'from')::date as since, (p ->> 'to')::date as until, p ->> 'type' as type)
-    select pg_catalog.jsonb_build_object(
-        'by_shop', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('shop_id', s.shop_id, 'name', h.name,
-                'orders', o.orders, 'complaint_rate', private.complaint_rate(s, o.orders)) order by (s).tickets desc, s.shop_id), '[]')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', 'shop') s join public.shops h on h.id = s.shop_id
-            join private.orders_placed(p_shops, d.since, d.until) o on o.shop_id = s.shop_id),
-        'by_type', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('type', s.type) order by (s).tickets desc, s.type), '[]')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', 'type') s),
-        'causes', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('root_cause_id', nullif(s.key, 0),
-                'name', c.name, 'parent', u.name) order by (s).tickets desc, s.key), '[]')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'cause', 'key') s
-            left join public.root_causes c on c.id = s.key left join public.root_causes u on u.id = c.parent_id),
-        'trend', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('day', s.day) order by s.day), '[]')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'all', case when d.until - d.since > 62 then 'week' else 'day' end) s),
-        'first', (select coalesce(pg_catalog.jsonb_object_agg(s.key, s.tickets), '{}')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'first', 'key') s),
-        'resolve', (select coalesce(pg_catalog.jsonb_object_agg(s.key, s.tickets), '{}')
-            from private.ticket_sums(p_shops, d.since, d.until, d.type, 'resolve', 'key') s))
-    from days d
+    select coalesce(pg_catalog.jsonb_object_agg(s.key, s.tickets), '{}') from private.ticket_keys(p_shops, p_from, p_to, p_type, p_dim) s
 $$;
 
-create or replace function private.insight_total(p_shops bigint[], p_from date, p_to date, p_type text) returns jsonb
+create or replace function private.insight_groups(p_shops bigint[], p_from date, p_to date, p_type text) returns jsonb
 language sql stable set search_path = '' as $$
-    select coalesce((select private.rates(s) || pg_catalog.jsonb_build_object('orders', o.orders, 'complaint_rate', private.complaint_rate(s, o.orders))
-        from private.ticket_sums(p_shops, p_from, p_to, p_type, 'all', 'none') s,
-            (select sum(n.orders)::bigint as orders from private.orders_placed(p_shops, p_from, p_to) n) o), '{"tickets": 0}')
+    with g as materialized (
+        select x.grouped, x.sums from private.ticket_groups(p_shops, p_from, p_to, p_type) x
+    ), o as materialized (
+        select * from private.orders_placed(p_shops, p_from, p_to)
+    ), whole as (
+        select sum(o.orders)::bigint as orders from o
+    )
+    select pg_catalog.jsonb_build_object(
+        'total', coalesce((select private.rates(g.sums) || pg_catalog.jsonb_build_object('orders', w.orders,
+            'complaint_rate', private.complaint_rate(g.sums, w.orders)) from g, whole w where g.grouped = 'total'), '{"tickets": 0}'),
+        'by_shop', (select coalesce(pg_catalog.jsonb_agg(private.rates(g.sums) || pg_catalog.jsonb_build_object('shop_id', h.id, 'name', h.name,
+                'orders', o.orders, 'complaint_rate', private.complaint_rate(g.sums, o.orders)) order by (g.sums).tickets desc, h.id), '[]')
+            from g join public.shops h on h.id = (g.sums).shop_id join o on o.shop_id = h.id where g.grouped = 'shop'),
+        'by_type', (select coalesce(pg_catalog.jsonb_agg(private.rates(g.sums) || pg_catalog.jsonb_build_object('type', (g.sums).type)
+            order by (g.sums).tickets desc, (g.sums).type), '[]') from g where g.grouped = 'type'),
+        'trend', (select coalesce(pg_catalog.jsonb_agg(private.rates(g.sums) || pg_catalog.jsonb_build_object('day', (g.sums).day)
+            order by (g.sums).day), '[]') from g where g.grouped = 'day'),
+        'causes', (select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('root_cause_id', nullif(s.key, 0),
+                'name', c.name, 'parent', u.name) order by (s).tickets desc, s.key), '[]')
+            from private.ticket_keys(p_shops, p_from, p_to, p_type, 'cause') s
+            left join public.root_causes c on c.id = s.key left join public.root_causes u on u.id = c.parent_id),
+        'first', private.bars(p_shops, p_from, p_to, p_type, 'first'), 'resolve', private.bars(p_shops, p_from, p_to, p_type, 'resolve'))
+$$;
+
+create or replace function private.insight_people(p_shops bigint[], p_from date, p_to date, p_type text) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('member_id', nullif(s.key, 0), 'name', m.display_name)
+        order by (s).tickets desc, s.key), '[]')
+    from private.ticket_keys(p_shops, p_from, p_to, p_type, 'person') s left join public.members m on m.id = s.key
 $$;
 
 create or replace function public.ticket_insight(p jsonb) returns jsonb
@@ -136,20 +161,18 @@ declare
     v_to date := (v ->> 'to')::date;
     v_people boolean := v_me.role <> 'agent';
 begin
-    perform private.fold_tickets(2000);
-    return private.insight_groups(v_shops, v) || pg_catalog.jsonb_build_object('from', v_from, 'to', v_to, 'sees_people', v_people,
-        'targets', private.ticket_targets(v_shops), 'waiting', (select count(*) from (select from private.ticket_changes limit 1001) x),
-        'total', private.insight_total(v_shops, v_from, v_to, v ->> 'type'),
-        'before', private.insight_total(v_shops, v_from - (v_to - v_from + 1), v_from - 1, v ->> 'type'),
-        'by_person', case when v_people then (
-            select coalesce(pg_catalog.jsonb_agg(private.rates(s) || pg_catalog.jsonb_build_object('member_id', nullif(s.key, 0), 'name', m.display_name)
-                order by (s).tickets desc, s.key), '[]')
-            from private.ticket_sums(v_shops, v_from, v_to, v ->> 'type', 'person', 'key') s left join public.members m on m.id = s.key) end);
+    perform private.fold_tickets(1000);
+    return private.insight_groups(v_shops, v_from, v_to, v ->> 'type') || pg_catalog.jsonb_build_object('from', v_from, 'to', v_to,
+        'sees_people', v_people, 'targets', private.ticket_targets(v_shops),
+        'waiting', (select count(*) from (select from private.ticket_changes limit 1001) x),
+        'before', coalesce((select private.rates(g.sums) from private.ticket_groups(v_shops, v_from - (v_to - v_from + 1), v_from - 1, v ->> 'type') g
+            where g.grouped = 'total'), '{"tickets": 0}'),
+        'by_person', case when v_people then private.insight_people(v_shops, v_from, v_to, v ->> 'type') end);
 end;
 $$;
 grant execute on function public.ticket_insight(jsonb) to authenticated;
 comment on function public.ticket_insight(jsonb) is
-    'Operations, analysts, managers, admins; agents without by_person: after-sales figures of cases registered on days from–to {from, to, shop_id, type}: {total, before (as many days earlier), by_shop, by_type, by_person, causes, trend (by week beyond 62 days), first and resolve {bar: n}, targets {ticket_first, ticket_resolve: minutes}, waiting (changes not counted yet)}. Counts what changed first, at most 2,000. filter.bad, shop.none.';
+    'Operations, analysts, managers, admins; agents without by_person: after-sales figures of cases registered on days from–to {from, to, shop_id, type}: {total, before (as many days earlier), by_shop, by_type, by_person, causes, trend (by week beyond 62 days), first and resolve {bar: n}, targets {ticket_first, ticket_resolve: minutes}, waiting (changes not counted yet)}. Counts what changed first, at most 1,000. filter.bad, shop.none.';
 
 -- Satisfaction ----------------------------------------------------------------------------------------------------------
 
