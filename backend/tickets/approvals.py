@@ -5,7 +5,6 @@ Whoever may not decide is refused as :class:`backend.errors.AppError`; the datab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -15,9 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db, pii
-from backend.errors import AppError
 from backend.tickets.models import Money
-from backend.tickets.money import Approver
+from backend.tickets.money import Approver, unrefused
 
 TABS: Final = ("open", "mine", "done")
 Tab = Literal["open", "mine", "done"]
@@ -198,9 +196,3 @@ def decide(
     )
     unrefused(answer)
     return Decided.model_validate(answer)
-
-
-def unrefused(answer: Mapping[str, Any]) -> None:
-    """A refusal that came as an answer, because the attempt is recorded, as the AppError it is."""
-    if refused := answer.get("refused"):
-        raise AppError(refused["key"], status=refused["status"], params=refused["params"])

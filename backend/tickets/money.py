@@ -96,5 +96,10 @@ def mark_paid(client: Client, money_id: int, version: int, *, reference: str = "
 def _step(client: Client, name: str, money_id: int, version: int, request_id: UUID, **params: Any) -> None:
     """A step whose refusal may come as an answer, because the attempt is recorded."""
     answer = db.rpc(client, name, p_id=money_id, p_version=version, **params, p_request_id=str(request_id))
+    unrefused(answer)
+
+
+def unrefused(answer: Mapping[str, Any]) -> None:
+    """A refusal that came as an answer, because the attempt is recorded, as the AppError it is."""
     if refused := answer.get("refused"):
         raise AppError(refused["key"], status=refused["status"], params=refused["params"])

@@ -181,3 +181,36 @@ def test_a_manager_changes_the_table_after_a_look_at_the_effect(app_as: AppAs, s
     shop.one(
         "update public.price_protection_platforms set is_active = false where platform = 'douyin' returning 1"
     )
+
+
+def test_the_calculator_of_price_protection(app_as: AppAs, shop: ShopFloor) -> None:
+    """200 → 150 in the money box of a ticket; without a signing time it asks for one with a proof."""
+    add = """with o as (insert into public.orders (shop_id, order_no, platform_status, status, amount, facts_hash,
+            content_hash, buyer_account, placed_at, shipped_at, signed_at)
+        values (%s, %s, 'x', 'completed', %s, 'f', 'c', %s, now() - %s * interval '1 day',
+            now() - %s * interval '1 day', %s) returning *)
+        insert into public.order_items (order_id, shop_id, line_no, sku, name, quantity, unit_price)
+        select id, shop_id, 1, 'PP1', '杯', 1, amount from o returning order_id"""
+    mark = uuid.uuid4().hex[:8]
+    signed = shop.one("select now() - interval '1 day'")
+    old = shop.one(add, shop.shop_id, f"PP-{mark}-1", 200, mark, 3, 2, signed)
+    unsigned = shop.one(add, shop.shop_id, f"PP-{mark}-2", 200, f"{mark}2", 3, 2, None)
+    shop.one(add, shop.shop_id, f"PP-{mark}-3", 150, f"{mark}3", 0, 0, None)
+    agent = shop.person("agent")
+
+    def box(order: int) -> tuple[AppTest, int]:
+        p = {"order_id": order, "type": "price_protection", "severity": "normal", "take": True, "force": True}
+        ticket = int(rpc(shop, agent, "register_ticket", p=p)["id"])
+        tab = app_as(agent, "ticket", query={"id": str(ticket)})
+        return tab.button(key="ticket_step_money").click().run(), ticket
+
+    tab, ticket = box(old)
+    assert not tab.exception
+    assert "实付 ¥200.00 − 现价 ¥150.00" in shown(tab)
+    tab.text_input(key=f"ticket_money_reason_{ticket}").set_value("七天内降价").run()
+    tab.button(key="ticket_money_send").click().run()
+    assert shop.one("select amount::float from public.ticket_money where ticket_id = %s", ticket) == 50
+    tab, ticket = box(unsigned)
+    assert "没有签收时间" in shown(tab)
+    assert f"ticket_price_day_{ticket}" in {str(one.key) for one in tab.date_input}
+    assert tab.button(key="ticket_money_send").disabled

@@ -8,18 +8,18 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
-from backend.tickets.money import Judged
 
 from backend.library import reads as library
 from backend.library.models import Offer
 from backend.tickets import money
 from backend.tickets.models import MONEY_KINDS, Money, TicketScreen
+from backend.tickets.money import Judged
 from pages.shared import format as fmt
 from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.tickets import one, words
+from pages.shared.tickets import one, price, words
 
 _USUAL: Mapping[str, str] = {
     "reship": "reship",
@@ -47,7 +47,7 @@ def _body(user: User, found: TicketScreen) -> None:
             key=f"ticket_money_kind_{ticket.id}",
             wrap=True,
         )
-        facts = {"kind": kind} | (_what(found, kind or "compensation") or {})
+        facts = {"kind": kind} | (_what(user, found, kind or "compensation") or {})
         reason = st.text_input(
             t("tickets.money_reason"),
             key=f"ticket_money_reason_{ticket.id}",
@@ -68,13 +68,13 @@ def _body(user: User, found: TicketScreen) -> None:
             _send(found, facts | {"reason": reason, "evidence": evidence})
 
 
-def _what(found: TicketScreen, kind: str) -> dict[str, Any] | None:
-    """What the kind needs: an amount, a gift of the list, or nothing (price protection is computed)."""
+def _what(user: User, found: TicketScreen, kind: str) -> dict[str, Any] | None:
+    """What the kind needs: an amount, a gift of the list, or a product (price protection is computed)."""
     if kind == "gift":
         return _gift(found)
     if kind == "price_protection":
         st.caption(t("tickets.money_computed"))
-        return {}
+        return price.draw(user, found, st.session_state.get(f"ticket_money_evidence_{found.ticket.id}", ()))
     usual = None
     if kind == "reship" and found.order and found.order.amount is not None:
         usual = float(found.order.amount)
@@ -131,7 +131,7 @@ def _evidence(found: TicketScreen) -> list[int]:
 
 
 def _is_whole(facts: Mapping[str, Any]) -> bool:
-    return facts["kind"] == "price_protection" or "amount" in facts or "gift_sku" in facts
+    return any(name in facts for name in ("amount", "gift_sku", "sku"))
 
 
 def _judged(found: TicketScreen, facts: Mapping[str, Any]) -> Judged | None:
