@@ -13582,12 +13582,18 @@ comment on function private.grade_of(jsonb, jsonb) is 'The grade that a list of 
 create or replace function private.judged_leads(p_ids bigint[])
 returns table (id bigint, shop_id bigint, had text, grade text, reasons jsonb)
 language sql stable set search_path = '' as $$
-    select l.id, l.shop_id, l.grade, g.grade, pg_catalog.jsonb_build_object('rule', g.rule, 'facts', f.facts)
-    from public.leads l
-    join lateral (select pg_catalog.jsonb_build_object('intent', l.intent, 'budget', l.budget, 'source', l.source,
-        'recency', private.lead_recency(l.asked_at, l.captured_at)) as facts) f on true
-    join lateral private.grade_of((private.lead_rules_of(l.shop_id)).grading, f.facts) g on true
-    where l.id = any (p_ids)
+    with known as materialized (
+        select l.id, l.shop_id, l.grade, pg_catalog.jsonb_build_object('intent', l.intent, 'budget', l.budget, 'source', l.source,
+            'recency', private.lead_recency(l.asked_at, l.captured_at)) as facts
+        from public.leads l where l.id = any (p_ids)
+    ), rules as materialized (
+        select s.shop_id, (private.lead_rules_of(s.shop_id)).grading from (select distinct k.shop_id from known k) s
+    ), judged as materialized ( -- many leads, few kinds of facts: each kind is judged once
+        select f.shop_id, f.facts, g.grade, g.rule from (select distinct k.shop_id, k.facts from known k) f
+        join rules r on r.shop_id = f.shop_id cross join lateral private.grade_of(r.grading, f.facts) g
+    )
+    select k.id, k.shop_id, k.grade, j.grade, pg_catalog.jsonb_build_object('rule', j.rule, 'facts', k.facts)
+    from known k join judged j on j.shop_id = k.shop_id and j.facts = k.facts
 $$;
 comment on function private.judged_leads(bigint[]) is
     'The grade that the rules give these leads now. How recent the wish was is judged as of its capture: waiting makes no lead colder on paper.';
@@ -14356,28 +14362,35 @@ comment on function private.insight_period(jsonb, timestamptz) is 'The period of
 
 create or replace function private.lead_funnel(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
-    with counted as (
-        select case grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
-                when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
-            l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.count(*) as captured,
-            pg_catalog.count(*) filter (where l.is_owned) as assigned, pg_catalog.count(*) filter (where l.is_followed) as followed,
-            pg_catalog.count(*) filter (where l.is_reached) as contacted, pg_catalog.count(*) filter (where l.furthest >= 2) as discovery,
-            pg_catalog.count(*) filter (where l.furthest >= 3) as objection, pg_catalog.count(*) filter (where l.furthest >= 4) as closing,
+    with seen as materialized ( -- one pass over the leads; the groupings below add up its few rows
+        select l.source, l.shop_id, l.owner_id, l.grade, (pg_catalog.date_trunc('week', l.captured_at at time zone 'Asia/Shanghai'))::date as week,
+            pg_catalog.count(*) as captured, pg_catalog.count(*) filter (where l.owner_id is not null or l.recycled > 0) as assigned,
+            pg_catalog.count(*) filter (where l.first_follow_up_at is not null or l.state = 'converted') as followed,
+            pg_catalog.count(*) filter (where l.first_contact_at is not null or l.state = 'converted') as contacted,
+            pg_catalog.count(*) filter (where l.furthest >= 2 or l.state = 'converted') as discovery,
+            pg_catalog.count(*) filter (where l.furthest >= 3 or l.state = 'converted') as objection,
+            pg_catalog.count(*) filter (where l.furthest >= 4 or l.state = 'converted') as closing,
             pg_catalog.count(*) filter (where l.state = 'converted') as converted, pg_catalog.count(*) filter (where l.state = 'lost') as lost,
             pg_catalog.sum(l.recycled) as recycled, pg_catalog.count(*) filter (where l.is_first_on_time) as first_on_time,
-            pg_catalog.count(*) filter (where not l.is_first_on_time) as first_late, pg_catalog.count(*) filter (where l.is_waiting_late) as never_followed_late
-        from (
-            select x.source, x.shop_id, x.owner_id, x.grade, pg_catalog.date_trunc('week', x.captured_at at time zone 'Asia/Shanghai')::date as week, x.state,
-                case when x.state = 'converted' then 4 else x.furthest end as furthest, x.recycled, x.is_first_on_time,
-                x.owner_id is not null or x.recycled > 0 as is_owned, x.first_follow_up_at is not null or x.state = 'converted' as is_followed,
-                x.first_contact_at is not null or x.state = 'converted' as is_reached,
-                x.first_follow_up_at is null and x.closed_at is null and x.due_sort < p_now as is_waiting_late
-            from public.leads x where x.shop_id = any (p_shops) and x.captured_at >= p_from and x.captured_at < p_to and x.state <> 'merged') l
-        group by grouping sets ((), (l.source), (l.shop_id), (l.owner_id), (l.grade), (l.week))
+            pg_catalog.count(*) filter (where not l.is_first_on_time) as first_late,
+            pg_catalog.count(*) filter (where l.first_follow_up_at is null and l.closed_at is null and l.due_sort < p_now) as never_followed_late
+        from public.leads l
+        where l.shop_id = any (p_shops) and l.captured_at >= p_from and l.captured_at < p_to and l.state <> 'merged'
+        group by 1, 2, 3, 4, 5
+    ), counted as (
+        select case grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
+                when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
+            l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.sum(l.captured) as captured, pg_catalog.sum(l.assigned) as assigned,
+            pg_catalog.sum(l.followed) as followed, pg_catalog.sum(l.contacted) as contacted, pg_catalog.sum(l.discovery) as discovery,
+            pg_catalog.sum(l.objection) as objection, pg_catalog.sum(l.closing) as closing, pg_catalog.sum(l.converted) as converted,
+            pg_catalog.sum(l.lost) as lost, pg_catalog.sum(l.recycled) as recycled, pg_catalog.sum(l.first_on_time) as first_on_time,
+            pg_catalog.sum(l.first_late) as first_late, pg_catalog.sum(l.never_followed_late) as never_followed_late
+        from seen l group by grouping sets ((), (l.source), (l.shop_id), (l.owner_id), (l.grade), (l.week))
     )
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(c)) || pg_catalog.jsonb_build_object('name', coalesce(s.name, m.display_name))
         order by c.by, c.week, c.captured desc), '[]')
     from counted c left join public.shops s on s.id = c.shop_id left join public.members m on m.id = c.owner_id
+    where c.captured is not null
 $$;
 comment on function private.lead_funnel(bigint[], timestamptz, timestamptz, timestamptz) is
     'Counts by source, shop, owner (none: the pool), grade, week (Monday, China time) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and overdue.';
@@ -15485,6 +15498,7 @@ create or replace function private.lead_where(p jsonb, p_column text) returns te
 language sql immutable set search_path = '' as $$
     select pg_catalog.concat_ws(' and ',
         case when p_column in ('converted', 'lost') then pg_catalog.format('l.state = %L', p_column)
+                || case when p ->> 'column' is null then ' and l.closed_at > $4 - interval ''90 days''' else '' end
             when p ->> 'scope' = 'mine' then 'l.state in (''assigned'', ''following'')' when p ->> 'scope' = 'pool' then 'l.state = ''pool'''
             else 'l.state in (''pool'', ''assigned'', ''following'')' end,
         case when p_column in ('first_touch', 'discovery', 'objection', 'closing') then pg_catalog.format('l.stage = %L', p_column) end,
@@ -15496,7 +15510,7 @@ language sql immutable set search_path = '' as $$
         case p ->> 'due' when 'overdue' then 'l.due_sort < $4' when 'today' then 'l.due_sort < $4 + interval ''24 hours''' end)
 $$;
 comment on function private.lead_where(jsonb, text) is
-    'Condition of a column as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $3 me, $4 now).';
+    'Condition of a column as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $3 me, $4 now). The whole board shows what was closed in 90 days; a column by itself goes back to the first.';
 
 create or replace function private.lead_page(p jsonb, p_column text, p_shops bigint[], p_me bigint, p_now timestamptz, p_cursor jsonb, p_back boolean, p_limit integer)
 returns table (id bigint, at timestamptz)
@@ -21423,7 +21437,10 @@ $$;
 create or replace function private.survey_page(p jsonb, p_shops bigint[], p_limit integer) returns table (id bigint, at timestamptz)
 language plpgsql stable set search_path = '' as $$
 begin
-    if p ->> 'tab' = 'answers' then
+    if p ->> 'survey_id' is not null then
+        return query select s.id, s.due_sort from public.surveys s
+            where s.id = case when private.is_id(p ->> 'survey_id') then (p ->> 'survey_id')::bigint end and s.shop_id = any (p_shops);
+    elsif p ->> 'tab' = 'answers' then
         return query select s.id, s.answered_at from pg_catalog.unnest(p_shops) h (id) cross join lateral (
                 select s.id, s.answered_at from public.surveys s where s.shop_id = h.id and s.state = 'answered'
                   and (p ->> 'kind' is null or s.kind = p ->> 'kind') and (p ->> 'score' is null or s.score::text = p ->> 'score')
@@ -21440,7 +21457,7 @@ begin
     end if;
 end;
 $$;
-comment on function private.survey_page(jsonb, bigint[], integer) is 'A page by keyset, each shop from its own index range: what is to be asked (soonest first), or what was answered (latest first).';
+comment on function private.survey_page(jsonb, bigint[], integer) is 'A page by keyset, each shop from its own index range: what is to be asked (soonest first), what was answered (latest first), or one survey by its id.';
 
 create or replace function private.survey_rows(p_ids bigint[]) returns jsonb
 language sql stable set search_path = '' as $$
@@ -21480,7 +21497,7 @@ end;
 $$;
 grant execute on function public.survey_list(jsonb) to authenticated;
 comment on function public.survey_list(jsonb) is
-    'Everybody but the warehouse: surveys of my shops {tab: ask (open ones, soonest first) | answers (latest first), shop_id, kind, state, score, after: {at, id}, limit}: {rows, next, counts: {ask, low} up to 1,001}. filter.bad.';
+    'Everybody but the warehouse: surveys of my shops {tab: ask (open ones, soonest first) | answers (latest first), or survey_id: one; shop_id, kind, state, score, after: {at, id}, limit}: {rows, next, counts: {ask, low} up to 1,001}. filter.bad.';
 
 create or replace function public.rating_list(p jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -28414,13 +28431,6 @@ $$;
 
 -- Who reads -----------------------------------------------------------------------------------------------------------
 
-create or replace function private.sees_task(p_shop_id bigint) returns boolean
-language sql stable security definer set search_path = '' as $$
-    select (select private.my_role()) is not null and (p_shop_id is null or p_shop_id in (select private.my_shop_ids()))
-$$;
-comment on function private.sees_task(bigint) is 'Tasks of my shops, and those of all shops.';
-grant execute on function private.sees_task(bigint) to authenticated;
-
 drop policy if exists "members read the tasks of their shops" on public.tasks;
 create policy "members read the tasks of their shops" on public.tasks for select to authenticated
     using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
@@ -28801,7 +28811,8 @@ begin
         return v_answer;
     end if;
     select * into v_criterion from public.task_criteria where id = p_criterion_id and replaced_at is null;
-    select * into v_task from public.tasks where id = v_criterion.task_id and round = v_criterion.round and private.sees_task(shop_id) for update;
+    select * into v_task from public.tasks where id = v_criterion.task_id and round = v_criterion.round
+        and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
     if v_task.id is null or v_criterion.text is null then
         perform private.fail('PT404', 'task.none', jsonb_build_object('id', p_criterion_id));
     elsif v_criterion.verifier_id is distinct from v_me.member_id then

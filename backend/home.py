@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
+from backend.tickets.models import TicketRow
 
 
 class _Row(BaseModel):
@@ -27,6 +28,17 @@ class HomeItem(_Row):
     kinds: tuple[str, ...]
     due_at: datetime | None = None
     is_mine: bool
+
+
+class HomeTickets(_Row):
+    """My open tickets and the most urgent of the pool; `counts` as beside the tabs of the list (to 1,001).
+
+    `resolved`: today, each shop's own day.
+    """
+
+    items: tuple[TicketRow, ...] = ()
+    counts: dict[str, int] = {}
+    resolved: int = 0
 
 
 class ShopFigures(_Row):
@@ -88,6 +100,7 @@ class Home(_Row):
 
     now: datetime
     items: tuple[HomeItem, ...]
+    tickets: HomeTickets = HomeTickets()
     figures: tuple[ShopFigures, ...]
     changes: Changes
     ready: int

@@ -1,4 +1,4 @@
-"""The search box: finds an order or a colleague by whatever was pasted, a whole chat line included.
+"""The search box: finds an order, a ticket or a colleague by whatever was pasted, a whole chat line included.
 
 Personal candidates (phones, receivers' names) leave this process only as blind indexes.
 """
@@ -17,6 +17,7 @@ from supabase import Client
 
 from backend import db
 from backend.pii import Keyring
+from backend.tickets import wording
 
 MOST: Final = 20
 _LONGEST: Final = 500
@@ -69,6 +70,26 @@ class Hit(BaseModel):
     due_at: datetime | None = None
 
 
+class Case(BaseModel):
+    """A ticket that was found, masked, and `how`: ticket, platform_ref, order_no, buyer, phone, …"""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int
+    shop_id: int
+    shop_name: str
+    type: str
+    state: str
+    order_no: str | None = None
+    buyer_account: str | None = None
+    receiver_masked: str | None = None
+    summary: str = ""
+    owner_name: str | None = None
+    registered_at: datetime | None = None
+    due_at: datetime | None = None
+    how: str
+
+
 class Colleague(BaseModel):
     """A member who was found."""
 
@@ -82,11 +103,12 @@ class Colleague(BaseModel):
 
 
 class Found(BaseModel):
-    """At most 20 orders, the surest match first, and at most 20 colleagues."""
+    """At most 20 orders and 20 tickets, the surest match first, and at most 20 colleagues."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     orders: tuple[Hit, ...] = ()
+    tickets: tuple[Case, ...] = ()
     members: tuple[Colleague, ...] = ()
 
 
@@ -108,6 +130,7 @@ def candidates(keyring: Keyring, text: str) -> dict[str, list[str]]:
     codes = _distinct([*_DASHED.findall(bare), *_CODE.findall(bare), *_own_codes(bare)])
     names = _names(line)
     return {
+        "tickets": [str(number) for number in wording.numbers_in(line)][:MOST],
         "order_nos": codes,
         "tracking": _distinct(code.upper() for code in codes),
         "six": _distinct(_SIX.findall(bare)),

@@ -14,9 +14,10 @@ with frame.boundary():
     changes = home_parts.changes_of(screen)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        home_parts.needs_me(screen.items, user)
+        home_parts.needs_me(screen, user)
         home_parts.also(screen, user)
     with right:
         home_parts.today(screen.figures, screen.ready)
+        home_parts.after_sales(screen.tickets)
         home_parts.changed(changes)
         home_parts.checklist(screen.data, user)

@@ -26,6 +26,28 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.home_items(private.actor, bigint[], timestamptz) is 'What I hold, then what is most urgent in the pool and mine to take.';
 
+create or replace function private.home_tickets(p_me private.actor, p_shops bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    with mine as (
+        select t.id, t.due_sort, true as is_mine from public.tickets t
+        where t.owner_id = (p_me).member_id and t.stage in ('open', 'review') and t.shop_id = any (p_shops) order by t.due_sort, t.id limit 10
+    ), pool as (
+        select x.id, x.due_sort, false from unnest(p_shops) s (id) cross join lateral (
+            select t.id, t.due_sort from public.tickets t
+            where t.shop_id = s.id and t.owner_id is null and t.stage = 'open'
+            order by t.due_sort, t.id limit 5) x
+        where (p_me).role in ('agent', 'manager')
+        order by x.due_sort, x.id limit 5
+    ), chosen as (select * from mine union all select * from pool),
+    ids as (select array_agg(c.id order by c.is_mine desc, c.due_sort, c.id) as list from chosen c)
+    select jsonb_build_object('items', coalesce(private.ticket_rows(i.list), '[]'), 'counts', private.ticket_tabs(p_shops, (p_me).member_id, p_now),
+        'resolved', (select count(*) from public.shops s cross join lateral (select from public.tickets t
+            where t.shop_id = s.id and t.resolved_at >= private.day_start_of(s.timezone, p_now)) r where s.id = any (p_shops)))
+    from ids i
+$$;
+comment on function private.home_tickets(private.actor, bigint[], timestamptz) is
+    'Tickets on the start page: {items (mine by deadline, then what is most urgent in the pool), counts as beside the tabs of the list, resolved (today, each shop''s own day)}.';
+
 create or replace function private.home_figures(p_shops bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(jsonb_agg(jsonb_build_object('shop_id', s.id, 'shop_name', s.name, 'platform', s.platform,
@@ -74,6 +96,7 @@ declare
 begin
     return jsonb_build_object('now', v_now,
         'items', private.home_items(v_me, v_shops, v_now),
+        'tickets', private.home_tickets(v_me, v_shops, v_now),
         'figures', private.home_figures(v_shops, v_now),
         'changes', private.home_changes(v_me, v_shops, greatest(v_since, v_now - interval '7 days'), v_now),
         'ready', (select count(*) from private.ready_orders('{}', 5001)),
@@ -85,7 +108,7 @@ end;
 $$;
 grant execute on function public.home_screen() to authenticated;
 comment on function public.home_screen() is
-    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, dead_jobs (managers and admins), data (age of each data set)}.';
+    'Members 我的工作台 in one answer: {now, items (mine by deadline, then the pool''s most urgent), tickets {items, counts, resolved}, figures per shop, changes since home_seen_at (at most 7 days), ready, unpaid, low_stock, dead_jobs (managers and admins), data (age of each data set)}.';
 
 -- Saved views, and exports that leave ---------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The search box: whatever was pasted finds an order or a colleague, from any page."""
+"""The search box: whatever was pasted finds an order, a ticket or a colleague, from any page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import streamlit as st
 
 from backend import search
 from backend.orders import wording
-from backend.search import Colleague, Hit
+from backend.search import Case, Colleague, Hit
+from backend.tickets import wording as ticket_words
 from pages.shared import format as fmt
 from pages.shared import frame, widgets
 from pages.shared.format import md
@@ -18,10 +19,11 @@ _GO = "desk_search_go"
 
 
 def box() -> str:
-    """Draws the box; returns what was entered, or opens the order that was chosen from the last results."""
+    """Draws the box; returns what was entered, or opens what was chosen from the last results."""
     chosen = st.session_state.pop(_GO, None)
     if chosen is not None:
-        st.switch_page("orders.py", query_params={"id": str(chosen)})
+        page, record = chosen
+        st.switch_page(f"{page}.py", query_params={"id": str(record)})
     text = st.text_input(
         t("bar.search"),
         key=_TEXT,
@@ -39,12 +41,18 @@ def results(words: str, user: User) -> None:
     with st.container(border=True, key="desk_found"), frame.boundary():
         found = search.search(frame.client(), frame.keyring(), words)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            count = len(found.orders) + len(found.members)
+            count = len(found.orders) + len(found.tickets) + len(found.members)
             st.markdown(f"**{t('search.found', count=count)}**", width="content")
             st.button(t("common.close"), key="desk_found_close", type="tertiary", on_click=_clear)
         with st.container(height=420 if count > 5 else "content", border=False):
+            named = [case for case in found.tickets if case.how == "ticket"]
+            for case in named:
+                _ticket(case)
             for hit in found.orders:
                 _order(hit, user)
+            for case in found.tickets:
+                if case not in named:
+                    _ticket(case)
             for colleague in found.members:
                 _colleague(colleague)
         st.caption(t("search.hint" if count else "search.nothing"))
@@ -67,7 +75,24 @@ def _order(hit: Hit, user: User) -> None:
                 f"**{md(hit.order_no)}** {widgets.chips([how])} {widgets.chips(kinds, color='orange')}"
             )
             st.caption(md(" · ".join(fact for fact in facts if fact)))
-        st.button(t("search.open"), key=f"desk_hit_open_{hit.id}", on_click=_open, args=(hit.id,))
+        st.button(t("search.open"), key=f"desk_hit_open_{hit.id}", on_click=_open, args=("orders", hit.id))
+
+
+def _ticket(case: Case) -> None:
+    facts = [
+        case.shop_name,
+        ticket_words.label("states", case.state, locale()),
+        case.owner_name or plain("tickets.nobody"),
+        case.buyer_account or case.receiver_masked or "",
+        case.summary[:60],
+    ]
+    with st.container(horizontal=True, vertical_alignment="center", key=f"desk_case_{case.id}"):
+        with st.container(gap="xxsmall", width="stretch"):
+            kind = ticket_words.label("types", case.type, locale())
+            how = plain(f"search.how.{case.how}")
+            st.markdown(f"**{ticket_words.number(case.id)}** {widgets.chips([how, kind])}")
+            st.caption(md(" · ".join(fact for fact in facts if fact)))
+        st.button(t("search.open"), key=f"desk_case_open_{case.id}", on_click=_open, args=("ticket", case.id))
 
 
 def _colleague(colleague: Colleague) -> None:
@@ -79,8 +104,8 @@ def _colleague(colleague: Colleague) -> None:
     st.markdown(f":material/person: **{md(colleague.display_name)}** · {md(' · '.join(facts))}")
 
 
-def _open(order_id: int) -> None:
-    st.session_state[_GO] = order_id
+def _open(page: str, record: int) -> None:
+    st.session_state[_GO] = (page, record)
     _clear()
 
 

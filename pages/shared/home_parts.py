@@ -11,7 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from backend import home
-from backend.home import Changes, DataAge, Home, HomeItem, ShopFigures
+from backend.home import Changes, DataAge, Home, HomeItem, HomeTickets, ShopFigures
+from backend.tickets import wording
+from backend.tickets.models import TicketRow
 from pages.shared import format as fmt
 from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
@@ -19,6 +21,7 @@ from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.importing.ages import age_words
 from pages.shared.queue.words import kind_name
+from pages.shared.tickets import words
 
 _VISIT = "home_visit"
 _VISIT_LASTS = timedelta(minutes=30)
@@ -63,32 +66,52 @@ def changed(changes: Changes) -> None:
 # What needs me ---------------------------------------------------------------------------------------------
 
 
-def needs_me(items: Sequence[HomeItem], user: User) -> None:
-    """My items by deadline, then the most urgent free ones."""
+def needs_me(screen: Home, user: User) -> None:
+    """My items by deadline, orders and tickets together, then the most urgent free ones."""
     with st.container(border=True, key="home_items", gap="small"):
         st.markdown(f"**{t('home.needs_me')}**")
-        if not items:
+        if not screen.items and not screen.tickets.items:
             st.markdown(f":material/self_improvement: {t('home.calm')}")
             st.caption(t("home.calm_hint"))
             return
         for is_mine in (True, False):
-            chosen = [item for item in items if item.is_mine is is_mine]
-            if chosen:
+            orders = [item for item in screen.items if item.is_mine is is_mine]
+            cases = [row for row in screen.tickets.items if (row.owner_id == user.id) is is_mine]
+            if orders or cases:
                 st.caption(t("home.mine") if is_mine else t("home.pool"))
-            for item in chosen:
-                _item(item, user)
-        home_links.link(t("home.to_queue"), "orders", icon=":material/arrow_forward:")
+            for item in sorted([*orders, *cases], key=_urgency):
+                if isinstance(item, HomeItem):
+                    _item(item, user)
+                else:
+                    _case(item, user)
+        with st.container(horizontal=True, gap="medium"):
+            home_links.link(t("home.to_queue"), "orders", icon=":material/arrow_forward:")
+            home_links.link(t("home.to_tickets"), "tickets", icon=":material/arrow_forward:")
+
+
+def _urgency(item: HomeItem | TicketRow) -> datetime:
+    return item.due_at or datetime.max.replace(tzinfo=UTC)
 
 
 def _item(item: HomeItem, user: User) -> None:
     shop = user.shop(item.shop_id)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"home_{item.order_id}"):
-        st.markdown(_due(item) or f":gray[{t('home.no_deadline')}]", width=130)
-        kinds = fmt.sentence(", ".join(kind_name(kind) for kind in item.kinds))
-        facts = f"{_short(item.order_no)} · {shop.name if shop else ''} · {fmt.money(item.amount)}"
-        st.markdown(f"**{md(kinds)}**  \n:gray[{md(facts)}]", width="stretch")
-        query = {"id": str(item.order_id)}
-        home_links.link(t("home.handle"), "orders", query=query, icon=":material/chevron_right:")
+    kinds = fmt.sentence(", ".join(kind_name(kind) for kind in item.kinds))
+    facts = f"{_short(item.order_no)} · {shop.name if shop else ''} · {fmt.money(item.amount)}"
+    _line(f"home_{item.order_id}", _due(item), kinds, facts, "orders", item.order_id)
+
+
+def _case(row: TicketRow, user: User) -> None:
+    what = f"{words.of('types', row.type)} {words.short(row.summary)[:24]}"
+    facts = f"{wording.number(row.id)} · {row.shop_name} · {words.of('states', row.state)}"
+    _line(f"home_ticket_{row.id}", widgets.due_chip(words.due(row)), what, facts, "ticket", row.id)
+
+
+def _line(key: str, due: str, what: str, facts: str, page: str, record: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=key):
+        st.markdown(due or f":gray[{t('home.no_deadline')}]", width=130)
+        st.markdown(f"**{md(what)}**  \n:gray[{md(facts)}]", width="stretch")
+        query = {"id": str(record)}
+        home_links.link(t("home.handle"), page, query=query, icon=":material/chevron_right:")
 
 
 def _due(item: HomeItem) -> str:
@@ -102,6 +125,26 @@ def _short(number: str) -> str:
 
 
 # Today -----------------------------------------------------------------------------------------------------
+
+
+def after_sales(tickets: HomeTickets) -> None:
+    """工单 of my shops: what is open, what is late, who still has to be asked, what was solved today."""
+    counts = tickets.counts
+    with st.container(border=True, key="home_tickets", gap="small"):
+        st.markdown(f"**{t('home.tickets')}**")
+        with st.grid(min_column_width=100, gap="small"):
+            st.metric(
+                t("home.tickets_open"), words.capped(counts.get("all", 0)), help=t("home.tickets_open_help")
+            )
+            st.metric(
+                t("home.overdue"), words.capped(counts.get("overdue", 0)), help=t("home.tickets_overdue_help")
+            )
+            st.metric(t("home.tickets_solved"), tickets.resolved, help=t("home.tickets_solved_help"))
+            st.metric(
+                t("home.tickets_revisit"),
+                words.capped(counts.get("revisit", 0)),
+                help=t("home.tickets_revisit_help"),
+            )
 
 
 def today(figures: Sequence[ShopFigures], ready: int) -> None:

@@ -177,6 +177,17 @@ def test_who_may_not_is_told_why_and_nothing_changes(app_as: AppAs, shop: ShopFl
     assert zh("tickets.not_found") in shown(tab)
 
 
+def test_the_start_page_and_the_search_box_lead_to_a_ticket(app_as: AppAs, shop: ShopFloor) -> None:
+    agent = shop.person("agent")
+    ticket = register(shop, agent, take=True, summary="水壶不通电")
+    tab = app_as(agent, "home")
+    assert f"T-{ticket}" in shown(tab)
+    tab.text_input(key="desk_search_text").set_value(f"T-{ticket}").run()
+    click(tab, f"desk_case_open_{ticket}")
+    assert tab.query_params["id"] in (str(ticket), [str(ticket)])
+    assert "水壶不通电" in shown(tab)
+
+
 def test_a_draft_outlives_the_tab(app_as: AppAs, shop: ShopFloor) -> None:
     agent = shop.person("agent")
     ticket = register(shop, agent, take=True)

@@ -30,6 +30,11 @@ def test_order_numbers_come_out_of_what_was_pasted(text: str, number: str) -> No
     assert number in found(text)["order_nos"]
 
 
+def test_a_ticket_is_found_by_its_number_in_a_line() -> None:
+    assert found("T-1042 客户又来问了，和ｔ－７是一件事")["tickets"] == ["1042", "7"]
+    assert found("订单 69400038778899002")["tickets"] == []
+
+
 def test_tracking_numbers_are_upper_case() -> None:
     assert found("运单 sf1234567890123 到哪了")["tracking"] == ["SF1234567890123"]
 

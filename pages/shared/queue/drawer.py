@@ -18,6 +18,7 @@ from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.library import order_gifts
 from pages.shared.queue import claims, contact, decisions, group, state, words
+from pages.shared.tickets import register
 
 _KEPT = "orders_kept"
 _KEEP_EVERY = 240  # seconds between two renewals of a claim that somebody works on
@@ -40,7 +41,7 @@ def _body(user: User, order_id: int) -> None:
         if found is None:
             st.warning(t("orders.not_found"), icon=":material/search_off:")
             return
-        _head(found)
+        _head(user, found)
         _owner(user, found)
         state.undo_bar("orders_drawer")
         _news(user, found)
@@ -58,11 +59,16 @@ def _undecided_first(exceptions: Sequence[OrderException]) -> list[OrderExceptio
     return sorted(exceptions, key=lambda item: item.state not in words.OPEN)
 
 
-def _head(found: OrderDetail) -> None:
+def _head(user: User, found: OrderDetail) -> None:
     order, review = found.order, found.review
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{md(order.order_no)}**", width="content")
         widgets.copy_button(order.order_no, key=f"orders_copy_{order.id}")
+        if user.has(*register.ROLES) and st.button(
+            t("tickets.register_title"), key="orders_register", icon=":material/add_comment:", type="tertiary"
+        ):
+            register.start(order_id=order.id)
+            st.rerun()
     due = widgets.due_chip(words.due(review)) if review and review.state != "done" else ""
     facts = (order.shop_name, plain(f"platform.{order.platform}"), order.platform_status)
     parts = [due, f"**{md(fmt.money(order.amount))}**", *(md(fact) for fact in facts)]

@@ -116,9 +116,9 @@ def _styled(cells: Sequence[Mapping[str, Any]], dues: Sequence[str]) -> Any:
 
 def _columns() -> dict[str, Any]:
     text = st.column_config.TextColumn
-    widths = {"due": 150, "number": 85, "summary": 330, "state": 95, "buyer": 120, "shop": 110, "owner": 85}
+    widths = {"due": 130, "number": 80, "summary": 290, "state": 85, "buyer": 110, "shop": 105, "owner": 80}
     found = {name: text(plain(f"tickets.column.{name}"), width=width) for name, width in widths.items()}
-    return found | {"type": st.column_config.ListColumn(plain("tickets.column.type"), width=170)}
+    return found | {"type": st.column_config.ListColumn(plain("tickets.column.type"), width=160)}
 
 
 def _card(user: User, row: TicketRow) -> None:

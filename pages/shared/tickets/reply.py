@@ -102,7 +102,7 @@ def _actions(user: User, found: TicketScreen, direction: str, result: Result | N
             key="ticket_send",
             type="primary",
             icon=":material/send:" if direction == "out" else ":material/note_add:",
-            shortcut="Alt+Enter",
+            shortcut="Ctrl+Enter",
             disabled=not body.strip() or blocked,
             help=t("tickets.blocked_help") if blocked else None,
         ):
