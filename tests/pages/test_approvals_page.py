@@ -185,8 +185,8 @@ def test_a_manager_changes_the_table_after_a_look_at_the_effect(app_as: AppAs, s
 
 def test_the_calculator_of_price_protection(app_as: AppAs, shop: ShopFloor) -> None:
     """200 → 150 in the money box of a ticket; without a signing time it asks for one with a proof."""
-    add = """with o as (insert into public.orders (shop_id, order_no, platform_status, status, amount, facts_hash,
-            content_hash, buyer_account, placed_at, shipped_at, signed_at)
+    add = """with o as (insert into public.orders (shop_id, order_no, platform_status, status, amount,
+            facts_hash, content_hash, buyer_account, placed_at, shipped_at, signed_at)
         values (%s, %s, 'x', 'completed', %s, 'f', 'c', %s, now() - %s * interval '1 day',
             now() - %s * interval '1 day', %s) returning *)
         insert into public.order_items (order_id, shop_id, line_no, sku, name, quantity, unit_price)
