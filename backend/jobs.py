@@ -195,6 +195,14 @@ def end_decisions(job: Job) -> Outcome:
     return _MINUTE
 
 
+def kpi_backfill(job: Job) -> Outcome:
+    """Count the days of shops that were asked for anew, some at a time."""
+    while job.worker.rpc("service_keep_kpis", p_limit=5):
+        if not job.step():
+            return 1.0
+    return None
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "finish_import": finish_import,
     "recheck_orders": recheck_orders,
@@ -206,6 +214,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "settle_exemption": rechecks.settle_exemption,
     "check_file": files.check_file,
     "check_scripts": checking.check_scripts,
+    "kpi_backfill": kpi_backfill,
 }
 
 

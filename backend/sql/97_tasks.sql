@@ -204,13 +204,6 @@ $$;
 
 -- Who reads -----------------------------------------------------------------------------------------------------------
 
-create or replace function private.sees_task(p_shop_id bigint) returns boolean
-language sql stable security definer set search_path = '' as $$
-    select (select private.my_role()) is not null and (p_shop_id is null or p_shop_id in (select private.my_shop_ids()))
-$$;
-comment on function private.sees_task(bigint) is 'Tasks of my shops, and those of all shops.';
-grant execute on function private.sees_task(bigint) to authenticated;
-
 drop policy if exists "members read the tasks of their shops" on public.tasks;
 create policy "members read the tasks of their shops" on public.tasks for select to authenticated
     using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));

@@ -343,7 +343,8 @@ begin
         return v_answer;
     end if;
     select * into v_criterion from public.task_criteria where id = p_criterion_id and replaced_at is null;
-    select * into v_task from public.tasks where id = v_criterion.task_id and round = v_criterion.round and private.sees_task(shop_id) for update;
+    select * into v_task from public.tasks where id = v_criterion.task_id and round = v_criterion.round
+        and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
     if v_task.id is null or v_criterion.text is null then
         perform private.fail('PT404', 'task.none', jsonb_build_object('id', p_criterion_id));
     elsif v_criterion.verifier_id is distinct from v_me.member_id then

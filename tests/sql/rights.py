@@ -97,6 +97,14 @@ TABLES = {
     "surveys":         "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
     "score_reviews":   "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
     "ratings":         "shop    none      shop       shop    shop    all     none    none    none     denied   denied",
+    "kpi_definitions": "all     all       all        all     all     all     none    none    none     denied   denied",
+    "kpis":            "all     all       all        all     all     all     none    none    none     denied   denied",
+    "agent_names":     "none    none      shop       shop    shop    all     none    none    none     denied   denied",
+    "kpi_alerts":      "none    none      shop       shop    shop    all     none    none    none     denied   denied",
+    "tasks":           "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "task_criteria":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "task_measures":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    "meetings":        "none    none      shop       shop    shop    all     none    none    none     denied   denied",
     "agent_days":      "none    none      shop       shop    shop    all     none    none    none     denied   denied",
     "visitor_days":    "none    none      shop       shop    shop    all     none    none    none     denied   denied",
     "chat_sessions":   "none    none      none       shop    shop    all     none    none    none     denied   denied",
@@ -236,6 +244,18 @@ c as (insert into chat_sessions (shop_id, session_id) select id, 'S' from s)
 insert into chat_messages (shop_id, message_id, session_id, buyer, sender, sent_at) select id, 'M', 'S', 'b', 'buyer', now() from s;
 """
 
+TASKS = """
+insert into agent_names (shop_id, agent, member_id, updated_at)
+select s.id, '昵称', m.id, now() from shops s, members m where s.code like 'right-%' and m.staff_no = 'R-off';
+insert into kpi_alerts (shop_id, code) select id, '平响' from shops where code like 'right-%';
+insert into meetings (shop_id, month, created_at) select id, '2030-01-01', now() from shops where code like 'right-%';
+with t as (insert into tasks (shop_id, title, source, created_at) select id, '任务', 'suggestion', now() from shops where code like 'right-%'
+    returning id, shop_id),
+c as (insert into task_criteria (task_id, round, position, kpi_code, kpi_version, comparison, target, window_days, min_sample)
+    select id, 1, 1, '平响', 1, '<=', 30, 7, 1 from t returning id, task_id)
+insert into task_measures (criterion_id, task_id, day, sample, made_at) select id, task_id, '2030-01-01', 0, now() from c;
+"""
+
 LIBRARY = """
 insert into solutions (title, steps, case_types, author_id, created_at)
 select '补发', '登记补发', '{reship}', id, now() from members where staff_no = 'R-off';
@@ -318,6 +338,7 @@ def make_scene(db: psycopg.Connection) -> None:
         select r.id, l.shop_id, l.id, 'title', '权利测试词', 'warn', 'new' from text_rechecks r, listings l
         where l.title like '标题 right-%'""")
     db.execute(LIBRARY)
+    db.execute(TASKS)
 
 
 KEYS = {
@@ -340,6 +361,10 @@ KEYS = {
     "campaign_calendars": "campaign_id",
     "assignment_members": "member_id",
     "handovers": "member_id",
+    "kpi_definitions": "position",
+    "kpis": "position",
+    "task_criteria": "task_id",
+    "task_measures": "task_id",
 }
 
 
@@ -355,6 +380,7 @@ SHOP_KEYED = {
     "order_work", "release_log", "import_log", "channels", "delivery_log", "reminders",
     "text_checks", "text_hits", "exemptions", "text_recheck_changes", "listings", "assignment_decisions",
     "handover_items", "surveys", "score_reviews", "ratings", "agent_days", "visitor_days", "chat_sessions", "chat_messages",
+    "agent_names", "kpi_alerts", "meetings", "tasks",
     "ticket_money", "approvals", "authority_limits",
     "leads", "lead_owners", "lead_merges", "follow_ups", "promises", "lead_forms",
     "tickets", "ticket_returns", "ticket_messages",
@@ -378,6 +404,8 @@ def expected(db: psycopg.Connection, table: str, cell: str) -> set[int]:
     if table in {"rota_days", "rota_entries", "assignment_members", "handovers"}:
         query = f"select member_id from {table} where member_id in (select member_id from member_shops where shop_id in ({mine}))"
         return {row[0] for row in db.execute(query).fetchall()}
+    if table in {"task_criteria", "task_measures"}:
+        return {row[0] for row in db.execute(f"select id from tasks where shop_id in ({mine})").fetchall()}
     if table == "listing_revisions":
         return {row[0] for row in db.execute(f"select id from listings where shop_id in ({mine})").fetchall()}
     if table == "script_revisions":

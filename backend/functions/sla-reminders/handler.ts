@@ -1,5 +1,5 @@
 // Callable with a secret key only: the scheduler's tick. Finds what is due, hands out the work that waits, claims messages,
-// sends them side by side and reports each. Any number of ticks may run at once: the database hands each message to one of
+// sends them side by side and reports each; last, when nobody waits for it, figures are counted. Any number of ticks may run at once: the database hands each message to one of
 // them.
 import { problem } from "../_shared/answers.ts";
 import { isSecretCaller } from "../_shared/caller.ts";
@@ -22,6 +22,7 @@ export interface Deps extends Post {
 export interface Report {
   readonly sweep: unknown;
   readonly work: unknown;
+  figures: unknown;
   sent: number;
   failed: number;
   refused: number;
@@ -70,10 +71,13 @@ async function answer(deps: Deps): Promise<Response> {
 export async function tick(deps: Deps): Promise<Report> {
   const sweep = await deps.database.rpc("sweep_reminders", {}).catch(asProblem);
   const work = await deps.database.rpc("tick_work", {}).catch(asProblem);
-  const report: Report = { sweep, work, sent: 0, failed: 0, refused: 0, errors: {} };
+  const report: Report = { sweep, work, figures: null, sent: 0, failed: 0, refused: 0, errors: {} };
   await sendAll(deps, report);
-  if (sweep instanceof RpcError) throw sweep;
-  if (work instanceof RpcError) throw work;
+  const figures = await deps.database.rpc("tick_figures", {}).catch(asProblem);
+  for (const part of [sweep, work, figures]) {
+    if (part instanceof RpcError) throw part;
+  }
+  report.figures = figures;
   return report;
 }
 

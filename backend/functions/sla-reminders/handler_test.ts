@@ -9,7 +9,7 @@ const KEY = "sb_secret_one";
 const [endpoint, secret] = vectors.sealed;
 assert.ok(endpoint && secret);
 const keyring = await Keyring.parse(vectors.keyring);
-const TICKED = { sweep: { due: 0 }, work: { given: 1 } };
+const TICKED = { sweep: { due: 0 }, work: { given: 1 }, figures: { kept: 1 } };
 
 type Params = Readonly<Record<string, unknown>>;
 type Answer = (params: Params) => unknown;
@@ -41,6 +41,7 @@ function desk(batches: Params[][], other: StandIn, answers: Readonly<Record<stri
   const usual: Record<string, Answer> = {
     sweep_reminders: () => TICKED.sweep,
     tick_work: () => TICKED.work,
+    tick_figures: () => TICKED.figures,
     claim_deliveries: () => batches.shift() ?? [],
     report_delivery: () => ({ accepted: true, state: "sent" }),
   };
@@ -250,7 +251,7 @@ Deno.test("a report that is lost is repeated; one that came too late is not", as
 });
 
 Deno.test("what waits is sent even when the sweep or the handing out fails, and the failure is told", async () => {
-  for (const name of ["sweep_reminders", "tick_work"]) {
+  for (const name of ["sweep_reminders", "tick_work", "tick_figures"]) {
     const broken = desk([[claimed("a")]], robot(), {
       [name]: () => {
         throw new RpcError(name, 500, "");
