@@ -12,6 +12,7 @@ from backend.tickets import commands, wording
 from backend.tickets.models import Clock, TicketScreen
 from pages.shared import format as fmt
 from pages.shared import frame, widgets
+from pages.shared.assignment import why as assigned
 from pages.shared.deadlines import drawer
 from pages.shared.format import md
 from pages.shared.frame import User
@@ -89,6 +90,7 @@ def _names(found: TicketScreen) -> None:
         st.markdown(
             f"{words.chips(ticket)} :blue-badge[{md(words.of('states', ticket.state))}]", width="content"
         )
+        assigned.button("ticket", ticket.id)
 
 
 def _facts(user: User, found: TicketScreen) -> None:
