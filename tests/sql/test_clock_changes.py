@@ -368,6 +368,7 @@ def test_seeded_deadlines(db: Connection) -> None:
         "lead_b": (4320, "wall", None, [80, 100, 150], []),
         "lead_c": (10080, "wall", None, [80, 100, 150], []),
         "ticket_first": (60, "working", "all", [80, 100], []),
+        "ticket_next": (240, "working", "all", [80, 100], []),
         "ticket_resolve": (1440, "wall", None, [80, 100], []),
         "return_review": (1440, "wall", None, [80, 100], []),
         "reship": (1440, "wall", None, [80, 100], []),
