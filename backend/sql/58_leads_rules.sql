@@ -98,12 +98,18 @@ comment on function private.grade_of(jsonb, jsonb) is 'The grade that a list of 
 create or replace function private.judged_leads(p_ids bigint[])
 returns table (id bigint, shop_id bigint, had text, grade text, reasons jsonb)
 language sql stable set search_path = '' as $$
-    select l.id, l.shop_id, l.grade, g.grade, pg_catalog.jsonb_build_object('rule', g.rule, 'facts', f.facts)
-    from public.leads l
-    join lateral (select pg_catalog.jsonb_build_object('intent', l.intent, 'budget', l.budget, 'source', l.source,
-        'recency', private.lead_recency(l.asked_at, l.captured_at)) as facts) f on true
-    join lateral private.grade_of((private.lead_rules_of(l.shop_id)).grading, f.facts) g on true
-    where l.id = any (p_ids)
+    with known as materialized (
+        select l.id, l.shop_id, l.grade, pg_catalog.jsonb_build_object('intent', l.intent, 'budget', l.budget, 'source', l.source,
+            'recency', private.lead_recency(l.asked_at, l.captured_at)) as facts
+        from public.leads l where l.id = any (p_ids)
+    ), rules as materialized (
+        select s.shop_id, (private.lead_rules_of(s.shop_id)).grading from (select distinct k.shop_id from known k) s
+    ), judged as materialized ( -- many leads, few kinds of facts: each kind is judged once
+        select f.shop_id, f.facts, g.grade, g.rule from (select distinct k.shop_id, k.facts from known k) f
+        join rules r on r.shop_id = f.shop_id cross join lateral private.grade_of(r.grading, f.facts) g
+    )
+    select k.id, k.shop_id, k.grade, j.grade, pg_catalog.jsonb_build_object('rule', j.rule, 'facts', k.facts)
+    from known k join judged j on j.shop_id = k.shop_id and j.facts = k.facts
 $$;
 comment on function private.judged_leads(bigint[]) is
     'The grade that the rules give these leads now. How recent the wish was is judged as of its capture: waiting makes no lead colder on paper.';

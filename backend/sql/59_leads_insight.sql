@@ -20,28 +20,35 @@ comment on function private.insight_period(jsonb, timestamptz) is 'The period of
 
 create or replace function private.lead_funnel(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
-    with counted as (
-        select case grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
-                when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
-            l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.count(*) as captured,
-            pg_catalog.count(*) filter (where l.is_owned) as assigned, pg_catalog.count(*) filter (where l.is_followed) as followed,
-            pg_catalog.count(*) filter (where l.is_reached) as contacted, pg_catalog.count(*) filter (where l.furthest >= 2) as discovery,
-            pg_catalog.count(*) filter (where l.furthest >= 3) as objection, pg_catalog.count(*) filter (where l.furthest >= 4) as closing,
+    with seen as materialized ( -- one pass over the leads; the groupings below add up its few rows
+        select l.source, l.shop_id, l.owner_id, l.grade, (pg_catalog.date_trunc('week', l.captured_at at time zone 'Asia/Shanghai'))::date as week,
+            pg_catalog.count(*) as captured, pg_catalog.count(*) filter (where l.owner_id is not null or l.recycled > 0) as assigned,
+            pg_catalog.count(*) filter (where l.first_follow_up_at is not null or l.state = 'converted') as followed,
+            pg_catalog.count(*) filter (where l.first_contact_at is not null or l.state = 'converted') as contacted,
+            pg_catalog.count(*) filter (where l.furthest >= 2 or l.state = 'converted') as discovery,
+            pg_catalog.count(*) filter (where l.furthest >= 3 or l.state = 'converted') as objection,
+            pg_catalog.count(*) filter (where l.furthest >= 4 or l.state = 'converted') as closing,
             pg_catalog.count(*) filter (where l.state = 'converted') as converted, pg_catalog.count(*) filter (where l.state = 'lost') as lost,
             pg_catalog.sum(l.recycled) as recycled, pg_catalog.count(*) filter (where l.is_first_on_time) as first_on_time,
-            pg_catalog.count(*) filter (where not l.is_first_on_time) as first_late, pg_catalog.count(*) filter (where l.is_waiting_late) as never_followed_late
-        from (
-            select x.source, x.shop_id, x.owner_id, x.grade, pg_catalog.date_trunc('week', x.captured_at at time zone 'Asia/Shanghai')::date as week, x.state,
-                case when x.state = 'converted' then 4 else x.furthest end as furthest, x.recycled, x.is_first_on_time,
-                x.owner_id is not null or x.recycled > 0 as is_owned, x.first_follow_up_at is not null or x.state = 'converted' as is_followed,
-                x.first_contact_at is not null or x.state = 'converted' as is_reached,
-                x.first_follow_up_at is null and x.closed_at is null and x.due_sort < p_now as is_waiting_late
-            from public.leads x where x.shop_id = any (p_shops) and x.captured_at >= p_from and x.captured_at < p_to and x.state <> 'merged') l
-        group by grouping sets ((), (l.source), (l.shop_id), (l.owner_id), (l.grade), (l.week))
+            pg_catalog.count(*) filter (where not l.is_first_on_time) as first_late,
+            pg_catalog.count(*) filter (where l.first_follow_up_at is null and l.closed_at is null and l.due_sort < p_now) as never_followed_late
+        from public.leads l
+        where l.shop_id = any (p_shops) and l.captured_at >= p_from and l.captured_at < p_to and l.state <> 'merged'
+        group by 1, 2, 3, 4, 5
+    ), counted as (
+        select case grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
+                when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
+            l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.sum(l.captured) as captured, pg_catalog.sum(l.assigned) as assigned,
+            pg_catalog.sum(l.followed) as followed, pg_catalog.sum(l.contacted) as contacted, pg_catalog.sum(l.discovery) as discovery,
+            pg_catalog.sum(l.objection) as objection, pg_catalog.sum(l.closing) as closing, pg_catalog.sum(l.converted) as converted,
+            pg_catalog.sum(l.lost) as lost, pg_catalog.sum(l.recycled) as recycled, pg_catalog.sum(l.first_on_time) as first_on_time,
+            pg_catalog.sum(l.first_late) as first_late, pg_catalog.sum(l.never_followed_late) as never_followed_late
+        from seen l group by grouping sets ((), (l.source), (l.shop_id), (l.owner_id), (l.grade), (l.week))
     )
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(c)) || pg_catalog.jsonb_build_object('name', coalesce(s.name, m.display_name))
         order by c.by, c.week, c.captured desc), '[]')
     from counted c left join public.shops s on s.id = c.shop_id left join public.members m on m.id = c.owner_id
+    where c.captured is not null
 $$;
 comment on function private.lead_funnel(bigint[], timestamptz, timestamptz, timestamptz) is
     'Counts by source, shop, owner (none: the pool), grade, week (Monday, China time) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and overdue.';

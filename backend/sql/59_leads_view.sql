@@ -26,6 +26,7 @@ create or replace function private.lead_where(p jsonb, p_column text) returns te
 language sql immutable set search_path = '' as $$
     select pg_catalog.concat_ws(' and ',
         case when p_column in ('converted', 'lost') then pg_catalog.format('l.state = %L', p_column)
+                || case when p ->> 'column' is null then ' and l.closed_at > $4 - interval ''90 days''' else '' end
             when p ->> 'scope' = 'mine' then 'l.state in (''assigned'', ''following'')' when p ->> 'scope' = 'pool' then 'l.state = ''pool'''
             else 'l.state in (''pool'', ''assigned'', ''following'')' end,
         case when p_column in ('first_touch', 'discovery', 'objection', 'closing') then pg_catalog.format('l.stage = %L', p_column) end,
@@ -37,7 +38,7 @@ language sql immutable set search_path = '' as $$
         case p ->> 'due' when 'overdue' then 'l.due_sort < $4' when 'today' then 'l.due_sort < $4 + interval ''24 hours''' end)
 $$;
 comment on function private.lead_where(jsonb, text) is
-    'Condition of a column as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $3 me, $4 now).';
+    'Condition of a column as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $3 me, $4 now). The whole board shows what was closed in 90 days; a column by itself goes back to the first.';
 
 create or replace function private.lead_page(p jsonb, p_column text, p_shops bigint[], p_me bigint, p_now timestamptz, p_cursor jsonb, p_back boolean, p_limit integer)
 returns table (id bigint, at timestamptz)

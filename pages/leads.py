@@ -1,0 +1,18 @@
+"""线索: the board by stage, the list, and one lead (`?id=`): followed up in time, never lost."""
+
+from pages.shared import frame
+from pages.shared.i18n import t
+from pages.shared.leads import board, capture, one, state, twins
+
+user = frame.require_user("agent", "operations", "analyst", "manager", "admin")
+lead_id = state.opened()
+if lead_id is not None:
+    one.draw(user, lead_id)
+elif user.has("operations"):
+    frame.page_header(t("leads.title"), help=t("leads.help"))
+    capture.button(user)
+else:
+    frame.page_header(t("leads.title"), help=t("leads.help"))
+    board.draw(user)
+capture.dialog(user)
+twins.dialog(user)

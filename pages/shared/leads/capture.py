@@ -1,0 +1,209 @@
+"""登记线索: one lead from a short form, or many from a pasted table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from backend.leads import commands
+from backend.leads.models import BUDGETS, LEVELS, MEMBERSHIPS, SOURCES, CaptureResult, Draft
+from pages.shared import frame
+from pages.shared.format import md
+from pages.shared.frame import User
+from pages.shared.i18n import plain, t
+from pages.shared.leads import state, words
+
+_OPEN = "leads_capturing"
+_DONE = "leads_captured"
+_TAGS = ("母婴用品", "办公设备", "家居", "数码", "服饰", "食品")
+"""Common wishes to tick; any other word can be typed (examples of the process manual, and ours)."""
+_ROLES = ("agent", "operations", "manager")
+_PHONE = re.compile(r"1[3-9]\d{9}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+def button(user: User) -> None:
+    """Opens the form; Alt+L."""
+    if user.has(*_ROLES) and st.button(
+        t("leads.capture"),
+        key="leads_capture",
+        icon=":material/person_add:",
+        type="primary",
+        shortcut="Alt+L",
+    ):
+        st.session_state[_OPEN] = True
+        st.session_state.pop(_DONE, None)
+        st.rerun()  # the board is a fragment, the form belongs to the page
+
+
+def dialog(user: User) -> None:
+    """The form, when it is open."""
+    if st.session_state.get(_OPEN):
+        title = plain("leads.capture")
+        st.dialog(title, width="medium", on_dismiss=_end, icon=":material/person_add:")(_body)(user)
+
+
+def _body(user: User) -> None:
+    with frame.boundary():
+        done: CaptureResult | None = st.session_state.get(_DONE)
+        if done is not None:
+            _result(done)
+            return
+        shop_id = _shop(user)
+        one, many = st.tabs([t("leads.capture_one"), t("leads.capture_many")])
+        with one:
+            _form(user, shop_id)
+        with many:
+            _paste(user, shop_id)
+
+
+def _shop(user: User) -> int:
+    names = {shop.id: shop.name for shop in user.shops}
+    if len(names) == 1:
+        return next(iter(names))
+    return int(
+        st.selectbox(
+            t("leads.filter.shop_id"), list(names), format_func=lambda one: names[one], key="leads_new_shop"
+        )
+    )
+
+
+def _form(user: User, shop_id: int) -> None:
+    with st.form("leads_new", border=False):
+        with st.container(horizontal=True, gap="small"):
+            name = st.text_input(t("leads.field.name"), key="leads_new_name", max_chars=60)
+            phone = st.text_input(t("leads.field.phone"), key="leads_new_phone", max_chars=30)
+        with st.container(horizontal=True, gap="small"):
+            buyer = st.text_input(t("leads.field.buyer_account"), key="leads_new_buyer", max_chars=60)
+            wechat = st.text_input(t("leads.field.wechat"), key="leads_new_wechat", max_chars=60)
+            email = st.text_input(t("leads.field.email"), key="leads_new_email", max_chars=100)
+        needs = st.multiselect(
+            t("leads.field.needs"),
+            _TAGS,
+            key="leads_new_needs",
+            accept_new_options=True,
+            max_selections=10,
+            placeholder=plain("leads.needs_hint"),
+        )
+        with st.container(horizontal=True, gap="small"):
+            source = _choice("source", SOURCES, "sources", "chat")
+            intent = _choice("intent", LEVELS, "intents", "unknown")
+            budget = _choice("budget", BUDGETS, "budgets", "unknown")
+            membership = st.selectbox(
+                t("leads.field.membership"),
+                MEMBERSHIPS,
+                index=None,
+                placeholder=plain("leads.none_of_these"),
+                format_func=partial(words.of, "memberships"),
+                key="leads_new_membership",
+            )
+        note = st.text_area(t("leads.field.note"), key="leads_new_note", max_chars=500, height=70)
+        keep = _keep(user, "one")
+        sent = st.form_submit_button(t("leads.capture_send"), key="leads_new_send", type="primary")
+    if sent:
+        draft = Draft(
+            name=name,
+            phone=phone,
+            wechat=wechat,
+            email=email,
+            buyer_account=buyer,
+            note=note,
+            needs=tuple(needs),
+            source=source,
+            intent=intent,
+            budget=budget,
+            membership=membership,
+        )
+        _send(shop_id, [draft], "manual", keep)
+
+
+def _choice(name: str, options: Sequence[str], table: str, usual: str) -> str:
+    chosen = st.selectbox(
+        t(f"leads.field.{name}"),
+        options,
+        index=options.index(usual),
+        format_func=partial(words.of, table),
+        key=f"leads_new_{name}",
+    )
+    return str(chosen)
+
+
+def _keep(user: User, where: str) -> bool:
+    if user.has("manager") or "presales" in user.skills:
+        return bool(st.checkbox(t("leads.keep"), value=user.has("agent"), key=f"leads_new_keep_{where}"))
+    return False
+
+
+def _paste(user: User, shop_id: int) -> None:
+    st.caption(t("leads.paste_hint"))
+    text = st.text_area(
+        t("leads.paste"), key="leads_new_paste", height=140, placeholder=plain("leads.paste_example")
+    )
+    source = _choice("paste_source", SOURCES, "sources", "live")
+    keep = _keep(user, "many")
+    drafts = [draft for line in text.splitlines() if (draft := parsed(line, source)) is not None]
+    st.caption(t("leads.paste_found", count=len(drafts)))
+    if st.button(t("leads.capture_send"), key="leads_paste_send", type="primary", disabled=not drafts):
+        _send(shop_id, drafts, "paste", keep)
+
+
+def parsed(line: str, source: str) -> Draft | None:
+    """A pasted line: name, contact, needs, apart by tabs, commas or two blanks; a contact tells its kind."""
+    cells = [cell.strip() for cell in re.split(r"[\t,，;；]+| {2,}", line) if cell.strip()]
+    if not cells:
+        return None
+    found: dict[str, str] = {}
+    needs: list[str] = []
+    for cell in cells:
+        bare = re.sub(r"[ -]", "", cell)
+        if _PHONE.fullmatch(bare):
+            found["phone"] = bare
+        elif _EMAIL.fullmatch(cell):
+            found["email"] = cell
+        elif "name" not in found:
+            found["name"] = cell
+        else:
+            needs += [tag for tag in re.split(r"[、/]", cell) if tag]
+    if "phone" not in found and "email" not in found and "name" in found:
+        found["buyer_account"] = found["name"]
+    return Draft(needs=tuple(needs[:10]), source=source, **found)
+
+
+def _send(shop_id: int, drafts: Sequence[Draft], via: str, keep: bool) -> None:
+    asked = state.mark("capture", shop_id, drafts, via, keep)
+    made = commands.capture(
+        frame.client(), frame.keyring(), shop_id, drafts, request_id=asked, via=via, keep=keep
+    )
+    frame.done()
+    st.session_state[_DONE] = made
+    st.rerun()
+
+
+def _result(made: CaptureResult) -> None:
+    if made.leads:
+        st.success(t("leads.captured", count=len(made.leads)), icon=":material/check:")
+    for lead in made.leads[:8]:
+        who = lead.owner_name or plain("leads.in_pool")
+        facts = (lead.number, lead.grade, who, frame.clock(lead.due_at))
+        st.markdown(md(" · ".join(fact for fact in facts if fact)))
+        if lead.same_as:
+            st.warning(t("leads.same_as", numbers=", ".join(lead.same_as)), icon=":material/content_copy:")
+    for bad in made.refused[:20]:
+        st.error(t("leads.row_refused", row=bad.row, why=words.refusal(bad.refusal)), icon=":material/error:")
+    with st.container(horizontal=True, gap="small"):
+        if len(made.leads) == 1 and st.button(t("leads.open"), key="leads_captured_open", type="primary"):
+            _end()
+            state.open_lead(made.leads[0].id)
+        if st.button(t("leads.capture_next"), key="leads_captured_next"):
+            st.session_state.pop(_DONE)
+            for name in [str(key) for key in st.session_state if str(key).startswith("leads_new_")]:
+                st.session_state.pop(name)
+            st.rerun()
+
+
+def _end() -> None:
+    st.session_state.pop(_OPEN, None)
+    st.session_state.pop(_DONE, None)

@@ -1,0 +1,194 @@
+"""Leads as a list: the soonest deadline first, rows to tick, and what can be done with the ticked ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+from supabase import Client
+
+from backend import exports
+from backend.leads import commands, files, reads, wording
+from backend.leads.models import REASONS, STAGES, Done, LeadFilter, LeadRow, cursor
+from backend.tickets import reads as people
+from pages.shared import frame, widgets
+from pages.shared.format import md
+from pages.shared.frame import User
+from pages.shared.i18n import locale, plain, t
+from pages.shared.leads import state, words
+
+_PAGE = 50
+_WIDTHS = {
+    "due": 140,
+    "number": 80,
+    "grade": 60,
+    "name": 110,
+    "needs": 160,
+    "stage": 90,
+    "next": 100,
+    "source": 95,
+}
+
+
+def ticked() -> Sequence[int]:
+    """Places of the ticked rows."""
+    event = st.session_state.get(state.table_key())
+    return event["selection"]["rows"] if event else ()
+
+
+def draw(user: User, asked: LeadFilter) -> None:
+    """A page of the list, its bulk actions above."""
+    after = widgets.cursor("leads", asked)
+    page = reads.board(frame.client(), replace(asked, column="open", after=after, limit=_PAGE)).columns[
+        "open"
+    ]
+    if not page.rows:
+        widgets.empty_state(
+            t("leads.none_match"), t("leads.none_match_hint"), icon=":material/groups:", key="leads"
+        )
+        return
+    _bulk(user, [page.rows[place] for place in ticked() if place < len(page.rows)])
+    if widgets.draws("wide"):
+        with widgets.wide("leads_list"):
+            _table(user, page.rows)
+    if widgets.draws("narrow"):
+        with widgets.narrow("leads_list"):
+            for row in page.rows:
+                label = f"{wording.number(row.id)} {row.grade} {words.name(row)} · {words.due(row).text}"
+                if st.button(md(label), key=f"leads_line_{row.id}", width="stretch"):
+                    state.open_lead(row.id)
+    widgets.pager(
+        "leads",
+        next_cursor=cursor(page.next),
+        shown=len(page.rows),
+        total=min(page.count, 1000),
+        capped=page.count > 1000,
+    )
+
+
+def _table(user: User, rows: Sequence[LeadRow]) -> None:
+    event = st.dataframe(
+        pd.DataFrame([_cells(user, row) for row in rows]),
+        hide_index=True,
+        key=state.table_key(),
+        on_select="rerun",
+        selection_mode=("multi-row", "single-cell"),
+        column_config=_columns(),
+        height="content",
+        alt=plain("leads.title"),
+    )
+    if cells := event["selection"]["cells"]:
+        state.open_lead(rows[cells[0][0]].id)
+    st.caption(t("leads.open_hint"))
+
+
+def _cells(user: User, row: LeadRow) -> dict[str, Any]:
+    return {
+        "due": words.due(row).text,
+        "number": wording.number(row.id),
+        "grade": row.grade,
+        "name": words.name(row),
+        "needs": list(row.needs),
+        "stage": words.of("stages", row.stage),
+        "next": words.of("next_steps", row.next_step),
+        "source": words.of("sources", row.source),
+        "shop": row.shop_name,
+        "owner": words.owner(row.owner_id, row.owner_name, user.id),
+    }
+
+
+def _columns() -> Mapping[str, Any]:
+    text = st.column_config.TextColumn
+    found: dict[str, Any] = {
+        name: text(plain(f"leads.list.{name}"), width=width) for name, width in _WIDTHS.items()
+    }
+    found["needs"] = st.column_config.ListColumn(plain("leads.list.needs"), width=_WIDTHS["needs"])
+    return found | {name: text(plain(f"leads.list.{name}"), width=100) for name in ("shop", "owner")}
+
+
+# --- many at once ---
+
+
+def _bulk(user: User, rows: Sequence[LeadRow]) -> None:
+    """Always as high, so that the table stays where it is."""
+    if not user.has("agent", "manager"):
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="leads_bulk"):
+        st.markdown(t("leads.selected", count=len(rows)) if rows else t("leads.tick_hint"), width="content")
+        stage = st.menu_button(
+            t("leads.move"),
+            options=STAGES,
+            format_func=partial(words.of, "stages"),
+            key="leads_bulk_move",
+            disabled=not rows,
+        )
+        reason = st.menu_button(
+            t("leads.give_back"),
+            options=REASONS["give_back"],
+            format_func=partial(words.of, "give_back_reasons"),
+            key="leads_bulk_give_back",
+            disabled=not rows,
+        )
+        member_id = _recipient(user, rows)
+    refs = [state.ref(row) for row in rows]
+    with frame.boundary():
+        if stage:
+            asked = state.mark("bulk_move", refs, stage)
+            _told(commands.move(frame.client(), refs, stage, request_id=asked))
+        if reason:
+            asked = state.mark("bulk_give_back", refs, reason)
+            _told(commands.give_back(frame.client(), refs, reason, request_id=asked))
+        if member_id is not None:
+            asked = state.mark("bulk_assign", refs, member_id)
+            _told(commands.assign(frame.client(), refs, member_id, request_id=asked))
+
+
+def _recipient(user: User, rows: Sequence[LeadRow]) -> int | None:
+    """Whom the ticked leads go to; for managers and the duty lead."""
+    if not (user.has("manager") or user.is_duty_lead):
+        return None
+    names = people.colleagues(frame.client(), {row.shop_id for row in rows}) if rows else {}
+    return st.menu_button(
+        t("leads.assign"),
+        options=list(names),
+        format_func=lambda one: names[one],
+        key="leads_bulk_assign",
+        disabled=not names,
+    )
+
+
+def _told(answer: Done) -> None:
+    refused = Counter(item.refusal for item in answer.items if item.refusal)
+    for key, count in refused.items():
+        frame.flash(t("leads.refused_n", count=count, why=words.refusal(key)), icon=":material/lock:")
+    state.finished(t("leads.done_n", count=answer.done))
+
+
+# --- as a file ---
+
+_FILES: tuple[tuple[Literal["csv", "xlsx"], str], ...] = (("xlsx", exports.XLSX), ("csv", "text/csv"))
+
+
+def export(asked: LeadFilter) -> None:
+    """A button per format for what the filters leave, masked; made and recorded when asked for."""
+    with st.popover("", icon=":material/download:", help=t("leads.export"), key="leads_export"):
+        st.caption(t("leads.export_hint", most=files.MOST_ROWS))
+        for kind, mime in _FILES:
+            st.download_button(
+                t(f"orders.export_{kind}"),
+                partial(_content, frame.client(), asked, kind, locale()),
+                file_name=f"shopdesk-leads.{kind}",
+                mime=mime,
+                key=f"leads_export_{kind}",
+                on_click="ignore",
+                width="stretch",
+            )
+
+
+def _content(client: Client, asked: LeadFilter, kind: Literal["csv", "xlsx"], lang: str) -> bytes:
+    return files.lead_file(client, asked, fmt=kind, lang=lang)

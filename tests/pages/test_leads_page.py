@@ -1,0 +1,157 @@
+"""线索: captured, on the board, followed up, promised, won; a colleague's lead; possible duplicates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend.local.stack import Stack
+from pages.shared.format import md
+from pages.shared.leads import capture
+from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
+from tests.pages.shop_floor import ShopFloor
+from tests.people import sign_up
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> ShopFloor:
+    """A shop with the Taobao sample."""
+    floor = ShopFloor(stack, "leads")
+    floor.load("taobao_ExportOrderList.csv")
+    return floor
+
+
+def click(tab: AppTest, key: str) -> AppTest:
+    tab.button(key=key).click().run()
+    assert [error.value for error in tab.error] == []
+    return tab
+
+
+def keys(tab: AppTest) -> set[str]:
+    return {str(button.key) for button in tab.button}
+
+
+def fact(shop: ShopFloor, lead: int, column: str) -> Any:
+    return shop.one(f"select {column} from public.leads where id = %s", lead)
+
+
+def newest(shop: ShopFloor) -> int:
+    return int(shop.one("select max(id) from public.leads where shop_id = %s", shop.shop_id))
+
+
+def captured(app_as: AppAs, shop: ShopFloor, who: Any, phone: str, **more: str) -> int:
+    """A lead typed into the form and kept; its id."""
+    tab = click(app_as(who, "leads"), "leads_capture")
+    for field, text in ({"name": "李小明", "phone": phone} | more).items():
+        tab.text_input(key=f"leads_new_{field}").input(text)
+    tab.multiselect(key="leads_new_needs").set_value(["办公设备"])
+    tab.selectbox(key="leads_new_intent").set_value("high")
+    click(tab, "leads_new_send")
+    assert zh("leads.captured", count=1) in shown(tab)
+    return newest(shop)
+
+
+def test_a_lead_from_the_form_to_the_sale(app_as: AppAs, shop: ShopFloor) -> None:
+    agent = shop.person("agent")
+    lead = captured(app_as, shop, agent, "13812340001")
+    assert (fact(shop, lead, "owner_id"), fact(shop, lead, "grade")) == (agent.member_id, "B")
+    board = app_as(agent, "leads")
+    assert f"leads_open_wide_{lead}" in keys(board)
+    page = app_as(agent, "leads", query={"id": str(lead)})
+    assert md("138****0001") in shown(page)
+    assert "13812340001" not in shown(page)
+    click(page, "lead_reveal")
+    assert "13812340001" in shown(page)
+    click(page, "lead_step_follow_up")
+    page.text_area(key=f"lead_follow_{lead}_note").input("要 20 台，电话 13812340001").run()
+    click(page, "lead_follow_send")
+    note = shop.one("select note from public.follow_ups where lead_id = %s", lead)
+    assert note == "要 20 台，电话 138****0001"
+    assert fact(shop, lead, "state") == "following"
+    click(page, "lead_step_promise")
+    page.text_input(key=f"lead_promise_{lead}_what").input("包邮").run()
+    click(page, "lead_promise_send")
+    assert "包邮" in shown(page)
+    promise = shop.one("select id from public.promises where entity_id = %s", lead)
+    click(page, f"promise_kept_{promise}")
+    assert shop.one("select state from public.promises where id = %s", promise) == "kept"
+    order = shop.one(
+        "select order_no from public.orders where shop_id = %s and status = 'to_ship' limit 1", shop.shop_id
+    )
+    click(page, "lead_step_convert")
+    page.text_input(key=f"lead_convert_{lead}").input(order).run()
+    click(page, "lead_convert_send")
+    assert fact(shop, lead, "state") == "converted"
+    assert "lead_step_follow_up" not in keys(page)
+
+
+def test_a_colleague_sees_how_a_lead_stands_and_a_manager_opens_it_on_the_record(
+    app_as: AppAs, shop: ShopFloor, stack: Stack
+) -> None:
+    lead = captured(app_as, shop, shop.person("agent"), "13812340002")
+    other = sign_up(stack, "agent", shops=shop.shops, skills=("presales",))
+    page = app_as(other, "leads", query={"id": str(lead)})
+    assert md("138****0002") not in shown(page)
+    assert {"lead_reveal", "lead_step_follow_up"} & keys(page) == set()
+    assert f"leads_open_wide_{lead}" not in keys(app_as(other, "leads"))
+    manager = shop.person("manager")
+    page = app_as(manager, "leads", query={"id": str(lead)})
+    assert page.button(key="lead_reveal").disabled
+    page.selectbox(key="lead_reveal_reason").set_value("complaint").run()
+    click(page, "lead_reveal")
+    assert "13812340002" in shown(page)
+    told = """select count(*) from public.audit_events
+        where entity = 'lead' and entity_id = %s and action = 'contact_revealed'"""
+    assert shop.one(told, lead) == 1
+    page = app_as("warehouse", "leads")
+    assert zh("common.no_access") in shown(page)
+
+
+def test_possible_duplicates_are_merged_with_the_fields_that_were_chosen(
+    app_as: AppAs, shop: ShopFloor
+) -> None:
+    agent = shop.person("agent")
+    older = captured(app_as, shop, agent, "13812340003")
+    newer = captured(app_as, shop, agent, "13812340003", wechat="xiaoming88")
+    merge = shop.one("select id from public.lead_merges where lead_id = %s", newer)
+    board = click(app_as(agent, "leads"), "leads_twins_button")
+    assert board.multiselect(key=f"leads_twin_take_{merge}").value == ["wechat"]
+    click(board, f"leads_twin_merge_{merge}")
+    assert (fact(shop, newer, "state"), fact(shop, older, "wechat_masked")) == ("merged", "x***8")
+    page = click(app_as(agent, "leads", query={"id": str(older)}), "lead_reveal")
+    assert "xiaoming88" in shown(page)
+
+
+def test_the_list_filters_moves_and_says_why_not(app_as: AppAs, shop: ShopFloor) -> None:
+    agent = shop.person("agent")
+    lead = captured(app_as, shop, agent, "13812340004")
+    page = app_as(agent, "leads", query={"view": "list", "grade": "B"})
+    assert f"L-{lead}" in list(page.dataframe[0].value["number"])
+    page = app_as(agent, "leads", query={"view": "list", "source": "enterprise"})
+    assert zh("leads.none_match") in shown(page)
+    page = app_as(agent, "leads", query={"id": str(lead)})
+    click(page, "lead_step_give_back")
+    click(page, "lead_give_back_leave")
+    assert fact(shop, lead, "owner_id") is None
+    page = app_as(agent, "leads", query={"scope": "pool"})
+    page.button(key=f"leads_claim_wide_{lead}").click().run()
+    assert any("L-" in error.value for error in page.error)  # it was given back just now
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("李女士\t13812345678\t母婴用品、童装", ("李女士", "13812345678", "", "", ("母婴用品", "童装"))),
+        ("王先生，wang@example.com，办公设备", ("王先生", "", "wang@example.com", "", ("办公设备",))),
+        ("tb_8899  数码", ("tb_8899", "", "", "tb_8899", ("数码",))),
+        ("138 1234 5678，李", ("李", "13812345678", "", "", ())),
+    ],
+)
+def test_a_pasted_line_is_read(line: str, found: tuple[object, ...]) -> None:
+    draft = capture.parsed(line, "live")
+    assert draft is not None
+    assert (draft.name, draft.phone, draft.email, draft.buyer_account, draft.needs) == found
+    assert capture.parsed("  ", "live") is None
