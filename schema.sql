@@ -7394,6 +7394,26 @@ end;
 $$;
 comment on function private.case_shop(text, bigint) is 'The shop of a lead, ticket or order of mine: library.case_none.';
 
+create or replace function private.note_solution_use(
+    p_me private.actor, p_id bigint, p_ticket_id bigint, p_shop_id bigint, p_helpful boolean, p_now timestamptz
+) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_use bigint;
+begin
+    if not exists (select from public.solutions s where s.id = p_id and s.state = 'published' and (s.expires_at is null or s.expires_at > p_now)) then
+        perform private.fail('PT409', 'solution.not_offered');
+    end if;
+    insert into public.solution_uses as u (solution_id, ticket_id, shop_id, member_id, helpful, at)
+    values (p_id, p_ticket_id, p_shop_id, (p_me).member_id, p_helpful, p_now)
+    on conflict (solution_id, ticket_id, member_id) do update set helpful = coalesce(excluded.helpful, u.helpful)
+    returning u.id into v_use;
+    return v_use;
+end;
+$$;
+comment on function private.note_solution_use(private.actor, bigint, bigint, bigint, boolean, timestamptz) is
+    'A published solution was used for a ticket (resolving with it counts as helpful): solution.not_offered. The id.';
+
 create or replace function public.use_solution(p_request_id uuid, p_id bigint, p_ticket_id bigint, p_helpful boolean default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -7407,13 +7427,7 @@ begin
         return v_answer;
     end if;
     v_shop := private.case_shop('ticket', p_ticket_id);
-    if not exists (select from public.solutions s where s.id = p_id and s.state = 'published' and (s.expires_at is null or s.expires_at > v_now)) then
-        perform private.fail('PT409', 'solution.not_offered');
-    end if;
-    insert into public.solution_uses as u (solution_id, ticket_id, shop_id, member_id, helpful, at)
-    values (p_id, p_ticket_id, v_shop, v_me.member_id, p_helpful, v_now)
-    on conflict (solution_id, ticket_id, member_id) do update set helpful = coalesce(excluded.helpful, u.helpful)
-    returning u.id into v_use;
+    v_use := private.note_solution_use(v_me, p_id, p_ticket_id, v_shop, p_helpful, v_now);
     perform private.audit(v_me, v_shop, 'ticket', p_ticket_id, 'solution_used', jsonb_build_object('solution_id', p_id, 'helpful', p_helpful));
     return private.finish_request(p_request_id, jsonb_build_object('id', v_use));
 end;
@@ -14748,9 +14762,13 @@ create or replace function private.recycle_kept_leads(p_now timestamptz) returns
 language plpgsql set search_path = '' as $$
 declare
     v_ids bigint[] := array(
-        select l.id from public.leads l join public.shops s on s.id = l.shop_id cross join lateral private.lead_rules_of(s.id) r
-        where l.state in ('assigned', 'following')
-          and l.owned_since < p_now - pg_catalog.make_interval(days => (r.recycling #>> array[l.grade, 'keep_days'])::integer)
+        with keep as materialized (
+            select s.id as shop_id, g as grade, pg_catalog.make_interval(days => ((private.lead_rules_of(s.id)).recycling #>> array[g, 'keep_days'])::integer) as span
+            from public.shops s cross join pg_catalog.unnest(array['A', 'B', 'C']) g
+        )
+        select l.id from public.leads l join keep k on k.shop_id = l.shop_id and k.grade = l.grade
+        where l.state in ('assigned', 'following') and l.owned_since < p_now - k.span
+          and l.owned_since < p_now - (select pg_catalog.min(k.span) from keep k)
         order by l.owned_since limit 500 for update of l skip locked);
 begin
     return case when v_ids = '{}' then 0 else private.free_leads(null, v_ids, 'recycled', 'kept_too_long', p_now) end;
@@ -15667,7 +15685,7 @@ language sql stable set search_path = '' as $$
         select l.id from private.contacts c join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops)
         where c.kind = 'lead' and c.name_hash = any (p_hashes)
     )
-    select l.* from public.leads l where l.id in (select id from found) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
+    select l.* from public.leads l where l.id = any (array(select f.id from found f)) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
 $$;
 comment on function private.leads_of_customer(bigint[], text[], bigint[], text[]) is 'Leads of a customer in these shops by buyer account, by the contact of an order or ticket, or by blind indexes; open ones first.';
 
@@ -17697,6 +17715,9 @@ begin
     v.resolved_at := p_now;
     v := private.move_ticket(p_me, v, 'resolved', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'outcome', v.outcome, 'solution_id', v.solution_id, 'instance', v.instance)), p_now);
+    if v.solution_id is not null then
+        perform private.note_solution_use(p_me, v.solution_id, v.id, v.shop_id, true, p_now);
+    end if;
     perform private.after_resolve(v, p_now);
     select * into v from public.tickets where id = v.id;
     return v;

@@ -136,7 +136,10 @@ $$;
 create or replace function private.survey_page(p jsonb, p_shops bigint[], p_limit integer) returns table (id bigint, at timestamptz)
 language plpgsql stable set search_path = '' as $$
 begin
-    if p ->> 'tab' = 'answers' then
+    if p ->> 'survey_id' is not null then
+        return query select s.id, s.due_sort from public.surveys s
+            where s.id = case when private.is_id(p ->> 'survey_id') then (p ->> 'survey_id')::bigint end and s.shop_id = any (p_shops);
+    elsif p ->> 'tab' = 'answers' then
         return query select s.id, s.answered_at from pg_catalog.unnest(p_shops) h (id) cross join lateral (
                 select s.id, s.answered_at from public.surveys s where s.shop_id = h.id and s.state = 'answered'
                   and (p ->> 'kind' is null or s.kind = p ->> 'kind') and (p ->> 'score' is null or s.score::text = p ->> 'score')
@@ -153,7 +156,7 @@ begin
     end if;
 end;
 $$;
-comment on function private.survey_page(jsonb, bigint[], integer) is 'A page by keyset, each shop from its own index range: what is to be asked (soonest first), or what was answered (latest first).';
+comment on function private.survey_page(jsonb, bigint[], integer) is 'A page by keyset, each shop from its own index range: what is to be asked (soonest first), what was answered (latest first), or one survey by its id.';
 
 create or replace function private.survey_rows(p_ids bigint[]) returns jsonb
 language sql stable set search_path = '' as $$
@@ -193,7 +196,7 @@ end;
 $$;
 grant execute on function public.survey_list(jsonb) to authenticated;
 comment on function public.survey_list(jsonb) is
-    'Everybody but the warehouse: surveys of my shops {tab: ask (open ones, soonest first) | answers (latest first), shop_id, kind, state, score, after: {at, id}, limit}: {rows, next, counts: {ask, low} up to 1,001}. filter.bad.';
+    'Everybody but the warehouse: surveys of my shops {tab: ask (open ones, soonest first) | answers (latest first), or survey_id: one; shop_id, kind, state, score, after: {at, id}, limit}: {rows, next, counts: {ask, low} up to 1,001}. filter.bad.';
 
 create or replace function public.rating_list(p jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
