@@ -63,6 +63,12 @@ PAGES = (
     Spec("handover", "work", ":material/sync_alt:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("deadlines", "work", ":material/timer:"),
     Spec("kpi", "data", ":material/query_stats:", ("agent", "operations", "analyst", "manager", "admin")),
+    Spec(
+        "lead_insight",
+        "data",
+        ":material/filter_alt:",
+        ("agent", "operations", "analyst", "manager", "admin"),
+    ),
     Spec("stock", "data", ":material/inventory_2:"),
     Spec(
         "imports",
@@ -71,6 +77,7 @@ PAGES = (
         ("warehouse", "operations", "analyst", "manager", "admin"),
     ),
     Spec("authority", "manage", ":material/verified_user:"),
+    Spec("lead_rules", "manage", ":material/leaderboard:", ("operations", "analyst", "manager", "admin")),
     Spec("rules", "manage", ":material/rule:", ("operations", "manager", "admin")),
     Spec("dictionary", "manage", ":material/menu_book:", ("operations", "analyst", "manager", "admin")),
     Spec("calendars", "manage", ":material/event_available:", ("operations", "analyst", "manager", "admin")),

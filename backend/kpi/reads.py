@@ -1,0 +1,154 @@
+"""What the KPI page reads: figures of a period with targets and lines, one by day, shop or person, alerts."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from supabase import Client
+
+from backend import db
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Point(_Row):
+    """A point of a line: `value` None is a day without anything to divide by, never 0."""
+
+    at: date
+    value: float | None
+    sample: int
+
+
+class Tile(_Row):
+    """A KPI of a period; `value`, `target` and `before` (the period of the same length before) are in `unit`.
+
+    `missing`: the kinds of file, any of which would do, if none was imported."""
+
+    code: str
+    name_en: str
+    area: str
+    unit: str
+    direction: str
+    version: int
+    by_person: bool
+    value: float | None
+    before: float | None
+    numerator: float | None
+    denominator: float | None
+    sample: int
+    target: float | None
+    is_met: bool | None
+    missing: tuple[str, ...]
+    points: tuple[Point, ...]
+
+
+class Screen(_Row):
+    """The page. `kept_at`: when the oldest of its days was counted; `waiting`: days still to be counted."""
+
+    tiles: tuple[Tile, ...]
+    agents: tuple[str, ...]
+    kept_at: datetime | None
+    waiting: int
+
+
+class Line(_Row):
+    """One day, shop or person of a KPI."""
+
+    scope: str
+    value: float | None
+    numerator: float | None
+    denominator: float | None
+    sample: int
+
+
+class Definition(_Row):
+    """What a KPI counts, in the version that is computed now."""
+
+    code: str
+    version: int
+    position: int
+    name_en: str
+    area: str
+    unit: str
+    direction: str
+    formula: str
+    formula_en: str
+    numerator: str
+    denominator: str
+    sources: tuple[str, ...]
+    threshold: float | None
+    platform_thresholds: dict[str, float]
+    params: dict[str, int]
+    origin: str
+    valid_from: datetime
+
+
+class Alert(_Row):
+    """A watched target of one shop, as it was judged last. `since`: the day it was first missed."""
+
+    id: int
+    shop_id: int
+    code: str
+    is_active: bool
+    min_sample: int
+    margin: float
+    state: str
+    value: float | None
+    target: float | None
+    sample: int | None
+    day: date | None
+    since: date | None
+    version: int
+
+
+def screen(
+    client: Client,
+    first: date,
+    last: date,
+    *,
+    shop_id: int | None = None,
+    agent: str | None = None,
+    member_id: int | None = None,
+) -> Screen:
+    """All KPIs of the days `first` to `last`, both included. An agent sees himself alone. Raises AppError."""
+    given = {"shop_id": shop_id, "agent": agent, "member_id": member_id}
+    p: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    p |= {"from": first.isoformat(), "to": last.isoformat()}
+    return Screen.model_validate(db.rpc(client, "kpi_screen", p=p))
+
+
+def lines(
+    client: Client, code: str, first: date, last: date, *, by: str, shop_id: int | None = None
+) -> tuple[Line, ...]:
+    """One KPI by `day`, `shop` or `person`. Raises AppError."""
+    found = db.rpc(
+        client,
+        "kpi_rows",
+        p_code=code,
+        p_from=first.isoformat(),
+        p_to=last.isoformat(),
+        p_shop_id=shop_id,
+        p_by=by,
+    )
+    return tuple(Line.model_validate(row) for row in found)
+
+
+def definitions(client: Client) -> tuple[Definition, ...]:
+    """What every KPI means now, in their order."""
+    rows = db.rows(client.table("kpis").select("*").order("position"))
+    return tuple(Definition.model_validate(row) for row in rows)
+
+
+def alerts(client: Client, *, shop_id: int | None = None, raised: bool = False) -> tuple[Alert, ...]:
+    """The watched targets of the person's shops, missed ones first."""
+    query = client.table("kpi_alerts").select("*")
+    if shop_id is not None:
+        query = query.eq("shop_id", shop_id)
+    if raised:
+        query = query.eq("state", "raised")
+    rows = db.rows(query.order("state", desc=True).order("since", desc=True).order("id").limit(500))
+    return tuple(Alert.model_validate(row) for row in rows)

@@ -1,0 +1,121 @@
+"""One KPI: its line against the target, and the same figure by day, shop and person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from backend import exports
+from backend.kpi import reads
+from backend.kpi.reads import Definition, Line, Tile
+from pages.shared import frame
+from pages.shared.format import md
+from pages.shared.frame import User
+from pages.shared.i18n import plain, t
+from pages.shared.kpi import filters, words
+
+_MAIN = {"light": "#2F6F62", "dark": "#6FC3AE"}
+_TARGET = {"light": "#C2321F", "dark": "#F0705E"}
+
+
+def draw(user: User, tile: Tile, meaning: Definition | None) -> None:
+    """The opened KPI."""
+    st.button(
+        t("kpi.back"), key="kpi_back", icon=":material/arrow_back:", on_click=filters.open_code, args=(None,)
+    )
+    st.subheader(md(words.name(tile.code, tile.name_en)), anchor=False)
+    if meaning is not None:
+        st.caption(md(words.formula(meaning)))
+    with st.container(border=True):
+        _line(tile)
+    if user.has("agent"):
+        return
+    _groups(tile)
+
+
+def _theme() -> str:
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def _line(tile: Tile) -> None:
+    points = [(f"{one.at:%m-%d}", one.value, one.sample) for one in tile.points if one.value is not None]
+    if not points:
+        st.markdown(f":gray[{t('kpi.no_points')}]")
+        return
+    theme = _theme()
+    data = pd.DataFrame(points, columns=["at", "value", "sample"])
+    base = alt.Chart(data).encode(
+        x=alt.X("at:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="parity")),
+        y=alt.Y("value:Q", title=words.unit(tile.unit), scale=alt.Scale(zero=False, nice=True)),
+        tooltip=[
+            alt.Tooltip("at:O", title=plain("kpi.day")),
+            alt.Tooltip("value:Q", title=plain("kpi.value"), format=",.2f"),
+            alt.Tooltip("sample:Q", title=plain("kpi.samples"), format=","),
+        ],
+    )
+    chart: alt.LayerChart = base.mark_line(color=_MAIN[theme]) + base.mark_point(
+        color=_MAIN[theme], filled=True, size=40
+    )
+    if tile.target is not None:
+        rule = alt.Chart(pd.DataFrame({"value": [tile.target]})).mark_rule(
+            color=_TARGET[theme], strokeDash=[6, 4]
+        )
+        chart = chart + rule.encode(y="value:Q")
+        st.caption(words.target(tile))
+    st.altair_chart(chart.properties(height=260), width="stretch")
+
+
+def _groups(tile: Tile) -> None:
+    names = ("day", "shop", "person") if tile.by_person else ("day", "shop")
+    by = st.segmented_control(
+        t("kpi.by"),
+        names,
+        default=names[-1] if tile.by_person else "day",
+        required=True,
+        format_func=lambda name: plain(f"kpi.by.{name}"),
+        key="kpi_by",
+        label_visibility="collapsed",
+    )
+    first, last = filters.days(frame.require_user())
+    found = reads.lines(frame.client(), tile.code, first, last, by=by or "day", shop_id=filters.value("shop"))
+    _table(found, tile, by or "day")
+
+
+def _table(found: Sequence[Line], tile: Tile, by: str) -> None:
+    rows = [
+        {
+            "scope": one.scope,
+            "value": words.figure(one.value, tile.unit),
+            "numerator": one.numerator,
+            "denominator": one.denominator,
+            "sample": one.sample,
+        }
+        for one in found
+    ]
+    columns = [
+        (name, plain(f"kpi.column.{name}")) for name in ("value", "numerator", "denominator", "sample")
+    ]
+    columns.insert(0, ("scope", plain(f"kpi.by.{by}")))
+    st.dataframe(
+        pd.DataFrame(rows, columns=[name for name, _ in columns]),
+        hide_index=True,
+        column_config={
+            name: st.column_config.TextColumn(label)
+            if name in ("scope", "value")
+            else st.column_config.NumberColumn(label, format="localized")
+            for name, label in columns
+        },
+        key=f"kpi_lines_{tile.code}_{by}",
+        alt=plain("kpi.lines_alt"),
+    )
+    st.download_button(
+        t("kpi.export"),
+        exports.write_xlsx(rows, columns, tile.code[:20]),
+        f"{tile.code}.xlsx",
+        icon=":material/download:",
+        key="kpi_export",
+        on_click="ignore",
+    )

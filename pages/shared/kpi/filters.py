@@ -1,0 +1,122 @@
+"""Period, shop and person of the KPI page; the address holds them: `?days=30&shop=2&agent=…&code=平响`."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from pages.shared import widgets
+from pages.shared.frame import User
+from pages.shared.i18n import plain, t
+
+PERIODS = ("1", "7", "30", "month", "last_month", "90", "365")
+_USUAL: dict[str, Any] = {"days": "30", "shop": None, "agent": None, "code": None, "tab": "figures"}
+TABS = ("figures", "alerts", "definitions")
+
+
+def sync(user: User) -> None:
+    """Brings the widgets in line with the address, without nonsense."""
+    given = {name: st.query_params.get(name, "") for name in _USUAL}
+    shop = int(given["shop"]) if given["shop"].isdigit() and len(given["shop"]) < 19 else None
+    values: dict[str, Any] = {
+        "days": given["days"] if given["days"] in PERIODS else _USUAL["days"],
+        "shop": shop if user.shop(shop) else None,
+        "agent": given["agent"][:60] or None,
+        "code": given["code"][:40] or None,
+        "tab": given["tab"] if given["tab"] in TABS else TABS[0],
+    }
+    if "alert" in st.query_params:
+        values["tab"] = "alerts"
+    for name, value in values.items():
+        st.session_state[f"kpi_{name}"] = value
+
+
+def value(name: str) -> Any:
+    """What is chosen: days, shop, agent, code or tab."""
+    return st.session_state.get(f"kpi_{name}")
+
+
+def days(user: User, period: str | None = None) -> tuple[date, date]:
+    """First and last day of the period in the zone of the person's first shop; it ends yesterday, but `1` is
+    today, and months are whole."""
+    today = datetime.now(ZoneInfo(user.zone)).date()
+    chosen = period or value("days") or _USUAL["days"]
+    month = today.replace(day=1)
+    if chosen == "1":
+        return today, today
+    if chosen == "month":
+        return month, today
+    if chosen == "last_month":
+        last = month - timedelta(days=1)
+        return last.replace(day=1), last
+    return today - timedelta(days=int(chosen)), today - timedelta(days=1)
+
+
+def draw(user: User, agents: tuple[str, ...]) -> None:
+    """The row above the figures."""
+    names = {shop.id: shop.name for shop in user.shops}
+    with widgets.filter_row("kpi"):
+        st.selectbox(
+            t("kpi.period"),
+            PERIODS,
+            format_func=lambda name: plain(f"kpi.period.{name}"),
+            key="kpi_days",
+            on_change=write,
+            width=150,
+        )
+        if len(names) > 1:
+            st.selectbox(
+                t("kpi.shop"),
+                list(names),
+                index=None,
+                placeholder=plain("common.all"),
+                format_func=lambda number: names[number],
+                key="kpi_shop",
+                on_change=write,
+                width=170,
+            )
+        if agents:
+            chosen = value("agent")
+            st.selectbox(
+                t("kpi.person"),
+                sorted({*agents, *([chosen] if chosen else [])}),
+                index=None,
+                placeholder=plain("common.all"),
+                key="kpi_agent",
+                on_change=write,
+                width=170,
+            )
+
+
+def tabs() -> str:
+    """The tab that is open."""
+    chosen = st.segmented_control(
+        t("kpi.tabs"),
+        TABS,
+        required=True,
+        format_func=lambda name: plain(f"kpi.tab.{name}"),
+        key="kpi_tab",
+        on_change=write,
+        label_visibility="collapsed",
+    )
+    return chosen or TABS[0]
+
+
+def write() -> None:
+    """Keeps the choices in the address."""
+    st.query_params.pop("alert", None)
+    for name, usual in _USUAL.items():
+        chosen = st.session_state.get(f"kpi_{name}")
+        if chosen in (None, usual):
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = str(chosen)
+
+
+def open_code(code: str | None) -> None:
+    """Opens one KPI, or closes it."""
+    st.session_state["kpi_code"] = code
+    write()

@@ -1,0 +1,44 @@
+"""Figures of KPIs in words."""
+
+from __future__ import annotations
+
+from backend.kpi.reads import Definition, Tile
+from pages.shared.i18n import locale, plain
+
+_PLACES = {"%": 1, "秒": 1, "分": 2, "元": 2, "人": 0, "小时": 1, "天": 1}
+
+
+def name(code: str, name_en: str) -> str:
+    """The KPI's name in this run's language."""
+    return name_en if locale() == "en" else code
+
+
+def unit(sign: str) -> str:
+    """The unit in this run's language."""
+    return sign if sign == "%" else plain(f"kpi.unit.{sign}")
+
+
+def figure(value: float | None, sign: str) -> str:
+    """`85.7 %`, `¥129.00`, `18.5 秒`; `—` for nothing to divide by."""
+    if value is None:
+        return "—"
+    number = f"{value:,.{_PLACES[sign]}f}"
+    return f"¥{number}" if sign == "元" else f"{number} {unit(sign)}"
+
+
+def target(tile: Tile) -> str:
+    """`目标 ≥ 95.0 %`, or nothing without a target."""
+    if tile.target is None:
+        return ""
+    sign = "≥" if tile.direction == "up" else "≤"
+    return plain("kpi.target", target=f"{sign} {figure(tile.target, tile.unit)}")
+
+
+def formula(definition: Definition) -> str:
+    """How it is made, in this run's language."""
+    return definition.formula_en if locale() == "en" else definition.formula
+
+
+def sources(kinds: tuple[str, ...]) -> str:
+    """The files, any of which would do."""
+    return plain("kpi.or").join(plain(f"imports.kind.{kind}") for kind in kinds)
