@@ -1,22 +1,26 @@
 """What every layer of tests stands on: one real stack per worker, databases cloned from it, no network.
 
 The stack runs with a test clock and without fsync. Its Postgres starts when the first test asks for a
-database, its gateway when the first test asks for the API.
+database, its gateway when the first test asks for the API. The schema is applied once for all workers; every
+further stack starts on a copy of that data folder.
 """
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import itertools
+import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -99,10 +103,48 @@ def data_folder() -> Iterator[Callable[[str], Path]]:
         shutil.rmtree(folder)
 
 
+class Installation(Protocol):
+    """Makes the data folder of a stopped installation that is up to date, empty and of the caller's own."""
+
+    def __call__(self, name: str, *, test_clock: bool = False) -> Path: ...
+
+
 @pytest.fixture(scope="session")
-def database_stack(data_folder: Callable[[str], Path]) -> Iterator[Stack]:
+def installation(
+    data_folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Installation:
+    """Copies of an installation that was made once, by the worker that needed it first. All have its keys."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+
+    def make(name: str, *, test_clock: bool = False) -> Path:
+        kept = shared / ("installation-test-clock" if test_clock else "installation")
+        with kept.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                first = data_folder("first")
+                stack = Stack(first, test_clock=test_clock, fsync=False, say=_say)
+                stack.start_database()
+                stack.stop()
+                _copy(first, kept.with_suffix(".new"))
+                kept.with_suffix(".new").rename(kept)
+        folder = data_folder(name)
+        _copy(kept, folder)
+        return folder
+
+    return make
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a data folder with its owners: under root the database belongs to an account of its own."""
+    target.mkdir(exist_ok=True)
+    subprocess.run(["cp", "-a", f"{source}/.", f"{target}/"], check=True)
+
+
+@pytest.fixture(scope="session")
+def database_stack(installation: Installation) -> Iterator[Stack]:
     """A stack whose Postgres runs and holds the schema; `desk_template` is a copy nobody has touched."""
-    stack = Stack(data_folder("stack"), test_clock=True, fsync=False, say=_say)
+    stack = Stack(installation("stack", test_clock=True), test_clock=True, fsync=False, say=_say)
     stack.start_database()
     _clone(stack.admin_url, "desk", TEMPLATE)
     yield stack
@@ -135,10 +177,20 @@ def db(sql_url: str) -> Iterator[Connection]:
 @pytest.fixture
 def db_url(database_stack: Stack) -> Iterator[str]:
     """A database of the test's own (owner role), for tests that commit or need several connections."""
-    url = _new_database(database_stack)
+    yield from _lent(database_stack)
+
+
+@pytest.fixture(scope="module")
+def module_db_url(database_stack: Stack) -> Iterator[str]:
+    """A database of the module's own (owner role), for a scene that many tests start from."""
+    yield from _lent(database_stack)
+
+
+def _lent(stack: Stack) -> Iterator[str]:
+    url = _new_database(stack)
     yield url
     name = str(conninfo.conninfo_to_dict(url)["dbname"])
-    with psycopg.connect(database_stack.admin_url, autocommit=True) as admin:
+    with psycopg.connect(stack.admin_url, autocommit=True) as admin:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 

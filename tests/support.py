@@ -11,6 +11,19 @@ from typing import Any
 import psycopg
 
 Connection = psycopg.Connection[Any]
+IMPORTED = (
+    *("public.order_exceptions", "public.order_items", "public.order_reviews", "public.sla_clock_events"),
+    *("public.sla_clocks", "public.orders", "private.contacts", "public.products", "public.import_errors"),
+    *("public.imports", "private.jobs", "public.shops", "public.stock_pools"),
+)
+
+
+def forget_imports(admin_url: str) -> None:
+    """An installation without shops, stock and orders again, as if nothing had ever been imported."""
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("set session_replication_role = replica")  # history and references, too
+        for table in IMPORTED:
+            admin.execute(f"delete from {table}")
 
 
 @contextmanager

@@ -14,12 +14,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from backend import auth
+from backend.local import secrets as local_secrets
 from backend.local.postgres import free_port
+from tests.people import Account, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = Path(__file__).with_name("output")
@@ -91,6 +95,11 @@ class Server:
         """What the embedded stack wrote about itself."""
         found: dict[str, Any] = json.loads((self.data_dir / "runtime.json").read_text("utf-8"))
         return found
+
+    @property
+    def stack(self) -> Any:
+        """Addresses and keys of the server's own stack, for helpers that know a `Stack`."""
+        return SimpleNamespace(**self.runtime, secrets=local_secrets.load(self.data_dir))
 
     def _await(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -185,6 +194,14 @@ def sign_in(page: Page, login: str, password: str) -> None:
     page.get_by_role("textbox", name="密码").fill(password)
     with page.expect_response("**/api/session"):
         page.get_by_role("button", name="登录", exact=True).click()
+    page.locator(".st-key-desk_bar").wait_for()
+
+
+def enter(page: Page, server: Server, stack: Any, account: Account, path: str) -> None:
+    """Opens an address with the member's session in the cookie: the sign-in page has a test of its own."""
+    cookie = {"name": auth.cookie_name(settings_of(stack)), "value": account.session.sid, "url": server.url}
+    page.context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Lax"}])
+    page.goto(f"{server.url}{path}")
     page.locator(".st-key-desk_bar").wait_for()
 
 

@@ -6,42 +6,39 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from backend.local import secrets as local_secrets
-from tests.browser.conftest import Server, sign_in
-from tests.people import PASSWORD, sign_up
+from tests.browser.conftest import Server, enter
+from tests.conftest import Installation
+from tests.people import add_shop, hire
+from tests.support import forget_imports
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
 TAOBAO = SAMPLES / "taobao_ExportOrderList.csv"
 
 
 @pytest.fixture(scope="module")
-def desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
-    """An empty installation with one shop."""
-    server = Server(data_folder("imports"), environment={"DESK_DEMO": "0"})
-    server.start()
-    with psycopg.connect(server.runtime["db_url"]) as owner:
-        owner.execute("select private.ensure_shop('tm', '示例旗舰店', 'taobao')")
+def server(installation: Installation) -> Iterator[Server]:
+    made = Server(installation("imports"), environment={"DESK_DEMO": "0"})
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def desk(server: Server) -> Iterator[Server]:
+    """An installation without shops and orders; what a test imports is gone afterwards."""
     yield server
-    server.stop()
+    forget_imports(server.runtime["admin_url"])
 
 
-@pytest.fixture(scope="module")
-def operations(desk: Server) -> str:
-    """The staff number of a member of operations."""
-    return member_of(desk, "tm")
-
-
-def member_of(server: Server, shop: str) -> str:
-    facts = server.runtime
-    keys = local_secrets.load(server.data_dir)
-    stack = SimpleNamespace(db_url=facts["db_url"], api_url=facts["api_url"], secrets=keys)
-    return sign_up(stack, "operations", name="运营A", shops=[shop]).staff_no  # type: ignore[arg-type]
+def open_imports(desk: Server, page: Page, platform: str) -> None:
+    """The page as a member of operations of a new shop sees it."""
+    add_shop(desk.stack, "one", platform=platform)
+    enter(page, desk, desk.stack, hire(desk.stack, "operations", shops=["one"]), "/imports")
 
 
 def drop(page: Page, *files: Path) -> None:
@@ -52,13 +49,11 @@ def drop(page: Page, *files: Path) -> None:
 
 def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
     desk: Server,
-    operations: str,
     new_browser: Callable[..., BrowserContext],
     shoot: Callable[[Page, str], None],
 ) -> None:
     page = new_browser().new_page()
-    page.goto(f"{desk.url}/imports")
-    sign_in(page, operations, PASSWORD)
+    open_imports(desk, page, "taobao")
     drop(page, TAOBAO, SAMPLES / "stock.csv")
     expect(page.get_by_text("64 单：新 64 / 更新 0 / 不变 0")).to_be_visible()
     shoot(page, "imports_preview_light")
@@ -92,28 +87,21 @@ def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
     ids=["jd", "douyin"],
 )
 def test_each_other_sample_alone_gives_exactly_the_expected_exceptions(
-    data_folder: Callable[[str], Path],
+    desk: Server,
     new_browser: Callable[..., BrowserContext],
     platform: str,
     file: str,
     orders: int,
 ) -> None:
-    server = Server(data_folder(f"imports-{platform}"), environment={"DESK_DEMO": "0"})
-    server.start()
-    try:
-        with psycopg.connect(server.runtime["db_url"], autocommit=True) as owner:
-            owner.execute("select private.ensure_shop('one', '示例店', %s)", (platform,))
-            page = new_browser().new_page()
-            page.goto(f"{server.url}/imports")
-            sign_in(page, member_of(server, "one"), PASSWORD)
-            drop(page, SAMPLES / "stock.csv", SAMPLES / file)
-            page.get_by_role("button", name="全部导入（2 个文件）").click()
-            expect(page.get_by_text(f"导入完成：{orders} 单")).to_be_visible(timeout=60_000)
-            found = owner.execute(
-                "select o.order_no, array_agg(e.kind order by e.kind) from public.orders o"
-                " join public.order_exceptions e on e.order_id = o.id and e.state = 'open' group by 1"
-            ).fetchall()
-    finally:
-        server.stop()
+    page = new_browser().new_page()
+    open_imports(desk, page, platform)
+    drop(page, SAMPLES / "stock.csv", SAMPLES / file)
+    page.get_by_role("button", name="全部导入（2 个文件）").click()
+    expect(page.get_by_text(f"导入完成：{orders} 单")).to_be_visible(timeout=60_000)
+    with psycopg.connect(desk.runtime["db_url"]) as owner:
+        found = owner.execute(
+            "select o.order_no, array_agg(e.kind order by e.kind) from public.orders o"
+            " join public.order_exceptions e on e.order_id = o.id and e.state = 'open' group by 1"
+        ).fetchall()
     expected = json.loads((SAMPLES / f"{platform}_expected.json").read_text("utf-8"))
     assert dict(found) == {number: sorted(kinds) for number, kinds in expected.items() if kinds}

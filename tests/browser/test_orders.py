@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from backend.local import secrets as local_secrets
-from tests.browser.conftest import Server, settled, sign_in
+from tests.browser.conftest import Server, enter, settled
+from tests.conftest import Installation
 from tests.pages.floor import Floor, open_floor
-from tests.people import PASSWORD
 
 expect.set_options(timeout=20_000)  # a page of the queue on a busy machine
 
@@ -21,8 +19,8 @@ Shoot = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")
-def desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
-    server = Server(data_folder("orders"), environment={"DESK_DEMO": "0"})
+def desk(installation: Installation) -> Iterator[Server]:
+    server = Server(installation("orders"), environment={"DESK_DEMO": "0"})
     server.start()
     yield server
     server.stop()
@@ -31,16 +29,12 @@ def desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def floor(desk: Server) -> Floor:
     """A shop with the Taobao sample."""
-    keys = local_secrets.load(desk.data_dir)
-    facts = desk.runtime
-    stack = SimpleNamespace(db_url=facts["db_url"], api_url=facts["api_url"], secrets=keys)
-    return open_floor(stack)  # type: ignore[arg-type]
+    return open_floor(desk.stack)
 
 
 def open_page(desk: Server, floor: Floor, context: BrowserContext, path: str, role: str = "agent") -> Page:
     page = context.new_page()
-    page.goto(f"{desk.url}{path}")
-    sign_in(page, floor.member(role).staff_no, PASSWORD)
+    enter(page, desk, floor.stack, floor.member(role), path)
     settled(page)
     return page
 

@@ -20,10 +20,10 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from backend import config
 from backend.local.stack import Stack
-from tests.browser.conftest import Server, sign_in
+from tests.browser.conftest import Server, enter
+from tests.conftest import Installation
 from tests.contract.robots import Place, Robots
 from tests.pages.shop_floor import ShopFloor
-from tests.people import PASSWORD
 from tests.sql.desk import NOON
 
 Open = Callable[..., BrowserContext]
@@ -61,10 +61,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(data_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(
+    data_folder: Callable[[str], Path], installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
     monkeypatch.setenv(config.LOOPBACK_CHANNELS, "1")
     monkeypatch.setenv("DESK_PUBLIC_URL", PUBLIC)
-    with Stack(data_folder("reminding"), test_clock=True, fsync=False) as stack:
+    with Stack(installation("reminding", test_clock=True), test_clock=True, fsync=False) as stack:
         settings = {
             "SUPABASE_URL": stack.api_url,
             "SUPABASE_PUBLISHABLE_KEY": stack.publishable_key,
@@ -109,13 +111,11 @@ def add_robot(page: Page, desk: Desk) -> Place:
 def test_reminders_arrive_in_the_running_product(desk: Desk, new_browser: Open, shoot: Shoot) -> None:
     floor = ShopFloor(desk.stack, "arrive")
     page = new_browser().new_page()
-    page.goto(desk.server.url)
-    sign_in(page, floor.person("manager").staff_no, PASSWORD)
+    enter(page, desk.server, desk.stack, floor.person("manager"), "/")
     shorten(page, desk)
     robot = add_robot(page, desk)
     agent = new_browser(width=420).new_page()
-    agent.goto(f"{desk.server.url}/inbox")
-    sign_in(agent, floor.person("agent").staff_no, PASSWORD)
+    enter(agent, desk.server, desk.stack, floor.person("agent"), "/inbox")
     floor.load("taobao_ExportOrderList.csv")
 
     desk.at(NOON + timedelta(minutes=4, seconds=59))

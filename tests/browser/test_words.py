@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from backend.local import secrets as local_secrets
-from tests.browser.conftest import Server, settled, sign_in
+from tests.browser.conftest import Server, enter, settled
+from tests.conftest import Installation
 from tests.pages import texts
 from tests.pages.shop_floor import ShopFloor
-from tests.people import PASSWORD
 
 Open = Callable[..., BrowserContext]
 Shoot = Callable[[Page, str], None]
@@ -21,8 +18,8 @@ TEXT = "全国销量第一的最佳面霜，国家级认证。"
 
 
 @pytest.fixture(scope="module")
-def desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
-    server = Server(data_folder("words"), environment={"DESK_DEMO": "0"})
+def desk(installation: Installation) -> Iterator[Server]:
+    server = Server(installation("words"), environment={"DESK_DEMO": "0"})
     server.start()
     yield server
     server.stop()
@@ -31,16 +28,12 @@ def desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def floor(desk: Server) -> ShopFloor:
     """A shop without anything in it."""
-    keys = local_secrets.load(desk.data_dir)
-    facts = desk.runtime
-    stack = SimpleNamespace(db_url=facts["db_url"], api_url=facts["api_url"], secrets=keys)
-    return ShopFloor(stack, "words")  # type: ignore[arg-type]
+    return ShopFloor(desk.stack, "words")
 
 
 def open_page(desk: Server, floor: ShopFloor, context: BrowserContext, path: str, role: str) -> Page:
     page = context.new_page()
-    page.goto(f"{desk.url}{path}")
-    sign_in(page, floor.person(role).staff_no or "", PASSWORD)
+    enter(page, desk, floor.stack, floor.person(role), path)
     settled(page)
     return page
 

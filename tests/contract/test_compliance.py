@@ -22,7 +22,7 @@ from backend.jobs import Worker
 from backend.local.stack import Stack
 from backend.pii import Keyring
 from backend.service import Service
-from tests.people import Account, add_shop, settings_of, sign_up
+from tests.people import Account, add_shop, hire, settings_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200_000)
 
@@ -49,7 +49,7 @@ def people(stack: Stack) -> dict[str, Account]:
         "ann": "agent",
         "ana": "analyst",
     }
-    return {name: sign_up(stack, role, shops=[shop]) for name, role in roles.items()}
+    return {name: hire(stack, role, shops=[shop]) for name, role in roles.items()}
 
 
 @pytest.fixture

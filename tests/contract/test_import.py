@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ import pytest
 
 from backend.cli import main
 from backend.local.stack import Stack
+from tests.conftest import Installation
+from tests.support import forget_imports
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 ROOT = Path(__file__).parents[2]
@@ -29,17 +31,12 @@ FILES = {
     "jd": ("jd_orders.csv", 57, 56),
     "douyin": ("douyin_orders.csv", 65, 64),
 }
-FILLED = (
-    *("public.order_exceptions", "public.order_items", "public.order_reviews", "public.sla_clock_events"),
-    *("public.sla_clocks", "public.orders", "private.contacts", "public.products", "public.import_errors"),
-    *("public.imports", "private.jobs", "public.shops", "public.stock_pools"),
-)
 
 
 @pytest.fixture(scope="module")
-def own_stack(data_folder: Callable[[str], Path]) -> Iterator[Stack]:
+def own_stack(installation: Installation) -> Iterator[Stack]:
     """An installation of this module alone, started as `local --no-demo` does."""
-    with Stack(data_folder("import"), fsync=False) as stack:
+    with Stack(installation("import"), fsync=False) as stack:
         yield stack
 
 
@@ -47,10 +44,7 @@ def own_stack(data_folder: Callable[[str], Path]) -> Iterator[Stack]:
 def installation(own_stack: Stack) -> Iterator[Stack]:
     """The installation, empty: what tests made is gone afterwards."""
     yield own_stack
-    with psycopg.connect(own_stack.admin_url, autocommit=True) as admin:
-        admin.execute("set session_replication_role = replica")  # history and references, too
-        for table in FILLED:
-            admin.execute(f"delete from {table}")
+    forget_imports(own_stack.admin_url)
 
 
 def environment(stack: Stack) -> dict[str, str]:

@@ -21,7 +21,7 @@ from backend.local.stack import Stack
 from backend.orders import commands, files, reads
 from backend.orders.models import ItemRef, OrderDetail, OrderRef, QueueFilter
 from backend.service import Service
-from tests.people import Account, add_shop, settings_of, sign_up
+from tests.people import Account, add_shop, hire, settings_of
 from tests.sql.desk import add_order
 
 PHONE = "13800005678"
@@ -46,9 +46,7 @@ def people(stack: Stack) -> dict[str, Account]:
         "ann": ("agent", ("review",)), "ben": ("agent", ("review",)), "cid": ("agent", ("presales",)),
         "ops": ("operations", ()), "mgr": ("manager", ()), "whs": ("warehouse", ()), "ana": ("analyst", ()),
     }  # fmt: skip
-    return {
-        name: sign_up(stack, role, shops=[shop], skills=skills) for name, (role, skills) in wanted.items()
-    }
+    return {name: hire(stack, role, shops=[shop], skills=skills) for name, (role, skills) in wanted.items()}
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -23,6 +22,7 @@ from backend.imports.runner import Importer, Shop, import_file
 from backend.local.stack import Stack
 from backend.pii import Keyring
 from backend.service import Service
+from tests.conftest import Installation
 from tests.people import Account, add_shop, settings_of, sign_up
 from tests.unit import import_files
 
@@ -79,9 +79,9 @@ HALF_WRITTEN = {
 
 
 @pytest.fixture(scope="module")
-def desk(data_folder: Callable[[str], Path]) -> Iterator[Stack]:
+def desk(installation: Installation) -> Iterator[Stack]:
     """A stack as in real use: every commit reaches the disk."""
-    with Stack(data_folder("kill")) as stack:
+    with Stack(installation("kill")) as stack:
         yield stack
 
 

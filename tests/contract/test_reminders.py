@@ -28,6 +28,7 @@ import pytest
 from backend import config
 from backend.local.stack import Stack
 from backend.pii import Keyring
+from tests.conftest import Installation
 from tests.contract.robots import SECRET, MailServer, Place, Robots, certificate_for_localhost
 from tests.sql import desk
 
@@ -164,13 +165,13 @@ def switch(certificate: tuple[ssl.SSLContext, Path]) -> Iterator[pytest.MonkeyPa
 
 @pytest.fixture(scope="module")
 def open_floor(
-    data_folder: Callable[[str], Path],
+    installation: Installation,
     certificate: tuple[ssl.SSLContext, Path],
     switch: pytest.MonkeyPatch,
 ) -> Iterator[Floor]:
     """A stack of this module's own with people and an empty order book."""
     with (
-        Stack(data_folder("reminders"), test_clock=True, fsync=False) as stack,
+        Stack(installation("reminders", test_clock=True), test_clock=True, fsync=False) as stack,
         psycopg.connect(stack.db_url, autocommit=True) as conn,
     ):
         desk.open_floor(conn)

@@ -28,6 +28,7 @@ from backend.local.account import database_account
 from backend.local.dump import BackupError, backup, restore
 from backend.local.stack import Stack, StackError, read_runtime
 from backend.sql import build
+from tests.conftest import Installation
 
 ROOT = Path(__file__).parents[2]
 HTTP = httpx.Client(timeout=5)  # one for all: making a client costs more than a request
@@ -54,9 +55,9 @@ GRANTS = """
 
 
 @pytest.fixture(scope="module")
-def probe(data_folder: Callable[[str], Path]) -> Iterator[Stack]:
+def probe(installation: Installation) -> Iterator[Stack]:
     """A stack of this module's own, with a table whose rights are written by column."""
-    stack = Stack(data_folder("probe"), test_clock=True, fsync=False)
+    stack = Stack(installation("probe", test_clock=True), test_clock=True, fsync=False)
     stack.start_database()
     execute(stack.db_url, TABLES)
     execute(stack.admin_url, "delete from stack.applied where part = 'schema'")
@@ -217,7 +218,7 @@ def test_functions_are_reached_through_the_same_address(probe: Stack) -> None:
 
 
 def test_functions_run_apart_and_the_scheduler_rings(
-    data_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    data_folder: Callable[[str], Path], installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     functions = data_folder("functions")
     for name in ("hello", "sla-reminders", "broken"):
@@ -237,7 +238,7 @@ def test_functions_run_apart_and_the_scheduler_rings(
         } }""")
     monkeypatch.setattr(deno, "FUNCTIONS", functions)
     monkeypatch.setattr(stack_module, "TICK_SECONDS", 0.1)
-    with Stack(data_folder("with-functions"), fsync=False) as stack:
+    with Stack(installation("with-functions"), fsync=False) as stack:
         address = f"{stack.api_url}/functions/v1"
         assert HTTP.post(f"{address}/hello", json={"a": 1}).json() == {"a": 1}
         broken = HTTP.post(f"{address}/broken")
@@ -305,9 +306,9 @@ def test_a_killed_part_comes_back(probe: Stack, part: str) -> None:
 
 
 def test_nothing_acknowledged_is_lost_when_parts_are_killed_at_work(
-    data_folder: Callable[[str], Path],
+    installation: Installation,
 ) -> None:
-    with Stack(data_folder("crash")) as stack:  # with fsync, as in real use
+    with Stack(installation("crash")) as stack:  # with fsync, as in real use
         execute(stack.db_url, TABLES + GRANTS)
         stack.restart_gateway()
         stop = threading.Event()
@@ -367,9 +368,9 @@ def processes_of(folder: Path) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_leaves_no_process_and_no_runtime_file(
-    data_folder: Callable[[str], Path], number: signal.Signals
+    installation: Installation, number: signal.Signals
 ) -> None:
-    folder = data_folder("stop")
+    folder = installation("stop")
     process, facts = run_local(folder)
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) >= 4
@@ -397,8 +398,8 @@ def test_children_leave_when_their_parent_is_killed_and_the_next_start_works(
     again.wait(20)
 
 
-def test_a_database_left_behind_is_stopped_first(data_folder: Callable[[str], Path]) -> None:
-    folder = data_folder("left")
+def test_a_database_left_behind_is_stopped_first(installation: Installation) -> None:
+    folder = installation("left")
     first = Stack(folder, fsync=False)
     first.start_database()
     command = psutil.Process(first.pids["postgres"]).cmdline()
@@ -412,8 +413,8 @@ def test_a_database_left_behind_is_stopped_first(data_folder: Callable[[str], Pa
         assert second.pids["postgres"] != orphan.pid
 
 
-def test_a_stale_pid_file_harms_no_innocent_process(data_folder: Callable[[str], Path]) -> None:
-    folder = data_folder("stale")
+def test_a_stale_pid_file_harms_no_innocent_process(installation: Installation) -> None:
+    folder = installation("stale")
     first = Stack(folder, fsync=False)
     first.start_database()
     orphan = first.pids["postgres"]

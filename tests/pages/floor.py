@@ -13,7 +13,7 @@ from backend.imports.runner import Importer, Shop, import_file
 from backend.local.stack import Stack
 from backend.pii import Keyring
 from backend.service import Service
-from tests.people import Account, add_shop, settings_of, sign_up
+from tests.people import Account, add_shop, hire, settings_of
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
 _numbers = itertools.count(1)
@@ -28,7 +28,7 @@ class Floor:
 
     def member(self, role: str, *, skills: Sequence[str] = ("review",)) -> Account:
         """A member of this shop; agents are reviewers unless told otherwise."""
-        return sign_up(self.stack, role, shops=[self.code], skills=skills if role == "agent" else ())
+        return hire(self.stack, role, shops=[self.code], skills=skills if role == "agent" else ())
 
     def orders(self, kind: str) -> list[int]:
         """Orders whose exception of this kind is open, in the order of their ids."""

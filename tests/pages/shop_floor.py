@@ -12,7 +12,7 @@ from backend.imports.runner import Importer, Report, Shop, import_file
 from backend.local.stack import Stack
 from backend.pii import Keyring
 from backend.service import Service
-from tests.people import Account, add_shop, settings_of, sign_up
+from tests.people import Account, add_shop, hire, settings_of
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
 ROLES = ("agent", "warehouse", "operations", "analyst", "manager", "admin")
@@ -32,7 +32,7 @@ class ShopFloor:
         """The member with a role; the agent is presales and reviews."""
         if role not in self._people:
             skills = ("presales", "review") if role == "agent" else ()
-            self._people[role] = sign_up(self.stack, role, shops=self.shops, skills=skills)
+            self._people[role] = hire(self.stack, role, shops=self.shops, skills=skills)
         return self._people[role]
 
     def one(self, query: str, *params: object) -> Any:

@@ -11,14 +11,14 @@ import openpyxl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend import auth, db, deadlines
+from backend import db, deadlines
 from backend.config import Settings
 from backend.errors import AppError
 from backend.local.stack import Stack
 from tests.pages.conftest import AppAs
 from tests.pages.reading import en, shown, zh
 from tests.pages.shop_floor import ROLES, ShopFloor
-from tests.people import PASSWORD, Account, settings_of
+from tests.people import Account, settings_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -58,8 +58,7 @@ def start(floor: ShopFloor, minutes: float, *, entity: str = "test") -> int:
 
 
 def client(settings: Settings, account: Account) -> db.Client:
-    session = auth.sign_in(settings, account.staff_no, PASSWORD, source="test")
-    return db.user_client(settings, session.access_token)
+    return db.user_client(settings, account.session.access_token)
 
 
 def tabs(tab: AppTest) -> list[str]:

@@ -14,7 +14,7 @@ from tests.pages import texts
 from tests.pages.conftest import AppAs
 from tests.pages.reading import en, shown, zh
 from tests.pages.shop_floor import ShopFloor
-from tests.people import sign_up
+from tests.people import hire
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +169,6 @@ def test_refusing_takes_a_note(app_as: AppAs, floor: ShopFloor) -> None:
 
 
 def test_the_page_speaks_english(app_as: AppAs, floor: ShopFloor) -> None:
-    tab = app_as(sign_up(floor.stack, "manager", shops=[floor.code]), "dictionary")
+    tab = app_as(hire(floor.stack, "manager", shops=[floor.code]), "dictionary")
     tab.button(key="desk_language").click().run()
     assert tab.header[0].value == en("dictionary.title")

@@ -15,7 +15,7 @@ from tests.pages import texts
 from tests.pages.conftest import AppAs
 from tests.pages.reading import en, shown, zh
 from tests.pages.shop_floor import ShopFloor
-from tests.people import sign_up
+from tests.people import hire
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 
@@ -183,7 +183,7 @@ def test_a_step_is_taken_back(app_as: AppAs, floor: ShopFloor) -> None:
 
 def test_other_shops_see_nothing(app_as: AppAs, floor: ShopFloor) -> None:
     listing_id = texts.write(floor, "保湿面霜")
-    stranger = sign_up(floor.stack, "operations")
+    stranger = hire(floor.stack, "operations")
     tab = app_as(stranger, "listings", query={"id": str(listing_id)})
     assert zh("listings.not_found") in shown(tab)
     assert "保湿面霜" not in shown(tab)
@@ -211,6 +211,6 @@ def test_evidence_is_asked_for_and_decided(app_as: AppAs, floor: ShopFloor) -> N
 
 
 def test_the_page_speaks_english(app_as: AppAs, floor: ShopFloor) -> None:
-    tab = app_as(sign_up(floor.stack, "manager", shops=[floor.code]), "listings")
+    tab = app_as(hire(floor.stack, "manager", shops=[floor.code]), "listings")
     tab.button(key="desk_language").click().run()
     assert tab.header[0].value == en("listings.title")

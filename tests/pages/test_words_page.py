@@ -16,7 +16,7 @@ from tests.pages import texts
 from tests.pages.conftest import AppAs
 from tests.pages.reading import en, shown, zh
 from tests.pages.shop_floor import ROLES, ShopFloor
-from tests.people import sign_up
+from tests.people import hire
 
 HOSTILE = "最佳<script>alert(1)</script> :red[x] ![](https://a.example/x.png)\n# 第二行"
 
@@ -177,7 +177,7 @@ def test_a_recheck_is_started_by_hand(app_as: AppAs, floor: ShopFloor) -> None:
 
 
 def test_the_page_speaks_english(app_as: AppAs, floor: ShopFloor) -> None:
-    tab = app_as(sign_up(floor.stack, "agent", shops=[floor.code]), "words")
+    tab = app_as(hire(floor.stack, "agent", shops=[floor.code]), "words")
     tab.session_state["words_text"] = "最佳面霜"
     tab.button(key="desk_language").click().run()
     assert en("words.verdict.block") in shown(tab)
