@@ -14,6 +14,8 @@ from backend import db
 
 Area = Literal["ticket", "lead"]
 AREAS: Final[tuple[Area, ...]] = ("ticket", "lead")
+SKILLS: Final[dict[Area, str]] = {"ticket": "aftersales", "lead": "presales"}
+"""The skill that work of an area is given out for."""
 
 
 class _Row(BaseModel):

@@ -37,6 +37,6 @@ with frame.boundary():
         widgets.empty_state(t("assignment.no_shop"), icon=":material/storefront:", key="assignment")
     else:
         found = assignment.screen(frame.client(), area, shop.id)
-        table.draw(found)
+        table.draw(area, found)
         if found.can_change and found.members:
             change.form(area, found, shop.timezone)

@@ -37,7 +37,13 @@ def test_a_leader_sets_what_an_agent_is_given(app_as: AppAs, floor: ShopFloor) -
     assert not tab.exception
     stored = "select concat_ws(' ', capacity, weight, frozen_reason, version) from assignment_members"
     assert floor.one(f"{stored} where member_id = %s", agent.member_id) == "12 0.50 培训 2"
-    assert "12" in str(tab.dataframe[0].value.to_dict())
+    [row] = tab.dataframe[0].value.to_dict("records")
+    assert row[zh("assignment.column.open")] == "0 / 12"
+    assert row[zh("assignment.column.state")] == zh("assignment.state.no_skill")  # presales: no tickets
+    tab.segmented_control(key="assignment_area").set_value("lead").run()
+    [row] = tab.dataframe[0].value.to_dict("records")
+    assert row[zh("assignment.column.open")] == "0 / 60"
+    assert row[zh("assignment.column.state")] != zh("assignment.state.no_skill")
 
 
 def test_only_leaders_open_it(app_as: AppAs, floor: ShopFloor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from backend.assignment import Agent, Screen
+from backend.assignment import SKILLS, Agent, Area, Screen
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.i18n import plain, t
@@ -12,7 +12,7 @@ from pages.shared.i18n import plain, t
 _NUMBERS = ("weight", "given_today", "chosen_today", "credit")
 
 
-def draw(found: Screen) -> None:
+def draw(area: Area, found: Screen) -> None:
     """A table in wide windows, cards in narrow ones."""
     if not found.members:
         widgets.empty_state(
@@ -22,12 +22,12 @@ def draw(found: Screen) -> None:
     if widgets.draws("wide"):
         with widgets.wide("assignment"):
             st.dataframe(
-                [_cells(one) for one in found.members],
+                [_cells(area, one) for one in found.members],
                 hide_index=True,
                 key="assignment_table",
                 column_config={
                     plain("assignment.column.load"): st.column_config.ProgressColumn(
-                        format="percent", min_value=0, max_value=1
+                        format="%d%%", min_value=0, max_value=100
                     ),
                     plain("assignment.column.credit"): st.column_config.NumberColumn(
                         format="%+.2f", help=plain("assignment.credit_help")
@@ -37,11 +37,13 @@ def draw(found: Screen) -> None:
     if widgets.draws("narrow"):
         with widgets.narrow("assignment"):
             for one in found.members:
-                _card(one)
+                _card(area, one)
 
 
-def state(one: Agent) -> str:
+def state(area: Area, one: Agent) -> str:
     """Whether somebody is given work now: the key of the first reason against it, or `on_duty`."""
+    if SKILLS[area] not in one.skills:
+        return "no_skill"
     if one.is_frozen:
         return "frozen"
     if one.is_away:
@@ -51,25 +53,25 @@ def state(one: Agent) -> str:
     return "full" if one.load >= one.capacity else "on_duty"
 
 
-def _state(one: Agent) -> str:
-    if not one.is_frozen:
-        return plain(f"assignment.state.{state(one)}")
+def _state(area: Area, one: Agent) -> str:
+    if state(area, one) != "frozen":
+        return plain(f"assignment.state.{state(area, one)}")
     return plain("assignment.frozen_until", at=frame.clock(one.frozen_until), reason=one.frozen_reason or "")
 
 
-def _cells(one: Agent) -> dict[str, str | int | float]:
+def _cells(area: Area, one: Agent) -> dict[str, str | int | float]:
     return {
         plain("assignment.column.name"): one.name,
-        plain("assignment.column.state"): _state(one),
+        plain("assignment.column.state"): _state(area, one),
         plain("assignment.column.open"): f"{one.load} / {one.capacity}",
-        plain("assignment.column.load"): one.load / one.capacity if one.capacity else 1.0,
+        plain("assignment.column.load"): min(100, 100 * one.load // one.capacity) if one.capacity else 100,
         **{plain(f"assignment.column.{name}"): getattr(one, name) for name in _NUMBERS},
     }
 
 
-def _card(one: Agent) -> None:
+def _card(area: Area, one: Agent) -> None:
     with st.container(border=True, gap="xxsmall", key=f"assignment_card_{one.member_id}"):
-        st.markdown(f"**{md(one.name)}** {md(_state(one))}")
+        st.markdown(f"**{md(one.name)}** {md(_state(area, one))}")
         facts = (
             f"{plain('assignment.column.open')} {one.load} / {one.capacity}",
             f"{plain('assignment.column.given_today')} {one.given_today}",
