@@ -10,13 +10,19 @@ RUN_STAMP := $(VENV)/.run-$(shell cksum < requirements.txt | cut -d' ' -f1)
 TEST_STAMP := $(VENV)/.test-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test bench clean system-packages checks
-.NOTPARALLEL:
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=2
+
+# The tests start the program many times: what Python compiled is kept, whatever this shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test bench clean packages system-packages checks lint types schema deno
 
 run: $(RUN_STAMP)
 	@PORT=$(PORT) $(VENV)/bin/streamlit run app.py --server.address=127.0.0.1 --server.port=$(PORT) --server.headless=true
 
-test: $(TEST_STAMP) system-packages checks
+test:
+	@$(SIDE_BY_SIDE) packages system-packages
+	@$(MAKE) --no-print-directory checks
 	@echo "== tests"
 	@# Files in the order of their folders: those with a browser take longest and must not come last.
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -29,14 +35,25 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "The data folder .desk is left alone; remove it by hand to start from nothing."
 
+packages: $(TEST_STAMP)
+
 checks: $(TEST_STAMP)
+	@$(SIDE_BY_SIDE) --output-sync=target lint deno types schema
+
+lint:
 	@echo "== ruff"
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet .
+
+types:
 	@echo "== mypy"
 	@$(VENV)/bin/mypy backend
+
+schema:
 	@echo "== schema.sql"
 	@$(PY) -m backend.sql.build --check
+
+deno:
 	@for folder in backend/local/gateway backend/functions; do \
 		if [ -f $$folder/deno.json ]; then \
 			echo "== deno $$folder"; \
