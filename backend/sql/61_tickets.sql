@@ -95,6 +95,9 @@ create table if not exists public.tickets (
 );
 create index if not exists tickets_list_idx on public.tickets (shop_id, stage, due_sort, id)
     include (state, type, severity, owner_id); -- filters of the list are read from the index alone
+create index if not exists tickets_type_idx on public.tickets (shop_id, type, stage, due_sort, id); -- rare values of a filter, counted too
+create index if not exists tickets_severity_idx on public.tickets (shop_id, severity, stage, due_sort, id);
+create index if not exists tickets_state_idx on public.tickets (shop_id, state, due_sort, id);
 create index if not exists tickets_pool_idx on public.tickets (shop_id, due_sort, id) include (state, type, severity)
     where owner_id is null and stage = 'open';
 create index if not exists tickets_owner_idx on public.tickets (owner_id, stage, due_sort, id) include (shop_id, state, type, severity)

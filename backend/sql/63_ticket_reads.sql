@@ -13,10 +13,10 @@ begin
             or (f.key in ('after', 'before') and not private.is_id(v -> f.key ->> 'id'))
             or (f.key = 'limit' and f.value !~ '^[0-9]{1,4}$'))
         or coalesce(v ->> 'tab', 'all') not in ('mine', 'pool', 'all', 'waiting', 'revisit', 'review', 'done')
-        or coalesce(v ->> 'due', 'soon') not in ('overdue', 'soon') or coalesce(v ->> 'source', 'agent') !~ '^[a-z]{1,20}$' then
+        or coalesce(v ->> 'due', 'soon') not in ('overdue', 'soon') then
         perform private.fail('PT422', 'filter.bad');
     end if;
-    perform (v -> 'after' ->> 'sort')::timestamptz, (v -> 'before' ->> 'sort')::timestamptz, (v ->> 'complaint')::boolean;
+    perform (v -> 'after' ->> 'sort')::timestamptz, (v -> 'before' ->> 'sort')::timestamptz;
     return v;
 exception when data_exception then
     perform private.fail('PT422', 'filter.bad');
@@ -39,9 +39,6 @@ language sql immutable set search_path = '' as $$
         case when p ->> 'type' is not null then 't.type = $1 ->> ''type''' end,
         case when p ->> 'state' is not null then 't.state = $1 ->> ''state''' end,
         case when p ->> 'severity' is not null then 't.severity = $1 ->> ''severity''' end,
-        case when p ->> 'department' is not null then 't.department = $1 ->> ''department''' end,
-        case when p ->> 'source' is not null then 't.source = $1 ->> ''source''' end,
-        case when p ->> 'complaint' = 'true' then 't.is_complaint' end,
         case when p ->> 'root_cause' is not null then 't.root_cause_id = any ($7)' end,
         case when p ->> 'owner' = 'me' then 't.owner_id = $3' when p ->> 'owner' = 'none' then 't.owner_id is null'
             when p ->> 'owner' is not null then 't.owner_id = ($1 ->> ''owner'')::bigint' end,
@@ -61,6 +58,18 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.cause_family(bigint) is 'A root cause with all below it.';
 
+create or replace function private.ticket_places(p jsonb) returns text
+language sql immutable set search_path = '' as $$
+    select 'unnest($2) s (id) cross join (select g.stage from unnest(private.ticket_stages($1 ->> ''tab'')) g (stage)
+            where $1 ->> ''state'' is null or g.stage = private.ticket_stage($1 ->> ''state'')) g'
+        || case when p ? 'root_cause' then ' cross join unnest($7) c (cause)' else '' end
+        || ' cross join lateral (select t.id, t.due_sort from public.tickets t where t.shop_id = s.id and '
+        || case when p ? 'state' then 't.state = $1 ->> ''state''' else 't.stage = g.stage' end
+        || case when p ? 'root_cause' then ' and t.root_cause_id = c.cause' else '' end
+$$;
+comment on function private.ticket_places(jsonb) is
+    'Where the list looks, as SQL text made of fixed pieces (open for more conditions): every shop and stage (state, root cause) from its own index range, in the order of due_sort.';
+
 create or replace function private.ticket_page(
     p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz, p_cursor jsonb, p_descending boolean, p_limit integer
 ) returns table (id bigint, due_sort timestamptz)
@@ -72,12 +81,8 @@ declare
         '(t.due_sort, t.id) %s (($5 ->> ''sort'')::timestamptz, ($5 ->> ''id'')::bigint)', case when p_descending then '<' else '>' end) end;
 begin
     return query execute pg_catalog.format('
-        select l.id, l.due_sort
-        from unnest($2) s (id) cross join unnest(private.ticket_stages($1 ->> ''tab'')) g (stage) cross join lateral (
-            select t.id, t.due_sort from public.tickets t
-            where t.shop_id = s.id and t.stage = g.stage and %1$s and %2$s
-            order by t.due_sort %3$s, t.id %3$s limit $6) l
-        order by l.due_sort %3$s, l.id %3$s limit $6', private.ticket_where(p), v_beyond, v_direction)
+        select l.id, l.due_sort from %4$s and %1$s and %2$s order by t.due_sort %3$s, t.id %3$s limit $6) l
+        order by l.due_sort %3$s, l.id %3$s limit $6', private.ticket_where(p), v_beyond, v_direction, private.ticket_places(p))
     using p, p_shops, p_me, p_now, p_cursor, p_limit, v_causes;
 end;
 $$;
@@ -91,9 +96,7 @@ declare
     v_causes bigint[] := case when p ? 'root_cause' then private.cause_family((p ->> 'root_cause')::bigint) end;
 begin
     execute pg_catalog.format('
-        select count(*) from (
-            select from unnest($2) s (id) cross join unnest(private.ticket_stages($1 ->> ''tab'')) g (stage) cross join lateral (
-                select from public.tickets t where t.shop_id = s.id and t.stage = g.stage and %s limit 1001) l limit 1001) x', private.ticket_where(p))
+        select count(*) from (select from %s and %s limit 1001) l limit 1001) x', private.ticket_places(p), private.ticket_where(p))
     into v_count using p, p_shops, p_me, p_now, null::jsonb, 0, v_causes;
     return v_count;
 end;
@@ -255,7 +258,7 @@ end;
 $$;
 grant execute on function public.ticket_list(jsonb) to authenticated;
 comment on function public.ticket_list(jsonb) is
-    'Members: a page of the tickets of my shops, soonest deadline first (done: latest first): {rows, count (to 1,001), next, previous, counts}. p: tab mine|pool|all|waiting|revisit|review|done, shop_id, type, state, severity, department, source, complaint, root_cause (and below it), owner me|none|id, due overdue|soon, q (exact: number of ticket, order, parcel, platform; buyer account), limit (200), after or before = {sort, id}. filter.bad.';
+    'Members: a page of the tickets of my shops, soonest deadline first (done: latest first): {rows, count (to 1,001), next, previous, counts}. p: tab mine|pool|all|waiting|revisit|review|done, shop_id, type, state, severity, root_cause (and below it), owner me|none|id, due overdue|soon, q (exact: number of ticket, order, parcel, platform; buyer account), limit (200), after or before = {sort, id}. filter.bad.';
 
 create or replace function public.ticket_export(p_filter jsonb default '{}', p_after jsonb default null, p_limit integer default 1000) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
