@@ -45,9 +45,9 @@ create table if not exists public.ticket_money (
 create index if not exists ticket_money_ticket_id_idx on public.ticket_money (ticket_id);
 create index if not exists ticket_money_shop_id_idx on public.ticket_money (shop_id, requested_at);
 create index if not exists ticket_money_order_id_idx on public.ticket_money (order_id) where order_id is not null;
-create index if not exists ticket_money_orders_idx on public.ticket_money using gin (order_ids);
-create index if not exists ticket_money_tickets_idx on public.ticket_money using gin (ticket_ids);
-create index if not exists ticket_money_buyers_idx on public.ticket_money using gin (buyer_keys);
+create index if not exists ticket_money_orders_idx on public.ticket_money using gin (order_ids) with (fastupdate = off); -- read more often than written
+create index if not exists ticket_money_tickets_idx on public.ticket_money using gin (ticket_ids) with (fastupdate = off);
+create index if not exists ticket_money_buyers_idx on public.ticket_money using gin (buyer_keys) with (fastupdate = off);
 create index if not exists ticket_money_requested_by_idx on public.ticket_money (requested_by);
 alter table public.ticket_money enable row level security;
 create or replace trigger t10_touch before update on public.ticket_money

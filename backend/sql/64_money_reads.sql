@@ -33,14 +33,13 @@ comment on function private.ticket_money_of(bigint) is 'What a ticket promised, 
 
 -- What the handler may ------------------------------------------------------------------------------------------------
 
-create or replace function private.blank_money(p_ticket public.tickets, p_kind text, p_amount numeric) returns public.ticket_money
+create or replace function private.blank_money(p_ticket public.tickets) returns public.ticket_money
 language plpgsql stable set search_path = '' as $$
 declare
     v public.ticket_money;
 begin
-    v.kind := p_kind;
     v.shop_id := (p_ticket).shop_id;
-    v.amount := p_amount;
+    v.amount := 0;
     v.was_approved := false;
     v.order_ids := array(select distinct unnest(array_remove(array[(p_ticket).order_id], null)
         || coalesce((select array_agg(o) from public.ticket_money m, unnest(m.order_ids) o where m.ticket_ids && array[(p_ticket).id]), '{}')));
@@ -49,6 +48,7 @@ begin
     return v;
 end;
 $$;
+comment on function private.blank_money(public.tickets) is 'Nothing yet, tied to all that would count with it.';
 
 create or replace function private.readable_ticket(p_id bigint) returns public.tickets
 language plpgsql stable set search_path = '' as $$
@@ -69,13 +69,15 @@ declare
     v_me private.actor := private.require_member();
     v_now timestamptz := private.now();
     v_ticket public.tickets := private.readable_ticket(p_ticket_id);
+    v_known public.ticket_money := private.blank_money(v_ticket);
 begin
     return (select jsonb_agg(f.v || jsonb_build_object('left', case when f.v ->> 'limit' is not null
             then greatest(0, (f.v ->> 'limit')::numeric - (f.v ->> 'used')::numeric) end,
             'complaint', private.is_complaint(v_ticket), 'approvers', coalesce(private.named_approvers(v_ticket.shop_id,
                 coalesce((f.v ->> 'limit')::numeric, 0) + 0.01, array[v_me.member_id], v_now), '[]')) order by k.n)
         from unnest(array['compensation', 'refund_only', 'return_refund', 'reship', 'price_protection']) with ordinality k (pot, n)
-        cross join lateral (select private.authority_figures(v_ticket, private.blank_money(v_ticket, k.pot, 0), v_now) as v) f);
+        cross join lateral (select private.authority_figures(v_ticket, m, v_now) as v
+            from jsonb_populate_record(v_known, jsonb_build_object('kind', k.pot)) m) f);
 end;
 $$;
 grant execute on function public.authority_of(bigint) to authenticated;
