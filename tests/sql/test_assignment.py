@@ -254,3 +254,36 @@ def test_a_long_file_is_given_out_within_a_chunk(floor: Connection) -> None:
     for _, chosen, _ in given:
         counts[chosen] = counts.get(chosen, 0) + 1
     assert set(counts.values()) == {30}
+
+
+def test_the_oldest_go_first_when_somebody_comes_on_duty(floor: Connection) -> None:
+    """Nobody is there: why is told; amy comes with room for three, then has room for one more; nothing is said twice."""
+    amy = working.member(floor, "amy")
+    for name, works in (("amy", True), ("bob", False), ("cat", False)):
+        working.on_shift(floor, working.member(floor, name), works, (1, 12))
+    working.settle(floor, amy, capacity=3)
+    waiting = working.new_items(floor, 5)
+    floor.execute(
+        "update tickets set source = 'import', registered_at = registered_at - id * interval '1 minute'"
+    )
+    with desk.as_role(floor, "service_role"):
+        floor.execute("select public.tick_work()")
+    assert held(floor, amy) == []
+    at(floor, NOON + timedelta(hours=1))
+    for _ in range(2):
+        with desk.as_role(floor, "service_role"):
+            floor.execute("select public.tick_work()")
+    assert held(floor, amy) == waiting[2:]  # registered earlier the higher their number
+    working.finish(floor, amy, 1)
+    with desk.as_role(floor, "service_role"):
+        assert one(floor, "select public.tick_work()") == {"left": 0, "given": 1}
+    assert held(floor, amy) == [waiting[1], *waiting[3:]]
+    assert one(floor, "select count(*) from assignment_decisions where member_id is not null") == 4
+
+
+def held(db: Connection, member_id: int) -> list[int]:
+    """The open tickets of somebody."""
+    rows = db.execute(
+        "select id from tickets where owner_id = %s and stage = 'open' order by id", (member_id,)
+    )
+    return [row[0] for row in rows.fetchall()]
