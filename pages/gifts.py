@@ -18,7 +18,6 @@ with st.container(horizontal=True, vertical_alignment="center", gap="small", key
             key="gifts_new",
             icon=":material/add:",
             type="primary",
-            shortcut="Alt+N",
             on_click=state.open_new,
         )
 

@@ -14,13 +14,12 @@ solution_list.sync(VIEWS)
 
 with st.container(horizontal=True, vertical_alignment="center", gap="small", key="knowledge_head"):
     frame.page_header(t("library.knowledge"), help=t("library.knowledge_help"))
-    if user.has("agent", "operations", "manager"):
+    if user.has("agent", "operations", "manager") and state.value("knowledge", "view") == VIEWS[0]:
         st.button(
             t("library.new_solution"),
             key="knowledge_new",
             icon=":material/add:",
             type="primary",
-            shortcut="Alt+N",
             on_click=state.open_new,
         )
 

@@ -23,6 +23,8 @@ from backend.pii import Keyring, PiiError
 
 Format = Literal["csv", "xlsx"]
 MOST_ROWS: Final = 5000
+GIFT_MARK: Final = "【赠品】"
+"""Before the name of a promised gift, on lists for the ERP and the shelves."""
 _REGION: Final = ("province", "city", "district")
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
@@ -122,10 +124,11 @@ def _opened(row: Mapping[str, Any], keyring: Keyring) -> dict[str, Any]:
 
 
 def _lines(row: Mapping[str, Any], zone: ZoneInfo) -> Iterator[dict[str, Any]]:
-    """One line per product, the order's facts on each and its amount once: what ERPs import."""
+    """One line per product and gift, the order's facts on each and its amount once: what ERPs import."""
     facts = dict(row) | {name: _exact(row[name], zone) for name in ("paid_at", "promise_ship_at")}
     amount = None if row["amount"] is None else Decimal(str(row["amount"]))
-    for place, item in enumerate(row["items"] or [{}]):
+    gifts = [gift | {"name": f"{GIFT_MARK}{gift['name']}"} for gift in row.get("gifts") or ()]
+    for place, item in enumerate([*(row["items"] or [{}]), *gifts]):
         yield facts | {
             "sku": item.get("sku"),
             "goods": item.get("name"),

@@ -444,6 +444,26 @@ end;
 $$;
 comment on function private.case_shop(text, bigint) is 'The shop of a lead, ticket or order of mine: library.case_none.';
 
+create or replace function private.note_solution_use(
+    p_me private.actor, p_id bigint, p_ticket_id bigint, p_shop_id bigint, p_helpful boolean, p_now timestamptz
+) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+    v_use bigint;
+begin
+    if not exists (select from public.solutions s where s.id = p_id and s.state = 'published' and (s.expires_at is null or s.expires_at > p_now)) then
+        perform private.fail('PT409', 'solution.not_offered');
+    end if;
+    insert into public.solution_uses as u (solution_id, ticket_id, shop_id, member_id, helpful, at)
+    values (p_id, p_ticket_id, p_shop_id, (p_me).member_id, p_helpful, p_now)
+    on conflict (solution_id, ticket_id, member_id) do update set helpful = coalesce(excluded.helpful, u.helpful)
+    returning u.id into v_use;
+    return v_use;
+end;
+$$;
+comment on function private.note_solution_use(private.actor, bigint, bigint, bigint, boolean, timestamptz) is
+    'A published solution was used for a ticket (resolving with it counts as helpful): solution.not_offered. The id.';
+
 create or replace function public.use_solution(p_request_id uuid, p_id bigint, p_ticket_id bigint, p_helpful boolean default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -457,13 +477,7 @@ begin
         return v_answer;
     end if;
     v_shop := private.case_shop('ticket', p_ticket_id);
-    if not exists (select from public.solutions s where s.id = p_id and s.state = 'published' and (s.expires_at is null or s.expires_at > v_now)) then
-        perform private.fail('PT409', 'solution.not_offered');
-    end if;
-    insert into public.solution_uses as u (solution_id, ticket_id, shop_id, member_id, helpful, at)
-    values (p_id, p_ticket_id, v_shop, v_me.member_id, p_helpful, v_now)
-    on conflict (solution_id, ticket_id, member_id) do update set helpful = coalesce(excluded.helpful, u.helpful)
-    returning u.id into v_use;
+    v_use := private.note_solution_use(v_me, p_id, p_ticket_id, v_shop, p_helpful, v_now);
     perform private.audit(v_me, v_shop, 'ticket', p_ticket_id, 'solution_used', jsonb_build_object('solution_id', p_id, 'helpful', p_helpful));
     return private.finish_request(p_request_id, jsonb_build_object('id', v_use));
 end;

@@ -457,16 +457,17 @@ $$;
 
 -- Offering and using -----------------------------------------------------------------------------------------------------------------
 
-create or replace function private.is_offered(p public.scripts, p_revision public.script_revisions, p_shop_id bigint, p_now timestamptz) returns boolean
+create or replace function private.offered_places(p_script_ids bigint[], p_shop_ids bigint[], p_now timestamptz)
+returns table (script_id bigint, revision_id bigint, shop_id bigint)
 language sql stable set search_path = '' as $$
-    select (p).live_id = (p_revision).id and ((p).shop_id is null or (p).shop_id = p_shop_id)
-        and ((p_revision).campaign_from is null or (p_revision).campaign_from <= p_now)
-        and coalesce(least((p_revision).campaign_until, (p_revision).expires_at) > p_now, true)
-        and exists (select from public.script_places x where x.revision_id = (p_revision).id and x.shop_id = p_shop_id
-            and (x.verdict = 'clean' or (x.verdict = 'warn' and btrim(coalesce((p).reason, '')) <> '')))
+    select s.id, r.id, x.shop_id
+    from public.scripts s join public.script_revisions r on r.id = s.live_id join public.script_places x on x.revision_id = r.id
+    where s.id = any (p_script_ids) and x.shop_id = any (p_shop_ids) and (s.shop_id is null or s.shop_id = x.shop_id)
+      and (r.campaign_from is null or r.campaign_from <= p_now) and coalesce(least(r.campaign_until, r.expires_at) > p_now, true)
+      and (x.verdict = 'clean' or (x.verdict = 'warn' and btrim(coalesce(s.reason, '')) <> ''))
 $$;
-comment on function private.is_offered(public.scripts, public.script_revisions, bigint, timestamptz) is
-    'Whether a script may be used in a shop now: approved text, inside its window, not expired, passed the word check there.';
+comment on function private.offered_places(bigint[], bigint[], timestamptz) is
+    'Where scripts may be used now, decided here alone: the text in use, inside its window, not expired, passed the word check in that shop.';
 
 create or replace function private.script_row(p public.scripts, p_revision_id bigint, p_shops bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -477,7 +478,7 @@ language sql stable set search_path = '' as $$
         'approved_by', (select display_name from public.members where id = r.approved_by),
         'root_cause', private.cause_name(r.root_cause_id), 'reason', (p).reason, 'version', (p).version, 'updated_at', (p).updated_at,
         'is_over', coalesce(least(r.campaign_until, r.expires_at) <= p_now, false), 'is_ahead', coalesce(r.campaign_from > p_now, false),
-        'offered_in', (select count(*) from unnest(p_shops) s (id) where private.is_offered(p, r, s.id, p_now)),
+        'offered_in', (select count(*) from private.offered_places(array[(p).id], p_shops, p_now) o where o.revision_id = r.id),
         'verdict', coalesce((select x.verdict from public.script_places x where x.revision_id = r.id and x.shop_id = any (p_shops)
             order by array_position(array['block', 'unchecked', 'warn', 'clean'], x.verdict) limit 1), 'unchecked'),
         'uses', (select count(*) from public.script_uses u where u.script_id = (p).id and u.at > p_now - interval '90 days'))
@@ -497,19 +498,21 @@ declare
 begin
     perform private.require_shop(v_me, v_shop);
     return (select coalesce(jsonb_agg(private.script_row(x.s, x.revision_id, array[v_shop], v_now) || jsonb_build_object('score', x.score)
-            order by x.score desc, x.uses desc, x.revision_id desc), '[]') from (
+            order by x.score desc, x.uses desc nulls last, x.revision_id desc), '[]') from (
         select s, r.id as revision_id, u.uses,
             case when r.stage = v_in ->> 'stage' then 8 else 0 end + case when r.sku = any (v_skus) then 4 else 0 end
             + case when r.root_cause_id = any (v_path) then 4 else 0 end + case when r.objection <> '' and r.objection = v_in ->> 'objection' then 4 else 0 end
             + case when r.campaign_from is not null then 1 else 0 end + case when s.scope = 'personal' then 1 else 0 end as score
-        from public.scripts s join public.script_revisions r on r.id = s.live_id
-        cross join lateral (select count(*) as uses from public.script_uses y where y.script_id = s.id and y.at > v_now - interval '90 days') u
-        where private.is_offered(s, r, v_shop, v_now) and (s.scope = 'team' or s.owner_id = v_me.member_id)
+        from private.offered_places(array(select y.id from public.scripts y where y.live_id is not null), array[v_shop], v_now) o
+        join public.scripts s on s.id = o.script_id join public.script_revisions r on r.id = o.revision_id
+        left join (select y.script_id, count(*) as uses from public.script_uses y where y.at > v_now - interval '90 days' group by y.script_id) u
+            on u.script_id = s.id
+        where (s.scope = 'team' or s.owner_id = v_me.member_id)
           and (v_in ->> 'area' is null or r.area in (v_in ->> 'area', 'both'))
           and (v_in ->> 'stage' is null or r.stage is null or r.stage = v_in ->> 'stage')
           and (r.sku = '' or r.sku = any (v_skus)) and (r.root_cause_id is null or v_path = '{}' or r.root_cause_id = any (v_path))
           and (v_q = '' or strpos(lower(r.title || ' ' || r.body || ' ' || r.objection), v_q) > 0)
-        order by 4 desc, 3 desc, 2 desc limit least(greatest(coalesce((v_in ->> 'limit')::integer, 20), 1), 50)) x);
+        order by 4 desc, 3 desc nulls last, 2 desc limit least(greatest(coalesce((v_in ->> 'limit')::integer, 20), 1), 50)) x);
 exception when data_exception then
     perform private.fail('PT422', 'filter.bad');
 end;
@@ -531,8 +534,8 @@ begin
         return v_answer;
     end if;
     perform private.require_shop(v_me, p_shop_id);
-    select s.* into v from public.scripts s join public.script_revisions r on r.id = s.live_id
-    where s.id = p_id and (s.scope = 'team' or s.owner_id = v_me.member_id) and private.is_offered(s, r, p_shop_id, v_now);
+    select s.* into v from public.scripts s join private.offered_places(array[p_id], array[p_shop_id], v_now) o on o.script_id = s.id
+    where s.scope = 'team' or s.owner_id = v_me.member_id;
     if not found then
         perform private.fail('PT409', 'script.not_offered');
     end if;
@@ -566,14 +569,14 @@ end;
 $$;
 comment on function private.ended_tickets(bigint[]) is 'Those tickets that were solved, and when.';
 
-create or replace function private.script_outcomes(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[])
+create or replace function private.script_outcomes(p_from timestamptz, p_to timestamptz, p_shop_ids bigint[], p_script_id bigint default null)
 returns table (script_id bigint, uses bigint, members bigint, leads bigint, won bigint, tickets bigint, solved bigint)
 language plpgsql stable set search_path = '' as $$
 begin
     return query
     with used as materialized (
         select u.script_id, u.member_id, u.entity, u.entity_id, u.at from public.script_uses u
-        where u.at >= p_from and u.at < p_to and u.shop_id = any (p_shop_ids)
+        where u.at >= p_from and u.at < p_to and u.shop_id = any (p_shop_ids) and (p_script_id is null or u.script_id = p_script_id)
     ), won as materialized (
         select w.id, w.won_at from private.won_leads(array(select distinct u.entity_id from used u where u.entity = 'lead')) w
     ), solved as materialized (
@@ -586,7 +589,7 @@ begin
     group by u.script_id;
 end;
 $$;
-comment on function private.script_outcomes(timestamptz, timestamptz, bigint[]) is
+comment on function private.script_outcomes(timestamptz, timestamptz, bigint[], bigint) is
     'Per script: uses from p_from to before p_to, by how many people, for how many leads and tickets, and how many of those were won or solved after the use. A case counts once per script.';
 
 create or replace function public.script_figures(p_from timestamptz, p_to timestamptz, p_shop_id bigint default null) returns jsonb
@@ -633,13 +636,16 @@ declare
     v_q text := lower(btrim(coalesce(v_in ->> 'q', '')));
     v_tab text := coalesce(v_in ->> 'tab', 'usable');
 begin
-    return (with seen as materialized (
-        select s, r.id as revision_id, s.id as id, private.script_tab(s, r, x.offered, v_now) as tab, l.id as live_id,
-            l.id is not null and exists (select from unnest(v_shops) y (id) where private.is_offered(s, l, y.id, v_now)) as is_usable,
+    return (with offered as materialized (
+        select distinct o.script_id from private.offered_places(array(select y.id from public.scripts y where y.live_id is not null), v_shops, v_now) o
+    ), seen as materialized (
+        select s, s.id as id, private.script_tab(s, r, o.script_id is not null, v_now) as tab, o.script_id is not null as is_usable,
             case when v_tab = 'usable' then l else r end as shown
         from public.scripts s join public.script_revisions r on r.id = s.revision_id left join public.script_revisions l on l.id = s.live_id
-        cross join lateral (select exists (select from unnest(v_shops) y (id) where private.is_offered(s, r, y.id, v_now)) as offered) x
-        where private.sees_script(v_me, s) and (v_in ->> 'shop_id' is null or s.shop_id is null or s.shop_id = (v_in ->> 'shop_id')::bigint)
+        left join offered o on o.script_id = s.id
+        where (s.shop_id is null or s.shop_id in (select private.my_shop_ids()))
+          and (s.scope = 'team' or s.owner_id = v_me.member_id or v_me.role in ('manager', 'admin'))
+          and (v_in ->> 'shop_id' is null or s.shop_id is null or s.shop_id = (v_in ->> 'shop_id')::bigint)
     ), found as (
         select * from seen where (v_q = '' or strpos(lower((shown).title || ' ' || (shown).body || ' ' || (shown).objection || ' ' || (shown).sku), v_q) > 0)
           and (v_in ->> 'area' is null or (shown).area in (v_in ->> 'area', 'both')) and (v_in ->> 'stage' is null or (shown).stage = v_in ->> 'stage')
@@ -683,7 +689,7 @@ begin
             from unnest(array['submit', 'approve', 'return', 'discard', 'retire', 'restore']) a),
         'revisions', (select jsonb_agg(to_jsonb(r) || jsonb_build_object('author', (select display_name from public.members where id = r.author_id))
             order by r.number desc) from public.script_revisions r where r.script_id = p_id),
-        'outcome', (select to_jsonb(o) from private.script_outcomes(v_now - interval '90 days', v_now + interval '1 second', v_shops) o where o.script_id = p_id),
+        'outcome', (select to_jsonb(o) from private.script_outcomes(v_now - interval '90 days', v_now + interval '1 second', v_shops, p_id) o),
         'timeline', private.library_timeline('script', p_id));
 end;
 $$;

@@ -336,6 +336,9 @@ begin
     v.resolved_at := p_now;
     v := private.move_ticket(p_me, v, 'resolved', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'outcome', v.outcome, 'solution_id', v.solution_id, 'instance', v.instance)), p_now);
+    if v.solution_id is not null then
+        perform private.note_solution_use(p_me, v.solution_id, v.id, v.shop_id, true, p_now);
+    end if;
     perform private.after_resolve(v, p_now);
     select * into v from public.tickets where id = v.id;
     return v;

@@ -13,8 +13,10 @@ from streamlit.testing.v1 import AppTest
 from backend.library import commands, reads
 from backend.library.models import OfferDraft, ScriptDraft, SolutionDraft
 from backend.local.stack import Stack
+from backend.orders import files
 from backend.service import Service
 from pages.shared import browser
+from pages.shared.releasing import lists
 from tests.pages import texts
 from tests.pages.conftest import AppAs
 from tests.pages.reading import en, shown, zh
@@ -277,6 +279,19 @@ def test_a_gift_is_promised_in_the_drawer_and_packed(app_as: AppAs, floor: ShopF
     assert after.gifts[0].packed_at is not None
     analyst = app_as(floor.person("analyst"), "gifts", query={"view": "check"})
     assert not has(analyst, "gift_check_pack")
+
+
+def test_gifts_stand_on_the_lists_by_name() -> None:
+    goods = {"sku": "A", "name": "面霜", "spec": "", "quantity": 1, "is_gift": False}
+    gift = {"sku": "B", "name": "小样", "spec": "", "quantity": 2, "is_gift": True}
+    picked = lists.with_gifts_marked(
+        {"by_sku": [goods, gift], "by_order": [{"id": 1, "items": [goods, gift]}]}
+    )
+    assert [row["name"] for row in picked["by_sku"]] == ["面霜", "【赠品】小样"]
+    assert [item["name"] for item in picked["by_order"][0]["items"]] == ["面霜", "【赠品】小样"]
+    row = {"paid_at": None, "promise_ship_at": None, "amount": 100, "items": [goods], "gifts": [gift]}
+    lines = [(line["goods"], line["quantity"], line["amount"]) for line in files._lines(row, files.SHANGHAI)]
+    assert lines == [("面霜", 1, Decimal(100)), ("【赠品】小样", 2, None)]
 
 
 def test_the_pages_speak_english(app_as: AppAs, floor: ShopFloor) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.sql.desk import NOON, Connection, add_order, ask, at, call, one, order_item, refusal, refused, row
 from tests.sql.library import actor, add_ticket, decide, offer, open_library, price, version
 from tests.sql.texts import shop
+from tests.sql.ticketing import make, resolve
 
 DAY = timedelta(days=1)
 
@@ -211,6 +212,21 @@ def test_a_solution_is_used_for_a_ticket_of_mine(desk: Connection) -> None:
         with pytest.raises(psycopg.Error, match=key), desk.transaction():
             call(desk, "ann", "use_solution", solution_id, ticket, None)
     assert one(desk, "select count(*) from solution_uses") == 0
+
+
+def test_resolving_with_a_solution_counts_as_its_use(desk: Connection) -> None:
+    desk.execute("update members set skills = '{aftersales}' where staff_no = 'ann'")
+    solution, draft = solve(desk), solve(desk, publish=False)
+    ticket = make(desk, "in_progress")
+    with refusal("PT409", "solution.not_offered"), desk.transaction():
+        resolve(desk, "ann", ticket, solution_id=draft)
+    with refusal("PT409", "solution.not_offered"), desk.transaction():
+        resolve(desk, "ann", ticket, solution_id=10**15)  # a made-up one improves no figure
+    resolve(desk, "ann", ticket, solution_id=solution)
+    used = "select solution_id, helpful from solution_uses where ticket_id = %s"
+    assert row(desk, used, ticket) == (solution, True)
+    found = ask(desk, "mgr", "knowledge_figures", NOON - DAY, NOON + DAY)
+    assert (found["solved"], found["reused"]) == (1, 1)
 
 
 # --- gifts and prices ---

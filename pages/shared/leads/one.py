@@ -19,6 +19,7 @@ from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.leads import panels, state, words
+from pages.shared.library import talk
 
 _RPCS: Mapping[str, str] = {
     "follow_up": "follow_up_lead",
@@ -71,6 +72,8 @@ def draw(user: User, lead_id: int) -> None:
             _timeline(found)
         with right:
             _contact(user, found, found.lead)
+            row = found.lead
+            talk.beside(user, shop_id=row.shop_id, area="presales", stage=row.stage, case=("lead", row.id))
             _promises(user, found)
             _merges(found)
             _around(found)

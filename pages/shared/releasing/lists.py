@@ -128,7 +128,7 @@ def _pick_dialog(one: Release) -> None:
     )
     def body() -> None:
         with frame.boundary():
-            found = files.pick_list(frame.client(), one.id)
+            found = with_gifts_marked(files.pick_list(frame.client(), one.id))
             with st.container(horizontal=True):
                 _pick_files(one, found)
             st.markdown(f"**{t('release.by_sku')}**")
@@ -172,6 +172,16 @@ def _pick_files(one: Release, found: dict[str, Any]) -> None:
         key=f"release_pick_xlsx_{one.id}",
         on_click="ignore",
     )
+
+
+def with_gifts_marked(found: dict[str, Any]) -> dict[str, Any]:
+    """Promised gifts stand among the goods; their names say so."""
+    by_order = [order | {"items": [_marked(item) for item in order["items"]]} for order in found["by_order"]]
+    return {"by_sku": [_marked(row) for row in found["by_sku"]], "by_order": by_order}
+
+
+def _marked(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"name": f"{files.GIFT_MARK}{row['name']}"} if row.get("is_gift") else row
 
 
 def pick_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
