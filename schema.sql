@@ -6354,16 +6354,21 @@ $$;
 comment on function private.lock_assignment(text) is
     'One transaction at a time gives work of an area out: people work for several shops, so their capacity is known only area by area.';
 
+create or replace function private.considered(p_staff private.assignee[]) returns jsonb
+language sql immutable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', s.member_id, 'is_eligible', s.why is null,
+        'why', s.why, 'load', s.load, 'credit', pg_catalog.round(s.credit, 3)) order by s.member_id), '[]')
+    from pg_catalog.unnest(p_staff) s
+$$;
+comment on function private.considered(private.assignee[]) is 'The judged staff as a decision keeps it.';
+
 create or replace function private.record_assignment(
     p_area text, p_shop_id bigint, p_entity_id bigint, p_member_id bigint, p_source text, p_staff private.assignee[], p_now timestamptz
 ) returns bigint
 language plpgsql set search_path = '' as $$
 declare
     v_id bigint;
-    v_considered jsonb := (
-        select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', s.member_id, 'is_eligible', s.why is null,
-            'why', s.why, 'load', s.load, 'credit', pg_catalog.round(s.credit, 3)) order by s.member_id), '[]')
-        from pg_catalog.unnest(p_staff) s);
+    v_considered jsonb := private.considered(p_staff);
 begin
     if p_member_id is null then
         select d.id into v_id
@@ -6607,22 +6612,52 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.decision_shown(public.assignment_decisions) is 'A decision with names, and how many people each reason kept from the item.';
 
+create or replace function private.pool_item(p_area text, p_entity_id bigint, p_now timestamptz)
+returns table (shop_id bigint, skill text, excluded bigint[])
+language plpgsql stable set search_path = '' as $$
+begin
+    case p_area
+        when 'lead' then return query select l.shop_id, 'presales', private.cooled_off(l.id, l.shop_id, p_now)
+            from public.leads l where l.id = p_entity_id and l.state = 'pool';
+        when 'ticket' then return query select t.shop_id, 'aftersales', '{}'::bigint[]
+            from public.tickets t where t.id = p_entity_id and t.owner_id is null and t.stage = 'open';
+    end case;
+end;
+$$;
+comment on function private.pool_item(text, bigint, timestamptz) is 'An item that lies in the pool: its shop, the skill it asks for, who may not have it; no row when somebody has it. A branch per area.';
+
+create or replace function private.decision_now(p_area text, p_entity_id bigint, p_shop_ids bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.decision_shown(row(null, p_now, i.shop_id, p_area, p_entity_id, null,
+        case when exists (select from pg_catalog.unnest(s.staff) x where x.why is null) then 'waiting' else 'nobody' end, 'on_duty',
+        private.considered(s.staff))::public.assignment_decisions)
+    from private.pool_item(p_area, p_entity_id, p_now) i
+    cross join lateral (select private.judge_staff(
+        array(select x from private.assignment_staff(p_area, i.shop_id, p_now) x), i.skill, i.excluded) as staff) s
+    where i.shop_id = any (p_shop_ids)
+$$;
+comment on function private.decision_now(text, bigint, bigint[], timestamptz) is
+    'How an item in the pool stands at this moment (rule waiting: somebody could have it; nobody): nothing was decided yet, so id is null.';
+
 create or replace function public.why_assigned(p_area text, p_entity_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
+    v_shops bigint[] := array(select private.my_shop_ids());
+    v_now jsonb;
 begin
     perform private.require_area(p_area);
-    return (
+    v_now := private.decision_now(p_area, p_entity_id, v_shops, private.now());
+    return case when v_now is null then '[]' else pg_catalog.jsonb_build_array(v_now) end || (
         select coalesce(pg_catalog.jsonb_agg(private.decision_shown(d) order by d.id desc), '[]')
         from (select * from public.assignment_decisions x
-            where x.area = p_area and x.entity_id = p_entity_id and x.shop_id in (select private.my_shop_ids())
+            where x.area = p_area and x.entity_id = p_entity_id and x.shop_id = any (v_shops)
             order by x.id desc limit 10) d);
 end;
 $$;
 grant execute on function public.why_assigned(text, bigint) to authenticated;
 comment on function public.why_assigned(text, bigint) is
-    'Members of its shop: the ten newest decisions on who has an item [{id, at, source, rule, member_id, name, reasons: {why: people}, considered: [{member_id, name, is_eligible, why, load, credit}] best first}]; [] where nothing was decided, or not mine to see. assignment.bad_area.';
+    'Members of its shop: the ten newest decisions on who has an item [{id, at, source, rule, member_id, name, reasons: {why: people}, considered: [{member_id, name, is_eligible, why, load, credit}] best first}]; an item in the pool begins with how it stands now (id null, rule waiting or nobody). [] where nothing was decided, or not mine to see. assignment.bad_area.';
 
 -- ==== 43_gifts.sql ====
 
@@ -14762,9 +14797,13 @@ create or replace function private.recycle_kept_leads(p_now timestamptz) returns
 language plpgsql set search_path = '' as $$
 declare
     v_ids bigint[] := array(
-        select l.id from public.leads l join public.shops s on s.id = l.shop_id cross join lateral private.lead_rules_of(s.id) r
-        where l.state in ('assigned', 'following')
-          and l.owned_since < p_now - pg_catalog.make_interval(days => (r.recycling #>> array[l.grade, 'keep_days'])::integer)
+        with keep as materialized (
+            select s.id as shop_id, g as grade, pg_catalog.make_interval(days => ((private.lead_rules_of(s.id)).recycling #>> array[g, 'keep_days'])::integer) as span
+            from public.shops s cross join pg_catalog.unnest(array['A', 'B', 'C']) g
+        )
+        select l.id from public.leads l join keep k on k.shop_id = l.shop_id and k.grade = l.grade
+        where l.state in ('assigned', 'following') and l.owned_since < p_now - k.span
+          and l.owned_since < p_now - (select pg_catalog.min(k.span) from keep k)
         order by l.owned_since limit 500 for update of l skip locked);
 begin
     return case when v_ids = '{}' then 0 else private.free_leads(null, v_ids, 'recycled', 'kept_too_long', p_now) end;
@@ -15681,7 +15720,7 @@ language sql stable set search_path = '' as $$
         select l.id from private.contacts c join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops)
         where c.kind = 'lead' and c.name_hash = any (p_hashes)
     )
-    select l.* from public.leads l where l.id in (select id from found) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
+    select l.* from public.leads l where l.id = any (array(select f.id from found f)) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
 $$;
 comment on function private.leads_of_customer(bigint[], text[], bigint[], text[]) is 'Leads of a customer in these shops by buyer account, by the contact of an order or ticket, or by blind indexes; open ones first.';
 
@@ -18460,12 +18499,23 @@ $$;
 comment on function private.ticket_count(jsonb, bigint[], bigint, timestamptz) is 'How many tickets match, counted up to 1,001 ("1000+").';
 
 create or replace function private.ticket_tabs(p_shops bigint[], p_me bigint, p_now timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-    select pg_catalog.jsonb_object_agg(t.tab, private.ticket_count(t.filter, p_shops, p_me, p_now))
-    from (values ('mine', '{"tab": "mine"}'::jsonb), ('pool', '{"tab": "pool"}'), ('all', '{"tab": "all"}'), ('waiting', '{"tab": "waiting"}'),
-        ('revisit', '{"tab": "revisit"}'), ('review', '{"tab": "review"}'), ('overdue', '{"tab": "all", "due": "overdue"}')) t (tab, filter)
+language plpgsql stable set search_path = '' as $$
+begin
+    return jsonb_build_object(
+        'mine', (select count(*) from (select from public.tickets t
+            where t.owner_id = p_me and t.stage in ('open', 'waiting', 'review') and t.shop_id = any (p_shops) limit 1001) x),
+        'pool', (select count(*) from (select from public.tickets t
+            where t.owner_id is null and t.stage = 'open' and t.shop_id = any (p_shops) limit 1001) x),
+        'all', (select count(*) from (select from public.tickets t
+            where t.shop_id = any (p_shops) and t.stage in ('open', 'waiting', 'revisit', 'review') limit 1001) x),
+        'waiting', (select count(*) from (select from public.tickets t where t.shop_id = any (p_shops) and t.stage = 'waiting' limit 1001) x),
+        'revisit', (select count(*) from (select from public.tickets t where t.shop_id = any (p_shops) and t.stage = 'revisit' limit 1001) x),
+        'review', (select count(*) from (select from public.tickets t where t.shop_id = any (p_shops) and t.stage = 'review' limit 1001) x),
+        'overdue', (select count(*) from (select from public.tickets t
+            where t.shop_id = any (p_shops) and t.stage in ('open', 'waiting', 'revisit', 'review') and t.due_sort < p_now limit 1001) x));
+end;
 $$;
-comment on function private.ticket_tabs(bigint[], bigint, timestamptz) is 'Counts beside the tabs, each up to 1,001.';
+comment on function private.ticket_tabs(bigint[], bigint, timestamptz) is 'Counts beside the tabs, each up to 1,001; one statement, so that a connection plans it once.';
 
 -- What was typed ------------------------------------------------------------------------------------------------------
 
@@ -18550,8 +18600,9 @@ comment on function private.typed_page(jsonb, bigint[], bigint, timestamptz, int
 -- Rows ----------------------------------------------------------------------------------------------------------------
 
 create or replace function private.ticket_rows(p_ids bigint[]) returns jsonb
-language sql stable set search_path = '' as $$
-    select coalesce(jsonb_agg(to_jsonb(t) - '{contact_id}'::text[] || jsonb_build_object('shop_name', s.name, 'platform', s.platform,
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select coalesce(jsonb_agg(to_jsonb(t) - '{contact_id}'::text[] || jsonb_build_object('shop_name', s.name, 'platform', s.platform,
         'timezone', s.timezone, 'order_no', o.order_no, 'order_amount', o.amount, 'root_cause', c.name, 'owner_name', m.display_name,
         'registered_by', g.display_name, 'product_name', p.name, 'return_state', r.state, 'due_target', k.target) order by u.n), '[]')
     from unnest(p_ids) with ordinality u (id, n)
@@ -18563,7 +18614,8 @@ language sql stable set search_path = '' as $$
     left join public.members g on g.id = t.registered_by
     left join public.products p on p.id = t.product_id
     left join public.ticket_returns r on r.ticket_id = t.id
-    left join lateral (select x.target from private.ticket_clocks(t.id) x where x.due_at is not null order by x.due_at limit 1) k on true
+    left join lateral (select x.target from private.ticket_clocks(t.id) x where x.due_at is not null order by x.due_at limit 1) k on true);
+end;
 $$;
 comment on function private.ticket_rows(bigint[]) is 'Tickets as pages show them, masked, in the order of the ids.';
 

@@ -104,12 +104,23 @@ $$;
 comment on function private.ticket_count(jsonb, bigint[], bigint, timestamptz) is 'How many tickets match, counted up to 1,001 ("1000+").';
 
 create or replace function private.ticket_tabs(p_shops bigint[], p_me bigint, p_now timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-    select pg_catalog.jsonb_object_agg(t.tab, private.ticket_count(t.filter, p_shops, p_me, p_now))
-    from (values ('mine', '{"tab": "mine"}'::jsonb), ('pool', '{"tab": "pool"}'), ('all', '{"tab": "all"}'), ('waiting', '{"tab": "waiting"}'),
-        ('revisit', '{"tab": "revisit"}'), ('review', '{"tab": "review"}'), ('overdue', '{"tab": "all", "due": "overdue"}')) t (tab, filter)
+language plpgsql stable set search_path = '' as $$
+begin
+    return jsonb_build_object(
+        'mine', (select count(*) from (select from public.tickets t
+            where t.owner_id = p_me and t.stage in ('open', 'waiting', 'review') and t.shop_id = any (p_shops) limit 1001) x),
+        'pool', (select count(*) from (select from public.tickets t
+            where t.owner_id is null and t.stage = 'open' and t.shop_id = any (p_shops) limit 1001) x),
+        'all', (select count(*) from (select from public.tickets t
+            where t.shop_id = any (p_shops) and t.stage in ('open', 'waiting', 'revisit', 'review') limit 1001) x),
+        'waiting', (select count(*) from (select from public.tickets t where t.shop_id = any (p_shops) and t.stage = 'waiting' limit 1001) x),
+        'revisit', (select count(*) from (select from public.tickets t where t.shop_id = any (p_shops) and t.stage = 'revisit' limit 1001) x),
+        'review', (select count(*) from (select from public.tickets t where t.shop_id = any (p_shops) and t.stage = 'review' limit 1001) x),
+        'overdue', (select count(*) from (select from public.tickets t
+            where t.shop_id = any (p_shops) and t.stage in ('open', 'waiting', 'revisit', 'review') and t.due_sort < p_now limit 1001) x));
+end;
 $$;
-comment on function private.ticket_tabs(bigint[], bigint, timestamptz) is 'Counts beside the tabs, each up to 1,001.';
+comment on function private.ticket_tabs(bigint[], bigint, timestamptz) is 'Counts beside the tabs, each up to 1,001; one statement, so that a connection plans it once.';
 
 -- What was typed ------------------------------------------------------------------------------------------------------
 
@@ -194,8 +205,9 @@ comment on function private.typed_page(jsonb, bigint[], bigint, timestamptz, int
 -- Rows ----------------------------------------------------------------------------------------------------------------
 
 create or replace function private.ticket_rows(p_ids bigint[]) returns jsonb
-language sql stable set search_path = '' as $$
-    select coalesce(jsonb_agg(to_jsonb(t) - '{contact_id}'::text[] || jsonb_build_object('shop_name', s.name, 'platform', s.platform,
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select coalesce(jsonb_agg(to_jsonb(t) - '{contact_id}'::text[] || jsonb_build_object('shop_name', s.name, 'platform', s.platform,
         'timezone', s.timezone, 'order_no', o.order_no, 'order_amount', o.amount, 'root_cause', c.name, 'owner_name', m.display_name,
         'registered_by', g.display_name, 'product_name', p.name, 'return_state', r.state, 'due_target', k.target) order by u.n), '[]')
     from unnest(p_ids) with ordinality u (id, n)
@@ -207,7 +219,8 @@ language sql stable set search_path = '' as $$
     left join public.members g on g.id = t.registered_by
     left join public.products p on p.id = t.product_id
     left join public.ticket_returns r on r.ticket_id = t.id
-    left join lateral (select x.target from private.ticket_clocks(t.id) x where x.due_at is not null order by x.due_at limit 1) k on true
+    left join lateral (select x.target from private.ticket_clocks(t.id) x where x.due_at is not null order by x.due_at limit 1) k on true);
+end;
 $$;
 comment on function private.ticket_rows(bigint[]) is 'Tickets as pages show them, masked, in the order of the ids.';
 
