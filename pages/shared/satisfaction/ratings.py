@@ -39,7 +39,7 @@ def _line(one: Rating) -> None:
             grade = plain(f"satisfaction.level.{one.level}") if one.level else None
             said = parts.facts(
                 grade,
-                one.order_no,
+                one.order_no if one.ticket_id or not one.order_id else None,
                 one.shop_name,
                 plain("satisfaction.nick", who=one.agent) if one.agent else None,
                 frame.clock(one.rated_at),
