@@ -1,4 +1,4 @@
-"""Steps of tasks and meetings. Each raises AppError with the database's reason; versions guard each change."""
+"""Steps of tasks and meetings. Each raises AppError with the database's reason."""
 
 from __future__ import annotations
 

@@ -120,6 +120,10 @@ class Criterion(_Row):
     formula_en: str | None
     measures: tuple[Measure, ...]
 
+    def confirmed_needed(self, state: State) -> bool:
+        """Whether its verifier may say now that this criterion in words is met."""
+        return self.text is not None and self.is_met is None and state in ("delivered", "verifying")
+
 
 class Event(_Row):
     """A line of the history."""

@@ -12,7 +12,7 @@ from backend.improvement.models import Person, Screen, Task, TaskList
 
 
 def tasks(client: Client, **filters: Any) -> TaskList:
-    """Tasks of my shops by tab, state, shop_id, owner_id, source, meeting_id, text, after. Raises AppError."""
+    """Tasks of my shops by tab, state, shop_id, owner_id, source, meeting_id, text, after."""
     given = {name: value for name, value in filters.items() if value not in (None, "")}
     return TaskList.model_validate(db.rpc(client, "task_list", p=given))
 
@@ -28,7 +28,7 @@ def people(client: Client, shop_id: int | None = None) -> tuple[Person, ...]:
 
 
 def meeting(client: Client, month: date, shop_id: int | None = None) -> dict[str, Any]:
-    """A month's review: `meeting` (None before it was saved), `pack`, `is_kept`, `decisions`. Raises AppError."""
+    """A month's review: `meeting` (None before it was saved), `pack`, `is_kept`, `decisions`."""
     found: dict[str, Any] = db.rpc(client, "meeting_screen", p_month=month.isoformat(), p_shop_id=shop_id)
     return found
 

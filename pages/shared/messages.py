@@ -27,6 +27,10 @@ _ICONS = {
     "handover_left": ":material/inbox:",
     "low_score": ":material/sentiment_dissatisfied:",
     "low_ratings": ":material/sentiment_dissatisfied:",
+    "task_accepted": ":material/task_alt:",
+    "task_failed": ":material/error:",
+    "task_inconclusive": ":material/help:",
+    "task_regressed": ":material/trending_down:",
 }
 _FIGURES = ("overdue", "approvals", "done", "on_time", "due_tonight")
 
@@ -38,6 +42,8 @@ def line(note: Notification) -> str:
         return f"{_ICONS['digest']} {t('inbox.digest', count=note.params['count'], open=left)}"
     if note.kind == "daily":
         return f"{_ICONS['daily']} {t('inbox.daily', day=str(note.params['day'])[5:])}"
+    if "title" in note.params:
+        return f"{_ICONS[note.kind]} {t(f'inbox.kinds.{note.kind}', what=note.params['title'])}"
     if "count" in note.params:
         facts = {"count": note.params["count"], "who": note.params.get("who", "")}
         return f"{_ICONS[note.kind]} {t(f'inbox.kinds.{note.kind}', **facts)}"

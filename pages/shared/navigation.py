@@ -69,6 +69,9 @@ PAGES = (
         ":material/filter_alt:",
         ("agent", "operations", "analyst", "manager", "admin"),
     ),
+    Spec("tasks", "data", ":material/task_alt:"),
+    Spec("task", "data", ":material/task:", is_listed=False),
+    Spec("meeting", "data", ":material/groups:", ("operations", "analyst", "manager", "admin")),
     Spec("stock", "data", ":material/inventory_2:"),
     Spec(
         "imports",

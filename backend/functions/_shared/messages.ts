@@ -45,6 +45,8 @@ export const AREAS: Readonly<Record<string, Words>> = {
   survey: { "zh-CN": "满意度评分", en: "Survey" },
   callback: { "zh-CN": "回访", en: "Call back" },
   approval: { "zh-CN": "待审批", en: "Approval" },
+  task_deliver: { "zh-CN": "优化任务", en: "Improvement" },
+  kpi_alert: { "zh-CN": "指标预警", en: "Missed target" },
 };
 
 /** What a step did besides telling people. */

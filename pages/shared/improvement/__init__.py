@@ -1,0 +1,1 @@
+"""The parts of the task pages and of the review."""

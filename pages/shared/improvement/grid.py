@@ -1,0 +1,228 @@
+"""The table: managers edit title, owner, deadline and priority of many tasks, see what differs, and save.
+
+Nothing is sent before 保存. Each line is saved by itself: one that somebody else changed meanwhile is left as
+it is, and the page says who changed what and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from backend import exports
+from backend.errors import AppError
+from backend.improvement import commands, reads
+from backend.improvement.models import PRIORITIES, Outcome, Person, Task, TaskList
+from pages.shared import frame, widgets
+from pages.shared.format import md
+from pages.shared.frame import User
+from pages.shared.i18n import plain, refusal, t
+from pages.shared.improvement import words
+
+_KEPT = "tasks_grid_rows"
+_ROUND = "tasks_grid_round"
+_FIXED = ("accepted", "cancelled")
+
+
+def draw(user: User, found: TaskList) -> None:
+    """The table, to read or, for managers, to edit."""
+    _told()
+    if not found.rows:
+        widgets.empty_state(t("tasks.none"), t("tasks.none_hint"), icon=":material/task_alt:", key="tasks")
+        return
+    if user.has("manager", "admin"):
+        _edit(user, _shown(found.rows))
+    else:
+        _table(user, found.rows)
+    if found.more:
+        st.caption(t("tasks.more"))
+
+
+def _shown(rows: Sequence[Task]) -> Sequence[Task]:
+    """The rows the grid was opened with: while something is typed, no rerun adopts what others save."""
+    ids = tuple(row.id for row in rows)
+    kept = st.session_state.get(_KEPT)
+    if kept and kept[0] == ids and _typed():
+        found: Sequence[Task] = kept[1]
+        return found
+    st.session_state[_KEPT] = (ids, rows)
+    return rows
+
+
+def _key() -> str:
+    return f"tasks_grid_{st.session_state.get(_ROUND, 0)}"
+
+
+def _typed() -> bool:
+    state = st.session_state.get(_key())
+    return bool(state and state["edited_rows"])
+
+
+def _cells(user: User, task: Task) -> dict[str, Any]:
+    deadline = task.deadline.astimezone(ZoneInfo(user.zone)).date() if task.deadline else None
+    return {
+        "open": f"/task?id={task.id}#{words.number(task.id)}",
+        "state": words.state(task.state),
+        "title": task.title,
+        "owner": task.owner,
+        "deadline": deadline,
+        "priority": plain(f"tasks.priority.{task.priority}"),
+        "criteria": words.criteria(task),
+        "figures": "；".join(words.figures(one) for one in task.criteria if one.kpi),
+        "progress": task.progress,
+        "source": plain(f"tasks.source.{task.source}"),
+    }
+
+
+def _columns(people: Sequence[Person] = ()) -> dict[str, Any]:
+    text, names = st.column_config.TextColumn, [one.name for one in people]
+    return {
+        "open": st.column_config.LinkColumn(plain("tasks.column.id"), display_text=r"#(.*)$", width=62),
+        "state": text(plain("tasks.column.state"), width=75),
+        "title": text(plain("tasks.column.title"), width=220, required=True, max_chars=120),
+        "owner": st.column_config.SelectboxColumn(plain("tasks.column.owner"), options=names, width=95),
+        "deadline": st.column_config.DateColumn(
+            plain("tasks.column.deadline"), width=100, format="YYYY-MM-DD"
+        ),
+        "priority": st.column_config.SelectboxColumn(
+            plain("tasks.column.priority"),
+            options=[plain(f"tasks.priority.{name}") for name in PRIORITIES],
+            width=70,
+            required=True,
+        ),
+        "criteria": text(plain("tasks.column.criteria"), width=210),
+        "figures": text(plain("tasks.column.figures"), width=140, help=plain("tasks.figures_help")),
+        "progress": st.column_config.ProgressColumn(
+            plain("tasks.column.progress"), min_value=0, max_value=100, format="%d%%", width=90
+        ),
+        "source": text(plain("tasks.column.source"), width=85),
+    }
+
+
+def _table(user: User, rows: Sequence[Task]) -> None:
+    st.dataframe(
+        pd.DataFrame([_cells(user, row) for row in rows]),
+        hide_index=True,
+        column_config=_columns(),
+        key="tasks_table",
+        alt=plain("tasks.title"),
+    )
+
+
+def _edit(user: User, rows: Sequence[Task]) -> None:
+    people = reads.people(frame.client())
+    before = pd.DataFrame([_cells(user, row) for row in rows])
+    after = st.data_editor(
+        before,
+        hide_index=True,
+        column_config=_columns(people),
+        disabled=["open", "state", "criteria", "figures", "progress", "source"],
+        key=_key(),
+    )
+    changes = _changes(user, rows, before, after, {one.name: one.id for one in people})
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tasks_grid_bar"):
+        _export(before)
+        if not changes:
+            st.caption(t("tasks.edit_hint"))
+            return
+        _send(user, changes)
+    _difference(rows, before, after, changes)
+
+
+def _changes(
+    user: User, rows: Sequence[Task], before: pd.DataFrame, after: pd.DataFrame, people: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """The changed lines as the database takes them."""
+    found = []
+    priorities = {plain(f"tasks.priority.{name}"): name for name in PRIORITIES}
+    for place, task in enumerate(rows):
+        change: dict[str, Any] = {}
+        was, now = before.iloc[place], after.iloc[place]
+        if now["title"] != was["title"]:
+            change["title"] = str(now["title"] or "").strip()
+        if now["owner"] != was["owner"] and now["owner"] in people:
+            change["owner_id"] = people[now["owner"]]
+        if now["priority"] != was["priority"]:
+            change["priority"] = priorities[now["priority"]]
+        if now["deadline"] != was["deadline"] and now["deadline"] is not None:
+            end = datetime.combine(now["deadline"], time(18), ZoneInfo(user.zone))
+            change["deadline"] = end.isoformat()
+        if change:
+            found.append({"id": task.id, "version": task.version, "change": change})
+    return found
+
+
+def _difference(
+    rows: Sequence[Task], before: pd.DataFrame, after: pd.DataFrame, changes: Sequence[Mapping[str, Any]]
+) -> None:
+    """What would be saved, line by line."""
+    places = {task.id: place for place, task in enumerate(rows)}
+    with st.container(border=True, key="tasks_difference"):
+        for one in changes:
+            place = places[one["id"]]
+            task = rows[place]
+            was, now = before.iloc[place], after.iloc[place]
+            parts = [
+                f"{plain(f'tasks.column.{name}')}: ~~{md(was[name] or '—')}~~ → **{md(now[name])}**"
+                for name in ("title", "owner", "deadline", "priority")
+                if was[name] != now[name]
+            ]
+            warn = f" :red-badge[{plain('tasks.fixed')}]" if task.state in _FIXED else ""
+            st.markdown(f"{words.number(task.id)}{warn} · {' · '.join(parts)}")
+
+
+def _send(user: User, changes: Sequence[Mapping[str, Any]]) -> None:
+    if st.button(
+        t("tasks.save", count=len(changes)), type="primary", icon=":material/save:", key="tasks_save"
+    ):
+        with frame.boundary():
+            asked = UUID(frame.request_id("tasks_save", repr(changes)))
+            outcomes = commands.save_rows(frame.client(), changes, request_id=asked)
+            _begin_anew([one for one in outcomes if one.outcome != "saved"])
+            saved = sum(one.outcome == "saved" for one in outcomes)
+            frame.flash_and_rerun(t("tasks.saved", count=saved))
+    if st.button(t("tasks.discard"), type="tertiary", key="tasks_discard"):
+        _begin_anew(())
+        st.rerun()
+
+
+def _begin_anew(refused: Sequence[Outcome]) -> None:
+    """The grid opens with what holds now; what was refused is told above it."""
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+    st.session_state["tasks_refused"] = list(refused)
+    st.session_state.pop(_KEPT, None)
+
+
+def _told() -> None:
+    for one in st.session_state.pop("tasks_refused", []):
+        at = one.at.isoformat() if one.at else "—"
+        said = refusal(
+            AppError(one.outcome, status=409, params={"id": one.id, "who": one.who or "—", "at": at})
+        )
+        changed = "、".join(plain(f"tasks.field.{name}") for name in one.fields)
+        tail = f" {t('tasks.they_changed', fields=changed)}" if changed else ""
+        st.error(said + tail, icon=":material/sync_problem:")
+
+
+def _export(before: pd.DataFrame) -> None:
+    names = ("state", "title", "owner", "deadline", "priority", "criteria", "figures", "progress", "source")
+    columns = [(name, plain(f"tasks.column.{name}")) for name in names]
+    rows = [{name: _plain(row[name]) for name in names} for _, row in before.iterrows()]
+    st.download_button(
+        t("tasks.export"),
+        exports.write_xlsx(rows, columns, plain("tasks.title")),
+        f"{plain('tasks.title')}.xlsx",
+        icon=":material/download:",
+        key="tasks_export",
+        on_click="ignore",
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int) else "" if value is None else str(value)

@@ -1,0 +1,280 @@
+"""The body of the review: agenda from three inputs, notes, decisions as tasks, announcement, files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from backend import exports
+from backend.improvement import commands, reads
+from backend.improvement.models import Task
+from backend.kpi.reads import Tile
+from pages.shared import frame, home_links, widgets
+from pages.shared.format import md
+from pages.shared.frame import User
+from pages.shared.i18n import plain, t
+from pages.shared.improvement import words
+from pages.shared.kpi import words as kpi_words
+
+_MONTHS = 12
+_TIMEOUT = "响应超时率"
+_PAY_RULE = 5.0  # percent; the handbook takes 10 % of the bonus then: shown, never applied
+
+
+def draw(user: User) -> None:
+    """A month of a shop, or of all."""
+    month, shop_id = _choice(user)
+    with frame.boundary():
+        found = reads.meeting(frame.client(), month, shop_id)
+        _kept(found)
+        _inputs(found["pack"])
+        _tasks(found)
+        if user.has("manager", "admin"):
+            _notes(found, month, shop_id)
+            _decision(found, shop_id)
+        elif found["meeting"]:
+            st.markdown(md(found["meeting"]["notes"]))
+        _announcement(month, shop_id)
+        _files(found, month)
+
+
+def _choice(user: User) -> tuple[date, int | None]:
+    this = datetime.now(ZoneInfo(user.zone)).date().replace(day=1)
+    months = [this]
+    while len(months) < _MONTHS:
+        months.append((months[-1] - timedelta(days=1)).replace(day=1))
+    names = {shop.id: shop.name for shop in user.shops}
+    given = {f"{month:%Y-%m}": month for month in months}
+    asked = given.get(st.query_params.get("month", ""), months[0])
+    with widgets.filter_row("meeting"):
+        month = st.selectbox(
+            t("meeting.month"),
+            months,
+            index=months.index(asked),
+            format_func=lambda day: f"{day:%Y-%m}",
+            key="meeting_month",
+            width=130,
+        )
+        shop = None
+        if len(names) > 1:
+            shop = st.selectbox(
+                t("tasks.shop"),
+                list(names),
+                index=None,
+                placeholder=plain("tasks.all_shops"),
+                format_func=lambda key: names[key],
+                key="meeting_shop",
+                width=170,
+            )
+    st.query_params["month"] = f"{month:%Y-%m}"
+    return month, shop
+
+
+def _kept(found: Mapping[str, Any]) -> None:
+    if found["is_kept"]:
+        st.info(
+            t("meeting.kept", when=frame.clock(found["meeting"]["held_at"])), icon=":material/lock_clock:"
+        )
+
+
+def _inputs(pack: Mapping[str, Any]) -> None:
+    with st.grid(min_column_width=300, gap="medium", key="meeting_inputs"):
+        with st.container(border=True, height="stretch"):
+            _anomalies([Tile.model_validate(one) for one in pack["anomalies"]])
+        with st.container(border=True, height="stretch"):
+            _feedback(pack["causes"], pack["low_scores"])
+        with st.container(border=True, height="stretch"):
+            _suggestions([Task.model_validate(one) for one in pack["suggestions"]])
+    late = next((one for one in pack["figures"] if one["code"] == _TIMEOUT), None)
+    if late and (late["value"] or 0) > _PAY_RULE:
+        st.warning(t("meeting.pay_rule", value=f"{late['value']:.1f}"), icon=":material/info:")
+
+
+def _anomalies(tiles: Sequence[Tile]) -> None:
+    st.markdown(f"**{t('meeting.anomalies')}** :gray[{len(tiles)}]")
+    for one in tiles:
+        name = md(kpi_words.name(one.code, one.name_en))
+        st.markdown(
+            f"- {name} **{kpi_words.figure(one.value, one.unit)}** :gray[{md(kpi_words.target(one))}]"
+        )
+    if not tiles:
+        st.markdown(f":gray[{t('meeting.no_anomalies')}]")
+
+
+def _feedback(causes: Sequence[Mapping[str, Any]], low: Sequence[Mapping[str, Any]]) -> None:
+    st.markdown(f"**{t('meeting.feedback')}**")
+    for one in causes[:6]:
+        st.markdown(f"- {md(one['name'])} :gray[{t('meeting.cases', count=one['tickets'])}]")
+    for one in low[:4]:
+        finding = md(one["finding"] or plain("meeting.no_finding"))
+        home_links.link(
+            f"T-{one['ticket_id']} · {t('meeting.score', count=one['score'])} · {finding}",
+            "ticket",
+            query={"id": str(one["ticket_id"])},
+        )
+    if not causes and not low:
+        st.markdown(f":gray[{t('meeting.no_feedback')}]")
+
+
+def _suggestions(tasks: Sequence[Task]) -> None:
+    st.markdown(f"**{t('meeting.suggestions')}** :gray[{len(tasks)}]")
+    for one in tasks[:12]:
+        home_links.link(f"{words.number(one.id)} {md(one.title)}", "task", query={"id": str(one.id)})
+    if not tasks:
+        st.markdown(f":gray[{t('meeting.no_suggestions')}]")
+
+
+def _tasks(found: Mapping[str, Any]) -> None:
+    tasks = [Task.model_validate(one) for one in found["pack"]["tasks"]]
+    st.subheader(t("meeting.tasks", count=len(tasks)), anchor=False)
+    for one in tasks:
+        figures = "；".join(words.figures(part) for part in one.criteria if part.kpi)
+        st.markdown(
+            f"{words.badge(one.state)} **{words.number(one.id)} {md(one.title)}** "
+            f":gray[{md(words.criteria(one))} {md(figures)}]"
+        )
+    decisions = [Task.model_validate(one) for one in found["decisions"]]
+    if decisions:
+        st.markdown(f"**{t('meeting.decisions', count=len(decisions))}**")
+        for one in decisions:
+            home_links.link(f"{words.number(one.id)} {md(one.title)}", "task", query={"id": str(one.id)})
+
+
+def _notes(found: Mapping[str, Any], month: date, shop_id: int | None) -> None:
+    held = found["meeting"] or {}
+    version = held.get("version")
+    key = f"meeting_{month:%Y%m}_{shop_id}"
+    shown = frame.opened_version(key, 0, version or 0) or None
+    with st.form(f"{key}_{shown}"):
+        notes = st.text_area(t("meeting.notes"), held.get("notes", ""), max_chars=8000, height=140)
+        with st.container(horizontal=True):
+            saved = st.form_submit_button(t("common.save"), type="primary")
+            hold = st.form_submit_button(
+                t("meeting.hold"), disabled=found["is_kept"], help=t("meeting.hold_help")
+            )
+    if saved or hold:
+        with frame.boundary(), frame.editing(key, 0):
+            asked = UUID(frame.request_id(key, shown, notes, hold))
+            commands.save_meeting(
+                frame.client(), month, shop_id, shown, notes, hold=bool(hold), request_id=asked
+            )
+            frame.close_form(key, 0)
+            frame.flash_and_rerun(t("meeting.saved"))
+
+
+def _decision(found: Mapping[str, Any], shop_id: int | None) -> None:
+    if not found["meeting"]:
+        st.caption(t("meeting.save_first"))
+        return
+    with (
+        st.form("meeting_decision", clear_on_submit=True, border=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        title = st.text_input(t("meeting.decide"), max_chars=120, width="stretch")
+        sent = st.form_submit_button(t("meeting.decide_send"), icon=":material/add_task:")
+    if sent:
+        facts = {
+            "title": title.strip(),
+            "shop_id": shop_id,
+            "source": "meeting",
+            "meeting_id": found["meeting"]["id"],
+        }
+        with frame.boundary():
+            asked = UUID(frame.request_id("meeting_decision", *facts.values()))
+            commands.propose(frame.client(), facts, request_id=asked)
+            frame.flash_and_rerun(t("tasks.proposed"))
+
+
+def _announcement(month: date, shop_id: int | None) -> None:
+    """《流程优化公告》 of the quarter of this month, drafted from what was accepted."""
+    first = month.replace(month=3 * ((month.month - 1) // 3) + 1)
+    last = (first + timedelta(days=100)).replace(day=1) - timedelta(days=1)
+    with st.expander(t("meeting.announcement"), icon=":material/campaign:"):
+        tasks = reads.accepted(frame.client(), first, last, shop_id)
+        if not tasks:
+            st.markdown(f":gray[{t('meeting.nothing_accepted')}]")
+            return
+        text = announcement(tasks, first)
+        st.code(text, language=None, wrap_lines=True)
+        widgets.copy_button(text, key="meeting_announcement")
+
+
+def announcement(tasks: Sequence[Task], first: date) -> str:
+    """The draft: one paragraph a task, with what was changed and the figures before and after."""
+    quarter = plain("meeting.quarter", year=first.year, number=(first.month - 1) // 3 + 1)
+    lines = [plain("meeting.announcement_title", quarter=quarter), ""]
+    for place, one in enumerate(tasks, 1):
+        lines.append(f"{place}. {one.title}")
+        if one.change_note:
+            lines.append(plain("meeting.announcement_change", note=one.change_note))
+        for part in one.criteria:
+            if part.kpi:
+                lines.append(f"   {words.wanted(part)}：{words.figures(part)}")
+        lines.append(plain("meeting.announcement_owner", who=one.owner or "—"))
+    return "\n".join(lines)
+
+
+def _files(found: Mapping[str, Any], month: date) -> None:
+    columns = [
+        (name, plain(f"meeting.column.{name}")) for name in ("part", "what", "value", "target", "note")
+    ]
+    st.download_button(
+        t("meeting.download"),
+        exports.write_xlsx(pack_rows(found), columns, plain("meeting.title")),
+        f"{plain('meeting.title')} {month:%Y-%m}.xlsx",
+        icon=":material/download:",
+        key="meeting_download",
+        on_click="ignore",
+    )
+
+
+def pack_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The pack as lines of a sheet: figures, causes, low scores, suggestions, tasks, decisions, notes."""
+    pack = found["pack"]
+    rows = []
+    for raw in pack["figures"]:
+        one = Tile.model_validate(raw)
+        if one.value is not None:
+            note = "" if one.is_met is None else plain("tasks.met" if one.is_met else "tasks.unmet")
+            rows.append(
+                _row("figures", one.code, kpi_words.figure(one.value, one.unit), kpi_words.target(one), note)
+            )
+    rows += [_row("feedback", one["name"], str(one["tickets"])) for one in pack["causes"]]
+    rows += [
+        _row("feedback", f"T-{one['ticket_id']}", str(one["score"]), note=one["finding"] or "")
+        for one in pack["low_scores"]
+    ]
+    for part, listed in (
+        ("suggestions", pack["suggestions"]),
+        ("tasks", pack["tasks"]),
+        ("decisions", found["decisions"]),
+    ):
+        for task in map(Task.model_validate, listed):
+            figures = "；".join(words.figures(one) for one in task.criteria if one.kpi)
+            rows.append(
+                _row(
+                    part,
+                    f"{words.number(task.id)} {task.title}",
+                    figures,
+                    words.criteria(task),
+                    words.state(task.state),
+                )
+            )
+    if found["meeting"] and found["meeting"]["notes"]:
+        rows.append(_row("notes", found["meeting"]["notes"]))
+    return rows
+
+
+def _row(part: str, what: str, value: str = "", target: str = "", note: str = "") -> dict[str, str]:
+    return {
+        "part": plain(f"meeting.part.{part}"),
+        "what": what,
+        "value": value,
+        "target": target,
+        "note": note,
+    }

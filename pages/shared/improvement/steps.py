@@ -1,0 +1,234 @@
+"""What may be done with a task now, each with its form; the database decides who may."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from backend.improvement import commands, reads
+from backend.improvement.models import Criterion, Screen
+from backend.kpi import reads as kpi_reads
+from pages.shared import frame
+from pages.shared.frame import User
+from pages.shared.i18n import plain, t
+from pages.shared.kpi import words as kpi_words
+
+_KPI = ("kpi", "target", "window", "sample")
+
+
+def draw(user: User, found: Screen) -> None:
+    """The open steps, the likeliest first."""
+    task = found.task
+    st.subheader(t("tasks.next"), anchor=False)
+    mine = [one for one in found.criteria if one.is_mine and one.confirmed_needed(task.state)]
+    if not found.can and not mine:
+        st.markdown(f":gray[{t('tasks.nothing_to_do')}]")
+    for one in mine:
+        _confirm(one)
+    if "start_task" in found.can:
+        _start(found)
+    if "report_task" in found.can:
+        _report(found)
+    if "deliver_task" in found.can:
+        _deliver(found)
+    if "plan_task" in found.can:
+        with st.expander(
+            t("tasks.plan"), icon=":material/event:", expanded=task.state in ("proposed", "regressed")
+        ):
+            _plan(user, found)
+    for name in ("judge_task", "extend_task", "retry_task", "cancel_task"):
+        if name in found.can:
+            with st.expander(t(f"tasks.{name}")):
+                _decide(user, found, name)
+
+
+def _asked(found: Screen, name: str, *facts: Any) -> UUID:
+    return UUID(frame.request_id(name, found.task.id, found.task.version, *facts))
+
+
+def _confirm(one: Criterion) -> None:
+    with st.container(border=True, key=f"task_confirm_{one.id}"):
+        st.markdown(t("tasks.confirm", text=one.text or ""))
+        with st.container(horizontal=True):
+            for is_met, label in ((True, t("tasks.met")), (False, t("tasks.unmet"))):
+                if st.button(label, key=f"task_confirm_{one.id}_{is_met}"):
+                    with frame.boundary():
+                        asked = UUID(frame.request_id("task_confirm", one.id, is_met))
+                        commands.confirm(frame.client(), one.id, is_met, request_id=asked)
+                        frame.flash_and_rerun(t("tasks.done"))
+
+
+def _start(found: Screen) -> None:
+    if st.button(t("tasks.start"), type="primary", icon=":material/play_arrow:", key="task_start"):
+        with frame.boundary():
+            commands.start(
+                frame.client(), found.task.id, found.task.version, request_id=_asked(found, "task_start")
+            )
+            frame.flash_and_rerun(t("tasks.done"))
+
+
+def _report(found: Screen) -> None:
+    task = found.task
+    shown = frame.opened_version("task_report", task.id, task.version)
+    with st.form(f"task_report_{shown}"):
+        progress = st.slider(t("tasks.progress"), 0, 100, task.progress, 5)
+        note = st.text_area(t("tasks.progress_note"), task.progress_note, max_chars=2000, height=80)
+        sent = st.form_submit_button(t("tasks.report"))
+    if sent:
+        with frame.boundary(), frame.editing("task_report", task.id):
+            asked = UUID(frame.request_id("task_report", task.id, shown, progress, note))
+            commands.report(frame.client(), task.id, shown, progress, note, request_id=asked)
+            frame.close_form("task_report", task.id)
+            frame.flash_and_rerun(t("tasks.done"))
+
+
+def _deliver(found: Screen) -> None:
+    task = found.task
+    with st.form("task_deliver"):
+        note = st.text_area(
+            t("tasks.deliver_note"), max_chars=4000, height=80, placeholder=plain("tasks.deliver_hint")
+        )
+        sent = st.form_submit_button(t("tasks.deliver"), type="primary", icon=":material/outbox:")
+    if sent:
+        with frame.boundary():
+            asked = _asked(found, "task_deliver", note)
+            commands.deliver(frame.client(), task.id, task.version, note, request_id=asked)
+            frame.flash_and_rerun(t("tasks.delivered"))
+
+
+def _plan(user: User, found: Screen) -> None:
+    task = found.task
+    people = {one.id: one.name for one in reads.people(frame.client(), task.shop_id)}
+    kpis = {kpi_words.name(one.code, one.name_en): one for one in kpi_reads.definitions(frame.client())}
+    shown = frame.opened_version("task_plan", task.id, task.version)
+    owner = st.selectbox(
+        t("tasks.owner"),
+        list(people),
+        index=list(people).index(task.owner_id) if task.owner_id in people else None,
+        format_func=lambda key: people[key],
+        placeholder=plain("tasks.choose"),
+        key=f"task_plan_owner_{shown}",
+    )
+    deadline = st.date_input(
+        t("tasks.deadline"),
+        task.deadline.astimezone(ZoneInfo(user.zone)).date()
+        if task.deadline
+        else date.today() + timedelta(days=14),
+        key=f"task_plan_deadline_{shown}",
+        format="YYYY-MM-DD",
+    )
+    st.caption(t("tasks.criteria_help"))
+    rows = st.data_editor(
+        pd.DataFrame(_rows(found, people), columns=[*_KPI, "text", "verifier"]),
+        num_rows="dynamic",
+        hide_index=True,
+        column_config=_columns(list(kpis), list(people.values())),
+        key=f"task_plan_criteria_{shown}",
+    )
+    if not st.button(t("tasks.plan_send"), type="primary", key="task_plan_send"):
+        return
+    if owner is None or not isinstance(deadline, date):
+        st.error(t("tasks.plan_missing"), icon=":material/error:")
+        return
+    criteria = _criteria(rows, {name: one.code for name, one in kpis.items()}, people)
+    end = datetime.combine(deadline, time(18), ZoneInfo(user.zone))
+    with frame.boundary(), frame.editing("task_plan", task.id):
+        commands.plan(
+            frame.client(),
+            task.id,
+            shown,
+            owner_id=owner,
+            deadline=end,
+            criteria=criteria,
+            request_id=UUID(frame.request_id("task_plan", task.id, shown, owner, end, repr(criteria))),
+        )
+        frame.close_form("task_plan", task.id)
+        frame.flash_and_rerun(t("tasks.planned"))
+
+
+def _rows(found: Screen, people: dict[int, str]) -> list[dict[str, Any]]:
+    """The criteria of now, or one empty line to begin with."""
+    known = [one for one in found.criteria if one.round == found.task.round]
+    rows = [
+        {
+            "kpi": kpi_words.name(one.kpi_code, one.name_en or "") if one.kpi_code else None,
+            "target": one.target,
+            "window": one.window_days,
+            "sample": one.min_sample,
+            "text": one.text,
+            "verifier": one.verifier if one.verifier in people.values() else None,
+        }
+        for one in known
+    ]
+    return rows or [{"kpi": None, "target": None, "window": 7, "sample": 10, "text": None, "verifier": None}]
+
+
+def _columns(kpis: list[str], people: list[str]) -> dict[str, Any]:
+    number = st.column_config.NumberColumn
+    return {
+        "kpi": st.column_config.SelectboxColumn(plain("tasks.criterion.kpi"), options=kpis, width=140),
+        "target": number(plain("tasks.criterion.target"), width=70),
+        "window": number(plain("tasks.criterion.window"), min_value=1, max_value=366, default=7, width=60),
+        "sample": number(plain("tasks.criterion.sample"), min_value=1, default=10, width=70),
+        "text": st.column_config.TextColumn(plain("tasks.criterion.text"), width=150),
+        "verifier": st.column_config.SelectboxColumn(
+            plain("tasks.criterion.verifier"), options=people, width=90
+        ),
+    }
+
+
+def _criteria(rows: pd.DataFrame, codes: dict[str, str], people: dict[int, str]) -> list[dict[str, Any]]:
+    """The lines that hold something, as the database takes them."""
+    by_name = {name: key for key, name in people.items()}
+    found = []
+    for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
+        if row["kpi"]:
+            found.append(
+                {
+                    "kpi_code": codes[row["kpi"]],
+                    "target": row["target"],
+                    "window_days": int(row["window"] or 7),
+                    "min_sample": int(row["sample"] or 10),
+                }
+            )
+        elif row["text"]:
+            found.append({"text": row["text"], "verifier_id": by_name.get(row["verifier"])})
+    return found
+
+
+def _decide(user: User, found: Screen, name: str) -> None:
+    task = found.task
+    with st.form(f"task_{name}", border=False):
+        st.caption(t(f"tasks.{name}_help"))
+        until = None
+        if name in ("extend_task", "retry_task"):
+            until = st.date_input(
+                t("tasks.until"), datetime.now(UTC).date() + timedelta(days=7), format="YYYY-MM-DD"
+            )
+        accept = name == "judge_task" and st.toggle(t("tasks.accept"), value=True)
+        reason = st.text_input(t("tasks.reason"), max_chars=400)
+        sent = st.form_submit_button(t(f"tasks.{name}"))
+    if not sent:
+        return
+    end = (
+        datetime.combine(until, time(18), ZoneInfo(user.zone))
+        if isinstance(until, date)
+        else datetime.now(UTC)
+    )
+    asked = _asked(found, name, reason, accept, until)
+    client = frame.client()
+    with frame.boundary():
+        if name == "judge_task":
+            commands.judge(client, task.id, task.version, accept, reason, request_id=asked)
+        elif name == "extend_task":
+            commands.extend(client, task.id, task.version, end, reason, request_id=asked)
+        elif name == "retry_task":
+            commands.retry(client, task.id, task.version, end, reason, request_id=asked)
+        else:
+            commands.cancel(client, task.id, task.version, reason, request_id=asked)
+        frame.flash_and_rerun(t("tasks.done"))

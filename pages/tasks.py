@@ -1,0 +1,19 @@
+"""优化任务: the table that managers edit, the board, the timeline; anybody proposes in two clicks."""
+
+from pages.shared import frame
+from pages.shared.i18n import t
+from pages.shared.improvement import board, filters, grid, propose, timeline
+
+user = frame.require_user()
+filters.sync(user)
+frame.page_header(t("tasks.title"), help=t("tasks.help"))
+propose.draw(user)
+with frame.boundary():
+    found = filters.draw(user)
+    view = filters.view()
+    if view == "table":
+        grid.draw(user, found)
+    elif view == "board":
+        board.draw(found)
+    else:
+        timeline.draw(found)

@@ -1,0 +1,128 @@
+"""优化任务 and 复盘会: proposing, planning, the grid with its conflict, the task's own page, the pack."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from backend.local.stack import Stack
+from pages.shared.improvement import meeting
+from tests.pages.conftest import AppAs
+from tests.pages.reading import shown, zh
+from tests.pages.shop_floor import ShopFloor
+
+
+@pytest.fixture(scope="module")
+def floor(stack: Stack) -> ShopFloor:
+    return ShopFloor(stack, "task1")
+
+
+def rpc(floor: ShopFloor, role: str, name: str, *args: Any) -> Any:
+    """An RPC as a person of the floor."""
+    with psycopg.connect(floor.stack.db_url) as owner:
+        account = str(floor.person(role).session.user_id)
+        claims = json.dumps({"role": "authenticated", "sub": account})
+        owner.execute("select set_config('request.jwt.claims', %s, true)", (claims,))
+        owner.execute("set local role authenticated")
+        values = [Jsonb(arg) if isinstance(arg, dict | list) else arg for arg in args]
+        places = ", ".join(["%s"] * (len(values) + 1))
+        found = owner.execute(f"select public.{name}({places})", (*values, str(uuid.uuid4()))).fetchone()
+    assert found is not None
+    return found[0]
+
+
+def planned(floor: ShopFloor, title: str) -> int:
+    """A task with an owner, a deadline and a criterion."""
+    task = rpc(floor, "agent", "propose_task", {"title": title, "shop_id": floor.shop_id})
+    owner = floor.one("select id from members where user_id = %s", floor.person("agent").session.user_id)
+    criterion = {"kpi_code": "退货处理时长", "target": 24, "window_days": 7, "min_sample": 5}
+    p = {"owner_id": owner, "deadline": "2099-01-01T10:00:00Z", "criteria": [criterion]}
+    rpc(floor, "manager", "plan_task", task["id"], task["version"], p)
+    return int(task["id"])
+
+
+def test_anybody_proposes_in_two_clicks(app_as: AppAs, floor: ShopFloor) -> None:
+    tab = app_as(floor.person("warehouse"), "tasks")
+    assert not tab.exception
+    next(one for one in tab.text_input if one.label == zh("tasks.propose_title")).set_value("包装换厚纸箱")
+    next(one for one in tab.button if one.label == zh("tasks.propose_send")).click().run()
+    assert not tab.exception
+    assert floor.one("select count(*) from tasks where title = '包装换厚纸箱' and state = 'proposed'") == 1
+
+
+def test_everybody_reads_the_table_the_board_and_the_timeline(app_as: AppAs, floor: ShopFloor) -> None:
+    planned(floor, "退货提速")
+    tab = app_as(floor.person("agent"), "tasks", query={"tab": "mine"})
+    assert not tab.exception
+    table = next(one.value for one in tab.dataframe if "criteria" in one.value)
+    assert "退货处理时长 ≤ 24.0 小时" in [*table["criteria"]]
+    for view in ("board", "timeline"):
+        other = app_as(floor.person("agent"), "tasks", query={"view": view})
+        assert not other.exception
+
+
+def test_the_owner_begins_reports_and_delivers(app_as: AppAs, floor: ShopFloor) -> None:
+    task = planned(floor, "当天审核")
+    tab = app_as(floor.person("agent"), "task", query={"id": str(task)})
+    assert not tab.exception
+    next(one for one in tab.button if one.key == "task_start").click().run()
+    assert floor.one("select state from tasks where id = %s", task) == "in_progress"
+    next(one for one in tab.text_area if one.label == zh("tasks.deliver_note")).set_value("退货当天审核")
+    next(one for one in tab.button if one.label == zh("tasks.deliver")).click().run()
+    assert not tab.exception
+    assert floor.one("select state from tasks where id = %s", task) == "delivered"
+
+
+def test_a_manager_plans_and_the_criteria_stay_readable(app_as: AppAs, floor: ShopFloor) -> None:
+    task = planned(floor, "夜班回访")
+    tab = app_as(floor.person("manager"), "task", query={"id": str(task)})
+    assert not tab.exception
+    text = shown(tab)
+    assert "退货处理时长 ≤ 24.0 小时" in text
+    assert zh("tasks.nothing_measured") in text
+    assert [one for one in tab.button if one.key == "task_plan_send"]
+
+
+def test_the_review_has_its_three_inputs_and_a_file(app_as: AppAs, floor: ShopFloor) -> None:
+    tab = app_as(floor.person("manager"), "meeting")
+    assert not tab.exception
+    text = shown(tab)
+    for key in ("meeting.anomalies", "meeting.feedback", "meeting.suggestions"):
+        assert zh(key) in text
+    area = next(one for one in tab.text_area if one.label == zh("meeting.notes"))
+    area.set_value("下月主攻退货")
+    next(one for one in tab.button if one.label == zh("common.save")).click().run()
+    assert not tab.exception
+    assert (
+        floor.one("select notes from meetings where shop_id is null order by id desc limit 1")
+        == "下月主攻退货"
+    )
+    next(one for one in tab.text_input if one.label == zh("meeting.decide")).set_value("仓库设退货专窗")
+    next(one for one in tab.button if one.label == zh("meeting.decide_send")).click().run()
+    assert floor.one("select source from tasks where title = '仓库设退货专窗'") == "meeting"
+
+
+def test_the_pack_as_a_sheet_holds_every_part() -> None:
+    pack = {
+        "figures": [],
+        "causes": [{"name": "物流", "tickets": 3}],
+        "low_scores": [],
+        "suggestions": [],
+        "tasks": [],
+    }
+    found = {"pack": pack, "decisions": [], "meeting": {"notes": "纪要"}}
+    rows = meeting.pack_rows(found)
+    assert [row["what"] for row in rows] == ["物流", "纪要"]
+
+
+def test_a_task_of_another_shop_is_not_there(app_as: AppAs, floor: ShopFloor, stack: Stack) -> None:
+    other = ShopFloor(stack, "task2")
+    task = planned(other, "别家的任务")
+    tab = app_as(floor.person("manager"), "task", query={"id": str(task)})
+    assert "别家的任务" not in shown(tab)
+    assert tab.error
