@@ -65,12 +65,15 @@ class Considered(_Row):
 
 
 class Decision(_Row):
-    """One time that work was given out, taken or returned. ``reasons``: people by what kept them from it."""
+    """One time that work was given out, taken or returned. ``reasons``: people by what kept them from it.
 
-    id: int
+    ``id`` None: the item lies in the pool, and this is how it stands now.
+    """
+
+    id: int | None
     at: datetime
     source: Literal["arrival", "on_duty", "manual", "claim", "handover", "recycle"]
-    rule: Literal["credit", "only", "nobody", "chosen", "returned"]
+    rule: Literal["credit", "only", "nobody", "waiting", "chosen", "returned"]
     member_id: int | None
     name: str | None
     reasons: dict[str, int]
@@ -107,6 +110,6 @@ def set_agent(
 
 
 def why(client: Client, area: Area, entity_id: int) -> tuple[Decision, ...]:
-    """The ten newest decisions on who has an item; none where nothing was decided, or not mine to see."""
+    """Why somebody has an item: how it stands now (in the pool), then the ten newest decisions."""
     found = db.rpc(client, "why_assigned", p_area=area, p_entity_id=entity_id)
     return tuple(Decision.model_validate(row) for row in found)

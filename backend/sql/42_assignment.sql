@@ -188,16 +188,21 @@ $$;
 comment on function private.lock_assignment(text) is
     'One transaction at a time gives work of an area out: people work for several shops, so their capacity is known only area by area.';
 
+create or replace function private.considered(p_staff private.assignee[]) returns jsonb
+language sql immutable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', s.member_id, 'is_eligible', s.why is null,
+        'why', s.why, 'load', s.load, 'credit', pg_catalog.round(s.credit, 3)) order by s.member_id), '[]')
+    from pg_catalog.unnest(p_staff) s
+$$;
+comment on function private.considered(private.assignee[]) is 'The judged staff as a decision keeps it.';
+
 create or replace function private.record_assignment(
     p_area text, p_shop_id bigint, p_entity_id bigint, p_member_id bigint, p_source text, p_staff private.assignee[], p_now timestamptz
 ) returns bigint
 language plpgsql set search_path = '' as $$
 declare
     v_id bigint;
-    v_considered jsonb := (
-        select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', s.member_id, 'is_eligible', s.why is null,
-            'why', s.why, 'load', s.load, 'credit', pg_catalog.round(s.credit, 3)) order by s.member_id), '[]')
-        from pg_catalog.unnest(p_staff) s);
+    v_considered jsonb := private.considered(p_staff);
 begin
     if p_member_id is null then
         select d.id into v_id

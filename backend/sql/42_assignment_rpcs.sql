@@ -136,19 +136,49 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.decision_shown(public.assignment_decisions) is 'A decision with names, and how many people each reason kept from the item.';
 
+create or replace function private.pool_item(p_area text, p_entity_id bigint, p_now timestamptz)
+returns table (shop_id bigint, skill text, excluded bigint[])
+language plpgsql stable set search_path = '' as $$
+begin
+    case p_area
+        when 'lead' then return query select l.shop_id, 'presales', private.cooled_off(l.id, l.shop_id, p_now)
+            from public.leads l where l.id = p_entity_id and l.state = 'pool';
+        when 'ticket' then return query select t.shop_id, 'aftersales', '{}'::bigint[]
+            from public.tickets t where t.id = p_entity_id and t.owner_id is null and t.stage = 'open';
+    end case;
+end;
+$$;
+comment on function private.pool_item(text, bigint, timestamptz) is 'An item that lies in the pool: its shop, the skill it asks for, who may not have it; no row when somebody has it. A branch per area.';
+
+create or replace function private.decision_now(p_area text, p_entity_id bigint, p_shop_ids bigint[], p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select private.decision_shown(row(null, p_now, i.shop_id, p_area, p_entity_id, null,
+        case when exists (select from pg_catalog.unnest(s.staff) x where x.why is null) then 'waiting' else 'nobody' end, 'on_duty',
+        private.considered(s.staff))::public.assignment_decisions)
+    from private.pool_item(p_area, p_entity_id, p_now) i
+    cross join lateral (select private.judge_staff(
+        array(select x from private.assignment_staff(p_area, i.shop_id, p_now) x), i.skill, i.excluded) as staff) s
+    where i.shop_id = any (p_shop_ids)
+$$;
+comment on function private.decision_now(text, bigint, bigint[], timestamptz) is
+    'How an item in the pool stands at this moment (rule waiting: somebody could have it; nobody): nothing was decided yet, so id is null.';
+
 create or replace function public.why_assigned(p_area text, p_entity_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
+    v_shops bigint[] := array(select private.my_shop_ids());
+    v_now jsonb;
 begin
     perform private.require_area(p_area);
-    return (
+    v_now := private.decision_now(p_area, p_entity_id, v_shops, private.now());
+    return case when v_now is null then '[]' else pg_catalog.jsonb_build_array(v_now) end || (
         select coalesce(pg_catalog.jsonb_agg(private.decision_shown(d) order by d.id desc), '[]')
         from (select * from public.assignment_decisions x
-            where x.area = p_area and x.entity_id = p_entity_id and x.shop_id in (select private.my_shop_ids())
+            where x.area = p_area and x.entity_id = p_entity_id and x.shop_id = any (v_shops)
             order by x.id desc limit 10) d);
 end;
 $$;
 grant execute on function public.why_assigned(text, bigint) to authenticated;
 comment on function public.why_assigned(text, bigint) is
-    'Members of its shop: the ten newest decisions on who has an item [{id, at, source, rule, member_id, name, reasons: {why: people}, considered: [{member_id, name, is_eligible, why, load, credit}] best first}]; [] where nothing was decided, or not mine to see. assignment.bad_area.';
+    'Members of its shop: the ten newest decisions on who has an item [{id, at, source, rule, member_id, name, reasons: {why: people}, considered: [{member_id, name, is_eligible, why, load, credit}] best first}]; an item in the pool begins with how it stands now (id null, rule waiting or nobody). [] where nothing was decided, or not mine to see. assignment.bad_area.';

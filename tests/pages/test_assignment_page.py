@@ -74,6 +74,7 @@ def test_a_decision_in_words() -> None:
         "只有 客服E 能接": decision("only", name="客服E"),
         "没有人能接：2 人不当班，1 人已到上限": decision("nobody", reasons={"off_duty": 2, "full": 1}),
         "没有人能接：店铺没有客服": decision("nobody"),
+        "在领取池，现在 1 人能接": decision("waiting", id=None, considered=(eve, full)),
         "客服E 自己领取": decision("chosen", "claim", name="客服E"),
         "交接给 客服E": decision("chosen", "handover", name="客服E"),
         "退回领取池": decision("returned", "recycle"),

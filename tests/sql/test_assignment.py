@@ -161,8 +161,9 @@ def test_why_this_person_and_why_nobody(floor: Connection) -> None:
     assert (nobody, again) == (None, [(waiting, None, decision)])  # the same reasons are told once
     working.settle(floor, amy, capacity=5, frozen_until=NOON + timedelta(hours=1))
     [(_, _, other)] = working.assign(floor, [{"id": waiting, "skill": "presales"}], NOON, "on_duty")
-    assert [d["reasons"] for d in desk.ask(floor, "max", "why_assigned", "ticket", waiting)] == [
-        {"away": 1, "off_duty": 1, "frozen": 1}, {"away": 1, "off_duty": 1, "full": 1},
+    assert [(d["id"], d["reasons"]) for d in desk.ask(floor, "max", "why_assigned", "ticket", waiting)] == [
+        (None, {"away": 1, "off_duty": 1, "frozen": 1}),
+        (other, {"away": 1, "off_duty": 1, "frozen": 1}), (decision, {"away": 1, "off_duty": 1, "full": 1}),
     ]  # fmt: skip
     assert other != decision
     assert desk.ask(floor, "zed", "why_assigned", "ticket", waiting) == []
@@ -176,6 +177,7 @@ def test_what_people_chose_is_told_and_costs_no_credit(floor: Connection) -> Non
     for member_id, source in ((amy, "claim"), (None, "recycle"), (amy, "manual")):
         query = "select private.note_assignment('ticket', %s, %s, %s, %s, %s)"
         floor.execute(query, (working.shop(floor), item, member_id, source, NOON))
+    working.own(floor, item, amy)
     told = desk.ask(floor, "bob", "why_assigned", "ticket", item)
     assert [(d["name"], d["rule"], d["source"]) for d in told] == [
         ("amy", "chosen", "manual"), (None, "returned", "recycle"), ("amy", "chosen", "claim"),
@@ -269,7 +271,12 @@ def test_the_oldest_go_first_when_somebody_comes_on_duty(floor: Connection) -> N
     with desk.as_role(floor, "service_role"):
         floor.execute("select public.tick_work()")
     assert held(floor, amy) == []
+    [now] = desk.ask(floor, "bob", "why_assigned", "ticket", waiting[0])
+    assert (now["id"], now["rule"], now["reasons"]) == (None, "nobody", {"off_duty": 3})
+    assert desk.ask(floor, "zed", "why_assigned", "ticket", waiting[0]) == []
     at(floor, NOON + timedelta(hours=1))
+    [now] = desk.ask(floor, "bob", "why_assigned", "ticket", waiting[0])
+    assert (now["rule"], now["reasons"]) == ("waiting", {"off_duty": 2})
     for _ in range(2):
         with desk.as_role(floor, "service_role"):
             floor.execute("select public.tick_work()")

@@ -259,7 +259,7 @@ def test_whoever_hands_over_is_given_nothing_new(floor: Connection) -> None:
     send(floor, "amy", "open_handover")
     [waiting] = working.new_items(floor, 1)
     assert working.assign(floor, [{"id": waiting}], NOON + timedelta(hours=3.6))[0][1] is None
-    [why] = desk.ask(floor, "max", "why_assigned", "ticket", waiting)
+    why = desk.ask(floor, "max", "why_assigned", "ticket", waiting)[0]
     assert {c["name"]: c["why"] for c in why["considered"]}["amy"] == "away"
 
 

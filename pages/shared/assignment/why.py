@@ -36,7 +36,8 @@ def _tell(found: tuple[Decision, ...]) -> None:
         return
     newest, *earlier = found
     st.markdown(f"**{md(sentence(newest))}**")
-    st.caption(f"{frame.clock(newest.at)} · {t(f'assignment.source.{newest.source}')}")
+    source = "pool" if newest.id is None else newest.source
+    st.caption(f"{frame.clock(newest.at)} · {t(f'assignment.source.{source}')}")
     for one in newest.considered[:_OTHERS]:
         st.markdown(f":gray[{md(line(one))}]")
     if len(newest.considered) > _OTHERS:
