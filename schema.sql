@@ -14797,13 +14797,9 @@ create or replace function private.recycle_kept_leads(p_now timestamptz) returns
 language plpgsql set search_path = '' as $$
 declare
     v_ids bigint[] := array(
-        with keep as materialized (
-            select s.id as shop_id, g as grade, pg_catalog.make_interval(days => ((private.lead_rules_of(s.id)).recycling #>> array[g, 'keep_days'])::integer) as span
-            from public.shops s cross join pg_catalog.unnest(array['A', 'B', 'C']) g
-        )
-        select l.id from public.leads l join keep k on k.shop_id = l.shop_id and k.grade = l.grade
-        where l.state in ('assigned', 'following') and l.owned_since < p_now - k.span
-          and l.owned_since < p_now - (select pg_catalog.min(k.span) from keep k)
+        select l.id from public.leads l join public.shops s on s.id = l.shop_id cross join lateral private.lead_rules_of(s.id) r
+        where l.state in ('assigned', 'following')
+          and l.owned_since < p_now - pg_catalog.make_interval(days => (r.recycling #>> array[l.grade, 'keep_days'])::integer)
         order by l.owned_since limit 500 for update of l skip locked);
 begin
     return case when v_ids = '{}' then 0 else private.free_leads(null, v_ids, 'recycled', 'kept_too_long', p_now) end;
@@ -15720,7 +15716,7 @@ language sql stable set search_path = '' as $$
         select l.id from private.contacts c join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops)
         where c.kind = 'lead' and c.name_hash = any (p_hashes)
     )
-    select l.* from public.leads l where l.id = any (array(select f.id from found f)) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
+    select l.* from public.leads l where l.id in (select id from found) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
 $$;
 comment on function private.leads_of_customer(bigint[], text[], bigint[], text[]) is 'Leads of a customer in these shops by buyer account, by the contact of an order or ticket, or by blind indexes; open ones first.';
 
