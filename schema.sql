@@ -14797,9 +14797,13 @@ create or replace function private.recycle_kept_leads(p_now timestamptz) returns
 language plpgsql set search_path = '' as $$
 declare
     v_ids bigint[] := array(
-        select l.id from public.leads l join public.shops s on s.id = l.shop_id cross join lateral private.lead_rules_of(s.id) r
-        where l.state in ('assigned', 'following')
-          and l.owned_since < p_now - pg_catalog.make_interval(days => (r.recycling #>> array[l.grade, 'keep_days'])::integer)
+        with keep as materialized (
+            select s.id as shop_id, g as grade, pg_catalog.make_interval(days => ((private.lead_rules_of(s.id)).recycling #>> array[g, 'keep_days'])::integer) as span
+            from public.shops s cross join pg_catalog.unnest(array['A', 'B', 'C']) g
+        )
+        select l.id from public.leads l join keep k on k.shop_id = l.shop_id and k.grade = l.grade
+        where l.state in ('assigned', 'following') and l.owned_since < p_now - k.span
+          and l.owned_since < p_now - (select pg_catalog.min(k.span) from keep k)
         order by l.owned_since limit 500 for update of l skip locked);
 begin
     return case when v_ids = '{}' then 0 else private.free_leads(null, v_ids, 'recycled', 'kept_too_long', p_now) end;
@@ -15716,7 +15720,7 @@ language sql stable set search_path = '' as $$
         select l.id from private.contacts c join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops)
         where c.kind = 'lead' and c.name_hash = any (p_hashes)
     )
-    select l.* from public.leads l where l.id in (select id from found) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
+    select l.* from public.leads l where l.id = any (array(select f.id from found f)) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
 $$;
 comment on function private.leads_of_customer(bigint[], text[], bigint[], text[]) is 'Leads of a customer in these shops by buyer account, by the contact of an order or ticket, or by blind indexes; open ones first.';
 
@@ -16389,20 +16393,22 @@ $$;
 
 create or replace function private.start_ticket_clocks(p_ticket public.tickets, p_now timestamptz, p_actor bigint) returns void
 language plpgsql set search_path = '' as $$
+declare
+    v_known timestamptz := coalesce((select pg_catalog.min(c.started_at) from public.sla_clocks c
+        where c.entity = 'ticket' and c.entity_id = (p_ticket).id and c.target = 'resolve'), p_now);
 begin
     if not private.was_answered(p_ticket.id) then
         if p_ticket.type = 'public_complaint' then
-            perform private.run_ticket_clock(p_ticket, 'public_complaint', 'answer', 'public_complaint', p_now, p_actor, p_ticket.registered_at);
+            perform private.run_ticket_clock(p_ticket, 'public_complaint', 'answer', 'public_complaint', p_now, p_actor, v_known);
         else
-            perform private.run_ticket_clock(p_ticket, 'ticket', 'first', 'ticket_first', p_now, p_actor, p_ticket.registered_at);
+            perform private.run_ticket_clock(p_ticket, 'ticket', 'first', 'ticket_first', p_now, p_actor, v_known);
         end if;
     end if;
-    perform private.run_ticket_clock(p_ticket, 'ticket', 'resolve', 'ticket_resolve', p_now, p_actor, p_ticket.registered_at,
-        p_ticket.platform_due_at);
+    perform private.run_ticket_clock(p_ticket, 'ticket', 'resolve', 'ticket_resolve', p_now, p_actor, v_known, p_ticket.platform_due_at);
 end;
 $$;
 comment on function private.start_ticket_clocks(public.tickets, timestamptz, bigint) is
-    'First response and resolution run from registration. A public complaint is answered within its own hour instead, which its ladder tells the duty lead at once. The platform''s countdown shortens the resolution.';
+    'First response and resolution run from when the desk knows of the case (a file may tell of an old one). A public complaint is answered within its own hour instead, which its ladder tells the duty lead at once. The platform''s countdown shortens the resolution.';
 
 create or replace function private.cancel_ticket_clocks(
     p_id bigint, p_reason text, p_now timestamptz, p_actor bigint, p_targets text[] default null
@@ -16433,7 +16439,7 @@ begin
 end;
 $$;
 comment on function private.retarget_ticket(public.tickets, timestamptz, bigint) is
-    'A ticket was classified: each running clock takes the policy of the new facts, used time stays; a public complaint gets its hour from registration on.';
+    'A ticket was classified: each running clock takes the policy of the new facts, used time stays; a public complaint gets its hour from when the desk knew of it.';
 
 create or replace function private.shorten_ticket(p_ticket public.tickets, p_now timestamptz, p_actor bigint) returns void
 language plpgsql set search_path = '' as $$
@@ -17618,7 +17624,7 @@ language plpgsql set search_path = '' as $$
 declare
     v public.tickets := p_ticket;
 begin
-    if v.stage = 'done' then
+    if v.stage not in ('open', 'waiting') then -- solved: who notes his word sees whether the case goes on
         return v;
     end if;
     if not exists (select from private.ticket_clocks(v.id, array['first', 'answer'])) then
@@ -18865,7 +18871,7 @@ begin
     end if;
     return jsonb_build_object('ticket', private.ticket_rows(array[p_id]) -> 0, 'order', private.ticket_order_shown(v.order_id),
         'timeline', private.ticket_timeline(v_family), 'messages', case when v_works then private.ticket_talk(v_family) else '[]' end,
-        'money', private.ticket_money_of(p_id), 'return', (select to_jsonb(r) from public.ticket_returns r where r.ticket_id = p_id),
+        'money', private.money_rows(array(select m.id from public.ticket_money m where m.ticket_id = any (v_family))), 'return', (select to_jsonb(r) from public.ticket_returns r where r.ticket_id = p_id),
         'clocks', private.ticket_clocks_shown(p_id), 'merged', to_jsonb(array_remove(v_family, p_id)),
         'followed_by', (select coalesce(jsonb_agg(f.id order by f.id), '[]') from public.tickets f where f.follows_id = p_id),
         'buyer', private.buyer_shown(array(select private.my_shop_ids()), array_remove(array[v.buyer_account], null),

@@ -62,20 +62,22 @@ $$;
 
 create or replace function private.start_ticket_clocks(p_ticket public.tickets, p_now timestamptz, p_actor bigint) returns void
 language plpgsql set search_path = '' as $$
+declare
+    v_known timestamptz := coalesce((select pg_catalog.min(c.started_at) from public.sla_clocks c
+        where c.entity = 'ticket' and c.entity_id = (p_ticket).id and c.target = 'resolve'), p_now);
 begin
     if not private.was_answered(p_ticket.id) then
         if p_ticket.type = 'public_complaint' then
-            perform private.run_ticket_clock(p_ticket, 'public_complaint', 'answer', 'public_complaint', p_now, p_actor, p_ticket.registered_at);
+            perform private.run_ticket_clock(p_ticket, 'public_complaint', 'answer', 'public_complaint', p_now, p_actor, v_known);
         else
-            perform private.run_ticket_clock(p_ticket, 'ticket', 'first', 'ticket_first', p_now, p_actor, p_ticket.registered_at);
+            perform private.run_ticket_clock(p_ticket, 'ticket', 'first', 'ticket_first', p_now, p_actor, v_known);
         end if;
     end if;
-    perform private.run_ticket_clock(p_ticket, 'ticket', 'resolve', 'ticket_resolve', p_now, p_actor, p_ticket.registered_at,
-        p_ticket.platform_due_at);
+    perform private.run_ticket_clock(p_ticket, 'ticket', 'resolve', 'ticket_resolve', p_now, p_actor, v_known, p_ticket.platform_due_at);
 end;
 $$;
 comment on function private.start_ticket_clocks(public.tickets, timestamptz, bigint) is
-    'First response and resolution run from registration. A public complaint is answered within its own hour instead, which its ladder tells the duty lead at once. The platform''s countdown shortens the resolution.';
+    'First response and resolution run from when the desk knows of the case (a file may tell of an old one). A public complaint is answered within its own hour instead, which its ladder tells the duty lead at once. The platform''s countdown shortens the resolution.';
 
 create or replace function private.cancel_ticket_clocks(
     p_id bigint, p_reason text, p_now timestamptz, p_actor bigint, p_targets text[] default null
@@ -106,7 +108,7 @@ begin
 end;
 $$;
 comment on function private.retarget_ticket(public.tickets, timestamptz, bigint) is
-    'A ticket was classified: each running clock takes the policy of the new facts, used time stays; a public complaint gets its hour from registration on.';
+    'A ticket was classified: each running clock takes the policy of the new facts, used time stays; a public complaint gets its hour from when the desk knew of it.';
 
 create or replace function private.shorten_ticket(p_ticket public.tickets, p_now timestamptz, p_actor bigint) returns void
 language plpgsql set search_path = '' as $$

@@ -174,7 +174,7 @@ begin
     end if;
     return jsonb_build_object('ticket', private.ticket_rows(array[p_id]) -> 0, 'order', private.ticket_order_shown(v.order_id),
         'timeline', private.ticket_timeline(v_family), 'messages', case when v_works then private.ticket_talk(v_family) else '[]' end,
-        'money', private.ticket_money_of(p_id), 'return', (select to_jsonb(r) from public.ticket_returns r where r.ticket_id = p_id),
+        'money', private.money_rows(array(select m.id from public.ticket_money m where m.ticket_id = any (v_family))), 'return', (select to_jsonb(r) from public.ticket_returns r where r.ticket_id = p_id),
         'clocks', private.ticket_clocks_shown(p_id), 'merged', to_jsonb(array_remove(v_family, p_id)),
         'followed_by', (select coalesce(jsonb_agg(f.id order by f.id), '[]') from public.tickets f where f.follows_id = p_id),
         'buyer', private.buyer_shown(array(select private.my_shop_ids()), array_remove(array[v.buyer_account], null),

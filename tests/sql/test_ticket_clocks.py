@@ -145,6 +145,26 @@ def test_the_platform_s_countdown_shortens_and_never_lengthens(floor: Connection
     )  # over already: due at once, and nothing is late before it was there
 
 
+def test_a_file_that_tells_of_an_old_case_makes_nobody_late(floor: Connection) -> None:
+    ticket = one(
+        floor,
+        """select private.add_ticket(row(null, 'system', '{}', false, 0)::private.actor, jsonb_build_object('shop_id', id, 'type', 'return',
+               'source', 'import', 'platform_ref', 'R-1', 'registered_at', private.now() - interval '20 hours'), private.now())
+           from shops where code = 'one'""",
+    )
+    assert (due(floor, ticket, "first"), due(floor, ticket, "resolve")) == (NOON + HOUR, NOON + 24 * HOUR)
+    assert (
+        due(floor, ticket, "review") == NOON + 4 * HOUR
+    )  # the customer has waited for that since he applied
+
+
+def test_a_solved_case_waits_for_no_word(floor: Connection) -> None:
+    ticket = make(floor, "revisit")
+    say(floor, ticket, "in")
+    assert "next" not in clocks(floor, ticket)
+    assert state(floor, ticket) == "revisit"
+
+
 def test_a_wait_pauses_the_resolution_and_nothing_else(floor: Connection) -> None:
     ticket = make(floor, "in_progress")
     say(floor, ticket, "out")
