@@ -120,7 +120,10 @@ def test_rejecting_wants_a_reason(app_as: AppAs, shop: ShopFloor) -> None:
     approval_id = asked(shop, "700")
     tab = opened(app_as, shop.person("manager"), approval_id)
     tab.button(key="approval_reject").click().run()
+    assert [one.value for one in tab.error] == []
     assert tab.button(key="approval_reject_now").disabled
+    tab.button(key="approval_reject_cancel").click().run()
+    tab.button(key="approval_reject").click().run()
     tab.button_group(key=f"approval_quick_{approval_id}").set_value("no_proof").run()
     tab.button(key="approval_reject_now").click().run()
     assert state(shop, approval_id) == "rejected"

@@ -120,8 +120,8 @@ def _picture(file: Evidence) -> None:
         st.caption(f":material/description: {md(file.name)}")
         return
     small = attachments.read(frame.client(), file.id, preview=True)
-    with st.container(gap="xxsmall", width=120):
-        st.image(small.content, width=112)
+    with st.container(gap="xxsmall", width=96):
+        st.image(small.content, width=88)
         if st.button(t("approvals.full"), key=f"approval_photo_{file.id}", type="tertiary"):
             _full(file)
 
@@ -189,7 +189,7 @@ def _buttons(found: ApprovalScreen) -> None:
             key="approval_reject_now",
         ):
             _decide(found, False, reason)
-        if st.button(t("common.cancel"), width="stretch", key="approval_reject_cancel"):
+        if st.button(t("approvals.keep"), width="stretch", key="approval_reject_cancel"):
             st.session_state.pop(rejecting, None)
             st.rerun()
 
