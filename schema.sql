@@ -4880,7 +4880,7 @@ begin
         when 'order' then return query select * from private.order_subjects(p_ids);
         when 'lead' then return query select * from private.lead_subjects(p_ids);
         when 'promise' then return query select * from private.promise_subjects(p_ids, p_now);
-        when 'survey' then return query select * from private.survey_subjects(p_ids);
+        when 'survey' then return query select * from private.survey_subjects(p_ids, p_now);
         when 'ticket', 'return', 'public_complaint' then return query select * from private.ticket_subjects(p_ids, p_now);
         when 'approval' then return query select * from private.approval_subjects(p_ids, p_now);
         when 'task' then return query select * from private.task_subjects(p_ids);
@@ -11072,10 +11072,12 @@ comment on function private.return_items(private.actor, bigint, bigint[], timest
 create or replace function private.give_back_all(p_member_id bigint, p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$
 begin
-    return private.return_items(null, p_member_id, null, p_now) + private.return_leads(null, p_member_id, p_now);
+    return private.return_items(null, p_member_id, null, p_now) + private.return_leads(null, p_member_id, p_now)
+        + private.return_tickets(private.desk_itself(), array(select t.id from public.tickets t
+            where t.owner_id = p_member_id and t.stage <> 'done'), 'manual', p_now);
 end;
 $$;
-comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off: all his items and leads are in the pool again.';
+comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off: all his items, leads and tickets are in the pool again.';
 
 create or replace function public.give_back(p_request_id uuid, p_order_ids jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -14405,7 +14407,7 @@ language plpgsql stable set search_path = '' as $$
 begin
     v := private.as_filter(p);
     since := coalesce((v ->> 'from')::timestamptz, p_now - interval '30 days');
-    till := coalesce((v ->> 'to')::timestamptz, p_now);
+    till := coalesce((v ->> 'to')::timestamptz, p_now + interval '1 minute'); -- what was captured just now counts
     if till <= since or till > since + interval '400 days' then
         perform private.fail('PT422', 'filter.bad');
     end if;
@@ -16092,6 +16094,8 @@ create table if not exists public.tickets (
     constraint tickets_masks_hide check (private.is_masked(receiver_masked, phone_masked)),
     constraint tickets_texts_masked check (not private.names_a_phone(summary) and not private.names_a_phone(solution)
         and not private.names_a_phone(close_reason)),
+    constraint tickets_names_length check (greatest(char_length(sku), char_length(tracking_no), char_length(buyer_account),
+        char_length(platform_ref), char_length(platform_status), char_length(reship_tracking_no)) <= 100),
     constraint tickets_worked_has_owner check (state not in ('dispatched', 'in_progress') or owner_id is not null),
     constraint tickets_waiting_is_whole check ((state in ('waiting_customer', 'waiting_return')) = (waiting_reason is not null)
         and (waiting_reason is null) = (waiting_until is null)),
@@ -17201,7 +17205,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := private.ticket_object(p) - array['registered_at', 'follows_id'];
+    v jsonb := private.ticket_object(p) - array['registered_at', 'follows_id', 'lead_id'];
     v_answer jsonb := private.begin_request(p_request_id, 'register_ticket', v #- '{contact,name}' #- '{contact,phone}' #- '{contact,address}' #- '{contact,note}');
     v_duplicates jsonb;
     v_ticket public.tickets;
@@ -20817,33 +20821,46 @@ $$;
 comment on function private.orders_to_ask(timestamptz, integer) is
     'Signed in the last three days, of the sample, not asked yet, without a refund and without an open case (that one asks by itself). Old orders of a first import are left in peace.';
 
+create or replace function private.start_survey_clock(p_survey public.surveys, p_code text, p_starts_at timestamptz, p_now timestamptz)
+returns public.sla_clocks
+language plpgsql volatile set search_path = '' as $$
+begin
+    if exists (select from private.policies_for(p_code, p_survey.shop_id, '{}')) then
+        return private.start_clock(case p_survey.kind when 'order' then 'survey' else 'ticket' end,
+            coalesce(p_survey.ticket_id, p_survey.id), p_survey.shop_id, p_code, p_code, p_now, null, '{}', p_starts_at);
+    end if;
+    return null;
+end;
+$$;
+comment on function private.start_survey_clock(public.surveys, text, timestamptz, timestamptz) is
+    'The clock of asking (survey) or calling (callback); without an active policy there is none, and nobody is kept from asking.';
+
 create or replace function private.open_order_surveys(p_now timestamptz, p_limit integer default 300) returns integer
 language plpgsql volatile set search_path = '' as $$
 declare
     v_one record;
+    v public.surveys;
     v_clock public.sla_clocks;
-    v_call public.sla_clocks;
-    v_id bigint;
     v_count integer := 0;
 begin
     for v_one in select * from private.orders_to_ask(p_now, p_limit) loop
         insert into public.surveys (shop_id, kind, order_id, is_sampled, opened_at, due_sort, closes_at)
         values (v_one.shop_id, 'order', v_one.order_id, v_one.is_sampled, p_now, p_now,
             v_one.signed_at + pg_catalog.make_interval(days => greatest(v_one.answer_days, case when v_one.is_sampled then 7 else 0 end)))
-        on conflict do nothing returning id into v_id;
-        continue when v_id is null;
-        v_clock := private.start_clock('survey', v_id, v_one.shop_id, 'survey', 'survey', p_now, null, '{}', v_one.signed_at);
-        if v_one.is_sampled then
-            v_call := private.start_clock('survey', v_id, v_one.shop_id, 'callback', 'callback', p_now, null, '{}', v_one.signed_at);
+        on conflict do nothing returning * into v;
+        continue when v.id is null;
+        v_clock := private.start_survey_clock(v, 'survey', v_one.signed_at, p_now);
+        update public.surveys set due_sort = coalesce(v_clock.due_at, closes_at) where id = v.id;
+        if v.is_sampled then
+            perform private.start_survey_clock(v, 'callback', v_one.signed_at, p_now);
         end if;
-        update public.surveys set due_sort = coalesce(v_clock.due_at, closes_at) where id = v_id;
         v_count := v_count + 1;
     end loop;
     return v_count;
 end;
 $$;
 comment on function private.open_order_surveys(timestamptz, integer) is
-    'Invites newly signed orders, each with its clock from the signing (and one for the call, if it is of the sample). policy.none.';
+    'Invites newly signed orders, each with its clock from the signing (and one for the call, if it is of the sample).';
 
 -- After a ticket ------------------------------------------------------------------------------------------------------
 
@@ -20864,13 +20881,13 @@ begin
     values (p_ticket.shop_id, 'ticket', p_ticket.id, p_ticket.order_id, p_ticket.instance, p_ticket.owner_id, p_now, v_closes, v_closes)
     on conflict do nothing returning * into v;
     if v.id is not null then
-        v_clock := private.start_clock('ticket', p_ticket.id, p_ticket.shop_id, 'survey', 'survey', p_now);
+        v_clock := private.start_survey_clock(v, 'survey', p_now, p_now);
         update public.surveys set due_sort = least(coalesce(v_clock.due_at, v_closes), v_closes) where id = v.id returning * into v;
     end if;
     return v;
 end;
 $$;
-comment on function private.invite_ticket(public.tickets, timestamptz) is 'The invitation to this resolution of a case, with its clock; no row if it was made before. policy.none.';
+comment on function private.invite_ticket(public.tickets, timestamptz) is 'The invitation to this resolution of a case, with its clock; no row if it was made before.';
 
 create or replace function private.after_resolve(p_ticket public.tickets, p_now timestamptz) returns public.tickets
 language plpgsql volatile set search_path = '' as $$
@@ -20883,7 +20900,7 @@ begin
 end;
 $$;
 comment on function private.after_resolve(public.tickets, timestamptz) is
-    'A case was resolved: resolved → revisit, with one invitation for this resolution (a second resolution asks again). policy.none.';
+    'A case was resolved: resolved → revisit, with one invitation for this resolution (a second resolution asks again).';
 
 -- What ends an invitation ---------------------------------------------------------------------------------------------
 
@@ -20948,6 +20965,7 @@ create or replace function private.tick_surveys(p_now timestamptz) returns integ
 language plpgsql volatile set search_path = '' as $$
 begin
     delete from private.survey_visits where minute < p_now - interval '1 hour';
+    delete from private.survey_tokens where expires_at < p_now - interval '90 days';
     return private.close_unanswered(p_now) + private.open_order_surveys(p_now);
 end;
 $$;
@@ -20973,12 +20991,22 @@ create or replace trigger t70_cancel_survey after update of state on public.tick
 
 -- What reminders say of an order's survey -------------------------------------------------------------------------------
 
-create or replace function private.survey_subjects(p_ids bigint[]) returns table (entity_id bigint, owner_id bigint, label text, path text)
+create or replace function private.survey_subjects(p_ids bigint[], p_now timestamptz)
+returns table (entity_id bigint, owner_id bigint, label text, path text)
 language sql stable set search_path = '' as $$
-    select s.id, s.asked_by, o.order_no, '/satisfaction?tab=ask&survey=' || s.id
-    from public.surveys s join public.orders o on o.id = s.order_id where s.id = any (p_ids)
+    with survey as materialized (
+        select s.id, s.shop_id, s.asked_by, o.order_no from public.surveys s join public.orders o on o.id = s.order_id where s.id = any (p_ids)
+    ), here as materialized (
+        select h.shop_id, d.member_id, row_number() over (partition by h.shop_id order by d.member_id) - 1 as place,
+            count(*) over (partition by h.shop_id) as people
+        from (select distinct shop_id from survey) h cross join lateral private.on_duty(h.shop_id, p_now) d
+        join public.members m on m.id = d.member_id and m.role = 'agent'
+    )
+    select s.id, coalesce(s.asked_by, h.member_id), s.order_no, '/satisfaction?tab=ask&survey=' || s.id
+    from survey s left join here h on h.shop_id = s.shop_id and h.place = s.id % h.people
 $$;
-comment on function private.survey_subjects(bigint[]) is 'Surveys of orders as reminders name them: by order number; who asked goes on with it.';
+comment on function private.survey_subjects(bigint[], timestamptz) is
+    'Surveys of orders as reminders name them: by order number. Who asked goes on with it; until then each falls to one of the agents on duty, not to all of them.';
 
 -- ==== 66_surveys_answers.sql ====
 
@@ -21076,14 +21104,14 @@ begin
         v_ticket.owner_id := v_review.owner_id;
         perform private.move_ticket(p_me, v_ticket, 'review', pg_catalog.jsonb_build_object('score', p_survey.score), p_now);
     end if;
-    perform private.start_clock('ticket', p_ticket.id, p_ticket.shop_id, 'low_score', 'low_score', p_now, (p_me).member_id);
+    perform private.run_ticket_clock(p_ticket, 'ticket', 'low_score', 'low_score', p_now, (p_me).member_id);
     perform private.audit(p_me, p_ticket.shop_id, 'ticket', p_ticket.id, 'review_opened',
         pg_catalog.jsonb_build_object('score', p_survey.score, 'kind', p_survey.kind, 'lead', v_review.owner_id));
     perform private.tell_low_score(v_review, p_now);
 end;
 $$;
 comment on function private.open_review(public.tickets, public.surveys, private.actor, timestamptz) is
-    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer goes to review. One open review per ticket. policy.none.';
+    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer goes to review. One open review per ticket.';
 
 create or replace function private.case_of_order(p_survey public.surveys, p_me private.actor, p_now timestamptz) returns bigint
 language plpgsql volatile set search_path = '' as $$
@@ -21257,9 +21285,10 @@ create table if not exists private.survey_tokens (
     used_at timestamptz
 );
 create index if not exists survey_tokens_survey_id_idx on private.survey_tokens (survey_id);
+create index if not exists survey_tokens_expires_idx on private.survey_tokens (expires_at);
 create index if not exists survey_tokens_created_by_idx on private.survey_tokens (created_by);
 alter table private.survey_tokens enable row level security;
-comment on table private.survey_tokens is 'Links of surveys: SHA-256 (letters) of 32 random bytes that only the customer has. Good for one answer, until the survey closes.';
+comment on table private.survey_tokens is 'Links of surveys: SHA-256 (letters) of 32 random bytes that only the customer has. Good for one answer, until the survey closes; forgotten 90 days later.';
 
 create table if not exists private.survey_visits (
     caller text not null,

@@ -126,7 +126,7 @@ begin
         when 'order' then return query select * from private.order_subjects(p_ids);
         when 'lead' then return query select * from private.lead_subjects(p_ids);
         when 'promise' then return query select * from private.promise_subjects(p_ids, p_now);
-        when 'survey' then return query select * from private.survey_subjects(p_ids);
+        when 'survey' then return query select * from private.survey_subjects(p_ids, p_now);
         when 'ticket', 'return', 'public_complaint' then return query select * from private.ticket_subjects(p_ids, p_now);
         when 'approval' then return query select * from private.approval_subjects(p_ids, p_now);
         when 'task' then return query select * from private.task_subjects(p_ids);

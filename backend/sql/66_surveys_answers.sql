@@ -92,14 +92,14 @@ begin
         v_ticket.owner_id := v_review.owner_id;
         perform private.move_ticket(p_me, v_ticket, 'review', pg_catalog.jsonb_build_object('score', p_survey.score), p_now);
     end if;
-    perform private.start_clock('ticket', p_ticket.id, p_ticket.shop_id, 'low_score', 'low_score', p_now, (p_me).member_id);
+    perform private.run_ticket_clock(p_ticket, 'ticket', 'low_score', 'low_score', p_now, (p_me).member_id);
     perform private.audit(p_me, p_ticket.shop_id, 'ticket', p_ticket.id, 'review_opened',
         pg_catalog.jsonb_build_object('score', p_survey.score, 'kind', p_survey.kind, 'lead', v_review.owner_id));
     perform private.tell_low_score(v_review, p_now);
 end;
 $$;
 comment on function private.open_review(public.tickets, public.surveys, private.actor, timestamptz) is
-    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer goes to review. One open review per ticket. policy.none.';
+    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer goes to review. One open review per ticket.';
 
 create or replace function private.case_of_order(p_survey public.surveys, p_me private.actor, p_now timestamptz) returns bigint
 language plpgsql volatile set search_path = '' as $$

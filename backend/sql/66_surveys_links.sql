@@ -9,9 +9,10 @@ create table if not exists private.survey_tokens (
     used_at timestamptz
 );
 create index if not exists survey_tokens_survey_id_idx on private.survey_tokens (survey_id);
+create index if not exists survey_tokens_expires_idx on private.survey_tokens (expires_at);
 create index if not exists survey_tokens_created_by_idx on private.survey_tokens (created_by);
 alter table private.survey_tokens enable row level security;
-comment on table private.survey_tokens is 'Links of surveys: SHA-256 (letters) of 32 random bytes that only the customer has. Good for one answer, until the survey closes.';
+comment on table private.survey_tokens is 'Links of surveys: SHA-256 (letters) of 32 random bytes that only the customer has. Good for one answer, until the survey closes; forgotten 90 days later.';
 
 create table if not exists private.survey_visits (
     caller text not null,

@@ -274,6 +274,41 @@ def test_signed_orders_are_asked_and_called_by_share(desk: Connection) -> None:
     assert shares[2] == 10000
 
 
+def test_switched_off_policies_stop_no_tick_and_no_answer(desk: Connection) -> None:
+    desk.execute(
+        "update sla_policies set is_active = false where code in ('survey', 'callback', 'low_score')"
+    )
+    order = add_order(desk, "S-1", status="completed")
+    desk.execute("update orders set signed_at = private.now() where id = %s", (order,))
+    assert one(desk, "select private.tick_surveys(private.now())") == 1
+    number = resolved(desk)
+    assert score(desk, "ann", number, 1)["ticket_state"] == "review"
+    assert clocks(desk, "ticket", number) == {}
+    finish(desk, "lea", number, finding(desk))
+    at(desk, NOON + WEEK)
+    assert one(desk, "select private.tick_surveys(private.now())") == 1
+    assert one(desk, "select state from surveys where order_id = %s", order) == "unanswered"
+
+
+def test_a_reminder_of_an_order_falls_to_one_of_those_on_duty(desk: Connection) -> None:
+    for n in range(30):
+        order = add_order(desk, f"S-{n}", status="completed")
+        desk.execute("update orders set signed_at = private.now() where id = %s", (order,))
+    desk.execute("select private.tick_surveys(private.now())")
+    owners = [
+        row[0]
+        for row in desk.execute(
+            "select m.role from private.survey_subjects(array(select id from surveys), private.now()) s left join members m on m.id = s.owner_id"
+        )
+    ]
+    assert owners == ["agent"] * 30
+    people = one(
+        desk,
+        "select count(distinct owner_id) from private.survey_subjects(array(select id from surveys), private.now())",
+    )
+    assert people >= 3
+
+
 def test_a_low_score_of_an_order_opens_one_case(desk: Connection) -> None:
     order = add_order(desk, "S-1", status="completed")
     desk.execute("update orders set signed_at = private.now() where id = %s", (order,))
