@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -43,12 +44,22 @@ where code = 'office';
 """
 
 
+@pytest.fixture(scope="module")
+def with_calendars(module_db_url: str) -> Iterator[Connection]:
+    """A database with more calendars."""
+    with psycopg.connect(module_db_url) as conn:
+        conn.execute(CALENDARS)
+        conn.commit()
+        yield conn
+        conn.rollback()
+
+
 @pytest.fixture(params=SERVER_ZONES)
-def clock(request: pytest.FixtureRequest, db: Connection) -> Connection:
-    """The database with more calendars, answering from a server in another zone each time."""
-    db.execute("select set_config('TimeZone', %s, true)", (request.param,))
-    db.execute(CALENDARS)
-    return db
+def clock(request: pytest.FixtureRequest, with_calendars: Connection) -> Iterator[Connection]:
+    """That database for one test, answering from a server in another zone each time."""
+    with with_calendars.transaction(force_rollback=True):
+        with_calendars.execute("select set_config('TimeZone', %s, true)", (request.param,))
+        yield with_calendars
 
 
 def at(text: str) -> datetime:

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -21,14 +22,6 @@ from backend.words.signs import EDGE, necessary
 from backend.words.view import GAP, code_points, view_of, view_table
 from tests.unit.test_words_labelled import rows
 
-TERMS = [
-    e.term
-    for e in shipped().entries
-    if e.severity == "block"
-    and e.match_kind == "exact"
-    and len(fold_text(e.term)) >= 3
-    and check_one(f"这款{e.term}呢").verdict == "block"
-]
 FULL_WIDTH = {ord(c): ord(c) + 0xFEE0 for c in "0123456789abcdefghijklmnopqrstuvwxyz%+"}
 TRADITIONAL = str.maketrans(
     "国级绝对专业疗效医药卫销个顶尖无价钱稳赚发", "國級絕對專業療效醫藥衛銷個頂尖無價錢穩賺發"
@@ -58,6 +51,17 @@ INSERTED = [
 ]
 
 
+@cache
+def terms() -> list[str]:
+    """Terms that are blocked wherever they stand; found when a test asks: every worker imports this file."""
+    long = [
+        entry.term
+        for entry in shipped().entries
+        if entry.severity == "block" and entry.match_kind == "exact" and len(fold_text(entry.term)) >= 3
+    ]
+    return [term for term in long if check_one(f"这款{term}呢").verdict == "block"]
+
+
 def disguises() -> st.SearchStrategy[Callable[[str], str]]:
     inserted = st.sampled_from(INSERTED).map(lambda sign: lambda term: sign.join(term))
     tables = st.sampled_from([FULL_WIDTH, TRADITIONAL, NUMERALS, CAPITALS])
@@ -71,7 +75,7 @@ def undisguise(text: str) -> str:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from(TERMS),
+    st.deferred(lambda: st.sampled_from(terms())),
     disguises(),
     st.sampled_from(["", "这款", "🎉🎉 ", "亲，", "\u200b"]),
     st.sampled_from(["", "呢", "，谢谢", "🎁"]),
