@@ -8,7 +8,7 @@ language plpgsql stable set search_path = '' as $$
 begin
     v := private.as_filter(p);
     since := coalesce((v ->> 'from')::timestamptz, p_now - interval '30 days');
-    till := coalesce((v ->> 'to')::timestamptz, p_now);
+    till := coalesce((v ->> 'to')::timestamptz, p_now + interval '1 minute'); -- what was captured just now counts
     if till <= since or till > since + interval '400 days' then
         perform private.fail('PT422', 'filter.bad');
     end if;

@@ -68,9 +68,13 @@ create or replace function private.recycle_kept_leads(p_now timestamptz) returns
 language plpgsql set search_path = '' as $$
 declare
     v_ids bigint[] := array(
-        select l.id from public.leads l join public.shops s on s.id = l.shop_id cross join lateral private.lead_rules_of(s.id) r
-        where l.state in ('assigned', 'following')
-          and l.owned_since < p_now - pg_catalog.make_interval(days => (r.recycling #>> array[l.grade, 'keep_days'])::integer)
+        with keep as materialized (
+            select s.id as shop_id, g as grade, pg_catalog.make_interval(days => ((private.lead_rules_of(s.id)).recycling #>> array[g, 'keep_days'])::integer) as span
+            from public.shops s cross join pg_catalog.unnest(array['A', 'B', 'C']) g
+        )
+        select l.id from public.leads l join keep k on k.shop_id = l.shop_id and k.grade = l.grade
+        where l.state in ('assigned', 'following') and l.owned_since < p_now - k.span
+          and l.owned_since < p_now - (select pg_catalog.min(k.span) from keep k)
         order by l.owned_since limit 500 for update of l skip locked);
 begin
     return case when v_ids = '{}' then 0 else private.free_leads(null, v_ids, 'recycled', 'kept_too_long', p_now) end;

@@ -189,7 +189,7 @@ language sql stable set search_path = '' as $$
         select l.id from private.contacts c join public.leads l on l.contact_id = c.id and l.shop_id = any (p_shops)
         where c.kind = 'lead' and c.name_hash = any (p_hashes)
     )
-    select l.* from public.leads l where l.id in (select id from found) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
+    select l.* from public.leads l where l.id = any (array(select f.id from found f)) and l.state <> 'merged' order by l.closed_at desc nulls first, l.id desc limit 20
 $$;
 comment on function private.leads_of_customer(bigint[], text[], bigint[], text[]) is 'Leads of a customer in these shops by buyer account, by the contact of an order or ticket, or by blind indexes; open ones first.';
 

@@ -155,3 +155,28 @@ def test_a_pasted_line_is_read(line: str, found: tuple[object, ...]) -> None:
     assert draft is not None
     assert (draft.name, draft.phone, draft.email, draft.buyer_account, draft.needs) == found
     assert capture.parsed("  ", "live") is None
+
+
+def test_the_funnel_counts_and_the_rules_show_their_effect_before_they_are_saved(
+    app_as: AppAs, shop: ShopFloor
+) -> None:
+    lead = captured(app_as, shop, shop.person("agent"), "13812340005")
+    manager = shop.person("manager")
+    page = app_as(manager, "lead_insight")
+    count = shop.one(
+        "select count(*) from public.leads where shop_id = %s and state <> 'merged'", shop.shop_id
+    )
+    assert {metric.label: metric.value for metric in page.metric}[zh("leads.insight.captured")] == str(count)
+    page = app_as(manager, "lead_rules")
+    page.segmented_control(key="lead_rules_shop").set_value(shop.shop_id).run()
+    assert page.button(key="lead_rules_save").disabled
+    page.multiselect(key=f"lead_rule_{shop.shop_id}_0_0_intent").set_value(["high", "medium"])
+    page.multiselect(key=f"lead_rule_{shop.shop_id}_0_0_budget").set_value([]).run()
+    click(page, "lead_rules_preview")
+    assert "B → A" in shown(page)
+    click(page, "lead_rules_save")
+    click(page, "lead_rules_apply")
+    assert fact(shop, lead, "grade") == "A"
+    page = app_as(shop.person("operations"), "lead_rules")
+    assert zh("rules.read_only") in shown(page)
+    assert "lead_rules_save" not in keys(page)
