@@ -20835,7 +20835,7 @@ $$;
 comment on function private.start_survey_clock(public.surveys, text, timestamptz, timestamptz) is
     'The clock of asking (survey) or calling (callback); without an active policy there is none, and nobody is kept from asking.';
 
-create or replace function private.open_order_surveys(p_now timestamptz, p_limit integer default 300) returns integer
+create or replace function private.open_order_surveys(p_now timestamptz, p_limit integer default 100) returns integer
 language plpgsql volatile set search_path = '' as $$
 declare
     v_one record;
@@ -20936,7 +20936,7 @@ end;
 $$;
 comment on function private.end_survey(public.surveys, text, timestamptz, bigint) is 'The invitation ends without an answer: unanswered or cancelled; its links are void.';
 
-create or replace function private.close_unanswered(p_now timestamptz, p_limit integer default 300) returns integer
+create or replace function private.close_unanswered(p_now timestamptz, p_limit integer default 100) returns integer
 language plpgsql volatile set search_path = '' as $$
 declare
     v_survey public.surveys;
