@@ -183,10 +183,12 @@ comment on function private.return_items(private.actor, bigint, bigint[], timest
 create or replace function private.give_back_all(p_member_id bigint, p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$
 begin
-    return private.return_items(null, p_member_id, null, p_now) + private.return_leads(null, p_member_id, p_now);
+    return private.return_items(null, p_member_id, null, p_now) + private.return_leads(null, p_member_id, p_now)
+        + private.return_tickets(private.desk_itself(), array(select t.id from public.tickets t
+            where t.owner_id = p_member_id and t.stage <> 'done'), 'manual', p_now);
 end;
 $$;
-comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off: all his items and leads are in the pool again.';
+comment on function private.give_back_all(bigint, timestamptz) is 'A member is switched off: all his items, leads and tickets are in the pool again.';
 
 create or replace function public.give_back(p_request_id uuid, p_order_ids jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

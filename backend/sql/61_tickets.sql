@@ -85,6 +85,8 @@ create table if not exists public.tickets (
     constraint tickets_masks_hide check (private.is_masked(receiver_masked, phone_masked)),
     constraint tickets_texts_masked check (not private.names_a_phone(summary) and not private.names_a_phone(solution)
         and not private.names_a_phone(close_reason)),
+    constraint tickets_names_length check (greatest(char_length(sku), char_length(tracking_no), char_length(buyer_account),
+        char_length(platform_ref), char_length(platform_status), char_length(reship_tracking_no)) <= 100),
     constraint tickets_worked_has_owner check (state not in ('dispatched', 'in_progress') or owner_id is not null),
     constraint tickets_waiting_is_whole check ((state in ('waiting_customer', 'waiting_return')) = (waiting_reason is not null)
         and (waiting_reason is null) = (waiting_until is null)),

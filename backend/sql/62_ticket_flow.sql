@@ -307,7 +307,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := private.ticket_object(p) - array['registered_at', 'follows_id'];
+    v jsonb := private.ticket_object(p) - array['registered_at', 'follows_id', 'lead_id'];
     v_answer jsonb := private.begin_request(p_request_id, 'register_ticket', v #- '{contact,name}' #- '{contact,phone}' #- '{contact,address}' #- '{contact,note}');
     v_duplicates jsonb;
     v_ticket public.tickets;

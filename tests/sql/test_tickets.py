@@ -261,6 +261,7 @@ REFUSED = {
     "a negative claim": ({"claimed_amount": -1}, "PT422", "ticket.form"),
     "no such order": ({"order_id": 999999}, "PT404", "order.none"),
     "a number of the platform twice": ({"platform_ref": "R-1"}, "PT409", "ticket.ref_taken"),
+    "a name that is a novel": ({"buyer_account": "b" * 101}, "PT422", "ticket.form"),
     "a contact that is no ciphertext": ({"contact": {"id": 1, "name": "张三"}}, "PT422", "contact.form"),
 }  # fmt: skip
 
@@ -334,6 +335,19 @@ def test_a_ticket_goes_only_to_somebody_who_can_have_it(floor: Connection) -> No
         with refusal("PT422", "ticket.member"):
             step(floor, "mgr", "dispatch_ticket", ticket, member(floor, nobody))
     assert (state(floor, ticket), owner(floor, ticket)) == ("classified", None)
+
+
+def test_the_tickets_of_somebody_who_is_switched_off_are_free(floor: Connection) -> None:
+    kept = make(floor, "pending_approval")  # the answer decides where it goes
+    worked, waiting, done = make(floor, "in_progress"), make(floor, "waiting_customer"), make(floor, "closed")
+    version = one(floor, "select version from members where staff_no = 'ann'")
+    call_p(floor, "adm", "switch_member", member(floor, "ann"), version, False)
+    assert [(state(floor, t), owner(floor, t)) for t in (worked, waiting, done, kept)] == [
+        ("classified", None),
+        ("waiting_customer", None),
+        ("closed", "ann"),
+        ("pending_approval", "ann"),
+    ]
 
 
 # Many at once ----------------------------------------------------------------------------------------------------------------
