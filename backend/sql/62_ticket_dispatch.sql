@@ -139,6 +139,27 @@ end;
 $$;
 comment on function private.check_bulk(text, jsonb, jsonb) is 'bulk.empty, bulk.too_many (500), ticket.reason, ticket.member.';
 
+create or replace function private.bulk_items(p_me private.actor, p_items jsonb, p jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_items jsonb := private.as_items(p_items);
+    v_filter jsonb;
+begin
+    if v_items is null and p ? 'filter' then
+        v_filter := '{"tab": "all"}'::jsonb || (private.ticket_filter(p -> 'filter') - array['after', 'before', 'limit']);
+        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', t.id, 'version', t.version)) into v_items from public.tickets t
+        where t.id = any (private.ticket_ids(v_filter, private.ticket_shops(v_filter), (p_me).member_id, p_now, 501));
+        if p ? 'count' and coalesce(pg_catalog.jsonb_array_length(v_items), 0)::text <> p ->> 'count' then
+            perform private.fail('PT409', 'bulk.count_changed', pg_catalog.jsonb_build_object('shown', p -> 'count',
+                'found', coalesce(pg_catalog.jsonb_array_length(v_items), 0)));
+        end if;
+    end if;
+    return coalesce(v_items, '[]');
+end;
+$$;
+comment on function private.bulk_items(private.actor, jsonb, jsonb, timestamptz) is
+    'The tickets that a request names, or (null) all that match p.filter as ticket_list takes it, if there are still p.count of them. request.bad_value, filter.bad, bulk.count_changed (shown, found).';
+
 create or replace function private.bulk_refusal(p_me private.actor, p_ticket public.tickets, p_version integer, p_rpc text, p jsonb, p_now timestamptz)
 returns jsonb
 language sql stable set search_path = '' as $$
@@ -198,15 +219,16 @@ create or replace function public.change_tickets(p_action text, p_items jsonb, p
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
-    v_items jsonb := coalesce(private.as_items(p_items), '[]');
     v jsonb := private.ticket_object(p);
-    v_answer jsonb := private.begin_request(p_request_id, 'change_tickets', pg_catalog.jsonb_build_array(p_action, v_items, v));
+    v_answer jsonb := private.begin_request(p_request_id, 'change_tickets', pg_catalog.jsonb_build_array(p_action, private.as_items(p_items), v));
     v_rpc text := private.bulk_rpc(p_action);
+    v_items jsonb;
     v_constraint text;
 begin
     if v_answer is not null then
         return v_answer;
     end if;
+    v_items := private.bulk_items(v_me, p_items, v, private.now());
     perform private.check_bulk(v_rpc, v_items, v);
     return private.finish_request(p_request_id, private.bulk_tickets(v_me, v_rpc, v_items, v, private.now()));
 exception
@@ -219,7 +241,7 @@ end;
 $$;
 grant execute on function public.change_tickets(text, jsonb, jsonb, uuid) to authenticated;
 comment on function public.change_tickets(text, jsonb, jsonb, uuid) is
-    'Those who work on tickets: up to 500 [{id, version}] at once: reassign (p {member_id}), give_back (p {reason}), classify (p as classify_ticket). {batch_id, done, items}; ten minutes to undo_tickets. bulk.empty, bulk.too_many, ticket.reason, ticket.member, ticket.form; per ticket as private.ticket_refusal says.';
+    'Those who work on tickets: up to 500 [{id, version}] at once, or (null) all that match p {filter, count}: reassign (p {member_id}), give_back (p {reason}), classify (p as classify_ticket). {batch_id, done, items}; ten minutes to undo_tickets. bulk.empty, bulk.too_many, bulk.count_changed, filter.bad, ticket.reason, ticket.member, ticket.form; per ticket as private.ticket_refusal says.';
 
 create or replace function public.reassign_ticket(p_items jsonb, p_member_id bigint, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -238,8 +260,8 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v_items jsonb := coalesce(private.as_items(p_items), '[]');
     v jsonb := private.ticket_object(p);
+    v_items jsonb := private.bulk_items(v_me, p_items, v - 'count', v_now);
     v_rpc text := private.bulk_rpc(p_action);
 begin
     perform private.check_bulk(v_rpc, v_items, v);

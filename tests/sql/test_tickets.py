@@ -382,6 +382,20 @@ def test_bulk_does_what_it_can_and_is_undone_whole(floor: Connection) -> None:
         call_p(floor, "mgr", "undo_tickets", answer["batch_id"])
 
 
+def test_all_that_match_are_changed_only_while_there_are_as_many_as_were_shown(floor: Connection) -> None:
+    tickets = [make(floor, "classified") for _ in range(3)]
+    p = {"filter": {"tab": "pool", "type": "reship"}, "member_id": member(floor, "ben")}
+    assert ask(floor, "mgr", "preview_tickets", "reassign", None, p)["ok"] == 3
+    for shown in (2, 4):
+        with refusal("PT409", "bulk.count_changed"):
+            call_p(floor, "mgr", "change_tickets", "reassign", None, p | {"count": shown})
+    assert {owner(floor, t) for t in tickets} == {None}
+    assert call_p(floor, "mgr", "change_tickets", "reassign", None, p | {"count": 3})["done"] == 3
+    assert {owner(floor, t) for t in tickets} == {"ben"}
+    with refusal("PT422", "bulk.empty"):
+        call_p(floor, "mgr", "change_tickets", "reassign", None, p | {"count": 0})
+
+
 def test_undo_is_refused_when_somebody_went_on_or_too_late(floor: Connection) -> None:
     ticket = make(floor, "classified")
     batch = call_p(floor, "mgr", "reassign_ticket", [item(floor, ticket)], member(floor, "ben"))["batch_id"]
