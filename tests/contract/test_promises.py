@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from ahocorasick_rs import AhoCorasick
 from psycopg import conninfo
 
 from backend import db, members
@@ -25,6 +26,8 @@ from backend.local.postgres import bundled_binaries
 from backend.local.stack import Stack
 from backend.pii import Keyring
 from backend.service import Service
+from backend.sql import build
+from tests.conftest import Installation
 from tests.people import Account, add_shop, settings_of, sign_up
 from tests.unit import import_files
 
@@ -93,9 +96,9 @@ def dump(stack: Stack) -> str:
 
 
 @pytest.fixture(scope="module")
-def written(data_folder: Callable[[str], Path]) -> Iterator[Written]:
+def written(installation: Installation) -> Iterator[Written]:
     """A desk that has imported everything; its dump in the middle of an import and at the end."""
-    with Stack(data_folder("promises"), test_clock=True, fsync=False) as stack:
+    with Stack(installation("promises", test_clock=True), test_clock=True, fsync=False) as stack:
         desk = Written(stack, sign_up(stack, "admin"))
         invite_team(desk)
         bring(desk, "stock.csv", SAMPLES / "stock.csv", kind="products")
@@ -174,19 +177,14 @@ def provoke(stack: Stack, admin: Account) -> None:
 def test_no_phone_is_readable_in_any_dump(written: Written) -> None:
     assert len(written.dumps) == 8
     found = {when: sorted(set(PHONE.findall(text))) for when, text in written.dumps.items()}
-    for when, text in written.dumps.items():
-        for m in PHONE.finditer(text):
-            print(when, text[max(0, m.start() - 300) : m.end() + 60])
-        break
     assert {when: phones for when, phones in found.items() if phones} == {}
 
 
 def test_no_name_and_no_address_is_readable_in_any_dump(written: Written) -> None:
     assert len(written.personal) > 300
-    found = {
-        when: sorted(value for value in written.personal if value in text)
-        for when, text in written.dumps.items()
-    }
+    ours = build.assemble()  # a receiver called 公司 cannot be told from the 快递公司 of our own words
+    values = AhoCorasick([value for value in written.personal if value not in ours])
+    found = {when: values.find_matches_as_strings(text) for when, text in written.dumps.items()}
     assert {when: values for when, values in found.items() if values} == {}
 
 
