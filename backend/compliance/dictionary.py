@@ -9,9 +9,9 @@ from typing import Any, Final, Protocol
 
 from backend.words.dictionary import Dictionary, Entry, ExceptionRow, PatternRow, build, shipped
 
-BASIS: Final = 2
+BASIS: Final = 3
 """Raise it with every release that changes the shipped dictionary: a higher one becomes a new version."""
-BASIS_OF: Final = "980e5f263c30"
+BASIS_OF: Final = "cfa9ba801c1d"
 """Version of the shipped dictionary that BASIS stands for; a test compares."""
 _KEPT: Final = 4
 
