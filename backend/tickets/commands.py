@@ -18,7 +18,7 @@ from supabase import Client
 from backend import compliance, db, pii
 from backend.compliance import checking
 from backend.service import Service
-from backend.tickets.models import Done, Draft, Moved, Registered, TicketRef
+from backend.tickets.models import Done, Draft, Moved, Preview, Registered, TicketRef
 from backend.words import Result
 
 MOST_REPLY = 2_000
@@ -150,6 +150,19 @@ def reassign(client: Client, items: Sequence[TicketRef], member_id: int, *, requ
         p_request_id=str(request_id),
     )
     return Done.model_validate(answer)
+
+
+def preview(client: Client, items: Sequence[TicketRef], member_id: int) -> Preview:
+    """What `reassign` would do; changes nothing."""
+    return Preview.model_validate(
+        db.rpc(
+            client,
+            "preview_tickets",
+            p_action="reassign",
+            p_items=[asdict(item) for item in items],
+            p={"member_id": member_id},
+        )
+    )
 
 
 def undo(client: Client, batch: int, *, request_id: UUID) -> Done:

@@ -367,6 +367,22 @@ class Answer(_Row):
     params: dict[str, Any] = {}
 
 
+class Refusals(_Row):
+    """How many tickets a reason refuses; `params` are those of one of them."""
+
+    key: str
+    count: int
+    params: dict[str, Any] = {}
+
+
+class Preview(_Row):
+    """What a bulk action would do."""
+
+    count: int
+    ok: int
+    refused: tuple[Refusals, ...] = ()
+
+
 class Done(_Row):
     """The outcome of a bulk action; `batch_id` undoes it for ten minutes (null: nothing to undo)."""
 
@@ -390,7 +406,9 @@ class TicketRef:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A case that is being registered. Without an order the shop must be named."""
+    """A case that is being registered. Without an order the shop must be named; with severity or root cause
+    it is classified at once, with `take` it is mine.
+    """
 
     type: str
     summary: str
@@ -404,6 +422,8 @@ class Draft:
     claimed_amount: Decimal | None = None
     platform_ref: str | None = None
     has_freight_insurance: bool = False
+    severity: str | None = None
+    root_cause_id: int | None = None
     take: bool = False
 
 

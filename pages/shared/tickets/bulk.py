@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import streamlit as st
@@ -15,17 +14,6 @@ from pages.shared.i18n import plain, t
 from pages.shared.tickets import state, words
 
 _MAKING = "tickets_bulk"
-_MOVABLE = (
-    "classified",
-    "dispatched",
-    "in_progress",
-    "waiting_customer",
-    "waiting_return",
-    "pending_approval",
-    "approved",
-    "resolved",
-    "revisit",
-)
 
 
 def making() -> tuple[TicketRow, ...] | None:
@@ -64,17 +52,7 @@ def dialog() -> None:
 
 def _body(rows: Sequence[TicketRow]) -> None:
     with frame.boundary():
-        movable = [row for row in rows if row.state in _MOVABLE]
-        st.markdown(t("tickets.reassign_preview", ok=len(movable), count=len(rows)))
-        stuck = Counter(row.state for row in rows if row.state not in _MOVABLE)
-        for code, count in stuck.items():
-            st.warning(
-                t("tickets.reassign_stuck", count=count, state=words.of("states", code)),
-                icon=":material/lock:",
-            )
-        if not movable:
-            return
-        people = reads.colleagues(frame.client(), {row.shop_id for row in movable})
+        people = reads.colleagues(frame.client(), {row.shop_id for row in rows})
         member_id = st.selectbox(
             t("tickets.reassign_to"),
             list(people),
@@ -83,13 +61,21 @@ def _body(rows: Sequence[TicketRow]) -> None:
             format_func=lambda one: people[one],
             key="tickets_reassign_to",
         )
-        label = t("tickets.reassign_n", count=len(movable))
-        if st.button(label, key="tickets_reassign_send", type="primary", disabled=member_id is None):
-            _send(movable, member_id or 0, people[member_id or 0])
+        if member_id is None:
+            st.caption(t("tickets.reassign_text", count=len(rows)))
+            return
+        items = [TicketRef(row.id, row.version) for row in rows]
+        found = commands.preview(frame.client(), items, member_id)
+        st.markdown(t("tickets.reassign_preview", ok=found.ok, count=found.count))
+        for refused in found.refused:
+            why = words.refusal(refused.key, refused.params)
+            st.warning(t("tickets.refused_n", count=refused.count, why=why), icon=":material/lock:")
+        label = t("tickets.reassign_n", count=found.ok)
+        if st.button(label, key="tickets_reassign_send", type="primary", disabled=not found.ok):
+            _send(items, member_id, people[member_id])
 
 
-def _send(rows: Sequence[TicketRow], member_id: int, name: str) -> None:
-    items = [TicketRef(row.id, row.version) for row in rows]
+def _send(items: Sequence[TicketRef], member_id: int, name: str) -> None:
     asked = state.mark("tickets_reassign", items, member_id)
     answer = commands.reassign(frame.client(), items, member_id, request_id=asked)
     told = plain("tickets.reassigned", count=answer.done, who=name)

@@ -1,0 +1,276 @@
+"""The demo's after-sales: some weeks of cases, lived through by the people of the demo with the real RPCs.
+
+Figures (product decision): 120 cases, 86 of them closed with a score (mean about 4.3, the low ones reviewed),
+12 to be asked, the rest in work, waiting, with an approver or free to take. The story of the manual is the
+scratched product: reshipped with an extra within 18 hours, scored 2, its review open; its siblings make
+包装不足 the top cause.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from backend import compliance, db
+from backend.tickets import commands, money, surveys
+from backend.tickets.models import Draft, Moved, TicketRef
+
+if TYPE_CHECKING:
+    from backend.local.demo.load import Player
+
+SetClock = Callable[[datetime], None]
+SEED: Final = 1042
+CLOSED: Final = 86
+_TYPES: Final = (
+    ("reship", 36), ("return", 30), ("logistics", 14), ("refund_only", 13), ("exchange", 8), ("quality", 8),
+    ("repair", 3), ("service", 3), ("invoice", 3), ("public_complaint", 2),
+)  # fmt: skip
+_SAID: Final = {
+    "reship": ("少发了一个杯盖", "收到有划痕，能补发吗", "盒子压坏了，里面也有划痕", "赠品没放"),
+    "return": ("七天无理由，不想要了", "尺寸和想的不一样，退货", "颜色不喜欢"),
+    "logistics": ("快递三天没有更新", "显示签收但没收到", "派送超时，催一下"),
+    "refund_only": ("少了配件，退一部分", "外包装破损，商议退一点", "晚到两天，希望补偿"),
+    "exchange": ("尺码偏大，想换小一码", "发错颜色，换货"),
+    "quality": ("水壶不通电", "灯不亮", "鼠标没反应"),
+    "repair": ("支架松了，能修吗", "拉链坏了"),
+    "service": ("上次没人回复我", "承诺的回电没有来"),
+    "invoice": ("抬头开错了，重开一张", "发票没收到"),
+    "public_complaint": ("小红书上说收到破损没人管", "微博上问为什么还没退款"),
+}
+_CAUSES: Final = {
+    "reship": ("logistics_packaging", "logistics_packaging", "service_wrong_goods"),
+    "return": ("description_size", "description_picture", "quality_material"),
+    "logistics": ("logistics_delay", "logistics_lost"),
+    "refund_only": ("logistics_damage", "service_wrong_goods", "logistics_delay"),
+    "exchange": ("description_size", "service_wrong_goods"),
+    "quality": ("quality_function",),
+    "repair": ("quality_function",),
+    "service": ("service_slow", "service_promise"),
+    "invoice": ("service_explanation",),
+    "public_complaint": ("logistics_damage", "service_slow"),
+}
+_ENDS: Final = {
+    "reship": ("reshipped", "已补发同款一件"),
+    "return": ("withdrawn", "说明尺寸后，客户决定留下"),
+    "logistics": ("explained", "已催快递网点，次日送达"),
+    "refund_only": ("refunded", "部分退款，客户同意"),
+    "exchange": ("exchanged", "换货已寄出"),
+    "quality": ("explained", "指导后恢复正常"),
+    "repair": ("repaired", "配件寄出，客户自行更换"),
+    "service": ("explained", "致歉并说明，客户理解"),
+    "invoice": ("invoiced", "发票已重开"),
+    "public_complaint": ("explained", "公开回复并私下解决"),
+}
+_SCORES: Final = (5, 4, 5, 5, 3, 5, 4, 5, 5, 4, 5, 4, 3, 5, 5, 4, 2, 5, 4, 5)
+_HANDLERS: Final = ("K004", "K005", "K006")
+_REPLY: Final = "亲，已经为您登记处理，结果会在这里告诉您"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case as the demo plans it: what, when, whose, and where it stands at the end."""
+
+    type: str
+    text: str
+    cause: str
+    at: datetime
+    order: dict[str, Any]
+    handler: str
+    end: str
+
+
+def play(player: Player, set_clock: SetClock, now: datetime) -> None:
+    """Live through three weeks of cases; the clock stands at `now` afterwards."""
+    hand = _Hand(player, set_clock, now)
+    cases = list(plan(_orders(player, now), now))
+    hand.check_replies(cases)
+    for number, case in enumerate(cases):
+        hand.live(case, score=_SCORES[number % len(_SCORES)])
+    hand.story(_orders(player, now)[-1])
+    set_clock(now)
+
+
+def plan(orders: Sequence[dict[str, Any]], now: datetime) -> Iterator[Case]:
+    """The cases, the oldest first; the ones that are still open began within the last day."""
+    chance = random.Random(SEED)  # noqa: S311 (a plot, no secret)
+    kinds = [kind for kind, count in _TYPES for _ in range(count)]
+    chance.shuffle(kinds)
+    ends = ["closed"] * CLOSED + list(_OPEN)
+    for number, (kind, end) in enumerate(zip(kinds, ends, strict=True)):
+        days = 18 - 16 * number / CLOSED
+        at = now - timedelta(days=days, minutes=chance.randrange(300))
+        if end != "closed":
+            at = now - timedelta(minutes=_AGE.get(end, 200) + chance.randrange(45))
+        shop_orders = [order for order in orders if datetime.fromisoformat(order["placed_at"]) < at]
+        yield Case(
+            kind,
+            chance.choice(_SAID[kind]),
+            chance.choice(_CAUSES[kind]),
+            at,
+            shop_orders[(number * 7) % len(shop_orders)],
+            _HANDLERS[number % len(_HANDLERS)],
+            end,
+        )
+
+
+_OPEN: Final = (
+    *("revisit",) * 12,
+    *("in_progress",) * 8,
+    "overdue",
+    *("waiting_customer",) * 4,
+    *("pool",) * 5,
+    "pending_approval",
+    "pending_approval",
+    "reopened",
+    "cancelled",
+)
+# Minutes since a case that is not over was registered: an hour for the first word, a day for the solution.
+_AGE: Final = {
+    "revisit": 1500,
+    "in_progress": 320,
+    "waiting_customer": 540,
+    "pool": 5,
+    "reopened": 2100,
+    "overdue": 1520,
+}
+
+
+class _Hand:
+    """The hands of the people in the demo."""
+
+    def __init__(self, player: Player, set_clock: SetClock, now: datetime) -> None:
+        self.player = player
+        self.set_clock = set_clock
+        self.now = now
+        causes = db.rows(player.person("M001").table("root_causes").select("id, code"))
+        self.causes = {row["code"]: row["id"] for row in causes}
+
+    def check_replies(self, cases: Sequence[Case]) -> None:
+        """The one reply everybody sends is checked once for each shop."""
+        for shop_id in {case.order["shop_id"] for case in cases}:
+            compliance.check(
+                self.player.service.rpc,
+                [compliance.Subject(_REPLY, "reply", shop_id, "ticket_reply", 0)],
+            )
+
+    def live(self, case: Case, *, score: int) -> None:
+        """One case, from the registration to where it stands now."""
+        client = self.player.person(case.handler)
+        self.set_clock(case.at)
+        took = case.end != "pool"
+        ref = self._register(case, take=took)
+        if not took:
+            return
+        self.set_clock(case.at + timedelta(minutes=24))
+        facts = {"direction": "out", "channel": "wangwang", "body": _REPLY}
+        db.rpc(client, "add_message", p_ticket_id=ref.id, p=facts, p_request_id=str(uuid.uuid4()))
+        ends: dict[str, Callable[[TicketRef], object]] = {
+            "waiting_customer": lambda at: commands.wait(
+                client, at, "waiting_customer", "asked_photos", None, request_id=uuid.uuid4()
+            ),
+            "pending_approval": lambda at: money.request(
+                client,
+                at,
+                {"kind": "compensation", "amount": "600.00", "reason": "多次破损，客户要求补偿"},
+                request_id=uuid.uuid4(),
+            ),
+            "cancelled": lambda at: commands.cancel(client, at, "duplicate", request_id=uuid.uuid4()),
+        }
+        if case.end in ends:
+            ends[case.end](ref)
+        elif case.end not in ("in_progress", "overdue"):
+            self._finish(case, ref, score)
+
+    def _register(self, case: Case, *, take: bool) -> TicketRef:
+        draft = Draft(
+            case.type,
+            case.text,
+            order_id=case.order["id"],
+            channel="review" if case.type == "public_complaint" else "wangwang",
+            severity="normal",
+            root_cause_id=self.causes[case.cause],
+            take=take,
+        )
+        client = self.player.person(case.handler)
+        made = commands.register(client, draft, request_id=uuid.uuid4(), force=True)
+        return TicketRef(made.id or 0, made.version or 0)
+
+    def _finish(self, case: Case, ref: TicketRef, score: int) -> None:
+        """The solution, the customer's score, the review of a low one."""
+        client = self.player.person(case.handler)
+        hours = 5 + (ref.id * 5) % 18
+        solved = min(case.at + timedelta(hours=hours), self.now - timedelta(hours=2))
+        self.set_clock(solved)
+        outcome, solution = _ENDS[case.type]
+        if case.type in ("return", "exchange"):
+            ref = _ref(commands.return_step(client, "cancel_return", ref, {}, request_id=uuid.uuid4()))
+            outcome = "withdrawn"
+        done = commands.resolve(
+            client, ref, outcome=outcome, solution=solution, told_on="wangwang", request_id=uuid.uuid4()
+        )
+        if case.end == "reopened":
+            self.set_clock(self.now - timedelta(minutes=40))
+            commands.reopen(client, _ref(done), "same_problem", request_id=uuid.uuid4())
+        elif case.end == "closed":
+            self.set_clock(solved + timedelta(hours=3))
+            surveys.record(client, {"ticket_id": ref.id}, score, request_id=uuid.uuid4())
+            if score <= 2:
+                self._review(case, ref.id, solved + timedelta(hours=9))
+
+    def _review(self, case: Case, ticket_id: int, at: datetime) -> None:
+        self.set_clock(at)
+        manager = self.player.person("M002")
+        surveys.finish_review(
+            manager,
+            ticket_id,
+            _version(manager, ticket_id),
+            finding="原因已核实，流程已提醒",
+            root_cause_id=self.causes[case.cause],
+            then="close",
+            request_id=uuid.uuid4(),
+        )
+
+    def story(self, order: dict[str, Any]) -> None:
+        """The scratched product of the manual: reshipped with an extra after 18 hours, scored 2."""
+        yesterday = self.now - timedelta(hours=23)
+        case = Case("reship", "外壳有划痕，请补发", "logistics_packaging", yesterday, order, "K004", "")
+        client = self.player.person(case.handler)
+        self.set_clock(yesterday)
+        ref = self._register(case, take=True)
+        self.set_clock(yesterday + timedelta(hours=17))
+        extra = {"kind": "compensation", "amount": "15.00", "reason": "划痕，随补发附小礼品"}
+        for facts in ({"kind": "reship", "amount": order["amount"], "reason": "划痕，补发一件"}, extra):
+            money.request(client, ref, facts, request_id=uuid.uuid4())
+            ref = TicketRef(ref.id, _version(client, ref.id))
+        self.set_clock(yesterday + timedelta(hours=18))
+        commands.resolve(
+            client,
+            ref,
+            outcome="reshipped",
+            solution="补发同款一件，附小礼品",
+            told_on="wangwang",
+            request_id=uuid.uuid4(),
+        )
+        self.set_clock(self.now - timedelta(hours=1))
+        said = "补发的这件包装还是很薄"
+        surveys.record(client, {"ticket_id": ref.id}, 2, comment=said, called=True, request_id=uuid.uuid4())
+
+
+def _orders(player: Player, now: datetime) -> list[dict[str, Any]]:
+    """Orders that customers have, the oldest first; each case takes one of them."""
+    query = player.person("M001").table("orders").select("id, shop_id, placed_at, amount")
+    query = query.in_("status", ["completed", "shipped"]).eq("refund", "none")
+    return db.rows(query.lt("placed_at", now.isoformat()).order("placed_at").order("id").limit(900))
+
+
+def _version(client: Any, ticket_id: int) -> int:
+    found = db.rows(client.table("tickets").select("version").eq("id", ticket_id))
+    return int(found[0]["version"])
+
+
+def _ref(moved: Moved) -> TicketRef:
+    return TicketRef(moved.id, moved.version)
