@@ -145,7 +145,8 @@ def widest(given: list[Given], first: str, second: str) -> int:
     apart = low = high = worst = 0
     for item in given:
         if (first in item.eligible) != (second in item.eligible):
-            apart = low = high = 0
+            apart = low = high = 0  # the item itself belongs to no stretch of theirs
+            continue
         apart += (item.chosen == first) - (item.chosen == second)
         low, high = min(low, apart), max(high, apart)
         worst = max(worst, high - low)
