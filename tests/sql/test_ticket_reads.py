@@ -1,0 +1,184 @@
+"""Tickets as people read them: tabs, filters, pages, one case, a buyer's others, exports, and whose contact opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.sql.desk import BODY, HASH, add_order, ask, one, refusal
+from tests.sql.ticketing import WAYS, call_p, make, open_ticket_floor, register, step
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def floor(db: Connection) -> Connection:
+    """The sales floor with after-sales agents, inside a transaction that is rolled back."""
+    open_ticket_floor(db)
+    return db
+
+
+# Reading -----------------------------------------------------------------------------------------------------------------
+
+
+def test_tabs_filters_and_pages_of_the_list(floor: Connection) -> None:
+    made = {name: make(floor, name) for name in WAYS}
+    far = register(floor, "adm", shop="two")
+
+    def listed(who: str, **p: Any) -> list[int]:
+        return [r["id"] for r in ask(floor, who, "ticket_list", p)["rows"]]
+
+    assert set(listed("ann", tab="mine")) == {
+        made[s] for s in ("dispatched", "in_progress", "waiting_customer", "waiting_return", "pending_approval", "approved", "review")
+    } | {made["merged"] + 1}  # fmt: skip
+    assert set(listed("ben", tab="pool")) == {made["registered"], made["classified"]}
+    assert set(listed("ben", tab="waiting")) == {
+        made[s] for s in ("waiting_customer", "waiting_return", "pending_approval")
+    }
+    assert listed("ben", tab="review") == [made["review"]]
+    assert set(listed("ben", tab="done")) == {made[s] for s in ("closed", "merged", "cancelled")}
+    assert listed("ben", tab="all", state="approved") == [made["approved"]]
+    assert far not in listed("mgr", tab="all")
+    assert set(listed("far", tab="all")) == {far}
+    assert listed("ben", tab="all", q=f"T-{made['closed']}") == [made["closed"]]
+    assert listed("far", tab="all", q=f"T-{made['closed']}") == []
+    everything = listed("ben", tab="all")
+    seen: list[int] = []
+    p: dict[str, Any] = {"tab": "all", "limit": 3}
+    while True:
+        page = ask(floor, "ben", "ticket_list", p)
+        seen += [r["id"] for r in page["rows"]]
+        if page["next"] is None:
+            break
+        p = {"tab": "all", "limit": 3, "after": page["next"]}
+    assert seen == everything
+    back = ask(floor, "ben", "ticket_list", {"tab": "all", "limit": 3, "before": page["previous"]})
+    assert [r["id"] for r in back["rows"]] == everything[-len(page["rows"]) - 3 : -len(page["rows"])]
+    for bad in (
+        {"tab": "x"},
+        {"after": {"id": "x"}},
+        {"shop_id": "1 or 1"},
+        {"after": {"id": 1, "sort": "x"}},
+    ):
+        with refusal("PT422", "filter.bad"):
+            ask(floor, "ben", "ticket_list", bad)
+
+
+def test_a_colleague_reads_how_the_cases_of_a_buyer_stand_masked(floor: Connection) -> None:
+    order = add_order(floor, "A-1", contact=True)
+    floor.execute("update orders set buyer_account = 'bob' where id = %s", (order,))
+    mine = make(floor, "in_progress", order_id=order)
+    other = make(floor, "classified", buyer_account="bob")
+    screen = ask(floor, "cid", "ticket_screen", mine)
+    assert [t["id"] for t in screen["buyer"]["tickets"]] == [other]
+    assert [t["id"] for t in ask(floor, "cid", "buyer_cases", {"order_id": order})["tickets"]] == [
+        other,
+        mine,
+    ]
+    assert ask(floor, "far", "buyer_cases", {"buyer_account": "bob"}) == {
+        "tickets": [],
+        "orders": [],
+        "leads": [],
+    }
+    assert BODY not in str(screen)
+    assert "contact_id" not in str(screen)
+    assert ask(floor, "far", "ticket_screen", mine) is None
+    found = ask(floor, "cid", "search_desk", {"tickets": [str(mine)], "buyers": ["bob"]})["tickets"]
+    assert [t["id"] for t in found] == [mine, other]
+    assert ask(floor, "far", "search_desk", {"tickets": [str(mine)]})["tickets"] == []
+
+
+def test_analysts_read_cases_but_no_words(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    call_p(floor, "ann", "add_message", ticket, {"direction": "in", "body": "什么时候补发"})
+    screen = ask(floor, "ana", "ticket_screen", ticket)
+    assert (screen["messages"], screen["can"]) == ([], [])
+    assert [m["body"] for m in ask(floor, "ben", "ticket_screen", ticket)["messages"]] == ["什么时候补发"]
+
+
+def test_drafts_are_mine_and_go_when_the_reply_is_out(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    ask(floor, "ann", "save_draft", ticket, "您好，已为您")
+    assert ask(floor, "ann", "ticket_screen", ticket)["draft"] == "您好，已为您"
+    assert ask(floor, "ben", "ticket_screen", ticket)["draft"] == ""
+    with refusal("PT422", "ticket.personal"):
+        ask(floor, "ann", "save_draft", ticket, "打 13812345678")
+    call_p(floor, "ann", "add_message", ticket, {"direction": "out", "channel": "phone"})
+    assert ask(floor, "ann", "ticket_screen", ticket)["draft"] == ""
+
+
+def test_no_reply_goes_out_unchecked(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    with refusal("PT409", "text.unchecked"):
+        call_p(
+            floor,
+            "ann",
+            "add_message",
+            ticket,
+            {"direction": "out", "channel": "wangwang", "body": "全网最好"},
+        )
+    assert one(floor, "select count(*) from ticket_messages where ticket_id = %s", ticket) == 0
+
+
+def test_an_export_is_for_those_who_may_and_is_recorded(floor: Connection) -> None:
+    ticket = make(floor, "in_progress")
+    for who in ("ann", "whs"):
+        with refusal("PT403", "member.role"):
+            ask(floor, who, "ticket_export", {})
+    answer = ask(floor, "ops", "ticket_export", {"tab": "all"})
+    assert [r["id"] for r in answer["rows"]] == [ticket]
+    assert (
+        one(
+            floor,
+            "select count(*) from audit_events where action = 'exported' and detail ->> 'area' = 'tickets'",
+        )
+        == 1
+    )
+
+
+# Personal data -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_contact_opens_with_the_claim_and_each_time_is_recorded(floor: Connection) -> None:
+    order = add_order(floor, "A-1", contact=True)
+    ticket = make(floor, "dispatched", order_id=order)
+    with refusal("PT422", "reveal.reason"):  # handed to her, not taken yet
+        ask(floor, "ann", "reveal_contact", "ticket", ticket)
+    step(floor, "ann", "take_ticket", ticket)
+    assert ask(floor, "ann", "reveal_contact", "ticket", ticket)["phone"] == BODY
+    with refusal("PT422", "reveal.reason"):
+        ask(floor, "ben", "reveal_contact", "ticket", ticket)
+    assert ask(floor, "ben", "reveal_contact", "ticket", ticket, "after_sales")["phone"] == BODY
+    with refusal("PT403", "member.role"):
+        ask(floor, "ana", "reveal_contact", "ticket", ticket, "after_sales")
+    with refusal("PT404", "ticket.none"):
+        ask(floor, "far", "reveal_contact", "ticket", ticket, "after_sales")
+    events = floor.execute(
+        "select (detail ->> 'claimed')::boolean from audit_events where action = 'contact_revealed' and entity = 'ticket' order by id"
+    ).fetchall()
+    assert events == [(True,), (False,)]
+    step(floor, "ben", "take_ticket", ticket)
+    with refusal("PT422", "reveal.reason"):  # it is his now
+        ask(floor, "ann", "reveal_contact", "ticket", ticket)
+
+
+def test_a_contact_of_its_own_is_bound_to_its_reserved_id(floor: Connection) -> None:
+    contact = ask(floor, "ann", "reserve_contact_ids", 1)[0]
+    ticket = register(
+        floor,
+        contact={
+            "id": contact,
+            "phone": BODY,
+            "phone_hash": HASH,
+            "phone_masked": "138****5678",
+            "name_masked": "张**",
+        },
+    )
+    step(floor, "ann", "classify_ticket", ticket, {})
+    step(floor, "ann", "take_ticket", ticket)
+    assert ask(floor, "ann", "reveal_contact", "ticket", ticket)["contact_id"] == contact
+    assert one(floor, "select kind from private.contacts where id = %s", contact) == "ticket"
+    assert ask(floor, "cid", "search_desk", {"phone_hashes": [HASH]})["tickets"][0]["id"] == ticket
+    assert ask(floor, "ana", "search_desk", {"phone_hashes": [HASH]})["tickets"] == []
