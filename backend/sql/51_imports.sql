@@ -215,7 +215,7 @@ begin
         perform private.fail('PT422', 'import.bad_row');
     end if;
     if exists (select from jsonb_array_elements(p_rows) r cross join lateral (select r -> 'contact') n (c),
-            unnest(array[c ->> 'name', c ->> 'phone', c ->> 'address', c ->> 'note']) f
+            unnest(array[c ->> 'name', c ->> 'phone', c ->> 'address', c ->> 'note', c ->> 'wechat', c ->> 'email']) f
             where f is not null and not private.is_cipher(f))
         or exists (select from jsonb_array_elements(p_rows) r
             where not private.is_masked(r #>> '{contact,name_masked}', r #>> '{contact,phone_masked}'))

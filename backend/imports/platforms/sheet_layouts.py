@@ -73,12 +73,12 @@ _BUDGETS = {
 }
 _SOURCES = {
     "asked_unpaid": "询单未付 unpaid",
-    "live": "直播 直播间 live",
-    "enterprise": "企业微信 企微 私域 enterprise",
+    "live": "直播 直播间 直播留资 live",
+    "enterprise": "企业购 企业采购 enterprise",
     "form": "表单 落地页 form",
     "campaign": "活动 大促 广告 campaign",
     "order": "订单 老客 order",
-    "chat": "聊天 咨询 旺旺 咚咚 飞鸽 客服 chat",
+    "chat": "聊天 咨询 旺旺 咚咚 飞鸽 客服 企业微信 企微 私域 chat",
     "other": "其他 其它 转介绍 other",
 }
 
