@@ -57,6 +57,24 @@ def test_the_texts_show_what_the_check_does(shown: Stack) -> None:
     assert only(shown, replies) == [(3,)]
 
 
+def test_after_sales_shows_every_kind_of_case(shown: Stack) -> None:
+    pool = "case when state = 'dispatched' then 'classified' else state end"  # the tick gives them out
+    states = dict(only(shown, f"select {pool}, count(*) from tickets group by 1"))
+    assert states == {
+        "closed": 86, "revisit": 12, "in_progress": 10, "classified": 5, "waiting_customer": 4,
+        "pending_approval": 2, "review": 1, "cancelled": 1,
+    }  # fmt: skip
+    assert only(shown, "select count(distinct type) from tickets") == [(10,)]
+    score, low = only(shown, "select avg(score)::float, count(*) filter (where score <= 2) from tickets")[0]
+    assert 4.2 < float(str(score)) < 4.5
+    assert low == 5
+    overdue = "select count(*) from tickets where stage <> 'done' and due_sort < now()"
+    assert only(shown, overdue) == [(1,)]
+    top = """select c.code from tickets t join root_causes c on c.id = t.root_cause_id
+        group by c.code order by count(*) desc limit 1"""
+    assert only(shown, top) == [("logistics_packaging",)]
+
+
 def test_every_role_can_sign_in_and_see_its_desk(shown: Stack) -> None:
     settings = keep.connect(shown)
     accounts = demo_accounts(replace(settings, data_dir=shown.data_dir))
