@@ -6659,6 +6659,218 @@ grant execute on function public.why_assigned(text, bigint) to authenticated;
 comment on function public.why_assigned(text, bigint) is
     'Members of its shop: the ten newest decisions on who has an item [{id, at, source, rule, member_id, name, reasons: {why: people}, considered: [{member_id, name, is_eligible, why, load, credit}] best first}]; an item in the pool begins with how it stands now (id null, rule waiting or nobody). [] where nothing was decided, or not mine to see. assignment.bad_area.';
 
+-- ==== 43_causes.sql ====
+
+-- 43 -------------------------------------------------------------------- causes and reasons: why something goes wrong or ends
+--
+-- The tree of root causes that tickets are tagged with, and the reasons people tick instead of typing. Managers edit both; what
+-- is switched off stays where it was used. A new installation has 质量, 物流, 服务, 描述 with four leaves each.
+
+-- Root causes -------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.root_causes (
+    id bigint generated always as identity primary key,
+    parent_id bigint references public.root_causes,
+    code text not null constraint root_causes_code_unique unique
+        constraint root_causes_code_form check (code ~ '^[a-z][a-z0-9_]{1,39}$'),
+    name text not null constraint root_causes_name_length check (char_length(btrim(name)) between 1 and 20),
+    is_active boolean not null default true,
+    position integer not null default 0,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint root_causes_name_unique unique nulls not distinct (parent_id, name),
+    constraint root_causes_not_itself check (parent_id <> id)
+);
+alter table public.root_causes enable row level security;
+create or replace trigger t10_touch before update on public.root_causes for each row execute function private.touch_version();
+comment on table public.root_causes is '问题原因: a tree of at most three levels; what is switched off stays on old tickets and is not offered any more.';
+drop policy if exists "members read the root causes" on public.root_causes;
+create policy "members read the root causes" on public.root_causes for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.root_causes to authenticated;
+
+insert into public.root_causes (code, name, position) values
+    ('quality', '质量', 10), ('logistics', '物流', 20), ('service', '服务', 30), ('description', '描述', 40)
+on conflict (code) do nothing;
+insert into public.root_causes (parent_id, code, name, position)
+select p.id, w.code, w.name, w.position from (values
+    ('quality', 'quality_surface', '外观瑕疵', 10), ('quality', 'quality_function', '功能故障', 20),
+    ('quality', 'quality_material', '做工材质', 30), ('quality', 'quality_shelf_life', '临期变质', 40),
+    ('logistics', 'logistics_packaging', '包装不足', 10), ('logistics', 'logistics_damage', '运输破损', 20),
+    ('logistics', 'logistics_delay', '滞留延误', 30), ('logistics', 'logistics_lost', '丢件错派', 40),
+    ('service', 'service_slow', '回复太慢', 10), ('service', 'service_promise', '承诺未兑现', 20),
+    ('service', 'service_wrong_goods', '发错漏发', 30), ('service', 'service_explanation', '说明不清', 40),
+    ('description', 'description_size', '尺码规格不符', 10), ('description', 'description_picture', '图片色差', 20),
+    ('description', 'description_function', '功能描述不符', 30), ('description', 'description_price', '价格活动不清', 40)
+) w (parent, code, name, position) join public.root_causes p on p.code = w.parent
+on conflict do nothing;
+
+create or replace function private.cause_path(p_id bigint) returns bigint[]
+language sql stable set search_path = '' as $$
+    with recursive up as (
+        select c.id, c.parent_id, 1 as step from public.root_causes c where c.id = p_id
+        union all
+        select c.id, c.parent_id, up.step + 1 from public.root_causes c join up on c.id = up.parent_id where up.step < 10
+    )
+    select coalesce(array_agg(id order by step desc), '{}') from up
+$$;
+comment on function private.cause_path(bigint) is 'The cause and those above it, the highest first; empty for none.';
+
+create or replace function private.cause_name(p_id bigint) returns text
+language sql stable set search_path = '' as $$
+    select string_agg(c.name, ' / ' order by p.n) from unnest(private.cause_path(p_id)) with ordinality p (id, n) join public.root_causes c using (id)
+$$;
+comment on function private.cause_name(bigint) is '质量 / 外观瑕疵; null for none.';
+
+create or replace function private.require_cause_place(p_id bigint, p_parent_id bigint) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_path bigint[] := private.cause_path(p_parent_id);
+begin
+    if p_parent_id is not null and cardinality(v_path) = 0 then
+        perform private.fail('PT404', 'cause.none');
+    end if;
+    if p_id = any (v_path) or cardinality(v_path) > 2 or (cardinality(v_path) > 1
+        and exists (select from public.root_causes where parent_id = p_id)) then
+        perform private.fail('PT422', 'cause.place');
+    end if;
+end;
+$$;
+comment on function private.require_cause_place(bigint, bigint) is 'cause.none for an unknown parent; cause.place below itself or below the third level.';
+
+create or replace function public.save_root_cause(p_request_id uuid, p_id bigint, p_version integer, p_cause jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
+    v_in jsonb := private.as_json(p_cause);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_root_cause', jsonb_build_array(p_id, p_version, v_in));
+    v public.root_causes;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    perform private.require_cause_place(p_id, (v_in ->> 'parent_id')::bigint);
+    if exists (select from public.root_causes c where c.parent_id is not distinct from (v_in ->> 'parent_id')::bigint
+        and c.name = btrim(v_in ->> 'name') and c.id is distinct from p_id) then
+        perform private.fail('PT409', 'cause.name_taken');
+    end if;
+    if p_id is null then
+        insert into public.root_causes (parent_id, code, name, position)
+        values ((v_in ->> 'parent_id')::bigint, 'own_' || nextval(pg_get_serial_sequence('public.root_causes', 'id')), btrim(v_in ->> 'name'),
+            coalesce((v_in ->> 'position')::integer, 100)) returning * into v;
+    else
+        update public.root_causes set parent_id = (v_in ->> 'parent_id')::bigint, name = btrim(v_in ->> 'name'),
+            position = coalesce((v_in ->> 'position')::integer, position), is_active = coalesce((v_in ->> 'is_active')::boolean, is_active)
+        where id = p_id and version = p_version returning * into v;
+        if v.id is null then
+            perform private.fail('PT409', 'cause.stale');
+        end if;
+    end if;
+    perform private.audit(v_me, null, 'root_cause', v.id, case when p_id is null then 'created' else 'changed' end,
+        jsonb_build_object('name', v.name, 'is_active', v.is_active));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
+exception when check_violation or not_null_violation or data_exception then
+    perform private.fail('PT422', 'cause.bad_value');
+end;
+$$;
+grant execute on function public.save_root_cause(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_root_cause(uuid, bigint, integer, jsonb) is
+    'Operations, managers, admins: adds a cause (p_id null) or changes one {parent_id, name (1 to 20), position, is_active}. cause.none, cause.place, cause.name_taken, cause.stale, cause.bad_value. {id, version}.';
+
+create or replace function public.root_cause_tree() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'parent_id', c.parent_id, 'code', c.code, 'name', c.name,
+            'path', private.cause_name(c.id), 'is_active', c.is_active, 'position', c.position, 'version', c.version,
+            'solutions', (select count(*) from public.solutions s where s.root_cause_id = c.id and s.state = 'published'))
+            order by private.cause_order(c.id)), '[]') from public.root_causes c);
+end;
+$$;
+grant execute on function public.root_cause_tree() to authenticated;
+comment on function public.root_cause_tree() is 'Members: every root cause, parents before their children: [{id, parent_id, code, name, path, is_active, position, version, solutions}].';
+
+create or replace function private.cause_order(p_id bigint) returns text[]
+language sql stable set search_path = '' as $$
+    select coalesce(array_agg(to_char(c.position, 'FM000000') || to_char(c.id, 'FM000000000000') order by p.n), '{}')
+    from unnest(private.cause_path(p_id)) with ordinality p (id, n) join public.root_causes c using (id)
+$$;
+comment on function private.cause_order(bigint) is 'Sorts the tree: by position on each level.';
+
+-- Reasons: chips instead of typing ------------------------------------------------------------------------------------------
+
+create table if not exists public.reason_chips (
+    id bigint generated always as identity primary key,
+    purpose text not null constraint reason_chips_purpose_known check (purpose in ('waive', 'close', 'lost', 'remark')),
+    text text not null constraint reason_chips_text_length check (char_length(btrim(text)) between 1 and 30),
+    is_active boolean not null default true,
+    position integer not null default 0,
+    version integer not null default 1,
+    updated_at timestamptz not null default now(),
+    constraint reason_chips_once unique (purpose, text)
+);
+alter table public.reason_chips enable row level security;
+create or replace trigger t10_touch before update on public.reason_chips for each row execute function private.touch_version();
+comment on table public.reason_chips is '理由: short texts to tick: waive (确认无误), close (关闭工单), lost (线索流失), remark (订单备注).';
+drop policy if exists "members read the reasons" on public.reason_chips;
+create policy "members read the reasons" on public.reason_chips for select to authenticated using ((select private.my_role()) is not null);
+grant select on public.reason_chips to authenticated;
+
+insert into public.reason_chips (purpose, text, position) values
+    ('waive', '客户已确认', 10), ('waive', '已核对无误', 20), ('waive', '确实要多单', 30), ('waive', '老客户', 40), ('waive', '已调货在途', 50),
+    ('close', '客户接受方案', 10), ('close', '退款已到账', 20), ('close', '补发已签收', 30), ('close', '客户自行解决', 40),
+    ('close', '客户撤回申请', 50), ('close', '三次联系未回复', 60),
+    ('lost', '价格超出预算', 10), ('lost', '买了别家', 20), ('lost', '暂不需要', 30), ('lost', '联系不上', 40), ('lost', '缺货等不及', 50),
+    ('remark', '补发', 10), ('remark', '赠品', 20), ('remark', '改地址', 30), ('remark', '加急', 40), ('remark', '价保', 50), ('remark', '勿发', 60)
+on conflict do nothing;
+
+create or replace function public.save_reason(p_request_id uuid, p_id bigint, p_version integer, p_reason jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
+    v_in jsonb := private.as_json(p_reason);
+    v_answer jsonb := private.begin_request(p_request_id, 'save_reason', jsonb_build_array(p_id, p_version, v_in));
+    v public.reason_chips;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    if p_id is null then
+        insert into public.reason_chips (purpose, text, position)
+        values (v_in ->> 'purpose', btrim(v_in ->> 'text'), coalesce((v_in ->> 'position')::integer, 100))
+        on conflict (purpose, text) do update set is_active = true returning * into v;
+    else
+        update public.reason_chips set text = coalesce(btrim(v_in ->> 'text'), text), position = coalesce((v_in ->> 'position')::integer, position),
+            is_active = coalesce((v_in ->> 'is_active')::boolean, is_active)
+        where id = p_id and version = p_version returning * into v;
+        if v.id is null then
+            perform private.fail('PT409', 'reason.stale');
+        end if;
+    end if;
+    perform private.audit(v_me, null, 'reason_chip', v.id, case when p_id is null then 'created' else 'changed' end,
+        jsonb_build_object('purpose', v.purpose, 'text', v.text, 'is_active', v.is_active));
+    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
+exception when check_violation or not_null_violation or unique_violation or data_exception then
+    perform private.fail('PT422', 'reason.bad_value');
+end;
+$$;
+grant execute on function public.save_reason(uuid, bigint, integer, jsonb) to authenticated;
+comment on function public.save_reason(uuid, bigint, integer, jsonb) is
+    'Operations, managers, admins: adds a reason {purpose, text, position} or changes one {text, position, is_active}; adding one that was switched off brings it back. reason.stale, reason.bad_value. {id, version}.';
+
+create or replace function public.reasons(p_purpose text default null) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member();
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'purpose', r.purpose, 'text', r.text, 'is_active', r.is_active,
+            'position', r.position, 'version', r.version) order by r.purpose, r.position, r.id), '[]')
+        from public.reason_chips r where p_purpose is null or (r.purpose = p_purpose and r.is_active));
+end;
+$$;
+grant execute on function public.reasons(text) to authenticated;
+comment on function public.reasons(text) is 'Members: the active reasons of a purpose in their order; without one, all of them, switched off ones too.';
+
 -- ==== 43_gifts.sql ====
 
 -- 43 ------------------------------------------------------- gifts and prices: what may be promised while talking, and by whom
@@ -6983,10 +7195,10 @@ comment on function public.offer_history(bigint) is 'Members: a rule and those i
 
 -- ==== 43_knowledge.sql ====
 
--- 43 ------------------------------------------------------------------ knowledge: root causes, reasons, solutions that worked
+-- 43 ------------------------------------------------------------------------------------ knowledge: solutions that worked
 --
--- 知识库: why something goes wrong (a tree that managers edit), the reasons people tick instead of typing, and solutions
--- suggested while a ticket is handled. What was used is counted: reuse is a figure of the team. Scripts stand in 43_scripts.
+-- 知识库: solutions suggested while a ticket is handled, by root cause (43_causes), kind and product. What was used is counted:
+-- reuse is a figure of the team. What is said to the customer is a script (43_scripts).
 
 create or replace function private.case_types() returns text[]
 language sql immutable set search_path = '' as $$
@@ -6994,211 +7206,6 @@ language sql immutable set search_path = '' as $$
         'invoice', 'public_complaint']
 $$;
 comment on function private.case_types() is 'Kinds of after-sales tickets that a solution or a script can fit.';
-
--- Root causes -------------------------------------------------------------------------------------------------------------
-
-create table if not exists public.root_causes (
-    id bigint generated always as identity primary key,
-    parent_id bigint references public.root_causes,
-    code text not null constraint root_causes_code_unique unique
-        constraint root_causes_code_form check (code ~ '^[a-z][a-z0-9_]{1,39}$'),
-    name text not null constraint root_causes_name_length check (char_length(btrim(name)) between 1 and 20),
-    is_active boolean not null default true,
-    position integer not null default 0,
-    version integer not null default 1,
-    updated_at timestamptz not null default now(),
-    constraint root_causes_name_unique unique nulls not distinct (parent_id, name),
-    constraint root_causes_not_itself check (parent_id <> id)
-);
-alter table public.root_causes enable row level security;
-create or replace trigger t10_touch before update on public.root_causes for each row execute function private.touch_version();
-comment on table public.root_causes is '问题原因: a tree of at most three levels; what is switched off stays on old tickets and is not offered any more.';
-drop policy if exists "members read the root causes" on public.root_causes;
-create policy "members read the root causes" on public.root_causes for select to authenticated using ((select private.my_role()) is not null);
-grant select on public.root_causes to authenticated;
-
-insert into public.root_causes (code, name, position) values
-    ('quality', '质量', 10), ('logistics', '物流', 20), ('service', '服务', 30), ('description', '描述', 40)
-on conflict (code) do nothing;
-insert into public.root_causes (parent_id, code, name, position)
-select p.id, w.code, w.name, w.position from (values
-    ('quality', 'quality_surface', '外观瑕疵', 10), ('quality', 'quality_function', '功能故障', 20),
-    ('quality', 'quality_material', '做工材质', 30), ('quality', 'quality_shelf_life', '临期变质', 40),
-    ('logistics', 'logistics_packaging', '包装不足', 10), ('logistics', 'logistics_damage', '运输破损', 20),
-    ('logistics', 'logistics_delay', '滞留延误', 30), ('logistics', 'logistics_lost', '丢件错派', 40),
-    ('service', 'service_slow', '回复太慢', 10), ('service', 'service_promise', '承诺未兑现', 20),
-    ('service', 'service_wrong_goods', '发错漏发', 30), ('service', 'service_explanation', '说明不清', 40),
-    ('description', 'description_size', '尺码规格不符', 10), ('description', 'description_picture', '图片色差', 20),
-    ('description', 'description_function', '功能描述不符', 30), ('description', 'description_price', '价格活动不清', 40)
-) w (parent, code, name, position) join public.root_causes p on p.code = w.parent
-on conflict do nothing;
-
-create or replace function private.cause_path(p_id bigint) returns bigint[]
-language sql stable set search_path = '' as $$
-    with recursive up as (
-        select c.id, c.parent_id, 1 as step from public.root_causes c where c.id = p_id
-        union all
-        select c.id, c.parent_id, up.step + 1 from public.root_causes c join up on c.id = up.parent_id where up.step < 10
-    )
-    select coalesce(array_agg(id order by step desc), '{}') from up
-$$;
-comment on function private.cause_path(bigint) is 'The cause and those above it, the highest first; empty for none.';
-
-create or replace function private.cause_name(p_id bigint) returns text
-language sql stable set search_path = '' as $$
-    select string_agg(c.name, ' / ' order by p.n) from unnest(private.cause_path(p_id)) with ordinality p (id, n) join public.root_causes c using (id)
-$$;
-comment on function private.cause_name(bigint) is '质量 / 外观瑕疵; null for none.';
-
-create or replace function private.require_cause_place(p_id bigint, p_parent_id bigint) returns void
-language plpgsql stable set search_path = '' as $$
-declare
-    v_path bigint[] := private.cause_path(p_parent_id);
-begin
-    if p_parent_id is not null and cardinality(v_path) = 0 then
-        perform private.fail('PT404', 'cause.none');
-    end if;
-    if p_id = any (v_path) or cardinality(v_path) > 2 or (cardinality(v_path) > 1
-        and exists (select from public.root_causes where parent_id = p_id)) then
-        perform private.fail('PT422', 'cause.place');
-    end if;
-end;
-$$;
-comment on function private.require_cause_place(bigint, bigint) is 'cause.none for an unknown parent; cause.place below itself or below the third level.';
-
-create or replace function public.save_root_cause(p_request_id uuid, p_id bigint, p_version integer, p_cause jsonb) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
-    v_in jsonb := private.as_json(p_cause);
-    v_answer jsonb := private.begin_request(p_request_id, 'save_root_cause', jsonb_build_array(p_id, p_version, v_in));
-    v public.root_causes;
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    perform private.require_cause_place(p_id, (v_in ->> 'parent_id')::bigint);
-    if exists (select from public.root_causes c where c.parent_id is not distinct from (v_in ->> 'parent_id')::bigint
-        and c.name = btrim(v_in ->> 'name') and c.id is distinct from p_id) then
-        perform private.fail('PT409', 'cause.name_taken');
-    end if;
-    if p_id is null then
-        insert into public.root_causes (parent_id, code, name, position)
-        values ((v_in ->> 'parent_id')::bigint, 'own_' || nextval(pg_get_serial_sequence('public.root_causes', 'id')), btrim(v_in ->> 'name'),
-            coalesce((v_in ->> 'position')::integer, 100)) returning * into v;
-    else
-        update public.root_causes set parent_id = (v_in ->> 'parent_id')::bigint, name = btrim(v_in ->> 'name'),
-            position = coalesce((v_in ->> 'position')::integer, position), is_active = coalesce((v_in ->> 'is_active')::boolean, is_active)
-        where id = p_id and version = p_version returning * into v;
-        if v.id is null then
-            perform private.fail('PT409', 'cause.stale');
-        end if;
-    end if;
-    perform private.audit(v_me, null, 'root_cause', v.id, case when p_id is null then 'created' else 'changed' end,
-        jsonb_build_object('name', v.name, 'is_active', v.is_active));
-    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
-exception when check_violation or not_null_violation or data_exception then
-    perform private.fail('PT422', 'cause.bad_value');
-end;
-$$;
-grant execute on function public.save_root_cause(uuid, bigint, integer, jsonb) to authenticated;
-comment on function public.save_root_cause(uuid, bigint, integer, jsonb) is
-    'Operations, managers, admins: adds a cause (p_id null) or changes one {parent_id, name (1 to 20), position, is_active}. cause.none, cause.place, cause.name_taken, cause.stale, cause.bad_value. {id, version}.';
-
-create or replace function public.root_cause_tree() returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member();
-begin
-    return (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'parent_id', c.parent_id, 'code', c.code, 'name', c.name,
-            'path', private.cause_name(c.id), 'is_active', c.is_active, 'position', c.position, 'version', c.version,
-            'solutions', (select count(*) from public.solutions s where s.root_cause_id = c.id and s.state = 'published'))
-            order by private.cause_order(c.id)), '[]') from public.root_causes c);
-end;
-$$;
-grant execute on function public.root_cause_tree() to authenticated;
-comment on function public.root_cause_tree() is 'Members: every root cause, parents before their children: [{id, parent_id, code, name, path, is_active, position, version, solutions}].';
-
-create or replace function private.cause_order(p_id bigint) returns text[]
-language sql stable set search_path = '' as $$
-    select coalesce(array_agg(to_char(c.position, 'FM000000') || to_char(c.id, 'FM000000000000') order by p.n), '{}')
-    from unnest(private.cause_path(p_id)) with ordinality p (id, n) join public.root_causes c using (id)
-$$;
-comment on function private.cause_order(bigint) is 'Sorts the tree: by position on each level.';
-
--- Reasons: chips instead of typing ------------------------------------------------------------------------------------------
-
-create table if not exists public.reason_chips (
-    id bigint generated always as identity primary key,
-    purpose text not null constraint reason_chips_purpose_known check (purpose in ('waive', 'close', 'lost', 'remark')),
-    text text not null constraint reason_chips_text_length check (char_length(btrim(text)) between 1 and 30),
-    is_active boolean not null default true,
-    position integer not null default 0,
-    version integer not null default 1,
-    updated_at timestamptz not null default now(),
-    constraint reason_chips_once unique (purpose, text)
-);
-alter table public.reason_chips enable row level security;
-create or replace trigger t10_touch before update on public.reason_chips for each row execute function private.touch_version();
-comment on table public.reason_chips is '理由: short texts to tick: waive (确认无误), close (关闭工单), lost (线索流失), remark (订单备注).';
-drop policy if exists "members read the reasons" on public.reason_chips;
-create policy "members read the reasons" on public.reason_chips for select to authenticated using ((select private.my_role()) is not null);
-grant select on public.reason_chips to authenticated;
-
-insert into public.reason_chips (purpose, text, position) values
-    ('waive', '客户已确认', 10), ('waive', '已核对无误', 20), ('waive', '确实要多单', 30), ('waive', '老客户', 40), ('waive', '已调货在途', 50),
-    ('close', '客户接受方案', 10), ('close', '退款已到账', 20), ('close', '补发已签收', 30), ('close', '客户自行解决', 40),
-    ('close', '客户撤回申请', 50), ('close', '三次联系未回复', 60),
-    ('lost', '价格超出预算', 10), ('lost', '买了别家', 20), ('lost', '暂不需要', 30), ('lost', '联系不上', 40), ('lost', '缺货等不及', 50),
-    ('remark', '补发', 10), ('remark', '赠品', 20), ('remark', '改地址', 30), ('remark', '加急', 40), ('remark', '价保', 50), ('remark', '勿发', 60)
-on conflict do nothing;
-
-create or replace function public.save_reason(p_request_id uuid, p_id bigint, p_version integer, p_reason jsonb) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['operations', 'manager', 'admin']);
-    v_in jsonb := private.as_json(p_reason);
-    v_answer jsonb := private.begin_request(p_request_id, 'save_reason', jsonb_build_array(p_id, p_version, v_in));
-    v public.reason_chips;
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    if p_id is null then
-        insert into public.reason_chips (purpose, text, position)
-        values (v_in ->> 'purpose', btrim(v_in ->> 'text'), coalesce((v_in ->> 'position')::integer, 100))
-        on conflict (purpose, text) do update set is_active = true returning * into v;
-    else
-        update public.reason_chips set text = coalesce(btrim(v_in ->> 'text'), text), position = coalesce((v_in ->> 'position')::integer, position),
-            is_active = coalesce((v_in ->> 'is_active')::boolean, is_active)
-        where id = p_id and version = p_version returning * into v;
-        if v.id is null then
-            perform private.fail('PT409', 'reason.stale');
-        end if;
-    end if;
-    perform private.audit(v_me, null, 'reason_chip', v.id, case when p_id is null then 'created' else 'changed' end,
-        jsonb_build_object('purpose', v.purpose, 'text', v.text, 'is_active', v.is_active));
-    return private.finish_request(p_request_id, jsonb_build_object('id', v.id, 'version', v.version));
-exception when check_violation or not_null_violation or unique_violation or data_exception then
-    perform private.fail('PT422', 'reason.bad_value');
-end;
-$$;
-grant execute on function public.save_reason(uuid, bigint, integer, jsonb) to authenticated;
-comment on function public.save_reason(uuid, bigint, integer, jsonb) is
-    'Operations, managers, admins: adds a reason {purpose, text, position} or changes one {text, position, is_active}; adding one that was switched off brings it back. reason.stale, reason.bad_value. {id, version}.';
-
-create or replace function public.reasons(p_purpose text default null) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member();
-begin
-    return (select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'purpose', r.purpose, 'text', r.text, 'is_active', r.is_active,
-            'position', r.position, 'version', r.version) order by r.purpose, r.position, r.id), '[]')
-        from public.reason_chips r where p_purpose is null or (r.purpose = p_purpose and r.is_active));
-end;
-$$;
-grant execute on function public.reasons(text) to authenticated;
-comment on function public.reasons(text) is 'Members: the active reasons of a purpose in their order; without one, all of them, switched off ones too.';
 
 -- Solutions -----------------------------------------------------------------------------------------------------------------
 
@@ -8034,6 +8041,13 @@ begin
     return v;
 end;
 $$;
+
+-- ==== 43_scripts_use.sql ====
+
+-- 43 ------------------------------------------------------------------- scripts in use: offered, copied, and what came of it
+--
+-- Which scripts may be used where and when is decided in one place, private.offered_places. A copy is a use; a use belongs to
+-- a lead, ticket or order if there is one, and what became of those is the outcome.
 
 -- Offering and using -----------------------------------------------------------------------------------------------------------------
 
@@ -16113,6 +16127,7 @@ create index if not exists tickets_pool_idx on public.tickets (shop_id, due_sort
     where owner_id is null and stage = 'open';
 create index if not exists tickets_owner_idx on public.tickets (owner_id, stage, due_sort, id) include (shop_id, state, type, severity)
     where owner_id is not null;
+create index if not exists tickets_owned_idx on public.tickets (shop_id, id) include (owner_id) where owner_id is not null and stage <> 'done';
 create index if not exists tickets_cause_idx on public.tickets (root_cause_id, shop_id, stage, due_sort, id) where root_cause_id is not null;
 create index if not exists tickets_registered_idx on public.tickets (shop_id, registered_at desc, id desc) include (type, state);
 create index if not exists tickets_resolved_idx on public.tickets (shop_id, resolved_at) where resolved_at is not null;
@@ -16527,9 +16542,9 @@ comment on function private.ticket_action(text, bigint[], timestamptz) is
 create or replace function private.ticket_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
 language sql stable set search_path = '' as $$
     select c.id, t.owner_id
-    from public.sla_clocks c join public.tickets t on t.id = c.entity_id
-    where c.entity in ('ticket', 'return', 'public_complaint') and c.stopped_at is null and c.shop_id = any (p_shops)
-      and t.owner_id is not null
+    from public.tickets t join public.sla_clocks c on c.entity_id = t.id
+    where t.owner_id is not null and t.stage <> 'done' and t.shop_id = any (p_shops)
+      and c.entity in ('ticket', 'return', 'public_complaint') and c.stopped_at is null
 $$;
 comment on function private.ticket_owners(bigint[], timestamptz) is 'Who owns the tickets behind open clocks.';
 
@@ -19547,6 +19562,9 @@ declare
     v_limit numeric := case when v_rule.pot = 'reship' then least(coalesce(v_value, 0), v_rule.agent_limit) else v_rule.agent_limit end;
     v_used record;
 begin
+    if v_rule.customer_days is null and (p_money).order_ids = '{}' then
+        v_rule.customer_days := 90; -- nothing but the customer ties his tickets without an order together
+    end if;
     select * into v_used from private.money_used(v_rule.pot, (p_money).order_ids, (p_money).ticket_ids, (p_money).buyer_keys,
         v_rule.customer_days, (p_money).id, p_now);
     return jsonb_build_object('pot', v_rule.pot, 'limit', v_limit, 'customer_days', v_rule.customer_days, 'order_value', v_value,
@@ -27893,12 +27911,12 @@ language sql stable set search_path = '' as $$
         join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at - interval '45 days' and o.paid_at < d.ends_at
         cross join lateral (select least(coalesce(o.promise_ship_at, o.paid_at + h.span)) as due) x
         where x.due >= d.starts_at and x.due < d.ends_at and x.due <= p_now
-          and (o.shipped_at is not null or o.status in ('to_ship', 'shipped', 'completed'))
+          and (o.shipped_at is not null or o.status = 'to_ship')
     )
     select '履约准时率', shop_id, day, null, count(*) filter (where shipped_at <= due), count(*), count(*) from due group by shop_id, day
 $$;
 comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) is
-    'Orders whose promise fell due, and those shipped by then. Orders that were cancelled before they shipped are not due.';
+    'Orders whose promise fell due, and those shipped by then. Not due: orders cancelled before they shipped, and those of which no file says when they shipped.';
 
 create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;
 
@@ -28044,7 +28062,7 @@ comment on function private.kpi_live(text[], bigint[], date, date, text, timesta
 create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
 language plpgsql immutable set search_path = '' as $$
 begin
-    if p_from is null or p_to is null or p_to < p_from or p_to - p_from > p_most then
+    if p_from is null or p_to is null or not isfinite(p_from) or not isfinite(p_to) or p_to < p_from or p_to - p_from > p_most then
         perform private.fail('PT422', 'kpi.period', jsonb_build_object('days', p_most));
     end if;
 end;
@@ -28200,8 +28218,9 @@ begin
         return v_answer;
     end if;
     perform private.check_kpi_period(p_from, p_to, 1100);
-    perform private.forget_kept(s.id, array(select d::date from generate_series(p_from, least(p_to, (private.now() at time zone s.timezone)::date), interval '1 day') d))
-    from public.shops s where s.id in (select private.my_shop_ids());
+    perform private.forget_kept(s.id, array(select d::date from generate_series(greatest(p_from, y.today - interval '3 years' + interval '1 day'),
+        least(p_to, y.today), interval '1 day') d))
+    from public.shops s cross join lateral (select (private.now() at time zone s.timezone)::date as today) y where s.id in (select private.my_shop_ids());
     select count(*) into v_count from private.kpi_runs where made_at is null;
     perform private.enqueue('kpi_backfill', '{}', 'kpi_backfill', private.now());
     perform private.audit(v_me, null, 'kpi', null, 'backfill', jsonb_build_object('from', p_from, 'to', p_to));
@@ -28210,7 +28229,7 @@ end;
 $$;
 grant execute on function public.backfill_kpis(date, date, uuid) to authenticated;
 comment on function public.backfill_kpis(date, date, uuid) is
-    'Analysts, managers, admins: counts these days of my shops anew, in the background. {days: shop days to do}. kpi.period.';
+    'Analysts, managers, admins: counts these days of my shops anew, in the background, but none of more than three years ago: their chats are gone, what was kept of them stays. {days: shop days to do}. kpi.period.';
 
 create or replace function private.imported_days(p_import public.imports, p_now timestamptz) returns date[]
 language sql stable set search_path = '' as $$
@@ -28571,6 +28590,14 @@ $$;
 
 -- Who reads -----------------------------------------------------------------------------------------------------------
 
+create or replace function private.sees_every_shop() returns boolean
+language sql stable security definer set search_path = '' as $$
+    select not exists (select from public.shops s where s.is_active and s.id not in (select private.my_shop_ids()))
+$$;
+grant execute on function private.sees_every_shop() to authenticated;
+comment on function private.sees_every_shop() is
+    'Whether this request may see every shop that is open: what is of all shops, with the figures of all, is decided and held by such people alone.';
+
 drop policy if exists "members read the tasks of their shops" on public.tasks;
 create policy "members read the tasks of their shops" on public.tasks for select to authenticated
     using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
@@ -28582,7 +28609,8 @@ create policy "readers of a task read its measures" on public.task_measures for 
     using (task_id in (select t.id from public.tasks t));
 drop policy if exists "leaders and analysts read the meetings of their shops" on public.meetings;
 create policy "leaders and analysts read the meetings of their shops" on public.meetings for select to authenticated
-    using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and (shop_id is null or shop_id in (select private.my_shop_ids())));
+    using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin')
+        and (shop_id in (select private.my_shop_ids()) or (shop_id is null and (select private.sees_every_shop()))));
 grant select on public.tasks, public.task_criteria, public.task_measures, public.meetings to authenticated;
 
 -- What improvement itself counts -----------------------------------------------------------------------------------------
@@ -28611,9 +28639,9 @@ comment on function private.kpi_of_tasks(bigint[], date, date) is 'Tasks judged 
 create or replace function private.task_who(p_me private.actor, p_task public.tasks) returns text[]
 language sql stable set search_path = '' as $$
     select array_remove(array['member', case when (p_me).member_id = (p_task).owner_id then 'owner' end,
-        case when (p_me).role in ('manager', 'admin') then 'manager' end, case when (p_me).role = 'system' then 'system' end], null)
+        case when (p_me).role in ('manager', 'admin') and ((p_task).shop_id is not null or private.sees_every_shop()) then 'manager' end, case when (p_me).role = 'system' then 'system' end], null)
 $$;
-comment on function private.task_who(private.actor, public.tasks) is 'As what somebody meets a task: member, owner, manager (managers and admins), system.';
+comment on function private.task_who(private.actor, public.tasks) is 'As what somebody meets a task: member, owner, manager (managers and admins; of a task of all shops who sees them all), system.';
 
 create or replace function private.task_for_change(p_me private.actor, p_id bigint, p_version integer, p_rpc text) returns public.tasks
 language plpgsql set search_path = '' as $$
@@ -28648,15 +28676,27 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.task_last_change(public.tasks) is 'Who changed a task last, when and what: for whoever comes second.';
 
+create or replace function private.may_own_task(p_member_id bigint, p_shop_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.members m where m.id = p_member_id and m.state = 'active'
+        and (p_shop_id is null or m.role = 'admin' or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_shop_id)))
+$$;
+comment on function private.may_own_task(bigint, bigint) is 'Whether a task of a shop (null: of all) may be this member''s, or this member''s to verify.';
+
 create or replace function private.check_task_owner(p_member_id bigint, p_shop_id bigint) returns void
 language plpgsql stable set search_path = '' as $$
 begin
-    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active'
-        and (p_shop_id is null or m.role = 'admin' or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_shop_id))) then
+    if not private.may_own_task(p_member_id, p_shop_id) then
         perform private.fail('PT422', 'task.owner');
     end if;
 end;
 $$;
+
+create or replace function private.is_task_deadline(p_at timestamptz, p_now timestamptz) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_at > p_now and p_at < p_now + interval '2 years'
+$$;
+comment on function private.is_task_deadline(timestamptz, timestamptz) is 'To come, and within two years: infinity is no deadline.';
 
 create or replace function private.moved_task(p_me private.actor, p_task public.tasks, p_state text, p_detail jsonb, p_now timestamptz) returns public.tasks
 language plpgsql set search_path = '' as $$
@@ -28713,15 +28753,34 @@ comment on function private.task_answer(public.tasks) is 'What every step answer
 
 -- Proposing -----------------------------------------------------------------------------------------------------------
 
+create or replace function private.task_evidence(p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := coalesce(nullif(private.as_json(p), 'null'), '{}');
+begin
+    if jsonb_typeof(v) <> 'object' then
+        perform private.fail('PT422', 'task.form');
+    elsif v - array['kpi', 'root_cause_id', 'tickets', 'ticket_id'] <> '{}'
+        or (v ? 'kpi' and not exists (select from public.kpis k where k.code = v ->> 'kpi'))
+        or (v ? 'root_cause_id' and not private.is_id(v ->> 'root_cause_id')) or (v ? 'ticket_id' and not private.is_id(v ->> 'ticket_id'))
+        or (v ? 'tickets' and coalesce(v ->> 'tickets', '') !~ '^[0-9]{1,9}$') then
+        perform private.fail('PT422', 'task.form');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.task_evidence(jsonb) is 'What a proposal came from {kpi | root_cause_id, tickets (how many) | ticket_id}, nothing else. task.form.';
+
 create or replace function private.add_task(p_me private.actor, p jsonb, p_now timestamptz) returns public.tasks
 language plpgsql set search_path = '' as $$
 declare
     v public.tasks;
-    v_anonymous boolean := coalesce((p ->> 'is_anonymous')::boolean, false);
+    v_anonymous boolean;
 begin
+    v_anonymous := coalesce((p ->> 'is_anonymous')::boolean, false);
     insert into public.tasks (shop_id, title, detail, source, evidence, priority, proposed_by, is_anonymous, meeting_id, created_at)
     values ((p ->> 'shop_id')::bigint, btrim(coalesce(p ->> 'title', '')), btrim(coalesce(p ->> 'detail', '')), coalesce(p ->> 'source', 'suggestion'),
-        coalesce(p -> 'evidence', '{}'), coalesce(p ->> 'priority', 'normal'), case when not v_anonymous then (p_me).member_id end, v_anonymous,
+        private.task_evidence(p -> 'evidence'), coalesce(p ->> 'priority', 'normal'), case when not v_anonymous then (p_me).member_id end, v_anonymous,
         (p ->> 'meeting_id')::bigint, p_now)
     returning * into v;
     insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
@@ -28740,7 +28799,9 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
     v jsonb := private.ticket_object(p);
-    v_answer jsonb := private.begin_request(p_request_id, 'propose_task', v);
+    v_answer jsonb := coalesce((select r.answer from private.requests r where r.actor = 'anonymous'
+            and r.request_id = private.sha256(p_request_id::text) and r.rpc = 'propose_task'),
+        private.begin_request(p_request_id, 'propose_task', v));
 begin
     if v_answer is not null then
         return v_answer;
@@ -28751,12 +28812,21 @@ begin
         end if;
         perform private.require_shop(v_me, (v ->> 'shop_id')::bigint);
     end if;
-    return private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
+    if v ->> 'meeting_id' is not null and not exists (select from public.meetings m where m.id::text = v ->> 'meeting_id'
+        and v_me.role in ('manager', 'admin') and (m.shop_id in (select private.my_shop_ids()) or (m.shop_id is null and private.sees_every_shop()))) then
+        perform private.fail('PT422', 'task.form');
+    end if;
+    v_answer := private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
+    if v ->> 'is_anonymous' = 'true' then
+        update private.requests set actor = 'anonymous', args_hash = ''
+        where actor = private.request_actor() and request_id = private.sha256(p_request_id::text);
+    end if;
+    return v_answer;
 end;
 $$;
 grant execute on function public.propose_task(jsonb, uuid) to authenticated;
 comment on function public.propose_task(jsonb, uuid) is
-    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous}. {id, version, state}. task.form, shop.none.';
+    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous, meeting_id (managers: a decision of it)}. Of an anonymous one no record says whose it was, that of answered requests neither. {id, version, state}. task.form, shop.none.';
 
 -- Criteria ------------------------------------------------------------------------------------------------------------
 
@@ -28788,6 +28858,11 @@ begin
     if jsonb_typeof(v_items) is distinct from 'array' or jsonb_array_length(v_items) not between 1 and 8 then
         perform private.fail('PT422', 'task.criteria');
     end if;
+    if exists (select from jsonb_array_elements(v_items) c where jsonb_typeof(c) <> 'object'
+            or (c ->> 'target')::numeric not between -1000000000 and 1000000000 or char_length(c ->> 'agent') > 60
+            or (c ->> 'verifier_id' is not null and not private.may_own_task((c ->> 'verifier_id')::bigint, (p_task).shop_id))) then
+        perform private.fail('PT422', 'task.criteria');
+    end if;
     update public.task_criteria set replaced_at = p_now where task_id = (p_task).id and round = (p_task).round and replaced_at is null;
     insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text, verifier_id)
     select (p_task).id, (p_task).round, c.n, k.code, k.version, nullif(c.v ->> 'agent', ''),
@@ -28807,6 +28882,13 @@ $$;
 comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
     'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before today is frozen beside them. task.criteria.';
 
+create or replace function private.verify_until(p_task public.tasks) returns date
+language sql stable set search_path = '' as $$
+    select (p_task).verify_from - 1 + coalesce((select max(c.window_days) from public.task_criteria c
+        where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null), 1)
+$$;
+comment on function private.verify_until(public.tasks) is 'The last day that a delivered task is measured: the longest window of its criteria.';
+
 create or replace function public.plan_task(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -28824,11 +28906,12 @@ begin
     v_task.deadline := private.ticket_instant(v ->> 'deadline');
     v_task.planned_at := v_now;
     perform private.check_task_owner(v_task.owner_id, v_task.shop_id);
-    if v_task.deadline is null or v_task.deadline <= v_now then
+    if not coalesce(private.is_task_deadline(v_task.deadline, v_now), false) then
         perform private.fail('PT422', 'task.deadline');
     end if;
     if v_task.state = 'regressed' then
         v_task.round := v_task.round + 1;
+        v_task.progress := 0;
         update public.tasks set round = v_task.round where id = v_task.id;
     end if;
     perform private.set_criteria(v_task, v -> 'criteria', v_now);
@@ -28859,6 +28942,9 @@ begin
         perform private.fail('PT422', 'task.reason');
     end if;
     perform private.set_criteria(v_task, p_criteria, v_now);
+    if v_task.state <> 'inconclusive' then
+        v_task.verify_until := private.verify_until(v_task);
+    end if;
     v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_criteria', 'reason', left(p_reason, 400)), v_now);
     return private.finish_request(p_request_id, private.task_answer(v_task));
 end;
@@ -28926,8 +29012,7 @@ begin
     v_task.progress := 100;
     v_task.delivered_at := v_now;
     v_task.verify_from := private.shop_day(v_task.shop_id, v_now) + 1;
-    v_task.verify_until := v_task.verify_from - 1 + coalesce((select max(c.window_days) from public.task_criteria c
-        where c.task_id = v_task.id and c.round = v_task.round and c.replaced_at is null), 1);
+    v_task.verify_until := private.verify_until(v_task);
     v_task := private.moved_task(v_me, v_task, 'delivered', null, v_now);
     return private.finish_request(p_request_id, private.task_answer(v_task));
 exception when check_violation then
@@ -28986,7 +29071,7 @@ begin
     v_task := private.task_for_change(v_me, p_id, p_version, p_rpc);
     if char_length(btrim(coalesce(p_reason, ''))) < 4 then
         perform private.fail('PT422', 'task.reason');
-    elsif p_rpc in ('retry_task', 'extend_task') and (p_until is null or p_until <= v_now) then
+    elsif p_rpc in ('retry_task', 'extend_task') and not coalesce(private.is_task_deadline(p_until, v_now), false) then
         perform private.fail('PT422', 'task.deadline');
     end if;
     if p_rpc = 'retry_task' then
@@ -29069,6 +29154,11 @@ begin
     select * into v from public.tasks where id = (p_item ->> 'id')::bigint and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
     if not found then
         return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.none');
+    elsif not 'manager' = any (private.task_who(p_me, v)) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.needs_manager');
+    elsif jsonb_typeof(v_change) is distinct from 'object' or exists (select from jsonb_each(v_change) c
+        where jsonb_typeof(c.value) in ('object', 'array')) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.form');
     elsif v.version is distinct from (p_item ->> 'version')::integer then
         return jsonb_build_object('outcome', 'task.stale') || private.task_last_change(v);
     elsif v.state in ('accepted', 'cancelled') then
@@ -29077,16 +29167,16 @@ begin
     v.title := coalesce(btrim(v_change ->> 'title'), v.title);
     v.priority := coalesce(v_change ->> 'priority', v.priority);
     v.owner_id := coalesce((v_change ->> 'owner_id')::bigint, v.owner_id);
-    v.deadline := coalesce(private.ticket_instant(v_change ->> 'deadline'), v.deadline);
-    if v_change ? 'owner_id' then
-        perform private.check_task_owner(v.owner_id, v.shop_id);
+    v.deadline := coalesce((v_change ->> 'deadline')::timestamptz, v.deadline);
+    if v_change ->> 'deadline' is not null and not private.is_task_deadline(v.deadline, p_now) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.deadline');
+    elsif v_change ->> 'owner_id' is not null and not private.may_own_task(v.owner_id, v.shop_id) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.owner');
     end if;
     v := private.moved_task(p_me, v, v.state, '{"action": "task_edited"}', p_now);
     return jsonb_build_object('id', v.id, 'outcome', 'saved', 'version', v.version);
 exception when check_violation or data_exception then
     return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.form');
-when sqlstate 'PT422' then
-    return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.owner');
 end;
 $$;
 comment on function private.save_task_row(private.actor, jsonb, timestamptz) is
@@ -29110,7 +29200,7 @@ end;
 $$;
 grant execute on function public.save_tasks(jsonb, uuid) to authenticated;
 comment on function public.save_tasks(jsonb, uuid) is
-    'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.wrong_state, version}]. bulk.too_many.';
+    'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.deadline | task.wrong_state | task.needs_manager, version}]. bulk.too_many.';
 
 -- ==== 97_tasks_reads.sql ====
 
@@ -29252,19 +29342,19 @@ declare
     v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
     v public.meetings;
 begin
-    if v_month is null then
+    if v_month is null or not isfinite(v_month) then
         perform private.fail('PT422', 'meeting.form');
     end if;
     select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id
-        and (shop_id is null or shop_id in (select private.my_shop_ids()));
+        and (shop_id in (select private.my_shop_ids()) or (shop_id is null and private.sees_every_shop()));
     return jsonb_build_object('meeting', case when v.id is not null then to_jsonb(v) - 'pack' end, 'pack', coalesce(v.pack, private.meeting_pack(v_shops, v_month)),
-        'is_kept', v.pack is not null,
+        'is_kept', v.pack is not null, 'may_hold', v_me.role in ('manager', 'admin') and (p_shop_id is not null or private.sees_every_shop()),
         'decisions', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from public.tasks t where t.meeting_id = v.id));
 end;
 $$;
 grant execute on function public.meeting_screen(date, bigint) to authenticated;
 comment on function public.meeting_screen(date, bigint) is
-    'Operations, analysts, managers, admins: the review of a month of a shop, or of all: {meeting, pack (live until it is held, then as it was), is_kept, decisions (tasks)}. meeting.form.';
+    'Operations, analysts, managers, admins: the review of a month of a shop, or of all (to those who see all; to others what is on the table of theirs): {meeting, pack (live until it is held, then as it was), is_kept, may_hold, decisions (tasks)}. meeting.form.';
 
 create or replace function public.save_meeting(p_month date, p_shop_id bigint, p_version integer, p_notes text, p_hold boolean, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -29280,6 +29370,10 @@ begin
     end if;
     if p_shop_id is not null then
         perform private.require_shop(v_me, p_shop_id);
+    elsif not private.sees_every_shop() then
+        perform private.fail('PT404', 'shop.none');
+    elsif not isfinite(v_month) then
+        perform private.fail('PT422', 'meeting.form');
     end if;
     select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id for update;
     if v.version is distinct from p_version then
@@ -29299,7 +29393,7 @@ end;
 $$;
 grant execute on function public.save_meeting(date, bigint, integer, text, boolean, uuid) to authenticated;
 comment on function public.save_meeting(date, bigint, integer, text, boolean, uuid) is
-    'Managers, admins: notes of a month''s review (p_version null: the first); p_hold keeps what lay on the table. Decisions are tasks with its meeting_id. {id, version}. meeting.stale, meeting.form.';
+    'Managers, admins: notes of a month''s review (p_version null: the first); p_hold keeps what lay on the table. Decisions are tasks with its meeting_id. Of all shops: who sees them all. {id, version}. meeting.stale, meeting.form, shop.none.';
 
 create or replace function public.announcement(p_from date, p_to date, p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

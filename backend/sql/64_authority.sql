@@ -181,6 +181,9 @@ declare
     v_limit numeric := case when v_rule.pot = 'reship' then least(coalesce(v_value, 0), v_rule.agent_limit) else v_rule.agent_limit end;
     v_used record;
 begin
+    if v_rule.customer_days is null and (p_money).order_ids = '{}' then
+        v_rule.customer_days := 90; -- nothing but the customer ties his tickets without an order together
+    end if;
     select * into v_used from private.money_used(v_rule.pot, (p_money).order_ids, (p_money).ticket_ids, (p_money).buyer_keys,
         v_rule.customer_days, (p_money).id, p_now);
     return jsonb_build_object('pot', v_rule.pot, 'limit', v_limit, 'customer_days', v_rule.customer_days, 'order_value', v_value,

@@ -264,6 +264,10 @@ def test_every_way_to_split_is_added_up(desk: Connection) -> None:
             wrong[name] = events(desk, t)
         cancel(desk, answer["id"], "ben" if name == "another handler" else "ann")
     assert wrong == {}
+    # a kind that counts per order counts per customer where no order is linked
+    for n in (1, 2):
+        answer = request(desk, ticket(desk, buyer="buyer_1"), 300, kind="refund_only")
+        assert answer["why"] == ([] if n == 1 else ["over_customer"])
     # nobody known: nothing can be added up, so somebody else looks
     assert request(desk, ticket(desk, buyer="never_seen"), 5)["why"] == ["no_order"]
 
