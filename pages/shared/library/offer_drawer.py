@@ -45,7 +45,7 @@ def _shown(user: User, found: tuple[Offer, ...]) -> None:
     row = found[0]
     color = {"approved": "green", "pending": "orange"}.get(row.state, "gray")
     st.markdown(f":{color}-badge[{md(wording.name_of('offer_state', row.state))}]")
-    st.markdown(f"#### {md(row.name)}")
+    st.markdown(f"**{md(row.name)}**")
     for line in offer_list.said(row):
         st.markdown(md(line))
     if row.note:

@@ -86,7 +86,7 @@ def _head(row: Script) -> None:
         st.markdown(" :gray[›] ".join(parts))
     else:
         st.markdown(f":gray-badge[{md(wording.name_of('state', row.state))}]")
-    st.markdown(f"#### {md(row.title)}")
+    st.markdown(f"**{md(row.title)}**")
     where = row.shop_name or plain("library.all_shops")
     who = plain("library.written_by", who=row.author or plain("library.system"), n=row.revision)
     agreed = plain("library.approved_by", who=row.approved_by) if row.approved_by else ""

@@ -47,7 +47,7 @@ def _shown(found: SolutionDetail) -> None:
     expired = row.state == "published" and row.is_expired
     name = wording.name_of("solution_tab", "expired" if expired else row.state)
     st.markdown(f":{'green' if row.state == 'published' and not expired else 'gray'}-badge[{md(name)}]")
-    st.markdown(f"#### {md(row.title)}")
+    st.markdown(f"**{md(row.title)}**")
     st.caption(" · ".join(md(fact) for fact in solution_list.facts(row) if fact))
     with st.container(border=True):
         st.markdown(words.lines(row.steps))
