@@ -108,7 +108,7 @@ def _fields(rules: Rules, *, disabled: bool) -> dict[str, Any]:
             getattr(rules, name),
             max_chars=300,
             height=120,
-            help=t("satisfaction.text_help"),
+            help=t("satisfaction.text_help", shop="{shop}", order="{order}", ticket="{ticket}"),
             key=f"satisfaction_{name}_{mark}",
             disabled=disabled,
         )
