@@ -16127,6 +16127,7 @@ create index if not exists tickets_pool_idx on public.tickets (shop_id, due_sort
     where owner_id is null and stage = 'open';
 create index if not exists tickets_owner_idx on public.tickets (owner_id, stage, due_sort, id) include (shop_id, state, type, severity)
     where owner_id is not null;
+create index if not exists tickets_owned_idx on public.tickets (shop_id, id) include (owner_id) where owner_id is not null and stage <> 'done';
 create index if not exists tickets_cause_idx on public.tickets (root_cause_id, shop_id, stage, due_sort, id) where root_cause_id is not null;
 create index if not exists tickets_registered_idx on public.tickets (shop_id, registered_at desc, id desc) include (type, state);
 create index if not exists tickets_resolved_idx on public.tickets (shop_id, resolved_at) where resolved_at is not null;
@@ -16541,9 +16542,10 @@ comment on function private.ticket_action(text, bigint[], timestamptz) is
 create or replace function private.ticket_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
 language sql stable set search_path = '' as $$
     select c.id, t.owner_id
-    from public.sla_clocks c join public.tickets t on t.id = c.entity_id
-    where c.entity in ('ticket', 'return', 'public_complaint') and c.stopped_at is null and c.shop_id = any (p_shops)
-      and t.owner_id is not null
+    from public.tickets t cross join lateral (
+        select x.id from public.sla_clocks x
+        where x.entity in ('ticket', 'return', 'public_complaint') and x.entity_id = t.id and x.stopped_at is null offset 0) c
+    where t.owner_id is not null and t.stage <> 'done' and t.shop_id = any (p_shops) -- few of many: each looked up by its key
 $$;
 comment on function private.ticket_owners(bigint[], timestamptz) is 'Who owns the tickets behind open clocks.';
 
@@ -17221,6 +17223,7 @@ declare
     v_order public.orders := private.ticket_order(p_me, p);
     v_shop bigint := coalesce((v_order).shop_id, case when private.is_id(p ->> 'shop_id') then (p ->> 'shop_id')::bigint end);
 begin
+    perform private.require_shop(p_me, v_shop);
     return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.id desc), '[]') from (
         select t.id, t.type, t.state, t.version, t.registered_at, t.due_at, t.summary, m.display_name as owner_name
         from public.tickets t left join public.members m on m.id = t.owner_id
@@ -17234,7 +17237,7 @@ begin
 end;
 $$;
 comment on function private.ticket_duplicates(private.actor, jsonb) is
-    'Open tickets that may be the same case: of the order, the platform''s number, the parcel, or of this buyer with the same type or without an order. [{id, type, state, version, registered_at, due_at, summary, owner_name}].';
+    'Open tickets that may be the same case: of the order, the platform''s number, the parcel, or of this buyer with the same type or without an order. [{id, type, state, version, registered_at, due_at, summary, owner_name}]. shop.none, order.none.';
 
 create or replace function public.register_ticket(p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -27910,12 +27913,12 @@ language sql stable set search_path = '' as $$
         join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at - interval '45 days' and o.paid_at < d.ends_at
         cross join lateral (select least(coalesce(o.promise_ship_at, o.paid_at + h.span)) as due) x
         where x.due >= d.starts_at and x.due < d.ends_at and x.due <= p_now
-          and (o.shipped_at is not null or o.status in ('to_ship', 'shipped', 'completed'))
+          and (o.shipped_at is not null or o.status = 'to_ship')
     )
     select '履约准时率', shop_id, day, null, count(*) filter (where shipped_at <= due), count(*), count(*) from due group by shop_id, day
 $$;
 comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) is
-    'Orders whose promise fell due, and those shipped by then. Orders that were cancelled before they shipped are not due.';
+    'Orders whose promise fell due, and those shipped by then. Not due: orders cancelled before they shipped, and those of which no file says when they shipped.';
 
 create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;
 
@@ -28061,7 +28064,7 @@ comment on function private.kpi_live(text[], bigint[], date, date, text, timesta
 create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
 language plpgsql immutable set search_path = '' as $$
 begin
-    if p_from is null or p_to is null or p_to < p_from or p_to - p_from > p_most then
+    if p_from is null or p_to is null or not isfinite(p_from) or not isfinite(p_to) or p_to < p_from or p_to - p_from > p_most then
         perform private.fail('PT422', 'kpi.period', jsonb_build_object('days', p_most));
     end if;
 end;
@@ -28217,8 +28220,9 @@ begin
         return v_answer;
     end if;
     perform private.check_kpi_period(p_from, p_to, 1100);
-    perform private.forget_kept(s.id, array(select d::date from generate_series(p_from, least(p_to, (private.now() at time zone s.timezone)::date), interval '1 day') d))
-    from public.shops s where s.id in (select private.my_shop_ids());
+    perform private.forget_kept(s.id, array(select d::date from generate_series(greatest(p_from, y.today - interval '3 years' + interval '1 day'),
+        least(p_to, y.today), interval '1 day') d))
+    from public.shops s cross join lateral (select (private.now() at time zone s.timezone)::date as today) y where s.id in (select private.my_shop_ids());
     select count(*) into v_count from private.kpi_runs where made_at is null;
     perform private.enqueue('kpi_backfill', '{}', 'kpi_backfill', private.now());
     perform private.audit(v_me, null, 'kpi', null, 'backfill', jsonb_build_object('from', p_from, 'to', p_to));
@@ -28227,7 +28231,7 @@ end;
 $$;
 grant execute on function public.backfill_kpis(date, date, uuid) to authenticated;
 comment on function public.backfill_kpis(date, date, uuid) is
-    'Analysts, managers, admins: counts these days of my shops anew, in the background. {days: shop days to do}. kpi.period.';
+    'Analysts, managers, admins: counts these days of my shops anew, in the background, but none of more than three years ago: their chats are gone, what was kept of them stays. {days: shop days to do}. kpi.period.';
 
 create or replace function private.imported_days(p_import public.imports, p_now timestamptz) returns date[]
 language sql stable set search_path = '' as $$
@@ -28588,6 +28592,14 @@ $$;
 
 -- Who reads -----------------------------------------------------------------------------------------------------------
 
+create or replace function private.sees_every_shop() returns boolean
+language sql stable security definer set search_path = '' as $$
+    select not exists (select from public.shops s where s.is_active and s.id not in (select private.my_shop_ids()))
+$$;
+grant execute on function private.sees_every_shop() to authenticated;
+comment on function private.sees_every_shop() is
+    'Whether this request may see every shop that is open: what is of all shops, with the figures of all, is decided and held by such people alone.';
+
 drop policy if exists "members read the tasks of their shops" on public.tasks;
 create policy "members read the tasks of their shops" on public.tasks for select to authenticated
     using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
@@ -28599,7 +28611,8 @@ create policy "readers of a task read its measures" on public.task_measures for 
     using (task_id in (select t.id from public.tasks t));
 drop policy if exists "leaders and analysts read the meetings of their shops" on public.meetings;
 create policy "leaders and analysts read the meetings of their shops" on public.meetings for select to authenticated
-    using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and (shop_id is null or shop_id in (select private.my_shop_ids())));
+    using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin')
+        and (shop_id in (select private.my_shop_ids()) or (shop_id is null and (select private.sees_every_shop()))));
 grant select on public.tasks, public.task_criteria, public.task_measures, public.meetings to authenticated;
 
 -- What improvement itself counts -----------------------------------------------------------------------------------------
@@ -28628,9 +28641,9 @@ comment on function private.kpi_of_tasks(bigint[], date, date) is 'Tasks judged 
 create or replace function private.task_who(p_me private.actor, p_task public.tasks) returns text[]
 language sql stable set search_path = '' as $$
     select array_remove(array['member', case when (p_me).member_id = (p_task).owner_id then 'owner' end,
-        case when (p_me).role in ('manager', 'admin') then 'manager' end, case when (p_me).role = 'system' then 'system' end], null)
+        case when (p_me).role in ('manager', 'admin') and ((p_task).shop_id is not null or private.sees_every_shop()) then 'manager' end, case when (p_me).role = 'system' then 'system' end], null)
 $$;
-comment on function private.task_who(private.actor, public.tasks) is 'As what somebody meets a task: member, owner, manager (managers and admins), system.';
+comment on function private.task_who(private.actor, public.tasks) is 'As what somebody meets a task: member, owner, manager (managers and admins; of a task of all shops who sees them all), system.';
 
 create or replace function private.task_for_change(p_me private.actor, p_id bigint, p_version integer, p_rpc text) returns public.tasks
 language plpgsql set search_path = '' as $$
@@ -28665,15 +28678,27 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.task_last_change(public.tasks) is 'Who changed a task last, when and what: for whoever comes second.';
 
+create or replace function private.may_own_task(p_member_id bigint, p_shop_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.members m where m.id = p_member_id and m.state = 'active'
+        and (p_shop_id is null or m.role = 'admin' or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_shop_id)))
+$$;
+comment on function private.may_own_task(bigint, bigint) is 'Whether a task of a shop (null: of all) may be this member''s, or this member''s to verify.';
+
 create or replace function private.check_task_owner(p_member_id bigint, p_shop_id bigint) returns void
 language plpgsql stable set search_path = '' as $$
 begin
-    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active'
-        and (p_shop_id is null or m.role = 'admin' or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_shop_id))) then
+    if not private.may_own_task(p_member_id, p_shop_id) then
         perform private.fail('PT422', 'task.owner');
     end if;
 end;
 $$;
+
+create or replace function private.is_task_deadline(p_at timestamptz, p_now timestamptz) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_at > p_now and p_at < p_now + interval '2 years'
+$$;
+comment on function private.is_task_deadline(timestamptz, timestamptz) is 'To come, and within two years: infinity is no deadline.';
 
 create or replace function private.moved_task(p_me private.actor, p_task public.tasks, p_state text, p_detail jsonb, p_now timestamptz) returns public.tasks
 language plpgsql set search_path = '' as $$
@@ -28730,15 +28755,34 @@ comment on function private.task_answer(public.tasks) is 'What every step answer
 
 -- Proposing -----------------------------------------------------------------------------------------------------------
 
+create or replace function private.task_evidence(p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := coalesce(nullif(private.as_json(p), 'null'), '{}');
+begin
+    if jsonb_typeof(v) <> 'object' then
+        perform private.fail('PT422', 'task.form');
+    elsif v - array['kpi', 'root_cause_id', 'tickets', 'ticket_id'] <> '{}'
+        or (v ? 'kpi' and not exists (select from public.kpis k where k.code = v ->> 'kpi'))
+        or (v ? 'root_cause_id' and not private.is_id(v ->> 'root_cause_id')) or (v ? 'ticket_id' and not private.is_id(v ->> 'ticket_id'))
+        or (v ? 'tickets' and coalesce(v ->> 'tickets', '') !~ '^[0-9]{1,9}$') then
+        perform private.fail('PT422', 'task.form');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.task_evidence(jsonb) is 'What a proposal came from {kpi | root_cause_id, tickets (how many) | ticket_id}, nothing else. task.form.';
+
 create or replace function private.add_task(p_me private.actor, p jsonb, p_now timestamptz) returns public.tasks
 language plpgsql set search_path = '' as $$
 declare
     v public.tasks;
-    v_anonymous boolean := coalesce((p ->> 'is_anonymous')::boolean, false);
+    v_anonymous boolean;
 begin
+    v_anonymous := coalesce((p ->> 'is_anonymous')::boolean, false);
     insert into public.tasks (shop_id, title, detail, source, evidence, priority, proposed_by, is_anonymous, meeting_id, created_at)
     values ((p ->> 'shop_id')::bigint, btrim(coalesce(p ->> 'title', '')), btrim(coalesce(p ->> 'detail', '')), coalesce(p ->> 'source', 'suggestion'),
-        coalesce(p -> 'evidence', '{}'), coalesce(p ->> 'priority', 'normal'), case when not v_anonymous then (p_me).member_id end, v_anonymous,
+        private.task_evidence(p -> 'evidence'), coalesce(p ->> 'priority', 'normal'), case when not v_anonymous then (p_me).member_id end, v_anonymous,
         (p ->> 'meeting_id')::bigint, p_now)
     returning * into v;
     insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
@@ -28757,7 +28801,9 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
     v jsonb := private.ticket_object(p);
-    v_answer jsonb := private.begin_request(p_request_id, 'propose_task', v);
+    v_answer jsonb := coalesce((select r.answer from private.requests r where r.actor = 'anonymous'
+            and r.request_id = private.sha256(p_request_id::text) and r.rpc = 'propose_task'),
+        private.begin_request(p_request_id, 'propose_task', v));
 begin
     if v_answer is not null then
         return v_answer;
@@ -28768,12 +28814,21 @@ begin
         end if;
         perform private.require_shop(v_me, (v ->> 'shop_id')::bigint);
     end if;
-    return private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
+    if v ->> 'meeting_id' is not null and not exists (select from public.meetings m where m.id::text = v ->> 'meeting_id'
+        and v_me.role in ('manager', 'admin') and (m.shop_id in (select private.my_shop_ids()) or (m.shop_id is null and private.sees_every_shop()))) then
+        perform private.fail('PT422', 'task.form');
+    end if;
+    v_answer := private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
+    if v ->> 'is_anonymous' = 'true' then
+        update private.requests set actor = 'anonymous', args_hash = ''
+        where actor = private.request_actor() and request_id = private.sha256(p_request_id::text);
+    end if;
+    return v_answer;
 end;
 $$;
 grant execute on function public.propose_task(jsonb, uuid) to authenticated;
 comment on function public.propose_task(jsonb, uuid) is
-    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous}. {id, version, state}. task.form, shop.none.';
+    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous, meeting_id (managers: a decision of it)}. Of an anonymous one no record says whose it was, that of answered requests neither. {id, version, state}. task.form, shop.none.';
 
 -- Criteria ------------------------------------------------------------------------------------------------------------
 
@@ -28805,6 +28860,11 @@ begin
     if jsonb_typeof(v_items) is distinct from 'array' or jsonb_array_length(v_items) not between 1 and 8 then
         perform private.fail('PT422', 'task.criteria');
     end if;
+    if exists (select from jsonb_array_elements(v_items) c where jsonb_typeof(c) <> 'object'
+            or (c ->> 'target')::numeric not between -1000000000 and 1000000000 or char_length(c ->> 'agent') > 60
+            or (c ->> 'verifier_id' is not null and not private.may_own_task((c ->> 'verifier_id')::bigint, (p_task).shop_id))) then
+        perform private.fail('PT422', 'task.criteria');
+    end if;
     update public.task_criteria set replaced_at = p_now where task_id = (p_task).id and round = (p_task).round and replaced_at is null;
     insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text, verifier_id)
     select (p_task).id, (p_task).round, c.n, k.code, k.version, nullif(c.v ->> 'agent', ''),
@@ -28824,6 +28884,13 @@ $$;
 comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
     'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before today is frozen beside them. task.criteria.';
 
+create or replace function private.verify_until(p_task public.tasks) returns date
+language sql stable set search_path = '' as $$
+    select (p_task).verify_from - 1 + coalesce((select max(c.window_days) from public.task_criteria c
+        where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null), 1)
+$$;
+comment on function private.verify_until(public.tasks) is 'The last day that a delivered task is measured: the longest window of its criteria.';
+
 create or replace function public.plan_task(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -28841,11 +28908,12 @@ begin
     v_task.deadline := private.ticket_instant(v ->> 'deadline');
     v_task.planned_at := v_now;
     perform private.check_task_owner(v_task.owner_id, v_task.shop_id);
-    if v_task.deadline is null or v_task.deadline <= v_now then
+    if not coalesce(private.is_task_deadline(v_task.deadline, v_now), false) then
         perform private.fail('PT422', 'task.deadline');
     end if;
     if v_task.state = 'regressed' then
         v_task.round := v_task.round + 1;
+        v_task.progress := 0;
         update public.tasks set round = v_task.round where id = v_task.id;
     end if;
     perform private.set_criteria(v_task, v -> 'criteria', v_now);
@@ -28876,6 +28944,9 @@ begin
         perform private.fail('PT422', 'task.reason');
     end if;
     perform private.set_criteria(v_task, p_criteria, v_now);
+    if v_task.state <> 'inconclusive' then
+        v_task.verify_until := private.verify_until(v_task);
+    end if;
     v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_criteria', 'reason', left(p_reason, 400)), v_now);
     return private.finish_request(p_request_id, private.task_answer(v_task));
 end;
@@ -28943,8 +29014,7 @@ begin
     v_task.progress := 100;
     v_task.delivered_at := v_now;
     v_task.verify_from := private.shop_day(v_task.shop_id, v_now) + 1;
-    v_task.verify_until := v_task.verify_from - 1 + coalesce((select max(c.window_days) from public.task_criteria c
-        where c.task_id = v_task.id and c.round = v_task.round and c.replaced_at is null), 1);
+    v_task.verify_until := private.verify_until(v_task);
     v_task := private.moved_task(v_me, v_task, 'delivered', null, v_now);
     return private.finish_request(p_request_id, private.task_answer(v_task));
 exception when check_violation then
@@ -29003,7 +29073,7 @@ begin
     v_task := private.task_for_change(v_me, p_id, p_version, p_rpc);
     if char_length(btrim(coalesce(p_reason, ''))) < 4 then
         perform private.fail('PT422', 'task.reason');
-    elsif p_rpc in ('retry_task', 'extend_task') and (p_until is null or p_until <= v_now) then
+    elsif p_rpc in ('retry_task', 'extend_task') and not coalesce(private.is_task_deadline(p_until, v_now), false) then
         perform private.fail('PT422', 'task.deadline');
     end if;
     if p_rpc = 'retry_task' then
@@ -29086,6 +29156,11 @@ begin
     select * into v from public.tasks where id = (p_item ->> 'id')::bigint and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
     if not found then
         return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.none');
+    elsif not 'manager' = any (private.task_who(p_me, v)) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.needs_manager');
+    elsif jsonb_typeof(v_change) is distinct from 'object' or exists (select from jsonb_each(v_change) c
+        where jsonb_typeof(c.value) in ('object', 'array')) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.form');
     elsif v.version is distinct from (p_item ->> 'version')::integer then
         return jsonb_build_object('outcome', 'task.stale') || private.task_last_change(v);
     elsif v.state in ('accepted', 'cancelled') then
@@ -29094,16 +29169,16 @@ begin
     v.title := coalesce(btrim(v_change ->> 'title'), v.title);
     v.priority := coalesce(v_change ->> 'priority', v.priority);
     v.owner_id := coalesce((v_change ->> 'owner_id')::bigint, v.owner_id);
-    v.deadline := coalesce(private.ticket_instant(v_change ->> 'deadline'), v.deadline);
-    if v_change ? 'owner_id' then
-        perform private.check_task_owner(v.owner_id, v.shop_id);
+    v.deadline := coalesce((v_change ->> 'deadline')::timestamptz, v.deadline);
+    if v_change ->> 'deadline' is not null and not private.is_task_deadline(v.deadline, p_now) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.deadline');
+    elsif v_change ->> 'owner_id' is not null and not private.may_own_task(v.owner_id, v.shop_id) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.owner');
     end if;
     v := private.moved_task(p_me, v, v.state, '{"action": "task_edited"}', p_now);
     return jsonb_build_object('id', v.id, 'outcome', 'saved', 'version', v.version);
 exception when check_violation or data_exception then
     return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.form');
-when sqlstate 'PT422' then
-    return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.owner');
 end;
 $$;
 comment on function private.save_task_row(private.actor, jsonb, timestamptz) is
@@ -29127,7 +29202,7 @@ end;
 $$;
 grant execute on function public.save_tasks(jsonb, uuid) to authenticated;
 comment on function public.save_tasks(jsonb, uuid) is
-    'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.wrong_state, version}]. bulk.too_many.';
+    'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.deadline | task.wrong_state | task.needs_manager, version}]. bulk.too_many.';
 
 -- ==== 97_tasks_reads.sql ====
 
@@ -29269,19 +29344,19 @@ declare
     v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
     v public.meetings;
 begin
-    if v_month is null then
+    if v_month is null or not isfinite(v_month) then
         perform private.fail('PT422', 'meeting.form');
     end if;
     select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id
-        and (shop_id is null or shop_id in (select private.my_shop_ids()));
+        and (shop_id in (select private.my_shop_ids()) or (shop_id is null and private.sees_every_shop()));
     return jsonb_build_object('meeting', case when v.id is not null then to_jsonb(v) - 'pack' end, 'pack', coalesce(v.pack, private.meeting_pack(v_shops, v_month)),
-        'is_kept', v.pack is not null,
+        'is_kept', v.pack is not null, 'may_hold', v_me.role in ('manager', 'admin') and (p_shop_id is not null or private.sees_every_shop()),
         'decisions', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from public.tasks t where t.meeting_id = v.id));
 end;
 $$;
 grant execute on function public.meeting_screen(date, bigint) to authenticated;
 comment on function public.meeting_screen(date, bigint) is
-    'Operations, analysts, managers, admins: the review of a month of a shop, or of all: {meeting, pack (live until it is held, then as it was), is_kept, decisions (tasks)}. meeting.form.';
+    'Operations, analysts, managers, admins: the review of a month of a shop, or of all (to those who see all; to others what is on the table of theirs): {meeting, pack (live until it is held, then as it was), is_kept, may_hold, decisions (tasks)}. meeting.form.';
 
 create or replace function public.save_meeting(p_month date, p_shop_id bigint, p_version integer, p_notes text, p_hold boolean, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -29297,6 +29372,10 @@ begin
     end if;
     if p_shop_id is not null then
         perform private.require_shop(v_me, p_shop_id);
+    elsif not private.sees_every_shop() then
+        perform private.fail('PT404', 'shop.none');
+    elsif not isfinite(v_month) then
+        perform private.fail('PT422', 'meeting.form');
     end if;
     select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id for update;
     if v.version is distinct from p_version then
@@ -29316,7 +29395,7 @@ end;
 $$;
 grant execute on function public.save_meeting(date, bigint, integer, text, boolean, uuid) to authenticated;
 comment on function public.save_meeting(date, bigint, integer, text, boolean, uuid) is
-    'Managers, admins: notes of a month''s review (p_version null: the first); p_hold keeps what lay on the table. Decisions are tasks with its meeting_id. {id, version}. meeting.stale, meeting.form.';
+    'Managers, admins: notes of a month''s review (p_version null: the first); p_hold keeps what lay on the table. Decisions are tasks with its meeting_id. Of all shops: who sees them all. {id, version}. meeting.stale, meeting.form, shop.none.';
 
 create or replace function public.announcement(p_from date, p_to date, p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

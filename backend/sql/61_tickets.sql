@@ -104,6 +104,7 @@ create index if not exists tickets_pool_idx on public.tickets (shop_id, due_sort
     where owner_id is null and stage = 'open';
 create index if not exists tickets_owner_idx on public.tickets (owner_id, stage, due_sort, id) include (shop_id, state, type, severity)
     where owner_id is not null;
+create index if not exists tickets_owned_idx on public.tickets (shop_id, id) include (owner_id) where owner_id is not null and stage <> 'done';
 create index if not exists tickets_cause_idx on public.tickets (root_cause_id, shop_id, stage, due_sort, id) where root_cause_id is not null;
 create index if not exists tickets_registered_idx on public.tickets (shop_id, registered_at desc, id desc) include (type, state);
 create index if not exists tickets_resolved_idx on public.tickets (shop_id, resolved_at) where resolved_at is not null;

@@ -192,9 +192,10 @@ comment on function private.ticket_action(text, bigint[], timestamptz) is
 create or replace function private.ticket_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
 language sql stable set search_path = '' as $$
     select c.id, t.owner_id
-    from public.sla_clocks c join public.tickets t on t.id = c.entity_id
-    where c.entity in ('ticket', 'return', 'public_complaint') and c.stopped_at is null and c.shop_id = any (p_shops)
-      and t.owner_id is not null
+    from public.tickets t cross join lateral (
+        select x.id from public.sla_clocks x
+        where x.entity in ('ticket', 'return', 'public_complaint') and x.entity_id = t.id and x.stopped_at is null offset 0) c
+    where t.owner_id is not null and t.stage <> 'done' and t.shop_id = any (p_shops) -- few of many: each looked up by its key
 $$;
 comment on function private.ticket_owners(bigint[], timestamptz) is 'Who owns the tickets behind open clocks.';
 

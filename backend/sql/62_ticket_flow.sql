@@ -287,6 +287,7 @@ declare
     v_order public.orders := private.ticket_order(p_me, p);
     v_shop bigint := coalesce((v_order).shop_id, case when private.is_id(p ->> 'shop_id') then (p ->> 'shop_id')::bigint end);
 begin
+    perform private.require_shop(p_me, v_shop);
     return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.id desc), '[]') from (
         select t.id, t.type, t.state, t.version, t.registered_at, t.due_at, t.summary, m.display_name as owner_name
         from public.tickets t left join public.members m on m.id = t.owner_id
@@ -300,7 +301,7 @@ begin
 end;
 $$;
 comment on function private.ticket_duplicates(private.actor, jsonb) is
-    'Open tickets that may be the same case: of the order, the platform''s number, the parcel, or of this buyer with the same type or without an order. [{id, type, state, version, registered_at, due_at, summary, owner_name}].';
+    'Open tickets that may be the same case: of the order, the platform''s number, the parcel, or of this buyer with the same type or without an order. [{id, type, state, version, registered_at, due_at, summary, owner_name}]. shop.none, order.none.';
 
 create or replace function public.register_ticket(p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

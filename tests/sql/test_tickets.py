@@ -260,6 +260,17 @@ def test_a_case_that_is_open_already_is_shown_before_it_is_registered_twice(floo
     )
 
 
+def test_nobody_learns_of_another_shop_s_cases_by_registering(floor: Connection) -> None:
+    register(floor, "adm", shop="two", buyer_account="bob")
+    with refusal("PT404", "shop.none"):
+        call_p(
+            floor,
+            "ann",
+            "register_ticket",
+            {"shop_id": shop_id(floor, "two"), "type": "reship", "buyer_account": "bob"},
+        )
+
+
 REFUSED = {
     "another shop": ({"shop": "two"}, "PT404", "shop.none"),
     "no such type": ({"type": "magic"}, "PT422", "ticket.form"),
