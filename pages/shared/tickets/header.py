@@ -67,6 +67,7 @@ _ICONS = {
     "merge": ":material/call_merge:",
     "cancel": ":material/block:",
 }
+_CALM = ("in_progress", "resolved", "closed")  # here no step is the one to take
 _CLICKS = ("take", "resume", "approval")  # these need no form
 
 
@@ -111,6 +112,9 @@ def _facts(user: User, found: TicketScreen) -> None:
     if ticket.summary:
         with st.container(border=True, key="ticket_summary"):
             st.markdown(f"{md(ticket.summary)}{_extra(found)}")
+            if ticket.outcome:
+                done = words.of("outcomes", ticket.outcome)
+                st.markdown(f":material/task_alt: **{md(done)}** {md(ticket.solution or '')}")
 
 
 def _clocks(found: TicketScreen) -> None:
@@ -149,7 +153,7 @@ def _steps(user: User, found: TicketScreen) -> None:
     rare = [step for step in _RARE if RPCS[step] in found.can]
     with st.container(horizontal=True, gap="xsmall", key="ticket_steps"):
         for n, step in enumerate(offered, start=1):
-            _step(found, step, f"Alt+{n}", first=n == 1 and ticket.state != "in_progress")
+            _step(found, step, f"Alt+{n}", first=n == 1 and ticket.state not in _CALM)
         if rare:
             with st.popover(t("tickets.more"), icon=":material/more_horiz:", key="ticket_more"):
                 for step in rare:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from backend import deadlines
@@ -15,14 +16,15 @@ _TOLD_CLOCKS = ("clock_breached",)
 _SAID_ELSEWHERE = ("ticket_message", "attachment_added")
 _TABLES = {"type": "types", "kind": "money", "outcome": "outcomes", "quality": "qualities"}
 _PLAIN = ("member", "carrier", "tracking_no")
-_REASONS = ("waits", "give_back", "reopen", "cancel")
+_REASONS = ("waits", "give_back", "reopen", "cancel", "closings")
+_CODE = re.compile(r"[a-z][a-z_]*")
 
 
 def is_told(event: Event) -> bool:
     """Whether the timeline shows it: messages and photos stand there themselves, clocks in the head."""
     if event.action.startswith("clock_"):
         return event.action in _TOLD_CLOCKS
-    return event.action not in _SAID_ELSEWHERE
+    return event.action in wording.keys("events") and event.action not in _SAID_ELSEWHERE
 
 
 def said(event: Event) -> str:
@@ -34,7 +36,11 @@ def said(event: Event) -> str:
 
 def _facts(detail: dict[str, Any]) -> list[str]:
     """Kind, amount, reason, person, state: whatever the step carries."""
-    found = [words.of(table, detail[name]) for name, table in _TABLES.items() if detail.get(name)]
+    found = [
+        words.of(table, detail[name])
+        for name, table in _TABLES.items()
+        if detail.get(name) in wording.keys(table)
+    ]
     if detail.get("target"):
         area = f"{detail.get('entity', 'ticket')}.{detail['target']}"
         found.append(deadlines.area_words(area, locale()))
@@ -52,9 +58,9 @@ def _facts(detail: dict[str, Any]) -> list[str]:
     return found
 
 
-def _reason(code: str) -> str:
-    """A reason of one of the lists, or a colleague's own words."""
+def _reason(reason: str) -> str:
+    """A reason of one of the lists in words, or a colleague's own; a code nobody knows says nothing."""
     for table in _REASONS:
-        if code in wording.keys(table):
-            return words.of(table, code)
-    return code
+        if reason in wording.keys(table):
+            return words.of(table, reason)
+    return "" if _CODE.fullmatch(reason) else reason

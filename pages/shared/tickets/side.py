@@ -41,7 +41,7 @@ def remark(user: User, found: TicketScreen) -> None:
 def done(found: TicketScreen) -> Sequence[str]:
     """What the remark names: the outcome and what was given, the wait, or what the case is about."""
     ticket = found.ticket
-    given = [one.kind for one in found.money if one.state in _GIVEN]
+    given = [one.kind for one in reversed(found.money) if one.state in _GIVEN]
     if ticket.outcome:
         return [ticket.outcome, *given]
     if ticket.state in ("waiting_customer", "waiting_return", "cancelled"):
