@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.sql.desk import BODY, HASH, add_order, ask, one, refusal
 from tests.sql.ticketing import WAYS, call_p, make, open_ticket_floor, register, step
@@ -182,3 +184,48 @@ def test_a_contact_of_its_own_is_bound_to_its_reserved_id(floor: Connection) -> 
     assert one(floor, "select kind from private.contacts where id = %s", contact) == "ticket"
     assert ask(floor, "cid", "search_desk", {"phone_hashes": [HASH]})["tickets"][0]["id"] == ticket
     assert ask(floor, "ana", "search_desk", {"phone_hashes": [HASH]})["tickets"] == []
+
+
+# Plans -------------------------------------------------------------------------------------------------------------------
+
+FILTERS: tuple[dict[str, Any], ...] = (
+    {"tab": "all"},
+    {"tab": "mine"},
+    {"tab": "pool"},
+    {"tab": "done", "type": "invoice"},
+    {"tab": "done", "severity": "urgent"},
+    {"tab": "all", "state": "approved"},
+    {"tab": "done", "owner": "1"},
+    {"tab": "all", "root_cause": 1},
+    {"tab": "waiting", "due": "overdue"},
+)
+
+
+def inner_limit(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes right below each limit of a plan, the outermost left out."""
+    below = [child for child in plan.get("Plans", []) if plan["Node Type"] == "Limit"]
+    return below + [node for child in plan.get("Plans", []) for node in inner_limit(child)]
+
+
+def test_every_page_is_read_from_an_index_in_its_order_whatever_the_filter(floor: Connection) -> None:
+    """With a million cases nothing is sorted but the few rows that each index range gives (see tests.bench.tickets)."""
+    for name in ("seqscan", "bitmapscan", "sort"):
+        floor.execute(f"set local enable_{name} = off")
+    for number, p in enumerate(FILTERS):
+        pieces = one(
+            floor,
+            """select format('select l.id from %%s and %%s and (t.due_sort, t.id) > (now(), 1) order by t.due_sort, t.id limit $6) l
+                   order by l.due_sort, l.id limit $6', private.ticket_places(%s), private.ticket_where(%s))""",
+            Jsonb(p),
+            Jsonb(p),
+        )
+        kinds = "jsonb, bigint[], bigint, timestamptz, jsonb, integer, bigint[]"
+        floor.execute(f"prepare page_{number} ({kinds}) as {pieces}")
+        values = f"'{json.dumps(p)}', '{{1,2}}', 1, now(), null, 51, '{{1}}'"
+        plan = one(floor, f"explain (format json) execute page_{number} ({values})")[0]["Plan"]
+        inner = inner_limit(plan)[-1]
+        inner = (
+            inner["Plans"][0] if inner["Node Type"] == "Result" else inner
+        )  # a stage that rules itself out
+        assert inner["Node Type"] in ("Index Scan", "Index Only Scan"), (p, inner["Node Type"])
+        assert "due_sort" in inner["Index Cond"], p
