@@ -169,7 +169,7 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.count_days(private.ticket_facts[], private.ticket_facts[]) is 'Takes old facts out of their days and puts new ones in.';
 
-create or replace function private.fold_tickets(p_limit integer default 5000) returns integer
+create or replace function private.fold_tickets(p_limit integer default 3000) returns integer
 language plpgsql volatile set search_path = '' as $$
 declare
     v_ids bigint[];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -386,6 +387,46 @@ def test_a_link_is_for_the_private_domain_once_and_until_it_closes(desk: Connect
     at(desk, NOON + WEEK + timedelta(seconds=1))
     assert service(desk, answer, letters("late"), 5, None, caller) == {"state": "gone"}
     assert ticket(desk, late)[0] == "revisit"
+
+
+def test_of_many_answers_at_once_one_counts(db_url: str) -> None:
+    with psycopg.connect(db_url) as conn:
+        floor.open_floor(conn)
+        number = resolved(conn, channel="wecom")
+        survey = one(conn, "select id from surveys where ticket_id = %s", number)
+        with floor.as_member(conn, "ann"):
+            one(conn, "select public.survey_link(%s, %s, gen_random_uuid())", survey, letters("race"))
+
+    def answer(points: int) -> str:
+        with psycopg.connect(db_url) as conn:
+            if points % 2:
+                return str(
+                    service(
+                        conn,
+                        "select public.survey_answer(%s, %s, null, %s)",
+                        letters("race"),
+                        points,
+                        letters(str(points)),
+                    )["state"]
+                )
+            try:
+                return str(score(conn, "ann", number, points)["state"])
+            except psycopg.Error as error:
+                return str(error.diag.message_primary)
+
+    with ThreadPoolExecutor(6) as pool:
+        said = list(pool.map(answer, (5, 4, 1, 2, 3, 5)))
+    assert said.count("thanks") <= 1
+    with psycopg.connect(db_url) as conn:
+        assert one(conn, "select count(*) from audit_events where action = 'score_recorded'") == 1
+        assert one(conn, "select count(*) from score_reviews") <= 1
+        kept = row(
+            conn,
+            "select t.score, s.score, t.state from tickets t join surveys s on s.ticket_id = t.id where t.id = %s",
+            number,
+        )
+    assert kept[0] == kept[1]
+    assert kept[2] == ("review" if kept[0] <= 2 else "closed")
 
 
 def test_the_public_route_is_slowed_down_for_one_caller_alone(desk: Connection) -> None:
