@@ -371,6 +371,17 @@ def test_gifts_promised_past_the_table_count(desk: Connection) -> None:
     assert request(desk, ticket(desk, o), 51)["why"] == ["over_order", "over_customer"]
 
 
+def test_money_past_the_table_is_recorded(desk: Connection) -> None:
+    """A case that is said to be refunded without money of that kind leaves a mark in its history."""
+    for kind, recorded in ((None, 1), ("refund_only", 0)):
+        t = ticket(desk, order(desk, f"PT{kind}", buyer=f"pt{kind}"))
+        if kind:
+            request(desk, t, 20, kind=kind)
+        p = {"outcome": "refunded", "solution": "已退款", "contact": "wangwang"}
+        ask(desk, "ann", "resolve_ticket", t, version_of(desk, t)["version"], p, uuid.uuid4())
+        assert events(desk, t).count("money_missing") == recorded
+
+
 # --- two at the same moment ---
 
 
