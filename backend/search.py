@@ -1,4 +1,4 @@
-"""The search box: finds an order, a ticket or a colleague by whatever was pasted, a whole chat line included.
+"""The search box: finds orders, tickets, leads, colleagues by whatever was pasted, even a whole chat line.
 
 Personal candidates (phones, receivers' names) leave this process only as blind indexes.
 """
@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
+from backend.leads import wording as lead_wording
+from backend.leads.models import LeadCase
 from backend.pii import Keyring
 from backend.tickets import wording
 
@@ -103,12 +105,13 @@ class Colleague(BaseModel):
 
 
 class Found(BaseModel):
-    """At most 20 orders and 20 tickets, the surest match first, and at most 20 colleagues."""
+    """At most 20 orders, tickets and leads, the surest match first, and at most 20 colleagues."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     orders: tuple[Hit, ...] = ()
     tickets: tuple[Case, ...] = ()
+    leads: tuple[LeadCase, ...] = ()
     members: tuple[Colleague, ...] = ()
 
 
@@ -131,6 +134,7 @@ def candidates(keyring: Keyring, text: str) -> dict[str, list[str]]:
     names = _names(line)
     return {
         "tickets": [str(number) for number in wording.numbers_in(line)][:MOST],
+        "lead_nos": [str(number) for number in lead_wording.numbers_in(line)][:MOST],
         "order_nos": codes,
         "tracking": _distinct(code.upper() for code in codes),
         "six": _distinct(_SIX.findall(bare)),

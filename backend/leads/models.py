@@ -278,6 +278,23 @@ class Twin(_Row):
     into: dict[str, Any]
 
 
+class LeadForm(_Row):
+    """A landing page that may send leads; its token is shown once, when it is made."""
+
+    id: int
+    version: int
+    shop_id: int
+    name: str
+    needs: tuple[str, ...] = ()
+    per_minute: int
+    per_source_hour: int
+    is_active: bool
+    accepted: int = 0
+    trapped: int = 0
+    limited: int = 0
+    last_at: datetime | None = None
+
+
 class Captured(_Row):
     """A lead as it was captured: `same_as` are numbers of leads that may be the same customer."""
 

@@ -15,6 +15,7 @@ from backend.leads.models import (
     Insight,
     LeadCase,
     LeadFilter,
+    LeadForm,
     LeadRow,
     LeadScreen,
     PromisePage,
@@ -22,6 +23,10 @@ from backend.leads.models import (
 )
 from backend.pii import Keyring
 
+_FORM = (
+    "id, version, shop_id, name, needs, per_minute, per_source_hour, is_active, accepted, trapped, limited,"
+    " last_at"
+)
 _SEALED = ("name", "phone", "wechat", "email", "note")
 
 
@@ -80,6 +85,12 @@ def preview_rules(client: Client, shop_id: int | None, change: Mapping[str, Any]
     """What changed rules would make of the open leads: {open, moves, sample}; changes nothing."""
     found: dict[str, Any] = db.rpc(client, "preview_lead_rules", p_shop_id=shop_id, p_rules=dict(change))
     return found
+
+
+def forms(client: Client) -> tuple[LeadForm, ...]:
+    """The landing pages that may send leads to my shops; for managers and admins."""
+    query = client.table("lead_forms").select(_FORM)
+    return tuple(LeadForm.model_validate(row) for row in db.rows(query.order("id")))
 
 
 def exported(client: Client, wanted: LeadFilter, after: int = 0) -> tuple[LeadRow, ...]:

@@ -1,10 +1,11 @@
-"""The search box: whatever was pasted finds an order, a ticket or a colleague, from any page."""
+"""The search box: whatever was pasted finds an order, a ticket, a lead or a colleague, from any page."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from backend import search
+from backend.leads.models import LeadCase
 from backend.orders import wording
 from backend.search import Case, Colleague, Hit
 from backend.tickets import wording as ticket_words
@@ -13,6 +14,7 @@ from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
+from pages.shared.leads import words as lead_words
 
 _TEXT = "desk_search_text"
 _GO = "desk_search_go"
@@ -41,7 +43,7 @@ def results(words: str, user: User) -> None:
     with st.container(border=True, key="desk_found"), frame.boundary():
         found = search.search(frame.client(), frame.keyring(), words)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            count = len(found.orders) + len(found.tickets) + len(found.members)
+            count = len(found.orders) + len(found.tickets) + len(found.leads) + len(found.members)
             st.markdown(f"**{t('search.found', count=count)}**", width="content")
             st.button(t("common.close"), key="desk_found_close", type="tertiary", on_click=_clear)
         with st.container(height=420 if count > 5 else "content", border=False):
@@ -53,6 +55,8 @@ def results(words: str, user: User) -> None:
             for case in found.tickets:
                 if case not in named:
                     _ticket(case)
+            for lead in found.leads:
+                _lead(lead)
             for colleague in found.members:
                 _colleague(colleague)
         st.caption(t("search.hint" if count else "search.nothing"))
@@ -93,6 +97,13 @@ def _ticket(case: Case) -> None:
             st.markdown(f"**{ticket_words.number(case.id)}** {widgets.chips([how, kind])}")
             st.caption(md(" · ".join(fact for fact in facts if fact)))
         st.button(t("search.open"), key=f"desk_case_open_{case.id}", on_click=_open, args=("ticket", case.id))
+
+
+def _lead(lead: LeadCase) -> None:
+    facts = (lead_words.case(lead), lead.name_masked or "", "、".join(lead.needs))
+    with st.container(horizontal=True, vertical_alignment="center", key=f"desk_lead_{lead.id}"):
+        st.markdown(md(" · ".join(fact for fact in facts if fact)), width="stretch")
+        st.button(t("search.open"), key=f"desk_lead_open_{lead.id}", on_click=_open, args=("leads", lead.id))
 
 
 def _colleague(colleague: Colleague) -> None:

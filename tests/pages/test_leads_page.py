@@ -180,3 +180,24 @@ def test_the_funnel_counts_and_the_rules_show_their_effect_before_they_are_saved
     page = app_as(shop.person("operations"), "lead_rules")
     assert zh("rules.read_only") in shown(page)
     assert "lead_rules_save" not in keys(page)
+
+
+def test_a_landing_page_gets_a_token_that_is_shown_once_and_search_finds_leads(
+    app_as: AppAs, shop: ShopFloor
+) -> None:
+    manager = shop.person("manager")
+    page = app_as(manager, "lead_rules")
+    page.text_input(key="leads_form_name").input("双十一页")
+    page.multiselect(key="leads_form_needs").set_value(["样品"])
+    click(page, "leads_form_add")
+    token = page.code[0].value
+    stored = shop.one("select token_hash from public.lead_forms where shop_id = %s", shop.shop_id)
+    assert stored == shop.one("select private.sha256(%s)", token)
+    assert not app_as(manager, "lead_rules").code
+    form = shop.one("select id from public.lead_forms where shop_id = %s", shop.shop_id)
+    click(page, f"leads_form_switch_{form}")
+    assert shop.one("select is_active from public.lead_forms where id = %s", form) is False
+    lead = captured(app_as, shop, shop.person("agent"), "13812340006")
+    tab = app_as(shop.person("agent"), "rota")
+    tab.text_input(key="desk_search_text").input(f"L-{lead}").run()
+    assert f"desk_lead_open_{lead}" in keys(tab)

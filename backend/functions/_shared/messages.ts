@@ -35,6 +35,7 @@ export const AREAS: Readonly<Record<string, Words>> = {
   lead_a: { "zh-CN": "A 级线索", en: "A lead" },
   lead_b: { "zh-CN": "B 级线索", en: "B lead" },
   lead_c: { "zh-CN": "C 级线索", en: "C lead" },
+  promise: { "zh-CN": "承诺兑现", en: "Promise" },
   ticket_first: { "zh-CN": "工单首次联系", en: "Ticket, first contact" },
   ticket_resolve: { "zh-CN": "工单解决", en: "Ticket, resolution" },
   return_review: { "zh-CN": "退货审核", en: "Return review" },

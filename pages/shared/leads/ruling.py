@@ -14,7 +14,7 @@ from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.leads import state, words
+from pages.shared.leads import forms, state, words
 
 _FACTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "intent": (LEVELS, "intents"),
@@ -58,6 +58,8 @@ def draw(user: User) -> None:
     else:
         _form(shop_id, version, held, own is not None)
     _changes(found["changes"], names)
+    if user.has("manager", "admin"):
+        forms.draw(user)
 
 
 def _show(held: Mapping[str, Any]) -> None:
