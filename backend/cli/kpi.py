@@ -1,7 +1,7 @@
 """`python -m backend kpi [CODE …] --from DATE --to DATE`: figures of a period, counted from imported rows.
 
-Exit codes: 0 with the figures; 1 when the service refuses; 2 for arguments that mean nothing (an unknown KPI,
-a period that ends before it begins).
+Exit codes: 0 with the figures; 1 when the service refuses; 2 for arguments that mean nothing (an unknown
+KPI or shop, a period that ends before it begins).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backend.local.stack import StackError
 from backend.service import Service
 
 _LANG = "en"  # the language of the command line, as argparse speaks it
-_USAGE_KEYS = ("kpi.unknown", "kpi.period", "kpi.by")
+_USAGE_KEYS = ("kpi.unknown", "kpi.period", "kpi.by", "shop.unknown_code")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,6 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("codes", nargs="*", metavar="CODE", help="names of KPIs, such as 平响 (default: all)")
     parser.add_argument("--from", dest="first", required=True, type=date.fromisoformat, metavar="DATE")
     parser.add_argument("--to", dest="last", required=True, type=date.fromisoformat, metavar="DATE")
+    parser.add_argument("--shop", metavar="CODE", help="default: all shops together")
     parser.add_argument("--by", choices=("shop", "person", "day"), help="one line for each")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 
@@ -37,12 +38,14 @@ def run(args: argparse.Namespace) -> int:
     """Ask for the figures and print them."""
     try:
         with connect(args) as target:
-            figures = Service(target.settings).rpc(
+            service = Service(target.settings)
+            figures = service.rpc(
                 "kpi_figures",
                 p_codes=args.codes,
                 p_from=args.first.isoformat(),
                 p_to=args.last.isoformat(),
                 p_by=args.by,
+                p_shop_id=_shop_id(service, args.shop),
             )
     except (ConfigError, StackError, ApplyError) as problem:
         print(problem, file=sys.stderr)
@@ -56,6 +59,14 @@ def run(args: argparse.Namespace) -> int:
         for figure in figures:
             print(_line(figure, args.by))
     return 0
+
+
+def _shop_id(service: Service, code: str | None) -> int | None:
+    """The shop of a code; AppError `shop.unknown_code` without one."""
+    if code is None:
+        return None
+    shop: dict[str, Any] = service.rpc("service_ensure_shop", p_platform=None, p_code=code, p_create=False)
+    return int(shop["id"])
 
 
 def _line(figure: dict[str, Any], by: str | None) -> str:

@@ -48,12 +48,12 @@ language sql stable set search_path = '' as $$
         join public.orders o on o.shop_id = d.shop_id and o.paid_at >= d.starts_at - interval '45 days' and o.paid_at < d.ends_at
         cross join lateral (select least(coalesce(o.promise_ship_at, o.paid_at + h.span)) as due) x
         where x.due >= d.starts_at and x.due < d.ends_at and x.due <= p_now
-          and (o.shipped_at is not null or o.status in ('to_ship', 'shipped', 'completed'))
+          and (o.shipped_at is not null or o.status = 'to_ship')
     )
     select '履约准时率', shop_id, day, null, count(*) filter (where shipped_at <= due), count(*), count(*) from due group by shop_id, day
 $$;
 comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) is
-    'Orders whose promise fell due, and those shipped by then. Orders that were cancelled before they shipped are not due.';
+    'Orders whose promise fell due, and those shipped by then. Not due: orders cancelled before they shipped, and those of which no file says when they shipped.';
 
 create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;
 

@@ -75,7 +75,7 @@ comment on function private.kpi_live(text[], bigint[], date, date, text, timesta
 create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
 language plpgsql immutable set search_path = '' as $$
 begin
-    if p_from is null or p_to is null or p_to < p_from or p_to - p_from > p_most then
+    if p_from is null or p_to is null or not isfinite(p_from) or not isfinite(p_to) or p_to < p_from or p_to - p_from > p_most then
         perform private.fail('PT422', 'kpi.period', jsonb_build_object('days', p_most));
     end if;
 end;
@@ -231,8 +231,9 @@ begin
         return v_answer;
     end if;
     perform private.check_kpi_period(p_from, p_to, 1100);
-    perform private.forget_kept(s.id, array(select d::date from generate_series(p_from, least(p_to, (private.now() at time zone s.timezone)::date), interval '1 day') d))
-    from public.shops s where s.id in (select private.my_shop_ids());
+    perform private.forget_kept(s.id, array(select d::date from generate_series(greatest(p_from, y.today - interval '3 years' + interval '1 day'),
+        least(p_to, y.today), interval '1 day') d))
+    from public.shops s cross join lateral (select (private.now() at time zone s.timezone)::date as today) y where s.id in (select private.my_shop_ids());
     select count(*) into v_count from private.kpi_runs where made_at is null;
     perform private.enqueue('kpi_backfill', '{}', 'kpi_backfill', private.now());
     perform private.audit(v_me, null, 'kpi', null, 'backfill', jsonb_build_object('from', p_from, 'to', p_to));
@@ -241,7 +242,7 @@ end;
 $$;
 grant execute on function public.backfill_kpis(date, date, uuid) to authenticated;
 comment on function public.backfill_kpis(date, date, uuid) is
-    'Analysts, managers, admins: counts these days of my shops anew, in the background. {days: shop days to do}. kpi.period.';
+    'Analysts, managers, admins: counts these days of my shops anew, in the background, but none of more than three years ago: their chats are gone, what was kept of them stays. {days: shop days to do}. kpi.period.';
 
 create or replace function private.imported_days(p_import public.imports, p_now timestamptz) returns date[]
 language sql stable set search_path = '' as $$

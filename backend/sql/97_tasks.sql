@@ -204,6 +204,14 @@ $$;
 
 -- Who reads -----------------------------------------------------------------------------------------------------------
 
+create or replace function private.sees_every_shop() returns boolean
+language sql stable security definer set search_path = '' as $$
+    select not exists (select from public.shops s where s.is_active and s.id not in (select private.my_shop_ids()))
+$$;
+grant execute on function private.sees_every_shop() to authenticated;
+comment on function private.sees_every_shop() is
+    'Whether this request may see every shop that is open: what is of all shops, with the figures of all, is decided and held by such people alone.';
+
 drop policy if exists "members read the tasks of their shops" on public.tasks;
 create policy "members read the tasks of their shops" on public.tasks for select to authenticated
     using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
@@ -215,7 +223,8 @@ create policy "readers of a task read its measures" on public.task_measures for 
     using (task_id in (select t.id from public.tasks t));
 drop policy if exists "leaders and analysts read the meetings of their shops" on public.meetings;
 create policy "leaders and analysts read the meetings of their shops" on public.meetings for select to authenticated
-    using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin') and (shop_id is null or shop_id in (select private.my_shop_ids())));
+    using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin')
+        and (shop_id in (select private.my_shop_ids()) or (shop_id is null and (select private.sees_every_shop()))));
 grant select on public.tasks, public.task_criteria, public.task_measures, public.meetings to authenticated;
 
 -- What improvement itself counts -----------------------------------------------------------------------------------------

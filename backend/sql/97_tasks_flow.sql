@@ -3,9 +3,9 @@
 create or replace function private.task_who(p_me private.actor, p_task public.tasks) returns text[]
 language sql stable set search_path = '' as $$
     select array_remove(array['member', case when (p_me).member_id = (p_task).owner_id then 'owner' end,
-        case when (p_me).role in ('manager', 'admin') then 'manager' end, case when (p_me).role = 'system' then 'system' end], null)
+        case when (p_me).role in ('manager', 'admin') and ((p_task).shop_id is not null or private.sees_every_shop()) then 'manager' end, case when (p_me).role = 'system' then 'system' end], null)
 $$;
-comment on function private.task_who(private.actor, public.tasks) is 'As what somebody meets a task: member, owner, manager (managers and admins), system.';
+comment on function private.task_who(private.actor, public.tasks) is 'As what somebody meets a task: member, owner, manager (managers and admins; of a task of all shops who sees them all), system.';
 
 create or replace function private.task_for_change(p_me private.actor, p_id bigint, p_version integer, p_rpc text) returns public.tasks
 language plpgsql set search_path = '' as $$
@@ -40,15 +40,27 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.task_last_change(public.tasks) is 'Who changed a task last, when and what: for whoever comes second.';
 
+create or replace function private.may_own_task(p_member_id bigint, p_shop_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.members m where m.id = p_member_id and m.state = 'active'
+        and (p_shop_id is null or m.role = 'admin' or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_shop_id)))
+$$;
+comment on function private.may_own_task(bigint, bigint) is 'Whether a task of a shop (null: of all) may be this member''s, or this member''s to verify.';
+
 create or replace function private.check_task_owner(p_member_id bigint, p_shop_id bigint) returns void
 language plpgsql stable set search_path = '' as $$
 begin
-    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active'
-        and (p_shop_id is null or m.role = 'admin' or exists (select from public.member_shops k where k.member_id = m.id and k.shop_id = p_shop_id))) then
+    if not private.may_own_task(p_member_id, p_shop_id) then
         perform private.fail('PT422', 'task.owner');
     end if;
 end;
 $$;
+
+create or replace function private.is_task_deadline(p_at timestamptz, p_now timestamptz) returns boolean
+language sql immutable set search_path = '' as $$
+    select p_at > p_now and p_at < p_now + interval '2 years'
+$$;
+comment on function private.is_task_deadline(timestamptz, timestamptz) is 'To come, and within two years: infinity is no deadline.';
 
 create or replace function private.moved_task(p_me private.actor, p_task public.tasks, p_state text, p_detail jsonb, p_now timestamptz) returns public.tasks
 language plpgsql set search_path = '' as $$
@@ -105,15 +117,34 @@ comment on function private.task_answer(public.tasks) is 'What every step answer
 
 -- Proposing -----------------------------------------------------------------------------------------------------------
 
+create or replace function private.task_evidence(p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := coalesce(nullif(private.as_json(p), 'null'), '{}');
+begin
+    if jsonb_typeof(v) <> 'object' then
+        perform private.fail('PT422', 'task.form');
+    elsif v - array['kpi', 'root_cause_id', 'tickets', 'ticket_id'] <> '{}'
+        or (v ? 'kpi' and not exists (select from public.kpis k where k.code = v ->> 'kpi'))
+        or (v ? 'root_cause_id' and not private.is_id(v ->> 'root_cause_id')) or (v ? 'ticket_id' and not private.is_id(v ->> 'ticket_id'))
+        or (v ? 'tickets' and coalesce(v ->> 'tickets', '') !~ '^[0-9]{1,9}$') then
+        perform private.fail('PT422', 'task.form');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.task_evidence(jsonb) is 'What a proposal came from {kpi | root_cause_id, tickets (how many) | ticket_id}, nothing else. task.form.';
+
 create or replace function private.add_task(p_me private.actor, p jsonb, p_now timestamptz) returns public.tasks
 language plpgsql set search_path = '' as $$
 declare
     v public.tasks;
-    v_anonymous boolean := coalesce((p ->> 'is_anonymous')::boolean, false);
+    v_anonymous boolean;
 begin
+    v_anonymous := coalesce((p ->> 'is_anonymous')::boolean, false);
     insert into public.tasks (shop_id, title, detail, source, evidence, priority, proposed_by, is_anonymous, meeting_id, created_at)
     values ((p ->> 'shop_id')::bigint, btrim(coalesce(p ->> 'title', '')), btrim(coalesce(p ->> 'detail', '')), coalesce(p ->> 'source', 'suggestion'),
-        coalesce(p -> 'evidence', '{}'), coalesce(p ->> 'priority', 'normal'), case when not v_anonymous then (p_me).member_id end, v_anonymous,
+        private.task_evidence(p -> 'evidence'), coalesce(p ->> 'priority', 'normal'), case when not v_anonymous then (p_me).member_id end, v_anonymous,
         (p ->> 'meeting_id')::bigint, p_now)
     returning * into v;
     insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
@@ -132,7 +163,9 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
     v jsonb := private.ticket_object(p);
-    v_answer jsonb := private.begin_request(p_request_id, 'propose_task', v);
+    v_answer jsonb := coalesce((select r.answer from private.requests r where r.actor = 'anonymous'
+            and r.request_id = private.sha256(p_request_id::text) and r.rpc = 'propose_task'),
+        private.begin_request(p_request_id, 'propose_task', v));
 begin
     if v_answer is not null then
         return v_answer;
@@ -143,12 +176,21 @@ begin
         end if;
         perform private.require_shop(v_me, (v ->> 'shop_id')::bigint);
     end if;
-    return private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
+    if v ->> 'meeting_id' is not null and not exists (select from public.meetings m where m.id::text = v ->> 'meeting_id'
+        and v_me.role in ('manager', 'admin') and (m.shop_id in (select private.my_shop_ids()) or (m.shop_id is null and private.sees_every_shop()))) then
+        perform private.fail('PT422', 'task.form');
+    end if;
+    v_answer := private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
+    if v ->> 'is_anonymous' = 'true' then
+        update private.requests set actor = 'anonymous', args_hash = ''
+        where actor = private.request_actor() and request_id = private.sha256(p_request_id::text);
+    end if;
+    return v_answer;
 end;
 $$;
 grant execute on function public.propose_task(jsonb, uuid) to authenticated;
 comment on function public.propose_task(jsonb, uuid) is
-    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous}. {id, version, state}. task.form, shop.none.';
+    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous, meeting_id (managers: a decision of it)}. Of an anonymous one no record says whose it was, that of answered requests neither. {id, version, state}. task.form, shop.none.';
 
 -- Criteria ------------------------------------------------------------------------------------------------------------
 
@@ -180,6 +222,11 @@ begin
     if jsonb_typeof(v_items) is distinct from 'array' or jsonb_array_length(v_items) not between 1 and 8 then
         perform private.fail('PT422', 'task.criteria');
     end if;
+    if exists (select from jsonb_array_elements(v_items) c where jsonb_typeof(c) <> 'object'
+            or (c ->> 'target')::numeric not between -1000000000 and 1000000000 or char_length(c ->> 'agent') > 60
+            or (c ->> 'verifier_id' is not null and not private.may_own_task((c ->> 'verifier_id')::bigint, (p_task).shop_id))) then
+        perform private.fail('PT422', 'task.criteria');
+    end if;
     update public.task_criteria set replaced_at = p_now where task_id = (p_task).id and round = (p_task).round and replaced_at is null;
     insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text, verifier_id)
     select (p_task).id, (p_task).round, c.n, k.code, k.version, nullif(c.v ->> 'agent', ''),
@@ -199,6 +246,13 @@ $$;
 comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
     'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before today is frozen beside them. task.criteria.';
 
+create or replace function private.verify_until(p_task public.tasks) returns date
+language sql stable set search_path = '' as $$
+    select (p_task).verify_from - 1 + coalesce((select max(c.window_days) from public.task_criteria c
+        where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null), 1)
+$$;
+comment on function private.verify_until(public.tasks) is 'The last day that a delivered task is measured: the longest window of its criteria.';
+
 create or replace function public.plan_task(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -216,11 +270,12 @@ begin
     v_task.deadline := private.ticket_instant(v ->> 'deadline');
     v_task.planned_at := v_now;
     perform private.check_task_owner(v_task.owner_id, v_task.shop_id);
-    if v_task.deadline is null or v_task.deadline <= v_now then
+    if not coalesce(private.is_task_deadline(v_task.deadline, v_now), false) then
         perform private.fail('PT422', 'task.deadline');
     end if;
     if v_task.state = 'regressed' then
         v_task.round := v_task.round + 1;
+        v_task.progress := 0;
         update public.tasks set round = v_task.round where id = v_task.id;
     end if;
     perform private.set_criteria(v_task, v -> 'criteria', v_now);
@@ -251,6 +306,9 @@ begin
         perform private.fail('PT422', 'task.reason');
     end if;
     perform private.set_criteria(v_task, p_criteria, v_now);
+    if v_task.state <> 'inconclusive' then
+        v_task.verify_until := private.verify_until(v_task);
+    end if;
     v_task := private.moved_task(v_me, v_task, v_task.state, jsonb_build_object('action', 'task_criteria', 'reason', left(p_reason, 400)), v_now);
     return private.finish_request(p_request_id, private.task_answer(v_task));
 end;
@@ -318,8 +376,7 @@ begin
     v_task.progress := 100;
     v_task.delivered_at := v_now;
     v_task.verify_from := private.shop_day(v_task.shop_id, v_now) + 1;
-    v_task.verify_until := v_task.verify_from - 1 + coalesce((select max(c.window_days) from public.task_criteria c
-        where c.task_id = v_task.id and c.round = v_task.round and c.replaced_at is null), 1);
+    v_task.verify_until := private.verify_until(v_task);
     v_task := private.moved_task(v_me, v_task, 'delivered', null, v_now);
     return private.finish_request(p_request_id, private.task_answer(v_task));
 exception when check_violation then
@@ -378,7 +435,7 @@ begin
     v_task := private.task_for_change(v_me, p_id, p_version, p_rpc);
     if char_length(btrim(coalesce(p_reason, ''))) < 4 then
         perform private.fail('PT422', 'task.reason');
-    elsif p_rpc in ('retry_task', 'extend_task') and (p_until is null or p_until <= v_now) then
+    elsif p_rpc in ('retry_task', 'extend_task') and not coalesce(private.is_task_deadline(p_until, v_now), false) then
         perform private.fail('PT422', 'task.deadline');
     end if;
     if p_rpc = 'retry_task' then
@@ -461,6 +518,11 @@ begin
     select * into v from public.tasks where id = (p_item ->> 'id')::bigint and (shop_id is null or shop_id in (select private.my_shop_ids())) for update;
     if not found then
         return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.none');
+    elsif not 'manager' = any (private.task_who(p_me, v)) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.needs_manager');
+    elsif jsonb_typeof(v_change) is distinct from 'object' or exists (select from jsonb_each(v_change) c
+        where jsonb_typeof(c.value) in ('object', 'array')) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.form');
     elsif v.version is distinct from (p_item ->> 'version')::integer then
         return jsonb_build_object('outcome', 'task.stale') || private.task_last_change(v);
     elsif v.state in ('accepted', 'cancelled') then
@@ -469,16 +531,16 @@ begin
     v.title := coalesce(btrim(v_change ->> 'title'), v.title);
     v.priority := coalesce(v_change ->> 'priority', v.priority);
     v.owner_id := coalesce((v_change ->> 'owner_id')::bigint, v.owner_id);
-    v.deadline := coalesce(private.ticket_instant(v_change ->> 'deadline'), v.deadline);
-    if v_change ? 'owner_id' then
-        perform private.check_task_owner(v.owner_id, v.shop_id);
+    v.deadline := coalesce((v_change ->> 'deadline')::timestamptz, v.deadline);
+    if v_change ->> 'deadline' is not null and not private.is_task_deadline(v.deadline, p_now) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.deadline');
+    elsif v_change ->> 'owner_id' is not null and not private.may_own_task(v.owner_id, v.shop_id) then
+        return jsonb_build_object('id', v.id, 'outcome', 'task.owner');
     end if;
     v := private.moved_task(p_me, v, v.state, '{"action": "task_edited"}', p_now);
     return jsonb_build_object('id', v.id, 'outcome', 'saved', 'version', v.version);
 exception when check_violation or data_exception then
     return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.form');
-when sqlstate 'PT422' then
-    return jsonb_build_object('id', p_item -> 'id', 'outcome', 'task.owner');
 end;
 $$;
 comment on function private.save_task_row(private.actor, jsonb, timestamptz) is
@@ -502,4 +564,4 @@ end;
 $$;
 grant execute on function public.save_tasks(jsonb, uuid) to authenticated;
 comment on function public.save_tasks(jsonb, uuid) is
-    'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.wrong_state, version}]. bulk.too_many.';
+    'Managers, admins: the changed lines of the grid [{id, version, change}], each by itself: [{id, outcome: saved | task.stale (who, at, fields) | task.form | task.owner | task.deadline | task.wrong_state | task.needs_manager, version}]. bulk.too_many.';

@@ -136,19 +136,19 @@ declare
     v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
     v public.meetings;
 begin
-    if v_month is null then
+    if v_month is null or not isfinite(v_month) then
         perform private.fail('PT422', 'meeting.form');
     end if;
     select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id
-        and (shop_id is null or shop_id in (select private.my_shop_ids()));
+        and (shop_id in (select private.my_shop_ids()) or (shop_id is null and private.sees_every_shop()));
     return jsonb_build_object('meeting', case when v.id is not null then to_jsonb(v) - 'pack' end, 'pack', coalesce(v.pack, private.meeting_pack(v_shops, v_month)),
-        'is_kept', v.pack is not null,
+        'is_kept', v.pack is not null, 'may_hold', v_me.role in ('manager', 'admin') and (p_shop_id is not null or private.sees_every_shop()),
         'decisions', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from public.tasks t where t.meeting_id = v.id));
 end;
 $$;
 grant execute on function public.meeting_screen(date, bigint) to authenticated;
 comment on function public.meeting_screen(date, bigint) is
-    'Operations, analysts, managers, admins: the review of a month of a shop, or of all: {meeting, pack (live until it is held, then as it was), is_kept, decisions (tasks)}. meeting.form.';
+    'Operations, analysts, managers, admins: the review of a month of a shop, or of all (to those who see all; to others what is on the table of theirs): {meeting, pack (live until it is held, then as it was), is_kept, may_hold, decisions (tasks)}. meeting.form.';
 
 create or replace function public.save_meeting(p_month date, p_shop_id bigint, p_version integer, p_notes text, p_hold boolean, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -164,6 +164,10 @@ begin
     end if;
     if p_shop_id is not null then
         perform private.require_shop(v_me, p_shop_id);
+    elsif not private.sees_every_shop() then
+        perform private.fail('PT404', 'shop.none');
+    elsif not isfinite(v_month) then
+        perform private.fail('PT422', 'meeting.form');
     end if;
     select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id for update;
     if v.version is distinct from p_version then
@@ -183,7 +187,7 @@ end;
 $$;
 grant execute on function public.save_meeting(date, bigint, integer, text, boolean, uuid) to authenticated;
 comment on function public.save_meeting(date, bigint, integer, text, boolean, uuid) is
-    'Managers, admins: notes of a month''s review (p_version null: the first); p_hold keeps what lay on the table. Decisions are tasks with its meeting_id. {id, version}. meeting.stale, meeting.form.';
+    'Managers, admins: notes of a month''s review (p_version null: the first); p_hold keeps what lay on the table. Decisions are tasks with its meeting_id. Of all shops: who sees them all. {id, version}. meeting.stale, meeting.form, shop.none.';
 
 create or replace function public.announcement(p_from date, p_to date, p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

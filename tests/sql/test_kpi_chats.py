@@ -17,9 +17,9 @@ from tests.sql.importing import (
     add_member,
     add_shop,
     bring,
-    connected,
     record,
     shop_of,
+    undone,
 )
 
 HEAD = "消息ID,会话ID,客服,买家,咨询类型,发送方,发送时间,内容"
@@ -70,9 +70,9 @@ BY_HAND = {
 
 
 @pytest.fixture
-def conn(db_url: str) -> Iterator[Connection]:
-    """A database of the test's own with a shop of each of two platforms."""
-    with connected(db_url) as connection:
+def conn(sql_url: str) -> Iterator[Connection]:
+    """A shop of each of two platforms."""
+    with undone(sql_url) as connection:
         add_shop(connection)
         add_shop(connection, "jing", "jd")
         yield connection
