@@ -9,9 +9,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from backend import words
+from backend import jobs, words
+from backend.jobs import Worker
 from backend.library.models import AREAS, STAGES, stages
 from backend.library.variables import VARIABLES, names_in
+from backend.pii import Keyring, generate_key
 from tests.sql.desk import NOON, Connection, add_order, as_member, ask, at, call, one, refusal, refused, row
 from tests.sql.library import (
     add_lead,
@@ -79,12 +81,17 @@ def test_seeds_are_offered_once_the_worker_has_read_them(db: Connection) -> None
     assert len(offered(db, limit=50)) == one(db, "select count(*) from private.seed_scripts()")
 
 
-def test_a_new_shop_has_its_scripts_read(db: Connection) -> None:
-    db.execute("delete from private.jobs")
+def test_a_new_shop_has_its_scripts_read_by_the_worker(db: Connection) -> None:
+    rpc = open_desk(db)
     db.execute("select private.ensure_shop('neu', '新店', 'douyin')")
-    assert one(db, "select array_agg(kind) from private.jobs where kind = 'check_scripts'") == [
-        "check_scripts"
-    ]
+    worker = Worker(rpc, Keyring.parse(generate_key()))
+    assert jobs.run_once(worker, kinds=["check_scripts"])
+    assert not jobs.run_once(worker, kinds=["check_scripts"])
+    places = (
+        "select count(*) filter (where verdict = 'clean'), count(*) from script_places where shop_id = %s"
+    )
+    seeds = one(db, "select count(*) from private.seed_scripts()")
+    assert row(db, places, shop(db, "neu")) == (seeds, seeds)
 
 
 # --- the way of a script ---
