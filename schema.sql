@@ -10466,12 +10466,6 @@ end;
 $$;
 comment on function private.cancel_gifts(private.actor, bigint[], text, timestamptz) is 'Takes promises back that are not packed yet (a lead or ticket was called off); how many.';
 
-create or replace function private.promised_gift_cost(p_order_id bigint) returns numeric
-language sql stable set search_path = '' as $$
-    select coalesce(sum(cost), 0) from public.order_gifts where order_id = p_order_id and cancelled_at is null
-$$;
-comment on function private.promised_gift_cost(bigint) is 'Cost (CNY) of all gifts promised on an order and not taken back: what the authority table counts.';
-
 create or replace function public.promise_order_gift(p_request_id uuid, p_order_id bigint, p_rule_id bigint, p_source text default 'order', p_source_id bigint default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare

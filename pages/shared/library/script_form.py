@@ -33,7 +33,8 @@ def draw(user: User, found: ScriptDetail | None) -> None:
     body = editor.text(f"{key}_body")
     _variables(body)
     dates = _dates(row, key, user.zone)
-    ready = bool(title.strip() and body.strip()) and not variables.unknown(body)
+    wrong = variables.unknown(body) or variables.has_lone_brace(body)
+    ready = bool(title.strip() and body.strip()) and not wrong
     with st.container(horizontal=True, gap="small"):
         sent = st.button(
             t("library.save"), type="primary", key=f"{key}_save", icon=":material/save:", disabled=not ready
@@ -175,6 +176,8 @@ def _variables(body: str) -> None:
     """What may stand in braces; what stands there and means nothing is said at once."""
     for name in variables.unknown(body):
         st.error(t("library.unknown_variable", name=name), icon=":material/error:")
+    if variables.has_lone_brace(body):
+        st.error(t("library.lone_brace"), icon=":material/error:")
     listed = " ".join(f"`{{{name}}}`" for name in variables.VARIABLES)
     st.caption(f"{t('library.variables')} {listed}")
     if body.strip() and variables.names_in(body):
