@@ -21,7 +21,7 @@ TITLE_X, FIRST_ROW_Y, ROW = 210, 47, 31  # pixels in the grid: middle of the col
 
 
 def rename(page: Page, line: int, title: str) -> None:
-    """Types a title over a cell, as in a spreadsheet; lines from below to above: Enter selects the next one."""
+    """Types a title over a cell, as in a spreadsheet; lines from below: Enter selects the next one."""
     table = page.locator("[data-testid=stDataFrame] .dvn-scroller").first
     table.click(position={"x": TITLE_X, "y": FIRST_ROW_Y + line * ROW})
     page.keyboard.press("Enter")
