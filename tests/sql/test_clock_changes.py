@@ -364,6 +364,7 @@ def test_seeded_deadlines(db: Connection) -> None:
         "ship_promise": (2880, "wall", None, [], [-720, -240]),
         "deliver_promise": (4320, "wall", None, [], [-720, -240]),
         "parcel_contact": (720, "wall", None, [50, 100], []),
+        "promise": (4320, "wall", None, [80, 100], []),
         "lead_a": (1440, "wall", None, [80, 100, 150], []),
         "lead_b": (4320, "wall", None, [80, 100, 150], []),
         "lead_c": (10080, "wall", None, [80, 100, 150], []),
@@ -378,6 +379,8 @@ def test_seeded_deadlines(db: Connection) -> None:
         "survey": (4320, "wall", None, [100], []),
         "callback": (10080, "wall", None, [100], []),
         "approval": (60, "working", "all", [0, 80, 100], []),
+        "task_deliver": (525600, "wall", None, [50, 80, 100], []),
+        "kpi_alert": (10080, "wall", None, [0, 100], []),
     }
 
 
