@@ -18,6 +18,8 @@ GRADES: Final = ("A", "B", "C")
 SOURCES: Final = ("asked_unpaid", "live", "enterprise", "form", "chat", "order", "campaign", "other")
 LEVELS: Final = ("high", "medium", "low", "unknown")
 BUDGETS: Final = ("high", "enough", "low", "unknown")
+COMMON_NEEDS: Final = ("母婴用品", "办公设备", "家居", "数码", "服饰", "食品")
+"""Wishes to tick; any other word can be typed (examples of the process manual, and ours)."""
 MEMBERSHIPS: Final = ("silver", "gold", "diamond")
 CHANNELS: Final = ("phone", "wechat", "platform", "sms", "email", "visit", "other")
 FOLLOW_UP_OUTCOMES: Final = ("reached", "replied", "no_answer", "wrong_contact", "refused")

@@ -113,10 +113,8 @@ def pager(
 
 
 def copy_button(text: str, *, key: str, label: str | None = None, tell: bool = False) -> bool:
-    """A button that copies `text` to the clipboard; with `tell` it answers True in the run after the click."""
-    return browser.copy_button(
-        label or t("common.copy"), text, copied=t("common.copied"), key=key, tell=tell
-    )
+    """A button that copies `text` to the clipboard; with `tell` True in the run after the click."""
+    return browser.copy_button(label or t("common.copy"), text, copied=t("common.copied"), key=key, tell=tell)
 
 
 def chips(words: Sequence[str], *, color: str = "gray") -> str:

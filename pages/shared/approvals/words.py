@@ -87,7 +87,7 @@ def lock(said: Refusal) -> str:
     """Why I may not decide and who may, for Markdown."""
     params = said.params
     return t(
-        said.key.replace("approval.", "approvals.lock."),
+        f"approvals.lock.{said.key.removeprefix('approval.')}",
         who=params.get("who") or plain("approvals.nobody"),
         covers=amount(params.get("covers", 0)),
         limit=amount(params.get("limit") or 0),

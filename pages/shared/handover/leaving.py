@@ -40,15 +40,13 @@ def _times(screen: Screen) -> None:
     if screen.shift is None:
         return
     back = screen.shift.next_starts_at
-    st.caption(
-        t(
-            "handover.times" if back else "handover.times_open",
-            opens=frame.clock(screen.shift.opens_at),
-            ends=frame.clock(screen.shift.ends_at),
-            pool=frame.clock(screen.shift.pool_at),
-            back=frame.clock(back) if back else "",
-        )
+    opens, ends, pool = (
+        frame.clock(at) for at in (screen.shift.opens_at, screen.shift.ends_at, screen.shift.pool_at)
     )
+    if back is None:
+        st.caption(t("handover.times_open", opens=opens, ends=ends, pool=pool))
+    else:
+        st.caption(t("handover.times", opens=opens, ends=ends, pool=pool, back=frame.clock(back)))
 
 
 def _beginning(screen: Screen) -> None:

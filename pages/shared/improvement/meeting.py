@@ -13,6 +13,7 @@ import streamlit as st
 from backend import exports
 from backend.improvement import commands, reads
 from backend.improvement.models import Task
+from backend.kpi import codes
 from backend.kpi.reads import Tile
 from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
@@ -22,7 +23,6 @@ from pages.shared.improvement import words
 from pages.shared.kpi import words as kpi_words
 
 _MONTHS = 12
-_TIMEOUT = "响应超时率"
 _PAY_RULE = 5.0  # percent; the handbook takes 10 % of the bonus then: shown, never applied
 
 
@@ -90,7 +90,7 @@ def _inputs(pack: Mapping[str, Any]) -> None:
             _feedback(pack["causes"], pack["low_scores"])
         with st.container(border=True, height="stretch"):
             _suggestions([Task.model_validate(one) for one in pack["suggestions"]])
-    late = next((one for one in pack["figures"] if one["code"] == _TIMEOUT), None)
+    late = next((one for one in pack["figures"] if one["code"] == codes.TIMEOUT_RATE), None)
     if late and (late["value"] or 0) > _PAY_RULE:
         st.warning(t("meeting.pay_rule", value=f"{late['value']:.1f}"), icon=":material/info:")
 

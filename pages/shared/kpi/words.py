@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from backend.kpi import codes
 from backend.kpi.reads import Definition, Tile
 from pages.shared.i18n import locale, plain
-
-_PLACES = {"%": 1, "秒": 1, "分": 2, "元": 2, "人": 0, "小时": 1, "天": 1}
 
 
 def name(code: str, name_en: str) -> str:
@@ -22,8 +21,8 @@ def figure(value: float | None, sign: str) -> str:
     """`85.7 %`, `¥129.00`, `18.5 秒`; `—` for nothing to divide by."""
     if value is None:
         return "—"
-    number = f"{value:,.{_PLACES[sign]}f}"
-    return f"¥{number}" if sign == "元" else f"{number} {unit(sign)}"
+    number = f"{value:,.{codes.PLACES[sign]}f}"
+    return f"¥{number}" if sign == codes.YUAN else f"{number} {unit(sign)}"
 
 
 def target(tile: Tile) -> str:

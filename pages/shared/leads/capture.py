@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 
 from backend.leads import commands
-from backend.leads.models import BUDGETS, LEVELS, MEMBERSHIPS, SOURCES, CaptureResult, Draft
+from backend.leads.models import BUDGETS, COMMON_NEEDS, LEVELS, MEMBERSHIPS, SOURCES, CaptureResult, Draft
 from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
@@ -18,8 +18,6 @@ from pages.shared.leads import state, words
 
 _OPEN = "leads_capturing"
 _DONE = "leads_captured"
-_TAGS = ("母婴用品", "办公设备", "家居", "数码", "服饰", "食品")
-"""Common wishes to tick; any other word can be typed (examples of the process manual, and ours)."""
 _ROLES = ("agent", "operations", "manager")
 _PHONE = re.compile(r"1[3-9]\d{9}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -82,7 +80,7 @@ def _form(user: User, shop_id: int) -> None:
             email = st.text_input(t("leads.field.email"), key="leads_new_email", max_chars=100)
         needs = st.multiselect(
             t("leads.field.needs"),
-            _TAGS,
+            COMMON_NEEDS,
             key="leads_new_needs",
             accept_new_options=True,
             max_selections=10,
