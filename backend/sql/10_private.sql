@@ -49,6 +49,19 @@ create or replace function private.is_id(p_text text) returns boolean
 language sql immutable set search_path = '' as $$ select coalesce(p_text ~ '^[0-9]{1,18}$', false) $$;
 comment on function private.is_id(text) is 'A number that fits bigint: what a hand-made request calls an id is checked before it is cast.';
 
+create or replace function private.as_object(p_value jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v jsonb := coalesce(private.as_json(p_value), '{}');
+begin
+    if jsonb_typeof(v) <> 'object' then
+        perform private.fail('PT422', 'request.bad_value');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.as_object(jsonb) is 'The JSON object that a request sends (nothing: an empty one). request.bad_value.';
+
 create or replace function private.as_items(p_value jsonb) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 declare

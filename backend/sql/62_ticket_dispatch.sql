@@ -219,7 +219,7 @@ create or replace function public.change_tickets(p_action text, p_items jsonb, p
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'change_tickets', pg_catalog.jsonb_build_array(p_action, private.as_items(p_items), v));
     v_rpc text := private.bulk_rpc(p_action);
     v_items jsonb;
@@ -260,7 +260,7 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_items jsonb := private.bulk_items(v_me, p_items, v - 'count', v_now);
     v_rpc text := private.bulk_rpc(p_action);
 begin

@@ -183,19 +183,6 @@ $$;
 comment on function private.fail_ticket_form(text) is
     'What a violated constraint means to people: ticket.personal (a phone number in a free text), ticket.ref_taken, ticket.form (field).';
 
-create or replace function private.ticket_object(p jsonb) returns jsonb
-language plpgsql immutable set search_path = '' as $$
-declare
-    v jsonb := coalesce(private.as_json(p), '{}');
-begin
-    if pg_catalog.jsonb_typeof(v) <> 'object' then
-        perform private.fail('PT422', 'request.bad_value');
-    end if;
-    return v;
-end;
-$$;
-comment on function private.ticket_object(jsonb) is 'A JSON object that a request sends (nothing: empty). request.bad_value.';
-
 -- Registering ---------------------------------------------------------------------------------------------------------
 
 create or replace function private.ticket_order(p_me private.actor, p jsonb) returns public.orders
@@ -308,7 +295,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := private.ticket_object(p) - array['registered_at', 'follows_id', 'lead_id'];
+    v jsonb := private.as_object(p) - array['registered_at', 'follows_id', 'lead_id'];
     v_answer jsonb := private.begin_request(p_request_id, 'register_ticket', v #- '{contact,name}' #- '{contact,phone}' #- '{contact,address}' #- '{contact,note}');
     v_duplicates jsonb;
     v_ticket public.tickets;
@@ -368,7 +355,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'classify_ticket', pg_catalog.jsonb_build_array(p_id, p_version, v));
     v_constraint text;
 begin

@@ -53,7 +53,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'resolve_ticket', pg_catalog.jsonb_build_array(p_id, p_version, v));
     v_ticket public.tickets;
     v_constraint text;

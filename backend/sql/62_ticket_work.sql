@@ -114,7 +114,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v_p jsonb := private.ticket_object(p);
+    v_p jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'wait_ticket', pg_catalog.jsonb_build_array(p_id, p_version, v_p));
     v_state text := coalesce(v_p ->> 'state', 'waiting_customer');
     v_ticket public.tickets;
@@ -248,7 +248,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'add_message', pg_catalog.jsonb_build_array(p_ticket_id, v));
     v_ticket public.tickets;
     v_id bigint;

@@ -209,7 +209,7 @@ create or replace function private.step_return(p_rpc text, p_ticket_id bigint, p
 returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, p_rpc, pg_catalog.jsonb_build_array(p_ticket_id, p_version, v));
     v_return public.ticket_returns;
     v_to text;

@@ -6,7 +6,7 @@
 create or replace function private.ticket_filter(p jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
-    v jsonb := pg_catalog.jsonb_strip_nulls(private.ticket_object(p));
+    v jsonb := pg_catalog.jsonb_strip_nulls(private.as_object(p));
 begin
     if exists (select from pg_catalog.jsonb_each_text(v) f where (f.key in ('shop_id', 'root_cause') and not private.is_id(f.value))
             or (f.key = 'owner' and f.value not in ('me', 'none') and not private.is_id(f.value))
@@ -278,7 +278,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := '{"tab": "all"}'::jsonb || private.ticket_filter((private.ticket_object(p_filter) - array['after', 'before', 'limit'])
+    v jsonb := '{"tab": "all"}'::jsonb || private.ticket_filter((private.as_object(p_filter) - array['after', 'before', 'limit'])
         || coalesce(jsonb_build_object('after', nullif(private.as_json(p_after), 'null')), '{}'));
     v_limit integer := least(greatest(coalesce(p_limit, 1000), 1), 1000);
     v_ids bigint[];

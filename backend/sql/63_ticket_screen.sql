@@ -60,7 +60,7 @@ create or replace function public.buyer_cases(p jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_shops bigint[] := array(select private.my_shop_ids());
     v_order public.orders := private.ticket_order(v_me, v);
 begin

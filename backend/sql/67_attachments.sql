@@ -96,7 +96,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v_in jsonb := private.ticket_object(p);
+    v_in jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'add_attachment', pg_catalog.jsonb_build_array(p_ticket_id, v_in ->> 'name',
         private.sha256(coalesce(v_in ->> 'content', ''))));
     v_ticket public.tickets;

@@ -162,7 +162,7 @@ create or replace function public.propose_task(p jsonb, p_request_id uuid) retur
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := coalesce((select r.answer from private.requests r where r.actor = 'anonymous'
             and r.request_id = private.sha256(p_request_id::text) and r.rpc = 'propose_task'),
         private.begin_request(p_request_id, 'propose_task', v));
@@ -258,7 +258,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'plan_task', jsonb_build_array(p_id, p_version, v));
     v_task public.tasks;
 begin
@@ -267,7 +267,7 @@ begin
     end if;
     v_task := private.task_for_change(v_me, p_id, p_version, 'plan_task');
     v_task.owner_id := (v ->> 'owner_id')::bigint;
-    v_task.deadline := private.ticket_instant(v ->> 'deadline');
+    v_task.deadline := (v ->> 'deadline')::timestamptz;
     v_task.planned_at := v_now;
     perform private.check_task_owner(v_task.owner_id, v_task.shop_id);
     if not coalesce(private.is_task_deadline(v_task.deadline, v_now), false) then

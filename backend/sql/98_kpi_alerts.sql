@@ -104,7 +104,7 @@ create or replace function public.set_alert(p_id bigint, p_version integer, p js
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['manager', 'admin']);
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'set_alert', jsonb_build_array(p_id, p_version, v));
     v_alert public.kpi_alerts;
 begin
@@ -139,7 +139,7 @@ create or replace function public.change_kpi(p_code text, p_version integer, p j
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['analyst', 'manager', 'admin']);
-    v jsonb := private.ticket_object(p);
+    v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'change_kpi', jsonb_build_array(p_code, p_version, v));
     v_kpi public.kpi_definitions;
 begin
