@@ -12982,11 +12982,13 @@ create table if not exists public.leads (
     asked_at timestamptz not null,
     import_id bigint references public.imports,
     row_key text,
+    forgotten_at timestamptz,
     version integer not null default 1,
     updated_at timestamptz not null default now(),
     constraint leads_masks_hide check (private.is_masked(name_masked, phone_masked) and private.is_short_mask(wechat_masked)
         and private.is_short_mask(email_masked) and private.is_short_mask(buyer_masked)),
-    constraint leads_can_be_reached check (contact_id is not null or buyer_account is not null),
+    constraint leads_can_be_reached check (contact_id is not null or buyer_account is not null or forgotten_at is not null),
+    constraint leads_forgotten_is_over check (forgotten_at is null or (state in ('lost', 'merged') and contact_id is null and buyer_account is null)),
     constraint leads_owner_is_whole check ((owner_id is null) = (owned_since is null)),
     constraint leads_owned_is_not_in_the_pool check ((state = 'pool' and owner_id is null) or (state in ('assigned', 'following') and owner_id is not null)
         or state in ('converted', 'lost', 'merged')),
@@ -13010,6 +13012,7 @@ create index if not exists leads_captured_idx on public.leads (shop_id, captured
     include (source, grade, owner_id, state, furthest, first_contact_at, first_follow_up_at, is_first_on_time, recycled);
 create index if not exists leads_buyer_idx on public.leads (buyer_account, shop_id) where buyer_account is not null;
 create index if not exists leads_owned_idx on public.leads (owned_since) where state in ('assigned', 'following');
+create index if not exists leads_to_forget_idx on public.leads (closed_at) where state in ('lost', 'merged') and forgotten_at is null;
 create index if not exists leads_contact_id_idx on public.leads (contact_id);
 create index if not exists leads_merged_into_idx on public.leads (merged_into) where merged_into is not null;
 create index if not exists leads_captured_by_idx on public.leads (captured_by);
@@ -13027,6 +13030,7 @@ comment on column public.leads.looked_at is 'When the lead was offered to everyb
 comment on column public.leads.first_follow_up_at is 'First outward attempt; first_contact_at: first time the customer was reached.';
 comment on column public.leads.due_sort is 'Open: the deadline of the next follow-up; closed: when it was closed. One index sorts each column of the board.';
 comment on column public.leads.asked_at is 'When the customer asked, as far as known: how recent the wish is.';
+comment on column public.leads.forgotten_at is 'When name, contact and buyer account were removed for good: a year after the lead was lost or merged.';
 comment on column public.leads.row_key is 'Digest of an imported row or of a form''s submission: the same one makes no second lead.';
 
 create table if not exists public.lead_owners (
@@ -13034,12 +13038,12 @@ create table if not exists public.lead_owners (
     lead_id bigint not null references public.leads,
     shop_id bigint not null references public.shops,
     member_id bigint not null references public.members,
-    how text not null constraint lead_owners_how_known check (how in ('auto', 'claimed', 'manager', 'taken_over', 'captured', 'kept')),
+    how text not null constraint lead_owners_how_known check (how in ('auto', 'claimed', 'manager', 'taken_over', 'handed_over', 'captured', 'kept')),
     decision_id bigint,
     since timestamptz not null,
     until timestamptz,
     ended_as text constraint lead_owners_ended_known
-        check (ended_as in ('recycled', 'given_back', 'reassigned', 'taken_over', 'switched_off', 'merged')),
+        check (ended_as in ('recycled', 'given_back', 'reassigned', 'taken_over', 'handed_over', 'switched_off', 'merged')),
     constraint lead_owners_end_is_whole check ((until is null) = (ended_as is null))
 );
 create unique index if not exists lead_owners_one_now_idx on public.lead_owners (lead_id) where until is null;
@@ -14715,6 +14719,23 @@ language sql set search_path = '' as $$
 $$;
 comment on function private.forget_lead_counts(timestamptz) is 'Counters of yesterday''s submissions and of claims long ago.';
 
+create or replace function private.forget_lead_contacts(p_before timestamptz, p_now timestamptz, p_limit integer) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select l.id from public.leads l
+        where l.state in ('lost', 'merged') and l.forgotten_at is null and l.closed_at < p_before order by l.closed_at limit p_limit for update skip locked);
+    v_contacts bigint[] := array(select l.contact_id from public.leads l where l.id = any (v_ids) and l.contact_id is not null);
+begin
+    update public.leads set name_masked = null, phone_masked = null, wechat_masked = null, email_masked = null, buyer_masked = null,
+        buyer_account = null, contact_id = null, forgotten_at = p_now where id = any (v_ids);
+    delete from private.contacts c where c.id = any (v_contacts)
+        and not exists (select from public.tickets t where t.contact_id = c.id) and not exists (select from public.leads l where l.contact_id = c.id);
+    return pg_catalog.cardinality(v_ids);
+end;
+$$;
+comment on function private.forget_lead_contacts(timestamptz, timestamptz, integer) is
+    'Leads lost or merged before p_before forget who it was; what they counted stays. A ticket that a lead became keeps its contact. Answers how many.';
+
 -- Files ---------------------------------------------------------------------------------------------------------------
 
 create or replace function private.apply_leads(p_import public.imports, p_to integer, p_now timestamptz) returns void
@@ -15570,7 +15591,7 @@ begin
     end if;
     v := v || pg_catalog.jsonb_build_object('scope', case when v_all then coalesce(v ->> 'scope', 'all') when v ->> 'scope' = 'pool' then 'pool' else 'mine' end,
         'limit', least(greatest(coalesce((v ->> 'limit')::integer, 20), 1), 200));
-    return case when v ->> 'scope' = 'mine' then v - 'owner' else v end;
+    return case when v ->> 'scope' = 'all' then v else v - 'owner' end; -- whose they are is a filter of those who see all
 end;
 $$;
 comment on function private.lead_scope(private.actor, jsonb) is
@@ -15939,6 +15960,7 @@ begin
               when v ->> 'column' = 'open' then l.closed_at is null else l.closed_at is null and l.stage = v ->> 'column' end)
           and (v ->> 'owner' is null or l.owner_id = (v ->> 'owner')::bigint) and (v ->> 'grade' is null or l.grade = v ->> 'grade')
           and (v ->> 'source' is null or l.source = v ->> 'source') and (v ->> 'need' is null or l.needs @> array[v ->> 'need'])
+          and (v ->> 'due' is null or (l.closed_at is null and l.due_sort < v_now + case v ->> 'due' when 'today' then interval '24 hours' else interval '0' end))
         order by l.id limit 1000);
     return private.lead_rows(v_ids, v_now);
 end;
@@ -17458,8 +17480,10 @@ comment on function public.link_ticket(bigint, integer, bigint, uuid) is
 
 -- Resolving -----------------------------------------------------------------------------------------------------------
 
-create or replace function private.check_resolution(p_ticket public.tickets, p jsonb) returns void
+create or replace function private.check_resolution(p_me private.actor, p_ticket public.tickets, p jsonb, p_now timestamptz) returns void
 language plpgsql stable set search_path = '' as $$
+declare
+    v_lead text;
 begin
     if pg_catalog.char_length(pg_catalog.btrim(coalesce(p ->> 'solution', ''))) < 2 then
         perform private.fail('PT422', 'ticket.form', '{"field": "solution"}');
@@ -17476,10 +17500,17 @@ begin
     if p ->> 'contact' is null and exists (select from private.ticket_clocks((p_ticket).id, array['first', 'answer', 'next'])) then
         perform private.fail('PT409', 'ticket.no_contact', pg_catalog.jsonb_build_object('id', (p_ticket).id));
     end if;
+    if not private.outcome_is_covered((p_ticket).id, p ->> 'outcome') then
+        perform private.fail('PT409', 'ticket.money_missing', pg_catalog.jsonb_build_object('id', (p_ticket).id, 'outcome', p ->> 'outcome'));
+    end if;
+    v_lead := private.complaint_waits_for(p_me, p_ticket, p_now);
+    if v_lead is not null then
+        perform private.fail('PT403', 'ticket.complaint_lead', pg_catalog.jsonb_build_object('id', (p_ticket).id, 'who', v_lead));
+    end if;
 end;
 $$;
-comment on function private.check_resolution(public.tickets, jsonb) is
-    'A case is resolved when its outcome is written down, its money decided, its return over, and the customer told: ticket.form (field), ticket.money_open, ticket.return_open, ticket.no_contact.';
+comment on function private.check_resolution(private.actor, public.tickets, jsonb, timestamptz) is
+    'A case is resolved when its outcome is written down, its money decided, its return over, the customer told, what it costs granted or approved, and a complaint seen by the 当班主管: ticket.form (field), ticket.money_open, ticket.return_open, ticket.no_contact, ticket.money_missing, ticket.complaint_lead (who).';
 
 create or replace function private.resolved_ticket(p_me private.actor, p_ticket public.tickets, p jsonb, p_now timestamptz) returns public.tickets
 language plpgsql set search_path = '' as $$
@@ -17518,7 +17549,7 @@ begin
         return v_answer;
     end if;
     v_ticket := private.ticket_for_change(v_me, p_id, p_version, 'resolve_ticket', v_now);
-    perform private.check_resolution(v_ticket, v);
+    perform private.check_resolution(v_me, v_ticket, v, v_now);
     if v ->> 'contact' is not null then
         perform private.said(v_me, v_ticket, 'out', v ->> 'contact', '', v_now);
     end if;
@@ -18359,6 +18390,24 @@ $$;
 comment on function private.follow_platform_return(private.actor, bigint, jsonb, timestamptz) is
     'The return goes as far as the platform says, up to goods on their way: whether they came, and how, our warehouse says.';
 
+create table if not exists private.ticket_platform_refunds (
+    ticket_id bigint primary key references public.tickets,
+    at timestamptz not null
+);
+alter table private.ticket_platform_refunds enable row level security;
+comment on table private.ticket_platform_refunds is 'Imported cases that the platform says it has refunded: they end as refunded without money of ours.';
+
+create or replace function private.note_platform_refund(p_ticket public.tickets, p jsonb, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    insert into private.ticket_platform_refunds (ticket_id, at)
+    select (p_ticket).id, p_now
+    where (p_ticket).source = 'import' and p ->> 'stage' = 'done' and private.case_type(p) in ('refund_only', 'return')
+      and coalesce(p ->> 'status', '') !~ '换|补寄|补发|维修'
+    on conflict do nothing
+$$;
+comment on function private.note_platform_refund(public.tickets, jsonb, timestamptz) is
+    'A file says that a case of money is done: the platform has paid. An exchange that is done is none.';
+
 create or replace function private.end_platform_case(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns boolean
 language plpgsql set search_path = '' as $$
 begin
@@ -18393,6 +18442,7 @@ begin
     end if;
     v_changed := private.follow_platform_return(p_me, v.id, p, p_now) or v_changed;
     select * into v from public.tickets where id = v.id;
+    perform private.note_platform_refund(v, p, p_now);
     if p ->> 'stage' in ('done', 'cancelled') then
         v_changed := private.end_platform_case(p_me, v, p_now) or v_changed;
     end if;
@@ -18919,12 +18969,12 @@ begin
             array_remove(array[v.contact_id, (select o.contact_id from public.orders o where o.id = v.order_id)], null), '{}', p_id, v_now),
         'draft', coalesce((select d.body from public.ticket_drafts d where d.ticket_id = p_id and d.member_id = v_me.member_id), ''),
         'attachments', case when v_works then private.ticket_attachments(p_id) else '[]' end,
-        'is_mine', coalesce(v.owner_id = v_me.member_id, false)) || private.ticket_rights(v_me, v, v_now);
+        'is_mine', coalesce(v.owner_id = v_me.member_id, false), 'resolving', private.ticket_resolving(v_me, v, v_now)) || private.ticket_rights(v_me, v, v_now);
 end;
 $$;
 grant execute on function public.ticket_screen(bigint) to authenticated;
 comment on function public.ticket_screen(bigint) is
-    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, is_mine, can, why}; null when it is not visible.';
+    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, is_mine, resolving, can, why}; null when it is not visible.';
 
 -- ==== 64_approvals.sql ====
 
@@ -20407,26 +20457,65 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.pots_of_outcome(text) is 'What must have been granted or approved for an outcome to be true; null: nothing.';
 
-create or replace function private.tg_outcome_without_money() returns trigger
-language plpgsql set search_path = '' as $$
-declare
-    v_me private.actor;
-begin
-    if not exists (select from public.ticket_money m where m.ticket_id = new.id and m.pot = any (private.pots_of_outcome(new.outcome))
-        and m.state in ('granted', 'approved', 'paid')) then
-        v_me.member_id := private.my_member_id();
-        v_me.role := coalesce(private.my_role(), 'system');
-        perform private.audit(v_me, new.shop_id, 'ticket', new.id, 'money_missing', jsonb_build_object('outcome', new.outcome));
-    end if;
-    return null;
-end;
+create or replace function private.outcome_is_covered(p_ticket_id bigint, p_outcome text) returns boolean
+language sql stable set search_path = '' as $$
+    select private.pots_of_outcome(p_outcome) is null
+        or exists (select from public.ticket_money m where m.ticket_id = p_ticket_id and m.pot = any (private.pots_of_outcome(p_outcome))
+            and m.amount > 0 and m.state in ('granted', 'approved', 'paid'))
+        or (p_outcome = 'refunded' and exists (select from private.ticket_platform_refunds r where r.ticket_id = any (private.ticket_family(p_ticket_id))))
 $$;
-comment on function private.tg_outcome_without_money() is
-    'Resolved with an outcome that costs money while nothing of the kind was granted or approved: recorded, for whoever looks for money past the authority table.';
-create or replace trigger t61_outcome after update of state on public.tickets
-    for each row when (old.state <> new.state and new.state = 'resolved'
-        and new.outcome in ('compensated', 'refunded', 'return_refunded', 'price_protected', 'reshipped'))
-    execute function private.tg_outcome_without_money();
+comment on function private.outcome_is_covered(bigint, text) is
+    'Whether a case may end like this: it costs nothing, money of the kind was granted or approved, or the platform has refunded an imported case itself.';
+
+-- A complaint without money -------------------------------------------------------------------------------------------
+
+create or replace function private.had_part_in_complaint(p_ticket public.tickets, p_member_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    with complaint as (
+        select coalesce((select c.since from private.ticket_complaints c where c.ticket_id = (p_ticket).id), (p_ticket).registered_at) as since
+    ), earlier as (
+        select t.id, t.owner_id from public.tickets t, complaint c
+        where t.registered_at < c.since and (t.id = (p_ticket).follows_id or t.order_id = (p_ticket).order_id) and t.id <> (p_ticket).id
+    )
+    select exists (select from earlier e where e.owner_id = p_member_id)
+        or exists (select from public.ticket_messages g, complaint c
+            where g.member_id = p_member_id and g.direction = 'out' and (g.at < c.since or g.at <= (p_ticket).resolved_at)
+              and g.ticket_id in (select unnest(private.ticket_family((p_ticket).id)) union all select e.id from earlier e))
+$$;
+comment on function private.had_part_in_complaint(public.tickets, bigint) is
+    'Whether a complaint is about what this person did: he answered the customer before it became one (or before the customer came back), or had an earlier case of the order.';
+
+create or replace function private.complaint_was_seen(p_ticket public.tickets) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.approvals a join public.ticket_money m on m.id = a.money_id
+        where a.ticket_id = (p_ticket).id and a.state = 'approved' and 'complaint' = any (a.why) and m.state in ('approved', 'paid')
+          and a.decided_at > coalesce((p_ticket).resolved_at, '-infinity'))
+$$;
+comment on function private.complaint_was_seen(public.tickets) is
+    'Whether somebody who may has approved how this complaint ends (at ¥0 too) since it was resolved last.';
+
+create or replace function private.complaint_waits_for(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns text
+language sql stable set search_path = '' as $$
+    select case when not private.is_complaint(p_ticket) or private.complaint_was_seen(p_ticket) then null
+        when exists (select from private.approvers((p_ticket).shop_id, 0, '{}', p_now) a where a.member_id = (p_me).member_id)
+            and (not private.had_part_in_complaint(p_ticket, (p_me).member_id)
+                or not exists (select from private.approvers((p_ticket).shop_id, 0, array[(p_me).member_id], p_now) a where a.rank < 4)) then null
+        else coalesce((select string_agg(m.display_name, '、' order by o.n)
+            from private.approver_order((p_ticket).shop_id, 0, array[(p_me).member_id], p_now) o
+            join public.members m on m.id = o.member_id where o.n <= 3), '—') end
+$$;
+comment on function private.complaint_waits_for(private.actor, public.tickets, timestamptz) is
+    'Who must see a complaint before this person may resolve it (asked with ¥0 of compensation); null: nobody. Who could approve it resolves his own, unless he had a part in it and another is there.';
+
+create or replace function private.ticket_resolving(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('uncovered', (select coalesce(jsonb_agg(o.outcome), '[]')
+            from unnest(array['reshipped', 'refunded', 'return_refunded', 'compensated', 'price_protected']) o (outcome)
+            where not private.outcome_is_covered((p_ticket).id, o.outcome)),
+        'waits_for', case when (p_ticket).stage in ('open', 'waiting') then private.complaint_waits_for(p_me, p_ticket, p_now) end)
+$$;
+comment on function private.ticket_resolving(private.actor, public.tickets, timestamptz) is
+    'What stands between a case and its end: {uncovered: outcomes whose money is missing, waits_for: who must see the complaint first}.';
 
 -- ==== 65_price_protection.sql ====
 
@@ -21898,7 +21987,7 @@ create table if not exists private.attachments (
     uploaded_at timestamptz not null,
     constraint attachments_once unique (ticket_id, sha256),
     constraint attachments_is_what_it_says check (private.attachment_type(content) = media_type),
-    constraint attachments_preview_is_a_picture check (preview is null or private.attachment_type(preview) in ('image/jpeg', 'image/png')),
+    constraint attachments_preview_is_a_picture check (preview is null or coalesce(private.attachment_type(preview), '') in ('image/jpeg', 'image/png')),
     constraint attachments_name_masked check (not private.names_a_phone(name))
 );
 alter table private.attachments alter column content set storage external; -- photos do not compress
@@ -21982,7 +22071,7 @@ begin
     v.content := private.attachment_bytes(v_in ->> 'content', 5242880);
     v.preview := case when v_in ->> 'preview' is not null then private.attachment_bytes(v_in ->> 'preview', 65536) end;
     v.media_type := private.attachment_type(v.content);
-    if v.media_type is null or (v.preview is not null and private.attachment_type(v.preview) not in ('image/jpeg', 'image/png')) then
+    if v.media_type is null or (v.preview is not null and coalesce(private.attachment_type(v.preview), '') not in ('image/jpeg', 'image/png')) then
         perform private.fail('PT422', 'attachment.type');
     end if;
     v.name := pg_catalog.left(pg_catalog.regexp_replace(coalesce(nullif(btrim(v_in ->> 'name'), ''), 'file'), '[[:cntrl:]/\\]', '_', 'g'), 120);
@@ -22695,12 +22784,12 @@ declare
         where l.id = any (p_ids) and l.owner_id = p_from and l.state in ('assigned', 'following') order by l.id for update);
 begin
     if v_ids <> '{}' and p_to is null then
-        perform private.free_leads(p_me, v_ids, 'reassigned', 'handover', p_now);
+        perform private.free_leads(p_me, v_ids, 'handed_over', 'handover', p_now);
     elsif v_ids <> '{}' then
         perform private.own_leads(p_me, v_ids, pg_catalog.array_fill(p_to, array[pg_catalog.cardinality(v_ids)]),
             array(select private.note_assignment('lead', l.shop_id, l.id, p_to, 'handover', p_now)
                 from pg_catalog.unnest(v_ids) with ordinality u (id, n) join public.leads l on l.id = u.id order by u.n),
-            'taken_over', 'taken_over', p_now);
+            'handed_over', 'handed_over', p_now);
     end if;
     return v_ids;
 end;
@@ -26029,7 +26118,8 @@ begin
         select a.id from public.audit_events a where a.at < private.now() - interval '3 years' - interval '1 day' limit v_limit));
     get diagnostics v_count = row_count;
     v_total := v_total + v_count + private.forget_chats(private.now() - interval '3 years', v_limit)
-        + private.forget_reminders(private.now() - interval '1 year', v_limit);
+        + private.forget_reminders(private.now() - interval '1 year', v_limit)
+        + private.forget_lead_contacts(private.now() - interval '1 year', private.now(), v_limit);
     if v_total = 0 then
         perform private.enqueue('retention', '{}', 'retention', private.now() + interval '1 day');
     end if;
@@ -26038,7 +26128,7 @@ end;
 $$;
 grant execute on function public.service_retention(integer) to service_role;
 comment on function public.service_retention(integer) is
-    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history and chats older than three years, reminders and messages older than one. 0 = nothing left; then it comes back tomorrow.';
+    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history and chats older than three years, reminders and messages older than one, who the leads were that ended a year ago without a sale. 0 = nothing left; then it comes back tomorrow.';
 
 select private.enqueue('retention', '{}', 'retention', private.now())
 where not exists (select from private.jobs where dedupe_key = 'retention' and state in ('queued', 'running'));
@@ -27562,7 +27652,7 @@ comment on function private.apply_figures(public.imports, integer, timestamptz) 
 
 create or replace function private.kpi_days(p_shops bigint[], p_from date, p_to date)
 returns table (shop_id bigint, platform text, zone text, starts_at timestamptz, ends_at timestamptz)
-language sql stable set search_path = '' as $$
+language sql stable rows 3 set search_path = '' as $$
     select s.id, s.platform, s.timezone, p_from::timestamp at time zone s.timezone, (p_to + 1)::timestamp at time zone s.timezone
     from public.shops s where s.id = any (p_shops)
 $$;
@@ -27578,8 +27668,9 @@ language sql stable set search_path = '' as $$
             private.first_unknown_day(private.shop_calendar(d.shop_id), p_from)) as shifts
         from private.kpi_days(p_shops, p_from, p_to) d
     ), asked as materialized (
-        select distinct m.shop_id, m.session_id from spans d join public.chat_messages m on m.shop_id = d.shop_id
-        where m.sender = 'buyer' and m.sent_at >= d.starts_at and m.sent_at < d.ends_at
+        select distinct m.shop_id, m.session_id from spans d
+        cross join lateral (select m.shop_id, m.session_id from public.chat_messages m where m.shop_id = d.shop_id and m.sender = 'buyer'
+            and m.sent_at >= d.starts_at and m.sent_at < d.ends_at offset 0) m
     ), talks as (
         select m.shop_id, m.session_id, min(m.sent_at) filter (where m.sender = 'buyer') as first_at,
             (array_agg(m.buyer order by m.sent_at, m.message_id) filter (where m.sender = 'buyer'))[1] as buyer,
@@ -27908,11 +27999,13 @@ language sql stable set search_path = '' as $$
     with paid as materialized (
         select o.shop_id, o.id, (o.paid_at at time zone d.zone)::date as day, o.amount, o.status
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select o.shop_id, o.id, o.paid_at, o.amount, o.status from public.orders o where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
+        cross join lateral (select o.shop_id, o.id, o.paid_at, o.amount, o.status from public.orders o
+            where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
     ), complaints as (
         select t.shop_id, (t.registered_at at time zone d.zone)::date as day, count(distinct t.order_id) as orders
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select t.* from public.tickets t where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
+        cross join lateral (select t.* from public.tickets t
+            where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
         where t.is_complaint and t.order_id is not null and t.state not in ('cancelled', 'merged')
           and not exists (select from public.tickets e where e.order_id = t.order_id and e.is_complaint and e.id < t.id
               and e.state not in ('cancelled', 'merged'))
@@ -27943,11 +28036,13 @@ language sql stable set search_path = '' as $$
     spans as materialized (select d.*, h.span from private.kpi_days(p_shops, p_from, p_to) d cross join hours h),
     due as (
         select o.shop_id, s.zone, o.shipped_at, o.promise_ship_at as due
-        from spans s cross join lateral (select o.shop_id, o.paid_at, o.promise_ship_at, o.shipped_at, o.status from public.orders o where o.shop_id = s.shop_id and o.promise_ship_at >= s.starts_at and o.promise_ship_at < s.ends_at offset 0) o
+        from spans s cross join lateral (select o.shop_id, o.paid_at, o.promise_ship_at, o.shipped_at, o.status from public.orders o
+            where o.shop_id = s.shop_id and o.promise_ship_at >= s.starts_at and o.promise_ship_at < s.ends_at offset 0) o
         where o.paid_at is not null and o.promise_ship_at <= p_now and (o.shipped_at is not null or o.status = 'to_ship')
         union all
         select o.shop_id, s.zone, o.shipped_at, o.paid_at + s.span
-        from spans s cross join lateral (select o.shop_id, o.paid_at, o.promise_ship_at, o.shipped_at, o.status from public.orders o where o.shop_id = s.shop_id and o.paid_at >= s.starts_at - s.span and o.paid_at < s.ends_at - s.span offset 0) o
+        from spans s cross join lateral (select o.shop_id, o.paid_at, o.promise_ship_at, o.shipped_at, o.status from public.orders o
+            where o.shop_id = s.shop_id and o.paid_at >= s.starts_at - s.span and o.paid_at < s.ends_at - s.span offset 0) o
         where o.promise_ship_at is null and o.paid_at + s.span <= p_now and (o.shipped_at is not null or o.status = 'to_ship')
     )
     select '履约准时率', shop_id, (due at time zone zone)::date, null, count(*) filter (where shipped_at <= due), count(*), count(*) from due group by 2, 3
@@ -27964,13 +28059,15 @@ language sql stable set search_path = '' as $$
         select t.shop_id, (t.registered_at at time zone d.zone)::date as day, m.display_name as agent, t.id, t.registered_at,
             t.first_resolved_at, t.resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select t.* from public.tickets t where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
+        cross join lateral (select t.* from public.tickets t
+            where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
         left join public.members m on m.id = t.owner_id
         where t.state not in ('cancelled', 'merged')
     ), solved as (
         select t.shop_id, (t.resolved_at at time zone d.zone)::date as day, t.id
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select t.* from public.tickets t where t.shop_id = d.shop_id and t.resolved_at >= d.starts_at and t.resolved_at < d.ends_at offset 0) t
+        cross join lateral (select t.* from public.tickets t
+            where t.shop_id = d.shop_id and t.resolved_at >= d.starts_at and t.resolved_at < d.ends_at offset 0) t
         where t.state in ('resolved', 'revisit', 'review', 'closed')
     ), returned as (
         select r.shop_id, (r.ended_at at time zone d.zone)::date as day, extract(epoch from r.ended_at - r.applied_at) / 3600 as hours
@@ -27997,7 +28094,8 @@ language sql stable set search_path = '' as $$
     with gaps as (
         select o.shop_id, (o.paid_at at time zone d.zone)::date as day, b.before, o.paid_at
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select o.shop_id, o.paid_at, o.buyer_account, o.status from public.orders o where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
+        cross join lateral (select o.shop_id, o.paid_at, o.buyer_account, o.status from public.orders o
+            where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
         cross join lateral (select max(e.paid_at) as before from public.orders e
             where e.buyer_account = o.buyer_account and e.shop_id = o.shop_id and e.paid_at < o.paid_at and e.status <> 'closed') b
         where o.status <> 'closed' and b.before is not null
@@ -28012,7 +28110,8 @@ language sql stable set search_path = '' as $$
     select shop_id, count(*) filter (where orders >= 2), count(*), count(*) from (
         select o.shop_id, o.buyer_account, count(*) as orders
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select o.shop_id, o.buyer_account, o.status from public.orders o where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
+        cross join lateral (select o.shop_id, o.buyer_account, o.status from public.orders o
+            where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
         where o.status <> 'closed' and o.buyer_account is not null
         group by o.shop_id, o.buyer_account) b
     group by shop_id
@@ -28161,8 +28260,22 @@ create table if not exists private.kpi_snapshots (
     sample bigint not null,
     primary key (shop_id, code, day, agent)
 );
+create index if not exists kpi_snapshots_day_idx on private.kpi_snapshots (shop_id, day);
 alter table private.kpi_snapshots enable row level security;
 comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day and agent (empty: the shop''s own). 复购率: of the 90 days up to that day.';
+
+create table if not exists private.kpi_months (
+    shop_id bigint not null,
+    month date not null,
+    code text not null,
+    agent text not null,
+    numerator numeric not null,
+    denominator numeric,
+    sample numeric not null,
+    primary key (shop_id, month, code, agent)
+);
+alter table private.kpi_months enable row level security;
+comment on table private.kpi_months is 'The kept days of a month together, of figures that days add up to: a year is twelve of them, not 365.';
 
 create table if not exists private.kpi_runs (
     shop_id bigint not null,
@@ -28177,7 +28290,7 @@ comment on table private.kpi_runs is 'Days that are kept: when each was counted 
 create or replace function private.snapshot_day(p_shop_id bigint, p_day date, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
-    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('kpi ' || p_shop_id || p_day, 0));
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('kpi ' || p_shop_id, 0));
     delete from private.kpi_snapshots where shop_id = p_shop_id and day = p_day;
     insert into private.kpi_snapshots (shop_id, code, day, agent, version, numerator, denominator, sample)
     select p_shop_id, p.code, p_day, coalesce(p.agent, ''), max(k.version), sum(p.numerator), sum(p.denominator), sum(p.sample)
@@ -28187,12 +28300,18 @@ begin
     union all
     select p_shop_id, k.code, p_day, '', k.version, r.numerator, r.denominator, r.sample
     from private.kpi_repeat(array[p_shop_id], p_day - 89, p_day) r cross join public.kpis k where k.code = '复购率';
+    delete from private.kpi_months where shop_id = p_shop_id and month = date_trunc('month', p_day::timestamp)::date;
+    insert into private.kpi_months (shop_id, month, code, agent, numerator, denominator, sample)
+    select p_shop_id, date_trunc('month', p_day::timestamp)::date, s.code, s.agent, sum(s.numerator), sum(s.denominator), sum(s.sample)
+    from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive
+    where s.shop_id = p_shop_id and s.day >= date_trunc('month', p_day::timestamp) and s.day < date_trunc('month', p_day::timestamp) + interval '1 month'
+    group by s.code, s.agent;
     insert into private.kpi_runs (shop_id, day, made_at) values (p_shop_id, p_day, p_now)
     on conflict (shop_id, day) do update set made_at = excluded.made_at;
 end;
 $$;
 comment on function private.snapshot_day(bigint, date, timestamptz) is
-    'Counts a day of a shop and keeps it in place of what was kept: any number of times with the same end.';
+    'Counts a day of a shop and keeps it, and its month, in place of what was kept: any number of times with the same end.';
 
 create or replace function private.plan_snapshots(p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -28294,38 +28413,66 @@ comment on function private.tg_forget_kept() is 'A file is complete: the days it
 create or replace trigger t90_kept after update of state on public.imports
     for each row when (new.state = 'done' and old.state <> 'done' and new.shop_id is not null) execute function private.tg_forget_kept();
 
--- The page ------------------------------------------------------------------------------------------------------------
+-- ==== 96_kpi_page.sql ====
 
-create or replace function private.kept_figures(p_shops bigint[], p_agents text[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
-language sql stable set search_path = '' as $$
-    select s.code, s.shop_id, s.day, s.agent, s.numerator, s.denominator, s.sample
-    from private.kpi_snapshots s join public.kpis k on k.code = s.code
-    where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_agents is null or s.agent = any (p_agents))
-      and (k.is_additive or s.day = (select max(x.day) from private.kpi_snapshots x
-          where x.shop_id = s.shop_id and x.code = s.code and x.day between p_from and p_to))
+-- 96 ------------------------------------------------------------------------------------------ KPIs: what the page reads
+
+create or replace function private.kpi_whole_months(p_from date, p_to date) returns date[]
+language sql immutable set search_path = '' as $$
+    select array(select m::date from generate_series(date_trunc('month', p_from::timestamp), p_to::timestamp, interval '1 month') m
+        where m >= p_from and m + interval '1 month' <= p_to + 1)
 $$;
-comment on function private.kept_figures(bigint[], text[], date, date) is 'What is kept of a period; of a figure that days do not add up to, the newest day''s.';
+comment on function private.kpi_whole_months(date, date) is 'First days of the months that lie in a period from end to end.';
 
-create or replace function private.kpi_trend(p_shops bigint[], p_agents text[], p_from date, p_to date)
-returns table (code text, points jsonb)
-language sql stable set search_path = '' as $$
-    with points as (
-        select s.code, date_trunc(case when p_to - p_from <= 31 then 'day' when p_to - p_from <= 183 then 'week' else 'month' end, s.day::timestamp)::date as at,
-            sum(s.numerator) as numerator, sum(s.denominator) as denominator, sum(s.sample) as sample
-        from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive
-        where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_agents is null or s.agent = any (p_agents))
-        group by 1, 2
+create or replace function private.kpi_sums(p_shops bigint[], p_agents text[], p_from date, p_to date)
+returns table (code text, at date, numerator numeric, denominator numeric, sample numeric)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_step text := case when p_to - p_from <= 31 then 'day' when p_to - p_from <= 183 then 'week' else 'month' end;
+    v_before date := p_from - (p_to - p_from + 1);
+    v_months date[] := private.kpi_whole_months(v_before, p_from - 1)
+        || case when v_step = 'month' then private.kpi_whole_months(p_from, p_to) else '{}' end;
+    v_days date[] := array(select d::date from generate_series(v_before, p_to, interval '1 day') d where date_trunc('month', d)::date <> all (v_months));
+    v_codes text[] := array(select k.code from public.kpis k where k.is_additive);
+begin
+    return query
+    select x.code, x.at, sum(x.numerator), sum(x.denominator), sum(x.sample) from (
+        select m.code, case when m.month >= p_from then m.month end as at, m.numerator, m.denominator, m.sample
+        from private.kpi_months m
+        where m.shop_id = any (p_shops) and m.month = any (v_months) and m.code = any (v_codes) and (p_agents is null or m.agent = any (p_agents))
         union all
-        select s.code, s.day, sum(s.numerator), sum(s.denominator), sum(s.sample)
-        from private.kpi_snapshots s join public.kpis k on k.code = s.code and not k.is_additive
-        where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_to - s.day) % greatest((p_to - p_from) / 12, 1) = 0
-        group by 1, 2
-    )
-    select p.code, jsonb_agg(jsonb_build_object('at', p.at, 'value', private.kpi_value(k.unit, p.numerator, p.denominator), 'sample', p.sample) order by p.at)
-    from points p join public.kpis k on k.code = p.code group by p.code
+        select s.code, d.at, s.numerator, s.denominator, s.sample
+        from (select v_day as day, case when v_day >= p_from then date_trunc(v_step, v_day::timestamp)::date end as at from unnest(v_days) v_day) d
+        join private.kpi_snapshots s on s.day = d.day
+        where s.shop_id = any (p_shops) and s.code = any (v_codes) and (p_agents is null or s.agent = any (p_agents))) x
+    group by 1, 2;
+end;
 $$;
-comment on function private.kpi_trend(bigint[], text[], date, date) is 'A line of points for each KPI: days up to a month, weeks up to half a year, months beyond.';
+comment on function private.kpi_sums(bigint[], text[], date, date) is
+    'What is kept of a period and of the one before (at null), in one pass: sums by step, of days up to a month, weeks up to half a year, months beyond. Whole months are read as such.';
+
+create or replace function private.kpi_newest(p_shops bigint[], p_from date, p_to date)
+returns table (code text, at date, is_newest boolean, numerator numeric, denominator numeric, sample numeric)
+language sql stable set search_path = '' as $$
+    with kept as (
+        select s.*, s.day = max(s.day) over (partition by s.shop_id, s.code) as newest
+        from public.kpis k join private.kpi_snapshots s on s.code = k.code
+        where not k.is_additive and s.shop_id = any (p_shops) and s.day between p_from and p_to
+    )
+    select code, day, false, sum(numerator), sum(denominator), sum(sample) from kept
+    where (p_to - day) % greatest((p_to - p_from) / 12, 1) = 0 group by code, day
+    union all
+    select code, p_to, true, sum(numerator), sum(denominator), sum(sample) from kept where newest group by code
+$$;
+comment on function private.kpi_newest(bigint[], date, date) is
+    'Figures that days do not add up to: some days of the period as points, and the newest of each shop together.';
+
+create or replace function private.kpi_points(p_unit text, p_points jsonb[]) returns jsonb
+language sql immutable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('at', o.at, 'value', private.kpi_value(p_unit, o.numerator, o.denominator), 'sample', o.sample) order by o.at), '[]')
+    from unnest(p_points) x cross join lateral jsonb_to_record(x) as o(at date, numerator numeric, denominator numeric, sample numeric)
+$$;
+comment on function private.kpi_points(text, jsonb[]) is 'A line of points [{at, value, sample}] from sums {at, numerator, denominator, sample}.';
 
 create or replace function private.kpi_target(p_kpi public.kpis, p_shops bigint[]) returns numeric
 language sql stable set search_path = '' as $$
@@ -28336,26 +28483,53 @@ comment on function private.kpi_target(public.kpis, bigint[]) is 'The target; th
 
 create or replace function private.kpi_tiles(p_shops bigint[], p_agents text[], p_from date, p_to date) returns jsonb
 language sql stable set search_path = '' as $$
-    with now_sums as (
-        select f.code, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
-        from private.kept_figures(p_shops, p_agents, p_from, p_to) f group by f.code
+    with sums as materialized (select * from private.kpi_sums(p_shops, p_agents, p_from, p_to)),
+    steps as (select * from sums where at is not null),
+    newest as materialized (
+        select * from private.kpi_newest(p_shops, p_from, p_to) where p_agents is null
+    ), now_sums as (
+        select code, sum(numerator) as numerator, sum(denominator) as denominator, sum(sample) as sample from steps group by code
+        union all
+        select code, numerator, denominator, sample from newest where is_newest
     ), before_sums as (
-        select f.code, sum(f.numerator) as numerator, sum(f.denominator) as denominator
-        from private.kept_figures(p_shops, p_agents, p_from - (p_to - p_from + 1), p_from - 1) f group by f.code
+        select code, numerator, denominator from sums where at is null
+        union all
+        select n.code, n.numerator, n.denominator
+        from private.kpi_newest(p_shops, p_from - (p_to - p_from + 1), p_from - 1) n where p_agents is null and n.is_newest
+    ), lines as (
+        select code, array_agg(to_jsonb(s)) as points from (select * from steps union all
+            select code, at, numerator, denominator, sample from newest where not is_newest) s group by code
     )
     select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'name_en', k.name_en, 'area', k.area, 'unit', k.unit, 'direction', k.direction,
             'version', k.version, 'by_person', k.by_person, 'value', v.value, 'before', private.kpi_value(k.unit, b.numerator, b.denominator),
             'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
             'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
             'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops) else '{}' end,
-            'points', coalesce(t.points, '[]')) order by k.position), '[]')
+            'points', private.kpi_points(k.unit, l.points)) order by k.position), '[]')
     from public.kpis k
-    left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code
-    left join private.kpi_trend(p_shops, p_agents, p_from, p_to) t on t.code = k.code
+    left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code left join lines l on l.code = k.code
     cross join lateral (select private.kpi_value(k.unit, n.numerator, n.denominator) as value, private.kpi_target(k, p_shops) as target) v
     where p_agents is null or k.by_person
 $$;
 comment on function private.kpi_tiles(bigint[], text[], date, date) is 'Every KPI with its figure of the period, of the one before, its target and a line of points.';
+
+create or replace function private.kpi_agents(p_shops bigint[], p_from date, p_to date) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(distinct x.agent), '[]') from (
+        select m.agent from private.kpi_months m where m.shop_id = any (p_shops) and m.month between p_from and p_to
+        union all
+        select s.agent from private.kpi_snapshots s where s.shop_id = any (p_shops) and s.day between greatest(p_from, p_to - 31) and p_to) x
+    where x.agent <> ''
+$$;
+comment on function private.kpi_agents(bigint[], date, date) is 'The names on platforms that have figures in a period.';
+
+create or replace function private.kpi_ages(p_shops bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object('kind', x.kind, 'at', x.at) order by x.kind), '[]') from (
+        select u.kind, (select max(i.finished_at) from public.imports i where i.kind = u.kind and i.state = 'done' and i.shop_id = any (p_shops)) as at
+        from (select distinct unnest(k.sources) as kind from public.kpis k) u) x
+$$;
+comment on function private.kpi_ages(bigint[]) is 'When each kind of file that feeds figures last came in for any of these shops, [{kind, at (null: never)}].';
 
 create or replace function public.kpi_screen(p jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -28382,8 +28556,10 @@ begin
         v_agents := array[v ->> 'agent'];
     end if;
     return jsonb_build_object('from', v_from, 'to', v_to, 'tiles', private.kpi_tiles(v_shops, v_agents, v_from, v_to),
-        'agents', case when v_me.role = 'agent' then '[]' else (select coalesce(jsonb_agg(distinct s.agent), '[]') from private.kpi_snapshots s
-            where s.shop_id = any (v_shops) and s.day between v_from and v_to and s.agent <> '') end,
+        'agents', case when v_me.role = 'agent' then '[]' else private.kpi_agents(v_shops, v_from, v_to) end,
+        'person', (select jsonb_build_object('id', m.id, 'name', m.display_name) from public.members m where m.id = coalesce(v_member,
+            (select min(a.member_id) from private.agent_members(v_shops) a where a.agent = v ->> 'agent'))),
+        'ages', private.kpi_ages(v_shops),
         'kept_at', (select min(r.made_at) from private.kpi_runs r where r.shop_id = any (v_shops) and r.day between v_from and v_to),
         'waiting', (select count(*) from private.kpi_runs r where r.shop_id = any (v_shops) and r.day between v_from and v_to and r.made_at is null));
 exception when data_exception then
@@ -28392,7 +28568,7 @@ end;
 $$;
 grant execute on function public.kpi_screen(jsonb) to authenticated;
 comment on function public.kpi_screen(jsonb) is
-    'The KPI page from what is kept, p {from, to, shop_id, agent | member_id}: {from, to, tiles: [{code, value, before, target, is_met, sample, missing, points, …}], agents, kept_at (the oldest count), waiting (shop days to count)}. An agent sees himself alone. filter.bad, kpi.period.';
+    'The KPI page from what is kept, p {from, to, shop_id, agent | member_id}: {from, to, tiles: [{code, value, before, target, is_met, sample, missing, points, …}], agents, person ({id, name} of whom it is), ages ([{kind, at}]), kept_at (the oldest count), waiting (shop days to count)}. An agent sees himself alone. filter.bad, kpi.period.';
 
 create or replace function public.kpi_rows(p_code text, p_from date, p_to date, p_shop_id bigint default null, p_by text default 'day') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -28411,8 +28587,14 @@ begin
     return (select coalesce(jsonb_agg(jsonb_build_object('scope', x.scope, 'value', private.kpi_value(v_kpi.unit, x.numerator, x.denominator),
             'numerator', x.numerator, 'denominator', x.denominator, 'sample', x.sample) order by x.scope), '[]')
         from (select private.kpi_scope(p_by, f.shop_id, f.day, f.agent) as scope, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
-            from private.kept_figures(v_shops, null, p_from, p_to) f
-            where f.code = p_code and (p_by <> 'person' or f.agent <> '') group by 1) x);
+            from (select case when p_by <> 'day' then s.shop_id end as shop_id, case when p_by = 'day' then s.day end as day, case when p_by = 'person' then s.agent end as agent,
+                    sum(s.numerator) as numerator, sum(s.denominator) as denominator, sum(s.sample) as sample
+                from private.kpi_snapshots s
+                where s.shop_id = any (v_shops) and s.code = p_code and s.day between p_from and p_to and (p_by <> 'person' or s.agent <> '')
+                  and (v_kpi.is_additive or p_by = 'day' or s.day = (select max(x.day) from private.kpi_snapshots x
+                      where x.shop_id = s.shop_id and x.code = s.code and x.day between p_from and p_to))
+                group by 1, 2, 3) f
+            group by 1) x);
 end;
 $$;
 grant execute on function public.kpi_rows(text, date, date, bigint, text) to authenticated;
@@ -28814,6 +28996,9 @@ declare
     v public.tasks;
     v_anonymous boolean;
 begin
+    if exists (select from jsonb_each(p) e where e.key <> 'evidence' and jsonb_typeof(e.value) in ('object', 'array')) then
+        perform private.fail('PT422', 'task.form');
+    end if;
     v_anonymous := coalesce((p ->> 'is_anonymous')::boolean, false);
     insert into public.tasks (shop_id, title, detail, source, evidence, priority, proposed_by, is_anonymous, meeting_id, created_at)
     values ((p ->> 'shop_id')::bigint, btrim(coalesce(p ->> 'title', '')), btrim(coalesce(p ->> 'detail', '')), coalesce(p ->> 'source', 'suggestion'),
@@ -29092,7 +29277,9 @@ $$;
 grant execute on function public.confirm_criterion(bigint, boolean, uuid) to authenticated;
 comment on function public.confirm_criterion(bigint, boolean, uuid) is 'The named verifier: whether a criterion in words is met. task.none, task.not_verifier, task.wrong_state.';
 
--- What a manager decides --------------------------------------------------------------------------------------------------
+-- ==== 97_tasks_manage.sql ====
+
+-- 97 --------------------------------------------------------------- optimisation tasks: what a manager decides, the grid
 
 create or replace function private.decided_task(p_rpc text, p_id bigint, p_version integer, p_state text, p_reason text, p_until timestamptz, p_request_id uuid) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -29266,7 +29453,8 @@ declare
         when 'done' then array['accepted', 'cancelled'] when 'verifying' then array['delivered', 'verifying'] end;
     v_limit integer := 200;
 begin
-    if not private.is_id(coalesce(v ->> 'owner_id', '0')) or not private.is_id(coalesce(v ->> 'meeting_id', '0')) then
+    if not private.is_id(coalesce(v ->> 'owner_id', '0')) or not private.is_id(coalesce(v ->> 'meeting_id', '0'))
+        or not private.is_id(coalesce(v ->> 'after', '0')) then
         perform private.fail('PT422', 'filter.bad');
     end if;
     return (
@@ -29351,10 +29539,13 @@ comment on function public.task_people(bigint) is 'Members: who may own a task o
 
 create or replace function private.meeting_pack(p_shops bigint[], p_month date) returns jsonb
 language sql stable set search_path = '' as $$
-    with span as (select p_month as first, (p_month + interval '1 month')::date - 1 as last)
+    with span as materialized (
+        select x.first, x.last, private.kpi_tiles(p_shops, null, x.first, x.last) as tiles
+        from (select p_month as first, (p_month + interval '1 month')::date - 1 as last) x
+    )
     select jsonb_build_object('month', p_month,
-        'figures', (select private.kpi_tiles(p_shops, null, s.first, s.last)),
-        'anomalies', (select coalesce(jsonb_agg(t), '[]') from jsonb_array_elements(private.kpi_tiles(p_shops, null, s.first, s.last)) t where t -> 'is_met' = 'false'),
+        'figures', s.tiles,
+        'anomalies', (select coalesce(jsonb_agg(t), '[]') from jsonb_array_elements(s.tiles) t where t -> 'is_met' = 'false'),
         'causes', (select coalesce(jsonb_agg(to_jsonb(c) order by c.tickets desc), '[]') from (
             select r.id, r.name, count(*) as tickets from public.tickets t join public.root_causes r on r.id = t.root_cause_id
             where t.shop_id = any (p_shops) and t.registered_at >= s.first and t.registered_at < s.last + 1 and t.state not in ('cancelled', 'merged')
@@ -29409,7 +29600,8 @@ begin
         perform private.require_shop(v_me, p_shop_id);
     elsif not private.sees_every_shop() then
         perform private.fail('PT404', 'shop.none');
-    elsif not isfinite(v_month) then
+    end if;
+    if not isfinite(v_month) then
         perform private.fail('PT422', 'meeting.form');
     end if;
     select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id for update;
@@ -29603,6 +29795,7 @@ begin
     elsif v_kpi.version is distinct from p_version then
         perform private.fail('PT409', 'kpi.stale', jsonb_build_object('version', v_kpi.version));
     elsif v - array['threshold', 'platform_thresholds', 'params'] <> '{}' or not coalesce(v -> 'platform_thresholds', '{}') @> '{}'
+        or coalesce(v ->> 'threshold', '0') !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$'
         or exists (select from jsonb_each_text(coalesce(v -> 'params', '{}')) e where not v_kpi.params ? e.key or e.value !~ '^[0-9]{1,5}$')
         or exists (select from jsonb_each_text(coalesce(v -> 'platform_thresholds', '{}')) e where e.value !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$') then
         perform private.fail('PT422', 'kpi.form');
@@ -29636,7 +29829,7 @@ begin
     if not pg_catalog.pg_try_advisory_xact_lock(7316096) then
         return '{"kept": 0, "checked": 0, "judged": 0, "busy": true}';
     end if;
-    v_kept := private.keep_kpis(v_now);
+    v_kept := private.keep_kpis(v_now, 10);
     return jsonb_build_object('kept', v_kept, 'checked', private.check_alerts(v_now), 'judged', private.check_tasks(v_now));
 end;
 $$;

@@ -46,11 +46,29 @@ class Tile(_Row):
     points: tuple[Point, ...]
 
 
+class Whose(_Row):
+    """The member whose figures a page shows."""
+
+    id: int
+    name: str
+
+
+class Age(_Row):
+    """When a kind of file that feeds figures came in last; None: never."""
+
+    kind: str
+    at: datetime | None
+
+
 class Screen(_Row):
-    """The page. `kept_at`: when the oldest of its days was counted; `waiting`: days still to be counted."""
+    """The page. `kept_at`: when the oldest of its days was counted; `waiting`: days still to be counted.
+
+    `person`: whose figures they are, if they are one member's."""
 
     tiles: tuple[Tile, ...]
     agents: tuple[str, ...]
+    person: Whose | None
+    ages: tuple[Age, ...]
     kept_at: datetime | None
     waiting: int
 

@@ -6,7 +6,7 @@
 
 create or replace function private.kpi_days(p_shops bigint[], p_from date, p_to date)
 returns table (shop_id bigint, platform text, zone text, starts_at timestamptz, ends_at timestamptz)
-language sql stable set search_path = '' as $$
+language sql stable rows 3 set search_path = '' as $$
     select s.id, s.platform, s.timezone, p_from::timestamp at time zone s.timezone, (p_to + 1)::timestamp at time zone s.timezone
     from public.shops s where s.id = any (p_shops)
 $$;
@@ -22,8 +22,9 @@ language sql stable set search_path = '' as $$
             private.first_unknown_day(private.shop_calendar(d.shop_id), p_from)) as shifts
         from private.kpi_days(p_shops, p_from, p_to) d
     ), asked as materialized (
-        select distinct m.shop_id, m.session_id from spans d join public.chat_messages m on m.shop_id = d.shop_id
-        where m.sender = 'buyer' and m.sent_at >= d.starts_at and m.sent_at < d.ends_at
+        select distinct m.shop_id, m.session_id from spans d
+        cross join lateral (select m.shop_id, m.session_id from public.chat_messages m where m.shop_id = d.shop_id and m.sender = 'buyer'
+            and m.sent_at >= d.starts_at and m.sent_at < d.ends_at offset 0) m
     ), talks as (
         select m.shop_id, m.session_id, min(m.sent_at) filter (where m.sender = 'buyer') as first_at,
             (array_agg(m.buyer order by m.sent_at, m.message_id) filter (where m.sender = 'buyer'))[1] as buyer,

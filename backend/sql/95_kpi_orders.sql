@@ -12,11 +12,13 @@ language sql stable set search_path = '' as $$
     with paid as materialized (
         select o.shop_id, o.id, (o.paid_at at time zone d.zone)::date as day, o.amount, o.status
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select o.shop_id, o.id, o.paid_at, o.amount, o.status from public.orders o where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
+        cross join lateral (select o.shop_id, o.id, o.paid_at, o.amount, o.status from public.orders o
+            where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
     ), complaints as (
         select t.shop_id, (t.registered_at at time zone d.zone)::date as day, count(distinct t.order_id) as orders
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select t.* from public.tickets t where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
+        cross join lateral (select t.* from public.tickets t
+            where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
         where t.is_complaint and t.order_id is not null and t.state not in ('cancelled', 'merged')
           and not exists (select from public.tickets e where e.order_id = t.order_id and e.is_complaint and e.id < t.id
               and e.state not in ('cancelled', 'merged'))
@@ -47,11 +49,13 @@ language sql stable set search_path = '' as $$
     spans as materialized (select d.*, h.span from private.kpi_days(p_shops, p_from, p_to) d cross join hours h),
     due as (
         select o.shop_id, s.zone, o.shipped_at, o.promise_ship_at as due
-        from spans s cross join lateral (select o.shop_id, o.paid_at, o.promise_ship_at, o.shipped_at, o.status from public.orders o where o.shop_id = s.shop_id and o.promise_ship_at >= s.starts_at and o.promise_ship_at < s.ends_at offset 0) o
+        from spans s cross join lateral (select o.shop_id, o.paid_at, o.promise_ship_at, o.shipped_at, o.status from public.orders o
+            where o.shop_id = s.shop_id and o.promise_ship_at >= s.starts_at and o.promise_ship_at < s.ends_at offset 0) o
         where o.paid_at is not null and o.promise_ship_at <= p_now and (o.shipped_at is not null or o.status = 'to_ship')
         union all
         select o.shop_id, s.zone, o.shipped_at, o.paid_at + s.span
-        from spans s cross join lateral (select o.shop_id, o.paid_at, o.promise_ship_at, o.shipped_at, o.status from public.orders o where o.shop_id = s.shop_id and o.paid_at >= s.starts_at - s.span and o.paid_at < s.ends_at - s.span offset 0) o
+        from spans s cross join lateral (select o.shop_id, o.paid_at, o.promise_ship_at, o.shipped_at, o.status from public.orders o
+            where o.shop_id = s.shop_id and o.paid_at >= s.starts_at - s.span and o.paid_at < s.ends_at - s.span offset 0) o
         where o.promise_ship_at is null and o.paid_at + s.span <= p_now and (o.shipped_at is not null or o.status = 'to_ship')
     )
     select '履约准时率', shop_id, (due at time zone zone)::date, null, count(*) filter (where shipped_at <= due), count(*), count(*) from due group by 2, 3
@@ -68,13 +72,15 @@ language sql stable set search_path = '' as $$
         select t.shop_id, (t.registered_at at time zone d.zone)::date as day, m.display_name as agent, t.id, t.registered_at,
             t.first_resolved_at, t.resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select t.* from public.tickets t where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
+        cross join lateral (select t.* from public.tickets t
+            where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
         left join public.members m on m.id = t.owner_id
         where t.state not in ('cancelled', 'merged')
     ), solved as (
         select t.shop_id, (t.resolved_at at time zone d.zone)::date as day, t.id
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select t.* from public.tickets t where t.shop_id = d.shop_id and t.resolved_at >= d.starts_at and t.resolved_at < d.ends_at offset 0) t
+        cross join lateral (select t.* from public.tickets t
+            where t.shop_id = d.shop_id and t.resolved_at >= d.starts_at and t.resolved_at < d.ends_at offset 0) t
         where t.state in ('resolved', 'revisit', 'review', 'closed')
     ), returned as (
         select r.shop_id, (r.ended_at at time zone d.zone)::date as day, extract(epoch from r.ended_at - r.applied_at) / 3600 as hours
@@ -101,7 +107,8 @@ language sql stable set search_path = '' as $$
     with gaps as (
         select o.shop_id, (o.paid_at at time zone d.zone)::date as day, b.before, o.paid_at
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select o.shop_id, o.paid_at, o.buyer_account, o.status from public.orders o where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
+        cross join lateral (select o.shop_id, o.paid_at, o.buyer_account, o.status from public.orders o
+            where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
         cross join lateral (select max(e.paid_at) as before from public.orders e
             where e.buyer_account = o.buyer_account and e.shop_id = o.shop_id and e.paid_at < o.paid_at and e.status <> 'closed') b
         where o.status <> 'closed' and b.before is not null
@@ -116,7 +123,8 @@ language sql stable set search_path = '' as $$
     select shop_id, count(*) filter (where orders >= 2), count(*), count(*) from (
         select o.shop_id, o.buyer_account, count(*) as orders
         from private.kpi_days(p_shops, p_from, p_to) d
-        cross join lateral (select o.shop_id, o.buyer_account, o.status from public.orders o where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
+        cross join lateral (select o.shop_id, o.buyer_account, o.status from public.orders o
+            where o.shop_id = d.shop_id and o.paid_at >= d.starts_at and o.paid_at < d.ends_at offset 0) o
         where o.status <> 'closed' and o.buyer_account is not null
         group by o.shop_id, o.buyer_account) b
     group by shop_id

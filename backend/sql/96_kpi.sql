@@ -137,8 +137,22 @@ create table if not exists private.kpi_snapshots (
     sample bigint not null,
     primary key (shop_id, code, day, agent)
 );
+create index if not exists kpi_snapshots_day_idx on private.kpi_snapshots (shop_id, day);
 alter table private.kpi_snapshots enable row level security;
 comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day and agent (empty: the shop''s own). 复购率: of the 90 days up to that day.';
+
+create table if not exists private.kpi_months (
+    shop_id bigint not null,
+    month date not null,
+    code text not null,
+    agent text not null,
+    numerator numeric not null,
+    denominator numeric,
+    sample numeric not null,
+    primary key (shop_id, month, code, agent)
+);
+alter table private.kpi_months enable row level security;
+comment on table private.kpi_months is 'The kept days of a month together, of figures that days add up to: a year is twelve of them, not 365.';
 
 create table if not exists private.kpi_runs (
     shop_id bigint not null,
@@ -153,7 +167,7 @@ comment on table private.kpi_runs is 'Days that are kept: when each was counted 
 create or replace function private.snapshot_day(p_shop_id bigint, p_day date, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
-    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('kpi ' || p_shop_id || p_day, 0));
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('kpi ' || p_shop_id, 0));
     delete from private.kpi_snapshots where shop_id = p_shop_id and day = p_day;
     insert into private.kpi_snapshots (shop_id, code, day, agent, version, numerator, denominator, sample)
     select p_shop_id, p.code, p_day, coalesce(p.agent, ''), max(k.version), sum(p.numerator), sum(p.denominator), sum(p.sample)
@@ -163,12 +177,18 @@ begin
     union all
     select p_shop_id, k.code, p_day, '', k.version, r.numerator, r.denominator, r.sample
     from private.kpi_repeat(array[p_shop_id], p_day - 89, p_day) r cross join public.kpis k where k.code = '复购率';
+    delete from private.kpi_months where shop_id = p_shop_id and month = date_trunc('month', p_day::timestamp)::date;
+    insert into private.kpi_months (shop_id, month, code, agent, numerator, denominator, sample)
+    select p_shop_id, date_trunc('month', p_day::timestamp)::date, s.code, s.agent, sum(s.numerator), sum(s.denominator), sum(s.sample)
+    from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive
+    where s.shop_id = p_shop_id and s.day >= date_trunc('month', p_day::timestamp) and s.day < date_trunc('month', p_day::timestamp) + interval '1 month'
+    group by s.code, s.agent;
     insert into private.kpi_runs (shop_id, day, made_at) values (p_shop_id, p_day, p_now)
     on conflict (shop_id, day) do update set made_at = excluded.made_at;
 end;
 $$;
 comment on function private.snapshot_day(bigint, date, timestamptz) is
-    'Counts a day of a shop and keeps it in place of what was kept: any number of times with the same end.';
+    'Counts a day of a shop and keeps it, and its month, in place of what was kept: any number of times with the same end.';
 
 create or replace function private.plan_snapshots(p_now timestamptz) returns void
 language sql set search_path = '' as $$
@@ -269,128 +289,3 @@ $$;
 comment on function private.tg_forget_kept() is 'A file is complete: the days it speaks of are counted anew.';
 create or replace trigger t90_kept after update of state on public.imports
     for each row when (new.state = 'done' and old.state <> 'done' and new.shop_id is not null) execute function private.tg_forget_kept();
-
--- The page ------------------------------------------------------------------------------------------------------------
-
-create or replace function private.kept_figures(p_shops bigint[], p_agents text[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
-language sql stable set search_path = '' as $$
-    select s.code, s.shop_id, s.day, s.agent, s.numerator, s.denominator, s.sample
-    from private.kpi_snapshots s join public.kpis k on k.code = s.code
-    where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_agents is null or s.agent = any (p_agents))
-      and (k.is_additive or s.day = (select max(x.day) from private.kpi_snapshots x
-          where x.shop_id = s.shop_id and x.code = s.code and x.day between p_from and p_to))
-$$;
-comment on function private.kept_figures(bigint[], text[], date, date) is 'What is kept of a period; of a figure that days do not add up to, the newest day''s.';
-
-create or replace function private.kpi_trend(p_shops bigint[], p_agents text[], p_from date, p_to date)
-returns table (code text, points jsonb)
-language sql stable set search_path = '' as $$
-    with points as (
-        select s.code, date_trunc(case when p_to - p_from <= 31 then 'day' when p_to - p_from <= 183 then 'week' else 'month' end, s.day::timestamp)::date as at,
-            sum(s.numerator) as numerator, sum(s.denominator) as denominator, sum(s.sample) as sample
-        from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive
-        where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_agents is null or s.agent = any (p_agents))
-        group by 1, 2
-        union all
-        select s.code, s.day, sum(s.numerator), sum(s.denominator), sum(s.sample)
-        from private.kpi_snapshots s join public.kpis k on k.code = s.code and not k.is_additive
-        where s.shop_id = any (p_shops) and s.day between p_from and p_to and (p_to - s.day) % greatest((p_to - p_from) / 12, 1) = 0
-        group by 1, 2
-    )
-    select p.code, jsonb_agg(jsonb_build_object('at', p.at, 'value', private.kpi_value(k.unit, p.numerator, p.denominator), 'sample', p.sample) order by p.at)
-    from points p join public.kpis k on k.code = p.code group by p.code
-$$;
-comment on function private.kpi_trend(bigint[], text[], date, date) is 'A line of points for each KPI: days up to a month, weeks up to half a year, months beyond.';
-
-create or replace function private.kpi_target(p_kpi public.kpis, p_shops bigint[]) returns numeric
-language sql stable set search_path = '' as $$
-    select coalesce((select (p_kpi.platform_thresholds ->> min(s.platform))::numeric from public.shops s
-        where s.id = any (p_shops) having count(distinct s.platform) = 1), p_kpi.threshold)
-$$;
-comment on function private.kpi_target(public.kpis, bigint[]) is 'The target; that of the platform where all these shops are on one.';
-
-create or replace function private.kpi_tiles(p_shops bigint[], p_agents text[], p_from date, p_to date) returns jsonb
-language sql stable set search_path = '' as $$
-    with now_sums as (
-        select f.code, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
-        from private.kept_figures(p_shops, p_agents, p_from, p_to) f group by f.code
-    ), before_sums as (
-        select f.code, sum(f.numerator) as numerator, sum(f.denominator) as denominator
-        from private.kept_figures(p_shops, p_agents, p_from - (p_to - p_from + 1), p_from - 1) f group by f.code
-    )
-    select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'name_en', k.name_en, 'area', k.area, 'unit', k.unit, 'direction', k.direction,
-            'version', k.version, 'by_person', k.by_person, 'value', v.value, 'before', private.kpi_value(k.unit, b.numerator, b.denominator),
-            'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
-            'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
-            'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops) else '{}' end,
-            'points', coalesce(t.points, '[]')) order by k.position), '[]')
-    from public.kpis k
-    left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code
-    left join private.kpi_trend(p_shops, p_agents, p_from, p_to) t on t.code = k.code
-    cross join lateral (select private.kpi_value(k.unit, n.numerator, n.denominator) as value, private.kpi_target(k, p_shops) as target) v
-    where p_agents is null or k.by_person
-$$;
-comment on function private.kpi_tiles(bigint[], text[], date, date) is 'Every KPI with its figure of the period, of the one before, its target and a line of points.';
-
-create or replace function public.kpi_screen(p jsonb default '{}') returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
-    v jsonb := private.as_filter(p);
-    v_from date;
-    v_to date;
-    v_shops bigint[];
-    v_member bigint;
-    v_agents text[];
-begin
-    if not private.is_id(coalesce(v ->> 'member_id', '0')) then
-        perform private.fail('PT422', 'filter.bad');
-    end if;
-    v_from := (v ->> 'from')::date;
-    v_to := (v ->> 'to')::date;
-    perform private.check_kpi_period(v_from, v_to, 1100);
-    v_shops := array(select s from private.my_shop_ids() s where v ->> 'shop_id' is null or s = (v ->> 'shop_id')::bigint);
-    v_member := case when v_me.role = 'agent' then v_me.member_id else (v ->> 'member_id')::bigint end;
-    if v_member is not null then
-        v_agents := array(select distinct a.agent from private.agent_members(v_shops) a where a.member_id = v_member);
-    elsif v ->> 'agent' is not null then
-        v_agents := array[v ->> 'agent'];
-    end if;
-    return jsonb_build_object('from', v_from, 'to', v_to, 'tiles', private.kpi_tiles(v_shops, v_agents, v_from, v_to),
-        'agents', case when v_me.role = 'agent' then '[]' else (select coalesce(jsonb_agg(distinct s.agent), '[]') from private.kpi_snapshots s
-            where s.shop_id = any (v_shops) and s.day between v_from and v_to and s.agent <> '') end,
-        'kept_at', (select min(r.made_at) from private.kpi_runs r where r.shop_id = any (v_shops) and r.day between v_from and v_to),
-        'waiting', (select count(*) from private.kpi_runs r where r.shop_id = any (v_shops) and r.day between v_from and v_to and r.made_at is null));
-exception when data_exception then
-    perform private.fail('PT422', 'filter.bad');
-end;
-$$;
-grant execute on function public.kpi_screen(jsonb) to authenticated;
-comment on function public.kpi_screen(jsonb) is
-    'The KPI page from what is kept, p {from, to, shop_id, agent | member_id}: {from, to, tiles: [{code, value, before, target, is_met, sample, missing, points, …}], agents, kept_at (the oldest count), waiting (shop days to count)}. An agent sees himself alone. filter.bad, kpi.period.';
-
-create or replace function public.kpi_rows(p_code text, p_from date, p_to date, p_shop_id bigint default null, p_by text default 'day') returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
-    v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
-    v_kpi public.kpis;
-begin
-    perform private.check_kpi_period(p_from, p_to, 1100);
-    select * into v_kpi from public.kpis where code = p_code;
-    if not found then
-        perform private.fail('PT422', 'kpi.unknown', jsonb_build_object('code', left(coalesce(p_code, ''), 40)));
-    elsif p_by is null or p_by not in ('day', 'shop', 'person') then
-        perform private.fail('PT422', 'kpi.by');
-    end if;
-    return (select coalesce(jsonb_agg(jsonb_build_object('scope', x.scope, 'value', private.kpi_value(v_kpi.unit, x.numerator, x.denominator),
-            'numerator', x.numerator, 'denominator', x.denominator, 'sample', x.sample) order by x.scope), '[]')
-        from (select private.kpi_scope(p_by, f.shop_id, f.day, f.agent) as scope, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
-            from private.kept_figures(v_shops, null, p_from, p_to) f
-            where f.code = p_code and (p_by <> 'person' or f.agent <> '') group by 1) x);
-end;
-$$;
-grant execute on function public.kpi_rows(text, date, date, bigint, text) to authenticated;
-comment on function public.kpi_rows(text, date, date, bigint, text) is
-    'One KPI of a period by day, shop or person, from what is kept: [{scope, value, numerator, denominator, sample}]. kpi.unknown, kpi.by, kpi.period.';

@@ -23,7 +23,8 @@ declare
         when 'done' then array['accepted', 'cancelled'] when 'verifying' then array['delivered', 'verifying'] end;
     v_limit integer := 200;
 begin
-    if not private.is_id(coalesce(v ->> 'owner_id', '0')) or not private.is_id(coalesce(v ->> 'meeting_id', '0')) then
+    if not private.is_id(coalesce(v ->> 'owner_id', '0')) or not private.is_id(coalesce(v ->> 'meeting_id', '0'))
+        or not private.is_id(coalesce(v ->> 'after', '0')) then
         perform private.fail('PT422', 'filter.bad');
     end if;
     return (
@@ -108,10 +109,13 @@ comment on function public.task_people(bigint) is 'Members: who may own a task o
 
 create or replace function private.meeting_pack(p_shops bigint[], p_month date) returns jsonb
 language sql stable set search_path = '' as $$
-    with span as (select p_month as first, (p_month + interval '1 month')::date - 1 as last)
+    with span as materialized (
+        select x.first, x.last, private.kpi_tiles(p_shops, null, x.first, x.last) as tiles
+        from (select p_month as first, (p_month + interval '1 month')::date - 1 as last) x
+    )
     select jsonb_build_object('month', p_month,
-        'figures', (select private.kpi_tiles(p_shops, null, s.first, s.last)),
-        'anomalies', (select coalesce(jsonb_agg(t), '[]') from jsonb_array_elements(private.kpi_tiles(p_shops, null, s.first, s.last)) t where t -> 'is_met' = 'false'),
+        'figures', s.tiles,
+        'anomalies', (select coalesce(jsonb_agg(t), '[]') from jsonb_array_elements(s.tiles) t where t -> 'is_met' = 'false'),
         'causes', (select coalesce(jsonb_agg(to_jsonb(c) order by c.tickets desc), '[]') from (
             select r.id, r.name, count(*) as tickets from public.tickets t join public.root_causes r on r.id = t.root_cause_id
             where t.shop_id = any (p_shops) and t.registered_at >= s.first and t.registered_at < s.last + 1 and t.state not in ('cancelled', 'merged')
@@ -166,7 +170,8 @@ begin
         perform private.require_shop(v_me, p_shop_id);
     elsif not private.sees_every_shop() then
         perform private.fail('PT404', 'shop.none');
-    elsif not isfinite(v_month) then
+    end if;
+    if not isfinite(v_month) then
         perform private.fail('PT422', 'meeting.form');
     end if;
     select * into v from public.meetings where month = v_month and shop_id is not distinct from p_shop_id for update;

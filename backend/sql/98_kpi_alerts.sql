@@ -152,6 +152,7 @@ begin
     elsif v_kpi.version is distinct from p_version then
         perform private.fail('PT409', 'kpi.stale', jsonb_build_object('version', v_kpi.version));
     elsif v - array['threshold', 'platform_thresholds', 'params'] <> '{}' or not coalesce(v -> 'platform_thresholds', '{}') @> '{}'
+        or coalesce(v ->> 'threshold', '0') !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$'
         or exists (select from jsonb_each_text(coalesce(v -> 'params', '{}')) e where not v_kpi.params ? e.key or e.value !~ '^[0-9]{1,5}$')
         or exists (select from jsonb_each_text(coalesce(v -> 'platform_thresholds', '{}')) e where e.value !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$') then
         perform private.fail('PT422', 'kpi.form');
@@ -185,7 +186,7 @@ begin
     if not pg_catalog.pg_try_advisory_xact_lock(7316096) then
         return '{"kept": 0, "checked": 0, "judged": 0, "busy": true}';
     end if;
-    v_kept := private.keep_kpis(v_now);
+    v_kept := private.keep_kpis(v_now, 10);
     return jsonb_build_object('kept', v_kept, 'checked', private.check_alerts(v_now), 'judged', private.check_tasks(v_now));
 end;
 $$;

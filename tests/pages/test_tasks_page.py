@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -41,7 +42,8 @@ def planned(floor: ShopFloor, title: str) -> int:
     task = rpc(floor, "agent", "propose_task", {"title": title, "shop_id": floor.shop_id})
     owner = floor.one("select id from members where user_id = %s", floor.person("agent").session.user_id)
     criterion = {"kpi_code": "退货处理时长", "target": 24, "window_days": 7, "min_sample": 5}
-    p = {"owner_id": owner, "deadline": "2099-01-01T10:00:00Z", "criteria": [criterion]}
+    deadline = datetime.now(UTC) + timedelta(days=30)
+    p = {"owner_id": owner, "deadline": deadline.isoformat(), "criteria": [criterion]}
     rpc(floor, "manager", "plan_task", task["id"], task["version"], p)
     return int(task["id"])
 

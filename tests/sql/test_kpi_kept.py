@@ -1,4 +1,4 @@
-"""Figures that are kept by day: a year counted twice is the same, chats go after three years and their figures stay."""
+"""Figures that are kept by day: days counted twice are the same, chats go after three years and their figures stay."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.sql.importing import KEYRING, Connection, Rpc, add_member, add_shop, 
 from tests.sql.test_kpi_chats import CHATS, HEAD, SESSIONS, bring_in
 
 KEPT = "select shop_id, code, day, agent, version, numerator, denominator, sample from private.kpi_snapshots order by 1, 2, 3, 4"
+MONTHS = "select * from private.kpi_months order by 1, 2, 3, 4"
 
 
 @pytest.fixture
@@ -42,13 +43,15 @@ def backfill(conn: Connection, first: str, last: str, role: str = "analyst") -> 
     return days
 
 
-def test_a_year_counted_twice_is_the_same(conn: Connection) -> None:
-    assert backfill(conn, "2025-11-11", "2026-11-10") >= 365
+def test_a_quarter_counted_twice_is_the_same(conn: Connection) -> None:
+    assert backfill(conn, "2026-08-11", "2026-11-10") >= 92
     first = conn.execute(KEPT).fetchall()
+    months = conn.execute(MONTHS).fetchall()
     assert {row[1] for row in first} >= {"平响", "留言率", "询单人数"}
     assert one(conn, "select count(*) from private.kpi_runs where made_at is null") == 0
-    backfill(conn, "2025-11-11", "2026-11-10")
+    backfill(conn, "2026-08-11", "2026-11-10")
     assert conn.execute(KEPT).fetchall() == first
+    assert conn.execute(MONTHS).fetchall() == months != []
     assert one(conn, "select count(*) from private.jobs where finished_at is null") == 0
 
 
@@ -82,3 +85,37 @@ def test_chats_go_after_three_years_and_their_figures_stay(conn: Connection) -> 
     assert one(conn, "select count(*) from chat_sessions") == 0
     backfill(conn, "2026-11-01", "2026-11-12")
     assert [row for row in conn.execute(KEPT).fetchall() if row[2].year == 2026] == figures
+
+
+def test_a_year_read_by_months_is_the_sum_of_its_days(conn: Connection) -> None:
+    """The page reads whole months as such: its sums are those of the days, for the period and the one before."""
+    conn.execute(
+        """insert into agent_days (shop_id, day, agent, inquiries, paid_buyers)
+           select %s, d::date, '客服' || n, 100, 40 + n + extract(day from d)::integer
+           from generate_series(date '2025-06-10', date '2025-09-20', interval '1 day') d, generate_series(1, 2) n""",
+        (shop_of(conn).id,),
+    )
+    conn.execute(
+        "select private.snapshot_day(%s, d::date, private.now()) from generate_series(date '2025-06-10', date '2025-09-20', interval '1 day') d",
+        (shop_of(conn).id,),
+    )
+    person = Rpc(conn, add_member(conn, "manager", shop_of(conn).id))
+    days = """select sum(numerator), sum(sample) from private.kpi_snapshots
+        where code = '转化率(客服)' and day between %s and %s and (%s::text is null or agent = %s)"""
+    for first, last, agent in (
+        ("2025-07-15", "2026-07-14", None),
+        ("2025-07-01", "2026-06-30", "客服1"),
+        ("2025-08-03", "2025-09-05", None),
+        ("2025-08-01", "2025-08-31", "客服2"),
+    ):
+        tiles = person("kpi_screen", p={"from": first, "to": last, **({"agent": agent} if agent else {})})[
+            "tiles"
+        ]
+        tile = next(one for one in tiles if one["code"] == "转化率(客服)")
+        numerator, sample = conn.execute(days, (first, last, agent, agent)).fetchone() or (None, None)
+        assert (tile["numerator"], tile["sample"]) == (numerator, sample)
+        assert sum(point["sample"] for point in tile["points"]) == sample
+        before = one(conn, "select round(100.0 * sum(numerator) / sum(sample), 4) from private.kpi_snapshots where code = '转化率(客服)'"
+            " and day >= %s::date - (%s::date - %s::date + 1) and day < %s and (%s::text is null or agent = %s)",
+            first, last, first, first, agent, agent)  # fmt: skip
+        assert tile["before"] == (None if before is None else float(before))

@@ -1,0 +1,243 @@
+"""What hand-made requests about figures, tasks and meetings may not do: other people's figures, other shops, odd values."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from tests.sql.desk import as_member, ask, at, one, refusal, refused, row
+from tests.sql.reminding import rows
+from tests.sql.test_tasks import DAY, FASTER, START, Connection, do, person, plan, propose, shop, state
+from tests.sql.ticketing import open_ticket_floor
+
+SPAN = {"from": "2026-11-01", "to": "2026-11-02"}
+
+
+@pytest.fixture
+def floor(db: Connection) -> Connection:
+    open_ticket_floor(db)
+    at(db, START)
+    return db
+
+
+def other_shop(conn: Connection) -> int:
+    return int(one(conn, "select id from shops where code = 'two'"))
+
+
+def kept(conn: Connection, shop_id: int, agent: str, answers: int) -> None:
+    conn.execute(
+        """insert into private.kpi_snapshots (shop_id, code, day, agent, version, numerator, denominator, sample)
+           values (%s, '答问比', '2026-11-01', %s, 1, %s, 100, 100)""",
+        (shop_id, agent, answers),
+    )
+
+
+def test_an_agent_sees_no_colleague_and_nobody_another_shop(floor: Connection) -> None:
+    kept(floor, shop(floor), "ann", 110)
+    kept(floor, shop(floor), "ben", 190)
+    kept(floor, other_shop(floor), "far", 170)
+
+    def answers(who: str, **more: Any) -> Any:
+        screen = ask(floor, who, "kpi_screen", {**SPAN, **more})
+        return {tile["code"]: tile["value"] for tile in screen["tiles"]}["答问比"]
+
+    ben = {"agent": "ben", "member_id": person(floor, "ben")}
+    assert {answers("ann"), answers("ann", **ben), answers("ann", shop_id=shop(floor), **ben)} == {110}
+    assert answers("ann", shop_id=other_shop(floor)) is None
+    assert answers("cid", **ben) is None, "nothing of his own is nothing, not all"
+    assert ask(floor, "ann", "kpi_screen", {**SPAN, **ben})["agents"] == []
+    assert (answers("mgr"), answers("mgr", agent="ben"), answers("mgr", agent="far")) == (150, 190, None)
+    assert answers("ana", shop_id=other_shop(floor)) is None
+    for who in ("ann", "whs"):
+        with refusal("PT403", "member.role"):
+            ask(floor, who, "kpi_rows", "答问比", "2026-11-01", "2026-11-02")
+    with refusal("PT403", "member.role"):
+        ask(floor, "whs", "kpi_screen", SPAN)
+    for table in ("kpi_definitions", "kpi_alerts", "agent_names", "agent_days", "chat_messages", "meetings"):
+        for who in ("ann", "mgr", "adm"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), as_member(floor, who):
+                floor.execute(f"delete from {table}")
+
+
+def test_what_is_of_all_shops_is_decided_by_those_who_see_all(floor: Connection) -> None:
+    """mgr has one shop of two, adm all: neither the figures of both nor the pack of both reach mgr."""
+    task = propose(floor, "ann", shop_id=None)
+    facts = {"owner_id": person(floor, "ann"), "deadline": (START + DAY).isoformat(), "criteria": [FASTER]}
+    with refusal("PT403", "task.needs_manager"):
+        do(floor, "mgr", "plan_task", task, facts)
+    version = one(floor, "select version from tasks where id = %s", task)
+    [answer] = ask(
+        floor,
+        "mgr",
+        "save_tasks",
+        [{"id": task, "version": version, "change": {"title": "改名"}}],
+        uuid.uuid4(),
+    )
+    assert answer["outcome"] == "task.needs_manager"
+    assert row(floor, "select state, title, version from tasks where id = %s", task) == (
+        "proposed",
+        "退货处理提速",
+        version,
+    )
+    do(floor, "adm", "plan_task", task, facts)
+
+    with refusal("PT404", "shop.none"):
+        ask(floor, "mgr", "save_meeting", "2026-11-01", None, None, "我的", True, uuid.uuid4())
+    ask(floor, "adm", "save_meeting", "2026-11-01", None, None, "全部店铺的记录", True, uuid.uuid4())
+    seen = ask(floor, "mgr", "meeting_screen", "2026-11-01")
+    assert (seen["meeting"], seen["is_kept"], seen["may_hold"], seen["decisions"]) == (None, False, False, [])
+    assert ask(floor, "adm", "meeting_screen", "2026-11-01")["meeting"]["notes"] == "全部店铺的记录"
+    with as_member(floor, "mgr"):
+        assert floor.execute("select * from meetings").fetchall() == []
+
+
+def test_another_shop_is_not_there(floor: Connection) -> None:
+    task = propose(floor)
+    plan(floor, task, FASTER)
+    before = row(floor, "select * from tasks where id = %s", task)
+    meeting = ask(
+        floor, "mgr", "save_meeting", "2026-11-01", shop(floor), None, "一店的记录", False, uuid.uuid4()
+    )["id"]
+    [answer] = ask(
+        floor,
+        "far",
+        "save_tasks",
+        [{"id": task, "version": before[0], "change": {"title": "x"}}],
+        uuid.uuid4(),
+    )
+    assert answer["outcome"] == "task.none"
+    for code, key, call in (
+        ("PT404", "task.none", lambda: do(floor, "far", "cancel_task", task, "不是我的")),
+        ("PT404", "task.none", lambda: ask(floor, "far", "task_screen", task)),
+        ("PT404", "shop.none", lambda: propose(floor, "far", shop_id=shop(floor))),
+        ("PT404", "shop.none", lambda: ask(floor, "far", "save_meeting", "2026-11-01", shop(floor), 1, "x", False, uuid.uuid4())),
+        ("PT422", "task.form", lambda: propose(floor, "far", shop_id=other_shop(floor), meeting_id=meeting)),
+        ("PT422", "task.form", lambda: propose(floor, "ann", meeting_id=meeting)),
+    ):  # fmt: skip
+        with refusal(code, key):
+            call()
+    assert ask(floor, "far", "meeting_screen", "2026-11-01", shop(floor))["meeting"] is None
+    assert task not in {one["id"] for one in ask(floor, "far", "task_list", {})["rows"]}
+    assert row(floor, "select * from tasks where id = %s", task) == before
+    assert propose(floor, "mgr", meeting_id=meeting) > 0
+
+
+def test_an_anonymous_proposal_leads_to_nobody(floor: Connection) -> None:
+    """Not in the task, the history or the record of answered requests; sent twice it is still one."""
+    facts = {"title": "匿名的建议", "shop_id": shop(floor), "is_anonymous": True}
+    request = uuid.uuid4()
+    answers = [ask(floor, "ben", "propose_task", facts, request) for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert one(floor, "select count(*) from tasks where title = '匿名的建议'") == 1
+    member, account = person(floor, "ben"), one(floor, "select user_id from members where staff_no = 'ben'")
+    for found in rows(
+        floor,
+        """select to_jsonb(r)::text as line from private.requests r where rpc = 'propose_task'
+           union all select to_jsonb(t)::text from tasks t
+           union all select to_jsonb(e)::text from audit_events e where entity = 'task'""",
+    ):
+        assert str(account) not in found["line"]
+        assert f'"member_id": {member}' not in found["line"]
+        assert f'"proposed_by": {member}' not in found["line"]
+    assert one(floor, "select updated_by from tasks where title = '匿名的建议'") is None
+
+
+def test_odd_values_are_refused_with_a_reason(floor: Connection) -> None:
+    task = propose(floor)
+    ann, far = person(floor, "ann"), person(floor, "far")
+    soon = (START + DAY).isoformat()
+    good = {"owner_id": ann, "deadline": soon, "criteria": [FASTER]}
+    plans: list[Any] = [
+        [], Jsonb("x"), Jsonb(7), {"criteria": [FASTER]}, good | {"owner_id": [1]}, good | {"owner_id": "9" * 30}, good | {"deadline": "infinity"},
+        good | {"deadline": "9999-01-01"}, good | {"deadline": {}}, good | {"criteria": {}}, good | {"criteria": "[1]"},
+        *(good | {"criteria": one} for one in (
+            [], [FASTER] * 9, [None], ["x"], [[]], [FASTER | {"target": "NaN"}], [FASTER | {"target": "Infinity"}],
+            [FASTER | {"target": "1e300"}], [FASTER | {"target": None}], [FASTER | {"window_days": 40000}], [FASTER | {"window_days": 0}],
+            [FASTER | {"min_sample": -1}], [FASTER | {"comparison": "="}], [FASTER | {"agent": "x" * 61}], [FASTER | {"text": "两样"}],
+            [{"text": "外人验收", "verifier_id": far}], [{"text": "x" * 401, "verifier_id": ann}],
+        )),
+    ]  # fmt: skip
+    wrong = _odd(floor, plans, lambda p: do(floor, "mgr", "plan_task", task, p))
+    proposals: list[Any] = [
+        {"title": ["a"]}, {"title": "x" * 121}, {"title": None}, {"detail": "电话13800138000"}, {"source": "x"}, {"is_anonymous": "perhaps"},
+        {"priority": []}, {"evidence": [1]}, {"evidence": {"x": 1}}, {"evidence": {"kpi": "没有"}}, {"evidence": {"tickets": [1]}},
+        {"evidence": {"root_cause_id": "9" * 40}}, {"meeting_id": "x"}, {"shop_id": -1}, {"shop_id": "1e3"},
+    ]  # fmt: skip
+    wrong += _odd(floor, proposals, lambda p: propose(floor, **p))
+    screens: list[Any] = [
+        {}, [], Jsonb("x"), {"from": "x", "to": "y"}, {"from": "-infinity", "to": "infinity"}, SPAN | {"to": "2036-01-01"},
+        SPAN | {"shop_id": [1]}, SPAN | {"member_id": "x"}, SPAN | {"member_id": "9" * 40},
+    ]  # fmt: skip
+    wrong += _odd(floor, screens, lambda p: ask(floor, "mgr", "kpi_screen", p))
+    calls: list[tuple[Any, ...]] = [
+        ("kpi_figures", [["平响"]], "2026-11-01", "2026-11-02"), ("kpi_figures", {"a": 1}, "2026-11-01", "2026-11-02"),
+        ("kpi_figures", [], "-infinity", "infinity"), ("kpi_rows", "平响", "-infinity", "infinity"),
+        ("kpi_rows", None, "2026-11-01", "2026-11-02"), ("kpi_rows", "平响", "2026-11-01", "2026-11-02", None, "week"),
+        ("announcement", "infinity", "infinity"), ("meeting_screen", "infinity"), ("task_list", {"owner_id": {}}), ("task_list", {"after": {}}),
+        ("save_meeting", "infinity", shop(floor), None, "x", False, uuid.uuid4()),
+        ("save_meeting", "2026-11-01", shop(floor), None, "电话13800138000", False, uuid.uuid4()),
+        ("change_kpi", "平响", 1, {"threshold": "NaN"}, uuid.uuid4()), ("change_kpi", "平响", 1, {"formula": "x"}, uuid.uuid4()),
+        ("change_kpi", "平响", 1, {"threshold": -1}, uuid.uuid4()), ("change_kpi", "平响", 1, {"params": [1]}, uuid.uuid4()),
+        ("change_kpi", "平响", 1, {"platform_thresholds": [1]}, uuid.uuid4()), 
+        ("save_tasks", {"id": 1}, uuid.uuid4()), ("save_tasks", [1], uuid.uuid4()), ("save_tasks", [], uuid.uuid4()),
+        ("set_agent_name", shop(floor), "x" * 61, ann, uuid.uuid4()), ("set_agent_name", shop(floor), "nick", far, uuid.uuid4()),
+    ]  # fmt: skip
+    wrong += _odd(floor, calls, lambda c: ask(floor, "mgr", *c))
+    assert wrong == [], "\n".join(map(repr, wrong))
+    assert state(floor, task) == "proposed"
+    assert one(floor, "select count(*) from tasks") == 1
+    assert one(floor, "select count(*) from task_criteria") == 0
+    assert one(floor, "select max(version) from kpi_definitions") == 1
+
+
+def _odd(conn: Connection, given: Sequence[Any], call: Callable[[Any], Any]) -> list[Any]:
+    """Those that are not refused with a key of ours: taken, or an error of the database; and what it was."""
+    wrong = []
+    for value in given:
+        conn.execute("savepoint odd")
+        try:
+            call(value)
+            got: Any = "taken"
+        except psycopg.Error as error:
+            got = refused(error)
+        conn.execute("rollback to savepoint odd")
+        if got[0] not in ("PT422", "PT404"):
+            wrong.append((value, got))
+    return wrong
+
+
+def test_odd_lines_of_a_grid_change_nothing(floor: Connection) -> None:
+    task = propose(floor)
+    before = row(floor, "select * from tasks where id = %s", task)
+    version = one(floor, "select version from tasks where id = %s", task)
+    changes: list[Any] = [
+        None, [], "x", {"title": ["a"]}, {"title": "x"}, {"title": "电话13800138000"}, {"priority": "huge"}, {"owner_id": "x"},
+        {"owner_id": person(floor, "far")}, {"deadline": "infinity"}, {"deadline": "yesterday-ish"}, {"deadline": "2020-01-01"},
+    ]  # fmt: skip
+    outcomes = [
+        ask(floor, "mgr", "save_tasks", [{"id": task, "version": version, "change": change}], uuid.uuid4())[
+            0
+        ]["outcome"]
+        for change in changes
+    ]
+    assert set(outcomes) == {"task.form", "task.owner", "task.deadline"}, outcomes
+    assert row(floor, "select * from tasks where id = %s", task) == before
+
+
+def test_a_longer_window_after_delivery_is_measured_to_its_end(floor: Connection) -> None:
+    task = propose(floor)
+    plan(floor, task, FASTER)
+    do(floor, "ann", "start_task", task)
+    do(floor, "ann", "deliver_task", task, "改好了流程")
+    do(floor, "mgr", "change_criteria", task, [FASTER | {"window_days": 14}], "七天太短")
+    first = START.date() + timedelta(days=1)
+    assert row(floor, "select verify_from, verify_until from tasks where id = %s", task) == (
+        first,
+        first + timedelta(days=13),
+    )
