@@ -3,7 +3,7 @@
 from backend.kpi import reads
 from pages.shared import frame
 from pages.shared.i18n import t
-from pages.shared.kpi import alerts, definitions, detail, filters, tiles
+from pages.shared.kpi import alerts, definitions, detail, filters, person, tiles
 
 user = frame.require_user("agent", "operations", "analyst", "manager", "admin")
 filters.sync(user)
@@ -19,8 +19,10 @@ with frame.boundary():
     opened = next((tile for tile in found.tiles if tile.code == filters.value("code")), None)
     if tab == "figures":
         filters.draw(user, found.agents)
+        person.heading(user, found)
         if opened is None:
             tiles.draw(found, meanings)
+            person.open_tasks(user, found)
         else:
             detail.draw(user, opened, meanings.get(opened.code))
     elif tab == "alerts":

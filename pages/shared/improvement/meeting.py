@@ -19,7 +19,7 @@ from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.improvement import words
+from pages.shared.improvement import printed, words
 from pages.shared.kpi import words as kpi_words
 
 _MONTHS = 12
@@ -34,13 +34,13 @@ def draw(user: User) -> None:
         _kept(found)
         _inputs(found["pack"])
         _tasks(found)
-        if user.has("manager", "admin"):
+        if found["may_hold"]:
             _notes(found, month, shop_id)
             _decision(found, shop_id)
         elif found["meeting"]:
             st.markdown(md(found["meeting"]["notes"]))
         _announcement(month, shop_id)
-        _files(found, month)
+        _files(user, found, month, shop_id)
 
 
 def _choice(user: User) -> tuple[date, int | None]:
@@ -219,18 +219,31 @@ def announcement(tasks: Sequence[Task], first: date) -> str:
     return "\n".join(lines)
 
 
-def _files(found: Mapping[str, Any], month: date) -> None:
+def _files(user: User, found: Mapping[str, Any], month: date, shop_id: int | None) -> None:
     columns = [
         (name, plain(f"meeting.column.{name}")) for name in ("part", "what", "value", "target", "note")
     ]
-    st.download_button(
-        t("meeting.download"),
-        exports.write_xlsx(pack_rows(found), columns, plain("meeting.title")),
-        f"{plain('meeting.title')} {month:%Y-%m}.xlsx",
-        icon=":material/download:",
-        key="meeting_download",
-        on_click="ignore",
-    )
+    rows, title = pack_rows(found), f"{plain('meeting.title')} {month:%Y-%m}"
+    shop = next((one.name for one in user.shops if one.id == shop_id), plain("tasks.all_shops"))
+    with st.container(horizontal=True, gap="small", key="meeting_files"):
+        st.download_button(
+            t("meeting.download"),
+            exports.write_xlsx(rows, columns, plain("meeting.title")),
+            f"{title}.xlsx",
+            icon=":material/download:",
+            key="meeting_download",
+            on_click="ignore",
+        )
+        st.download_button(
+            t("meeting.print"),
+            printed.page(rows, title, shop),
+            f"{title}.html",
+            mime="text/html",
+            icon=":material/print:",
+            key="meeting_print",
+            help=t("meeting.print_help"),
+            on_click="ignore",
+        )
 
 
 def pack_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:

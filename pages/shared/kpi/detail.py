@@ -9,14 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from backend import exports
-from backend.kpi import reads
+from backend.kpi import codes, reads
 from backend.kpi.reads import Definition, Line, Tile
-from pages.shared import frame
+from pages.shared import frame, home_links
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
+from pages.shared.improvement import offer
 from pages.shared.kpi import filters, words
 
+_SHOP = {"tickets": "shop_id", "orders": "shop_id", "tasks": "shop"}
 _MAIN = {"light": "#2F6F62", "dark": "#6FC3AE"}
 _TARGET = {"light": "#C2321F", "dark": "#F0705E"}
 
@@ -29,11 +31,36 @@ def draw(user: User, tile: Tile, meaning: Definition | None) -> None:
     st.subheader(md(words.name(tile.code, tile.name_en)), anchor=False)
     if meaning is not None:
         st.caption(md(words.formula(meaning)))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="kpi_detail_bar"):
+        _ways(tile)
     with st.container(border=True):
         _line(tile)
     if user.has("agent"):
         return
     _groups(tile)
+
+
+def _ways(tile: Tile) -> None:
+    """To the rows behind the figure, where there is a list of them; and from a missed target to a task."""
+    shop_id = filters.value("shop")
+    if tile.code in codes.ROWS:
+        page, query = codes.ROWS[tile.code]
+        more = {_SHOP[page]: str(shop_id)} if shop_id else {}
+        home_links.link(t("kpi.rows"), page, query={**query, **more}, icon=":material/list:")
+    if tile.is_met is False:
+        offer.button(
+            t("kpi.offer"),
+            key="kpi_offer",
+            title=plain(
+                "kpi.offer_title",
+                name=words.name(tile.code, tile.name_en),
+                value=words.figure(tile.value, tile.unit),
+                target=words.target(tile),
+            ),
+            source="anomaly",
+            evidence={"kpi": tile.code},
+            shop_id=shop_id,
+        )
 
 
 def _theme() -> str:

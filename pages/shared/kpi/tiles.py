@@ -36,8 +36,17 @@ def _age(found: Screen) -> None:
     parts = [t("kpi.kept", when=frame.clock(found.kept_at))] if found.kept_at else []
     if found.waiting:
         parts.append(t("kpi.waiting", count=found.waiting))
-    if parts:
-        st.caption(" · ".join(parts))
+    ages = [
+        f"{plain(f'imports.kind.{one.kind}')} {frame.clock(one.at) if one.at else plain('kpi.never')}"
+        for one in found.ages
+    ]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="kpi_age"):
+        if parts:
+            st.caption(" · ".join(parts), width="content")
+        with st.popover(t("kpi.ages"), icon=":material/schedule:", type="tertiary"):
+            st.caption(t("kpi.ages_help"))
+            for line in ages:
+                st.markdown(f"- {md(line)}")
 
 
 def _tile(tile: Tile, meaning: Definition | None) -> None:

@@ -14,10 +14,12 @@ from pages.shared import format as fmt
 from pages.shared import frame, home_links, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
+from pages.shared.improvement import offer
 from pages.shared.satisfaction import charts, filters
 from pages.shared.satisfaction.figures import WIDTH, number, percent
 
 _FITTING = 12
+_OFFERED = 3  # causes with a button of their own
 
 
 def draw(user: User) -> None:
@@ -129,6 +131,21 @@ def _causes(found: Insight) -> None:
             if one is not None:
                 label = t("aftersales.cause_cases", cause=_cause(one), count=count)
                 home_links.link(label, "tickets", query=_query(root_cause=one.root_cause_id))
+    _offer([(one, count) for one, count, _ in rows[:_OFFERED] if one is not None])
+
+
+def _offer(causes: Sequence[tuple[Group, int]]) -> None:
+    """One click makes a task of a frequent cause."""
+    with st.container(horizontal=True, gap="small", key="aftersales_offers"):
+        for one, count in causes:
+            offer.button(
+                t("aftersales.offer", cause=_cause(one)),
+                key=f"aftersales_offer_{one.root_cause_id}",
+                title=plain("aftersales.offer_title", cause=_cause(one), count=count),
+                source="root_cause",
+                evidence={"root_cause_id": one.root_cause_id, "tickets": count},
+                shop_id=filters.shop_id(),
+            )
 
 
 def _cause(one: Group | None) -> str:
