@@ -25,7 +25,7 @@ create table if not exists private.attachments (
     uploaded_at timestamptz not null,
     constraint attachments_once unique (ticket_id, sha256),
     constraint attachments_is_what_it_says check (private.attachment_type(content) = media_type),
-    constraint attachments_preview_is_a_picture check (preview is null or private.attachment_type(preview) in ('image/jpeg', 'image/png')),
+    constraint attachments_preview_is_a_picture check (preview is null or coalesce(private.attachment_type(preview), '') in ('image/jpeg', 'image/png')),
     constraint attachments_name_masked check (not private.names_a_phone(name))
 );
 alter table private.attachments alter column content set storage external; -- photos do not compress
@@ -109,7 +109,7 @@ begin
     v.content := private.attachment_bytes(v_in ->> 'content', 5242880);
     v.preview := case when v_in ->> 'preview' is not null then private.attachment_bytes(v_in ->> 'preview', 65536) end;
     v.media_type := private.attachment_type(v.content);
-    if v.media_type is null or (v.preview is not null and private.attachment_type(v.preview) not in ('image/jpeg', 'image/png')) then
+    if v.media_type is null or (v.preview is not null and coalesce(private.attachment_type(v.preview), '') not in ('image/jpeg', 'image/png')) then
         perform private.fail('PT422', 'attachment.type');
     end if;
     v.name := pg_catalog.left(pg_catalog.regexp_replace(coalesce(nullif(btrim(v_in ->> 'name'), ''), 'file'), '[[:cntrl:]/\\]', '_', 'g'), 120);

@@ -76,8 +76,9 @@ def test_a_file_is_what_its_bytes_say(desk: Connection) -> None:
     for content in NO_FILES:
         with refusal("PT422", "attachment.type"):
             add(desk, "ann", number, content)
-    with refusal("PT422", "attachment.type"):
-        add(desk, "ann", number, PNG + b"2", preview=base64.b64encode(b"%PDF-").decode())
+    for preview in (b"%PDF-", *NO_FILES):
+        with refusal("PT422", "attachment.type"):
+            add(desk, "ann", number, PNG + b"2", preview=base64.b64encode(preview).decode())
     with refusal("PT422", "attachment.type"), floor.as_member(desk, "ann"):
         one(
             desk,
