@@ -2,8 +2,10 @@
 
 -- Resolving -----------------------------------------------------------------------------------------------------------
 
-create or replace function private.check_resolution(p_ticket public.tickets, p jsonb) returns void
+create or replace function private.check_resolution(p_me private.actor, p_ticket public.tickets, p jsonb, p_now timestamptz) returns void
 language plpgsql stable set search_path = '' as $$
+declare
+    v_lead text;
 begin
     if pg_catalog.char_length(pg_catalog.btrim(coalesce(p ->> 'solution', ''))) < 2 then
         perform private.fail('PT422', 'ticket.form', '{"field": "solution"}');
@@ -20,10 +22,17 @@ begin
     if p ->> 'contact' is null and exists (select from private.ticket_clocks((p_ticket).id, array['first', 'answer', 'next'])) then
         perform private.fail('PT409', 'ticket.no_contact', pg_catalog.jsonb_build_object('id', (p_ticket).id));
     end if;
+    if not private.outcome_is_covered((p_ticket).id, p ->> 'outcome') then
+        perform private.fail('PT409', 'ticket.money_missing', pg_catalog.jsonb_build_object('id', (p_ticket).id, 'outcome', p ->> 'outcome'));
+    end if;
+    v_lead := private.complaint_waits_for(p_me, p_ticket, p_now);
+    if v_lead is not null then
+        perform private.fail('PT403', 'ticket.complaint_lead', pg_catalog.jsonb_build_object('id', (p_ticket).id, 'who', v_lead));
+    end if;
 end;
 $$;
-comment on function private.check_resolution(public.tickets, jsonb) is
-    'A case is resolved when its outcome is written down, its money decided, its return over, and the customer told: ticket.form (field), ticket.money_open, ticket.return_open, ticket.no_contact.';
+comment on function private.check_resolution(private.actor, public.tickets, jsonb, timestamptz) is
+    'A case is resolved when its outcome is written down, its money decided, its return over, the customer told, what it costs granted or approved, and a complaint seen by the 当班主管: ticket.form (field), ticket.money_open, ticket.return_open, ticket.no_contact, ticket.money_missing, ticket.complaint_lead (who).';
 
 create or replace function private.resolved_ticket(p_me private.actor, p_ticket public.tickets, p jsonb, p_now timestamptz) returns public.tickets
 language plpgsql set search_path = '' as $$
@@ -62,7 +71,7 @@ begin
         return v_answer;
     end if;
     v_ticket := private.ticket_for_change(v_me, p_id, p_version, 'resolve_ticket', v_now);
-    perform private.check_resolution(v_ticket, v);
+    perform private.check_resolution(v_me, v_ticket, v, v_now);
     if v ->> 'contact' is not null then
         perform private.said(v_me, v_ticket, 'out', v ->> 'contact', '', v_now);
     end if;

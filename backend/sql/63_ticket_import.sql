@@ -65,6 +65,24 @@ $$;
 comment on function private.follow_platform_return(private.actor, bigint, jsonb, timestamptz) is
     'The return goes as far as the platform says, up to goods on their way: whether they came, and how, our warehouse says.';
 
+create table if not exists private.ticket_platform_refunds (
+    ticket_id bigint primary key references public.tickets,
+    at timestamptz not null
+);
+alter table private.ticket_platform_refunds enable row level security;
+comment on table private.ticket_platform_refunds is 'Imported cases that the platform says it has refunded: they end as refunded without money of ours.';
+
+create or replace function private.note_platform_refund(p_ticket public.tickets, p jsonb, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+    insert into private.ticket_platform_refunds (ticket_id, at)
+    select (p_ticket).id, p_now
+    where (p_ticket).source = 'import' and p ->> 'stage' = 'done' and private.case_type(p) in ('refund_only', 'return')
+      and coalesce(p ->> 'status', '') !~ '换|补寄|补发|维修'
+    on conflict do nothing
+$$;
+comment on function private.note_platform_refund(public.tickets, jsonb, timestamptz) is
+    'A file says that a case of money is done: the platform has paid. An exchange that is done is none.';
+
 create or replace function private.end_platform_case(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns boolean
 language plpgsql set search_path = '' as $$
 begin
@@ -99,6 +117,7 @@ begin
     end if;
     v_changed := private.follow_platform_return(p_me, v.id, p, p_now) or v_changed;
     select * into v from public.tickets where id = v.id;
+    perform private.note_platform_refund(v, p, p_now);
     if p ->> 'stage' in ('done', 'cancelled') then
         v_changed := private.end_platform_case(p_me, v, p_now) or v_changed;
     end if;

@@ -89,23 +89,62 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.pots_of_outcome(text) is 'What must have been granted or approved for an outcome to be true; null: nothing.';
 
-create or replace function private.tg_outcome_without_money() returns trigger
-language plpgsql set search_path = '' as $$
-declare
-    v_me private.actor;
-begin
-    if not exists (select from public.ticket_money m where m.ticket_id = new.id and m.pot = any (private.pots_of_outcome(new.outcome))
-        and m.state in ('granted', 'approved', 'paid')) then
-        v_me.member_id := private.my_member_id();
-        v_me.role := coalesce(private.my_role(), 'system');
-        perform private.audit(v_me, new.shop_id, 'ticket', new.id, 'money_missing', jsonb_build_object('outcome', new.outcome));
-    end if;
-    return null;
-end;
+create or replace function private.outcome_is_covered(p_ticket_id bigint, p_outcome text) returns boolean
+language sql stable set search_path = '' as $$
+    select private.pots_of_outcome(p_outcome) is null
+        or exists (select from public.ticket_money m where m.ticket_id = p_ticket_id and m.pot = any (private.pots_of_outcome(p_outcome))
+            and m.amount > 0 and m.state in ('granted', 'approved', 'paid'))
+        or (p_outcome = 'refunded' and exists (select from private.ticket_platform_refunds r where r.ticket_id = any (private.ticket_family(p_ticket_id))))
 $$;
-comment on function private.tg_outcome_without_money() is
-    'Resolved with an outcome that costs money while nothing of the kind was granted or approved: recorded, for whoever looks for money past the authority table.';
-create or replace trigger t61_outcome after update of state on public.tickets
-    for each row when (old.state <> new.state and new.state = 'resolved'
-        and new.outcome in ('compensated', 'refunded', 'return_refunded', 'price_protected', 'reshipped'))
-    execute function private.tg_outcome_without_money();
+comment on function private.outcome_is_covered(bigint, text) is
+    'Whether a case may end like this: it costs nothing, money of the kind was granted or approved, or the platform has refunded an imported case itself.';
+
+-- A complaint without money -------------------------------------------------------------------------------------------
+
+create or replace function private.had_part_in_complaint(p_ticket public.tickets, p_member_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    with complaint as (
+        select coalesce((select c.since from private.ticket_complaints c where c.ticket_id = (p_ticket).id), (p_ticket).registered_at) as since
+    ), earlier as (
+        select t.id, t.owner_id from public.tickets t, complaint c
+        where t.registered_at < c.since and (t.id = (p_ticket).follows_id or t.order_id = (p_ticket).order_id) and t.id <> (p_ticket).id
+    )
+    select exists (select from earlier e where e.owner_id = p_member_id)
+        or exists (select from public.ticket_messages g, complaint c
+            where g.member_id = p_member_id and g.direction = 'out' and (g.at < c.since or g.at <= (p_ticket).resolved_at)
+              and g.ticket_id in (select unnest(private.ticket_family((p_ticket).id)) union all select e.id from earlier e))
+$$;
+comment on function private.had_part_in_complaint(public.tickets, bigint) is
+    'Whether a complaint is about what this person did: he answered the customer before it became one (or before the customer came back), or had an earlier case of the order.';
+
+create or replace function private.complaint_was_seen(p_ticket public.tickets) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.approvals a join public.ticket_money m on m.id = a.money_id
+        where a.ticket_id = (p_ticket).id and a.state = 'approved' and 'complaint' = any (a.why) and m.state in ('approved', 'paid')
+          and a.decided_at > coalesce((p_ticket).resolved_at, '-infinity'))
+$$;
+comment on function private.complaint_was_seen(public.tickets) is
+    'Whether somebody who may has approved how this complaint ends (at ¥0 too) since it was resolved last.';
+
+create or replace function private.complaint_waits_for(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns text
+language sql stable set search_path = '' as $$
+    select case when not private.is_complaint(p_ticket) or private.complaint_was_seen(p_ticket) then null
+        when exists (select from private.approvers((p_ticket).shop_id, 0, '{}', p_now) a where a.member_id = (p_me).member_id)
+            and (not private.had_part_in_complaint(p_ticket, (p_me).member_id)
+                or not exists (select from private.approvers((p_ticket).shop_id, 0, array[(p_me).member_id], p_now) a where a.rank < 4)) then null
+        else coalesce((select string_agg(m.display_name, '、' order by o.n)
+            from private.approver_order((p_ticket).shop_id, 0, array[(p_me).member_id], p_now) o
+            join public.members m on m.id = o.member_id where o.n <= 3), '—') end
+$$;
+comment on function private.complaint_waits_for(private.actor, public.tickets, timestamptz) is
+    'Who must see a complaint before this person may resolve it (asked with ¥0 of compensation); null: nobody. Who could approve it resolves his own, unless he had a part in it and another is there.';
+
+create or replace function private.ticket_resolving(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('uncovered', (select coalesce(jsonb_agg(o.outcome), '[]')
+            from unnest(array['reshipped', 'refunded', 'return_refunded', 'compensated', 'price_protected']) o (outcome)
+            where not private.outcome_is_covered((p_ticket).id, o.outcome)),
+        'waits_for', case when (p_ticket).stage in ('open', 'waiting') then private.complaint_waits_for(p_me, p_ticket, p_now) end)
+$$;
+comment on function private.ticket_resolving(private.actor, public.tickets, timestamptz) is
+    'What stands between a case and its end: {uncovered: outcomes whose money is missing, waits_for: who must see the complaint first}.';

@@ -54,6 +54,7 @@ class Judged(_Row):
     approvers: tuple[Approver, ...] = ()
     due_at: datetime | None = None
     facts: dict[str, Any] | None = None
+    approval_id: int | None = None
 
 
 def authority(client: Client, ticket_id: int) -> tuple[Authority, ...]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
-from tests.sql.desk import BODY, NOON, Connection, as_member, ask, one, open_floor, refusal, row
+from tests.sql.desk import BODY, NOON, Connection, as_member, ask, one, open_floor, refusal, refused, row
 from tests.sql.desk import user_id as account
 from tests.support import as_role
 
@@ -371,15 +372,133 @@ def test_gifts_promised_past_the_table_count(desk: Connection) -> None:
     assert request(desk, ticket(desk, o), 51)["why"] == ["over_order", "over_customer"]
 
 
-def test_money_past_the_table_is_recorded(desk: Connection) -> None:
-    """A case that is said to be refunded without money of that kind leaves a mark in its history."""
-    for kind, recorded in ((None, 1), ("refund_only", 0)):
-        t = ticket(desk, order(desk, f"PT{kind}", buyer=f"pt{kind}"))
-        if kind:
-            request(desk, t, 20, kind=kind)
-        p = {"outcome": "refunded", "solution": "已退款", "contact": "wangwang"}
-        ask(desk, "ann", "resolve_ticket", t, version_of(desk, t)["version"], p, uuid.uuid4())
-        assert events(desk, t).count("money_missing") == recorded
+# --- how a case ends ---
+
+
+def end(conn: Connection, ticket_id: int, outcome: str, who: str = "ann") -> str:
+    """Resolve a ticket as a page would: its state, or the key of the refusal, after which nothing has changed."""
+    before = row(conn, "select t::text from tickets t where id = %s", ticket_id)
+    p = {"outcome": outcome, "solution": "已处理", "contact": "wangwang"}
+    shown = version_of(conn, ticket_id)["version"]
+    try:
+        ask(conn, who, "resolve_ticket", ticket_id, shown, p, uuid.uuid4())
+    except psycopg.Error as error:
+        assert row(conn, "select t::text from tickets t where id = %s", ticket_id) == before
+        return refused(error)[1]
+    return str(one(conn, "select state from tickets where id = %s", ticket_id))
+
+
+OUTCOMES = {
+    "refunded": ("refund_only", "compensation"),
+    "return_refunded": ("return_refund", "refund_only"),
+    "compensated": ("compensation", "refund_only"),
+    "reshipped": ("reship", "compensation"),
+}
+
+
+def test_an_outcome_that_costs_money_needs_money_of_its_kind(desk: Connection) -> None:
+    wrong = []
+    for outcome, (kind, other) in OUTCOMES.items():
+        t = ticket(desk, order(desk, outcome, buyer=outcome))
+        found = [end(desk, t, outcome)]
+        request(desk, t, 20, kind=other)
+        found.append(end(desk, t, outcome))
+        given = request(desk, t, 600, kind=kind)
+        found.append(end(desk, t, outcome))
+        decide(desk, given["approval_id"], "sup", approve=False)
+        found.append(end(desk, t, outcome))
+        again = request(desk, t, 600, kind=kind)
+        decide(desk, again["approval_id"], "sup")
+        found.append(end(desk, t, outcome))
+        missing = "ticket.money_missing"
+        if found != [missing, missing, "ticket.wrong_state", missing, "revisit"]:
+            wrong.append((outcome, found))
+    for outcome in ("exchanged", "repaired", "explained", "refused", "withdrawn", "invoiced", "other"):
+        if (ended := end(desk, ticket(desk, order(desk, outcome, buyer=outcome)), outcome)) != "revisit":
+            wrong.append((outcome, [ended]))
+    assert wrong == []
+    t = ticket(desk, order(desk, "PP", buyer="pp"), kind="price_protection")
+    assert end(desk, t, "price_protected") == "ticket.money_missing"
+    uncovered = ask(desk, "ann", "ticket_screen", t)["resolving"]["uncovered"]
+    assert sorted(uncovered) == sorted([*OUTCOMES, "price_protected"])
+    given = request(desk, t, 20)
+    assert "compensated" not in ask(desk, "ann", "ticket_screen", t)["resolving"]["uncovered"]
+    cancel(desk, given["id"])
+    assert end(desk, t, "compensated") == "ticket.money_missing"
+
+
+def test_what_the_platform_refunded_itself_ends_without_our_money(desk: Connection) -> None:
+    """Only a file says so, and only of a case it brought: a done exchange, or a case of our own, is none."""
+    for source, line, ended in (
+        ("import", {"stage": "done", "status": "退款成功"}, "revisit"),
+        ("import", {"stage": "done", "status": "已换货"}, "ticket.money_missing"),
+        ("import", {"stage": "done", "status": "已完成", "type": "exchange"}, "ticket.money_missing"),
+        ("import", {"stage": "agreed", "status": "退款中"}, "ticket.money_missing"),
+        ("customer", {"stage": "done", "status": "退款成功"}, "ticket.money_missing"),
+    ):
+        t = ticket(desk, order(desk, f"{source}{line}"[:40], buyer=str(line)[:40]), kind="refund_only")
+        desk.execute("update tickets set source = %s where id = %s", (source, t))
+        desk.execute(
+            """select private.update_case(row(null, 'system', '{}', false, 0)::private.actor, t, %s, private.now())
+               from tickets t where id = %s""",
+            (Jsonb(line), t),
+        )
+        assert end(desk, t, "compensated") == "ticket.money_missing"
+        assert (line, end(desk, t, "refunded")) == (line, ended)
+
+
+def test_a_complaint_without_money_passes_the_lead_too(desk: Connection) -> None:
+    o = order(desk, "CL")
+    t = ticket(desk, o, complaint=True)
+    assert end(desk, t, "explained") == "ticket.complaint_lead"
+    assert ask(desk, "ann", "ticket_screen", t)["resolving"]["waits_for"].startswith("sup")
+    desk.execute(
+        "update tickets set is_complaint = false where id = %s", (t,)
+    )  # once a complaint, always one
+    assert end(desk, t, "explained") == "ticket.complaint_lead"
+    asked = request(desk, t, 0)
+    assert end(desk, t, "explained") == "ticket.wrong_state"  # it waits for the answer
+    assert decide(desk, asked["approval_id"], "ann")["refused"]["key"] == "approval.self"
+    decide(desk, asked["approval_id"], "sup", approve=False)
+    assert end(desk, t, "explained") == "ticket.complaint_lead"
+    decide(desk, request(desk, t, 0)["approval_id"], "sup")
+    assert end(desk, t, "compensated") == "ticket.money_missing"  # 0 yuan are no compensation
+    assert end(desk, t, "explained") == "revisit"
+    # the customer is back: what was approved was how it ended then
+    ask(desk, "ann", "reopen_ticket", t, version_of(desk, t)["version"], "unsatisfied", uuid.uuid4())
+    assert end(desk, t, "explained") == "ticket.complaint_lead"
+
+
+def test_what_was_approved_before_it_was_a_complaint_does_not_end_it(desk: Connection) -> None:
+    t = ticket(desk, order(desk, "CB"))
+    decide(desk, request(desk, t, 600)["approval_id"], "sup")
+    desk.execute("update tickets set is_complaint = true where id = %s", (t,))
+    assert end(desk, t, "compensated") == "ticket.complaint_lead"
+    decide(desk, request(desk, t, 0)["approval_id"], "sup")
+    assert end(desk, t, "compensated") == "revisit"
+
+
+def test_a_lead_ends_a_complaint_himself_unless_it_is_about_him(desk: Connection) -> None:
+    for who, ended in (("sup", "revisit"), ("mgr", "revisit"), ("ann", "ticket.complaint_lead")):
+        t = ticket(desk, order(desk, f"L{who}", buyer=who), owner=who, complaint=True)
+        assert (who, end(desk, t, "explained", who)) == (who, ended)
+    o = order(desk, "LE", buyer="le")
+    desk.execute(
+        "update tickets set registered_at = registered_at - interval '1 day' where id = %s",
+        (ticket(desk, o, owner="sup"),),
+    )
+    t = ticket(desk, o, owner="sup", complaint=True)  # about how he handled the first case
+    assert end(desk, t, "explained", "sup") == "ticket.complaint_lead"
+    assert ask(desk, "sup", "ticket_screen", t)["resolving"]["waits_for"] == "mgr、boss"
+    with desk.transaction(force_rollback=True):
+        desk.execute("update members set state = 'off' where staff_no in ('mgr', 'boss')")
+        others = one(
+            desk,
+            "select count(*) from members where role = 'manager' and state = 'active' and staff_no not in ('sup', 'far')",
+        )
+        assert (others, end(desk, t, "explained", "sup")) == (0, "revisit")  # nobody else is there
+    decide(desk, request(desk, t, 0, who="sup")["approval_id"], "mgr")
+    assert end(desk, t, "explained", "sup") == "revisit"
 
 
 # --- two at the same moment ---

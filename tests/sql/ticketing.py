@@ -99,7 +99,7 @@ WAYS = {
 
 def resolve(conn: Connection, who: str, ticket: int, **more: Any) -> Any:
     """Resolves a ticket of `who`, who tells the customer by chat."""
-    p = {"outcome": "reshipped", "solution": "已补发一件", "contact": "wangwang"}
+    p = {"outcome": "explained", "solution": "已说明", "contact": "wangwang"}
     return step(conn, who, "resolve_ticket", ticket, {**p, **more})
 
 

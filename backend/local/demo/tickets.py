@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from backend import compliance, db
-from backend.tickets import commands, money, surveys
+from backend.tickets import approvals, commands, money, surveys
 from backend.tickets.models import Draft, Moved, TicketRef
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ _ENDS: Final = {
     "invoice": ("invoiced", "发票已重开"),
     "public_complaint": ("explained", "公开回复并私下解决"),
 }
+_COSTS: Final = {"reshipped": "reship", "refunded": "refund_only"}
 _SCORES: Final = (5, 4, 5, 5, 3, 5, 4, 5, 5, 4, 5, 4, 3, 5, 5, 4, 2, 5, 4, 5)
 _HANDLERS: Final = ("K004", "K005", "K006")
 _REPLY: Final = "亲，已经为您登记处理，结果会在这里告诉您"
@@ -210,7 +211,12 @@ class _Hand:
             ref = _ref(commands.return_step(client, "cancel_return", ref, {}, request_id=uuid.uuid4()))
             outcome = "withdrawn"
         done = commands.resolve(
-            client, ref, outcome=outcome, solution=solution, told_on="wangwang", request_id=uuid.uuid4()
+            client,
+            self._cover(case, ref, outcome),
+            outcome=outcome,
+            solution=solution,
+            told_on="wangwang",
+            request_id=uuid.uuid4(),
         )
         if case.end == "reopened":
             self.set_clock(self.now - timedelta(minutes=40))
@@ -220,6 +226,19 @@ class _Hand:
             surveys.record(client, {"ticket_id": ref.id}, score, request_id=uuid.uuid4())
             if score <= 2:
                 self._review(case, ref.id, solved + timedelta(hours=9))
+
+    def _cover(self, case: Case, ref: TicketRef, outcome: str) -> TicketRef:
+        """What the outcome costs, granted or approved; of a complaint the manager sees how it ends."""
+        amount = {"reshipped": case.order["amount"], "refunded": "20.00"}.get(outcome)
+        if amount is None and case.type != "public_complaint":
+            return ref
+        client, manager = self.player.person(case.handler), self.player.person("M002")
+        facts = {"kind": _COSTS.get(outcome, "compensation"), "amount": amount or "0.00", "reason": case.text}
+        answer = money.request(client, ref, facts, request_id=uuid.uuid4())
+        if answer.approval_id is not None:
+            asked = approvals.screen(manager, answer.approval_id)
+            approvals.decide(manager, asked, True, request_id=uuid.uuid4())
+        return TicketRef(ref.id, _version(client, ref.id))
 
     def _review(self, case: Case, ticket_id: int, at: datetime) -> None:
         self.set_clock(at)
