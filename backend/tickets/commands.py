@@ -91,7 +91,8 @@ def resolve(
 ) -> Moved:
     """The case is solved (not closed: the customer is asked first). `told_on`: where he was told just now.
 
-    Raises `ticket.no_contact`, `ticket.money_open`, `ticket.return_open`.
+    Raises `ticket.no_contact`, `ticket.money_open`, `ticket.return_open`, `ticket.money_missing` (the outcome
+    costs money that was not granted or approved), `ticket.complaint_lead`.
     """
     facts = {
         "outcome": outcome,

@@ -319,6 +319,15 @@ class OrderOfTicket(_Row):
     items: tuple[dict[str, Any], ...] = ()
 
 
+class Resolving(_Row):
+    """What stands between a case and its end: outcomes whose money was not granted or approved, and who
+    has to approve how a complaint ends before it does (null: nobody).
+    """
+
+    uncovered: tuple[str, ...] = ()
+    waits_for: str | None = None
+
+
 class TicketScreen(_Row):
     """Everything the page of a ticket shows. `can`: the RPCs that this person may call now; `why`: the key of
     the refusal of those he may not, as far as the state allows them.
@@ -339,6 +348,7 @@ class TicketScreen(_Row):
     merged: tuple[int, ...] = ()
     followed_by: tuple[int, ...] = ()
     is_mine: bool = False
+    resolving: Resolving = Resolving()
 
 
 class Registered(_Row):

@@ -148,6 +148,14 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     click(tab, "ticket_money_send")
     assert shop.one("select state from public.ticket_money where ticket_id = %s", ticket) == "granted"
     click(tab, "ticket_step_resolve")
+    assert "已补发" not in tab.pills(key=f"ticket_outcome_{ticket}").options
+    assert "已补发、已退款：先在「补偿 / 补发…」里登记款项" in shown(tab)
+    assert tab.button(key="ticket_resolve_send").disabled
+    click(tab, "ticket_step_money")
+    tab.pills(key=f"ticket_money_kind_{ticket}").set_value("reship").run()
+    tab.text_input(key=f"ticket_money_reason_{ticket}").set_value("杯身划痕").run()
+    click(tab, "ticket_money_send")
+    click(tab, "ticket_step_resolve")
     tab.text_area(key=f"ticket_solution_{ticket}").set_value("补发一件").run()
     click(tab, "ticket_resolve_send")
     assert fact(shop, ticket, "state") == "revisit"
@@ -164,6 +172,19 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     tab.text_area(key=f"ticket_finding_{ticket}").set_value("内包装不足").run()
     click(tab, "ticket_review_close")
     assert (fact(shop, ticket, "state"), fact(shop, ticket, "root_cause_id")) == ("closed", packaging)
+
+
+def test_a_complaint_asks_the_lead_before_it_is_solved(app_as: AppAs, shop: ShopFloor) -> None:
+    agent = shop.person("agent")
+    ticket = register(shop, agent, type="public_complaint", summary="微博投诉无人理", take=True)
+    tab = app_as(agent, "ticket", query={"id": str(ticket)})
+    click(tab, "ticket_step_resolve")
+    assert "ticket_resolve_send" not in keys(tab)
+    tab.text_input(key=f"ticket_complaint_how_{ticket}").set_value("已致歉，客户接受").run()
+    click(tab, "ticket_complaint_ask")
+    asked = "select state || ' ' || amount || ' ' || kind from public.approvals where ticket_id = %s"
+    assert shop.one(asked, ticket) == "open 0.00 compensation"
+    assert fact(shop, ticket, "state") == "pending_approval"
 
 
 def test_who_may_not_is_told_why_and_nothing_changes(app_as: AppAs, shop: ShopFloor) -> None:

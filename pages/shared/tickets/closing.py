@@ -1,20 +1,63 @@
-"""After the solution: what the customer says of it, and the review of a low score."""
+"""The end of a case: its outcome, what stands before it, the customer's score, the review of a low one."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, Literal
 
 import streamlit as st
 
-from backend.tickets import surveys, wording
-from backend.tickets.models import TicketScreen
+from backend.tickets import money, surveys, wording
+from backend.tickets.models import OUTCOMES, TicketScreen
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.tickets import causes, one
+from pages.shared.tickets import causes, one, words
 
 _THEN: Final[tuple[Literal["close", "rework"], ...]] = ("close", "rework")
+
+
+def outcome(found: TicketScreen) -> str | None:
+    """How it ended, out of what is true: what costs money is offered once the money is there, and says so."""
+    ticket = found.ticket
+    usual = OUTCOMES[ticket.type]
+    offered = [name for name in usual if name not in found.resolving.uncovered]
+    chosen: str | None = st.pills(
+        t("tickets.outcome"),
+        offered,
+        default=usual[0] if usual[0] in offered else None,
+        format_func=partial(words.of, "outcomes"),
+        key=f"ticket_outcome_{ticket.id}",
+        wrap=True,
+    )
+    missing = plain("tickets.joiner").join(
+        words.of("outcomes", name) for name in usual if name not in offered
+    )
+    if missing:
+        st.caption(f":material/lock: {t('tickets.outcome_missing', outcomes=missing)}")
+    return chosen
+
+
+def ask_lead(found: TicketScreen, who: str) -> None:
+    """A complaint ends when somebody who may has seen how: one click asks him, at ¥0."""
+    st.warning(t("tickets.complaint_lead", who=who), icon=":material/approval:")
+    how = st.text_input(
+        t("tickets.solution"),
+        key=f"ticket_complaint_how_{found.ticket.id}",
+        placeholder=plain("tickets.complaint_example"),
+        max_chars=300,
+    ).strip()
+    if st.button(t("tickets.complaint_ask"), key="ticket_complaint_ask", type="primary", disabled=not how):
+        facts = {"kind": "compensation", "amount": "0.00", "reason": how}
+        with frame.boundary():
+            one.carry_out(
+                lambda: money.request(
+                    frame.client(), one.ref(found), facts, request_id=one.mark(found, "complaint", how)
+                ),
+                t("tickets.complaint_asked", who=who),
+                icon=":material/approval:",
+            )
 
 
 def score(user: User, found: TicketScreen) -> None:

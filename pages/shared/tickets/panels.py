@@ -11,7 +11,6 @@ import streamlit as st
 from backend.tickets import commands, reads, wording
 from backend.tickets.models import (
     DEPARTMENTS,
-    OUTCOMES,
     OVER,
     REASONS,
     SEVERITIES,
@@ -160,16 +159,11 @@ def _wait(found: TicketScreen, for_what: str, reason: str, hours: int) -> None:
 def resolve(user: User, found: TicketScreen) -> None:
     """How it ended, and what was done: solved is not closed, the customer is asked first."""
     ticket = found.ticket
+    if found.resolving.waits_for is not None:
+        closing.ask_lead(found, found.resolving.waits_for)
+        return
     solution = solutions.offer(found)
-    outcome = st.pills(
-        t("tickets.outcome"),
-        OUTCOMES[ticket.type],
-        default=OUTCOMES[ticket.type][0],
-        required=True,
-        format_func=partial(words.of, "outcomes"),
-        key=f"ticket_outcome_{ticket.id}",
-        wrap=True,
-    )
+    outcome = closing.outcome(found)
     text = st.text_area(
         t("tickets.solution"),
         key=f"ticket_solution_{ticket.id}",
@@ -183,7 +177,7 @@ def resolve(user: User, found: TicketScreen) -> None:
     channel = words.of("channels", ticket.channel)
     told = st.checkbox(t("tickets.told", channel=channel), key=f"ticket_told_{ticket.id}")
     st.caption(t("tickets.resolve_text"))
-    ready = bool(text.strip()) or solution is not None
+    ready = outcome is not None and (bool(text.strip()) or solution is not None)
     if st.button(t("tickets.resolve_now"), key="ticket_resolve_send", type="primary", disabled=not ready):
         what = text.strip() or (solution.title if solution else "")
         asked = one.mark(found, "resolve", outcome, what, solution, told, parcel)
