@@ -15419,7 +15419,9 @@ begin
     end if;
     v_ticket := private.add_ticket(v_me, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('shop_id', v_lead.shop_id,
         'order_id', v_in -> 'order_id', 'type', v_in -> 'type', 'summary', v_in -> 'summary', 'channel', v_in -> 'channel', 'source', 'lead',
-        'lead_id', p_id, 'buyer_account', v_lead.buyer_account, 'contact_id', v_lead.contact_id)), v_now);
+        'lead_id', p_id, 'buyer_account', v_lead.buyer_account)), v_now);
+    update public.tickets set contact_id = v_lead.contact_id, receiver_masked = v_lead.name_masked, phone_masked = v_lead.phone_masked
+    where id = v_ticket and order_id is null; -- an order brings its own receiver
     perform private.close_lead(v_me, v_lead, 'transferred', pg_catalog.jsonb_build_object('ticket_id', v_ticket), v_now);
     return private.finish_request(p_request_id, private.lead_answer(p_id) || pg_catalog.jsonb_build_object('ticket_id', v_ticket));
 end;

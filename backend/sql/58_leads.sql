@@ -74,11 +74,13 @@ create table if not exists public.leads (
     asked_at timestamptz not null,
     import_id bigint references public.imports,
     row_key text,
+    forgotten_at timestamptz,
     version integer not null default 1,
     updated_at timestamptz not null default now(),
     constraint leads_masks_hide check (private.is_masked(name_masked, phone_masked) and private.is_short_mask(wechat_masked)
         and private.is_short_mask(email_masked) and private.is_short_mask(buyer_masked)),
-    constraint leads_can_be_reached check (contact_id is not null or buyer_account is not null),
+    constraint leads_can_be_reached check (contact_id is not null or buyer_account is not null or forgotten_at is not null),
+    constraint leads_forgotten_is_over check (forgotten_at is null or (state in ('lost', 'merged') and contact_id is null and buyer_account is null)),
     constraint leads_owner_is_whole check ((owner_id is null) = (owned_since is null)),
     constraint leads_owned_is_not_in_the_pool check ((state = 'pool' and owner_id is null) or (state in ('assigned', 'following') and owner_id is not null)
         or state in ('converted', 'lost', 'merged')),
@@ -102,6 +104,7 @@ create index if not exists leads_captured_idx on public.leads (shop_id, captured
     include (source, grade, owner_id, state, furthest, first_contact_at, first_follow_up_at, is_first_on_time, recycled);
 create index if not exists leads_buyer_idx on public.leads (buyer_account, shop_id) where buyer_account is not null;
 create index if not exists leads_owned_idx on public.leads (owned_since) where state in ('assigned', 'following');
+create index if not exists leads_to_forget_idx on public.leads (closed_at) where state in ('lost', 'merged') and forgotten_at is null;
 create index if not exists leads_contact_id_idx on public.leads (contact_id);
 create index if not exists leads_merged_into_idx on public.leads (merged_into) where merged_into is not null;
 create index if not exists leads_captured_by_idx on public.leads (captured_by);
@@ -119,6 +122,7 @@ comment on column public.leads.looked_at is 'When the lead was offered to everyb
 comment on column public.leads.first_follow_up_at is 'First outward attempt; first_contact_at: first time the customer was reached.';
 comment on column public.leads.due_sort is 'Open: the deadline of the next follow-up; closed: when it was closed. One index sorts each column of the board.';
 comment on column public.leads.asked_at is 'When the customer asked, as far as known: how recent the wish is.';
+comment on column public.leads.forgotten_at is 'When name, contact and buyer account were removed for good: a year after the lead was lost or merged.';
 comment on column public.leads.row_key is 'Digest of an imported row or of a form''s submission: the same one makes no second lead.';
 
 create table if not exists public.lead_owners (
@@ -126,12 +130,12 @@ create table if not exists public.lead_owners (
     lead_id bigint not null references public.leads,
     shop_id bigint not null references public.shops,
     member_id bigint not null references public.members,
-    how text not null constraint lead_owners_how_known check (how in ('auto', 'claimed', 'manager', 'taken_over', 'captured', 'kept')),
+    how text not null constraint lead_owners_how_known check (how in ('auto', 'claimed', 'manager', 'taken_over', 'handed_over', 'captured', 'kept')),
     decision_id bigint,
     since timestamptz not null,
     until timestamptz,
     ended_as text constraint lead_owners_ended_known
-        check (ended_as in ('recycled', 'given_back', 'reassigned', 'taken_over', 'switched_off', 'merged')),
+        check (ended_as in ('recycled', 'given_back', 'reassigned', 'taken_over', 'handed_over', 'switched_off', 'merged')),
     constraint lead_owners_end_is_whole check ((until is null) = (ended_as is null))
 );
 create unique index if not exists lead_owners_one_now_idx on public.lead_owners (lead_id) where until is null;

@@ -200,6 +200,8 @@ begin
     v_lead := private.lead_for_change(v_me, p_id, p_version, array['pool', 'assigned', 'following']);
     if v_new ? 'needs' and v_new -> 'needs' = '[]' then
         perform private.fail('PT422', 'lead.needs_missing');
+    elsif pg_catalog.jsonb_typeof(v_new) <> 'object' or pg_catalog.char_length(v_new ->> 'buyer_account') > 60 then
+        perform private.fail('PT422', 'lead.bad_value');
     end if;
     update public.leads set
         needs = case when v_new ? 'needs' then array(select distinct pg_catalog.jsonb_array_elements_text(v_new -> 'needs')) else needs end,
@@ -210,6 +212,8 @@ begin
     where id = p_id;
     if v_new ? 'contact' then
         perform private.change_lead_contact(v_lead, v_new -> 'contact', v_new);
+    end if;
+    if v_new ?| array['contact', 'buyer_account'] then
         perform private.propose_merges(array[p_id], v_now);
     end if;
     perform private.audit(v_me, v_lead.shop_id, 'lead', p_id, 'changed', pg_catalog.jsonb_build_object('fields',

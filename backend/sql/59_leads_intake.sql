@@ -169,6 +169,23 @@ language sql set search_path = '' as $$
 $$;
 comment on function private.forget_lead_counts(timestamptz) is 'Counters of yesterday''s submissions and of claims long ago.';
 
+create or replace function private.forget_lead_contacts(p_before timestamptz, p_now timestamptz, p_limit integer) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[] := array(select l.id from public.leads l
+        where l.state in ('lost', 'merged') and l.forgotten_at is null and l.closed_at < p_before order by l.closed_at limit p_limit for update skip locked);
+    v_contacts bigint[] := array(select l.contact_id from public.leads l where l.id = any (v_ids) and l.contact_id is not null);
+begin
+    update public.leads set name_masked = null, phone_masked = null, wechat_masked = null, email_masked = null, buyer_masked = null,
+        buyer_account = null, contact_id = null, forgotten_at = p_now where id = any (v_ids);
+    delete from private.contacts c where c.id = any (v_contacts)
+        and not exists (select from public.tickets t where t.contact_id = c.id) and not exists (select from public.leads l where l.contact_id = c.id);
+    return pg_catalog.cardinality(v_ids);
+end;
+$$;
+comment on function private.forget_lead_contacts(timestamptz, timestamptz, integer) is
+    'Leads lost or merged before p_before forget who it was; what they counted stays. A ticket that a lead became keeps its contact. Answers how many.';
+
 -- Files ---------------------------------------------------------------------------------------------------------------
 
 create or replace function private.apply_leads(p_import public.imports, p_to integer, p_now timestamptz) returns void

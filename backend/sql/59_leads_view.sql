@@ -16,7 +16,7 @@ begin
     end if;
     v := v || pg_catalog.jsonb_build_object('scope', case when v_all then coalesce(v ->> 'scope', 'all') when v ->> 'scope' = 'pool' then 'pool' else 'mine' end,
         'limit', least(greatest(coalesce((v ->> 'limit')::integer, 20), 1), 200));
-    return case when v ->> 'scope' = 'mine' then v - 'owner' else v end;
+    return case when v ->> 'scope' = 'all' then v else v - 'owner' end; -- whose they are is a filter of those who see all
 end;
 $$;
 comment on function private.lead_scope(private.actor, jsonb) is
@@ -385,6 +385,7 @@ begin
               when v ->> 'column' = 'open' then l.closed_at is null else l.closed_at is null and l.stage = v ->> 'column' end)
           and (v ->> 'owner' is null or l.owner_id = (v ->> 'owner')::bigint) and (v ->> 'grade' is null or l.grade = v ->> 'grade')
           and (v ->> 'source' is null or l.source = v ->> 'source') and (v ->> 'need' is null or l.needs @> array[v ->> 'need'])
+          and (v ->> 'due' is null or (l.closed_at is null and l.due_sort < v_now + case v ->> 'due' when 'today' then interval '24 hours' else interval '0' end))
         order by l.id limit 1000);
     return private.lead_rows(v_ids, v_now);
 end;

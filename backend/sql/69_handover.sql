@@ -197,12 +197,12 @@ declare
         where l.id = any (p_ids) and l.owner_id = p_from and l.state in ('assigned', 'following') order by l.id for update);
 begin
     if v_ids <> '{}' and p_to is null then
-        perform private.free_leads(p_me, v_ids, 'reassigned', 'handover', p_now);
+        perform private.free_leads(p_me, v_ids, 'handed_over', 'handover', p_now);
     elsif v_ids <> '{}' then
         perform private.own_leads(p_me, v_ids, pg_catalog.array_fill(p_to, array[pg_catalog.cardinality(v_ids)]),
             array(select private.note_assignment('lead', l.shop_id, l.id, p_to, 'handover', p_now)
                 from pg_catalog.unnest(v_ids) with ordinality u (id, n) join public.leads l on l.id = u.id order by u.n),
-            'taken_over', 'taken_over', p_now);
+            'handed_over', 'handed_over', p_now);
     end if;
     return v_ids;
 end;

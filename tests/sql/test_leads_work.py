@@ -482,6 +482,63 @@ def test_the_funnel_counts_what_happened(floor: Connection) -> None:
     assert (fresh, paid) != (None, None)
 
 
+def test_a_lost_lead_forgets_after_a_year_who_it_was_and_its_ticket_does_not(floor: Connection) -> None:
+    lost, moved, running = (
+        capture(floor, keep=True, wechat=name) for name in ("wx-lost", "wx-moved", "wx-running")
+    )
+    for lead in (lost, moved, running):
+        follow(floor, "cid", lead)
+    call(floor, "cid", "lose_lead", lost, version(floor, lost), "price", None)
+    call(
+        floor,
+        "cid",
+        "transfer_lead",
+        moved,
+        version(floor, moved),
+        {"type": "service", "summary": "要发票", "is_script_sent": True},
+    )
+
+    def known() -> list[tuple[Any, int]]:
+        """Whether each lead still shows its phone, and how many contacts still have its WeChat."""
+        shown = "select contact_id is not null and phone_masked is not null from leads where id = %s"
+        kept = "select count(*) from private.contacts where wechat_hash = %s"
+        named = ((lost, "wx-lost"), (moved, "wx-moved"), (running, "wx-running"))
+        return [(one(floor, shown, lead), one(floor, kept, index(name))) for lead, name in named]
+
+    at(floor, later(days=365))
+    service(floor, "service_retention", 5000)
+    assert known() == [(True, 1)] * 3
+    at(floor, later(days=365, seconds=1))
+    while service(floor, "service_retention", 5000):
+        pass
+    assert known() == [(False, 0), (False, 1), (True, 1)]
+    assert ask(floor, "mgr", "lead_screen", lost)["lead"]["name_masked"] is None
+    assert one(floor, "select lost_reason from leads where id = %s", lost) == "price"
+
+
+def test_whose_they_are_is_no_filter_for_those_who_see_only_their_own(floor: Connection) -> None:
+    add_order(floor, "X")
+    won = capture(floor, keep=True)
+    follow(floor, "cid", won)
+    call(floor, "cid", "convert_lead", won, version(floor, won), "X")
+    for scope in ("mine", "pool", "all"):
+        for column in ("converted", "lost", "open"):
+            asked = {"scope": scope, "column": column, "owner": str(member(floor, "cid"))}
+            assert ask(floor, "sal", "lead_board", asked)["columns"][column]["rows"] == [], asked
+        assert ask(floor, "sal", "export_leads", {"scope": scope, "owner": str(member(floor, "cid"))}) == []
+    assert len(ask(floor, "mgr", "lead_board", {"column": "converted"})["columns"]["converted"]["rows"]) == 1
+
+
+def test_an_account_that_becomes_known_is_proposed_as_the_same_customer(floor: Connection) -> None:
+    first, second = capture(floor, buyer_account="tb_one"), capture(floor, keep=True)
+    with refusal("PT422", "lead.bad_value"):
+        call(floor, "cid", "update_lead", second, version(floor, second), {"buyer_account": "x" * 61})
+    with refusal("PT422", "lead.bad_value"):
+        call(floor, "cid", "update_lead", second, version(floor, second), ["needs"])
+    told = call(floor, "cid", "update_lead", second, version(floor, second), {"buyer_account": "tb_one"})
+    assert told["same_as"] == [f"L-{first}"]
+
+
 # --- files ---
 
 
