@@ -201,3 +201,10 @@ def test_a_landing_page_gets_a_token_that_is_shown_once_and_search_finds_leads(
     tab = app_as(shop.person("agent"), "rota")
     tab.text_input(key="desk_search_text").input(f"L-{lead}").run()
     assert f"desk_lead_open_{lead}" in keys(tab)
+
+
+def test_a_manager_sees_the_list_before_anything_is_ticked(app_as: AppAs, shop: ShopFloor) -> None:
+    lead = captured(app_as, shop, shop.person("agent"), "13812340011")
+    page = app_as(shop.person("manager"), "leads", query={"view": "list", "scope": "all"})
+    assert not page.error
+    assert f"L-{lead}" in list(page.dataframe[0].value["number"])

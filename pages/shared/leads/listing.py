@@ -153,12 +153,14 @@ def _recipient(user: User, rows: Sequence[LeadRow]) -> int | None:
     if not (user.has("manager") or user.is_duty_lead):
         return None
     names = people.colleagues(frame.client(), {row.shop_id for row in rows}) if rows else {}
+    if not names:  # a menu without entries is an error of Streamlit
+        st.button(t("leads.assign"), key="leads_bulk_assign_none", disabled=True)
+        return None
     return st.menu_button(
         t("leads.assign"),
         options=list(names),
         format_func=lambda one: names[one],
         key="leads_bulk_assign",
-        disabled=not names,
     )
 
 
