@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import streamlit as st
 
@@ -19,3 +19,17 @@ def keep(name: str, chosen: str) -> str:
     if st.query_params.get(name) != chosen:
         st.query_params[name] = chosen
     return chosen
+
+
+def given(names: Collection[str]) -> dict[str, str]:
+    """Those of the names that stand in the address."""
+    return {name: text for name in names if (text := st.query_params.get(name, ""))}
+
+
+def put(names: Collection[str], now: Mapping[str, str]) -> None:
+    """Of these names exactly what `now` says; what else the address holds stays."""
+    for name in names:
+        if name in now:
+            st.query_params[name] = now[name]
+        else:
+            st.query_params.pop(name, None)

@@ -229,7 +229,7 @@ def test_a_contact_is_open_for_one_run_and_leaves_a_trace(
     order = full.orders("mismatch")[0]
     tab = app_as(reviewer, "orders", query={"id": str(order)})
     assert tab.button(key=f"orders_reveal_{order}").disabled
-    tab.selectbox(key=f"orders_reveal_reason_{order}").set_value("courier").run()
+    tab.selectbox(key=f"orders_reveal_{order}_reason").set_value("courier").run()
     label = f":gray[{zh('orders.cell.address')}]"
     assert label not in shown(tab)
     click(tab, f"orders_reveal_{order}")

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from backend.leads.models import GRADES, SOURCES, LeadFilter
-from pages.shared import widgets
+from pages.shared import address, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.leads import words
@@ -52,15 +52,12 @@ def view() -> str:
 
 def params() -> dict[str, str]:
     """The filters in force as the address writes them."""
-    return {name: text for name in _NAMES if (text := st.query_params.get(name, ""))}
+    return address.given(_NAMES)
 
 
 def show(kept: Mapping[str, str]) -> None:
     """Shows a saved view: exactly these filters."""
-    for name in _NAMES:
-        st.query_params.pop(name, None)
-        if name in kept:
-            st.query_params[name] = kept[name]
+    address.put(_NAMES, kept)
 
 
 def narrowed() -> bool:
@@ -150,8 +147,4 @@ def _write() -> None:
     now = wanted().params()
     if view() != _VIEWS[0]:
         now["view"] = view()
-    for name in (*_NAMES, "view"):
-        if name in now:
-            st.query_params[name] = now[name]
-        else:
-            st.query_params.pop(name, None)
+    address.put((*_NAMES, "view"), now)

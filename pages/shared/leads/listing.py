@@ -6,20 +6,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 from supabase import Client
 
-from backend import exports
 from backend.leads import commands, files, reads, wording
 from backend.leads.models import REASONS, STAGES, Done, LeadFilter, LeadRow, cursor
 from backend.tickets import reads as people
-from pages.shared import frame, widgets
+from pages.shared import exporting, frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
-from pages.shared.i18n import locale, plain, t
+from pages.shared.i18n import plain, t
 from pages.shared.leads import state, words
 
 _PAGE = 50
@@ -173,24 +172,12 @@ def _told(answer: Done) -> None:
 
 # --- as a file ---
 
-_FILES: tuple[tuple[Literal["csv", "xlsx"], str], ...] = (("xlsx", exports.XLSX), ("csv", "text/csv"))
-
 
 def export(asked: LeadFilter) -> None:
     """A button per format for what the filters leave, masked; made and recorded when asked for."""
-    with st.popover("", icon=":material/download:", help=t("leads.export"), key="leads_export"):
-        st.caption(t("leads.export_hint", most=files.MOST_ROWS))
-        for kind, mime in _FILES:
-            st.download_button(
-                t(f"orders.export_{kind}"),
-                partial(_content, frame.client(), asked, kind, locale()),
-                file_name=f"shopdesk-leads.{kind}",
-                mime=mime,
-                key=f"leads_export_{kind}",
-                on_click="ignore",
-                width="stretch",
-            )
+    hint = t("leads.export_hint", most=files.MOST_ROWS)
+    exporting.draw("leads", t("leads.export"), hint, partial(_content, frame.client(), asked))
 
 
-def _content(client: Client, asked: LeadFilter, kind: Literal["csv", "xlsx"], lang: str) -> bytes:
+def _content(client: Client, asked: LeadFilter, kind: exporting.Format, lang: str) -> bytes:
     return files.lead_file(client, asked, fmt=kind, lang=lang)

@@ -10,9 +10,8 @@ import streamlit as st
 
 from backend.leads import commands, reads, wording
 from backend.leads.models import Event, LeadRow, LeadScreen, PromiseRow
-from backend.orders.models import REVEAL_REASONS
 from pages.shared import format as fmt
-from pages.shared import frame, session, widgets
+from pages.shared import frame, revealing, session, widgets
 from pages.shared.assignment import why as assigned
 from pages.shared.deadlines import drawer
 from pages.shared.format import md
@@ -21,6 +20,7 @@ from pages.shared.i18n import locale, plain, t
 from pages.shared.leads import panels, state, words
 from pages.shared.library import talk
 
+_CONTACT = ("name", "phone", "wechat", "email", "buyer_account", "note")
 _RPCS: Mapping[str, str] = {
     "follow_up": "follow_up_lead",
     "promise": "make_promise",
@@ -194,38 +194,11 @@ def _contact(user: User, found: LeadScreen, row: LeadRow) -> None:
         if not (found.is_mine or user.has("manager", "admin")):
             st.caption(t("leads.contact_hidden"))
             return
-        reason = None
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            if not found.is_mine:
-                reason = st.selectbox(
-                    t("orders.reveal_reason"),
-                    REVEAL_REASONS,
-                    index=None,
-                    placeholder=plain("orders.reveal_reason"),
-                    format_func=lambda code: plain(f"orders.reveal.{code}"),
-                    key="lead_reveal_reason",
-                    label_visibility="collapsed",
-                    width=200,
-                )
-            sent = st.button(
-                t("orders.reveal"),
-                key="lead_reveal",
-                icon=":material/visibility:",
-                disabled=not found.is_mine and reason is None,
-                help=t("orders.reveal_help"),
-            )
+        sent, reason = revealing.ask("lead_reveal", mine=found.is_mine)
         if sent:
-            _reveal(row.id, reason)
-
-
-def _reveal(lead_id: int, reason: str | None) -> None:
-    clear = reads.reveal(frame.client(), frame.keyring(), lead_id, reason=reason)
-    for cell in ("name", "phone", "wechat", "email", "buyer_account", "note"):
-        text: str = getattr(clear, cell)
-        if text:
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.markdown(f":gray[{t(f'leads.field.{cell}')}] {md(text)}", width="stretch")
-                widgets.copy_button(text, key=f"lead_copy_{cell}")
+            clear = reads.reveal(frame.client(), frame.keyring(), row.id, reason=reason)
+            names = {name: plain(f"leads.field.{name}") for name in _CONTACT}
+            revealing.show(clear, names, key="lead")
 
 
 def _promises(user: User, found: LeadScreen) -> None:

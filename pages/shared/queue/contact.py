@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from backend.orders import commands, reads
-from backend.orders.models import REVEAL_REASONS, ClearContact, OrderDetail, OrderFacts
-from pages.shared import frame, widgets
+from backend.orders.models import OrderDetail, OrderFacts
+from pages.shared import frame, revealing
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
@@ -35,39 +35,11 @@ def _masked(order: OrderFacts) -> str:
 
 
 def _reveal(order: OrderFacts, *, mine: bool) -> None:
-    reason = None
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if not mine:
-            reason = st.selectbox(
-                t("orders.reveal_reason"),
-                REVEAL_REASONS,
-                index=None,
-                placeholder=plain("orders.reveal_reason"),
-                format_func=lambda code: plain(f"orders.reveal.{code}"),
-                key=f"orders_reveal_reason_{order.id}",
-                label_visibility="collapsed",
-                width=220,
-            )
-        sent = st.button(
-            t("orders.reveal"),
-            key=f"orders_reveal_{order.id}",
-            icon=":material/visibility:",
-            disabled=not mine and reason is None,
-            help=t("orders.reveal_help"),
-        )
+    sent, reason = revealing.ask(f"orders_reveal_{order.id}", mine=mine)
     if sent:
         with frame.boundary():
-            _show(reads.reveal(frame.client(), frame.keyring(), order.id, reason=reason))
-
-
-def _show(clear: ClearContact) -> None:
-    for cell in ("receiver", "phone", "address", "note"):
-        text: str = getattr(clear, cell)
-        if not text:
-            continue
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f":gray[{t(f'orders.cell.{cell}')}] {md(text)}", width="stretch")
-            widgets.copy_button(text, key=f"orders_copy_{cell}")
+            clear = reads.reveal(frame.client(), frame.keyring(), order.id, reason=reason)
+            revealing.show(clear, revealing.order_cells(), key="orders")
 
 
 def correct(user: User, found: OrderDetail) -> None:

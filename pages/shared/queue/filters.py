@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from backend.orders.models import REVIEWED, QueueFilter
-from pages.shared import widgets
+from pages.shared import address, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.queue import words
@@ -34,7 +34,7 @@ def sync(user: User) -> None:
 
     By hand and not by `bind`: a bound selectbox writes its label, and labels depend on language and counts.
     """
-    given = _address()
+    given = params()
     found = QueueFilter.parse(given)
     where = str(found.shop_id) if found.shop_id else found.platform
     values = {
@@ -80,16 +80,12 @@ def clear() -> None:
 
 def params() -> dict[str, str]:
     """The filters in force as the address writes them."""
-    return _address()
+    return address.given(_NAMES)
 
 
 def show(view: Mapping[str, str]) -> None:
     """Shows a saved view: exactly these filters."""
-    for name in _NAMES:
-        st.query_params.pop(name, None)
-    for name in _NAMES:
-        if name in view:
-            st.query_params[name] = view[name]
+    address.put(_NAMES, view)
 
 
 def tabs(counts: Mapping[str, int]) -> None:
@@ -162,10 +158,6 @@ def _amount_of(name: str) -> Decimal | None:
     return None if value is None else Decimal(f"{value:.2f}")
 
 
-def _address() -> dict[str, str]:
-    return {name: text for name in _NAMES if (text := st.query_params.get(name, ""))}
-
-
 def _tab_of(found: QueueFilter, given: Mapping[str, str]) -> str:
     if given.get("view") == "same":
         return "same"
@@ -193,8 +185,4 @@ def _place_words(user: User, place: str) -> str:
 
 def _write() -> None:
     now = wanted().params() | ({"view": "same"} if _value("tab") == "same" else {})
-    for name in _NAMES:
-        if name in now:
-            st.query_params[name] = now[name]
-        else:
-            st.query_params.pop(name, None)
+    address.put(_NAMES, now)

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from backend.tickets.models import SEVERITIES, STATES, TABS, TYPES, TicketFilter
-from pages.shared import widgets
+from pages.shared import address, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.tickets import words
@@ -38,15 +38,12 @@ def wanted() -> TicketFilter:
 
 def params() -> dict[str, str]:
     """The filters in force as the address writes them."""
-    return {name: text for name in _NAMES if (text := st.query_params.get(name, ""))}
+    return address.given(_NAMES)
 
 
 def show(view: Mapping[str, str]) -> None:
     """Shows a saved view: exactly these filters."""
-    for name in _NAMES:
-        st.query_params.pop(name, None)
-        if name in view:
-            st.query_params[name] = view[name]
+    address.put(_NAMES, view)
 
 
 def narrowed() -> bool:
@@ -141,8 +138,4 @@ def _tab_words(counts: Mapping[str, int], name: str) -> str:
 def _write() -> None:
     found = wanted()
     now = found.params() | {"tab": found.tab}
-    for name in _NAMES:
-        if name in now:
-            st.query_params[name] = now[name]
-        else:
-            st.query_params.pop(name, None)
+    address.put(_NAMES, now)
