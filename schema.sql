@@ -5,8 +5,10 @@
 -- Shopdesk: the whole database in one file.
 --
 -- Contents   00 guard · 10 private helpers · 20 people, sign-in, members · 30 clock · 36 calendars, rota · 37 channels, inbox
---            · 38 reminders · 39 policies · 40 stock · 50 orders · 51 imports · 52 rules · 53 review · 54 release
---            · 60 search · 70 words · 72 listings · 80 jobs · 85 keys · 90 screens · 99 reload
+--            · 38 reminders · 39 policies · 40 stock · 42 assignment · 43 library · 50 orders · 51 imports · 52 rules
+--            · 53 review · 54 release · 58 leads · 60 search · 61 tickets · 63 returns · 64 authority, money, approvals
+--            · 65 price protection · 66 surveys · 67 attachments · 69 handover · 70 words · 72 listings · 80 jobs · 85 keys
+--            · 90 screens · 91 deadlines · 93 sources · 94 KPIs · 97 tasks · 98 alerts · 99 reload
 -- Apply      paste into the Supabase SQL editor; the embedded stack applies it itself. Runs as a non-superuser owner, on
 --            Postgres 17 and 18 without extensions, as often as you like: functions, views, policies and grants are
 --            replaced, tables change by numbered steps (private.schema_steps), each run once.
