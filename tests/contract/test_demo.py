@@ -75,6 +75,15 @@ def test_after_sales_shows_every_kind_of_case(shown: Stack) -> None:
     assert only(shown, top) == [("logistics_packaging",)]
 
 
+def test_presales_shows_every_stage(shown: Stack) -> None:
+    free = "case when state in ('assigned', 'pool') then 'new' else state end"  # what is overdue goes back
+    states = dict(only(shown, f"select {free}, count(*) from leads group by 1"))
+    assert states == {"converted": 14, "lost": 12, "following": 22, "new": 12}
+    stages = dict(only(shown, "select stage, count(*) from leads where state = 'following' group by 1"))
+    assert stages == {"first_touch": 6, "discovery": 6, "objection": 5, "closing": 5}
+    assert only(shown, "select count(*) from lead_merges where state = 'open'") == [(1,)]
+
+
 def test_every_role_can_sign_in_and_see_its_desk(shown: Stack) -> None:
     settings = keep.connect(shown)
     accounts = demo_accounts(replace(settings, data_dir=shown.data_dir))

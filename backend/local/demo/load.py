@@ -12,7 +12,7 @@ from supabase import Client
 from backend import auth, db
 from backend.config import Settings
 from backend.imports.runner import Importer, Shop, import_file
-from backend.local.demo import clock, figures, files, listings, plan, rota, tickets
+from backend.local.demo import clock, figures, files, leads, listings, plan, rota, tickets
 from backend.local.demo.orders import ZONE, Order
 from backend.local.demo.team import PEOPLE, SHOPS, Person
 from backend.pii import Keyring
@@ -125,6 +125,8 @@ def play(settings: Settings, admin_url: str, password: str, *, say: Say, now: da
         _play_today(player, story, set_clock)
         say("Demo: after-sales …")
         tickets.play(player, set_clock, story.now)
+        say("Demo: presales …")
+        leads.play(player, set_clock, story.now)
         say("Demo: figures and improvements …")
         figures.play(player, set_clock, story.now)
 
