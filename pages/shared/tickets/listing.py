@@ -146,6 +146,14 @@ def _empty(asked: TicketFilter) -> None:
             icon=":material/filter_alt_off:",
             key="tickets",
         )
+        if asked.q and asked.tab != "all":
+            box.button(
+                t("tickets.look_everywhere"),
+                key="tickets_everywhere",
+                type="primary",
+                on_click=filters.show,
+                args=(filters.params() | {"tab": "all"},),
+            )
         box.button(t("common.clear_filters"), key="tickets_clear_empty", on_click=filters.clear)
         return
     icon = ":material/task_alt:" if asked.tab in ("mine", "pool") else ":material/inbox:"
