@@ -96,3 +96,41 @@ def test_alerts_are_listed_and_set(app_as: AppAs, floor: ShopFloor) -> None:
 
 def test_the_warehouse_has_no_access(app_as: AppAs, floor: ShopFloor) -> None:
     assert zh("common.no_access") in shown(app_as(floor.person("warehouse"), "kpi"))
+
+
+def test_one_person_with_his_tasks_and_who_he_is(app_as: AppAs, floor: ShopFloor) -> None:
+    """客服甲 is the agent since the test before; a manager sees whose figures they are and what is open."""
+    agent = floor.person("agent")
+    floor.one(
+        "with t as (insert into tasks (shop_id, title, source, owner_id, created_at)"
+        " select %s, '开场白改两段', 'suggestion', id, now() from members where user_id = %s returning 1)"
+        " select count(*) from t",
+        floor.shop_id,
+        agent.session.user_id,
+    )
+    text = shown(app_as(floor.person("manager"), "kpi", query={"days": "7", "agent": "客服甲"}))
+    assert zh("kpi.of_person", name="客服甲") in text
+    assert zh("kpi.person_tasks") in text
+    assert zh("kpi.person_no_tasks") not in text
+    mine = shown(app_as(agent, "kpi", query={"days": "7", "agent": "客服乙"}))
+    assert zh("kpi.person_no_tasks") not in mine
+    assert "客服乙" not in mine
+    other = shown(app_as(floor.person("manager"), "kpi", query={"days": "7", "agent": "客服乙"}))
+    assert zh("kpi.person_tasks") not in other, "a name without a member has no tasks"
+
+
+def test_the_age_of_the_data_by_source(app_as: AppAs, floor: ShopFloor) -> None:
+    text = shown(app_as(floor.person("analyst"), "kpi", query={"days": "7"}))
+    assert f"{zh('imports.kind.performance')} {zh('kpi.never')}" in text
+    assert f"{zh('imports.kind.chats')} {zh('kpi.never')}" not in text
+
+
+def test_a_missed_target_becomes_a_task_in_one_click(app_as: AppAs, floor: ShopFloor) -> None:
+    floor.one("select count(private.snapshot_day(%s, %s, private.now()))", floor.shop_id, YESTERDAY)
+    tab = app_as(floor.person("manager"), "kpi", query={"days": "7", "code": "响应超时率"})
+    next(one for one in tab.button if one.key == "kpi_offer").click().run()
+    assert not tab.exception
+    found = "select count(*) from tasks where source = 'anomaly' and evidence ->> 'kpi' = %s"
+    assert floor.one(found, "响应超时率") == 1
+    met = app_as(floor.person("manager"), "kpi", query={"days": "7", "code": "首响"})
+    assert [one for one in met.button if one.key == "kpi_offer"] == [], "its target is met"

@@ -12,7 +12,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from backend.local.stack import Stack
-from pages.shared.improvement import meeting
+from pages.shared.improvement import meeting, printed
 from tests.pages.conftest import AppAs
 from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ShopFloor
@@ -101,7 +101,7 @@ def test_the_review_has_its_three_inputs_and_a_file(app_as: AppAs, floor: ShopFl
     next(one for one in tab.button if one.label == zh("common.save")).click().run()
     assert not tab.exception
     assert (
-        floor.one("select notes from meetings where shop_id is null order by id desc limit 1")
+        floor.one("select notes from meetings where shop_id = %s order by id desc limit 1", floor.shop_id)
         == "下月主攻退货"
     )
     next(one for one in tab.text_input if one.label == zh("meeting.decide")).set_value("仓库设退货专窗")
@@ -128,3 +128,24 @@ def test_a_task_of_another_shop_is_not_there(app_as: AppAs, floor: ShopFloor, st
     tab = app_as(floor.person("manager"), "task", query={"id": str(task)})
     assert "别家的任务" not in shown(tab)
     assert tab.error
+
+
+def test_the_review_prints_without_scripts_or_addresses() -> None:
+    """Whatever people typed is text on the page."""
+    row = {
+        "part": "优化任务",
+        "what": "O-1 <script>alert(1)</script>",
+        "value": "48 → 20",
+        "target": "≤ 24",
+        "note": "&",
+    }
+    page = printed.page(
+        [row, {**row, "part": zh("meeting.part.notes"), "what": "决定\n<b>换箱</b>"}],
+        "复盘会 2026-11",
+        "店 <一>",
+    ).decode()
+    assert page.startswith("<!doctype html>")
+    assert "@page { size: A4" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "决定\n&lt;b&gt;换箱&lt;/b&gt;" in page
+    assert [found for found in ("<script", "<b>", "http", "src=", "url(") if found in page] == []

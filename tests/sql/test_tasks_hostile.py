@@ -184,7 +184,7 @@ def test_odd_values_are_refused_with_a_reason(floor: Connection) -> None:
         ("save_meeting", "2026-11-01", shop(floor), None, "电话13800138000", False, uuid.uuid4()),
         ("change_kpi", "平响", 1, {"threshold": "NaN"}, uuid.uuid4()), ("change_kpi", "平响", 1, {"formula": "x"}, uuid.uuid4()),
         ("change_kpi", "平响", 1, {"threshold": -1}, uuid.uuid4()), ("change_kpi", "平响", 1, {"params": [1]}, uuid.uuid4()),
-        ("change_kpi", "平响", 1, {"platform_thresholds": [1]}, uuid.uuid4()), 
+        ("change_kpi", "平响", 1, {"platform_thresholds": [1]}, uuid.uuid4()),
         ("save_tasks", {"id": 1}, uuid.uuid4()), ("save_tasks", [1], uuid.uuid4()), ("save_tasks", [], uuid.uuid4()),
         ("set_agent_name", shop(floor), "x" * 61, ann, uuid.uuid4()), ("set_agent_name", shop(floor), "nick", far, uuid.uuid4()),
     ]  # fmt: skip

@@ -49,7 +49,7 @@ def play(player: Player, set_clock: SetClock, now: datetime) -> None:
     _bring(player, "tm", "chats", "会话.csv", sessions)
     _tasks(player, set_clock, now)
     set_clock(now)
-    while player.service.rpc("service_keep_kpis", p_limit=100):
+    while player.service.rpc("service_keep_kpis", p_limit=20):
         pass
 
 

@@ -37,8 +37,11 @@ def draw(user: User) -> None:
         if found["may_hold"]:
             _notes(found, month, shop_id)
             _decision(found, shop_id)
-        elif found["meeting"]:
-            st.markdown(md(found["meeting"]["notes"]))
+        else:
+            if found["meeting"]:
+                st.markdown(md(found["meeting"]["notes"]))
+            if user.has("manager"):
+                st.caption(t("meeting.pick_shop"))
         _announcement(month, shop_id)
         _files(user, found, month, shop_id)
 
@@ -60,7 +63,7 @@ def _choice(user: User) -> tuple[date, int | None]:
             key="meeting_month",
             width=130,
         )
-        shop = None
+        shop = next(iter(names)) if len(names) == 1 else None
         if len(names) > 1:
             shop = st.selectbox(
                 t("tasks.shop"),
