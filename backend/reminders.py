@@ -20,6 +20,7 @@ PRESETS: Final[tuple[Preset, ...]] = ("all", "urgent", "mentions")
 KINDS: Final = (
     "due_soon", "overdue", "returned", "raised", "digest", "daily", "wait_ended",
     "handover_open", "handover", "handover_declined", "handover_left", "low_score", "low_ratings",
+    "task_accepted", "task_failed", "task_inconclusive", "task_regressed",
 )  # fmt: skip
 PAGE_SIZE: Final = 50
 
@@ -33,6 +34,7 @@ class Notification(BaseModel):
     kind: Literal[
         "due_soon", "overdue", "returned", "raised", "digest", "daily", "wait_ended",
         "handover_open", "handover", "handover_declined", "handover_left", "low_score", "low_ratings",
+        "task_accepted", "task_failed", "task_inconclusive", "task_regressed",
     ]  # fmt: skip
     params: dict[str, Any]
     path: str | None

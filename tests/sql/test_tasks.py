@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 import pytest
 
+from backend import reminders
+from backend.reminders import Notification
 from tests.sql.desk import as_member, ask, at, one, refusal, row, user_id
 from tests.sql.ticketing import open_ticket_floor, register, step
 
@@ -352,4 +355,17 @@ def test_the_deadline_reminds_on_the_way(floor: Connection) -> None:
     assert (
         one(floor, "select state from sla_clocks where entity = 'task' and entity_id = %s", task)
         == "fulfilled"
+    )
+
+
+def test_the_bell_knows_every_kind_of_message(floor: Connection) -> None:
+    """A kind that the table takes and the app does not know would break every page of whoever is told."""
+    allowed = one(
+        floor,
+        "select pg_get_constraintdef(oid) from pg_constraint where conname = 'notifications_kind_known'",
+    )
+    assert (
+        set(re.findall(r"'([a-z_]+)'", allowed))
+        == set(reminders.KINDS)
+        == set(get_args(Notification.model_fields["kind"].annotation))
     )
