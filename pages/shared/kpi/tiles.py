@@ -51,6 +51,7 @@ def _age(found: Screen) -> None:
 
 def _tile(tile: Tile, meaning: Definition | None) -> None:
     with st.container(border=True, height="stretch", gap="xsmall", key=f"kpi_tile_{tile.code}"):
+        line = [point.value for point in tile.points if point.value is not None]
         change = None
         if tile.value is not None and tile.before is not None and tile.sample >= _FEW:
             change = round(tile.value - tile.before, 2)
@@ -60,7 +61,7 @@ def _tile(tile: Tile, meaning: Definition | None) -> None:
             delta=change if change else None,
             delta_color="inverse" if tile.direction == "down" else "normal",
             help=_help(tile, meaning),
-            chart_data=[point.value for point in tile.points if point.value is not None] or None,
+            chart_data=line if len(line) > 1 else None,
             chart_type="line",
         )
         st.markdown(_verdict(tile))
