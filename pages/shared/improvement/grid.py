@@ -96,7 +96,7 @@ def _columns(people: Sequence[Person] = ()) -> dict[str, Any]:
             width=70,
             required=True,
         ),
-        "criteria": text(plain("tasks.column.criteria"), width=210),
+        "criteria": text(plain("tasks.column.criteria"), width=185),
         "figures": text(plain("tasks.column.figures"), width=140, help=plain("tasks.figures_help")),
         "progress": st.column_config.ProgressColumn(
             plain("tasks.column.progress"), min_value=0, max_value=100, format="%d%%", width=90
@@ -124,6 +124,7 @@ def _edit(user: User, rows: Sequence[Task]) -> None:
         column_config=_columns(people),
         disabled=["open", "state", "criteria", "figures", "progress", "source"],
         key=_key(),
+        placeholder="—",
     )
     changes = _changes(user, rows, before, after, {one.name: one.id for one in people})
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tasks_grid_bar"):
