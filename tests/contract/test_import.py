@@ -1,4 +1,4 @@
-"""The command `import` on a fresh, empty installation: exports give exactly the exceptions they should."""
+"""The command `import` on a fresh, empty desk: exports give exactly the exceptions they should."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def own_stack(installation: Installation) -> Iterator[Stack]:
-    """An installation of this module alone, started as `local --no-demo` does."""
+    """An desk of this module alone, started as `local --no-demo` does."""
     with Stack(installation("import"), fsync=False) as stack:
         yield stack
 
 
 @pytest.fixture
-def installation(own_stack: Stack) -> Iterator[Stack]:
-    """The installation, empty: what tests made is gone afterwards."""
+def desk(own_stack: Stack) -> Iterator[Stack]:
+    """The desk, empty: what tests made is gone afterwards."""
     yield own_stack
     forget_imports(own_stack.admin_url)
 
@@ -85,79 +85,77 @@ def expected(platform: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("platform", FILES)
-def test_a_sample_alone_gives_exactly_its_exceptions(installation: Stack, platform: str) -> None:
+def test_a_sample_alone_gives_exactly_its_exceptions(desk: Stack, platform: str) -> None:
     name, rows, orders = FILES[platform]
-    code, stock = run(installation, "products", SAMPLES / "stock.csv")
+    code, stock = run(desk, "products", SAMPLES / "stock.csv")
     assert (code, stock["rows"], stock["accepted"], stock["rejected"]) == (0, 16, 16, [])
-    code, report = run(installation, "orders", SAMPLES / name)
+    code, report = run(desk, "orders", SAMPLES / name)
     assert (code, report["rows"], report["accepted"], report["rejected"]) == (0, rows, orders, [])
     wanted = expected(platform)
-    assert exceptions(installation) == wanted
+    assert exceptions(desk) == wanted
     kinds = [kind for found in wanted.values() for kind in found]
     assert report["exceptions"] == {kind: kinds.count(kind) for kind in set(kinds)}
-    assert query(installation, "select code, platform from shops") == [(platform, platform)]
+    assert query(desk, "select code, platform from shops") == [(platform, platform)]
 
 
-def test_the_order_of_files_does_not_matter(installation: Stack) -> None:
-    run(installation, "orders", SAMPLES / "taobao_ExportOrderList.csv")
-    run(installation, "products", SAMPLES / "stock.csv")
-    assert exceptions(installation) == expected("taobao")
+def test_the_order_of_files_does_not_matter(desk: Stack) -> None:
+    run(desk, "orders", SAMPLES / "taobao_ExportOrderList.csv")
+    run(desk, "products", SAMPLES / "stock.csv")
+    assert exceptions(desk) == expected("taobao")
 
 
-def test_the_same_file_again_changes_nothing(installation: Stack) -> None:
-    run(installation, "products", SAMPLES / "stock.csv")
-    _, first = run(installation, "orders", SAMPLES / "jd_orders.csv")
+def test_the_same_file_again_changes_nothing(desk: Stack) -> None:
+    run(desk, "products", SAMPLES / "stock.csv")
+    _, first = run(desk, "orders", SAMPLES / "jd_orders.csv")
     state = "select id, version, contact_id from orders order by id"
-    before = query(installation, state)
-    code, second = run(installation, "orders", SAMPLES / "jd_orders.csv")
+    before = query(desk, state)
+    code, second = run(desk, "orders", SAMPLES / "jd_orders.csv")
     assert (code, second["accepted"], second["updated"], second["unchanged"]) == (0, 0, 0, 56)
     assert second["exceptions"] == first["exceptions"]
-    assert query(installation, state) == before
-    assert exceptions(installation) == expected("jd")
+    assert query(desk, state) == before
+    assert exceptions(desk) == expected("jd")
 
 
-def test_a_newer_file_updates_and_an_older_one_does_not(installation: Stack, tmp_path: Path) -> None:
+def test_a_newer_file_updates_and_an_older_one_does_not(desk: Stack, tmp_path: Path) -> None:
     old = SAMPLES / "douyin_orders.csv"
     text = old.read_text("utf-8-sig")
     waiting = next(line for line in text.splitlines() if ",待发货," in line)
     new = tmp_path / "later.csv"
     new.write_text(text.replace(waiting, waiting.replace(",待发货,", ",已发货,")), "utf-8-sig")
-    run(installation, "orders", old)
-    code, report = run(installation, "orders", new)
+    run(desk, "orders", old)
+    code, report = run(desk, "orders", new)
     assert (code, report["updated"], report["unchanged"]) == (0, 1, 63)
     status = "select status from orders where order_no = %s"
     number = waiting.split(",")[0].strip()
-    assert query(installation, status, number) == [("shipped",)]
-    run(installation, "orders", old)
-    assert query(installation, status, number) == [("shipped",)]
+    assert query(desk, status, number) == [("shipped",)]
+    run(desk, "orders", old)
+    assert query(desk, status, number) == [("shipped",)]
 
 
-def test_nothing_personal_is_readable_in_the_database(installation: Stack) -> None:
+def test_nothing_personal_is_readable_in_the_database(desk: Stack) -> None:
     """Every text of every table, against the names, phones and address details of the file."""
-    run(installation, "orders", SAMPLES / "douyin_orders.csv")
+    run(desk, "orders", SAMPLES / "douyin_orders.csv")
     with (SAMPLES / "douyin_orders.csv").open(encoding="utf-8-sig", newline="") as stream:
         lines = list(csv.DictReader(stream))
     names = {line["收件人"].strip() for line in lines} - {"", "-"}
     details = {line["详细地址"].strip() for line in lines if len(line["详细地址"]) > 6}
     tables = query(
-        installation,
+        desk,
         """select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
            where n.nspname in ('public', 'private') and c.relkind = 'r'""",
     )
-    text = "\n".join(
-        row[0] for (table,) in tables for row in query(installation, f"select t::text from {table} t")
-    )
+    text = "\n".join(row[0] for (table,) in tables for row in query(desk, f"select t::text from {table} t"))
     assert "69400034778899055" in text, "the orders themselves are there"
     assert [found for found in names | details if found in text] == []
     assert re.search(r"(?<!\d)1[3-9]\d{9}(?!\d)", text) is None
 
 
-def test_dry_run_stores_nothing(installation: Stack) -> None:
-    code, report = run(installation, "orders", SAMPLES / "taobao_ExportOrderList.csv", "--dry-run")
+def test_dry_run_stores_nothing(desk: Stack) -> None:
+    code, report = run(desk, "orders", SAMPLES / "taobao_ExportOrderList.csv", "--dry-run")
     assert (code, report["rows"], report["accepted"], report["dry_run"]) == (0, 66, 64, True)
     assert report["exceptions"]["bad_phone"] == 3
-    assert query(installation, "select count(*) from shops") == [(0,)]
-    assert query(installation, "select count(*) from imports") == [(0,)]
+    assert query(desk, "select count(*) from shops") == [(0,)]
+    assert query(desk, "select count(*) from imports") == [(0,)]
 
 
 @pytest.fixture
@@ -171,76 +169,74 @@ def spoilt(tmp_path: Path) -> Path:
     return path
 
 
-def test_refused_lines_are_listed_and_the_others_taken(installation: Stack, spoilt: Path) -> None:
-    code, report = run(installation, "orders", spoilt)
+def test_refused_lines_are_listed_and_the_others_taken(desk: Stack, spoilt: Path) -> None:
+    code, report = run(desk, "orders", spoilt)
     assert (code, report["rows"], report["accepted"]) == (1, 4, 3)
     (rejected,) = report["rejected"]
     assert set(rejected) == {"row", "column", "reason"}
     assert (rejected["row"], rejected["column"]) == (3, "订购数量")
-    assert query(installation, "select row_no, column_name from import_errors") == [(3, "订购数量")]
+    assert query(desk, "select row_no, column_name from import_errors") == [(3, "订购数量")]
 
 
-def test_strict_takes_all_or_nothing(installation: Stack, spoilt: Path) -> None:
-    code, report = run(installation, "orders", spoilt, "--strict")
+def test_strict_takes_all_or_nothing(desk: Stack, spoilt: Path) -> None:
+    code, report = run(desk, "orders", spoilt, "--strict")
     assert (code, report["state"], report["accepted"], len(report["rejected"])) == (1, "refused", 0, 1)
-    assert query(installation, "select count(*) from orders") == [(0,)]
+    assert query(desk, "select count(*) from orders") == [(0,)]
 
 
-def test_several_files_give_a_list(installation: Stack) -> None:
-    code, reports = run(installation, "orders", SAMPLES / "jd_orders.csv", SAMPLES / "douyin_orders.csv")
+def test_several_files_give_a_list(desk: Stack) -> None:
+    code, reports = run(desk, "orders", SAMPLES / "jd_orders.csv", SAMPLES / "douyin_orders.csv")
     assert (code, [report["shop"] for report in reports]) == (0, ["jd", "douyin"])
-    assert query(installation, "select code from shops order by id") == [("jd",), ("douyin",)]
+    assert query(desk, "select code from shops order by id") == [("jd",), ("douyin",)]
 
 
-def test_which_shop(installation: Stack) -> None:
+def test_which_shop(desk: Stack) -> None:
     """Unknown code or several shops of the platform: wrong usage, nothing imported."""
-    code, report = run(installation, "orders", SAMPLES / "jd_orders.csv", "--shop", "nope")
+    code, report = run(desk, "orders", SAMPLES / "jd_orders.csv", "--shop", "nope")
     assert (code, report["state"]) == (2, "refused")
-    with psycopg.connect(installation.db_url, autocommit=True) as owner:
+    with psycopg.connect(desk.db_url, autocommit=True) as owner:
         for name in ("east", "west"):
             owner.execute("select private.ensure_shop(%s, %s, 'jd')", (name, name))
-    code, _ = run(installation, "orders", SAMPLES / "jd_orders.csv")
+    code, _ = run(desk, "orders", SAMPLES / "jd_orders.csv")
     assert code == 2
-    assert query(installation, "select count(*) from orders") == [(0,)]
-    code, report = run(installation, "orders", SAMPLES / "jd_orders.csv", "--shop", "west")
+    assert query(desk, "select count(*) from orders") == [(0,)]
+    code, report = run(desk, "orders", SAMPLES / "jd_orders.csv", "--shop", "west")
     assert (code, report["shop"]) == (0, "west")
 
 
 @pytest.mark.parametrize("arguments", [["orders", "missing.csv"], ["leads", "x.csv"], ["orders"]])
-def test_wrong_usage_says_so(installation: Stack, arguments: Sequence[str]) -> None:
+def test_wrong_usage_says_so(desk: Stack, arguments: Sequence[str]) -> None:
     command = [sys.executable, "-m", "backend", "import", *arguments, "--json"]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment(installation), capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=environment(desk), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr
 
 
-def test_what_is_no_order_file_is_refused_with_the_reason(installation: Stack, tmp_path: Path) -> None:
+def test_what_is_no_order_file_is_refused_with_the_reason(desk: Stack, tmp_path: Path) -> None:
     path = tmp_path / "page.csv"
     path.write_text("<html><body>login</body></html>")
-    code, report = run(installation, "orders", path)
+    code, report = run(desk, "orders", path)
     assert (code, report["state"], report["rows"]) == (1, "refused", 0)
     assert "网页" in report["refused"]
 
 
-def test_a_killed_import_goes_on_with_the_same_file(installation: Stack, tmp_path: Path) -> None:
+def test_a_killed_import_goes_on_with_the_same_file(desk: Stack, tmp_path: Path) -> None:
     path = tmp_path / "many.csv"
     many(path, 6000)
     command = [sys.executable, "-m", "backend", "import", "orders", str(path), "--json"]
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment(installation), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=ROOT, env=environment(desk), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        assert wait_for(installation, "select coalesce(max(rows_staged), 0) >= 2000 from imports")
+        assert wait_for(desk, "select coalesce(max(rows_staged), 0) >= 2000 from imports")
         process.send_signal(signal.SIGKILL)
-    assert query(installation, "select state from imports") == [("staging",)]
-    code, report = run(installation, "orders", path)
+    assert query(desk, "select state from imports") == [("staging",)]
+    code, report = run(desk, "orders", path)
     assert (code, report["accepted"] + report["unchanged"]) == (0, 6000)
-    assert query(installation, "select count(*), count(*) filter (where state = 'done') from imports") == [
-        (1, 1)
-    ]
-    assert query(installation, "select count(*), count(distinct order_no) from orders") == [(6000, 6000)]
-    assert query(installation, "select count(*) from private.import_rows") == [(0,)]
+    assert query(desk, "select count(*), count(*) filter (where state = 'done') from imports") == [(1, 1)]
+    assert query(desk, "select count(*), count(distinct order_no) from orders") == [(6000, 6000)]
+    assert query(desk, "select count(*) from private.import_rows") == [(0,)]
 
 
 def many(path: Path, count: int) -> None:
