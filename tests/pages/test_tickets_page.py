@@ -87,7 +87,9 @@ def test_what_may_be_registered_already_is_shown_before_it_is_registered_twice(
 ) -> None:
     agent = shop.person("agent")
     number = str(shop.one("select max(order_no) from public.orders where shop_id = %s", shop.shop_id))
-    order = int(shop.one("select id from public.orders where order_no = %s", number))
+    order = int(
+        shop.one("select id from public.orders where order_no = %s and shop_id = %s", number, shop.shop_id)
+    )
     first = register(shop, agent, order_id=order)
     tab = click(app_as(agent, "rota"), "desk_register_button")
     typed(tab, "desk_register_text", f"{number} 少发一个杯盖")
@@ -126,7 +128,9 @@ def test_the_list_has_its_tabs_filters_and_rights(app_as: AppAs, shop: ShopFloor
 
 def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloor, order_no: str) -> None:
     agent, manager = shop.person("agent"), shop.person("manager")
-    order = int(shop.one("select id from public.orders where order_no = %s", order_no))
+    order = int(
+        shop.one("select id from public.orders where order_no = %s and shop_id = %s", order_no, shop.shop_id)
+    )
     ticket = register(shop, agent, order_id=order, summary="杯身有划痕，请补发")
     page = {"id": str(ticket)}
     tab = app_as(agent, "ticket", query=page)
