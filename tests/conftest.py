@@ -42,6 +42,19 @@ _numbers = itertools.count(1)
 # --- no network ---
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests stay together on one worker: those of a file, and all that open a browser.
+
+    Two browsers at once on two cores wait for each other longer than a person would.
+    """
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(
+            pytest.mark.xdist_group("browser" if folder == "browser" else f"{folder}/{item.path.stem}")
+        )
+
+
 @pytest.fixture(autouse=True, scope="session")
 def loopback_only() -> Iterator[None]:
     """A test that would leave this machine fails at once and says where it wanted to go."""
