@@ -60,7 +60,7 @@ def bring(page: Page, file: Path) -> None:
     uploader.set_input_files(file)
     card = page.locator("[class*=st-key-imports_card_]").filter(has_text=file.name)
     expect(card).to_be_visible()
-    page.get_by_role("button", name="导入", exact=False).last.click()
+    card.get_by_role("button", name=f"导入 {file.name}").click()
     expect(page.get_by_text("导入完成").first).to_be_visible(timeout=60_000)
 
 
