@@ -17413,6 +17413,8 @@ begin
         perform private.fail('PT404', 'ticket.none');
     elsif (source).id = (target).id or (source).shop_id <> (target).shop_id then
         perform private.fail('PT422', 'ticket.merge_self');
+    elsif (source).buyer_account <> (target).buyer_account and not private.is_ticket_lead(p_me, (source).shop_id, p_now) then
+        perform private.fail('PT409', 'ticket.merge_buyer', pg_catalog.jsonb_build_object('id', (source).id, 'into', (target).id));
     elsif (target).version is distinct from (p_into ->> 'version')::integer then
         perform private.fail('PT409', 'ticket.stale', pg_catalog.jsonb_build_object('id', (target).id, 'at', (target).updated_at,
             'version', (target).version, 'who', private.last_hand((target).id)));
@@ -17427,7 +17429,7 @@ begin
 end;
 $$;
 comment on function private.tickets_to_merge(private.actor, jsonb, jsonb, timestamptz) is
-    'Both tickets locked: ticket.none, ticket.stale, ticket.merge_self, ticket.merge_target, ticket.money_open, ticket.return_open, and what private.ticket_refusal says of the first.';
+    'Both tickets locked: ticket.none, ticket.stale, ticket.merge_self, ticket.merge_buyer (two accounts are two customers, unless a manager or the 当班主管 knows better), ticket.merge_target, ticket.money_open, ticket.return_open, and what private.ticket_refusal says of the first.';
 
 create or replace function public.merge_tickets(p_from jsonb, p_into jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -17953,10 +17955,11 @@ begin
         return v_answer;
     end if;
     v_ticket := private.ticket_to_talk(v_me, p_ticket_id);
-    if v ->> 'direction' = 'out' then
-        perform private.require_text_check(pg_catalog.btrim(coalesce(v ->> 'body', '')), 'reply', v_ticket.shop_id, 'general', '{}', v ->> 'reason', null, v_now);
-    elsif pg_catalog.btrim(coalesce(v ->> 'body', '')) = '' then
+    if pg_catalog.btrim(coalesce(v ->> 'body', '')) = ''
+        and (v ->> 'direction' is distinct from 'out' or coalesce(v ->> 'channel', v_ticket.channel) <> 'phone') then
         perform private.fail('PT422', 'ticket.form', '{"field": "body"}');
+    elsif v ->> 'direction' = 'out' then
+        perform private.require_text_check(pg_catalog.btrim(coalesce(v ->> 'body', '')), 'reply', v_ticket.shop_id, 'general', '{}', v ->> 'reason', null, v_now);
     end if;
     v_id := private.said(v_me, v_ticket, v ->> 'direction', coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v_now);
     delete from public.ticket_drafts where ticket_id = p_ticket_id and member_id = v_me.member_id and v ->> 'direction' = 'out';
@@ -17968,7 +17971,7 @@ end;
 $$;
 grant execute on function public.add_message(bigint, jsonb, uuid) to authenticated;
 comment on function public.add_message(bigint, jsonb, uuid) is
-    'Those who work on tickets: p {direction out|in|note, channel, body (masked; out: empty for a call), reason (for a warned text)}. Out answers the customer, in starts the next response and ends a wait for him. {id, version, state, owner_id, due_at, message_id}. ticket.none, ticket.merged, ticket.form, ticket.personal, text.unchecked, text.blocked, text.reason_missing.';
+    'Those who work on tickets: p {direction out|in|note, channel, body (masked; empty only for a call: out by phone), reason (for a warned text)}. Out answers the customer, in starts the next response and ends a wait for him. {id, version, state, owner_id, due_at, message_id}. ticket.none, ticket.merged, ticket.form, ticket.personal, text.unchecked, text.blocked, text.reason_missing.';
 
 create or replace function public.save_draft(p_ticket_id bigint, p_body text) returns void
 language plpgsql volatile security definer set search_path = '' as $$

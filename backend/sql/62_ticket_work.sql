@@ -258,10 +258,11 @@ begin
         return v_answer;
     end if;
     v_ticket := private.ticket_to_talk(v_me, p_ticket_id);
-    if v ->> 'direction' = 'out' then
-        perform private.require_text_check(pg_catalog.btrim(coalesce(v ->> 'body', '')), 'reply', v_ticket.shop_id, 'general', '{}', v ->> 'reason', null, v_now);
-    elsif pg_catalog.btrim(coalesce(v ->> 'body', '')) = '' then
+    if pg_catalog.btrim(coalesce(v ->> 'body', '')) = ''
+        and (v ->> 'direction' is distinct from 'out' or coalesce(v ->> 'channel', v_ticket.channel) <> 'phone') then
         perform private.fail('PT422', 'ticket.form', '{"field": "body"}');
+    elsif v ->> 'direction' = 'out' then
+        perform private.require_text_check(pg_catalog.btrim(coalesce(v ->> 'body', '')), 'reply', v_ticket.shop_id, 'general', '{}', v ->> 'reason', null, v_now);
     end if;
     v_id := private.said(v_me, v_ticket, v ->> 'direction', coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v_now);
     delete from public.ticket_drafts where ticket_id = p_ticket_id and member_id = v_me.member_id and v ->> 'direction' = 'out';
@@ -273,7 +274,7 @@ end;
 $$;
 grant execute on function public.add_message(bigint, jsonb, uuid) to authenticated;
 comment on function public.add_message(bigint, jsonb, uuid) is
-    'Those who work on tickets: p {direction out|in|note, channel, body (masked; out: empty for a call), reason (for a warned text)}. Out answers the customer, in starts the next response and ends a wait for him. {id, version, state, owner_id, due_at, message_id}. ticket.none, ticket.merged, ticket.form, ticket.personal, text.unchecked, text.blocked, text.reason_missing.';
+    'Those who work on tickets: p {direction out|in|note, channel, body (masked; empty only for a call: out by phone), reason (for a warned text)}. Out answers the customer, in starts the next response and ends a wait for him. {id, version, state, owner_id, due_at, message_id}. ticket.none, ticket.merged, ticket.form, ticket.personal, text.unchecked, text.blocked, text.reason_missing.';
 
 create or replace function public.save_draft(p_ticket_id bigint, p_body text) returns void
 language plpgsql volatile security definer set search_path = '' as $$

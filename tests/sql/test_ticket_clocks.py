@@ -35,8 +35,10 @@ def floor(db: Connection) -> Connection:
 
 
 def say(conn: Connection, ticket: int, direction: str, *, who: str = "ann", body: str = "") -> None:
+    """Something said; outward without words it is a call."""
     text = body or ("" if direction == "out" else "一句话")
-    call_p(conn, who, "add_message", ticket, {"direction": direction, "channel": "wangwang", "body": text})
+    channel = "wangwang" if text else "phone"
+    call_p(conn, who, "add_message", ticket, {"direction": direction, "channel": channel, "body": text})
 
 
 def sweep(conn: Connection, moment: datetime) -> Any:

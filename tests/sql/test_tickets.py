@@ -471,6 +471,9 @@ def test_a_case_is_not_resolved_before_the_customer_is_told(floor: Connection) -
             resolve(floor, "ann", ticket, **more)
         assert refused(caught.value)[1] == key
         assert whole_row(floor, ticket) == before
+    with refusal("PT422", "ticket.form"):  # only a call has no words
+        call_p(floor, "ann", "add_message", ticket, {"direction": "out", "channel": "wangwang", "body": " "})
+    assert not one(floor, "select exists (select from ticket_messages where ticket_id = %s)", ticket)
     call_p(floor, "ann", "add_message", ticket, {"direction": "out", "channel": "phone"})
     resolve(floor, "ann", ticket, contact=None)
     assert state(floor, ticket) == "revisit"
