@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from backend.history import Event
+
 STATES: Final = (
     "draft",
     "text_review",
@@ -285,16 +287,6 @@ class Right(_Row):
 
     key: str | None = None
     params: dict[str, Any] | None = None
-
-
-class Event(_Row):
-    """Something that happened to a listing; `who` is null for the system."""
-
-    at: datetime
-    action: str
-    who: str | None = None
-    actor: str = "system"
-    detail: dict[str, Any] = {}
 
 
 class ListingDetail(_Row):

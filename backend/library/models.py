@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from backend.history import Event
+
 AREAS: Final = ("presales", "aftersales", "both")
 STAGES: Final = ("first_touch", "needs", "objection", "closing", "won")
 CASE_TYPES: Final = (
@@ -55,16 +57,6 @@ class Right(_Row):
 
     key: str | None = None
     params: dict[str, Any] = {}
-
-
-class Event(_Row):
-    """Something that happened to a record; `who` is null for the program."""
-
-    at: datetime
-    action: str
-    who: str | None = None
-    actor: str = "system"
-    detail: dict[str, Any] = {}
 
 
 class Script(_Row):

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from backend.history import Event
+
 KINDS: Final = (
     "duplicate",
     "out_of_stock",
@@ -178,16 +180,6 @@ class Item(_Row):
     unit_price: Decimal | None = None
     available: int | None = None
     is_known: bool = True
-
-
-class Event(_Row):
-    """Something that happened to an order; `who` is null for platform and system."""
-
-    at: datetime
-    action: str
-    who: str | None = None
-    actor: str = "system"
-    detail: dict[str, Any] = {}
 
 
 class OrderFacts(_Row):

@@ -7,10 +7,10 @@ from typing import Any
 from supabase import Client
 
 from backend import db
+from backend.history import Event
 from backend.imports import encode
 from backend.orders.models import (
     ClearContact,
-    Event,
     LastDecision,
     OrderDetail,
     QueueFilter,

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from backend.history import Event
+
 TYPES: Final = (
     "reship",
     "return",
@@ -173,16 +175,6 @@ class Ticket(TicketRow):
     merged_into_id: int | None = None
     registered_by: str | None = None
     updated_at: datetime | None = None
-
-
-class Event(_Row):
-    """Something that happened to a ticket; `who` is null for platform and system."""
-
-    at: datetime
-    action: str
-    who: str | None = None
-    actor: str = "system"
-    detail: dict[str, Any] = {}
 
 
 class Message(_Row):

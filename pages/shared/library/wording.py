@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from backend.errors import AppError
-from backend.library.models import CASE_TYPES, Event, Right, Script
+from backend.history import Event
+from backend.library.models import CASE_TYPES, Right, Script
 from backend.library.variables import VARIABLES
 from pages.shared import format as fmt
 from pages.shared import frame

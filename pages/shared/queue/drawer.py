@@ -8,8 +8,9 @@ from functools import partial
 
 import streamlit as st
 
+from backend.history import Event
 from backend.orders import commands, reads, wording
-from backend.orders.models import Event, Item, OrderDetail, OrderException, OrderFacts, QueueRow
+from backend.orders.models import Item, OrderDetail, OrderException, OrderFacts, QueueRow
 from pages.shared import format as fmt
 from pages.shared import frame, widgets
 from pages.shared.deadlines import drawer

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from backend import deadlines
+from backend.history import Event
 from backend.tickets import wording
-from backend.tickets.models import Event
 from pages.shared import format as fmt
 from pages.shared.i18n import locale, plain
 from pages.shared.tickets import causes, words

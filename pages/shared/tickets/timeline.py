@@ -8,7 +8,8 @@ from datetime import datetime
 
 import streamlit as st
 
-from backend.tickets.models import Attachment, Event, Message, TicketScreen
+from backend.history import Event
+from backend.tickets.models import Attachment, Message, TicketScreen
 from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.i18n import plain, t

@@ -9,7 +9,8 @@ import streamlit as st
 
 from backend import compliance
 from backend.compliance import commands, reads
-from backend.compliance.models import Event, ListingDetail, ListingRef, PartCheck, Revision
+from backend.compliance.models import ListingDetail, ListingRef, PartCheck, Revision
+from backend.history import Event
 from backend.words import Category, Hit, Kind
 from pages.shared import frame, widgets
 from pages.shared.format import md
