@@ -25,7 +25,7 @@ test:
 	@$(MAKE) --no-print-directory checks
 	@echo "== tests"
 	@# Files in the order of their folders: those with a browser take longest and must not come last.
-	@$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 bench: $(TEST_STAMP)
 	@$(PY) -m tests.bench

@@ -25,6 +25,7 @@ from typing import Any, Protocol
 import psycopg
 import pytest
 from psycopg import conninfo, sql
+from xdist.scheduler import LoadFileScheduling
 
 from backend import config
 from backend.local import apply
@@ -42,17 +43,20 @@ _numbers = itertools.count(1)
 # --- no network ---
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay together on one worker: those of a file, and all that open a browser.
+class OneBrowser(LoadFileScheduling):
+    """The tests of a file stay together on one worker, and so do all that open a browser.
 
     Two browsers at once on two cores wait for each other longer than a person would.
     """
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(
-            pytest.mark.xdist_group("browser" if folder == "browser" else f"{folder}/{item.path.stem}")
-        )
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneBrowser | None:
+    """How `--dist loadfile` hands out the tests."""
+    return OneBrowser(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True, scope="session")
