@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +25,14 @@ def forget_imports(admin_url: str) -> None:
         admin.execute("set session_replication_role = replica")  # history and references, too
         for table in IMPORTED:
             admin.execute(f"delete from {table}")
+
+
+def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
+    """Fail unless `what` comes true in time (seconds)."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
 
 
 @contextmanager

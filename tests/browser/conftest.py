@@ -207,5 +207,5 @@ def enter(page: Page, server: Server, stack: Any, account: Account, path: str) -
 
 def settled(page: Page) -> None:
     """Waits until the script run under way is over and every widget has loaded its code."""
-    expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0)
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)

@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.conftest import Server, enter, settled
 from tests.conftest import Installation
 from tests.pages.shop_floor import ShopFloor
+from tests.support import wait_until
 
 Open = Callable[..., BrowserContext]
 Shoot = Callable[[Page, str], None]
@@ -78,7 +79,7 @@ def test_a_script_is_written_approved_by_another_copied_and_counted(
     copy.click()
     expect(page.get_by_role("button", name="已复制")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == "王女士您好，这是合适面霜。"
-    settled(page)
+    wait_until(lambda: floor.one("select count(*) from public.script_uses") == 1)
     page.reload()
     expect(page.get_by_text("90 天用过 1 次").first).to_be_visible()
     shoot(page, "library_usable_light")

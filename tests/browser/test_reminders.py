@@ -20,7 +20,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from backend import config
 from backend.local.stack import Stack
-from tests.browser.conftest import Server, enter
+from tests.browser.conftest import Server, enter, settled
 from tests.conftest import Installation
 from tests.contract.robots import Place, Robots
 from tests.pages.shop_floor import ShopFloor
@@ -86,10 +86,13 @@ def desk(
 def shorten(page: Page, desk: Desk) -> None:
     """The manager gives order reviews ten minutes instead of two hours."""
     page.goto(f"{desk.server.url}/policies?code=order_review")
+    settled(page)
     drawer = page.get_by_role("dialog")
     drawer.get_by_role("spinbutton", name="时限").fill("10")
     drawer.get_by_role("spinbutton", name="时限").press("Enter")
+    settled(page)
     drawer.get_by_role("radio", name="分钟").click()
+    settled(page)
     drawer.get_by_role("button", name="看看影响").click()
     drawer.get_by_role("button", name="保存规则").click()
     expect(page.get_by_text("10 分钟").first).to_be_visible()

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -24,6 +24,7 @@ from backend.pii import Keyring
 from backend.service import Service
 from tests.conftest import Installation
 from tests.people import Account, add_shop, settings_of, sign_up
+from tests.support import wait_until
 from tests.unit import import_files
 
 ORDERS = 2400  # two chunks of the importer
@@ -83,14 +84,6 @@ def desk(installation: Installation) -> Iterator[Stack]:
     """A stack as in real use: every commit reaches the disk."""
     with Stack(installation("kill")) as stack:
         yield stack
-
-
-def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
-    """Fail unless `what` comes true in time."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come true in time"
-        threading.Event().wait(0.02)
 
 
 def ask(stack: Stack, query: str, *values: Any) -> list[Any]:

@@ -31,6 +31,7 @@ from backend.pii import Keyring
 from tests.conftest import Installation
 from tests.contract.robots import SECRET, MailServer, Place, Robots, certificate_for_localhost
 from tests.sql import desk
+from tests.support import wait_until
 
 HTTP = httpx.Client(timeout=70, limits=httpx.Limits(max_connections=60))
 HOSTS = {
@@ -188,14 +189,6 @@ def floor(open_floor: Floor) -> Iterator[Floor]:
     open_floor.at((open_floor.now + timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0))
     yield open_floor
     open_floor.leave()
-
-
-def wait_until(what: Callable[[], bool], seconds: float = 20) -> None:
-    """Fail unless `what` comes true in time."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come true in time"
-        threading.Event().wait(0.02)
 
 
 # --- who may ring, and what arrives ---

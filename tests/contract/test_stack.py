@@ -29,6 +29,7 @@ from backend.local.dump import BackupError, backup, restore
 from backend.local.stack import Stack, StackError, read_runtime
 from backend.sql import build
 from tests.conftest import Installation
+from tests.support import wait_until
 
 ROOT = Path(__file__).parents[2]
 HTTP = httpx.Client(timeout=5)  # one for all: making a client costs more than a request
@@ -103,14 +104,6 @@ def rights(stack: Stack) -> list[tuple[str, str, list[str]]]:
             ) found (kind, space, name, acl)
             where space::regnamespace::text !~ '^(pg_|information_schema)'
             order by 1, 2""").fetchall()
-
-
-def wait_until(what: Callable[[], bool], seconds: float = 15) -> None:
-    """Fail unless `what` comes true in time."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
 
 
 def answers(stack: Stack) -> bool:
