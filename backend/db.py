@@ -27,6 +27,12 @@ class Query(Protocol):
     def execute(self) -> Any: ...
 
 
+class Rpc(Protocol):
+    """Calls an RPC with `p_`-parameters: :func:`rpc` bound to a person's client, or `Service.rpc`."""
+
+    def __call__(self, name: str, **params: Any) -> Any: ...
+
+
 @cache
 def http() -> httpx.Client:
     """The connection pool of this process (thread-safe; carries no credentials of its own)."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 from types import FrameType
@@ -24,66 +23,19 @@ from backend.checks.contact import CHECKS_VERSION
 from backend.compliance import dictionary, files, rechecks
 from backend.config import Settings
 from backend.errors import AppError
-from backend.imports import encode, runner
+from backend.imports import runner
+from backend.job import LEASE_SECONDS, Job, Kind, LeaseLostError, Outcome, StoppedError, Worker
 from backend.library import checking
+from backend.orders import rechecks as order_rechecks
 from backend.pii import Keyring, PiiError
 from backend.service import Service
 
-LEASE_SECONDS: Final = 60
 IDLE_SECONDS: Final = 5.0
 _TROUBLE_SECONDS: Final = 15.0
-_RECHECK_CHUNK: Final = 500
 _ABANDONED_SECONDS: Final = 120  # how long an import must stand still before somebody else may go on with it
 _MINUTE: Final = 60.0
-_OUTDATED_SECONDS: Final = 60.0  # a newer replica judges; this one only looks again
 _GIVEN_UP_SECONDS: Final = 1800  # a file that never arrived whole blocks its shop no longer than this
 log = logging.getLogger(__name__)
-
-
-class LeaseLostError(Exception):
-    """Another worker has the job now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """What jobs work with. `stop` ends the worker after the chunk at hand."""
-
-    rpc: runner.Rpc
-    keyring: Keyring
-    stop: threading.Event = field(default_factory=threading.Event)
-
-
-@dataclass(slots=True)
-class Job:
-    """A claimed job. `cursor` is where it goes on, `progress` what people see ({"done": orders})."""
-
-    id: int
-    kind: str
-    payload: Mapping[str, Any]
-    cursor: dict[str, Any]
-    progress: dict[str, Any]
-    lease_id: str
-    worker: Worker
-    attempts: int = 0
-
-    def step(self, **cursor: Any) -> bool:
-        """Remember the place and keep the lease; False when the worker should stop here."""
-        self.cursor |= cursor
-        kept = self.worker.rpc(
-            "job_progress",
-            p_id=self.id,
-            p_lease_id=self.lease_id,
-            p_cursor=self.cursor,
-            p_progress=self.progress,
-            p_lease_seconds=LEASE_SECONDS,
-        )
-        if not kept:
-            raise LeaseLostError
-        return not self.worker.stop.is_set()
-
-
-Outcome = float | None  # seconds after which to look again; None = done
-Kind = Callable[[Job], Outcome]
 
 
 def finish_import(job: Job) -> Outcome:
@@ -106,62 +58,12 @@ def _go_on(job: Job, import_id: int) -> Outcome:
     def progress(step: str, done: int, _total: int) -> None:
         job.progress = {"step": step, "done": done}
         if not job.step():
-            raise _StoppedError
+            raise StoppedError
 
     rpc = job.worker.rpc
     importer = runner.Importer(call=rpc, service=rpc, keyring=job.worker.keyring, on_progress=progress)
     runner.finish(importer, import_id)
     return None
-
-
-def recheck_orders(job: Job) -> Outcome:
-    """Read phones and addresses of waiting orders again: rules or facts are newer than the verdict."""
-    rpc, shop_id = job.worker.rpc, job.payload["shop_id"]
-    rules = runner.check_rules(rpc, shop_id)
-    if not rules.is_current:
-        return _OUTDATED_SECONDS
-    while True:
-        rows = rpc(
-            "service_unchecked_orders",
-            p_shop_id=shop_id,
-            p_after=job.cursor.get("after", 0),
-            p_limit=_RECHECK_CHUNK,
-        )
-        if not rows:
-            return None
-        verdicts = list(_verdicts(job.worker.keyring, rows, rules.params))
-        if verdicts:
-            rpc("service_order_verdicts", p_rules_version=rules.version, p_verdicts=verdicts)
-        job.progress = {"done": job.progress.get("done", 0) + len(rows)}
-        if not job.step(after=rows[-1]["order_id"]):
-            return 1.0
-
-
-def recheck_order(rpc: runner.Rpc, keyring: Keyring, shop_id: int, order_id: int) -> bool:
-    """Judge one order now (a person corrected it and waits); False when it had a current verdict."""
-    rules = runner.check_rules(rpc, shop_id)
-    rows = rpc("service_unchecked_orders", p_shop_id=shop_id, p_after=order_id - 1, p_limit=1)
-    if not rows or rows[0]["order_id"] != order_id:
-        return False
-    verdicts = [_verdict(keyring, rows[0], rules.params)]
-    return bool(rpc("service_order_verdicts", p_rules_version=rules.version, p_verdicts=verdicts))
-
-
-def _verdicts(
-    keyring: Keyring, rows: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """Verdicts on the contacts that can be read; an unreadable one stays unchecked and stops no other."""
-    for row in rows:
-        try:
-            yield _verdict(keyring, row, params)
-        except PiiError as problem:
-            log.warning("order %s stays unchecked: %s", row["order_id"], problem)
-
-
-def _verdict(keyring: Keyring, row: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    checked = encode.opened(keyring, row).check(params)
-    found = encode.findings(checked)
-    return {"order_id": row["order_id"], "facts_hash": row["facts_hash"], "findings": found}
 
 
 def evaluate_shop(job: Job) -> Outcome:
@@ -205,7 +107,7 @@ def kpi_backfill(job: Job) -> Outcome:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "finish_import": finish_import,
-    "recheck_orders": recheck_orders,
+    "recheck_orders": order_rechecks.recheck_orders,
     "evaluate_shop": evaluate_shop,
     "retention": retention,
     "end_decisions": end_decisions,
@@ -218,10 +120,6 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-class _StoppedError(Exception):
-    """The worker is shutting down in the middle of a job; the next one goes on."""
-
-
 def run_once(worker: Worker, *, kinds: Sequence[str] | None = None) -> bool:
     """Claim and work one job (of these kinds); False when none is due."""
     claimed = worker.rpc("job_claim", p_kinds=list(kinds or KINDS), p_lease_seconds=LEASE_SECONDS)
@@ -232,7 +130,7 @@ def run_once(worker: Worker, *, kinds: Sequence[str] | None = None) -> bool:
         _close(job, KINDS[job.kind](job))
     except LeaseLostError:
         log.warning("job %s (%s): another worker has it now", job.id, job.kind)
-    except _StoppedError:
+    except StoppedError:
         _close(job, 1.0)
     except (AppError, PiiError) as problem:
         key = problem.key if isinstance(problem, AppError) else type(problem).__name__
@@ -342,15 +240,15 @@ def announced(worker: Worker) -> bool:
     return arrived
 
 
-def _announce_checks(rpc: runner.Rpc) -> object:
+def _announce_checks(rpc: db.Rpc) -> object:
     return rpc("service_announce_checks", p_version=CHECKS_VERSION)
 
 
-def _announce_dictionary(rpc: runner.Rpc) -> object:
+def _announce_dictionary(rpc: db.Rpc) -> object:
     return dictionary.announce(rpc)
 
 
-_NEWS: Final[tuple[Callable[[runner.Rpc], object], ...]] = (_announce_checks, _announce_dictionary)
+_NEWS: Final[tuple[Callable[[db.Rpc], object], ...]] = (_announce_checks, _announce_dictionary)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

@@ -25,9 +25,10 @@ from typing import Any, Final
 import psutil
 
 from backend.checks.contact import facts_hash
+from backend.db import Rpc
 from backend.errors import AppError
 from backend.imports import encode
-from backend.imports.runner import Rpc, patiently
+from backend.imports.runner import patiently
 from backend.local import secrets
 from backend.local.stack import read_runtime
 from backend.pii import BlindKind, Keyring, PiiError, generate_key, key_id_of

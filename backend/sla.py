@@ -5,15 +5,15 @@ The database decides (``preview_deadline``, ``preview_workdays``, ``explain_cloc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from backend.db import Rpc
 from backend.errors import AppError, catalogue, message
 
-Rpc = Callable[..., Any]
 Pause = tuple[datetime, datetime | None]
 _SHOWN: Final = 6
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from backend import sla
 from backend.cli.target import connect
 from backend.config import ConfigError
+from backend.db import Rpc
 from backend.errors import AppError, message
 from backend.local.apply import ApplyError
 from backend.local.stack import StackError
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _deadline(rpc: sla.Rpc, args: argparse.Namespace) -> dict[str, Any]:
+def _deadline(rpc: Rpc, args: argparse.Namespace) -> dict[str, Any]:
     if args.days is not None and args.pause:
         raise AppError("sla.days_with_pause")
     zone = sla.zone_of(rpc, args.calendar)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from backend.compliance.dictionary import Book, Rpc, current
+from backend.compliance.dictionary import Book, current
+from backend.db import Rpc
 from backend.errors import AppError
 from backend.pii import letters
 from backend.words import CATEGORIES, KINDS, Category, Context, Kind, Result, check_many

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from backend.db import Rpc
 from backend.words.dictionary import Dictionary, Entry, ExceptionRow, PatternRow, build, shipped
 
 BASIS: Final = 3
@@ -14,12 +15,6 @@ BASIS: Final = 3
 BASIS_OF: Final = "cfa9ba801c1d"
 """Version of the shipped dictionary that BASIS stands for; a test compares."""
 _KEPT: Final = 4
-
-
-class Rpc(Protocol):
-    """Calls a service RPC by name, as :meth:`backend.service.Service.rpc` does."""
-
-    def __call__(self, name: str, **params: Any) -> Any: ...
 
 
 class Book:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import xlsxwriter
 
@@ -23,11 +23,9 @@ from backend.exports import safe_text
 from backend.imports import reasons
 from backend.imports.reader import Row, open_table
 from backend.imports.records import FileRefused
+from backend.job import Job
 from backend.words import Category, Context, Hit, Kind, Result, check_many, rewrite
 from backend.words.dictionary import Dictionary
-
-if TYPE_CHECKING:
-    from backend.jobs import Job
 
 _BATCH: Final = 2_000
 _PART: Final = 1 << 20

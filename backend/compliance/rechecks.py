@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from backend.compliance import checking, dictionary
 from backend.compliance.checking import Subject
+from backend.job import Job
 from backend.words import Result
-
-if TYPE_CHECKING:
-    from backend.jobs import Job
 
 _CHUNK: Final = 200  # listings; up to three texts in up to two revisions each, well under a second
 _SAMPLES: Final = 200  # differences a trial names; beyond that it counts

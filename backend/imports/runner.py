@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from backend import errors
 from backend.checks.contact import CHECKS_VERSION
+from backend.db import Rpc
 from backend.errors import AppError
 from backend.imports import encode, trial
 from backend.imports.encode_sheets import lead_row, sheet_row
@@ -41,12 +42,6 @@ T = TypeVar("T")
 Report = dict[str, Any]
 Progress = Callable[[str, int, int], None]
 Records = Sequence[AnyRecord]
-
-
-class Rpc(Protocol):
-    """Calls an RPC with `p_`-parameters: `service.rpc`, or `backend.db.rpc` bound to a person's client."""
-
-    def __call__(self, name: str, **params: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,13 @@ again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from backend import compliance
 from backend.compliance.checking import subjects_of
-from backend.compliance.dictionary import Rpc
+from backend.db import Rpc
+from backend.job import Job
 from backend.words import Result
-
-if TYPE_CHECKING:
-    from backend.jobs import Job
 
 _CHUNK: Final = 200
 

@@ -15,10 +15,10 @@ from uuid import UUID
 
 from supabase import Client
 
-from backend import db, jobs
+from backend import db
 from backend.checks import address as addresses
 from backend.imports import encode
-from backend.orders import reads
+from backend.orders import reads, rechecks
 from backend.orders.models import (
     Claimed,
     Decided,
@@ -205,7 +205,7 @@ def correct(
         p_district=sealed.district,
         p_facts_hash=sealed.facts_hash,
     )
-    jobs.recheck_order(service.rpc, keyring, shop_id, order_id)
+    rechecks.recheck_order(service.rpc, keyring, shop_id, order_id)
     return not sealed.checked.findings
 
 

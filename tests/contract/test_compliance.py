@@ -18,7 +18,7 @@ from backend.compliance.models import Draft, FileCheck, ListingRef, Operation
 from backend.config import Settings
 from backend.errors import AppError
 from backend.imports.reader import open_table
-from backend.jobs import Worker
+from backend.job import Worker
 from backend.local.stack import Stack
 from backend.pii import Keyring
 from backend.service import Service

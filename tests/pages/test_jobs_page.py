@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from backend.jobs import Job, Worker
+from backend.job import Job, Worker
 from backend.local.stack import Stack
 from backend.pii import Keyring
 from backend.service import Service

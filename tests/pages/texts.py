@@ -9,7 +9,7 @@ from backend import db, jobs
 from backend.compliance import commands, reads
 from backend.compliance.models import Draft, ListingDetail, ListingRef
 from backend.config import Settings
-from backend.jobs import Worker
+from backend.job import Worker
 from backend.pii import Keyring
 from backend.service import Service
 from tests.pages.shop_floor import ShopFloor

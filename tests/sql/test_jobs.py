@@ -15,7 +15,8 @@ import pytest
 from backend import jobs
 from backend.errors import AppError
 from backend.imports import encode, runner
-from backend.jobs import Worker
+from backend.job import Worker
+from backend.orders import rechecks
 from tests.sql.importing import (
     KEYRING,
     TEN,
@@ -364,7 +365,7 @@ def test_an_import_at_work_is_left_alone(conn: Connection, worker: Worker) -> No
 def test_a_recheck_reads_what_the_file_said(
     conn: Connection, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "_RECHECK_CHUNK", 2)
+    monkeypatch.setattr(rechecks, "_CHUNK", 2)
     records = [
         record(1, phone="123"),
         record(2, city="南京市"),
@@ -403,9 +404,9 @@ def test_one_corrected_order_is_judged_at_once(conn: Connection) -> None:
     )
     conn.execute("update orders set facts_hash = %s where id = %s", (sealed.facts_hash, order_id))
     shop_id = shop_of(conn).id
-    assert jobs.recheck_order(rpc, KEYRING, shop_id, order_id)
+    assert rechecks.recheck_order(rpc, KEYRING, shop_id, order_id)
     assert opened(conn) == {}
-    assert not jobs.recheck_order(rpc, KEYRING, shop_id, order_id)
+    assert not rechecks.recheck_order(rpc, KEYRING, shop_id, order_id)
 
 
 def test_a_verdict_on_other_facts_is_not_stored(conn: Connection) -> None:
@@ -444,7 +445,7 @@ def test_a_value_nobody_can_read_stops_no_other_order(
 def test_a_stopped_worker_ends_after_its_chunk_and_the_next_goes_on(
     conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "_RECHECK_CHUNK", 2)
+    monkeypatch.setattr(rechecks, "_CHUNK", 2)
     bring(conn, [record(n, phone="123") for n in range(1, 6)])
     conn.execute("update orders set checked_facts_hash = null")
     clock(conn, TEN)

@@ -12,7 +12,7 @@ import pytest
 
 from backend import jobs
 from backend.errors import AppError
-from backend.jobs import Worker
+from backend.job import Worker
 from tests.sql.importing import KEYRING, Connection, Rpc, add_member, add_shop, one, shop_of, undone
 from tests.sql.test_kpi_chats import CHATS, HEAD, SESSIONS, bring_in
 

@@ -12,7 +12,7 @@ import pytest
 from backend import jobs
 from backend.errors import AppError
 from backend.imports.records import OrderRecord
-from backend.jobs import Worker
+from backend.job import Worker
 from tests.sql.importing import (
     KEYRING,
     TEN,

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from backend import jobs, words
-from backend.jobs import Worker
+from backend.job import Worker
 from backend.library.models import AREAS, STAGES, stages
 from backend.library.variables import VARIABLES, names_in
 from backend.pii import Keyring, generate_key

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from backend.compliance import dictionary, rechecks
-from backend.jobs import Job, Worker
+from backend.job import Job, Worker
 from backend.words.dictionary import build, shipped
 from tests.sql.desk import Connection, as_member, ask, call, one, refusal, row
 from tests.sql.importing import KEYRING

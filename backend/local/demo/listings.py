@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from backend import jobs
 from backend.compliance import Subject, check, commands, reads
 from backend.compliance.models import Draft, ListingRef, Operation
-from backend.jobs import Worker
+from backend.job import Worker
 
 if TYPE_CHECKING:
     from backend.local.demo.load import Player
