@@ -6285,6 +6285,13 @@ create or replace function private.default_capacity(p_area text) returns integer
 language sql immutable set search_path = '' as $$ select case p_area when 'lead' then 60 else 30 end $$;
 comment on function private.default_capacity(text) is 'Open items a person is given when nobody set a figure (product decision).';
 
+create or replace function private.in_campaign(p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.campaigns c where c.starts_at <= p_now and c.ends_at > p_now)
+$$;
+comment on function private.in_campaign(timestamptz) is
+    'Whether 大促模式 is on: everybody is given twice as many open items, and with all hands called presales agents are given tickets too (presales policy, §6).';
+
 -- Who could get it ----------------------------------------------------------------------------------------------------
 
 do $$
@@ -6311,14 +6318,17 @@ comment on function private.is_away(bigint, bigint, timestamptz) is 'On leave to
 create or replace function private.assignment_staff(p_area text, p_shop_id bigint, p_now timestamptz) returns setof private.assignee
 language sql stable set search_path = '' as $$
     with agents as materialized (
-        select m.id, m.skills from public.member_shops k join public.members m on m.id = k.member_id
+        select m.id, case when 'presales' = any (m.skills) and 'aftersales' <> all (m.skills) and private.is_all_hands(m.id, p_now)
+            then m.skills || 'aftersales'::text else m.skills end as skills
+        from public.member_shops k join public.members m on m.id = k.member_id
         where k.shop_id = p_shop_id and m.role = 'agent' and m.state = 'active'
     ), loads as materialized (
         select l.member_id, l.load from private.work_load(p_area, array(select id from agents)) l
     )
     select a.id, a.skills, a.id in (select d.member_id from private.on_duty(p_shop_id, p_now) d),
         private.is_away(a.id, p_shop_id, p_now), coalesce(s.frozen_until > p_now, false),
-        coalesce(s.capacity, private.default_capacity(p_area)), coalesce(s.weight, 1), coalesce(l.load, 0),
+        coalesce(s.capacity, private.default_capacity(p_area)) * case when private.in_campaign(p_now) then 2 else 1 end,
+        coalesce(s.weight, 1), coalesce(l.load, 0),
         coalesce(c.credit, 0), c.last_decision_id, null::text
     from agents a
     left join public.assignment_members s on s.member_id = a.id and s.area = p_area
@@ -6326,7 +6336,7 @@ language sql stable set search_path = '' as $$
     left join loads l on l.member_id = a.id
     order by a.id
 $$;
-comment on function private.assignment_staff(text, bigint, timestamptz) is 'The agents of a shop with all that decides who gets an item.';
+comment on function private.assignment_staff(text, bigint, timestamptz) is 'The agents of a shop with all that decides who gets an item; in a campaign with its capacity and skills.';
 
 create or replace function private.free_places(p_area text, p_shop_id bigint, p_now timestamptz) returns integer
 language sql stable set search_path = '' as $$
@@ -6598,8 +6608,8 @@ begin
         select pg_catalog.jsonb_build_object('default_capacity', private.default_capacity(p_area), 'can_change', v_me.role in ('manager', 'admin'),
             'members', coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', s.member_id, 'name', m.display_name,
                 'skills', s.skills, 'is_on_duty', s.is_on_duty, 'is_away', s.is_away, 'is_frozen', s.is_frozen,
-                'frozen_until', a.frozen_until, 'frozen_reason', a.frozen_reason, 'load', s.load, 'capacity', s.capacity,
-                'weight', s.weight, 'credit', pg_catalog.round(s.credit, 3), 'given_today', coalesce(t.given, 0),
+                'frozen_until', a.frozen_until, 'frozen_reason', a.frozen_reason, 'load', s.load, 'room', s.capacity,
+                'capacity', coalesce(a.capacity, private.default_capacity(p_area)), 'weight', s.weight, 'credit', pg_catalog.round(s.credit, 3), 'given_today', coalesce(t.given, 0),
                 'chosen_today', coalesce(t.chosen, 0), 'version', a.version)
                 order by s.is_on_duty desc, m.display_name, s.member_id), '[]'))
         from private.assignment_staff(p_area, p_shop_id, v_now) s
@@ -6610,7 +6620,7 @@ end;
 $$;
 grant execute on function public.assignment_screen(text, bigint) to authenticated;
 comment on function public.assignment_screen(text, bigint) is
-    'Manager, admin, 当班主管: the agents of one of their shops {default_capacity, can_change, members: [{member_id, name, skills, is_on_duty, is_away, is_frozen, frozen_until, frozen_reason, load, capacity, weight, credit, given_today, chosen_today, version (null: no settings yet)}]}. assignment.not_lead, assignment.bad_area, shop.none.';
+    'Manager, admin, 当班主管: the agents of one of their shops {default_capacity, can_change, members: [{member_id, name, skills, is_on_duty, is_away, is_frozen, frozen_until, frozen_reason, load, room (open items given at most: in a campaign twice the capacity), capacity, weight, credit, given_today, chosen_today, version (null: no settings yet)}]}. assignment.not_lead, assignment.bad_area, shop.none.';
 
 -- Why this person, why nobody -----------------------------------------------------------------------------------------
 
@@ -12136,7 +12146,7 @@ declare
     v public.action_batches;
 begin
     select * into v from public.action_batches
-    where id = p_batch_id and member_id = (p_me).member_id and not items -> 0 ? 'ticket_id' for update; -- tickets: undo_tickets
+    where id = p_batch_id and member_id = (p_me).member_id and not items -> 0 ?| array['ticket_id', 'lead_id'] for update; -- undo_tickets, undo_leads
     if not found then
         perform private.fail('PT404', 'undo.none');
     end if;
@@ -14191,6 +14201,323 @@ grant execute on function public.promise_list(jsonb) to authenticated;
 comment on function public.promise_list(jsonb) is
     'Members: promises of my shops, soonest first: {rows, next}. p: tab open|today (within 24 h)|broken|pending|all, mine, shop_id, after. 50 a page. filter.bad.';
 
+-- ==== 59_leads_bulk.sql ====
+
+-- 59 ------------------------------------------------------------------------- leads: many at once, previewed and taken back
+--
+-- assign, give_back, move, tag: what cannot be done is named lead by lead, the rest is done, and for ten minutes whoever did
+-- it takes it back. Giving a lead away and taking it back buys no time: an overdue deadline is overdue again.
+
+-- What would be refused -----------------------------------------------------------------------------------------------
+
+create or replace function private.bulk_leads(p_items jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_items jsonb := private.as_items(p_items);
+begin
+    if v_items is null or pg_catalog.jsonb_array_length(v_items) not between 1 and 500 then
+        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
+    end if;
+    return v_items;
+end;
+$$;
+
+create or replace function private.require_recipient(p_member_id bigint, p_shop_ids bigint[], p_now timestamptz) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active' and private.can_sell(m.role, m.skills)
+        and p_shop_ids <@ array(select k.shop_id from public.member_shops k where k.member_id = m.id)) then
+        perform private.fail('PT422', 'lead.bad_owner');
+    end if;
+    perform private.refuse_frozen(p_member_id, p_now);
+end;
+$$;
+comment on function private.require_recipient(bigint, bigint[], timestamptz) is 'An active seller of these shops who is not frozen: lead.bad_owner, lead.frozen.';
+
+create or replace function private.check_lead_bulk(p_me private.actor, p_action text, p jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if p_action = 'assign' and not private.oversees(p_me) then
+        perform private.fail('PT403', 'lead.needs_manager');
+    elsif p_action = 'tag' and not coalesce(private.are_tags(array[p ->> 'tag']), false) then
+        perform private.fail('PT422', 'lead.bad_tag');
+    elsif not coalesce(case p_action when 'assign' then private.is_id(p ->> 'member_id')
+            when 'give_back' then p ->> 'reason' = any (array['no_time', 'not_my_field', 'leave', 'other'])
+            when 'move' then private.stage_place(p ->> 'stage') is not null when 'tag' then true end, false) then
+        perform private.fail('PT422', 'lead.bad_value');
+    end if;
+end;
+$$;
+comment on function private.check_lead_bulk(private.actor, text, jsonb) is
+    'What is asked of many leads: assign {member_id}, give_back {reason}, move {stage}, tag {tag}. lead.needs_manager, lead.bad_tag, lead.bad_value.';
+
+create or replace function private.lead_refusals(p_me private.actor, p_action text, p_items jsonb, p jsonb) returns table (id bigint, refusal text)
+language sql stable set search_path = '' as $$
+    select distinct on (i.id) i.id, case when l.id is null then 'lead.none' when l.version is distinct from i.version then 'lead.stale'
+            when l.state not in ('pool', 'assigned', 'following') then 'lead.state'
+            when l.owner_id is distinct from (p_me).member_id and not private.oversees(p_me) then 'lead.not_yours'
+            when p_action in ('give_back', 'move') and l.state = 'pool' then 'lead.state'
+            when p_action = 'assign' and l.owner_id = (p ->> 'member_id')::bigint then 'lead.has_it'
+            when p_action = 'move' and l.first_contact_at is null and p ->> 'stage' <> 'first_touch' then 'lead.not_contacted'
+            when p_action = 'tag' and pg_catalog.cardinality(l.needs) > 9 and not l.needs @> array[p ->> 'tag'] then 'lead.tags_full' end
+    from pg_catalog.jsonb_to_recordset(p_items) i (id bigint, version integer)
+    left join public.leads l on l.id = i.id and l.shop_id in (select private.my_shop_ids()) order by i.id, i.version
+$$;
+comment on function private.lead_refusals(private.actor, text, jsonb, jsonb) is
+    'Of each lead of a request why this person cannot do this with it, or null: lead.none, lead.stale, lead.state, lead.not_yours, lead.has_it, lead.not_contacted (nobody reached the customer yet), lead.tags_full.';
+
+create or replace function public.preview_leads(p_action text, p_items jsonb, p jsonb) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v jsonb := coalesce(private.as_json(p), '{}');
+    v_items jsonb := private.bulk_leads(p_items);
+    v_shops bigint[];
+begin
+    perform private.check_lead_bulk(v_me, p_action, v);
+    if p_action = 'assign' then
+        v_shops := array(select distinct l.shop_id from private.lead_refusals(v_me, p_action, v_items, v) r join public.leads l on l.id = r.id
+            where r.refusal is null);
+        perform private.require_recipient((v ->> 'member_id')::bigint, v_shops, private.now());
+    end if;
+    return (
+        with checked as materialized (select * from private.lead_refusals(v_me, p_action, v_items, v))
+        select pg_catalog.jsonb_build_object('count', pg_catalog.count(*), 'ok', pg_catalog.count(*) filter (where c.refusal is null),
+            'items', pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', c.id, 'refusal', c.refusal) order by c.id))
+        from checked c);
+end;
+$$;
+grant execute on function public.preview_leads(text, jsonb, jsonb) to authenticated;
+comment on function public.preview_leads(text, jsonb, jsonb) is
+    'Sellers: what assign_leads {member_id}, give_back_leads {reason}, move_leads {stage} or tag_leads {tag} would do (p_action without _leads): {count, ok, items: [{id, refusal}]}. Changes nothing. bulk.too_many, lead.needs_manager, lead.bad_owner, lead.frozen, lead.bad_tag, lead.bad_value, request.bad_value.';
+
+-- Done, and remembered ------------------------------------------------------------------------------------------------
+
+create or replace function private.lead_batch(p_old public.leads[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('lead_id', o.id, 'version', l.version, 'before', pg_catalog.jsonb_build_object(
+        'state', o.state, 'owner_id', o.owner_id, 'owned_since', o.owned_since, 'is_raised', o.is_raised, 'free_at', o.free_at, 'stage', o.stage,
+        'furthest', o.furthest, 'needs', o.needs, 'clock_id', o.clock_id, 'due_at', o.due_at)) order by o.id), '[]')
+    from pg_catalog.unnest(p_old) o join public.leads l on l.id = o.id and l.version <> o.version
+$$;
+comment on function private.lead_batch(public.leads[]) is 'What undoing restores: of each lead that was changed its version now and what it was before.';
+
+create or replace function private.put_leads_on(p_me private.actor, p_ids bigint[], p_action text, p jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+    select p_now, (p_me).member_id, (p_me).role, l.shop_id, 'lead', l.id, case p_action when 'move' then 'moved' else 'tagged' end,
+        case p_action when 'move' then pg_catalog.jsonb_build_object('from', l.stage, 'to', p ->> 'stage') else p end
+    from public.leads l where l.id = any (p_ids) and (p_action = 'tag' or l.stage <> p ->> 'stage') and not (p_action = 'tag' and l.needs @> array[p ->> 'tag']);
+    if p_action = 'move' then
+        update public.leads l set stage = p ->> 'stage', furthest = greatest(l.furthest, private.stage_place(p ->> 'stage'))
+        where l.id = any (p_ids) and l.stage <> p ->> 'stage';
+    else
+        update public.leads l set needs = l.needs || (p ->> 'tag') where l.id = any (p_ids) and not l.needs @> array[p ->> 'tag'];
+    end if;
+end;
+$$;
+comment on function private.put_leads_on(private.actor, bigint[], text, jsonb, timestamptz) is 'move {stage} or tag {tag} of leads that are locked and checked; what is there already stays as it is.';
+
+create or replace function private.change_leads(p_me private.actor, p_action text, p_items jsonb, p jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_items jsonb;
+    v_ids bigint[];
+    v_old public.leads[];
+begin
+    perform private.check_lead_bulk(p_me, p_action, p);
+    perform from public.leads l where l.id in (select (i ->> 'id')::bigint from pg_catalog.jsonb_array_elements(p_items) i)
+        and l.shop_id in (select private.my_shop_ids()) order by l.id for update;
+    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'refusal', r.refusal) order by r.id),
+        coalesce(pg_catalog.array_agg(r.id order by r.id) filter (where r.refusal is null), '{}')
+    into v_items, v_ids from private.lead_refusals(p_me, p_action, p_items, p) r;
+    v_old := array(select l from public.leads l where l.id = any (v_ids));
+    if p_action = 'assign' then
+        perform private.require_recipient((p ->> 'member_id')::bigint, array(select distinct l.shop_id from public.leads l where l.id = any (v_ids)), p_now);
+    end if;
+    if v_ids = '{}' then
+        null; -- everything was refused: the answer says why
+    elsif p_action = 'assign' then
+        perform private.give_leads(p_me, v_ids, (p ->> 'member_id')::bigint, 'manager', 'reassigned', p_now);
+    elsif p_action = 'give_back' then
+        perform private.free_leads(p_me, v_ids, 'given_back', p ->> 'reason', p_now);
+    else
+        perform private.put_leads_on(p_me, v_ids, p_action, p, p_now);
+    end if;
+    return pg_catalog.jsonb_build_object('items', v_items, 'done', pg_catalog.cardinality(v_ids),
+        'batch_id', private.new_batch(p_me, p_action || '_leads', private.lead_batch(v_old), p_now));
+end;
+$$;
+comment on function private.change_leads(private.actor, text, jsonb, jsonb, timestamptz) is
+    'One step with many leads: {items: [{id, refusal}], done, batch_id (null: nothing changed)}.';
+
+create or replace function public.give_back_leads(p_request_id uuid, p_items jsonb, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'give_back_leads', pg_catalog.jsonb_build_array(v_items, p_reason));
+begin
+    return coalesce(v_answer, private.finish_request(p_request_id,
+        private.change_leads(v_me, 'give_back', v_items, pg_catalog.jsonb_build_object('reason', p_reason), private.now())));
+end;
+$$;
+grant execute on function public.give_back_leads(uuid, jsonb, text) to authenticated;
+comment on function public.give_back_leads(uuid, jsonb, text) is
+    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) go back to the pool; reason no_time, not_my_field, leave, other. {items: [{id, refusal}], done, batch_id}; refusals as private.lead_refusals says; ten minutes to undo_leads. bulk.too_many, lead.bad_value, request.bad_value.';
+
+create or replace function public.assign_leads(p_request_id uuid, p_items jsonb, p_member_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'assign_leads', pg_catalog.jsonb_build_array(v_items, p_member_id));
+begin
+    return coalesce(v_answer, private.finish_request(p_request_id,
+        private.change_leads(v_me, 'assign', v_items, pg_catalog.jsonb_build_object('member_id', p_member_id), private.now())));
+end;
+$$;
+grant execute on function public.assign_leads(uuid, jsonb, bigint) to authenticated;
+comment on function public.assign_leads(uuid, jsonb, bigint) is
+    'Manager, 当班主管: leads [{id, version}] (≤ 500), out of the pool or of somebody else, go to a seller of the shop. {items: [{id, refusal}], done, batch_id}; refusals as private.lead_refusals says; ten minutes to undo_leads. lead.needs_manager, lead.bad_owner, lead.frozen, lead.bad_value, bulk.too_many, request.bad_value.';
+
+create or replace function public.move_leads(p_request_id uuid, p_items jsonb, p_stage text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'move_leads', pg_catalog.jsonb_build_array(v_items, p_stage));
+begin
+    return coalesce(v_answer, private.finish_request(p_request_id,
+        private.change_leads(v_me, 'move', v_items, pg_catalog.jsonb_build_object('stage', p_stage), private.now())));
+end;
+$$;
+grant execute on function public.move_leads(uuid, jsonb, text) to authenticated;
+comment on function public.move_leads(uuid, jsonb, text) is
+    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) to another column of the board. {items: [{id, refusal}], done, batch_id}; refusals as private.lead_refusals says; ten minutes to undo_leads. bulk.too_many, lead.bad_value, request.bad_value.';
+
+create or replace function public.tag_leads(p_request_id uuid, p_items jsonb, p_tag text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_items jsonb := private.bulk_leads(p_items);
+    v_answer jsonb := private.begin_request(p_request_id, 'tag_leads', pg_catalog.jsonb_build_array(v_items, p_tag));
+begin
+    return coalesce(v_answer, private.finish_request(p_request_id,
+        private.change_leads(v_me, 'tag', v_items, pg_catalog.jsonb_build_object('tag', p_tag), private.now())));
+end;
+$$;
+grant execute on function public.tag_leads(uuid, jsonb, text) to authenticated;
+comment on function public.tag_leads(uuid, jsonb, text) is
+    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) get one more need tag. {items: [{id, refusal}], done, batch_id}; refusals as private.lead_refusals says; ten minutes to undo_leads. bulk.too_many, lead.bad_tag, lead.bad_value, request.bad_value.';
+
+-- Taken back ----------------------------------------------------------------------------------------------------------
+
+create or replace function private.leads_to_undo(p_me private.actor, p_batch_id bigint, p_now timestamptz) returns public.action_batches
+language plpgsql set search_path = '' as $$
+declare
+    v public.action_batches;
+begin
+    select * into v from public.action_batches
+    where id = p_batch_id and member_id = (p_me).member_id and items -> 0 ? 'lead_id' for update;
+    if not found then
+        perform private.fail('PT404', 'undo.none');
+    elsif v.undone_at is not null then
+        perform private.fail('PT409', 'undo.done', pg_catalog.jsonb_build_object('at', v.undone_at));
+    elsif v.created_at < p_now - interval '10 minutes' then
+        perform private.fail('PT409', 'undo.too_late', pg_catalog.jsonb_build_object('at', v.created_at));
+    end if;
+    return v;
+end;
+$$;
+comment on function private.leads_to_undo(private.actor, bigint, timestamptz) is 'My own action on many leads of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
+
+create or replace function private.lead_undo_refusal(p_me private.actor, p_lead public.leads, p_version integer, p_before jsonb) returns text
+language sql stable set search_path = '' as $$
+    select case when (p_lead).id is null then 'lead.none' when (p_lead).version is distinct from p_version then 'lead.changed_since'
+        when not private.oversees(p_me) and (p_me).member_id is distinct from (p_before ->> 'owner_id')::bigint then 'lead.not_yours'
+        when p_before ->> 'owner_id' is not null and (p_lead).owner_id is distinct from (p_before ->> 'owner_id')::bigint
+            and not exists (select from public.members m join public.member_shops k on k.member_id = m.id and k.shop_id = (p_lead).shop_id
+                where m.id = (p_before ->> 'owner_id')::bigint and m.state = 'active' and private.can_sell(m.role, m.skills)) then 'lead.bad_owner' end
+$$;
+comment on function private.lead_undo_refusal(private.actor, public.leads, integer, jsonb) is
+    'Why a lead stays as it is when an action is taken back, or null: lead.none, lead.changed_since, lead.not_yours, lead.bad_owner (whoever had it sells here no more).';
+
+create or replace function private.old_deadline(p_lead public.leads, p_before jsonb, p_actor bigint, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_was public.sla_clocks;
+begin
+    select * into v_was from public.sla_clocks where id = (p_before ->> 'clock_id')::bigint;
+    if v_was.id is null or p_before ->> 'due_at' is null or p_lead.clock_id = v_was.id then
+        return;
+    end if;
+    perform private.end_lead_clocks(array[p_lead.id], 'undone', p_actor, p_now);
+    if exists (select from private.policies_for(private.lead_policy(p_lead.grade), p_lead.shop_id, private.lead_facts(p_lead))) then
+        perform private.start_clock('lead', p_lead.id, p_lead.shop_id, 'follow_up', private.lead_policy(p_lead.grade), p_now, p_actor,
+            private.lead_facts(p_lead), v_was.started_at, (p_before ->> 'due_at')::timestamptz);
+    end if;
+end;
+$$;
+comment on function private.old_deadline(public.leads, jsonb, bigint, timestamptz) is 'Where an action started a new deadline, the one before it holds again.';
+
+create or replace function private.undone_lead(p_me private.actor, p_lead public.leads, p_before jsonb, p_done_at timestamptz, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.leads;
+    v_was public.leads := pg_catalog.jsonb_populate_record(p_lead, p_before);
+begin
+    update public.leads set state = v_was.state, owner_id = v_was.owner_id, owned_since = v_was.owned_since, is_raised = v_was.is_raised,
+        free_at = v_was.free_at, stage = v_was.stage, furthest = v_was.furthest, needs = v_was.needs, looked_at = null
+    where id = p_lead.id returning * into v;
+    if v.owner_id is distinct from p_lead.owner_id then
+        update public.lead_owners set until = p_now, ended_as = 'reassigned' where lead_id = v.id and until is null;
+        update public.lead_owners set until = null, ended_as = null
+        where lead_id = v.id and member_id = v.owner_id and until = p_done_at and ended_as in ('reassigned', 'given_back');
+        perform private.note_assignment('lead', v.shop_id, v.id, v.owner_id, 'manual', p_now);
+        perform private.old_deadline(v, p_before, (p_me).member_id, p_now);
+    end if;
+    perform private.audit(p_me, v.shop_id, 'lead', v.id, 'undone', '{}');
+end;
+$$;
+comment on function private.undone_lead(private.actor, public.leads, jsonb, timestamptz, timestamptz) is
+    'A locked lead as it was before an action on many (see private.lead_batch): whoever had it never lost it.';
+
+create or replace function public.undo_leads(p_request_id uuid, p_batch_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_seller();
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'undo_leads', pg_catalog.to_jsonb(p_batch_id));
+    v_batch public.action_batches;
+    v_item record;
+    v_lead public.leads;
+    v_refusal text;
+    v_items jsonb := '[]';
+    v_done integer := 0;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_batch := private.leads_to_undo(v_me, p_batch_id, v_now);
+    for v_item in select i.* from pg_catalog.jsonb_to_recordset(v_batch.items) i (lead_id bigint, version integer, before jsonb) order by i.lead_id loop
+        select * into v_lead from public.leads where id = v_item.lead_id and shop_id in (select private.my_shop_ids()) for update;
+        v_refusal := private.lead_undo_refusal(v_me, v_lead, v_item.version, v_item.before);
+        if v_refusal is null then
+            perform private.undone_lead(v_me, v_lead, v_item.before, v_batch.created_at, v_now);
+            v_done := v_done + 1;
+        end if;
+        v_items := v_items || pg_catalog.jsonb_build_object('id', v_item.lead_id, 'refusal', v_refusal);
+    end loop;
+    update public.action_batches set undone_at = v_now where id = v_batch.id and v_done > 0;
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_items, 'done', v_done));
+end;
+$$;
+grant execute on function public.undo_leads(uuid, bigint) to authenticated;
+comment on function public.undo_leads(uuid, bigint) is
+    'Takes back my own action on many leads of the last ten minutes; a lead that somebody changed since stays as it is and is named: {items: [{id, refusal}], done}; refusals lead.none, lead.changed_since, lead.not_yours, lead.bad_owner. undo.none, undo.done, undo.too_late.';
+
 -- ==== 59_leads_clock.sql ====
 
 -- 59 ------------------------------------------------------------------------------- leads: their deadline, and who has them
@@ -15056,105 +15383,6 @@ grant execute on function public.take_over_lead(uuid, bigint, integer) to authen
 comment on function public.take_over_lead(uuid, bigint, integer) is
     'Sellers: a colleague''s lead is mine while he is off duty (a manager or 当班主管: at any time); counts as a claim of the day. lead.none, lead.state, lead.stale, lead.owner_here (who), lead.frozen, lead.claim_limit.';
 
--- Given back, given by a manager --------------------------------------------------------------------------------------
-
-create or replace function private.lead_item_refusals(p_me private.actor, p_items jsonb) returns table (id bigint, refusal text)
-language plpgsql volatile set search_path = '' as $$
-begin
-    perform from public.leads l where l.id in (select (i ->> 'id')::bigint from pg_catalog.jsonb_array_elements(p_items) i)
-        and l.shop_id in (select private.my_shop_ids()) order by l.id for update;
-    return query select distinct on (i.id) i.id, case when l.id is null then 'lead.none'
-            when l.version is distinct from i.version then 'lead.stale'
-            when l.state not in ('pool', 'assigned', 'following') then 'lead.state'
-            when l.owner_id is distinct from (p_me).member_id and not private.oversees(p_me) then 'lead.not_yours' end
-        from pg_catalog.jsonb_to_recordset(p_items) i (id bigint, version integer)
-        left join public.leads l on l.id = i.id and l.shop_id in (select private.my_shop_ids()) order by i.id;
-end;
-$$;
-comment on function private.lead_item_refusals(private.actor, jsonb) is
-    'Locks the leads of a bulk request and says of each why it cannot be changed by this person, or null: lead.none, lead.stale, lead.state, lead.not_yours.';
-
-create or replace function private.bulk_leads(p_items jsonb) returns jsonb
-language plpgsql immutable set search_path = '' as $$
-declare
-    v_items jsonb := private.as_items(p_items);
-begin
-    if v_items is null or pg_catalog.jsonb_array_length(v_items) not between 1 and 500 then
-        perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
-    end if;
-    return v_items;
-end;
-$$;
-
-create or replace function public.give_back_leads(p_request_id uuid, p_items jsonb, p_reason text) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_seller();
-    v_items jsonb := private.bulk_leads(p_items);
-    v_answer jsonb := private.begin_request(p_request_id, 'give_back_leads', pg_catalog.jsonb_build_array(v_items, p_reason));
-    v_ids bigint[];
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    if coalesce(p_reason, '') not in ('no_time', 'not_my_field', 'leave', 'other') then
-        perform private.fail('PT422', 'lead.bad_value');
-    end if;
-    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'refusal', r.refusal) order by r.id),
-        coalesce(pg_catalog.array_agg(r.id) filter (where r.refusal is null), '{}')
-    into v_answer, v_ids
-    from (select c.id, coalesce(c.refusal, case when l.state = 'pool' then 'lead.state' end) as refusal
-        from private.lead_item_refusals(v_me, v_items) c left join public.leads l on l.id = c.id) r;
-    perform private.free_leads(v_me, v_ids, 'given_back', p_reason, private.now());
-    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
-end;
-$$;
-grant execute on function public.give_back_leads(uuid, jsonb, text) to authenticated;
-comment on function public.give_back_leads(uuid, jsonb, text) is
-    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) go back to the pool; reason no_time, not_my_field, leave, other. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state, lead.not_yours. bulk.too_many, lead.bad_value, request.bad_value.';
-
-create or replace function private.require_recipient(p_member_id bigint, p_shop_ids bigint[], p_now timestamptz) returns void
-language plpgsql stable set search_path = '' as $$
-begin
-    if not exists (select from public.members m where m.id = p_member_id and m.state = 'active' and private.can_sell(m.role, m.skills)
-        and p_shop_ids <@ array(select k.shop_id from public.member_shops k where k.member_id = m.id)) then
-        perform private.fail('PT422', 'lead.bad_owner');
-    end if;
-    perform private.refuse_frozen(p_member_id, p_now);
-end;
-$$;
-comment on function private.require_recipient(bigint, bigint[], timestamptz) is 'An active seller of these shops who is not frozen: lead.bad_owner, lead.frozen.';
-
-create or replace function public.assign_leads(p_request_id uuid, p_items jsonb, p_member_id bigint) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_seller();
-    v_items jsonb := private.bulk_leads(p_items);
-    v_answer jsonb := private.begin_request(p_request_id, 'assign_leads', pg_catalog.jsonb_build_array(v_items, p_member_id));
-    v_now timestamptz := private.now();
-    v_ids bigint[];
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    if not private.oversees(v_me) then
-        perform private.fail('PT403', 'lead.needs_manager');
-    end if;
-    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', c.id, 'refusal', c.refusal) order by c.id),
-        coalesce(pg_catalog.array_agg(c.id) filter (where c.refusal is null), '{}')
-    into v_answer, v_ids from private.lead_item_refusals(v_me, v_items) c;
-    perform private.require_recipient(p_member_id, array(select distinct l.shop_id from public.leads l where l.id = any (v_ids)), v_now);
-    v_ids := array(select l.id from public.leads l where l.id = any (v_ids) and l.owner_id is distinct from p_member_id order by l.id);
-    if v_ids <> '{}' then
-        perform private.give_leads(v_me, v_ids, p_member_id, 'manager', 'reassigned', v_now);
-    end if;
-    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
-end;
-$$;
-grant execute on function public.assign_leads(uuid, jsonb, bigint) to authenticated;
-comment on function public.assign_leads(uuid, jsonb, bigint) is
-    'Manager, 当班主管: leads [{id, version}] (≤ 500), out of the pool or of somebody else, go to a seller of the shop. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state. lead.needs_manager, lead.bad_owner, lead.frozen, bulk.too_many, request.bad_value.';
-
 -- ==== 59_leads_steps.sql ====
 
 -- 59 ----------------------------------------------------------------------------- leads: followed up, won, lost, opened again
@@ -15178,11 +15406,14 @@ language sql immutable set search_path = '' as $$
         ('{assigned,following}', 'lost', 'transfer_lead', 'owner'),
         ('{lost,converted}', 'assigned', 'reopen_lead', 'leader'),
         ('{lost,converted}', 'pool', 'reopen_lead', 'leader'),
-        ('{pool,assigned,following}', 'merged', 'decide_merge', 'owner')
+        ('{pool,assigned,following}', 'merged', 'decide_merge', 'owner'),
+        ('{pool}', 'assigned', 'undo_leads', 'undo'),
+        ('{pool,assigned}', 'following', 'undo_leads', 'undo'),
+        ('{assigned}', 'pool', 'undo_leads', 'undo')
     ) t (states_from, state_to, rpc, who) cross join lateral pg_catalog.unnest(t.states_from) f
 $$;
 comment on function private.lead_moves() is
-    'Every step that a lead may take, by which function, and as what: seller (presales or manager of the shop), owner (or a leader), colleague (a seller, while the owner is off duty; a leader at any time), leader (manager, 当班主管), system. The flow and its test both read it.';
+    'Every step that a lead may take, by which function, and as what: seller (presales or manager of the shop), owner (or a leader), colleague (a seller, while the owner is off duty; a leader at any time), leader (manager, 当班主管), system, undo (whoever did the step, for ten minutes). The flow and its test both read it.';
 
 create or replace function private.tg_lead_state() returns trigger
 language plpgsql set search_path = '' as $$
@@ -15323,37 +15554,6 @@ $$;
 grant execute on function public.follow_up_lead(uuid, bigint, integer, jsonb) to authenticated;
 comment on function public.follow_up_lead(uuid, bigint, integer, jsonb) is
     'Owner, manager, 当班主管: a contact with the customer {channel phone|wechat|platform|sms|email|visit|other, step first_touch|discovery|objection|closing, outcome reached|replied|no_answer|wrong_contact|refused, next_step contact_again|send_offer|send_material|answer_objection|ask_order|wait_payment|care, next_at, note (masked)}. Ends the deadline; the next one is next_at. lead.none, lead.state, lead.not_yours, lead.stale, lead.next_missing, lead.next_range, lead.note_phone, lead.bad_value.';
-
-create or replace function public.move_leads(p_request_id uuid, p_items jsonb, p_stage text) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_seller();
-    v_items jsonb := private.bulk_leads(p_items);
-    v_answer jsonb := private.begin_request(p_request_id, 'move_leads', pg_catalog.jsonb_build_array(v_items, p_stage));
-    v_ids bigint[];
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    if private.stage_place(p_stage) is null then
-        perform private.fail('PT422', 'lead.bad_value');
-    end if;
-    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'refusal', r.refusal) order by r.id),
-        coalesce(pg_catalog.array_agg(r.id) filter (where r.refusal is null), '{}')
-    into v_answer, v_ids
-    from (select c.id, coalesce(c.refusal, case when l.state = 'pool' then 'lead.state'
-            when l.first_contact_at is null and p_stage <> 'first_touch' then 'lead.not_contacted' end) as refusal
-        from private.lead_item_refusals(v_me, v_items) c left join public.leads l on l.id = c.id) r;
-    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
-    select private.now(), v_me.member_id, v_me.role, l.shop_id, 'lead', l.id, 'moved', pg_catalog.jsonb_build_object('from', l.stage, 'to', p_stage)
-    from public.leads l where l.id = any (v_ids) and l.stage <> p_stage;
-    update public.leads l set stage = p_stage, furthest = greatest(l.furthest, private.stage_place(p_stage)) where l.id = any (v_ids) and l.stage <> p_stage;
-    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
-end;
-$$;
-grant execute on function public.move_leads(uuid, jsonb, text) to authenticated;
-comment on function public.move_leads(uuid, jsonb, text) is
-    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) to another column of the board. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state, lead.not_yours, lead.not_contacted (nobody reached the customer yet). bulk.too_many, lead.bad_value, request.bad_value.';
 
 -- Won, lost, handed to after-sales ------------------------------------------------------------------------------------
 
@@ -18108,7 +18308,9 @@ begin
     perform private.stop_clock(c.id, p_now, (p_me).member_id, p_state) from private.ticket_clocks(v.ticket_id, array['review']) c
         where p_state in ('agreed', 'refused');
     perform private.stop_clock(c.id, p_now, (p_me).member_id, p_state) from private.ticket_clocks(v.ticket_id, array['refund']) c where p_state = 'done';
-    if p_state in ('buyer_cancelled', 'goods_refused') then
+    if v.refunded_at is not null and p_state = 'done' then
+        perform private.refund_arrived(p_me, v, p_now);
+    elsif p_state in ('buyer_cancelled', 'goods_refused') then
         perform private.cancel_ticket_clocks(v.ticket_id, p_state, p_now, (p_me).member_id, array['review', 'refund']);
     end if;
     select * into v_ticket from public.tickets where id = v.ticket_id;
@@ -18187,10 +18389,12 @@ create or replace function private.granted_refund(p_ticket_id bigint) returns nu
 language plpgsql stable set search_path = '' as $$
 begin
     return (select coalesce(pg_catalog.sum(m.amount), 0) from public.ticket_money m
-        where m.ticket_id = p_ticket_id and m.kind = 'return_refund' and m.state in ('granted', 'approved', 'paid'));
+        where m.ticket_id = p_ticket_id and m.kind = 'return_refund' and m.state in ('granted', 'approved', 'paid'))
+        - (select coalesce(pg_catalog.sum(r.refund_amount), 0) from public.ticket_returns r
+            where r.ticket_id = any (private.ticket_family(p_ticket_id)) and r.ticket_id <> p_ticket_id and r.state in ('refunding', 'done'));
 end;
 $$;
-comment on function private.granted_refund(bigint) is 'What may go back to the customer for his goods (CNY): within an authority, or approved.';
+comment on function private.granted_refund(bigint) is 'What may go back to the customer for his goods (CNY): within an authority, or approved; without what went back for a case that was merged into this one.';
 
 create or replace function private.check_refund(p_return public.ticket_returns) returns void
 language plpgsql stable set search_path = '' as $$
@@ -19323,24 +19527,22 @@ end;
 $$;
 grant execute on function public.decide_approval(bigint, integer, boolean, text, uuid) to authenticated;
 comment on function public.decide_approval(bigint, integer, boolean, text, uuid) is
-    '当班主管, managers, an admin as the missing second: 同意 or 驳回 (with a reason) of one frozen amount. approval.none, approval.stale, approval.decided, approval.reason. Whoever may not is answered {refused: {status, key, params}} and recorded: approval.self, approval.own_amount, approval.limit, approval.not_lead, approval.not_missing.';
+    '当班主管, managers, an admin as the missing second: 同意 or 驳回 (with a reason) of one frozen amount. approval.none, approval.stale, approval.decided, approval.reason. Whoever may not is answered {refused: {status, key, params}} and recorded: approval.self, approval.own_amount, approval.nobody, approval.limit, approval.not_lead, approval.not_missing.';
 
 -- What the reminders and the overview ask of this area ---------------------------------------------------------------
 
 create or replace function private.approval_subjects(p_ids bigint[], p_now timestamptz)
 returns table (entity_id bigint, owner_id bigint, label text, path text)
 language sql stable set search_path = '' as $$
-    select a.id, (select o.member_id from private.approver_order(a.shop_id, a.covers, a.excluded_ids, p_now) o where o.n = 1),
-        'T-' || a.ticket_id, '/approvals?id=' || a.id
+    select a.id, private.approval_owner(a, p_now), 'T-' || a.ticket_id, '/approvals?id=' || a.id
     from public.approvals a where a.id = any (p_ids)
 $$;
 comment on function private.approval_subjects(bigint[], timestamptz) is 'The owner of an approval is whoever is to be asked at this moment: with the shift he changes.';
 
 create or replace function private.approval_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
 language sql stable set search_path = '' as $$
-    select a.clock_id, o.member_id from public.approvals a
-    cross join lateral private.approver_order(a.shop_id, a.covers, a.excluded_ids, p_now) o
-    where a.state = 'open' and a.clock_id is not null and a.shop_id = any (p_shops) and o.n = 1
+    select a.clock_id, o.id from public.approvals a cross join lateral private.approval_owner(a, p_now) o (id)
+    where a.state = 'open' and a.clock_id is not null and a.shop_id = any (p_shops) and o.id is not null
 $$;
 
 -- ==== 64_approvers.sql ====
@@ -19376,10 +19578,10 @@ language sql stable set search_path = '' as $$
     select * from ranked
     union all
     select m.id, 4, 'missing_second', m.approval_limit from public.members m
-    where m.state = 'active' and m.role = 'admin' and m.id <> all (p_excluded) and not exists (select from ranked)
+    where m.state = 'active' and m.role = 'admin' and m.id <> all (p_excluded) and m.approval_limit >= p_covers and not exists (select from ranked)
 $$;
 comment on function private.approvers(bigint, numeric, bigint[], timestamptz) is
-    'Who may approve: 当班主管 of the shop, without one who can its deputy, managers; each with a limit that covers. An admin only where there is nobody else (the missing second; his own limit does not matter, he sets the limits). rank says who is asked first.';
+    'Who may approve: 当班主管 of the shop, without one who can its deputy, managers; each with a limit that covers. An admin only where there is nobody else (the missing second), and within his own limit too: who sets limits raises one on the record first. rank says who is asked first.';
 
 create or replace function private.approver_order(p_shop_id bigint, p_covers numeric, p_excluded bigint[], p_now timestamptz)
 returns table (n bigint, member_id bigint, why text, approval_limit numeric)
@@ -19390,6 +19592,14 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.approver_order(bigint, numeric, bigint[], timestamptz) is
     'Approvers, first the one to ask: 当班主管, deputy, then the next who covers (those on duty before others, the smallest limit first).';
+
+create or replace function private.approval_owner(p_approval public.approvals, p_now timestamptz) returns bigint
+language sql stable set search_path = '' as $$
+    select coalesce((select o.member_id from private.approver_order((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) o
+        where o.n = 1), (select pg_catalog.min(m.id) from public.members m where m.state = 'active' and m.role = 'admin'))
+$$;
+comment on function private.approval_owner(public.approvals, timestamptz) is
+    'Whose turn it is at this moment: with the shift he changes. Where nobody''s limit covers it, an admin, who can raise one.';
 
 create or replace function private.approval_route(p_shop_id bigint, p_covers numeric, p_requester bigint, p_excluded bigint[], p_now timestamptz)
 returns jsonb
@@ -19419,6 +19629,8 @@ begin
     elsif exists (select from private.approvers((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) a
         where a.member_id = v_id) then
         return null;
+    elsif not exists (select from private.approvers((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now)) then
+        v_key := 'approval.nobody';
     elsif (p_me).role = 'admin' then
         v_key := 'approval.not_missing';
     elsif exists (select from private.possible_approvers((p_approval).shop_id, p_now) a
@@ -19434,7 +19646,7 @@ begin
 end;
 $$;
 comment on function private.decision_refusal(private.actor, public.approvals, timestamptz) is
-    'Why this person may not decide, or null: approval.self, approval.own_amount (set the amount), approval.limit, approval.not_lead, approval.not_missing (an admin while somebody else can). {status, key, params}.';
+    'Why this person may not decide, or null: approval.self, approval.own_amount (set the amount), approval.nobody (above every limit), approval.limit, approval.not_lead, approval.not_missing (an admin while somebody else can). {status, key, params}.';
 
 -- ==== 64_authority.sql ====
 
@@ -19650,8 +19862,8 @@ begin
         case when v ->> 'customer_days' is not null and (v ->> 'used_customer')::numeric + (p_money).amount > v_limit then 'over_customer' end,
         case when (v_pot = 'reship' and v ->> 'order_value' is null)
             or (v_pot <> 'price_protection' and not private.is_known_buyer(p_ticket, (p_money).buyer_keys)) then 'no_order' end,
-        case when v_pot = 'return_refund' and not exists (select from public.ticket_returns r where r.ticket_id = (p_ticket).id
-            and r.state in ('received', 'refunding', 'done')) then 'goods_not_received' end,
+        case when v_pot = 'return_refund' and not exists (select from public.ticket_returns r where r.ticket_id = any ((p_money).ticket_ids)
+            and r.state in ('received', 'refunding', 'done')) then 'goods_not_received' end, -- goods of a case that was merged came for its money
         case when (v ->> 'was_rejected')::boolean then 'rejected_before' end,
         case when (p_money).was_approved then 'changed_after_approval' end], null);
     return v || jsonb_build_object('why', to_jsonb(v_why), 'after', v_after, 'covers', case when v_pot = 'price_protection' then (p_money).amount
@@ -20387,10 +20599,12 @@ declare
     v public.ticket_money;
     v_system private.actor;
     v_approval bigint;
+    v_asks boolean;
 begin
     v_system.role := 'system';
     for v in select * from public.ticket_money where ticket_id = (p_ticket).id and state in ('requested', 'granted', 'approved')
         order by id for update loop
+        continue when private.money_is_over(v) is not null; -- the gift has left
         v.order_id := (p_ticket).order_id;
         v.order_ids := array(select distinct unnest(v.order_ids || array_remove(array[(p_ticket).order_id], null)));
         v.ticket_ids := array(select distinct unnest(v.ticket_ids || (p_ticket).id));
@@ -20398,14 +20612,22 @@ begin
         update public.ticket_money set order_id = v.order_id, order_ids = v.order_ids, ticket_ids = v.ticket_ids, buyer_keys = v.buyer_keys
         where id = v.id;
         v.judged := private.judge_money(p_ticket, v, p_now);
-        continue when v.state = 'requested' or (v.state = 'approved' and not p_changed) or v.judged -> 'why' = '[]';
-        v_approval := private.place_money(v_system, v, p_now);
-        perform private.tell_money(v_system, v, 'money_judged_anew', jsonb_build_object('was', v.state, 'approval_id', v_approval));
+        continue when v.state = 'requested';
+        v_asks := v.judged -> 'why' <> '[]' and (v.state = 'granted' or p_changed);
+        if v_asks or p_changed then
+            perform private.money_fell(v, v_system, p_now);
+        end if;
+        if v_asks then
+            v_approval := private.place_money(v_system, v, p_now);
+            perform private.tell_money(v_system, v, 'money_judged_anew', jsonb_build_object('was', v.state, 'approval_id', v_approval));
+        elsif p_changed then
+            perform private.money_holds(v, v_system, p_now);
+        end if;
     end loop;
 end;
 $$;
 comment on function private.rejudge_money(public.tickets, boolean, timestamptz) is
-    'The ticket is another one (merged, or linked to another order, customer or type): what was not paid counts with all it belongs to now, and what the handler could not have granted that way is asked. p_changed: what was approved was approved for another order.';
+    'The ticket is another one (merged, or linked to another order, customer or type): what was not paid counts with all it belongs to now, and what the handler could not have granted that way is asked. p_changed: what was approved was approved for another order, and a promised gift goes with the new one.';
 
 create or replace function private.tg_ticket_money() returns trigger
 language plpgsql set search_path = '' as $$
@@ -20457,6 +20679,26 @@ begin
 end;
 $$;
 comment on function private.money_fell(public.ticket_money, private.actor, timestamptz) is 'What was granted is taken back or changed: its gift is promised no longer.';
+
+create or replace function private.refund_arrived(p_me private.actor, p_return public.ticket_returns, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_money;
+begin
+    perform private.lock_money();
+    if (p_return).refund_amount is distinct from (select sum(m.amount) from public.ticket_money m
+        where m.ticket_id = (p_return).ticket_id and m.kind = 'return_refund' and m.state in ('granted', 'approved')) then
+        return;
+    end if;
+    for v in select * from public.ticket_money where ticket_id = (p_return).ticket_id and kind = 'return_refund'
+        and state in ('granted', 'approved') order by id for update loop
+        update public.ticket_money set state = 'paid', paid_at = p_now, paid_by = (p_me).member_id where id = v.id;
+        perform private.tell_money(p_me, v, 'money_paid', null);
+    end loop;
+end;
+$$;
+comment on function private.refund_arrived(private.actor, public.ticket_returns, timestamptz) is
+    'The refund of a return has arrived: what was granted for it is paid, so nobody notes or asks it again. Where less went back than was granted, the handler says what became of the rest.';
 
 -- An outcome that speaks of money -------------------------------------------------------------------------------------
 
@@ -27671,7 +27913,7 @@ comment on function private.kpi_days(bigint[], date, date) is 'The span of days 
 
 create or replace function private.kpi_talks(p_shops bigint[], p_from date, p_to date)
 returns table (shop_id bigint, platform text, session_id text, day date, buyer text, agent text, consult text, starts_at timestamptz,
-    rating smallint, is_paid boolean, paid_amount numeric, off_shift boolean, buyer_messages bigint, agent_messages bigint,
+    rating smallint, is_paid boolean, paid_amount numeric, off_shift boolean, shift text, buyer_messages bigint, agent_messages bigint,
     first_answer_at timestamptz)
 language sql stable set search_path = '' as $$
     with spans as materialized (
@@ -27695,16 +27937,17 @@ language sql stable set search_path = '' as $$
     )
     select t.shop_id, d.platform, t.session_id, (t.first_at at time zone d.zone)::date, t.buyer, coalesce(t.agent, s.agent),
         coalesce(s.consult, t.consult, 'presales'), t.first_at, s.rating, s.is_paid, s.paid_amount,
-        not t.first_at <@ d.shifts, t.buyer_messages, t.agent_messages,
+        not t.first_at <@ d.shifts, coalesce(k.shift, '(off)'), t.buyer_messages, t.agent_messages,
         (select min(a) from unnest(t.answers) a where a >= t.first_at)
     from talks t join spans d using (shop_id) left join public.chat_sessions s using (shop_id, session_id)
+    left join private.kpi_shifts(p_shops, p_from, p_to) k on k.shop_id = t.shop_id and t.first_at <@ k.hours
     where t.first_at >= d.starts_at and t.first_at < d.ends_at
 $$;
 comment on function private.kpi_talks(bigint[], date, date) is
     'The talks that began on these days: who, what kind (unknown: presales), when, what was rated and paid, and the first answer of a person.';
 
 create or replace function private.kpi_turns(p_shops bigint[], p_from date, p_to date)
-returns table (shop_id bigint, platform text, day date, agent text, begins_at timestamptz, first_at timestamptz, last_at timestamptz, answered_at timestamptz)
+returns table (shop_id bigint, platform text, day date, agent text, shift text, begins_at timestamptz, first_at timestamptz, last_at timestamptz, answered_at timestamptz)
 language sql stable set search_path = '' as $$
     with lines as (
         select t.shop_id, t.platform, t.session_id, t.day, t.starts_at as begins_at, m.sender, m.sent_at, m.agent,
@@ -27716,16 +27959,20 @@ language sql stable set search_path = '' as $$
             from public.chat_messages x
             where x.shop_id = t.shop_id and x.session_id = t.session_id and x.sender in ('buyer', 'agent')) m on true
         window w as (partition by t.shop_id, t.session_id order by m.sent_at, length(m.message_id), m.message_id)
+    ), turns as (
+        select shop_id, platform, day, (array_agg(agent order by sent_at) filter (where sender = 'agent'))[1] as agent, begins_at,
+            min(sent_at) filter (where sender = 'buyer') as first_at, max(sent_at) filter (where sender = 'buyer') as last_at,
+            min(sent_at) filter (where sender = 'agent') as answered_at
+        from lines where turn > 0 group by shop_id, platform, session_id, day, begins_at, turn
     )
-    select shop_id, platform, day, (array_agg(agent order by sent_at) filter (where sender = 'agent'))[1], begins_at,
-        min(sent_at) filter (where sender = 'buyer'), max(sent_at) filter (where sender = 'buyer'), min(sent_at) filter (where sender = 'agent')
-    from lines where turn > 0 group by shop_id, platform, session_id, day, begins_at, turn
+    select t.shop_id, t.platform, t.day, t.agent, coalesce(k.shift, '(off)'), t.begins_at, t.first_at, t.last_at, t.answered_at
+    from turns t left join private.kpi_shifts(p_shops, p_from, p_to) k on k.shop_id = t.shop_id and t.first_at <@ k.hours
 $$;
 comment on function private.kpi_turns(bigint[], date, date) is
-    'The turns of these talks: a run of buyer''s messages from first to last, and the first message of a person after it (null: none). Automatic replies neither end nor answer a turn.';
+    'The turns of these talks: a run of buyer''s messages from first to last, and the first message of a person after it (null: none). Automatic replies neither end nor answer a turn. Its shift is the one at its first message.';
 
 create or replace function private.kpi_buyers(p_shops bigint[], p_from date, p_to date)
-returns table (shop_id bigint, day date, agent text, buyer text, is_answered boolean, is_inquiry boolean, has_ordered boolean, has_paid boolean,
+returns table (shop_id bigint, day date, agent text, shift text, buyer text, is_answered boolean, is_inquiry boolean, has_ordered boolean, has_paid boolean,
     sold boolean, sold_amount numeric)
 language sql stable set search_path = '' as $$
     with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
@@ -27738,7 +27985,8 @@ language sql stable set search_path = '' as $$
         join public.orders o on o.buyer_account = t.buyer and o.shop_id = t.shop_id
         group by t.shop_id, t.session_id
     )
-    select t.shop_id, t.day, (array_agg(t.agent order by t.consult = 'aftersales', t.starts_at))[1], t.buyer, bool_or(t.agent_messages > 0 and t.first_answer_at is not null),
+    select t.shop_id, t.day, (array_agg(t.agent order by t.consult = 'aftersales', t.starts_at))[1],
+        (array_agg(t.shift order by t.consult = 'aftersales', t.starts_at))[1], t.buyer, bool_or(t.agent_messages > 0 and t.first_answer_at is not null),
         bool_or(t.consult <> 'aftersales'), coalesce(bool_or(b.has_ordered), false) or coalesce(bool_or(t.is_paid), false),
         coalesce(bool_or((coalesce(t.is_paid, false) or coalesce(b.has_paid, false)) and t.consult <> 'aftersales'), false),
         coalesce(bool_or(t.is_paid), false), coalesce(sum(t.paid_amount) filter (where t.is_paid), 0)
@@ -27749,7 +27997,7 @@ comment on function private.kpi_buyers(bigint[], date, date) is
     'The buyers who wrote on a day, each once: answered by a person, asked before an order (not only after-sales), and what he ordered and paid after asking, until the end of the day (kpi_definitions.params pay_days later). Paid: the sheet of sessions or an imported order says so.';
 
 create or replace function private.kpi_from_chats(p_shops bigint[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
     turns as materialized (select *, extract(epoch from answered_at - first_at) as waited, extract(epoch from answered_at - last_at) as waited_last
@@ -27762,50 +28010,50 @@ language sql stable set search_path = '' as $$
             and ((t.begins_at at time zone s.timezone)::time >= '23:00' or (t.begins_at at time zone s.timezone)::time < '09:00') as jd_night
         from turns t join public.shops s on s.id = t.shop_id
     ), firsts as (
-        select t.shop_id, t.day, t.agent, extract(epoch from t.first_answer_at - t.starts_at) as waited,
+        select t.shop_id, t.day, t.agent, t.shift, extract(epoch from t.first_answer_at - t.starts_at) as waited,
             (t.starts_at at time zone s.timezone)::time as begun
         from talks t join public.shops s on s.id = t.shop_id where t.first_answer_at is not null
     )
-    select '答问比', shop_id, day, agent, sum(agent_messages), sum(buyer_messages), sum(buyer_messages)::bigint from talks group by shop_id, day, agent
+    select '答问比', shop_id, day, agent, shift, sum(agent_messages), sum(buyer_messages), sum(buyer_messages)::bigint from talks group by shop_id, day, agent, shift
     union all
-    select '平响', shop_id, day, agent, sum(waited), count(*), count(*) from clocked where not jd_night group by shop_id, day, agent
+    select '平响', shop_id, day, agent, shift, sum(waited), count(*), count(*) from clocked where not jd_night group by shop_id, day, agent, shift
     union all
-    select '平响(末条)', shop_id, day, agent, sum(waited_last), count(*), count(*) from clocked where not jd_night group by shop_id, day, agent
+    select '平响(末条)', shop_id, day, agent, shift, sum(waited_last), count(*), count(*) from clocked where not jd_night group by shop_id, day, agent, shift
     union all
-    select '响应超时率', c.shop_id, c.day, c.agent, count(*) filter (where c.waited > l.seconds), count(*), count(*)
-    from clocked c, late l group by c.shop_id, c.day, c.agent
+    select '响应超时率', c.shop_id, c.day, c.agent, c.shift, count(*) filter (where c.waited > l.seconds), count(*), count(*)
+    from clocked c, late l group by c.shop_id, c.day, c.agent, c.shift
     union all
-    select '首响', shop_id, day, agent, sum(waited), count(*), count(*) from firsts group by shop_id, day, agent
+    select '首响', shop_id, day, agent, shift, sum(waited), count(*), count(*) from firsts group by shop_id, day, agent, shift
     union all
-    select '30秒应答率', f.shop_id, f.day, f.agent, count(*) filter (where f.waited <= p.seconds), count(*), count(*)
-    from firsts f, prompt p where f.begun >= '09:00' and f.begun < '23:00' group by f.shop_id, f.day, f.agent
+    select '30秒应答率', f.shop_id, f.day, f.agent, f.shift, count(*) filter (where f.waited <= p.seconds), count(*), count(*)
+    from firsts f, prompt p where f.begun >= '09:00' and f.begun < '23:00' group by f.shop_id, f.day, f.agent, f.shift
     union all
-    select '留言率', shop_id, day, null, count(*) filter (where off_shift), count(*), count(*) from talks group by shop_id, day
+    select '留言率', shop_id, day, null, '(day)', count(*) filter (where off_shift), count(*), count(*) from talks group by shop_id, day
     union all
-    select '满意度', shop_id, day, agent, sum(rating), count(rating), count(rating) from talks where rating is not null group by shop_id, day, agent
+    select '满意度', shop_id, day, agent, shift, sum(rating), count(rating), count(rating) from talks where rating is not null group by shop_id, day, agent, shift
     union all
-    select '满意比', shop_id, day, agent, count(*) filter (where rating >= 4), count(*), count(*) from talks where rating is not null group by shop_id, day, agent
+    select '满意比', shop_id, day, agent, shift, count(*) filter (where rating >= 4), count(*), count(*) from talks where rating is not null group by shop_id, day, agent, shift
     union all
-    select '回复率', shop_id, day, agent, count(*) filter (where is_answered), count(*), count(*) from buyers group by shop_id, day, agent
+    select '回复率', shop_id, day, agent, shift, count(*) filter (where is_answered), count(*), count(*) from buyers group by shop_id, day, agent, shift
     union all
-    select '询单人数', shop_id, day, agent, count(*), null, count(*) from buyers where is_inquiry group by shop_id, day, agent
+    select '询单人数', shop_id, day, agent, shift, count(*), null, count(*) from buyers where is_inquiry group by shop_id, day, agent, shift
     union all
-    select '转化率(客服)', shop_id, day, agent, count(*) filter (where has_paid), count(*), count(*) from buyers where is_inquiry group by shop_id, day, agent
+    select '转化率(客服)', shop_id, day, agent, shift, count(*) filter (where has_paid), count(*), count(*) from buyers where is_inquiry group by shop_id, day, agent, shift
     union all
-    select '订单转化率', shop_id, day, agent, count(*) filter (where has_ordered), count(*), count(*) from buyers group by shop_id, day, agent
+    select '订单转化率', shop_id, day, agent, shift, count(*) filter (where has_ordered), count(*), count(*) from buyers group by shop_id, day, agent, shift
     union all
-    select '客单价(客服)', shop_id, day, agent, sum(sold_amount), count(*), count(*) from buyers where sold group by shop_id, day, agent
+    select '客单价(客服)', shop_id, day, agent, shift, sum(sold_amount), count(*), count(*) from buyers where sold group by shop_id, day, agent, shift
     union all
-    select '咨询人数', shop_id, day, null, count(*), null, count(*) from buyers group by shop_id, day
+    select '咨询人数', shop_id, day, null, '(day)', count(*), null, count(*) from buyers group by shop_id, day
 $$;
 comment on function private.kpi_from_chats(bigint[], date, date) is
-    'What the chats of these days say, by shop, day and agent: numerator, denominator (null: a count), sample. 咨询人数 is no KPI: 流量转化率 is made of it.';
+    'What the chats of these days say, by shop, day, agent and shift: numerator, denominator (null: a count), sample. 咨询人数 is no KPI: 流量转化率 is made of it.';
 
 create or replace function private.kpi_from_sheets(p_shops bigint[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with sheets as (select * from public.agent_days a where a.shop_id = any (p_shops) and a.day between p_from and p_to)
-    select f.code, s.shop_id, s.day, s.agent, f.numerator, f.denominator, f.denominator::bigint
+    select f.code, s.shop_id, s.day, s.agent, '(day)', f.numerator, f.denominator, f.denominator::bigint
     from sheets s cross join lateral (values
         ('答问比', s.agent_messages::numeric, s.buyer_messages::numeric),
         ('平响', s.reply_seconds * coalesce(s.effective, s.received), coalesce(s.effective, s.received)::numeric),
@@ -27817,17 +28065,17 @@ language sql stable set search_path = '' as $$
     ) f (code, numerator, denominator)
     where f.numerator is not null and f.denominator is not null
     union all
-    select '询单人数', s.shop_id, s.day, s.agent, s.inquiries, null, s.inquiries from sheets s where s.inquiries is not null
+    select '询单人数', s.shop_id, s.day, s.agent, '(day)', s.inquiries, null, s.inquiries from sheets s where s.inquiries is not null
     union all
-    select '在线时长', s.shop_id, s.day, s.agent, s.online_minutes / 60, 1, 1 from sheets s where s.online_minutes is not null
+    select '在线时长', s.shop_id, s.day, s.agent, '(day)', s.online_minutes / 60, 1, 1 from sheets s where s.online_minutes is not null
     union all
-    select '咨询人数', s.shop_id, s.day, null, sum(s.asked), null, sum(s.asked)::bigint from sheets s where s.asked is not null group by s.shop_id, s.day
+    select '咨询人数', s.shop_id, s.day, null, '(day)', sum(s.asked), null, sum(s.asked)::bigint from sheets s where s.asked is not null group by s.shop_id, s.day
 $$;
 comment on function private.kpi_from_sheets(bigint[], date, date) is
-    'What performance sheets say. Their means are weighted by the buyers received, as nearer to the truth than a mean of means.';
+    'What performance sheets say, of days. Their means are weighted by the buyers received, as nearer to the truth than a mean of means.';
 
 create or replace function private.kpi_of_talks(p_shops bigint[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with chats as materialized (select * from private.kpi_from_chats(p_shops, p_from, p_to)),
     told as (
@@ -27842,11 +28090,11 @@ language sql stable set search_path = '' as $$
     )
     select * from told where code <> '咨询人数'
     union all
-    select '满意度', shop_id, day, agent, sum(score), count(*), count(*) from rated group by shop_id, day, agent
+    select '满意度', shop_id, day, agent, '(day)', sum(score), count(*), count(*) from rated group by shop_id, day, agent
     union all
-    select '满意比', shop_id, day, agent, count(*) filter (where score >= 4), count(*), count(*) from rated group by shop_id, day, agent
+    select '满意比', shop_id, day, agent, '(day)', count(*) filter (where score >= 4), count(*), count(*) from rated group by shop_id, day, agent
     union all
-    select '流量转化率', v.shop_id, v.day, null, coalesce(t.numerator, 0), v.visitors, v.visitors
+    select '流量转化率', v.shop_id, v.day, null, '(day)', coalesce(t.numerator, 0), v.visitors, v.visitors
     from public.visitor_days v left join told t on t.code = '咨询人数' and t.shop_id = v.shop_id and t.day = v.day
     where v.shop_id = any (p_shops) and v.day between p_from and p_to
       and exists (select from told x where x.shop_id = v.shop_id and x.code = '咨询人数')
@@ -27876,6 +28124,7 @@ create table if not exists public.kpi_definitions (
     sources text[] not null,
     is_additive boolean not null default true,
     by_person boolean not null default false,
+    no_shift text constraint kpi_definitions_no_shift_known check (no_shift in ('visitors', 'sheets', 'off_shift', 'orders', 'tasks')),
     threshold numeric,
     platform_thresholds jsonb not null default '{}',
     origin text not null,
@@ -27889,6 +28138,8 @@ alter table public.kpi_definitions enable row level security;
 comment on table public.kpi_definitions is 'KPI 定义: what a figure counts, by version; the newest version is the one that is computed.';
 comment on column public.kpi_definitions.sources is 'Kinds of import without which it cannot be said: any of them is enough. Empty: the desk''s own work.';
 comment on column public.kpi_definitions.is_additive is 'Whether the sums of days make the sum of a period; if not, each period is counted anew.';
+comment on column public.kpi_definitions.no_shift is
+    'Why it is not said by shift: its source knows days alone (visitors, sheets), it is about the time outside shifts, orders come in at any hour, tasks are judged by the day. Null: it is.';
 comment on column public.kpi_definitions.threshold is 'Target in the unit; direction up: at least, down: at most. platform_thresholds {platform: target} wins.';
 comment on column public.kpi_definitions.params is 'reply_seconds: slower is late. pay_days: days after the talk in which a payment counts (0: the same day).';
 
@@ -27903,8 +28154,10 @@ grant select on public.kpis to authenticated;
 comment on view public.kpis is 'The version of each KPI that is computed now.';
 
 insert into public.kpi_definitions (code, version, position, area, unit, direction, threshold, platform_thresholds, sources, by_person,
-    is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
-select w.code, 1, w.position, w.area, w.unit, w.direction, w.threshold, w.platforms::jsonb, w.sources::text[], w.by_person, w.is_additive,
+    no_shift, is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
+select w.code, 1, w.position, w.area, w.unit, w.direction, w.threshold, w.platforms::jsonb, w.sources::text[], w.by_person,
+    case when w.code = '流量转化率' then 'visitors' when w.code = '在线时长' then 'sheets' when w.code = '留言率' then 'off_shift'
+        when w.area = 'improvement' then 'tasks' when 'orders' = any (w.sources::text[]) then 'orders' end, w.is_additive,
     w.name_en, w.formula, w.formula_en, w.numerator, w.denominator, w.origin, w.params::jsonb
 from (values
     ('流量转化率', 10, 'sales', '%', 'up', null::numeric, '{}', '{traffic}', false, true, 'Visitors who asked', '咨询人数 ÷ 访客数', 'buyers who asked ÷ visitors', '咨询人数', '访客数', '流程标准化手册', '{}'),
@@ -27994,6 +28247,41 @@ grant execute on function public.set_agent_name(bigint, text, bigint, uuid) to a
 comment on function public.set_agent_name(bigint, text, bigint, uuid) is
     'Analysts, managers and admins: which member of the shop a platform name is (null: nobody again). kpi.agent_name, shop.none.';
 
+-- ==== 94_kpi_shifts.sql ====
+
+-- 94 ---------------------------------------------------------------------------------- KPIs: the shift in which it happened
+--
+-- A figure is kept by shift where its source says when a thing happened: a talk, a turn, a case. `(off)` is outside all
+-- shifts, `(day)` a source that knows the day alone (no name of a shift has brackets). So shifts add up to the day.
+
+create or replace function private.kpi_shifts(p_shops bigint[], p_from date, p_to date)
+returns table (shop_id bigint, shift text, hours tstzmultirange)
+language sql stable rows 6 set search_path = '' as $$
+    with opened as materialized (
+        select d.shop_id, c.id as calendar_id, c.timezone as zone,
+            private.known_windows(c.id, d.starts_at, d.ends_at + interval '2 days', private.first_unknown_day(c.id, p_from)) as hours,
+            (select min(w) from public.calendar_shifts s, unnest(s.weekdays) w where s.calendar_id = c.id) as first_weekday,
+            case when c.follows_holidays then array(select unnest(y.makeup_workdays) from public.holiday_years y) else '{}' end as makeups
+        from private.kpi_days(p_shops, p_from, p_to) d join public.calendars c on c.id = private.shop_calendar(d.shop_id)
+    ), turns as materialized (
+        select o.shop_id, s.id, s.name, tstzrange(t.opens, t.closes) as span
+        from opened o cross join lateral (select p_from - 1 + n as day from generate_series(0, p_to - p_from + 3) n) d
+        join public.calendar_shifts s on s.calendar_id = o.calendar_id
+            and case when d.day = any (o.makeups) then o.first_weekday else extract(isodow from d.day) end = any (s.weekdays)
+        cross join lateral (select (d.day + make_interval(mins => s.opens)) at time zone o.zone as opens,
+            (d.day + make_interval(mins => s.closes)) at time zone o.zone as closes) t
+        where t.opens < t.closes
+    ), own as (
+        select t.shop_id, t.name, tstzmultirange(t.span) - coalesce((select range_agg(l.span) from turns l
+            where l.shop_id = t.shop_id and l.span && t.span and (lower(l.span), l.id) > (lower(t.span), t.id)), '{}') as hours
+        from turns t
+    )
+    select w.shop_id, w.name, range_agg(r) * o.hours
+    from own w cross join lateral unnest(w.hours) r join opened o using (shop_id) group by w.shop_id, w.name, o.hours
+$$;
+comment on function private.kpi_shifts(bigint[], date, date) is
+    'When each shift of these shops was at work in days and the two after: where two overlap, the one that began later, as private.shift_open says. Closed days have none.';
+
 -- ==== 95_kpi_orders.sql ====
 
 -- 95 -------------------------------------------------------------------------------- KPIs: what orders and tickets say
@@ -28005,7 +28293,7 @@ create index if not exists orders_paid_idx on public.orders (shop_id, paid_at) i
 create index if not exists orders_promise_idx on public.orders (shop_id, promise_ship_at) where promise_ship_at is not null;
 
 create or replace function private.kpi_of_orders(p_shops bigint[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with paid as materialized (
         select o.shop_id, o.id, (o.paid_at at time zone d.zone)::date as day, o.amount, o.status
@@ -28026,9 +28314,9 @@ language sql stable set search_path = '' as $$
             count(*) filter (where status <> 'closed' and amount is not null) as sold, count(*) as orders
         from paid group by shop_id, day
     )
-    select '客单价(店铺)', shop_id, day, null, coalesce(sales, 0), sold, sold from days
+    select '客单价(店铺)', shop_id, day, null, '(day)', coalesce(sales, 0), sold, sold from days
     union all
-    select '客诉率', coalesce(d.shop_id, c.shop_id), coalesce(d.day, c.day), null, coalesce(c.orders, 0), coalesce(d.orders, 0), coalesce(d.orders, 0)
+    select '客诉率', coalesce(d.shop_id, c.shop_id), coalesce(d.day, c.day), null, '(day)', coalesce(c.orders, 0), coalesce(d.orders, 0), coalesce(d.orders, 0)
     from days d full join complaints c on c.shop_id = d.shop_id and c.day = d.day
 $$;
 comment on function private.kpi_of_orders(bigint[], date, date) is
@@ -28041,7 +28329,7 @@ $$;
 comment on function private.kpi_promise_hours() is 'Hours after payment in which an order without a promise of the platform ships.';
 
 create or replace function private.kpi_of_promises(p_shops bigint[], p_from date, p_to date, p_now timestamptz)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with hours as materialized (select make_interval(hours => private.kpi_promise_hours()::integer) as span),
     spans as materialized (select d.*, h.span from private.kpi_days(p_shops, p_from, p_to) d cross join hours h),
@@ -28056,7 +28344,7 @@ language sql stable set search_path = '' as $$
             where o.shop_id = s.shop_id and o.paid_at >= s.starts_at - s.span and o.paid_at < s.ends_at - s.span offset 0) o
         where o.promise_ship_at is null and o.paid_at + s.span <= p_now and (o.shipped_at is not null or o.status = 'to_ship')
     )
-    select '履约准时率', shop_id, (due at time zone zone)::date, null, count(*) filter (where shipped_at <= due), count(*), count(*) from due group by 2, 3
+    select '履约准时率', shop_id, (due at time zone zone)::date, null, '(day)', count(*) filter (where shipped_at <= due), count(*), count(*) from due group by 2, 3
 $$;
 comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) is
     'Orders whose promise fell due, and those shipped by then. Not due: orders cancelled before they shipped, and those of which no file says when they shipped.';
@@ -28064,43 +28352,47 @@ comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) i
 create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;
 
 create or replace function private.kpi_of_cases(p_shops bigint[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
-    with cases as materialized (
+    with shifts as materialized (select * from private.kpi_shifts(p_shops, p_from, p_to)),
+    cases as materialized (
         select t.shop_id, (t.registered_at at time zone d.zone)::date as day, m.display_name as agent, t.id, t.registered_at,
-            t.first_resolved_at, t.resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved
+            coalesce(k.shift, '(off)') as shift, t.first_resolved_at, t.resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved
         from private.kpi_days(p_shops, p_from, p_to) d
         cross join lateral (select t.* from public.tickets t
             where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
         left join public.members m on m.id = t.owner_id
+        left join shifts k on k.shop_id = t.shop_id and t.registered_at <@ k.hours
         where t.state not in ('cancelled', 'merged')
     ), solved as (
-        select t.shop_id, (t.resolved_at at time zone d.zone)::date as day, t.id
+        select t.shop_id, (t.resolved_at at time zone d.zone)::date as day, coalesce(k.shift, '(off)') as shift, t.id
         from private.kpi_days(p_shops, p_from, p_to) d
         cross join lateral (select t.* from public.tickets t
             where t.shop_id = d.shop_id and t.resolved_at >= d.starts_at and t.resolved_at < d.ends_at offset 0) t
+        left join shifts k on k.shop_id = t.shop_id and t.resolved_at <@ k.hours
         where t.state in ('resolved', 'revisit', 'review', 'closed')
     ), returned as (
-        select r.shop_id, (r.ended_at at time zone d.zone)::date as day, extract(epoch from r.ended_at - r.applied_at) / 3600 as hours
+        select r.shop_id, (r.ended_at at time zone d.zone)::date as day, coalesce(k.shift, '(off)') as shift, extract(epoch from r.ended_at - r.applied_at) / 3600 as hours
         from private.kpi_days(p_shops, p_from, p_to) d
         join public.ticket_returns r on r.shop_id = d.shop_id and r.ended_at >= d.starts_at and r.ended_at < d.ends_at
+        left join shifts k on k.shop_id = r.shop_id and r.ended_at <@ k.hours
         where r.state <> 'buyer_cancelled'
     )
-    select '退货处理时长', shop_id, day, null, sum(hours), count(*), count(*) from returned group by shop_id, day
+    select '退货处理时长', shop_id, day, null, shift, sum(hours), count(*), count(*) from returned group by shop_id, day, shift
     union all
-    select '解决率', shop_id, day, agent, count(*) filter (where is_solved), count(*), count(*) from cases group by shop_id, day, agent
+    select '解决率', shop_id, day, agent, shift, count(*) filter (where is_solved), count(*), count(*) from cases group by shop_id, day, agent, shift
     union all
-    select '24小时解决率', shop_id, day, agent, count(*) filter (where first_resolved_at <= registered_at + interval '24 hours'), count(*), count(*)
-    from cases group by shop_id, day, agent
+    select '24小时解决率', shop_id, day, agent, shift, count(*) filter (where first_resolved_at <= registered_at + interval '24 hours'), count(*), count(*)
+    from cases group by shop_id, day, agent, shift
     union all
-    select '知识库复用率', s.shop_id, s.day, null, count(*) filter (where exists (select from public.solution_uses u where u.ticket_id = s.id)),
-        count(*), count(*) from solved s group by s.shop_id, s.day
+    select '知识库复用率', s.shop_id, s.day, null, s.shift, count(*) filter (where exists (select from public.solution_uses u where u.ticket_id = s.id)),
+        count(*), count(*) from solved s group by s.shop_id, s.day, s.shift
 $$;
 comment on function private.kpi_of_cases(bigint[], date, date) is
-    'Returns by the day they ended (a buyer who changed his mind is no handling); cases by the day they were registered: solved (and not reopened since), solved within 24 hours; and of those solved on the day, the ones in which a solution was used.';
+    'Returns by the day they ended (a buyer who changed his mind is no handling); cases by the day they were registered: solved (and not reopened since), solved within 24 hours; and of those solved on the day, the ones in which a solution was used. The shift is the one at that moment.';
 
 create or replace function private.kpi_of_buyers(p_shops bigint[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with gaps as (
         select o.shop_id, (o.paid_at at time zone d.zone)::date as day, b.before, o.paid_at
@@ -28111,7 +28403,7 @@ language sql stable set search_path = '' as $$
             where e.buyer_account = o.buyer_account and e.shop_id = o.shop_id and e.paid_at < o.paid_at and e.status <> 'closed') b
         where o.status <> 'closed' and b.before is not null
     )
-    select '复购周期', shop_id, day, null, sum(extract(epoch from paid_at - before) / 86400), count(*), count(*) from gaps group by shop_id, day
+    select '复购周期', shop_id, day, null, '(day)', sum(extract(epoch from paid_at - before) / 86400), count(*), count(*) from gaps group by shop_id, day
 $$;
 comment on function private.kpi_of_buyers(bigint[], date, date) is 'Days between an order and the one before of the same buyer, by the day of the later one.';
 
@@ -28138,7 +28430,7 @@ comment on function private.kpi_repeat(bigint[], date, date) is
 -- pages read what is kept; days are counted again while their rows may still come in.
 
 create or replace function private.kpi_parts(p_codes text[], p_shops bigint[], p_from date, p_to date, p_now timestamptz)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language plpgsql stable set search_path = '' as $$
 begin
     if exists (select from public.kpis k where k.code = any (p_codes) and k.sources && array['chats', 'performance', 'reviews', 'traffic']) then
@@ -28162,7 +28454,7 @@ begin
 end;
 $$;
 comment on function private.kpi_parts(text[], bigint[], date, date, timestamptz) is
-    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day and agent. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time.';
+    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day, agent and shift. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time.';
 
 create or replace function private.kpi_value(p_unit text, p_numerator numeric, p_denominator numeric) returns numeric
 language sql immutable set search_path = '' as $$
@@ -28179,10 +28471,11 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.kpi_missing(text[], bigint[]) is 'The kinds of file, any of which would do, if none was ever imported for these shops.';
 
-create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text) returns text
+create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text, p_shift text) returns text
 language sql stable set search_path = '' as $$
     select case p_by when 'shop' then (select s.code from public.shops s where s.id = p_shop_id)
         when 'day' then p_day::text
+        when 'shift' then p_shift
         when 'person' then coalesce((select m.display_name from public.agent_names n join public.members m on m.id = n.member_id
             where n.shop_id = p_shop_id and n.agent = p_agent), p_agent) end
 $$;
@@ -28190,21 +28483,22 @@ $$;
 create or replace function private.kpi_live(p_codes text[], p_shops bigint[], p_from date, p_to date, p_by text, p_now timestamptz)
 returns table (code text, scope text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
-    select p.code, private.kpi_scope(p_by, p.shop_id, p.day, p.agent), sum(p.numerator), sum(p.denominator), sum(p.sample)::bigint
+    select p.code, private.kpi_scope(p_by, p.shop_id, p.day, p.agent, p.shift), sum(p.numerator), sum(p.denominator), sum(p.sample)::bigint
     from private.kpi_parts(p_codes, p_shops, p_from, p_to, p_now) p
-    where p_by is distinct from 'person' or p.agent is not null
+    where (p_by is distinct from 'person' or p.agent is not null)
+      and (p_by is distinct from 'shift' or p.code in (select k.code from public.kpis k where k.no_shift is null))
     group by 1, 2
     union all
-    select '复购率', private.kpi_scope(p_by, r.shop_id, r.day, null), sum(r.numerator), sum(r.denominator), sum(r.sample)::bigint
+    select '复购率', private.kpi_scope(p_by, r.shop_id, r.day, null, null), sum(r.numerator), sum(r.denominator), sum(r.sample)::bigint
     from (
         select x.*, null::date as day from private.kpi_repeat(p_shops, p_from, p_to) x where p_by is distinct from 'day'
         union all
         select x.*, d::date from generate_series(p_from, p_to, interval '1 day') d cross join lateral private.kpi_repeat(p_shops, d::date, d::date) x
         where p_by = 'day') r
-    where '复购率' = any (p_codes) and p_by is distinct from 'person'
+    where '复购率' = any (p_codes) and coalesce(p_by, '') not in ('person', 'shift')
     group by 2
 $$;
-comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz) is 'Sums of a period from the rows themselves, whole or by shop, person or day.';
+comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz) is 'Sums of a period from the rows themselves, whole or by shop, person, shift or day. What no shift can be named for is left out by shift.';
 
 create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -28242,7 +28536,7 @@ declare
         and (v_me.role = 'system' or s.id in (select private.my_shop_ids())));
 begin
     perform private.check_kpi_period(p_from, p_to, 1100);
-    if p_by is not null and p_by not in ('shop', 'person', 'day') then
+    if p_by is not null and p_by not in ('shop', 'person', 'shift', 'day') then
         perform private.fail('PT422', 'kpi.by');
     end if;
     return (
@@ -28256,7 +28550,7 @@ end;
 $$;
 grant execute on function public.kpi_figures(jsonb, date, date, text, bigint) to authenticated, service_role;
 comment on function public.kpi_figures(jsonb, date, date, text, bigint) is
-    'Operations, analysts, managers, admins, the command: KPIs (none named: all) of days p_from to p_to, both included, of my shops or one, counted anew: [{code, value (null: nothing to divide by), numerator, denominator, sample, unit, version, missing (files without which it cannot be said)}], with p_by shop, person or day also that. kpi.unknown, kpi.period, kpi.by.';
+    'Operations, analysts, managers, admins, the command: KPIs (none named: all) of days p_from to p_to, both included, of my shops or one, counted anew: [{code, value (null: nothing to divide by), numerator, denominator, sample, unit, version, missing (files without which it cannot be said)}], with p_by shop, person, shift ((off): outside all, (day): the source knows days alone) or day also that. kpi.unknown, kpi.period, kpi.by.';
 
 -- Kept by day ---------------------------------------------------------------------------------------------------------
 
@@ -28265,25 +28559,27 @@ create table if not exists private.kpi_snapshots (
     code text not null,
     day date not null,
     agent text not null default '',
+    shift text not null default '(day)',
     version integer not null,
     numerator numeric not null,
     denominator numeric,
     sample bigint not null,
-    primary key (shop_id, code, day, agent)
+    primary key (shop_id, code, day, agent, shift)
 );
 create index if not exists kpi_snapshots_day_idx on private.kpi_snapshots (shop_id, day);
 alter table private.kpi_snapshots enable row level security;
-comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day and agent (empty: the shop''s own). 复购率: of the 90 days up to that day.';
+comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day, agent (empty: the shop''s own) and shift. 复购率: of the 90 days up to that day.';
 
 create table if not exists private.kpi_months (
     shop_id bigint not null,
     month date not null,
     code text not null,
     agent text not null,
+    shift text not null default '(day)',
     numerator numeric not null,
     denominator numeric,
     sample numeric not null,
-    primary key (shop_id, month, code, agent)
+    primary key (shop_id, month, code, agent, shift)
 );
 alter table private.kpi_months enable row level security;
 comment on table private.kpi_months is 'The kept days of a month together, of figures that days add up to: a year is twelve of them, not 365.';
@@ -28303,20 +28599,20 @@ language plpgsql set search_path = '' as $$
 begin
     perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('kpi ' || p_shop_id, 0));
     delete from private.kpi_snapshots where shop_id = p_shop_id and day = p_day;
-    insert into private.kpi_snapshots (shop_id, code, day, agent, version, numerator, denominator, sample)
-    select p_shop_id, p.code, p_day, coalesce(p.agent, ''), max(k.version), sum(p.numerator), sum(p.denominator), sum(p.sample)
+    insert into private.kpi_snapshots (shop_id, code, day, agent, shift, version, numerator, denominator, sample)
+    select p_shop_id, p.code, p_day, coalesce(p.agent, ''), p.shift, max(k.version), sum(p.numerator), sum(p.denominator), sum(p.sample)
     from private.kpi_parts(array(select k.code from public.kpis k), array[p_shop_id], p_day, p_day, p_now) p
     join public.kpis k on k.code = p.code
-    where p.numerator is not null group by p.code, coalesce(p.agent, '')
+    where p.numerator is not null group by p.code, coalesce(p.agent, ''), p.shift
     union all
-    select p_shop_id, k.code, p_day, '', k.version, r.numerator, r.denominator, r.sample
+    select p_shop_id, k.code, p_day, '', '(day)', k.version, r.numerator, r.denominator, r.sample
     from private.kpi_repeat(array[p_shop_id], p_day - 89, p_day) r cross join public.kpis k where k.code = '复购率';
     delete from private.kpi_months where shop_id = p_shop_id and month = date_trunc('month', p_day::timestamp)::date;
-    insert into private.kpi_months (shop_id, month, code, agent, numerator, denominator, sample)
-    select p_shop_id, date_trunc('month', p_day::timestamp)::date, s.code, s.agent, sum(s.numerator), sum(s.denominator), sum(s.sample)
+    insert into private.kpi_months (shop_id, month, code, agent, shift, numerator, denominator, sample)
+    select p_shop_id, date_trunc('month', p_day::timestamp)::date, s.code, s.agent, s.shift, sum(s.numerator), sum(s.denominator), sum(s.sample)
     from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive
     where s.shop_id = p_shop_id and s.day >= date_trunc('month', p_day::timestamp) and s.day < date_trunc('month', p_day::timestamp) + interval '1 month'
-    group by s.code, s.agent;
+    group by s.code, s.agent, s.shift;
     insert into private.kpi_runs (shop_id, day, made_at) values (p_shop_id, p_day, p_now)
     on conflict (shop_id, day) do update set made_at = excluded.made_at;
 end;
@@ -28437,7 +28733,7 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.kpi_whole_months(date, date) is 'First days of the months that lie in a period from end to end.';
 
-create or replace function private.kpi_sums(p_shops bigint[], p_agents text[], p_from date, p_to date)
+create or replace function private.kpi_sums(p_shops bigint[], p_agents text[], p_shift text, p_from date, p_to date)
 returns table (code text, at date, numerator numeric, denominator numeric, sample numeric)
 language plpgsql stable set search_path = '' as $$
 declare
@@ -28453,15 +28749,17 @@ begin
         select m.code, case when m.month >= p_from then m.month end as at, m.numerator, m.denominator, m.sample
         from private.kpi_months m
         where m.shop_id = any (p_shops) and m.month = any (v_months) and m.code = any (v_codes) and (p_agents is null or m.agent = any (p_agents))
+          and (p_shift is null or m.shift = p_shift)
         union all
         select s.code, d.at, s.numerator, s.denominator, s.sample
         from (select v_day as day, case when v_day >= p_from then date_trunc(v_step, v_day::timestamp)::date end as at from unnest(v_days) v_day) d
         join private.kpi_snapshots s on s.day = d.day
-        where s.shop_id = any (p_shops) and s.code = any (v_codes) and (p_agents is null or s.agent = any (p_agents))) x
+        where s.shop_id = any (p_shops) and s.code = any (v_codes) and (p_agents is null or s.agent = any (p_agents))
+          and (p_shift is null or s.shift = p_shift)) x
     group by 1, 2;
 end;
 $$;
-comment on function private.kpi_sums(bigint[], text[], date, date) is
+comment on function private.kpi_sums(bigint[], text[], text, date, date) is
     'What is kept of a period and of the one before (at null), in one pass: sums by step, of days up to a month, weeks up to half a year, months beyond. Whole months are read as such.';
 
 create or replace function private.kpi_newest(p_shops bigint[], p_from date, p_to date)
@@ -28494,12 +28792,12 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.kpi_target(public.kpis, bigint[]) is 'The target; that of the platform where all these shops are on one.';
 
-create or replace function private.kpi_tiles(p_shops bigint[], p_agents text[], p_from date, p_to date) returns jsonb
+create or replace function private.kpi_tiles(p_shops bigint[], p_agents text[], p_shift text, p_from date, p_to date) returns jsonb
 language sql stable set search_path = '' as $$
-    with sums as materialized (select * from private.kpi_sums(p_shops, p_agents, p_from, p_to)),
+    with sums as materialized (select * from private.kpi_sums(p_shops, p_agents, p_shift, p_from, p_to)),
     steps as (select * from sums where at is not null),
     newest as materialized (
-        select * from private.kpi_newest(p_shops, p_from, p_to) where p_agents is null
+        select * from private.kpi_newest(p_shops, p_from, p_to) where p_agents is null and p_shift is null
     ), now_sums as (
         select code, sum(numerator) as numerator, sum(denominator) as denominator, sum(sample) as sample from steps group by code
         union all
@@ -28508,13 +28806,17 @@ language sql stable set search_path = '' as $$
         select code, numerator, denominator from sums where at is null
         union all
         select n.code, n.numerator, n.denominator
-        from private.kpi_newest(p_shops, p_from - (p_to - p_from + 1), p_from - 1) n where p_agents is null and n.is_newest
+        from private.kpi_newest(p_shops, p_from - (p_to - p_from + 1), p_from - 1) n where p_agents is null and p_shift is null and n.is_newest
+    ), daily as materialized (
+        select distinct m.code from private.kpi_months m where p_shift is not null and m.shop_id = any (p_shops) and m.shift = '(day)'
+          and m.month between date_trunc('month', p_from::timestamp) and p_to
     ), lines as (
         select code, array_agg(to_jsonb(s)) as points from (select * from steps union all
             select code, at, numerator, denominator, sample from newest where not is_newest) s group by code
     )
     select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'name_en', k.name_en, 'area', k.area, 'unit', k.unit, 'direction', k.direction,
-            'version', k.version, 'by_person', k.by_person, 'value', v.value, 'before', private.kpi_value(k.unit, b.numerator, b.denominator),
+            'version', k.version, 'by_person', k.by_person, 'no_shift', k.no_shift,
+            'only_days', n.code is null and k.code in (select d.code from daily d), 'value', v.value, 'before', private.kpi_value(k.unit, b.numerator, b.denominator),
             'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
             'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
             'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops) else '{}' end,
@@ -28524,7 +28826,8 @@ language sql stable set search_path = '' as $$
     cross join lateral (select private.kpi_value(k.unit, n.numerator, n.denominator) as value, private.kpi_target(k, p_shops) as target) v
     where p_agents is null or k.by_person
 $$;
-comment on function private.kpi_tiles(bigint[], text[], date, date) is 'Every KPI with its figure of the period, of the one before, its target and a line of points.';
+comment on function private.kpi_tiles(bigint[], text[], text, date, date) is
+    'Every KPI with its figure of the period (of some agents, of one shift), of the one before, its target and a line of points. only_days: none of this shift, but some that know the day alone.';
 
 create or replace function private.kpi_agents(p_shops bigint[], p_from date, p_to date) returns jsonb
 language sql stable set search_path = '' as $$
@@ -28535,6 +28838,20 @@ language sql stable set search_path = '' as $$
     where x.agent <> ''
 $$;
 comment on function private.kpi_agents(bigint[], date, date) is 'The names on platforms that have figures in a period.';
+
+create or replace function private.kpi_shift_names(p_shops bigint[]) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(n.name order by n.opens, n.name), '[]') from (
+        select s.name, min(s.opens) as opens from public.calendar_shifts s
+        where s.calendar_id in (select private.shop_calendar(id) from unnest(p_shops) id) group by s.name) n
+$$;
+comment on function private.kpi_shift_names(bigint[]) is 'The shifts of these shops by name, in the order of the day.';
+
+create or replace function private.kpi_agents_of(p_shops bigint[], p_member_id bigint) returns text[]
+language sql stable set search_path = '' as $$
+    select array(select distinct a.agent from private.agent_members(p_shops) a where a.member_id = p_member_id)
+$$;
+comment on function private.kpi_agents_of(bigint[], bigint) is 'The names that a member has on the platforms of these shops.';
 
 create or replace function private.kpi_ages(p_shops bigint[]) returns jsonb
 language sql stable set search_path = '' as $$
@@ -28564,11 +28881,12 @@ begin
     v_shops := array(select s from private.my_shop_ids() s where v ->> 'shop_id' is null or s = (v ->> 'shop_id')::bigint);
     v_member := case when v_me.role = 'agent' then v_me.member_id else (v ->> 'member_id')::bigint end;
     if v_member is not null then
-        v_agents := array(select distinct a.agent from private.agent_members(v_shops) a where a.member_id = v_member);
+        v_agents := private.kpi_agents_of(v_shops, v_member);
     elsif v ->> 'agent' is not null then
         v_agents := array[v ->> 'agent'];
     end if;
-    return jsonb_build_object('from', v_from, 'to', v_to, 'tiles', private.kpi_tiles(v_shops, v_agents, v_from, v_to),
+    return jsonb_build_object('from', v_from, 'to', v_to, 'tiles', private.kpi_tiles(v_shops, v_agents, v ->> 'shift', v_from, v_to),
+        'shifts', private.kpi_shift_names(v_shops),
         'agents', case when v_me.role = 'agent' then '[]' else private.kpi_agents(v_shops, v_from, v_to) end,
         'person', (select jsonb_build_object('id', m.id, 'name', m.display_name) from public.members m where m.id = coalesce(v_member,
             (select min(a.member_id) from private.agent_members(v_shops) a where a.agent = v ->> 'agent'))),
@@ -28581,38 +28899,44 @@ end;
 $$;
 grant execute on function public.kpi_screen(jsonb) to authenticated;
 comment on function public.kpi_screen(jsonb) is
-    'The KPI page from what is kept, p {from, to, shop_id, agent | member_id}: {from, to, tiles: [{code, value, before, target, is_met, sample, missing, points, …}], agents, person ({id, name} of whom it is), ages ([{kind, at}]), kept_at (the oldest count), waiting (shop days to count)}. An agent sees himself alone. filter.bad, kpi.period.';
+    'The KPI page from what is kept, p {from, to, shop_id, agent | member_id, shift (name, or (off): outside all)}: {from, to, tiles: [{code, value, before, target, is_met, sample, missing, no_shift, only_days, points, …}], shifts, agents, person ({id, name} of whom it is), ages ([{kind, at}]), kept_at (the oldest count), waiting (shop days to count)}. An agent sees himself alone. filter.bad, kpi.period.';
 
-create or replace function public.kpi_rows(p_code text, p_from date, p_to date, p_shop_id bigint default null, p_by text default 'day') returns jsonb
+create or replace function public.kpi_rows(
+    p_code text, p_from date, p_to date, p_shop_id bigint default null, p_by text default 'day', p_agent text default null, p_shift text default null
+) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
-    v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
     v_shops bigint[] := array(select s from private.my_shop_ids() s where p_shop_id is null or s = p_shop_id);
+    v_agents text[] := case when v_me.role = 'agent' then private.kpi_agents_of(v_shops, v_me.member_id)
+        when p_agent is not null then array[p_agent] end;
     v_kpi public.kpis;
 begin
     perform private.check_kpi_period(p_from, p_to, 1100);
     select * into v_kpi from public.kpis where code = p_code;
     if not found then
         perform private.fail('PT422', 'kpi.unknown', jsonb_build_object('code', left(coalesce(p_code, ''), 40)));
-    elsif p_by is null or p_by not in ('day', 'shop', 'person') then
+    elsif p_by is null or p_by not in ('day', 'shop', 'person', 'shift') then
         perform private.fail('PT422', 'kpi.by');
     end if;
     return (select coalesce(jsonb_agg(jsonb_build_object('scope', x.scope, 'value', private.kpi_value(v_kpi.unit, x.numerator, x.denominator),
             'numerator', x.numerator, 'denominator', x.denominator, 'sample', x.sample) order by x.scope), '[]')
-        from (select private.kpi_scope(p_by, f.shop_id, f.day, f.agent) as scope, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
-            from (select case when p_by <> 'day' then s.shop_id end as shop_id, case when p_by = 'day' then s.day end as day, case when p_by = 'person' then s.agent end as agent,
+        from (select private.kpi_scope(p_by, f.shop_id, f.day, f.agent, f.shift) as scope, sum(f.numerator) as numerator, sum(f.denominator) as denominator, sum(f.sample) as sample
+            from (select case when p_by in ('shop', 'person') then s.shop_id end as shop_id, case when p_by = 'day' then s.day end as day,
+                    case when p_by = 'person' then s.agent end as agent, case when p_by = 'shift' then s.shift end as shift,
                     sum(s.numerator) as numerator, sum(s.denominator) as denominator, sum(s.sample) as sample
                 from private.kpi_snapshots s
                 where s.shop_id = any (v_shops) and s.code = p_code and s.day between p_from and p_to and (p_by <> 'person' or s.agent <> '')
+                  and (v_agents is null or s.agent = any (v_agents)) and (p_shift is null or s.shift = p_shift)
                   and (v_kpi.is_additive or p_by = 'day' or s.day = (select max(x.day) from private.kpi_snapshots x
                       where x.shop_id = s.shop_id and x.code = s.code and x.day between p_from and p_to))
-                group by 1, 2, 3) f
+                group by 1, 2, 3, 4) f
             group by 1) x);
 end;
 $$;
-grant execute on function public.kpi_rows(text, date, date, bigint, text) to authenticated;
-comment on function public.kpi_rows(text, date, date, bigint, text) is
-    'One KPI of a period by day, shop or person, from what is kept: [{scope, value, numerator, denominator, sample}]. kpi.unknown, kpi.by, kpi.period.';
+grant execute on function public.kpi_rows(text, date, date, bigint, text, text, text) to authenticated;
+comment on function public.kpi_rows(text, date, date, bigint, text, text, text) is
+    'One KPI of a period by day, shop, person or shift ((off): outside all, (day): the source knows days alone), of one agent, in one shift, from what is kept: [{scope, value, numerator, denominator, sample}]. An agent gets his own alone. kpi.unknown, kpi.by, kpi.period.';
 
 -- ==== 97_tasks.sql ====
 
@@ -28848,7 +29172,7 @@ grant select on public.tasks, public.task_criteria, public.task_measures, public
 -- What improvement itself counts -----------------------------------------------------------------------------------------
 
 create or replace function private.kpi_of_tasks(p_shops bigint[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with judged as (
         select t.id, t.round, t.shop_id, (t.judged_at at time zone d.zone)::date as day, t.state
@@ -28856,9 +29180,9 @@ language sql stable set search_path = '' as $$
         join public.tasks t on t.shop_id = d.shop_id and t.judged_at >= d.starts_at and t.judged_at < d.ends_at
         where t.state in ('accepted', 'failed', 'regressed')
     )
-    select '流程优化达标率', j.shop_id, j.day, null, count(*) filter (where j.state = 'accepted'), count(*), count(*) from judged j group by j.shop_id, j.day
+    select '流程优化达标率', j.shop_id, j.day, null, '(day)', count(*) filter (where j.state = 'accepted'), count(*), count(*) from judged j group by j.shop_id, j.day
     union all
-    select '验收通过率', j.shop_id, j.day, null, count(*) filter (where c.is_met), count(*), count(*)
+    select '验收通过率', j.shop_id, j.day, null, '(day)', count(*) filter (where c.is_met), count(*), count(*)
     from judged j join public.task_criteria c on c.task_id = j.id and c.round = j.round and c.replaced_at is null
     where c.is_met is not null group by j.shop_id, j.day
 $$;
@@ -29553,7 +29877,7 @@ comment on function public.task_people(bigint) is 'Members: who may own a task o
 create or replace function private.meeting_pack(p_shops bigint[], p_month date) returns jsonb
 language sql stable set search_path = '' as $$
     with span as materialized (
-        select x.first, x.last, private.kpi_tiles(p_shops, null, x.first, x.last) as tiles
+        select x.first, x.last, private.kpi_tiles(p_shops, null, null, x.first, x.last) as tiles
         from (select p_month as first, (p_month + interval '1 month')::date - 1 as last) x
     )
     select jsonb_build_object('month', p_month,

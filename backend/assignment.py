@@ -37,6 +37,7 @@ class Agent(_Row):
     frozen_until: datetime | None
     frozen_reason: str | None
     load: int
+    room: int
     capacity: int
     weight: float
     credit: float
@@ -61,6 +62,7 @@ class Considered(_Row):
     is_eligible: bool
     why: str | None
     load: int
+    room: int
     credit: float
 
 

@@ -104,6 +104,13 @@ create or replace function private.default_capacity(p_area text) returns integer
 language sql immutable set search_path = '' as $$ select case p_area when 'lead' then 60 else 30 end $$;
 comment on function private.default_capacity(text) is 'Open items a person is given when nobody set a figure (product decision).';
 
+create or replace function private.in_campaign(p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.campaigns c where c.starts_at <= p_now and c.ends_at > p_now)
+$$;
+comment on function private.in_campaign(timestamptz) is
+    'Whether 大促模式 is on: everybody is given twice as many open items, and with all hands called presales agents are given tickets too (presales policy, §6).';
+
 -- Who could get it ----------------------------------------------------------------------------------------------------
 
 do $$
@@ -130,14 +137,17 @@ comment on function private.is_away(bigint, bigint, timestamptz) is 'On leave to
 create or replace function private.assignment_staff(p_area text, p_shop_id bigint, p_now timestamptz) returns setof private.assignee
 language sql stable set search_path = '' as $$
     with agents as materialized (
-        select m.id, m.skills from public.member_shops k join public.members m on m.id = k.member_id
+        select m.id, case when 'presales' = any (m.skills) and 'aftersales' <> all (m.skills) and private.is_all_hands(m.id, p_now)
+            then m.skills || 'aftersales'::text else m.skills end as skills
+        from public.member_shops k join public.members m on m.id = k.member_id
         where k.shop_id = p_shop_id and m.role = 'agent' and m.state = 'active'
     ), loads as materialized (
         select l.member_id, l.load from private.work_load(p_area, array(select id from agents)) l
     )
     select a.id, a.skills, a.id in (select d.member_id from private.on_duty(p_shop_id, p_now) d),
         private.is_away(a.id, p_shop_id, p_now), coalesce(s.frozen_until > p_now, false),
-        coalesce(s.capacity, private.default_capacity(p_area)), coalesce(s.weight, 1), coalesce(l.load, 0),
+        coalesce(s.capacity, private.default_capacity(p_area)) * case when private.in_campaign(p_now) then 2 else 1 end,
+        coalesce(s.weight, 1), coalesce(l.load, 0),
         coalesce(c.credit, 0), c.last_decision_id, null::text
     from agents a
     left join public.assignment_members s on s.member_id = a.id and s.area = p_area
@@ -145,7 +155,7 @@ language sql stable set search_path = '' as $$
     left join loads l on l.member_id = a.id
     order by a.id
 $$;
-comment on function private.assignment_staff(text, bigint, timestamptz) is 'The agents of a shop with all that decides who gets an item.';
+comment on function private.assignment_staff(text, bigint, timestamptz) is 'The agents of a shop with all that decides who gets an item; in a campaign with its capacity and skills.';
 
 create or replace function private.free_places(p_area text, p_shop_id bigint, p_now timestamptz) returns integer
 language sql stable set search_path = '' as $$

@@ -107,8 +107,8 @@ begin
         select pg_catalog.jsonb_build_object('default_capacity', private.default_capacity(p_area), 'can_change', v_me.role in ('manager', 'admin'),
             'members', coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('member_id', s.member_id, 'name', m.display_name,
                 'skills', s.skills, 'is_on_duty', s.is_on_duty, 'is_away', s.is_away, 'is_frozen', s.is_frozen,
-                'frozen_until', a.frozen_until, 'frozen_reason', a.frozen_reason, 'load', s.load, 'capacity', s.capacity,
-                'weight', s.weight, 'credit', pg_catalog.round(s.credit, 3), 'given_today', coalesce(t.given, 0),
+                'frozen_until', a.frozen_until, 'frozen_reason', a.frozen_reason, 'load', s.load, 'room', s.capacity,
+                'capacity', coalesce(a.capacity, private.default_capacity(p_area)), 'weight', s.weight, 'credit', pg_catalog.round(s.credit, 3), 'given_today', coalesce(t.given, 0),
                 'chosen_today', coalesce(t.chosen, 0), 'version', a.version)
                 order by s.is_on_duty desc, m.display_name, s.member_id), '[]'))
         from private.assignment_staff(p_area, p_shop_id, v_now) s
@@ -119,7 +119,7 @@ end;
 $$;
 grant execute on function public.assignment_screen(text, bigint) to authenticated;
 comment on function public.assignment_screen(text, bigint) is
-    'Manager, admin, 当班主管: the agents of one of their shops {default_capacity, can_change, members: [{member_id, name, skills, is_on_duty, is_away, is_frozen, frozen_until, frozen_reason, load, capacity, weight, credit, given_today, chosen_today, version (null: no settings yet)}]}. assignment.not_lead, assignment.bad_area, shop.none.';
+    'Manager, admin, 当班主管: the agents of one of their shops {default_capacity, can_change, members: [{member_id, name, skills, is_on_duty, is_away, is_frozen, frozen_until, frozen_reason, load, room (open items given at most: in a campaign twice the capacity), capacity, weight, credit, given_today, chosen_today, version (null: no settings yet)}]}. assignment.not_lead, assignment.bad_area, shop.none.';
 
 -- Why this person, why nobody -----------------------------------------------------------------------------------------
 

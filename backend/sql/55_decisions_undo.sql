@@ -9,7 +9,7 @@ declare
     v public.action_batches;
 begin
     select * into v from public.action_batches
-    where id = p_batch_id and member_id = (p_me).member_id and not items -> 0 ? 'ticket_id' for update; -- tickets: undo_tickets
+    where id = p_batch_id and member_id = (p_me).member_id and not items -> 0 ?| array['ticket_id', 'lead_id'] for update; -- undo_tickets, undo_leads
     if not found then
         perform private.fail('PT404', 'undo.none');
     end if;

@@ -19,11 +19,14 @@ language sql immutable set search_path = '' as $$
         ('{assigned,following}', 'lost', 'transfer_lead', 'owner'),
         ('{lost,converted}', 'assigned', 'reopen_lead', 'leader'),
         ('{lost,converted}', 'pool', 'reopen_lead', 'leader'),
-        ('{pool,assigned,following}', 'merged', 'decide_merge', 'owner')
+        ('{pool,assigned,following}', 'merged', 'decide_merge', 'owner'),
+        ('{pool}', 'assigned', 'undo_leads', 'undo'),
+        ('{pool,assigned}', 'following', 'undo_leads', 'undo'),
+        ('{assigned}', 'pool', 'undo_leads', 'undo')
     ) t (states_from, state_to, rpc, who) cross join lateral pg_catalog.unnest(t.states_from) f
 $$;
 comment on function private.lead_moves() is
-    'Every step that a lead may take, by which function, and as what: seller (presales or manager of the shop), owner (or a leader), colleague (a seller, while the owner is off duty; a leader at any time), leader (manager, 当班主管), system. The flow and its test both read it.';
+    'Every step that a lead may take, by which function, and as what: seller (presales or manager of the shop), owner (or a leader), colleague (a seller, while the owner is off duty; a leader at any time), leader (manager, 当班主管), system, undo (whoever did the step, for ten minutes). The flow and its test both read it.';
 
 create or replace function private.tg_lead_state() returns trigger
 language plpgsql set search_path = '' as $$
@@ -164,37 +167,6 @@ $$;
 grant execute on function public.follow_up_lead(uuid, bigint, integer, jsonb) to authenticated;
 comment on function public.follow_up_lead(uuid, bigint, integer, jsonb) is
     'Owner, manager, 当班主管: a contact with the customer {channel phone|wechat|platform|sms|email|visit|other, step first_touch|discovery|objection|closing, outcome reached|replied|no_answer|wrong_contact|refused, next_step contact_again|send_offer|send_material|answer_objection|ask_order|wait_payment|care, next_at, note (masked)}. Ends the deadline; the next one is next_at. lead.none, lead.state, lead.not_yours, lead.stale, lead.next_missing, lead.next_range, lead.note_phone, lead.bad_value.';
-
-create or replace function public.move_leads(p_request_id uuid, p_items jsonb, p_stage text) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_seller();
-    v_items jsonb := private.bulk_leads(p_items);
-    v_answer jsonb := private.begin_request(p_request_id, 'move_leads', pg_catalog.jsonb_build_array(v_items, p_stage));
-    v_ids bigint[];
-begin
-    if v_answer is not null then
-        return v_answer;
-    end if;
-    if private.stage_place(p_stage) is null then
-        perform private.fail('PT422', 'lead.bad_value');
-    end if;
-    select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', r.id, 'refusal', r.refusal) order by r.id),
-        coalesce(pg_catalog.array_agg(r.id) filter (where r.refusal is null), '{}')
-    into v_answer, v_ids
-    from (select c.id, coalesce(c.refusal, case when l.state = 'pool' then 'lead.state'
-            when l.first_contact_at is null and p_stage <> 'first_touch' then 'lead.not_contacted' end) as refusal
-        from private.lead_item_refusals(v_me, v_items) c left join public.leads l on l.id = c.id) r;
-    insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
-    select private.now(), v_me.member_id, v_me.role, l.shop_id, 'lead', l.id, 'moved', pg_catalog.jsonb_build_object('from', l.stage, 'to', p_stage)
-    from public.leads l where l.id = any (v_ids) and l.stage <> p_stage;
-    update public.leads l set stage = p_stage, furthest = greatest(l.furthest, private.stage_place(p_stage)) where l.id = any (v_ids) and l.stage <> p_stage;
-    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('items', v_answer, 'done', pg_catalog.cardinality(v_ids)));
-end;
-$$;
-grant execute on function public.move_leads(uuid, jsonb, text) to authenticated;
-comment on function public.move_leads(uuid, jsonb, text) is
-    'Owner, manager, 当班主管: leads [{id, version}] (≤ 500) to another column of the board. {items: [{id, refusal}], done}; refusals lead.none, lead.stale, lead.state, lead.not_yours, lead.not_contacted (nobody reached the customer yet). bulk.too_many, lead.bad_value, request.bad_value.';
 
 -- Won, lost, handed to after-sales ------------------------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ def takes(conn: Connection, who: str, rpc: str, lead: int) -> bool:
 
 def test_a_lead_takes_the_steps_of_its_table_and_no_other(floor: Connection) -> None:
     moves = floor.execute(
-        "select state_from, rpc, who from private.lead_moves() where who <> 'system'"
+        "select state_from, rpc, who from private.lead_moves() where who not in ('system', 'undo')"
     ).fetchall()
     assert {rpc for _, rpc, _ in moves} == set(STEPS)
     add_order(floor, "FREE")
@@ -328,6 +328,76 @@ def attempt(conn: Connection, who: str, lead: int) -> Any:
         return call(conn, who, "claim_lead", lead)["id"]
     except psycopg.Error as error:
         return f"{error.sqlstate} {error.diag.message_primary}"
+
+
+# --- many at once, and taken back ---
+
+KEPT = """select l.state, m.staff_no, l.stage, l.furthest, l.needs, l.is_raised, l.owned_since,
+    (select array_agg((o.member_id, o.since, o.until, o.ended_as) order by o.id) filter (where o.until is null) from lead_owners o where o.lead_id = l.id),
+    l.due_at from leads l left join members m on m.id = l.owner_id where l.id = %s"""
+
+
+def test_what_was_done_with_many_is_taken_back_by_whoever_did_it(floor: Connection) -> None:
+    """assign, give back, move, tag: {before} is there again, deadline and history of owners included."""
+    following, fresh, pooled = (lead_in(floor, state) for state in ("following", "assigned", "pool"))
+    late = capture(floor, keep=True)
+    floor.execute("update leads set is_raised = true where id = %s", (late,))
+    at(floor, later(days=8))  # every deadline is over by now
+    sal, cid = member(floor, "sal"), member(floor, "cid")
+    many = [following, fresh, pooled, late]
+    cases: list[tuple[str, str, Any, set[int]]] = [
+        ("mgr", "assign", sal, set()),
+        ("mgr", "assign", cid, {following, fresh, late}),
+        ("cid", "give_back", "no_time", {pooled}),
+        ("mgr", "move", "objection", {fresh, pooled, late}),
+        ("cid", "tag", "大客户", {pooled}),
+    ]
+    wrong = []
+    for who, action, value, refused in cases:
+        asked = {"assign": "member_id", "give_back": "reason", "move": "stage", "tag": "tag"}[action]
+        with tried(floor):
+            before = {lead: row(floor, KEPT, lead) for lead in many}
+            items = [item(floor, lead) for lead in many]
+            seen = ask(floor, who, "preview_leads", action, items, {asked: value})
+            assert {lead: row(floor, KEPT, lead) for lead in many} == before
+            answer = call(floor, who, f"{action}_leads", items, value)
+            named = {i["id"] for i in answer["items"] if i["refusal"]}
+            at(floor, later(days=8, minutes=10))
+            undone = call(floor, who, "undo_leads", answer["batch_id"])
+            after = {lead: row(floor, KEPT, lead) for lead in many}
+            if (seen["items"], seen["ok"]) != (answer["items"], answer["done"]) or named != refused:
+                wrong.append((action, value, seen, answer))
+            if after != before or undone["done"] != answer["done"]:
+                wrong.append((action, value, before, after))
+            with refusal("PT409", "undo.done"):
+                call(floor, who, "undo_leads", answer["batch_id"])
+    assert wrong == []
+
+
+def test_undoing_names_what_was_changed_since_and_is_for_nobody_else(floor: Connection) -> None:
+    changed, kept = (lead_in(floor, "assigned") for _ in range(2))
+    batch = call(floor, "cid", "give_back_leads", [item(floor, changed), item(floor, kept)], "leave")["batch_id"]
+    call(floor, "sal", "claim_lead", changed)
+    for who in ("mgr", "sal", "sue"):
+        with refusal("PT404", "undo.none"):
+            call(floor, who, "undo_leads", batch)
+    with refusal("PT404", "undo.none"):
+        call(floor, "cid", "undo_batch", batch)  # an action on leads is no decision on orders
+    at(floor, later(minutes=10, seconds=1))
+    with refusal("PT409", "undo.too_late"):
+        call(floor, "cid", "undo_leads", batch)
+    at(floor, later(minutes=10))
+    answer = call(floor, "cid", "undo_leads", batch)
+    assert answer == {
+        "done": 1,
+        "items": [{"id": changed, "refusal": "lead.changed_since"}, {"id": kept, "refusal": None}],
+    }
+    assert (held(floor, changed)[:2], held(floor, kept)[:2]) == (("assigned", "sal"), ("assigned", "cid"))
+    given = call(floor, "mgr", "assign_leads", [item(floor, kept)], member(floor, "sal"))["batch_id"]
+    floor.execute("update members set state = 'off' where staff_no = 'cid'")
+    answer = call(floor, "mgr", "undo_leads", given)
+    assert (answer["done"], answer["items"][0]["refusal"]) == (0, "lead.bad_owner")
+    assert held(floor, kept)[1] == "sal"
 
 
 # --- whose contact ---

@@ -50,7 +50,7 @@ def state(area: Area, one: Agent) -> str:
         return "away"
     if not one.is_on_duty:
         return "off_duty"
-    return "full" if one.load >= one.capacity else "on_duty"
+    return "full" if one.load >= one.room else "on_duty"
 
 
 def _state(area: Area, one: Agent) -> str:
@@ -63,8 +63,8 @@ def _cells(area: Area, one: Agent) -> dict[str, str | int | float]:
     return {
         plain("assignment.column.name"): one.name,
         plain("assignment.column.state"): _state(area, one),
-        plain("assignment.column.open"): f"{one.load} / {one.capacity}",
-        plain("assignment.column.load"): min(100, 100 * one.load // one.capacity) if one.capacity else 100,
+        plain("assignment.column.open"): f"{one.load} / {one.room}",
+        plain("assignment.column.load"): min(100, 100 * one.load // one.room) if one.room else 100,
         **{plain(f"assignment.column.{name}"): getattr(one, name) for name in _NUMBERS},
     }
 
@@ -73,7 +73,7 @@ def _card(area: Area, one: Agent) -> None:
     with st.container(border=True, gap="xxsmall", key=f"assignment_card_{one.member_id}"):
         st.markdown(f"**{md(one.name)}** {md(_state(area, one))}")
         facts = (
-            f"{plain('assignment.column.open')} {one.load} / {one.capacity}",
+            f"{plain('assignment.column.open')} {one.load} / {one.room}",
             f"{plain('assignment.column.given_today')} {one.given_today}",
             f"{plain('assignment.column.chosen_today')} {one.chosen_today}",
         )
