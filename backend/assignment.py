@@ -99,14 +99,14 @@ def set_agent(
 
     Raises `assignment.stale` (who), `assignment.bad_value` (field), `assignment.no_agent`.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "set_assignment",
         p_member_id=agent.member_id,
         p_area=area,
         p_change=dict(change),
         p_version=agent.version,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return int(answer["version"])
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from supabase import Client
 
@@ -163,60 +164,60 @@ def preview(client: Client, kind: ChangeKind, change: Mapping[str, Any]) -> dict
     return answer
 
 
-def save_calendar(client: Client, change: Mapping[str, Any], *, request_id: str) -> int:
+def save_calendar(client: Client, change: Mapping[str, Any], *, request_id: UUID) -> int:
     """Changes a calendar, or adds one (see `calendar_change`); returns how many deadlines moved.
 
     Raises AppError calendar.* (stale, shift_planned, bad_shift, in_use …).
     """
-    answer = db.rpc(client, "save_calendar", p_calendar=dict(change), p_request_id=request_id)
+    answer = db.command(client, "save_calendar", p_calendar=dict(change), request_id=request_id)
     return int(answer["moved"])
 
 
-def set_day(client: Client, change: Mapping[str, Any], *, request_id: str) -> int:
+def set_day(client: Client, change: Mapping[str, Any], *, request_id: UUID) -> int:
     """Own hours of one date, as `day_change` gives them; returns how many deadlines moved."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "set_calendar_day",
         p_calendar=change["calendar"],
         p_day=change["day"],
         p_hours=change["hours"],
         p_note=change["note"],
-        p_request_id=request_id,
+        request_id=request_id,
     )
     return int(answer["moved"])
 
 
-def import_year(client: Client, change: Mapping[str, Any], *, request_id: str) -> int:
+def import_year(client: Client, change: Mapping[str, Any], *, request_id: UUID) -> int:
     """Stores a year's list, as `read_year` gives it; returns how many deadlines moved."""
-    answer = db.rpc(client, "import_holiday_year", p_list=dict(change), p_request_id=request_id)
+    answer = db.command(client, "import_holiday_year", p_list=dict(change), request_id=request_id)
     return int(answer["moved"])
 
 
-def save_campaign(client: Client, change: Mapping[str, Any], *, request_id: str) -> int:
+def save_campaign(client: Client, change: Mapping[str, Any], *, request_id: UUID) -> int:
     """Adds or changes a campaign {id, version, name, starts_at, ends_at, is_all_hands, calendars}; returns
     how many deadlines moved. Raises AppError campaign.*.
     """
-    answer = db.rpc(client, "save_campaign", p_campaign=dict(change), p_request_id=request_id)
+    answer = db.command(client, "save_campaign", p_campaign=dict(change), request_id=request_id)
     return int(answer["moved"])
 
 
-def end_campaign(client: Client, campaign: Campaign, *, request_id: str) -> int:
+def end_campaign(client: Client, campaign: Campaign, *, request_id: UUID) -> int:
     """Ends a campaign now; returns how many deadlines moved."""
-    answer = db.rpc(
-        client, "end_campaign", p_id=campaign.id, p_version=campaign.version, p_request_id=request_id
+    answer = db.command(
+        client, "end_campaign", p_id=campaign.id, p_version=campaign.version, request_id=request_id
     )
     return int(answer["moved"])
 
 
-def set_shop_calendar(client: Client, shop: ShopCalendar, calendar_id: int, *, request_id: str) -> None:
+def set_shop_calendar(client: Client, shop: ShopCalendar, calendar_id: int, *, request_id: UUID) -> None:
     """The calendar whose shifts a shop works by. Raises AppError shop.stale, campaign.bad_calendar."""
-    db.rpc(
+    db.command(
         client,
         "set_shop_calendar",
         p_shop_id=shop.id,
         p_calendar_id=calendar_id,
         p_version=shop.version,
-        p_request_id=request_id,
+        request_id=request_id,
     )
 
 

@@ -277,13 +277,13 @@ def change(
 def _save(
     client: Client, channel_id: int, version: int | None, channel: Mapping[str, Any], request_id: UUID
 ) -> int:
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_channel",
         p_id=channel_id,
         p_version=version,
         p_channel=channel,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return int(answer["id"])
 
@@ -328,13 +328,13 @@ def set_secret(
     if len(plain) > 500 or (secret is not None and not plain):
         raise AppError("channel.bad_secret")
     token = keyring.encrypt("channels", "secret", channel_id, plain) if plain else None
-    answer = db.rpc(
+    answer = db.command(
         client,
         "set_channel_secret",
         p_id=channel_id,
         p_version=version,
         p_secret=token,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return int(answer["version"])
 
@@ -344,7 +344,7 @@ def set_hosts(client: Client, names: Sequence[str], *, request_id: UUID) -> tupl
     wanted = sorted({name.strip().lower() for name in names if name.strip()})
     if not all(is_public_host(name) for name in wanted):
         raise AppError("channel.bad_host")
-    answer = db.rpc(client, "set_channel_hosts", p_hosts=wanted, p_request_id=str(request_id))
+    answer = db.command(client, "set_channel_hosts", p_hosts=wanted, request_id=request_id)
     return tuple(answer["hosts"])
 
 
@@ -353,11 +353,11 @@ def test(client: Client, channel_id: int, *, request_id: UUID) -> UUID:
 
     Raises `channel.off`, `channel.test_under_way`, `channel.host_not_listed`, `channel.none`.
     """
-    answer = db.rpc(client, "test_channel", p_id=channel_id, p_request_id=str(request_id))
+    answer = db.command(client, "test_channel", p_id=channel_id, request_id=request_id)
     return UUID(answer["id"])
 
 
 def resend(client: Client, delivery_id: UUID, *, request_id: UUID) -> UUID:
     """Send once more what failed for good; answers the id of the new delivery. Raises `delivery.not_dead`."""
-    answer = db.rpc(client, "resend_delivery", p_id=str(delivery_id), p_request_id=str(request_id))
+    answer = db.command(client, "resend_delivery", p_id=str(delivery_id), request_id=request_id)
     return UUID(answer["id"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 import httpx
 from postgrest.exceptions import APIError
@@ -66,6 +67,14 @@ def rpc(client: Client, name: str, **params: Any) -> Any:
     Raises :class:`backend.errors.AppError` for every refusal and transport failure.
     """
     return run(lambda: client.rpc(name, params).execute().data)
+
+
+def command(client: Client, name: str, *, request_id: UUID, **params: Any) -> Any:
+    """Calls RPC ``name``, which changes something; `request_id` makes doing it twice doing it once.
+
+    The same id with the same arguments answers the same; with other arguments it is refused.
+    """
+    return rpc(client, name, p_request_id=str(request_id), **params)
 
 
 def rows(query: Query) -> list[dict[str, Any]]:

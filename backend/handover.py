@@ -126,7 +126,7 @@ def begin(client: Client, *, request_id: UUID) -> int:
 
     Raises `handover.no_shift`, `handover.too_early` (at).
     """
-    return int(db.rpc(client, "open_handover", p_request_id=str(request_id))["items"])
+    return int(db.command(client, "open_handover", request_id=request_id)["items"])
 
 
 def offer(client: Client, notes: Mapping[int, str], receiver_id: int | None, *, request_id: UUID) -> int:
@@ -136,8 +136,8 @@ def offer(client: Client, notes: Mapping[int, str], receiver_id: int | None, *, 
     `handover.bad_note`.
     """
     items = [{"id": key, "note": pii.mask_free_text(note) or ""} for key, note in notes.items()]
-    answer = db.rpc(
-        client, "offer_handover", p_items=items, p_receiver_id=receiver_id, p_request_id=str(request_id)
+    answer = db.command(
+        client, "offer_handover", p_items=items, p_receiver_id=receiver_id, request_id=request_id
     )
     return int(answer["done"])
 
@@ -149,13 +149,13 @@ def answer(
 
     Raises `handover.nothing_offered`.
     """
-    found = db.rpc(
+    found = db.command(
         client,
         "accept_handover",
         p_handover_id=handover_id,
         p_accept=list(accept),
         p_decline=list(decline),
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return Answer.model_validate(found)
 

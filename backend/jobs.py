@@ -14,6 +14,7 @@ from datetime import datetime
 from time import monotonic
 from types import FrameType
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from supabase import Client
@@ -183,9 +184,9 @@ def listing(client: Client) -> tuple[JobRow, ...]:
     return tuple(JobRow.model_validate(row) for row in db.rpc(client, "list_jobs"))
 
 
-def retry(client: Client, job_id: int, *, request_id: str) -> None:
+def retry(client: Client, job_id: int, *, request_id: UUID) -> None:
     """Let a job that failed for good run again. Raises `job.not_dead`, `shop.none`."""
-    db.rpc(client, "retry_job", p_id=job_id, p_request_id=request_id)
+    db.command(client, "retry_job", p_id=job_id, request_id=request_id)
 
 
 def work(settings: Settings, stop: threading.Event) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from supabase import Client
 
@@ -156,57 +157,57 @@ def prepare(client: Client, settings: Settings, keyring: Keyring, people: Sequen
     return Batch(invited, payload)
 
 
-def invite(client: Client, batch: Batch, *, request_id: str) -> None:
+def invite(client: Client, batch: Batch, *, request_id: UUID) -> None:
     """Adds the people of a batch, all or none. member.staff_no_taken, shop.unknown_code, member.bad_*."""
-    db.rpc(client, "invite_members", p_people=list(batch.payload), p_request_id=request_id)
+    db.command(client, "invite_members", p_people=list(batch.payload), request_id=request_id)
 
 
-def change_member(client: Client, member: Member, *, change: Mapping[str, Any], request_id: str) -> None:
+def change_member(client: Client, member: Member, *, change: Mapping[str, Any], request_id: UUID) -> None:
     """Changes display_name, staff_no, role, skills, approval_limit or shops (codes).
 
     member.stale, member.last_admin.
     """
-    db.rpc(
+    db.command(
         client,
         "change_member",
         p_id=member.id,
         p_version=member.version,
         p_change=dict(change),
-        p_request_id=request_id,
+        request_id=request_id,
     )
 
 
-def renew_code(client: Client, settings: Settings, member: Member, *, code: str, request_id: str) -> Invited:
+def renew_code(client: Client, settings: Settings, member: Member, *, code: str, request_id: UUID) -> Invited:
     """Resets a password, or replaces an open code: the old account and code end at once.
 
     `code` comes from `auth.new_code` and must stay the same when the request is repeated.
     """
-    db.rpc(
+    db.command(
         client,
         "renew_invitation",
         p_id=member.id,
         p_version=member.version,
         p_token_hash=auth.code_hash(settings, code),
-        p_request_id=request_id,
+        request_id=request_id,
     )
     return Invited(member.display_name, member.staff_no or "", member.role, code)
 
 
-def switch_member(client: Client, member: Member, *, on: bool, request_id: str) -> None:
+def switch_member(client: Client, member: Member, *, on: bool, request_id: UUID) -> None:
     """Switches a member off, effective at the next request, or on again. member.last_admin."""
-    db.rpc(
-        client, "switch_member", p_id=member.id, p_version=member.version, p_on=on, p_request_id=request_id
+    db.command(
+        client, "switch_member", p_id=member.id, p_version=member.version, p_on=on, request_id=request_id
     )
 
 
-def set_duty_lead(client: Client, member: Member, *, until: datetime | None, request_id: str) -> None:
+def set_duty_lead(client: Client, member: Member, *, until: datetime | None, request_id: UUID) -> None:
     """Names the 当班主管 until an instant (at most 24 hours ahead), or ends it with None."""
-    db.rpc(
+    db.command(
         client,
         "set_duty_lead",
         p_id=member.id,
         p_until=until.isoformat() if until else None,
-        p_request_id=request_id,
+        request_id=request_id,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from supabase import Client
 
@@ -251,25 +252,25 @@ def preview(client: Client, policy: Policy, terms: Terms) -> Effect:
     return Effect(**answer)
 
 
-def save(client: Client, policy: Policy, terms: Terms, *, request_id: str) -> int:
+def save(client: Client, policy: Policy, terms: Terms, *, request_id: UUID) -> int:
     """Stores the change, or the new variant; it holds for clocks that start from now on. Answers its id.
 
     Raises `policy.stale`, `policy.bad_field`, `policy.exists`, `calendar.never_open`.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_policy",
         p_id=policy.id or None,
         p_policy=_change(policy, terms),
         p_version=policy.version or None,
-        p_request_id=request_id,
+        request_id=request_id,
     )
     return int(answer["id"])
 
 
-def reset(client: Client, policy: Policy, *, request_id: str) -> None:
+def reset(client: Client, policy: Policy, *, request_id: UUID) -> None:
     """The default as a new installation has it. Raises `policy.no_default`, `policy.stale`."""
-    db.rpc(client, "reset_policy", p_id=policy.id, p_version=policy.version, p_request_id=request_id)
+    db.command(client, "reset_policy", p_id=policy.id, p_version=policy.version, request_id=request_id)
 
 
 def preview_recalculation(client: Client, code: str) -> Effect:
@@ -277,12 +278,12 @@ def preview_recalculation(client: Client, code: str) -> Effect:
     return Effect(**db.rpc(client, "preview_recalculation", p_code=code))
 
 
-def recalculate(client: Client, code: str, stamp: str, *, request_id: str) -> tuple[int, bool]:
+def recalculate(client: Client, code: str, stamp: str, *, request_id: UUID) -> tuple[int, bool]:
     """Running clocks follow the policy as it is now, up to 200 a call: (how many changed, whether more wait).
 
     Raises `policy.stale` when the policy changed since `stamp`.
     """
-    answer = db.rpc(client, "recalculate_policy", p_code=code, p_stamp=stamp, p_request_id=request_id)
+    answer = db.command(client, "recalculate_policy", p_code=code, p_stamp=stamp, request_id=request_id)
     return int(answer["changed"]), bool(answer["left"])
 
 

@@ -165,13 +165,13 @@ def save_settings(
     Raises `reminder_settings.stale`, `reminder_settings.bad_id`, `reminder_settings.not_yours`.
     """
     wanted = {name: (value or "").strip() or None for name, value in changes.items()}
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_reminder_settings",
         p_member_id=old.member_id,
         p_version=old.version,
         p_settings=wanted,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return int(answer["version"])
 

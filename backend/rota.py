@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from supabase import Client
 
@@ -163,14 +164,14 @@ def on_duty(client: Client, shop_id: int | None = None) -> OnDuty:
     return OnDuty(tuple(found["people"]), tuple(found["leads"]), found["is_planned"], found["campaign"])
 
 
-def save(client: Client, changes: Sequence[Change], *, source: Source, request_id: str) -> int:
+def save(client: Client, changes: Sequence[Change], *, source: Source, request_id: UUID) -> int:
     """Saves all changes or none and returns their number.
 
     Raises AppError rota.stale (who, at, name, day, count) when somebody was faster, and rota.* for what
     cannot be planned.
     """
     cells = [payload(change) for change in changes]
-    answer = db.rpc(client, "save_rota", p_cells=cells, p_source=source, p_request_id=request_id)
+    answer = db.command(client, "save_rota", p_cells=cells, p_source=source, request_id=request_id)
     return int(answer["changed"])
 
 

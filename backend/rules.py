@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from supabase import Client
 
@@ -80,28 +81,28 @@ def preview(client: Client, rule: Rule, values: Mapping[str, Any]) -> Row:
     return answer
 
 
-def save(client: Client, rule: Rule, values: Mapping[str, Any], *, request_id: str) -> None:
+def save(client: Client, rule: Rule, values: Mapping[str, Any], *, request_id: UUID) -> None:
     """Changes the rule; the waiting orders are judged anew. Raises AppError (rule.stale and others)."""
-    db.rpc(
+    db.command(
         client,
         "save_rule",
         p_shop_id=rule.shop_id,
         p_kind=rule.kind,
         p_rule=dict(values),
         p_version=rule.version,
-        p_request_id=request_id,
+        request_id=request_id,
     )
 
 
-def reset(client: Client, rule: Rule, *, request_id: str) -> None:
+def reset(client: Client, rule: Rule, *, request_id: UUID) -> None:
     """The shop follows the default again. Raises AppError (rule.stale)."""
-    db.rpc(
+    db.command(
         client,
         "reset_rule",
         p_shop_id=rule.shop_id,
         p_kind=rule.kind,
         p_version=rule.version,
-        p_request_id=request_id,
+        request_id=request_id,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from supabase import Client
 
@@ -59,22 +60,22 @@ def list_shops(client: Client) -> list[Shop]:
     return [Shop(**{**row, "review_limit": Decimal(str(row["review_limit"]))}) for row in found]
 
 
-def add_shop(client: Client, *, code: str, name: str, platform: str, timezone: str, request_id: str) -> int:
+def add_shop(client: Client, *, code: str, name: str, platform: str, timezone: str, request_id: UUID) -> int:
     """Adds a shop to the default stock pool and returns its id. shop.code_taken, shop.bad_value."""
     shop = {"code": code.strip(), "name": name.strip(), "platform": platform, "timezone": timezone}
-    answer = db.rpc(client, "save_shop", p_id=None, p_version=None, p_shop=shop, p_request_id=request_id)
+    answer = db.command(client, "save_shop", p_id=None, p_version=None, p_shop=shop, request_id=request_id)
     return int(answer["id"])
 
 
-def change_shop(client: Client, shop: Shop, *, change: dict[str, Any], request_id: str) -> None:
+def change_shop(client: Client, shop: Shop, *, change: dict[str, Any], request_id: UUID) -> None:
     """Changes name, timezone, review_limit, wait_hours or is_active. shop.stale when somebody was faster."""
-    db.rpc(
+    db.command(
         client,
         "save_shop",
         p_id=shop.id,
         p_version=shop.version,
         p_shop=change,
-        p_request_id=request_id,
+        request_id=request_id,
     )
 
 

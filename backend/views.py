@@ -43,13 +43,13 @@ def save(
 
     Raises `view.form`, `view.share_right` (sharing is for operations, managers and admins).
     """
-    answer = db.rpc(
+    answer = db.command(
         client, "save_view",
-        p_request_id=str(request_id), p_area=area, p_name=name, p_params=dict(params), p_is_shared=is_shared,
+        request_id=request_id, p_area=area, p_name=name, p_params=dict(params), p_is_shared=is_shared,
     )  # fmt: skip
     return int(answer["id"])
 
 
 def forget(client: Client, view_id: int, *, request_id: UUID) -> None:
     """Forget one of my own views. Raises `view.none`."""
-    db.rpc(client, "delete_view", p_request_id=str(request_id), p_id=view_id)
+    db.command(client, "delete_view", request_id=request_id, p_id=view_id)

@@ -62,10 +62,10 @@ def propose(
     """
     for n, operation in enumerate(operations, 1):
         check_pattern(operation, n)
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_proposal",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=proposal_id,
         p_version=version,
         p_title=title,
@@ -116,10 +116,10 @@ def decide_proposal(
 
     Raises `words.own`, `words.note_missing`, `words.moved`, `words.untried`, `words.proposal_state`.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "decide_proposal",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=proposal_id,
         p_version=version,
         p_approve=approve,
@@ -130,7 +130,7 @@ def decide_proposal(
 
 def start_recheck(client: Client, *, request_id: UUID) -> None:
     """All texts are read again by the worker, now."""
-    db.rpc(client, "start_recheck", p_request_id=str(request_id))
+    db.command(client, "start_recheck", request_id=request_id)
 
 
 # --- exemptions ---
@@ -161,7 +161,7 @@ def request_exemption(
         "valid_until": valid_until.isoformat(),
         "sku": sku,
     }
-    answer = db.rpc(client, "request_exemption", p_request_id=str(request_id), p_exemption=wanted)
+    answer = db.command(client, "request_exemption", request_id=request_id, p_exemption=wanted)
     return int(answer["id"]), int(answer["version"])
 
 
@@ -172,10 +172,10 @@ def add_evidence(client: Client, exemption_id: int, name: str, content: bytes, *
     """
     if len(content) > 5 * 1024 * 1024:
         raise AppError("evidence.too_large", params={"limit": 5})
-    answer = db.rpc(
+    answer = db.command(
         client,
         "add_evidence",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_exemption_id=exemption_id,
         p_name=name,
         p_content=base64.b64encode(content).decode("ascii"),
@@ -191,10 +191,10 @@ def decide_exemption(
     Raises `exemption.own`, `exemption.no_evidence`, `exemption.note_missing`, `exemption.stale`,
     `exemption.state`.
     """
-    db.rpc(
+    db.command(
         client,
         "decide_exemption",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=exemption_id,
         p_version=version,
         p_approve=approve,
@@ -204,10 +204,10 @@ def decide_exemption(
 
 def revoke_exemption(client: Client, exemption_id: int, version: int, note: str, *, request_id: UUID) -> None:
     """Take an exemption back (approved ones: managers); listings it allowed are judged at once."""
-    db.rpc(
+    db.command(
         client,
         "revoke_exemption",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=exemption_id,
         p_version=version,
         p_note=note,
@@ -232,10 +232,10 @@ def save_listing(
     `listing.licence`,
     `listing.product`, `shop.none`.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_listing",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=listing_id,
         p_version=version,
         p_listing=_listing(draft),
@@ -277,10 +277,10 @@ def withdraw(client: Client, refs: Sequence[ListingRef], *, request_id: UUID, re
 def set_images(client: Client, ref: ListingRef, urls: Sequence[str], *, request_id: UUID) -> int:
     """Pictures (1 to 20 https addresses) → final review (上架审核); answers the version. Raises
     `listing.images`."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "set_listing_images",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=ref.id,
         p_version=ref.version,
         p_images=[url.strip() for url in urls if url.strip()],
@@ -293,7 +293,7 @@ def undo(client: Client, batch_id: int, *, request_id: UUID) -> int:
 
     Raises `undo.none`, `undo.done`, `undo.too_late`, `listing.changed`.
     """
-    return int(db.rpc(client, "undo_listings", p_request_id=str(request_id), p_batch_id=batch_id)["done"])
+    return int(db.command(client, "undo_listings", request_id=request_id, p_batch_id=batch_id)["done"])
 
 
 # --- files ---
@@ -326,23 +326,23 @@ def check_file(
         "shop_id": shop_id,
         "sheet": sheet,
     }
-    answer = db.rpc(client, "begin_file_check", p_request_id=str(request_id), p_name=name, p_options=options)
+    answer = db.command(client, "begin_file_check", request_id=request_id, p_name=name, p_options=options)
     file_id = int(answer["id"])
     for n, first in enumerate(range(0, len(data), _PART)):
         piece = base64.b64encode(data[first : first + _PART]).decode("ascii")
         db.rpc(client, "add_file_part", p_id=file_id, p_n=n, p_content=piece)
     start = uuid.uuid5(request_id, "start")
-    db.rpc(client, "start_file_check", p_request_id=str(start), p_id=file_id)
+    db.command(client, "start_file_check", request_id=start, p_id=file_id)
     return file_id
 
 
 def cancel_file(client: Client, file_id: int, *, request_id: UUID) -> None:
     """Stop a file of mine that is not done. Raises `file_check.state`, `file_check.none`."""
-    db.rpc(client, "cancel_file_check", p_request_id=str(request_id), p_id=file_id)
+    db.command(client, "cancel_file_check", request_id=request_id, p_id=file_id)
 
 
 def _proposal(client: Client, name: str, proposal_id: int, version: int, request_id: UUID) -> int:
-    answer = db.rpc(client, name, p_request_id=str(request_id), p_id=proposal_id, p_version=version)
+    answer = db.command(client, name, request_id=request_id, p_id=proposal_id, p_version=version)
     return int(answer["version"])
 
 
@@ -356,5 +356,5 @@ def _listing(draft: Draft) -> dict[str, Any]:
 
 def _move(client: Client, name: str, refs: Sequence[ListingRef], request_id: UUID, reason: str) -> Moved:
     items = [{"id": ref.id, "version": ref.version} for ref in refs]
-    answer = db.rpc(client, name, p_request_id=str(request_id), p_items=items, p_reason=reason)
+    answer = db.command(client, name, request_id=request_id, p_items=items, p_reason=reason)
     return Moved.model_validate(answer)

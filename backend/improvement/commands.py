@@ -15,7 +15,7 @@ from backend.improvement.models import Outcome
 
 def propose(client: Client, facts: Mapping[str, Any], *, request_id: UUID) -> int:
     """A proposal {title, detail, shop_id, source, evidence, is_anonymous, meeting_id}; answers its id."""
-    found: dict[str, int] = db.rpc(client, "propose_task", p=dict(facts), p_request_id=str(request_id))
+    found: dict[str, int] = db.command(client, "propose_task", p=dict(facts), request_id=request_id)
     return found["id"]
 
 
@@ -56,7 +56,7 @@ def deliver(client: Client, task_id: int, version: int, note: str, *, request_id
 def confirm(client: Client, criterion_id: int, is_met: bool, *, request_id: UUID) -> None:
     """The named verifier's word on a criterion in words."""
     params = {"p_criterion_id": criterion_id, "p_is_met": is_met}
-    db.rpc(client, "confirm_criterion", **params, p_request_id=str(request_id))
+    db.command(client, "confirm_criterion", **params, request_id=request_id)
 
 
 def judge(client: Client, task_id: int, version: int, accept: bool, reason: str, *, request_id: UUID) -> None:
@@ -87,7 +87,7 @@ def cancel(client: Client, task_id: int, version: int, reason: str, *, request_i
 
 def save_rows(client: Client, items: Sequence[Mapping[str, Any]], *, request_id: UUID) -> tuple[Outcome, ...]:
     """Changed lines of the grid [{id, version, change}], each by itself: what became of each."""
-    found = db.rpc(client, "save_tasks", p_items=[dict(one) for one in items], p_request_id=str(request_id))
+    found = db.command(client, "save_tasks", p_items=[dict(one) for one in items], request_id=request_id)
     return tuple(Outcome.model_validate(row) for row in found)
 
 
@@ -102,7 +102,7 @@ def save_meeting(
     request_id: UUID,
 ) -> int:
     """Notes of a month's review; `hold` keeps what lay on the table. Answers the meeting's id."""
-    found: dict[str, int] = db.rpc(
+    found: dict[str, int] = db.command(
         client,
         "save_meeting",
         p_month=month.isoformat(),
@@ -110,10 +110,10 @@ def save_meeting(
         p_version=version,
         p_notes=notes,
         p_hold=hold,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return found["id"]
 
 
 def _step(client: Client, rpc: str, task_id: int, version: int, request_id: UUID, **more: Any) -> None:
-    db.rpc(client, rpc, p_id=task_id, p_version=version, **more, p_request_id=str(request_id))
+    db.command(client, rpc, p_id=task_id, p_version=version, **more, request_id=request_id)

@@ -18,7 +18,7 @@ def change_definition(
     """A new version of a KPI with other `threshold`, `platform_thresholds` or `params`. Raises AppError
     `kpi.stale`, `kpi.form`."""
     params = {"p_code": code, "p_version": version, "p": dict(change)}
-    db.rpc(client, "change_kpi", **params, p_request_id=str(request_id))
+    db.command(client, "change_kpi", **params, request_id=request_id)
 
 
 def set_alert(
@@ -26,17 +26,17 @@ def set_alert(
 ) -> None:
     """Switch a watched target on or off, or change `min_sample` and `margin` (percent). Raises AppError."""
     params = {"p_id": alert_id, "p_version": version, "p": dict(change)}
-    db.rpc(client, "set_alert", **params, p_request_id=str(request_id))
+    db.command(client, "set_alert", **params, request_id=request_id)
 
 
 def name_agent(client: Client, shop_id: int, agent: str, member_id: int | None, *, request_id: UUID) -> None:
     """Say which member a name on a platform is; None: nobody again. Raises AppError `kpi.agent_name`."""
     params = {"p_shop_id": shop_id, "p_agent": agent, "p_member_id": member_id}
-    db.rpc(client, "set_agent_name", **params, p_request_id=str(request_id))
+    db.command(client, "set_agent_name", **params, request_id=request_id)
 
 
 def backfill(client: Client, first: date, last: date, *, request_id: UUID) -> int:
     """Count these days anew in the background; answers how many days of shops that are. Raises AppError."""
     params = {"p_from": first.isoformat(), "p_to": last.isoformat()}
-    found: dict[str, int] = db.rpc(client, "backfill_kpis", **params, p_request_id=str(request_id))
+    found: dict[str, int] = db.command(client, "backfill_kpis", **params, request_id=request_id)
     return found["days"]

@@ -20,7 +20,17 @@ from supabase import Client
 
 from backend import db
 from backend.leads import reads
-from backend.leads.models import Captured, CaptureResult, Done, Draft, LeadRef, Moved, PromiseRow
+from backend.leads.models import (
+    BulkAction,
+    Captured,
+    CaptureResult,
+    Done,
+    Draft,
+    LeadRef,
+    Moved,
+    Preview,
+    PromiseRow,
+)
 from backend.pii import Keyring, letters, mask_account, mask_free_text, mask_name, mask_phone
 
 CONTACT_FIELDS = ("name", "phone", "wechat", "email")
@@ -43,10 +53,10 @@ def capture(
     """
     ids: list[int] = db.rpc(client, "reserve_contact_ids", p_count=max(len(drafts), 1))
     rows = [lead_row(keyring, draft, contact_id) for draft, contact_id in zip(drafts, ids, strict=False)]
-    answer = db.rpc(
+    answer = db.command(
         client,
         "create_leads",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_shop_id=shop_id,
         p_leads=rows,
         p_via=via,
@@ -108,10 +118,10 @@ def update(
     if contact:
         number = contact_id or db.rpc(client, "reserve_contact_ids", p_count=1)[0]
         change |= masks(contact) | {"contact": sealed(keyring, number, contact) | {"id": number}}
-    answer = db.rpc(
+    answer = db.command(
         client,
         "update_lead",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=ref.id,
         p_version=ref.version,
         p_change=change,
@@ -126,17 +136,17 @@ def grade(client: Client, ref: LeadRef, to: str, reason: str, *, request_id: UUI
 
 def claim(client: Client, lead_id: int, *, request_id: UUID) -> Captured:
     """Take a lead out of the pool. Raises `lead.taken`, `lead.resting`, `lead.cool_off`, …"""
-    return Captured.model_validate(db.rpc(client, "claim_lead", p_request_id=str(request_id), p_id=lead_id))
+    return Captured.model_validate(db.command(client, "claim_lead", request_id=request_id, p_id=lead_id))
 
 
 def claim_next(
     client: Client, shop_id: int, count: int = 1, *, request_id: UUID, grade: str | None = None
 ) -> tuple[tuple[Captured, ...], int]:
     """The most urgent leads of a shop's pool, and how many more may be claimed today."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "claim_next_leads",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_shop_id=shop_id,
         p_count=count,
         p_grade=grade,
@@ -162,6 +172,37 @@ def assign(client: Client, items: Sequence[LeadRef], member_id: int, *, request_
 def move(client: Client, items: Sequence[LeadRef], stage: str, *, request_id: UUID) -> Done:
     """To another column of the board; `stage` is one of STAGES."""
     return _bulk(client, "move_leads", items, request_id, p_stage=stage)
+
+
+_VALUE: Mapping[BulkAction, str] = {
+    "assign": "member_id",
+    "give_back": "reason",
+    "move": "stage",
+    "tag": "tag",
+}
+
+
+def preview(client: Client, action: BulkAction, items: Sequence[LeadRef], value: Any) -> Preview:
+    """What `change` would do with up to 500 leads; changes nothing."""
+    facts = {_VALUE[action]: str(value) if action == "assign" else value}
+    refs = [asdict(item) for item in items]
+    return Preview.model_validate(db.rpc(client, "preview_leads", p_action=action, p_items=refs, p=facts))
+
+
+def change(
+    client: Client, action: BulkAction, items: Sequence[LeadRef], value: Any, *, request_id: UUID
+) -> Done:
+    """Assign (value: member id), give back (reason), move (stage) or tag up to 500 leads."""
+    return _bulk(client, f"{action}_leads", items, request_id, **{f"p_{_VALUE[action]}": value})
+
+
+def undo(client: Client, batch_id: int, *, request_id: UUID) -> Done:
+    """Take back one's own bulk action of the last ten minutes; leads changed since stay and are named.
+
+    Raises `undo.none`, `undo.done`, `undo.too_late`.
+    """
+    answer = db.rpc(client, "undo_leads", p_request_id=str(request_id), p_batch_id=batch_id)
+    return Done.model_validate(answer)
 
 
 def follow_up(
@@ -273,10 +314,10 @@ def promise(
         "due_at": due_at.isoformat(),
         "amount": None if amount is None else str(amount),
     }
-    answer = db.rpc(
+    answer = db.command(
         client,
         "make_promise",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_entity=entity,
         p_entity_id=entity_id,
         p_promise=facts,
@@ -302,10 +343,10 @@ def save_rules(
     client: Client, shop_id: int | None, version: int, change: Mapping[str, Any], *, request_id: UUID
 ) -> dict[str, Any]:
     """Change the default rules (shop None) or a shop's own; version 0 makes the shop's own."""
-    saved: dict[str, Any] = db.rpc(
+    saved: dict[str, Any] = db.command(
         client,
         "save_lead_rules",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_shop_id=shop_id,
         p_version=version,
         p_rules=dict(change),
@@ -315,12 +356,12 @@ def save_rules(
 
 def reset_rules(client: Client, shop_id: int, version: int, *, request_id: UUID) -> None:
     """The shop follows the default rules again."""
-    db.rpc(client, "reset_lead_rules", p_request_id=str(request_id), p_shop_id=shop_id, p_version=version)
+    db.command(client, "reset_lead_rules", request_id=request_id, p_shop_id=shop_id, p_version=version)
 
 
 def apply_rules(client: Client, shop_id: int, *, request_id: UUID) -> tuple[int, bool]:
     """Grade a shop's open leads by today's rules: how many changed (at most 500), and whether more wait."""
-    answer = db.rpc(client, "apply_lead_rules", p_request_id=str(request_id), p_shop_id=shop_id)
+    answer = db.command(client, "apply_lead_rules", request_id=request_id, p_shop_id=shop_id)
     return int(answer["changed"]), bool(answer["more"])
 
 
@@ -328,10 +369,10 @@ def save_form(
     client: Client, form_id: int | None, version: int | None, facts: Mapping[str, Any], *, request_id: UUID
 ) -> dict[str, Any]:
     """Add a landing page's form (id None) or change it. A new token comes from `new_form_token`."""
-    saved: dict[str, Any] = db.rpc(
+    saved: dict[str, Any] = db.command(
         client,
         "save_lead_form",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=form_id,
         p_version=version,
         p_form=dict(facts),
@@ -346,16 +387,16 @@ def new_form_token() -> tuple[str, str]:
 
 
 def _step(client: Client, name: str, ref: LeadRef, request_id: UUID, **params: Any) -> Any:
-    return db.rpc(client, name, p_request_id=str(request_id), p_id=ref.id, p_version=ref.version, **params)
+    return db.command(client, name, request_id=request_id, p_id=ref.id, p_version=ref.version, **params)
 
 
 def _bulk(client: Client, name: str, items: Sequence[LeadRef], request_id: UUID, **params: Any) -> Done:
     refs = [asdict(item) for item in items]
-    return Done.model_validate(db.rpc(client, name, p_request_id=str(request_id), p_items=refs, **params))
+    return Done.model_validate(db.command(client, name, request_id=request_id, p_items=refs, **params))
 
 
 def _decide_merge(client: Client, merge_id: int, decision: str, request_id: UUID, **params: Any) -> Moved:
-    answer = db.rpc(
-        client, "decide_merge", p_request_id=str(request_id), p_id=merge_id, p_decision=decision, **params
+    answer = db.command(
+        client, "decide_merge", request_id=request_id, p_id=merge_id, p_decision=decision, **params
     )
     return Moved.model_validate(answer)

@@ -27,8 +27,6 @@ from backend.library.models import (
 from backend.service import Service
 from backend.words import Result
 
-RequestId = UUID | str
-
 # --- scripts ---
 
 
@@ -37,7 +35,7 @@ def save_script(
     service: Service,
     draft: ScriptDraft,
     *,
-    request_id: RequestId,
+    request_id: UUID,
     script_id: int | None = None,
     version: int | None = None,
 ) -> tuple[int, int, dict[int, Result]]:
@@ -48,10 +46,10 @@ def save_script(
     `script.not_yours`, `script.none`, `shop.none`.
     """
     wanted = as_json(draft) | {"title": normal(draft.title).strip(), "body": normal(draft.body).strip()}
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_script",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=script_id,
         p_version=version,
         p_script=wanted,
@@ -65,14 +63,14 @@ def move_script(
     version: int,
     step: ScriptStep,
     *,
-    request_id: RequestId,
+    request_id: UUID,
     reason: str = "",
 ) -> str:
     """Take a step and answer the state after it. Raises what `ScriptDetail.rights` names, `script.stale`."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "move_script",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=script_id,
         p_version=version,
         p_action=step,
@@ -86,17 +84,17 @@ def use_script(
     script_id: int,
     shop_id: int,
     *,
-    request_id: RequestId,
+    request_id: UUID,
     case: tuple[str, int] | None = None,
 ) -> None:
     """Note that I copied a script, for a case ("lead" | "ticket" | "order", id) if there is one.
 
     Raises `script.not_offered`, `library.case_none`, `shop.none`.
     """
-    db.rpc(
+    db.command(
         client,
         "use_script",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=script_id,
         p_shop_id=shop_id,
         p_entity=case[0] if case else None,
@@ -111,7 +109,7 @@ def save_root_cause(
     client: Client,
     facts: Mapping[str, Any],
     *,
-    request_id: RequestId,
+    request_id: UUID,
     cause_id: int | None = None,
     version: int | None = None,
 ) -> int:
@@ -119,10 +117,10 @@ def save_root_cause(
 
     Raises `cause.none`, `cause.place`, `cause.name_taken`, `cause.stale`, `cause.bad_value`.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_root_cause",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=cause_id,
         p_version=version,
         p_cause=dict(facts),
@@ -134,16 +132,16 @@ def save_reason(
     client: Client,
     facts: Mapping[str, Any],
     *,
-    request_id: RequestId,
+    request_id: UUID,
     reason_id: int | None = None,
     version: int | None = None,
 ) -> int:
     """Add a reason {purpose, text} or change one {text, is_active}. Raises `reason.stale`,
     `reason.bad_value`."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_reason",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=reason_id,
         p_version=version,
         p_reason=dict(facts),
@@ -155,16 +153,16 @@ def save_solution(
     client: Client,
     draft: SolutionDraft,
     *,
-    request_id: RequestId,
+    request_id: UUID,
     solution_id: int | None = None,
     version: int | None = None,
 ) -> tuple[int, int]:
     """Write a solution; answers id and version. Raises `solution.bad_value`, `solution.stale`,
     `solution.not_yours`."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_solution",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=solution_id,
         p_version=version,
         p_solution=as_json(draft),
@@ -173,14 +171,14 @@ def save_solution(
 
 
 def set_solution_state(
-    client: Client, solution_id: int, version: int, state: SolutionState, *, request_id: RequestId
+    client: Client, solution_id: int, version: int, state: SolutionState, *, request_id: UUID
 ) -> None:
     """Publish, retire, or bring back as a draft. Raises `solution.state`, `solution.expired`,
     `solution.stale`."""
-    db.rpc(
+    db.command(
         client,
         "set_solution_state",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=solution_id,
         p_version=version,
         p_state=state,
@@ -192,17 +190,17 @@ def use_solution(
     solution_id: int,
     ticket_id: int,
     *,
-    request_id: RequestId,
+    request_id: UUID,
     helpful: bool | None = None,
 ) -> None:
     """Note that a solution was used for a ticket, and whether it helped once that is known.
 
     Raises `solution.not_offered`, `library.case_none`.
     """
-    db.rpc(
+    db.command(
         client,
         "use_solution",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=solution_id,
         p_ticket_id=ticket_id,
         p_helpful=helpful,
@@ -216,7 +214,7 @@ def save_offer(
     client: Client,
     draft: OfferDraft,
     *,
-    request_id: RequestId,
+    request_id: UUID,
     offer_id: int | None = None,
     version: int | None = None,
 ) -> int:
@@ -224,10 +222,10 @@ def save_offer(
 
     Raises `offer.bad_value`, `offer.product`, `offer.stale`, `offer.state`, `offer.none`, `shop.none`.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "save_offer",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=offer_id,
         p_version=version,
         p_rule=as_json(draft),
@@ -241,15 +239,15 @@ def move_offer(
     version: int,
     step: OfferStep,
     *,
-    request_id: RequestId,
+    request_id: UUID,
     note: str = "",
 ) -> str:
     """Approve, refuse or end a rule; answers the state after it. Raises what `Offer.rights` names,
     `offer.stale`."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "move_offer",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=offer_id,
         p_version=version,
         p_action=step,
@@ -258,26 +256,26 @@ def move_offer(
     return str(answer["state"])
 
 
-def promise_gift(client: Client, order_id: int, rule_id: int, *, request_id: RequestId) -> int:
+def promise_gift(client: Client, order_id: int, rule_id: int, *, request_id: UUID) -> int:
     """Promise the gift of a rule on an order; answers the gift's id.
 
     Raises `gift.rule`, `gift.amount`, `gift.product`, `gift.manager`, `gift.twice`, `gift.order_closed`,
     `order.none`.
     """
-    answer = db.rpc(
-        client, "promise_order_gift", p_request_id=str(request_id), p_order_id=order_id, p_rule_id=rule_id
+    answer = db.command(
+        client, "promise_order_gift", request_id=request_id, p_order_id=order_id, p_rule_id=rule_id
     )
     return int(answer["id"])
 
 
-def cancel_gift(client: Client, gift_id: int, version: int, reason: str, *, request_id: RequestId) -> None:
+def cancel_gift(client: Client, gift_id: int, version: int, reason: str, *, request_id: UUID) -> None:
     """Take a promised gift back before it is packed. Raises `gift.not_yours`, `gift.reason_missing`,
     `gift.packed`,
     `gift.stale`."""
-    db.rpc(
+    db.command(
         client,
         "cancel_gift",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_id=gift_id,
         p_version=version,
         p_reason=reason,
@@ -285,13 +283,13 @@ def cancel_gift(client: Client, gift_id: int, version: int, reason: str, *, requ
 
 
 def pack_gifts(
-    client: Client, gifts: Sequence[Gift], *, request_id: RequestId, packed: bool = True
+    client: Client, gifts: Sequence[Gift], *, request_id: UUID, packed: bool = True
 ) -> tuple[int, int]:
     """Tick gifts as packed (or take the ticks back): how many were, how many had changed meanwhile."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "pack_gifts",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_items=[{"id": gift.id, "version": gift.version} for gift in gifts],
         p_packed=packed,
     )

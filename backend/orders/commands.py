@@ -40,24 +40,24 @@ def claim_next(
     """Take the next free items (1 to 20, and the rest of their groups) for 20 minutes; () when none is."""
     narrow = {} if wanted is None else wanted.as_json()
     narrow = {name: narrow[name] for name in ("shop_id", "kind", "platform") if name in narrow}
-    answer = db.rpc(client, "claim_next", p_request_id=str(request_id), p_filter=narrow, p_count=count)
+    answer = db.command(client, "claim_next", request_id=request_id, p_filter=narrow, p_count=count)
     return _claimed(answer)
 
 
 def claim(client: Client, order_id: int, *, request_id: UUID) -> tuple[Claimed, ...]:
     """Take this item. Raises `review.claimed` (who, until), `review.done`, `review.none`."""
-    return _claimed(db.rpc(client, "claim_order", p_request_id=str(request_id), p_order_id=order_id))
+    return _claimed(db.command(client, "claim_order", request_id=request_id, p_order_id=order_id))
 
 
 def take_over(client: Client, order_id: int, version: int, *, request_id: UUID) -> tuple[Claimed, ...]:
     """Take a colleague's item; `version` is that of the queue row. Raises `order.stale`."""
-    answer = db.rpc(client, "take_over", p_request_id=str(request_id), p_order_id=order_id, p_version=version)
+    answer = db.command(client, "take_over", request_id=request_id, p_order_id=order_id, p_version=version)
     return _claimed(answer)
 
 
 def give_back(client: Client, order_ids: Sequence[int], *, request_id: UUID) -> int:
     """Put my items back into the pool; answers how many were mine."""
-    return int(db.rpc(client, "give_back", p_request_id=str(request_id), p_order_ids=list(order_ids))["done"])
+    return int(db.command(client, "give_back", request_id=request_id, p_order_ids=list(order_ids))["done"])
 
 
 def keep_claims(client: Client, order_ids: Sequence[int]) -> int:
@@ -83,10 +83,10 @@ def decide(
     `review.not_reviewer`.
     """
     rows = [_item(item, note.strip(), keyring) for item in items]
-    answer = db.rpc(
+    answer = db.command(
         client,
         "decide_exceptions",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_items=rows,
         p_decision=decision,
         p_reason=reason,
@@ -109,10 +109,10 @@ def decide_matching(
 
     Raises `bulk.count_changed` (shown, found), `filter.kind_missing`, and what `decide` raises.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "decide_matching",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_filter=_matching(wanted),
         p_count=count,
         p_decision=decision,
@@ -151,10 +151,10 @@ def decide_group(
 
     Raises `group.changed`, `group.none`, `group.keep_missing`, or the refusal of one of its orders.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "decide_group",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_shop_id=shop_id,
         p_group_key=group_key,
         p_items=[{"id": item.id, "version": item.version} for item in items],
@@ -169,7 +169,7 @@ def undo(client: Client, batch_id: int, *, request_id: UUID) -> int:
 
     Raises `undo.too_late`, `undo.changed`, `undo.released`, `undo.done`, `undo.none`.
     """
-    return int(db.rpc(client, "undo_batch", p_request_id=str(request_id), p_batch_id=batch_id)["done"])
+    return int(db.command(client, "undo_batch", request_id=request_id, p_batch_id=batch_id)["done"])
 
 
 def correct(
@@ -193,10 +193,10 @@ def correct(
     contact_id = row["contact_id"] or db.rpc(client, "reserve_contact_ids", p_count=1)[0]
     before = encode.opened(keyring, row | {"contact_id": contact_id})
     sealed = encode.seal(keyring, _corrected(before, changes), contact_id)
-    db.rpc(
+    db.command(
         client,
         "correct_order",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_order_id=order_id,
         p_version=version,
         p_contact=sealed.cells,
@@ -211,10 +211,10 @@ def correct(
 
 def release(client: Client, orders: Sequence[OrderRef], *, request_id: UUID) -> Released:
     """Release orders (at most 500): one list per shop; what must not ship comes back in `refused`."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "release_orders",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_items=_orders(orders),
         p_filter=None,
         p_count=None,
@@ -234,10 +234,10 @@ def release_ready(
     wanted = {
         name: value for name, value in (("shop_id", shop_id), ("platform", platform)) if value is not None
     }
-    answer = db.rpc(
+    answer = db.command(
         client,
         "release_orders",
-        p_request_id=str(request_id),
+        request_id=request_id,
         p_items=None,
         p_filter=wanted,
         p_count=count,
@@ -258,28 +258,26 @@ def note_export(client: Client, area: str, count: int, *, shop_id: int | None = 
 
 def undo_release(client: Client, release_id: int, *, request_id: UUID) -> int:
     """Take a release back before its download. Raises `release.downloaded`, `release.undo_right`."""
-    return int(db.rpc(client, "undo_release", p_request_id=str(request_id), p_release_id=release_id)["done"])
+    return int(db.command(client, "undo_release", request_id=request_id, p_release_id=release_id)["done"])
 
 
 def add_hold(client: Client, orders: Sequence[OrderRef], reason: str, *, request_id: UUID) -> Released:
     """追加拦截: stop orders, released or not; makes a hold list per shop. `reason` is one of HOLD_REASONS."""
-    answer = db.rpc(
-        client, "add_hold", p_request_id=str(request_id), p_items=_orders(orders), p_reason=reason
-    )
+    answer = db.command(client, "add_hold", request_id=request_id, p_items=_orders(orders), p_reason=reason)
     return Released.model_validate(answer)
 
 
 def lift_hold(client: Client, orders: Sequence[OrderRef], *, request_id: UUID) -> Released:
     """The orders may be released again (not those cancelled in review: reopen their decision)."""
     return Released.model_validate(
-        db.rpc(client, "lift_hold", p_request_id=str(request_id), p_items=_orders(orders))
+        db.command(client, "lift_hold", request_id=request_id, p_items=_orders(orders))
     )
 
 
 def make_hold_list(client: Client, *, request_id: UUID, shop_id: int | None = None) -> Released:
     """拦截单号: a list per shop of everything that waits to ship and must not. Raises `hold.none`."""
     return Released.model_validate(
-        db.rpc(client, "make_hold_list", p_request_id=str(request_id), p_shop_id=shop_id)
+        db.command(client, "make_hold_list", request_id=request_id, p_shop_id=shop_id)
     )
 
 

@@ -178,21 +178,19 @@ def screen(client: Client, approval_id: int) -> ApprovalScreen:
     return ApprovalScreen.model_validate(db.rpc(client, "approval_screen", p_id=approval_id))
 
 
-def decide(
-    client: Client, found: Approval, approve: bool, reason: str = "", *, request_id: UUID | str
-) -> Decided:
+def decide(client: Client, found: Approval, approve: bool, reason: str = "", *, request_id: UUID) -> Decided:
     """同意 or, with a reason, 驳回. Raises `approval.self`, `approval.own_amount`, `approval.limit`,
     `approval.not_lead`, `approval.not_missing` (the attempt is kept), `approval.decided`, `approval.stale`,
     `approval.reason`.
     """
-    answer = db.rpc(
+    answer = db.command(
         client,
         "decide_approval",
         p_id=found.id,
         p_version=found.version,
         p_approve=approve,
         p_reason=pii.mask_free_text(reason) or None,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     unrefused(answer)
     return Decided.model_validate(answer)

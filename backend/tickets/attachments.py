@@ -134,8 +134,8 @@ def _small(image: Image.Image) -> bytes:
 
 def add(client: Client, ticket_id: int, file: Prepared, *, request_id: UUID) -> int:
     """Adds a file to a ticket; the same bytes again are the same attachment. Answers its id."""
-    answer = db.rpc(
-        client, "add_attachment", p_ticket_id=ticket_id, p=file.facts(), p_request_id=str(request_id)
+    answer = db.command(
+        client, "add_attachment", p_ticket_id=ticket_id, p=file.facts(), request_id=request_id
     )
     return int(answer["id"])
 
@@ -148,4 +148,4 @@ def read(client: Client, attachment_id: int, *, preview: bool = False) -> Prepar
 
 def remove(client: Client, attachment_id: int, reason: Reason, *, request_id: UUID) -> None:
     """Deletes a file: who uploaded it for ten minutes, leads at any time; the history keeps its digest."""
-    db.rpc(client, "remove_attachment", p_id=attachment_id, p_reason=reason, p_request_id=str(request_id))
+    db.command(client, "remove_attachment", p_id=attachment_id, p_reason=reason, request_id=request_id)

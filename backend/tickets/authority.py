@@ -108,42 +108,42 @@ def preview(client: Client, shop_id: int | None, pot: str, values: Mapping[str, 
 
 
 def save(
-    client: Client, shop_id: int | None, limit: Limit, values: Mapping[str, Any], *, request_id: UUID | str
+    client: Client, shop_id: int | None, limit: Limit, values: Mapping[str, Any], *, request_id: UUID
 ) -> None:
     """Changes a line {agent_limit, customer_days}. Raises `authority.stale`, `authority.bad_value`."""
-    db.rpc(
+    db.command(
         client,
         "save_authority",
         p_shop_id=shop_id,
         p_pot=limit.pot,
         p_rule=dict(values),
         p_version=limit.version,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
 
 
-def reset(client: Client, shop_id: int, limit: Limit, *, request_id: UUID | str) -> None:
+def reset(client: Client, shop_id: int, limit: Limit, *, request_id: UUID) -> None:
     """The shop follows the default again. Raises `authority.stale`."""
-    db.rpc(
+    db.command(
         client,
         "reset_authority",
         p_shop_id=shop_id,
         p_pot=limit.pot,
         p_version=limit.version,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
 
 
 def save_platform(
-    client: Client, platform: Platform, is_active: bool, days: int, *, request_id: UUID | str
+    client: Client, platform: Platform, is_active: bool, days: int, *, request_id: UUID
 ) -> None:
     """Where prices are protected, and for how many days. Raises `authority.stale`, `authority.bad_value`."""
-    db.rpc(
+    db.command(
         client,
         "save_price_platform",
         p_platform=platform.platform,
         p_is_active=is_active,
         p_days=days,
         p_version=platform.version,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )

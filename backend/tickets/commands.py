@@ -41,7 +41,7 @@ def register(client: Client, draft: Draft, *, request_id: UUID, force: bool = Fa
     """
     p = _given(asdict(draft) | {"summary": masked(draft.summary)})
     return Registered.model_validate(
-        db.rpc(client, "register_ticket", p=p | {"force": force}, p_request_id=str(request_id))
+        db.command(client, "register_ticket", p=p | {"force": force}, request_id=request_id)
     )
 
 
@@ -116,12 +116,12 @@ def cancel(client: Client, ref: TicketRef, reason: str, *, request_id: UUID) -> 
 
 def merge(client: Client, source: TicketRef, target: TicketRef, *, request_id: UUID) -> Moved:
     """Merge a ticket into another one of the same case; its history stays readable."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "merge_tickets",
         p_from=asdict(source),
         p_into=asdict(target),
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return Moved.model_validate(answer)
 
@@ -130,25 +130,25 @@ def return_step(
     client: Client, name: Step, ref: TicketRef, facts: Mapping[str, Any], *, request_id: UUID
 ) -> Moved:
     """A step of the return: its carrier and number, what arrived, what is refunded."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         name,
         p_ticket_id=ref.id,
         p_version=ref.version,
         p=_given(dict(facts)),
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return Moved.model_validate(answer)
 
 
 def reassign(client: Client, items: Sequence[TicketRef], member_id: int, *, request_id: UUID) -> Done:
     """Hand many tickets (at most 500) to a colleague; what could not be moved comes back with its reason."""
-    answer = db.rpc(
+    answer = db.command(
         client,
         "reassign_ticket",
         p_items=[asdict(item) for item in items],
         p_member_id=member_id,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return Done.model_validate(answer)
 
@@ -168,7 +168,7 @@ def preview(client: Client, items: Sequence[TicketRef], member_id: int) -> Previ
 
 def undo(client: Client, batch: int, *, request_id: UUID) -> Done:
     """Take my own bulk action of the last ten minutes back."""
-    return Done.model_validate(db.rpc(client, "undo_tickets", p_batch=batch, p_request_id=str(request_id)))
+    return Done.model_validate(db.command(client, "undo_tickets", p_batch=batch, request_id=request_id))
 
 
 def look(service: Service, body: str, platform: str | None) -> Result:
@@ -202,7 +202,7 @@ def reply(
         )
         compliance.check(service.rpc, [place])
     facts = {"direction": direction, "channel": channel, "body": text, "reason": reason or None}
-    db.rpc(client, "add_message", p_ticket_id=ticket_id, p=_given(facts), p_request_id=str(request_id))
+    db.command(client, "add_message", p_ticket_id=ticket_id, p=_given(facts), request_id=request_id)
 
 
 def save_draft(client: Client, ticket_id: int, body: str) -> None:
@@ -216,7 +216,7 @@ def masked(text: str) -> str:
 
 
 def _move(client: Client, name: str, ref: TicketRef, request_id: UUID, **params: Any) -> Moved:
-    answer = db.rpc(client, name, p_id=ref.id, p_version=ref.version, **params, p_request_id=str(request_id))
+    answer = db.command(client, name, p_id=ref.id, p_version=ref.version, **params, request_id=request_id)
     return Moved.model_validate(answer)
 
 

@@ -73,13 +73,13 @@ def request(client: Client, ref: TicketRef, facts: Mapping[str, Any], *, request
     """Promise money {kind, amount | gift_sku, gift_quantity, reason, evidence}: granted, or asked for."""
     given = dict(facts) | {"reason": pii.mask_free_text(str(facts["reason"]))}
     return Judged.model_validate(
-        db.rpc(
+        db.command(
             client,
             "request_money",
             p_ticket_id=ref.id,
             p_version=ref.version,
             p=given,
-            p_request_id=str(request_id),
+            request_id=request_id,
         )
     )
 
@@ -96,7 +96,7 @@ def mark_paid(client: Client, money_id: int, version: int, *, reference: str = "
 
 def _step(client: Client, name: str, money_id: int, version: int, request_id: UUID, **params: Any) -> None:
     """A step whose refusal may come as an answer, because the attempt is recorded."""
-    answer = db.rpc(client, name, p_id=money_id, p_version=version, **params, p_request_id=str(request_id))
+    answer = db.command(client, name, p_id=money_id, p_version=version, **params, request_id=request_id)
     unrefused(answer)
 
 

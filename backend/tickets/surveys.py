@@ -223,7 +223,7 @@ def record(
     answer = {"score": score} if score is not None else {"no_answer": True}
     said = {"comment": pii.mask_free_text(comment.strip()), "as": "call" if called else "typed"}
     facts = {**subject, **answer, **said}
-    return Answered.model_validate(db.rpc(client, "record_score", p=facts, p_request_id=str(request_id)))
+    return Answered.model_validate(db.command(client, "record_score", p=facts, request_id=request_id))
 
 
 def link(client: Client, survey_id: int, *, public_url: str, request_id: UUID) -> str:
@@ -231,12 +231,12 @@ def link(client: Client, survey_id: int, *, public_url: str, request_id: UUID) -
     Raises survey.no_link for customers of platform shops.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    db.rpc(
+    db.command(
         client,
         "survey_link",
         p_survey_id=survey_id,
         p_token_hash=token_hash(token),
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
     return f"{public_url}/survey/{token}"
 
@@ -253,13 +253,13 @@ def finish_review(
 ) -> None:
     """Ends a low-score review with its finding and root cause. Raises review.*, ticket.*."""
     facts = {"finding": pii.mask_free_text(finding), "root_cause_id": root_cause_id, "then": then}
-    db.rpc(
+    db.command(
         client,
         "finish_review",
         p_ticket_id=ticket_id,
         p_version=version,
         p=facts,
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
 
 
@@ -277,13 +277,13 @@ def save_rules(
     ]
     if hits:
         raise AppError("survey.text_blocked", params={"terms": "、".join(sorted(set(hits)))})
-    db.rpc(
+    db.command(
         client,
         "save_survey_settings",
         p_shop_id=shop_id,
         p_version=version,
         p=dict(values),
-        p_request_id=str(request_id),
+        request_id=request_id,
     )
 
 

@@ -205,7 +205,7 @@ def show_flashes() -> None:
         st.toast(text, icon=icon)
 
 
-def request_id(name: str, *facts: Any) -> str:
+def request_id(name: str, *facts: Any) -> uuid.UUID:
     """The id under which the database knows an intention, so that doing it twice is doing it once.
 
     The same for `name` and `facts` until the write succeeded (`flash_and_rerun` or `done`), so a second
@@ -213,8 +213,8 @@ def request_id(name: str, *facts: Any) -> str:
     change in the form.
     """
     key = hashlib.sha256(repr((name, facts)).encode()).hexdigest()
-    ids: dict[str, str] = st.session_state.setdefault(_REQUESTS, {})
-    return ids.setdefault(key, str(uuid.uuid4()))
+    ids: dict[str, uuid.UUID] = st.session_state.setdefault(_REQUESTS, {})
+    return ids.setdefault(key, uuid.uuid4())
 
 
 def done() -> None:

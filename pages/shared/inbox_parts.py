@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -140,6 +139,6 @@ def wishes(user: User) -> None:
             frame.client(),
             kept,
             changes,
-            request_id=UUID(frame.request_id("inbox_wishes", kept.version, changes)),
+            request_id=frame.request_id("inbox_wishes", kept.version, changes),
         )
         frame.flash_and_rerun(t("inbox.wishes_saved"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from uuid import UUID
 
 import streamlit as st
 
@@ -55,7 +54,7 @@ def _line(user: User, view: SavedView, show: Show) -> None:
             help=t("orders.view_forget", name=view.name),
             type="tertiary",
         ):
-            asked = UUID(frame.request_id(f"{view.area}_view_forget", view.id))
+            asked = frame.request_id(f"{view.area}_view_forget", view.id)
             views.forget(frame.client(), view.id, request_id=asked)
             _renew(view.area, t("orders.view_forgotten", name=view.name))
 
@@ -70,7 +69,7 @@ def _keep(user: User, area: str, params: Mapping[str, str]) -> None:
         shared = st.checkbox(t("orders.view_share"), key=f"{area}_view_share", disabled=not may_share)
         sent = st.form_submit_button(t("orders.view_save"), key=f"{area}_view_save")
     if sent and name.strip():
-        asked = UUID(frame.request_id(f"{area}_view_save", name.strip(), params, shared))
+        asked = frame.request_id(f"{area}_view_save", name.strip(), params, shared)
         views.save(frame.client(), area, name.strip(), params, request_id=asked, is_shared=shared)
         _renew(area, t("orders.view_saved", name=name.strip()))
 

@@ -157,7 +157,7 @@ def invite_team(desk: Written) -> None:
         members.Person(name="客服乙", staff_no="P-2", role="manager", phone="+86 136 5555 0010"),
     ]
     batch = members.prepare(client, settings, Keyring.parse(settings.pii_key), people)
-    members.invite(client, batch, request_id=str(uuid.uuid4()))
+    members.invite(client, batch, request_id=uuid.uuid4())
 
 
 def provoke(stack: Stack, admin: Account) -> None:

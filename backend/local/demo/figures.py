@@ -200,4 +200,4 @@ def _step(player: Player, staff_no: str, title: str, rpc: str, **params: Any) ->
 
 
 def _ask(player: Player, staff_no: str, rpc: str, **params: Any) -> Any:
-    return db.rpc(player.person(staff_no), rpc, **params, p_request_id=str(uuid.uuid4()))
+    return db.command(player.person(staff_no), rpc, **params, request_id=uuid.uuid4())

@@ -181,4 +181,4 @@ def _invitation(settings: Settings, person: Person, code: str) -> dict[str, Any]
 
 
 def _ask(client: Client, name: str, **params: Any) -> Any:
-    return db.rpc(client, name, p_request_id=str(uuid.uuid4()), **params)
+    return db.command(client, name, request_id=uuid.uuid4(), **params)

@@ -39,7 +39,7 @@ def _ask_for_two(manager: Client) -> None:
     every = next(one for one in found.calendars if one.code == "all")
     shifts = [replace(shift, min_staff=LEAST) for shift in every.shifts]
     change = calendars.calendar_change(every, shifts)
-    calendars.save_calendar(manager, change, request_id=str(uuid.uuid4()))
+    calendars.save_calendar(manager, change, request_id=uuid.uuid4())
 
 
 def _groups(found: Rota) -> list[Group]:
@@ -58,4 +58,4 @@ def _ids(found: Rota) -> dict[str, int]:
 
 def _save(manager: Client, found: Rota, wanted: dict[rota.Place, Cell], source: rota.Source) -> None:
     changes = rota.difference(found, wanted)
-    rota.save(manager, changes, source=source, request_id=str(uuid.uuid4()))
+    rota.save(manager, changes, source=source, request_id=uuid.uuid4())

@@ -168,7 +168,7 @@ class _Hand:
             return
         self.set_clock(case.at + timedelta(minutes=24))
         facts = {"direction": "out", "channel": "wangwang", "body": _REPLY}
-        db.rpc(client, "add_message", p_ticket_id=ref.id, p=facts, p_request_id=str(uuid.uuid4()))
+        db.command(client, "add_message", p_ticket_id=ref.id, p=facts, request_id=uuid.uuid4())
         ends: dict[str, Callable[[TicketRef], object]] = {
             "waiting_customer": lambda at: commands.wait(
                 client, at, "waiting_customer", "asked_photos", None, request_id=uuid.uuid4()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -41,7 +40,7 @@ def _settings(area: Area, agent: Agent, zone: str) -> None:
     if sent:
         kept = agent.model_copy(update={"version": version or None})
         with frame.editing(name, agent.member_id):
-            request_id = UUID(frame.request_id(key, wanted))
+            request_id = frame.request_id(key, wanted)
             assignment.set_agent(frame.client(), area, kept, wanted, request_id=request_id)
         frame.close_form(name, agent.member_id)
         frame.flash_and_rerun(t("assignment.saved", who=agent.name))

@@ -71,7 +71,7 @@ def _test(channel: Channel) -> None:
         sent = channels.test(
             frame.client(),
             channel.id,
-            request_id=UUID(frame.request_id("channels_test", channel.id, channel.version)),
+            request_id=frame.request_id("channels_test", channel.id, channel.version),
         )
         frame.done()
         st.session_state.setdefault(_TESTED, {})[channel.id] = sent

@@ -177,9 +177,7 @@ def _drawer_body(chosen: UUID) -> None:
         if detail.state == "dead" and st.button(
             t("deliveries.resend"), icon=":material/send:", type="primary", key="deliveries_resend"
         ):
-            channels.resend(
-                frame.client(), chosen, request_id=UUID(frame.request_id("deliveries_resend", chosen))
-            )
+            channels.resend(frame.client(), chosen, request_id=frame.request_id("deliveries_resend", chosen))
             _close()
             frame.flash_and_rerun(t("deliveries.resent"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
-from uuid import UUID
 
 import streamlit as st
 
@@ -38,7 +37,7 @@ def add(hosts: Mapping[str, Sequence[str]], user: User) -> None:
         sent = st.form_submit_button(t("channels.add_send"), type="primary", key=f"{key}_{kind}_send")
     if sent:
         with frame.boundary():
-            mark = UUID(frame.request_id("channels_add", draft))
+            mark = frame.request_id("channels_add", draft)
             stand_in = config.allows_stand_in(frame.settings())
             channels.add(frame.client(), frame.keyring(), draft, request_id=mark, stand_in=stand_in)
             st.session_state["channels_round"] = rounds + 1
@@ -54,7 +53,7 @@ def change(channel: Channel, user: User) -> None:
         sent = st.form_submit_button(t("common.save"), type="primary", key=f"{key}_save")
     if sent:
         with frame.boundary(), frame.editing("channel", channel.id):
-            mark = UUID(frame.request_id("channels_change", channel.id, version, draft))
+            mark = frame.request_id("channels_change", channel.id, version, draft)
             channels.change(
                 frame.client(),
                 frame.keyring(),
@@ -137,7 +136,7 @@ def _secret(channel: Channel, version: int, user: User) -> None:
         sent = st.form_submit_button(t("channels.secret_save"), key=f"{key}_save")
     if sent:
         with frame.boundary(), frame.editing("channel", channel.id):
-            mark = UUID(frame.request_id("channels_secret", channel.id, version))
+            mark = frame.request_id("channels_secret", channel.id, version)
             channels.set_secret(
                 frame.client(), frame.keyring(), channel.id, version, text or None, request_id=mark
             )
@@ -157,7 +156,5 @@ def hosts(known: Mapping[str, Sequence[str]]) -> None:
     if sent:
         wanted = cast("list[str]", text.split())
         with frame.boundary():
-            channels.set_hosts(
-                frame.client(), wanted, request_id=UUID(frame.request_id("channels_hosts", wanted))
-            )
+            channels.set_hosts(frame.client(), wanted, request_id=frame.request_id("channels_hosts", wanted))
             frame.flash_and_rerun(t("channels.hosts_saved"))

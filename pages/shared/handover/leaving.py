@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import streamlit as st
 
 from backend import handover
@@ -67,7 +65,7 @@ def _begin_button(label: str, *, primary: bool = False, again: str = "") -> None
     kind = "primary" if primary else "tertiary"
     icon = ":material/play_arrow:" if primary else ":material/refresh:"
     if st.button(label, key="handover_begin", type=kind, icon=icon):
-        handover.begin(frame.client(), request_id=UUID(frame.request_id("handover_begin", again)))
+        handover.begin(frame.client(), request_id=frame.request_id("handover_begin", again))
         frame.done()
         st.rerun()
 
@@ -124,7 +122,7 @@ def _send(notes: dict[int, str], receiver: int | None, *, only_notes: bool, name
         frame.client(),
         notes,
         receiver,
-        request_id=UUID(frame.request_id("handover_offer", notes, receiver)),
+        request_id=frame.request_id("handover_offer", notes, receiver),
     )
     if only_notes:
         frame.flash_and_rerun(t("handover.notes_kept"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import streamlit as st
 
 from backend import handover
@@ -50,7 +48,7 @@ def _answer(offer: Offer, taken: list[int], left: list[int]) -> None:
         offer.id,
         accept=taken,
         decline=left,
-        request_id=UUID(frame.request_id("handover_take", offer.id, taken, left)),
+        request_id=frame.request_id("handover_take", offer.id, taken, left),
     )
     bell.forget()
     if done.gone:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -183,7 +182,7 @@ def _send(user: User, changes: Sequence[Mapping[str, Any]]) -> None:
         t("tasks.save", count=len(changes)), type="primary", icon=":material/save:", key="tasks_save"
     ):
         with frame.boundary():
-            asked = UUID(frame.request_id("tasks_save", repr(changes)))
+            asked = frame.request_id("tasks_save", repr(changes))
             outcomes = commands.save_rows(frame.client(), changes, request_id=asked)
             _begin_anew([one for one in outcomes if one.outcome != "saved"])
             saved = sum(one.outcome == "saved" for one in outcomes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -162,7 +161,7 @@ def _notes(found: Mapping[str, Any], month: date, shop_id: int | None) -> None:
             )
     if saved or hold:
         with frame.boundary(), frame.editing(key, 0):
-            asked = UUID(frame.request_id(key, shown, notes, hold))
+            asked = frame.request_id(key, shown, notes, hold)
             commands.save_meeting(
                 frame.client(), month, shop_id, shown, notes, hold=bool(hold), request_id=asked
             )
@@ -188,7 +187,7 @@ def _decision(found: Mapping[str, Any], shop_id: int | None) -> None:
             "meeting_id": found["meeting"]["id"],
         }
         with frame.boundary():
-            asked = UUID(frame.request_id("meeting_decision", *facts.values()))
+            asked = frame.request_id("meeting_decision", *facts.values())
             commands.propose(frame.client(), facts, request_id=asked)
             frame.flash_and_rerun(t("tasks.proposed"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import streamlit as st
 
@@ -26,6 +25,6 @@ def button(
         "shop_id": shop_id,
     }
     with frame.boundary():
-        asked = UUID(frame.request_id("tasks_offer", *facts.values()))
+        asked = frame.request_id("tasks_offer", *facts.values())
         number = commands.propose(frame.client(), facts, request_id=asked)
         frame.flash_and_rerun(t("tasks.offered", number=f"O-{number}"))

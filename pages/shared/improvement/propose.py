@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import streamlit as st
 
 from backend.improvement import commands
@@ -49,6 +47,6 @@ def _form(user: User) -> None:
         "is_anonymous": anonymous,
     }
     with frame.boundary():
-        asked = UUID(frame.request_id("tasks_propose", *facts.values()))
+        asked = frame.request_id("tasks_propose", *facts.values())
         commands.propose(frame.client(), facts, request_id=asked)
         frame.flash_and_rerun(t("tasks.proposed"))

@@ -48,7 +48,7 @@ def draw(user: User, found: Screen) -> None:
 
 
 def _asked(found: Screen, name: str, *facts: Any) -> UUID:
-    return UUID(frame.request_id(name, found.task.id, found.task.version, *facts))
+    return frame.request_id(name, found.task.id, found.task.version, *facts)
 
 
 def _confirm(one: Criterion) -> None:
@@ -58,7 +58,7 @@ def _confirm(one: Criterion) -> None:
             for is_met, label in ((True, t("tasks.met")), (False, t("tasks.unmet"))):
                 if st.button(label, key=f"task_confirm_{one.id}_{is_met}"):
                     with frame.boundary():
-                        asked = UUID(frame.request_id("task_confirm", one.id, is_met))
+                        asked = frame.request_id("task_confirm", one.id, is_met)
                         commands.confirm(frame.client(), one.id, is_met, request_id=asked)
                         frame.flash_and_rerun(t("tasks.done"))
 
@@ -81,7 +81,7 @@ def _report(found: Screen) -> None:
         sent = st.form_submit_button(t("tasks.report"))
     if sent:
         with frame.boundary(), frame.editing("task_report", task.id):
-            asked = UUID(frame.request_id("task_report", task.id, shown, progress, note))
+            asked = frame.request_id("task_report", task.id, shown, progress, note)
             commands.report(frame.client(), task.id, shown, progress, note, request_id=asked)
             frame.close_form("task_report", task.id)
             frame.flash_and_rerun(t("tasks.done"))
@@ -145,7 +145,7 @@ def _plan(user: User, found: Screen) -> None:
             owner_id=owner,
             deadline=end,
             criteria=criteria,
-            request_id=UUID(frame.request_id("task_plan", task.id, shown, owner, end, repr(criteria))),
+            request_id=frame.request_id("task_plan", task.id, shown, owner, end, repr(criteria)),
         )
         frame.close_form("task_plan", task.id)
         frame.flash_and_rerun(t("tasks.planned"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from uuid import UUID
 
 import streamlit as st
 
@@ -73,7 +72,7 @@ def _settings(one: Alert) -> None:
         if sent:
             change = {"is_active": active, "min_sample": int(sample), "margin": margin}
             with frame.boundary(), frame.editing("kpi_alert", one.id):
-                asked = UUID(frame.request_id("kpi_alert", one.id, shown, change))
+                asked = frame.request_id("kpi_alert", one.id, shown, change)
                 commands.set_alert(frame.client(), one.id, shown, change, request_id=asked)
                 frame.close_form("kpi_alert", one.id)
                 frame.flash_and_rerun(t("kpi.alert_saved"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import pandas as pd
 import streamlit as st
@@ -83,7 +82,7 @@ def _target(found: Sequence[Definition]) -> None:
         if sent:
             change = {"threshold": target, "params": {name: int(value) for name, value in params.items()}}
             with frame.boundary(), frame.editing(f"kpi_{code}", one.position):
-                asked = UUID(frame.request_id("kpi_target", code, shown, change))
+                asked = frame.request_id("kpi_target", code, shown, change)
                 commands.change_definition(frame.client(), code, shown, change, request_id=asked)
                 frame.close_form(f"kpi_{code}", one.position)
                 frame.flash_and_rerun(t("kpi.target_saved", name=md(words.name(code, one.name_en))))
@@ -101,6 +100,6 @@ def _backfill(user: User) -> None:
                 st.error(t("kpi.backfill_both"), icon=":material/error:")
                 return
             with frame.boundary():
-                asked = UUID(frame.request_id("kpi_backfill", chosen))
+                asked = frame.request_id("kpi_backfill", chosen)
                 days = commands.backfill(frame.client(), chosen[0], chosen[1], request_id=asked)
                 frame.flash_and_rerun(t("kpi.backfill_sent", count=days))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import streamlit as st
 
 from backend.improvement import reads as tasks
@@ -69,7 +67,7 @@ def _who(user: User, agent: str, found: Screen) -> None:
         )
         if st.button(t("common.save"), type="primary", key="kpi_who_save"):
             with frame.boundary():
-                asked = UUID(frame.request_id("kpi_who", shop_id, agent, chosen))
+                asked = frame.request_id("kpi_who", shop_id, agent, chosen)
                 commands.name_agent(frame.client(), shop_id, agent, chosen, request_id=asked)
                 frame.flash_and_rerun(t("kpi.who_saved"))
 

@@ -52,7 +52,7 @@ def ref(row: LeadRow) -> LeadRef:
 
 def mark(name: str, *facts: Any) -> UUID:
     """The id of an intention (see `frame.request_id`) as the commands take it."""
-    return UUID(frame.request_id(f"leads_{name}", *facts))
+    return frame.request_id(f"leads_{name}", *facts)
 
 
 def carry_out(call: Callable[[], object], told: str, *, icon: str = ":material/check:") -> None:

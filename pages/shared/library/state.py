@@ -18,7 +18,7 @@ Check = Callable[[str], bool]
 
 def mark(name: str, *facts: Any) -> UUID:
     """The id of an intention (see `frame.request_id`)."""
-    return UUID(frame.request_id(name, *facts))
+    return frame.request_id(name, *facts)
 
 
 def opened() -> int | None:

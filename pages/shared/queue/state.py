@@ -40,7 +40,7 @@ class Bulk:
 
 def mark(name: str, *facts: Any) -> UUID:
     """The id of an intention (see `frame.request_id`) as the commands take it."""
-    return UUID(frame.request_id(name, *facts))
+    return frame.request_id(name, *facts)
 
 
 def opened() -> int | None:

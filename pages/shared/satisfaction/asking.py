@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import streamlit as st
 
 from backend import config
@@ -125,7 +123,7 @@ def _link(one: Survey) -> None:
         widgets.copy_button(made[1], key="satisfaction_copy_link", label=plain("satisfaction.copy_link"))
         return
     if st.button(t("satisfaction.make_link"), icon=":material/link:", key="satisfaction_make_link"):
-        asked = UUID(frame.request_id("satisfaction_link", one.id, one.version))
+        asked = frame.request_id("satisfaction_link", one.id, one.version)
         st.session_state[_LINK] = (
             one.id,
             surveys.link(frame.client(), one.id, public_url=address, request_id=asked),
@@ -152,7 +150,7 @@ def _answer(one: Survey, low: int) -> None:
 
 
 def _record(one: Survey, score: int | None, comment: str, called: bool) -> None:
-    asked = UUID(frame.request_id("satisfaction_record", one.id, one.version, score, comment, called))
+    asked = frame.request_id("satisfaction_record", one.id, one.version, score, comment, called)
     done = surveys.record(
         frame.client(), {"survey_id": one.id}, score, comment=comment, called=called, request_id=asked
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final, Literal
-from uuid import UUID
 
 import streamlit as st
 
@@ -127,7 +126,7 @@ def _finish(one: Review, finding: str, cause: int, then: Literal["close", "rewor
         finding=finding,
         root_cause_id=cause,
         then=then,
-        request_id=UUID(frame.request_id("satisfaction_finish", one.id, finding, cause, then)),
+        request_id=frame.request_id("satisfaction_finish", one.id, finding, cause, then),
     )
     _close()
     frame.flash_and_rerun(t(f"satisfaction.reviewed.{then}", ticket=f"T-{one.ticket_id}"))

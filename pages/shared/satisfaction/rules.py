@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import streamlit as st
 
@@ -139,7 +138,7 @@ def _effect(rules: Rules, values: dict[str, Any]) -> str:
 
 
 def _save(shop_id: int | None, rules: Rules, values: dict[str, Any]) -> None:
-    asked = UUID(frame.request_id("satisfaction_rules", shop_id, rules.version, sorted(values.items())))
+    asked = frame.request_id("satisfaction_rules", shop_id, rules.version, sorted(values.items()))
     surveys.save_rules(frame.client(), shop_id, rules.version, values, request_id=asked)
     _close()
     frame.flash_and_rerun(plain("satisfaction.saved"))

@@ -22,7 +22,7 @@ _UNDO = "tickets_last_batch"
 
 def mark(name: str, *facts: Any) -> UUID:
     """The id of an intention (see `frame.request_id`) as the commands take it."""
-    return UUID(frame.request_id(name, *facts))
+    return frame.request_id(name, *facts)
 
 
 def open_ticket(ticket_id: int) -> NoReturn:

@@ -15,7 +15,7 @@ _NAMES = ("word", "exception", "new", "proposal")
 
 def mark(name: str, *facts: Any) -> UUID:
     """The id of an intention (see `frame.request_id`) as the commands take it."""
-    return UUID(frame.request_id(name, *facts))
+    return frame.request_id(name, *facts)
 
 
 def table_key() -> str:

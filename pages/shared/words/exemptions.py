@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -117,10 +116,10 @@ def _send(
         note=note,
         valid_until=until,
         sku=sku,
-        request_id=UUID(frame.request_id("words_exempt", *facts)),
+        request_id=frame.request_id("words_exempt", *facts),
     )
     for n, file in enumerate(files[:5]):
-        mark = UUID(frame.request_id("words_evidence", number, n, file.name, file.size))
+        mark = frame.request_id("words_evidence", number, n, file.name, file.size)
         commands.add_evidence(frame.client(), number, file.name, file.getvalue(), request_id=mark)
 
 
@@ -210,7 +209,7 @@ def _decide(user: User, one: Exemption, key: str) -> None:
                 _decided(one, False, note)
         if takes_back and st.button(t("words.exempt.revoke"), key=f"{key}_revoke", disabled=not note):
             with frame.boundary():
-                mark = UUID(frame.request_id("exemption_revoke", one.id, one.version, note))
+                mark = frame.request_id("exemption_revoke", one.id, one.version, note)
                 commands.revoke_exemption(frame.client(), one.id, one.version, note, request_id=mark)
                 frame.flash_and_rerun(t("words.exempt.revoked", term=one.term))
     if one.can_decide:
@@ -219,7 +218,7 @@ def _decide(user: User, one: Exemption, key: str) -> None:
 
 def _decided(one: Exemption, approve: bool, note: str) -> None:
     with frame.boundary():
-        mark = UUID(frame.request_id("exemption_decide", one.id, one.version, approve, note))
+        mark = frame.request_id("exemption_decide", one.id, one.version, approve, note)
         commands.decide_exemption(frame.client(), one.id, one.version, approve, note=note, request_id=mark)
         told = (
             t("words.exempt.approved", term=one.term) if approve else t("words.exempt.refused", term=one.term)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from itertools import islice
-from uuid import UUID
 
 import pandas as pd
 import streamlit as st
@@ -131,7 +130,7 @@ def _options(user: User, data: bytes, name: str, sheet: int, rows: Sequence[Row]
                 category=category,
                 shop_id=shop_id,
                 sheet=sheet,
-                request_id=UUID(frame.request_id("words_file", *facts)),
+                request_id=frame.request_id("words_file", *facts),
             )
             st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
             frame.flash_and_rerun(t("words.file.started", name=name))
@@ -195,7 +194,7 @@ def _cancel(file: FileCheck) -> None:
         t("words.file.cancel"), key=f"words_file_cancel_{file.id}", icon=":material/close:", type="tertiary"
     ):
         with frame.boundary():
-            mark = UUID(frame.request_id("words_file_cancel", file.id))
+            mark = frame.request_id("words_file_cancel", file.id)
             commands.cancel_file(frame.client(), file.id, request_id=mark)
             frame.flash_and_rerun(t("words.file.cancelled", name=file.name), icon=":material/close:")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import pandas as pd
 import streamlit as st
@@ -48,7 +47,7 @@ def _head(user: User, *, busy: bool) -> None:
         if user.has("operations", "manager") and st.button(
             t("words.goods.start"), key="words_recheck", icon=":material/refresh:", disabled=busy
         ):
-            commands.start_recheck(frame.client(), request_id=UUID(frame.request_id("words_recheck")))
+            commands.start_recheck(frame.client(), request_id=frame.request_id("words_recheck"))
             frame.flash_and_rerun(t("words.goods.started"))
 
 
