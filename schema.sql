@@ -13968,11 +13968,19 @@ create index if not exists promises_maker_idx on public.promises (made_by);
 create index if not exists promises_shop_id_idx on public.promises (shop_id, made_at);
 create index if not exists promises_decided_by_idx on public.promises (decided_by) where decided_by is not null;
 create index if not exists promises_ended_by_idx on public.promises (ended_by) where ended_by is not null;
+alter table public.promises add column if not exists rule_id bigint constraint promises_rule_id_fkey references public.offer_rules
+    constraint promises_rule_is_a_gift check (rule_id is null or kind = 'gift');
+create index if not exists promises_rule_id_idx on public.promises (rule_id) where rule_id is not null;
+alter table public.order_gifts add column if not exists promise_id bigint constraint order_gifts_promise_id_fkey references public.promises;
+create unique index if not exists order_gifts_promise_id_idx on public.order_gifts (promise_id) where promise_id is not null and cancelled_at is null;
+create index if not exists order_gifts_promise_idx on public.order_gifts (promise_id);
 alter table public.promises enable row level security;
 create or replace trigger t10_touch before update on public.promises
     for each row execute function private.touch_version();
 comment on table public.promises is '承诺: what a customer was told he will get or hear, until when, by whom. Every agent of the shop may read it: it must be kept whoever is on duty.';
 comment on column public.promises.amount is 'What it costs, CNY; null when it costs nothing.';
+comment on column public.promises.rule_id is 'A gift: the rule it was promised by, with its goods and cost; null: a gift in words.';
+comment on column public.order_gifts.promise_id is 'The promise to the customer of a lead that this gift keeps.';
 comment on column public.promises.state is 'pending: a manager has to agree first; open; kept; withdrawn (the customer was told); refused by the manager.';
 drop policy if exists "members read the promises of their shops" on public.promises;
 create policy "members read the promises of their shops" on public.promises
@@ -14015,6 +14023,62 @@ end;
 $$;
 comment on function private.start_promise(public.promises, timestamptz) is 'The clock of a promise ends when the customer was told it would be kept.';
 
+create or replace function private.with_gift_rule(p_me private.actor, p_shop_id bigint, p jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.offer_rules;
+begin
+    if p ->> 'rule_id' is null then
+        return p;
+    end if;
+    select r.* into v from private.offer_rules_at('gift', p_shop_id, p_now) r where r.id = (p ->> 'rule_id')::bigint;
+    if v.id is null then
+        perform private.fail('PT409', 'gift.rule');
+    elsif v.promised_by = 'manager' and not private.oversees(p_me) then
+        perform private.fail('PT403', 'gift.manager');
+    end if;
+    return p || pg_catalog.jsonb_build_object('kind', 'gift', 'amount', nullif(v.cost * v.quantity, 0),
+        'what', coalesce(nullif(pg_catalog.btrim(p ->> 'what'), ''), v.gift_name || ' × ' || v.quantity));
+end;
+$$;
+comment on function private.with_gift_rule(private.actor, bigint, jsonb, timestamptz) is
+    'A promise with what its gift rule says: goods and cost. gift.rule: it does not hold now; gift.manager.';
+
+create or replace function private.put_promised_gifts(p_lead_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+    v_by private.actor;
+    v_gift bigint;
+    v_count integer := 0;
+begin
+    for v in
+        select r.id, r.made_by, m.role, l.id as lead_id, l.order_id, coalesce(o.gift_sku, '') as sku, o.id as rule_id, coalesce(o.quantity, 1) as quantity,
+            pg_catalog.left(coalesce(o.gift_name, r.what), 60) as name, coalesce(r.amount, 0) as cost
+        from public.leads l join public.orders b on b.id = l.order_id and b.status <> 'closed'
+        join public.promises r on r.entity = 'lead' and r.entity_id = any (private.lead_family(l.id)) and r.kind = 'gift' and r.state = 'open'
+        join public.members m on m.id = r.made_by left join public.offer_rules o on o.id = r.rule_id
+        where l.id = any (p_lead_ids) and not exists (select from public.order_gifts g where g.promise_id = r.id and g.cancelled_at is null)
+        order by r.id
+    loop
+        v_by.member_id := v.made_by;
+        v_by.role := v.role;
+        v_gift := private.promise_gift(v_by, v.order_id, v.sku, v.name, v.quantity, v.cost, 'lead', v.lead_id, p_now, v.rule_id);
+        update public.order_gifts set promise_id = v.id where id = v_gift;
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.put_promised_gifts(bigint[], timestamptz) is
+    'Open promises of gifts to the customers of these leads stand on the orders that the leads became, in the name of whoever promised; once each. How many.';
+
+create or replace function private.take_promised_gifts(p_me private.actor, p_promise_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.cancel_gifts(p_me, array(select g.id from public.order_gifts g where g.promise_id = any (p_promise_ids)), null, p_now)
+$$;
+comment on function private.take_promised_gifts(private.actor, bigint[], timestamptz) is 'Gifts of promises that do not hold any more, unless they are packed.';
+
 create or replace function public.make_promise(p_request_id uuid, p_entity text, p_entity_id bigint, p_promise jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -14029,18 +14093,21 @@ begin
         return v_answer;
     end if;
     v_shop := private.promise_case(v_me, p_entity, p_entity_id, v_now);
+    v_in := private.with_gift_rule(v_me, v_shop, v_in, v_now);
     if private.names_a_phone(v_in ->> 'what') then
         perform private.fail('PT422', 'lead.note_phone');
     elsif coalesce((v_in ->> 'due_at')::timestamptz <= v_now, true) then
         perform private.fail('PT422', 'promise.bad_time');
     end if;
-    insert into public.promises (shop_id, entity, entity_id, kind, amount, what, due_at, state, made_by, made_at)
+    insert into public.promises (shop_id, entity, entity_id, kind, amount, what, due_at, state, made_by, made_at, rule_id)
     values (v_shop, p_entity, p_entity_id, v_in ->> 'kind', (v_in ->> 'amount')::numeric, pg_catalog.btrim(v_in ->> 'what'),
-        (v_in ->> 'due_at')::timestamptz, case when coalesce((v_in ->> 'amount')::numeric, 0)
-            > greatest((private.lead_rules_of(v_shop)).promise_limit, v_me.approval_limit) then 'pending' else 'open' end, v_me.member_id, v_now)
+        (v_in ->> 'due_at')::timestamptz, case when v_in ->> 'rule_id' is null and coalesce((v_in ->> 'amount')::numeric, 0)
+            > greatest((private.lead_rules_of(v_shop)).promise_limit, v_me.approval_limit) then 'pending' else 'open' end, v_me.member_id, v_now,
+        (v_in ->> 'rule_id')::bigint)
     returning * into v;
     if v.state = 'open' then
         perform private.start_promise(v, v_now);
+        perform private.put_promised_gifts(array[p_entity_id], v_now) where p_entity = 'lead';
     end if;
     perform private.audit(v_me, v_shop, p_entity, p_entity_id, 'promised', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'promise_id', v.id, 'kind', v.kind, 'amount', v.amount, 'due_at', v.due_at, 'state', v.state)));
@@ -14051,7 +14118,7 @@ end;
 $$;
 grant execute on function public.make_promise(uuid, text, bigint, jsonb) to authenticated;
 comment on function public.make_promise(uuid, text, bigint, jsonb) is
-    'Owner of a lead or ticket, manager, 当班主管: {kind gift|discount|price|delivery|callback|other, amount (CNY), what (masked), due_at}. Above the shop''s promise_limit (and one''s own approval limit) it waits for a manager: state pending. promise.no_case, library.case_none, promise.not_yours, promise.bad_time, promise.bad_value, lead.note_phone.';
+    'Owner of a lead or ticket, manager, 当班主管: {kind gift|discount|price|delivery|callback|other, amount (CNY), what (masked), due_at, rule_id (a gift rule that holds: it says goods and cost, and is the permission)}. Above the shop''s promise_limit (and one''s own approval limit) it waits for a manager: state pending. A gift stands on the order as soon as the lead became one. gift.rule, gift.manager, promise.no_case, library.case_none, promise.not_yours, promise.bad_time, promise.bad_value, lead.note_phone.';
 
 create or replace function private.promise_for_change(p_id bigint, p_version integer, p_states text[]) returns public.promises
 language plpgsql set search_path = '' as $$
@@ -14097,6 +14164,7 @@ begin
     where id = p_id returning * into v;
     if v.state = 'open' then
         perform private.start_promise(v, v_now);
+        perform private.put_promised_gifts(array[v.entity_id], v_now) where v.entity = 'lead';
     end if;
     perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, case when p_agree then 'promise_agreed' else 'promise_refused' end,
         pg_catalog.jsonb_build_object('promise_id', v.id, 'amount', v.amount));
@@ -14133,6 +14201,7 @@ begin
     elsif v_clock is not null then
         perform private.cancel_clock(v_clock, 'withdrawn', v_now, v_me.member_id);
     end if;
+    perform private.take_promised_gifts(v_me, array[p_id], v_now) where p_as = 'withdrawn';
     perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, 'promise_' || p_as, pg_catalog.jsonb_build_object('promise_id', v.id));
     return private.finish_request(p_request_id, pg_catalog.to_jsonb(v));
 end;
@@ -15660,9 +15729,10 @@ begin
     select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), w.shop_id, 'lead', w.id, 'converted',
         pg_catalog.jsonb_build_object('order_id', w.order_id, 'by', w.converted_by, 'stage', w.stage) from won w;
     perform private.end_lead_clocks(p_ids, 'converted', (p_me).member_id, p_now);
+    perform private.put_promised_gifts(p_ids, p_now);
 end;
 $$;
-comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is 'Leads (locked and checked by the caller) became orders.';
+comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is 'Leads (locked and checked by the caller) became orders, with the gifts that were promised.';
 
 create or replace function public.convert_lead(p_request_id uuid, p_id bigint, p_version integer, p_order_no text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -15762,6 +15832,8 @@ begin
     if coalesce(p_reason, '') not in ('came_back', 'wrong_match', 'mistake', 'other') then
         perform private.fail('PT422', 'lead.bad_value');
     end if;
+    perform private.take_promised_gifts(v_me, array(select r.id from public.promises r where r.entity = 'lead'
+        and r.entity_id = any (private.lead_family(p_id))), v_now); -- the order was somebody else's
     v_stays := exists (select from public.members m where m.id = v_lead.owner_id and m.state = 'active' and private.can_sell(m.role, m.skills));
     if not v_stays then
         update public.lead_owners set until = v_now, ended_as = 'switched_off' where lead_id = p_id and until is null;
@@ -16450,8 +16522,10 @@ language sql immutable rows 100 set search_path = '' as $$
         ('{pending_approval}', 'classified', 'cancel_money', '{lead}'),
         ('{in_progress,approved}', 'resolved', 'resolve_ticket', '{owner,system}'),
         ('{resolved}', 'revisit', 'after_resolve', '{system}'),
-        ('{resolved,revisit}', 'closed', 'record_score', '{worker,system}'),
-        ('{resolved,revisit}', 'review', 'record_score', '{worker,system}'),
+        ('{resolved,revisit}', 'closed', 'record_score', '{owner,lead,system}'),
+        ('{resolved,revisit}', 'review', 'record_score', '{owner,lead,system}'),
+        ('{closed}', 'review', 'correct_score', '{lead}'),
+        ('{review}', 'closed', 'correct_score', '{lead}'),
         ('{resolved,revisit}', 'closed', 'close_unanswered', '{system}'),
         ('{review}', 'in_progress', 'finish_review', '{lead}'),
         ('{review}', 'classified', 'finish_review', '{lead}'),
@@ -21172,6 +21246,8 @@ create table if not exists public.surveys (
         check (state in ('waiting', 'asked', 'answered', 'unanswered', 'cancelled')),
     is_sampled boolean not null default false,
     handler_id bigint references public.members,
+    claimed_by bigint references public.members,
+    claimed_until timestamptz,
     opened_at timestamptz not null,
     due_sort timestamptz not null,
     closes_at timestamptz not null,
@@ -21183,6 +21259,9 @@ create table if not exists public.surveys (
     answered_at timestamptz,
     answered_by bigint references public.members,
     answered_as text constraint surveys_answered_as_known check (answered_as in ('typed', 'link', 'call')),
+    first_score smallint constraint surveys_first_score_range check (first_score between 1 and 5),
+    corrected_by bigint references public.members,
+    corrected_at timestamptz,
     ended_at timestamptz,
     case_id bigint references public.tickets,
     version integer not null default 1,
@@ -21193,6 +21272,9 @@ create table if not exists public.surveys (
         and (score is null) = (answered_at is null) and (score is null) = (answered_as is null)),
     constraint surveys_ended_has_time check ((state in ('answered', 'unanswered', 'cancelled')) = (ended_at is not null)),
     constraint surveys_link_has_no_typist check (answered_as <> 'link' or answered_by is null),
+    constraint surveys_claim_is_whole check ((claimed_by is null) = (claimed_until is null)),
+    constraint surveys_correction_is_whole check ((first_score is null) = (corrected_at is null)
+        and (corrected_at is null) = (corrected_by is null) and (first_score is null or score is not null)),
     constraint surveys_comment_masked check (not private.names_a_phone(comment))
 );
 create unique index if not exists surveys_order_once_idx on public.surveys (order_id) where kind = 'order';
@@ -21206,6 +21288,8 @@ create index if not exists surveys_ended_idx on public.surveys (shop_id, ended_a
 create index if not exists surveys_handler_id_idx on public.surveys (handler_id, answered_at) where handler_id is not null;
 create index if not exists surveys_asked_by_idx on public.surveys (asked_by) where asked_by is not null;
 create index if not exists surveys_answered_by_idx on public.surveys (answered_by) where answered_by is not null;
+create index if not exists surveys_claimed_by_idx on public.surveys (claimed_by) where claimed_by is not null;
+create index if not exists surveys_corrected_by_idx on public.surveys (corrected_by) where corrected_by is not null;
 create index if not exists surveys_case_id_idx on public.surveys (case_id) where case_id is not null;
 create index if not exists orders_signed_idx on public.orders (signed_at, id) where signed_at is not null;
 alter table public.surveys enable row level security;
@@ -21215,6 +21299,8 @@ comment on table public.surveys is
 comment on column public.surveys.instance is 'Of a ticket: which of its resolutions is asked about.';
 comment on column public.surveys.is_sampled is 'An order that is also called (回访) within seven days.';
 comment on column public.surveys.handler_id is 'Who resolved the case: the score is about his work, whoever asks.';
+comment on column public.surveys.claimed_by is 'Of an order: who asks or calls the customer, until claimed_until; his answer is theirs to record.';
+comment on column public.surveys.first_score is 'What was recorded before a manager put it right; the trail has every value.';
 comment on column public.surveys.due_sort is 'When somebody has to do something about it: ask, then call, then nothing until it closes.';
 comment on column public.surveys.answered_as is 'typed or call: by answered_by, for the customer; link: by the customer himself.';
 comment on column public.surveys.case_id is 'The ticket that a low score of an order opened, or found open.';
@@ -21414,18 +21500,18 @@ create or replace function private.survey_subjects(p_ids bigint[], p_now timesta
 returns table (entity_id bigint, owner_id bigint, label text, path text)
 language sql stable set search_path = '' as $$
     with survey as materialized (
-        select s.id, s.shop_id, s.asked_by, o.order_no from public.surveys s join public.orders o on o.id = s.order_id where s.id = any (p_ids)
+        select s.id, s.shop_id, s.asked_by, case when s.claimed_until > p_now then s.claimed_by end as holder, o.order_no from public.surveys s join public.orders o on o.id = s.order_id where s.id = any (p_ids)
     ), here as materialized (
         select h.shop_id, d.member_id, row_number() over (partition by h.shop_id order by d.member_id) - 1 as place,
             count(*) over (partition by h.shop_id) as people
         from (select distinct shop_id from survey) h cross join lateral private.on_duty(h.shop_id, p_now) d
         join public.members m on m.id = d.member_id and m.role = 'agent'
     )
-    select s.id, coalesce(s.asked_by, h.member_id), s.order_no, '/satisfaction?tab=ask&survey=' || s.id
+    select s.id, coalesce(s.holder, s.asked_by, h.member_id), s.order_no, '/satisfaction?tab=ask&survey=' || s.id
     from survey s left join here h on h.shop_id = s.shop_id and h.place = s.id % h.people
 $$;
 comment on function private.survey_subjects(bigint[], timestamptz) is
-    'Surveys of orders as reminders name them: by order number. Who asked goes on with it; until then each falls to one of the agents on duty, not to all of them.';
+    'Surveys of orders as reminders name them: by order number. Who claimed it, or asked, goes on with it; until then each falls to one of the agents on duty, not to all of them.';
 
 -- ==== 66_surveys_answers.sql ====
 
@@ -21439,7 +21525,7 @@ create table if not exists public.score_reviews (
     ticket_id bigint not null references public.tickets,
     survey_id bigint references public.surveys,
     score smallint not null constraint score_reviews_score_range check (score between 1 and 5),
-    state text not null default 'open' constraint score_reviews_state_known check (state in ('open', 'done')),
+    state text not null default 'open' constraint score_reviews_state_known check (state in ('open', 'done', 'withdrawn')),
     owner_id bigint references public.members,
     handler_id bigint references public.members,
     opened_at timestamptz not null,
@@ -21450,7 +21536,7 @@ create table if not exists public.score_reviews (
     done_by bigint references public.members,
     version integer not null default 1,
     updated_at timestamptz not null default now(),
-    constraint score_reviews_done_is_whole check ((state = 'done') = (done_at is not null) and (state = 'open'
+    constraint score_reviews_done_is_whole check ((state = 'done') = (done_at is not null) and (state <> 'done'
         or (finding is not null and root_cause_id is not null and outcome is not null))),
     constraint score_reviews_finding_masked check (not private.names_a_phone(finding))
 );
@@ -21464,7 +21550,7 @@ create index if not exists score_reviews_done_by_idx on public.score_reviews (do
 create index if not exists score_reviews_root_cause_id_idx on public.score_reviews (root_cause_id) where root_cause_id is not null;
 alter table public.score_reviews enable row level security;
 create or replace trigger t10_touch before update on public.score_reviews for each row execute function private.touch_version();
-comment on table public.score_reviews is '低分复盘: why a customer was not content: finding and root cause by a lead. At most one open per ticket.';
+comment on table public.score_reviews is '低分复盘: why a customer was not content: finding and root cause by a lead. At most one open per ticket. withdrawn: the score was put right.';
 comment on column public.score_reviews.handler_id is 'Whose work was rated; he does not review it himself while another lead is there.';
 drop policy if exists "members read the reviews of their shops" on public.score_reviews;
 create policy "members read the reviews of their shops" on public.score_reviews
@@ -21519,7 +21605,7 @@ begin
     if v_review.id is null then
         return;
     end if;
-    if p_ticket.state in ('resolved', 'revisit') then
+    if p_ticket.state in ('resolved', 'revisit') or (p_survey.kind = 'ticket' and p_ticket.state = 'closed') then
         v_ticket.owner_id := v_review.owner_id;
         perform private.move_ticket(p_me, v_ticket, 'review', pg_catalog.jsonb_build_object('score', p_survey.score), p_now);
     end if;
@@ -21530,7 +21616,7 @@ begin
 end;
 $$;
 comment on function private.open_review(public.tickets, public.surveys, private.actor, timestamptz) is
-    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer goes to review. One open review per ticket.';
+    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer, or was closed by a wrong one, goes to review. One open review per ticket.';
 
 create or replace function private.case_of_order(p_survey public.surveys, p_me private.actor, p_now timestamptz) returns bigint
 language plpgsql volatile set search_path = '' as $$
@@ -21612,6 +21698,7 @@ create or replace function private.survey_asked_for(p_me private.actor, p jsonb,
 language plpgsql volatile set search_path = '' as $$
 declare
     v public.surveys;
+    v_refusal jsonb;
 begin
     if exists (select from (values (p ->> 'survey_id'), (p ->> 'ticket_id'), (p ->> 'order_id'), (p ->> 'version')) f (id)
         where f.id is not null and (not private.is_id(f.id) or length(f.id) > 9 and f.id = p ->> 'version')) then
@@ -21626,11 +21713,15 @@ begin
     elsif v.state not in ('waiting', 'asked') then
         perform private.fail('PT409', 'survey.over', pg_catalog.jsonb_build_object('state', v.state, 'score', v.score));
     end if;
+    v_refusal := private.score_refusal(p_me, v, p_now);
+    if v_refusal is not null then
+        perform private.fail(v_refusal ->> 'code', v_refusal ->> 'key', v_refusal -> 'params');
+    end if;
     return v;
 end;
 $$;
 comment on function private.survey_asked_for(private.actor, jsonb, timestamptz) is
-    'The open survey that {survey_id | ticket_id | order_id} names, in one of my shops, locked. request.bad_value, survey.none, survey.over; by ticket also as private.ticket_refusal says.';
+    'The open survey that {survey_id | ticket_id | order_id} names, in one of my shops and mine to answer, locked. request.bad_value, survey.none, survey.over, and as private.score_refusal says.';
 
 create or replace function private.mark_asked(p_survey public.surveys, p_as text, p_me private.actor, p_now timestamptz) returns public.surveys
 language plpgsql volatile set search_path = '' as $$
@@ -21641,7 +21732,8 @@ begin
         asked_as = case when asked_as = 'call' then asked_as else p_as end,
         due_sort = case when is_sampled and p_as <> 'call' and coalesce(asked_as, '') <> 'call' then coalesce((select c.due_at from public.sla_clocks c
             where c.entity = 'survey' and c.entity_id = p_survey.id and c.target = 'callback' and c.stopped_at is null), closes_at)
-            else closes_at end
+            else closes_at end,
+        claimed_until = case when claimed_by = (p_me).member_id then p_now + interval '24 hours' else claimed_until end
     where id = p_survey.id returning * into v;
     perform private.end_survey_clock(v, 'survey', p_now, (p_me).member_id, true);
     if p_as = 'call' then
@@ -21689,7 +21781,161 @@ end;
 $$;
 grant execute on function public.record_score(jsonb, uuid) to authenticated;
 comment on function public.record_score(jsonb, uuid) is
-    'Agents, operations, managers, admins of the shop: what the customer answered: {survey_id | ticket_id | order_id, score 1–5 | no_answer: true (asked, or called in vain; it stays open until it closes by itself), comment (masked), as: typed | call}. Above the shop''s low score the case is closed, else it goes to review, an order without an open case gets one. Answers {id, version, state, score, ticket_id, ticket_state, ticket_version}. survey.none, survey.over, survey.score, request.bad_value; a ticket that waits for no score as private.ticket_refusal says.';
+    'The owner of the ticket, who has claimed the order (claim_survey), or a lead of the shop: what the customer answered: {survey_id | ticket_id | order_id, score 1–5 | no_answer: true (asked, or called in vain; it stays open until it closes by itself), comment (masked), as: typed | call}. Above the shop''s low score the case is closed, else it goes to review, an order without an open case gets one. Answers {id, version, state, score, ticket_id, ticket_state, ticket_version}. survey.none, survey.over, survey.score, request.bad_value, survey.unclaimed, survey.claimed; a ticket that waits for no score, or of somebody else, as private.ticket_refusal says.';
+
+-- ==== 66_surveys_claims.sql ====
+
+-- 66 ---------------------------------------------------------- surveys: whose score it is to record, and putting a wrong one right
+--
+-- The customer answers whoever asked him: of a ticket its owner (anybody else takes the ticket first), of an order whoever has
+-- claimed it; the 当班主管 and managers of the shop always. What was recorded wrong is put right by a manager, with a reason.
+
+create or replace function private.score_refusal(p_me private.actor, p_survey public.surveys, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v_ticket public.tickets;
+    v_is_held boolean := p_survey.claimed_by is not null and p_survey.claimed_until > p_now;
+begin
+    if p_survey.kind = 'ticket' then
+        select * into v_ticket from public.tickets t where t.id = p_survey.ticket_id;
+        return private.ticket_refusal(p_me, v_ticket, v_ticket.version, 'record_score', p_now);
+    elsif (v_is_held and p_survey.claimed_by = (p_me).member_id) or private.is_ticket_lead(p_me, p_survey.shop_id, p_now) then
+        return null;
+    end if;
+    return pg_catalog.jsonb_build_object('code', case when v_is_held then 'PT409' else 'PT403' end,
+        'key', case when v_is_held then 'survey.claimed' else 'survey.unclaimed' end, 'params', pg_catalog.jsonb_strip_nulls(
+            pg_catalog.jsonb_build_object('id', p_survey.id, 'until', case when v_is_held then p_survey.claimed_until end,
+                'who', (select m.display_name from public.members m where v_is_held and m.id = p_survey.claimed_by))));
+end;
+$$;
+comment on function private.score_refusal(private.actor, public.surveys, timestamptz) is
+    'Why this person records no answer to a survey, or null: survey.unclaimed, survey.claimed (who, until) of an order; of a ticket as private.ticket_refusal says. {code, key, params}.';
+
+create or replace function public.claim_survey(p_id bigint, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_answer jsonb := private.begin_request(p_request_id, 'claim_survey', pg_catalog.to_jsonb(p_id));
+    v_survey public.surveys;
+    v_refusal jsonb;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_survey := private.survey_to_change(p_id);
+    v_refusal := private.score_refusal(v_me, v_survey, v_now);
+    if v_survey.id is null or v_survey.shop_id not in (select private.my_shop_ids()) then
+        perform private.fail('PT404', 'survey.none');
+    elsif v_survey.state not in ('waiting', 'asked') then
+        perform private.fail('PT409', 'survey.over', pg_catalog.jsonb_build_object('state', v_survey.state, 'score', v_survey.score));
+    elsif v_survey.kind = 'ticket' then
+        perform private.fail('PT409', 'survey.of_ticket', pg_catalog.jsonb_build_object('id', v_survey.ticket_id));
+    elsif v_refusal ->> 'key' = 'survey.claimed' then
+        perform private.fail('PT409', 'survey.claimed', v_refusal -> 'params');
+    end if;
+    update public.surveys set claimed_by = v_me.member_id, claimed_until = v_now + interval '24 hours' where id = p_id returning * into v_survey;
+    perform private.audit(v_me, v_survey.shop_id, 'order', v_survey.order_id, 'survey_claimed', pg_catalog.jsonb_build_object('survey_id', p_id));
+    return private.finish_request(p_request_id, pg_catalog.jsonb_build_object('id', p_id, 'version', v_survey.version,
+        'claimed_until', v_survey.claimed_until));
+end;
+$$;
+grant execute on function public.claim_survey(bigint, uuid) to authenticated;
+comment on function public.claim_survey(bigint, uuid) is
+    'Agents, operations, managers, admins of the shop: I ask or call this customer about his order; for 24 hours (product decision, anew with each try) nobody else does but a lead. {id, version, claimed_until}. survey.none, survey.over, survey.claimed (who, until), survey.of_ticket.';
+
+-- A wrong score -------------------------------------------------------------------------------------------------------
+
+create or replace function private.survey_to_correct(p_me private.actor, p_id bigint, p_version integer, p jsonb) returns public.surveys
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.surveys;
+begin
+    v := private.survey_to_change(p_id);
+    if v.id is null or v.shop_id not in (select private.my_shop_ids()) then
+        perform private.fail('PT404', 'survey.none');
+    elsif v.version is distinct from p_version then
+        perform private.fail('PT409', 'survey.stale');
+    elsif v.state <> 'answered' then
+        perform private.fail('PT409', 'survey.no_score');
+    elsif v.answered_as = 'link' then
+        perform private.fail('PT409', 'survey.by_customer');
+    elsif v.handler_id = (p_me).member_id then
+        perform private.fail('PT403', 'survey.own');
+    elsif coalesce(p ->> 'score', '') !~ '^[1-5]$' or (p ->> 'score')::integer = v.score then
+        perform private.fail('PT422', 'survey.other_score');
+    elsif char_length(pg_catalog.btrim(coalesce(p ->> 'reason', ''))) not between 2 and 300 or private.names_a_phone(p ->> 'reason') then
+        perform private.fail('PT422', 'survey.reason');
+    end if;
+    return v;
+end;
+$$;
+comment on function private.survey_to_correct(private.actor, bigint, integer, jsonb) is
+    'Locks an answered survey whose score is put right: survey.none, survey.stale, survey.no_score, survey.by_customer (he typed it himself), survey.own, survey.other_score, survey.reason.';
+
+create or replace function private.withdraw_review(p_survey public.surveys, p_me private.actor, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_review public.score_reviews;
+    v_ticket public.tickets;
+begin
+    update public.score_reviews set state = 'withdrawn', score = p_survey.score
+    where survey_id = p_survey.id and state = 'open' returning * into v_review;
+    if v_review.id is null then
+        return;
+    end if;
+    perform private.cancel_clock(c.id, 'score_corrected', p_now, (p_me).member_id)
+    from private.ticket_clocks(v_review.ticket_id, array['low_score']) c;
+    update public.notifications set closed_at = p_now where dedupe_key = 'low_score ' || v_review.id and closed_at is null;
+    select * into v_ticket from public.tickets t where t.id = v_review.ticket_id for update;
+    if v_ticket.state = 'review' then
+        v_ticket.owner_id := coalesce(v_review.handler_id, v_ticket.owner_id);
+        perform private.move_ticket(p_me, v_ticket, 'closed', pg_catalog.jsonb_build_object('score', p_survey.score), p_now);
+    end if;
+end;
+$$;
+comment on function private.withdraw_review(public.surveys, private.actor, timestamptz) is
+    'The score was not low after all: its review ends without a finding, a case that waited for it is closed. A finished review stays.';
+
+create or replace function public.correct_score(p_survey_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['manager']);
+    v_now timestamptz := private.now();
+    v_in jsonb := private.as_json(p);
+    v_answer jsonb := private.begin_request(p_request_id, 'correct_score', pg_catalog.jsonb_build_array(p_survey_id, p_version, v_in));
+    v_had public.surveys;
+    v public.surveys;
+    v_ticket public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v_had := private.survey_to_correct(v_me, p_survey_id, p_version, v_in);
+    update public.surveys set score = (v_in ->> 'score')::smallint, first_score = coalesce(first_score, score),
+        corrected_by = v_me.member_id, corrected_at = v_now
+    where id = p_survey_id returning * into v;
+    perform private.audit(v_me, v.shop_id, v.kind, coalesce(v.ticket_id, v.order_id), 'score_corrected', pg_catalog.jsonb_build_object(
+        'before', v_had.score, 'score', v.score, 'reason', pg_catalog.btrim(v_in ->> 'reason'), 'survey_id', v.id));
+    update public.tickets set score = v.score where id = v.ticket_id and instance = v.instance;
+    if v.score > (private.survey_rules(v.shop_id)).low_score then
+        perform private.withdraw_review(v, v_me, v_now);
+    else
+        update public.score_reviews set score = v.score where survey_id = v.id and state = 'open';
+        if not exists (select from public.score_reviews r where r.survey_id = v.id and r.state <> 'withdrawn') then
+            if v.kind = 'order' then
+                update public.surveys set case_id = private.case_of_order(v, v_me, v_now) where id = v.id returning case_id into v.case_id;
+            end if;
+            select * into v_ticket from public.tickets t where t.id = coalesce(v.case_id, v.ticket_id) for update;
+            perform private.open_review(v_ticket, v, v_me, v_now);
+        end if;
+    end if;
+    return private.finish_request(p_request_id, private.survey_answer_json(v.id));
+end;
+$$;
+grant execute on function public.correct_score(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.correct_score(bigint, integer, jsonb, uuid) is
+    'Managers of the shop: another score than was typed {score 1–5, reason (2–300 characters, masked)}; both are kept with the reason. A review that it opened ends, one that it should have opened begins. Not of one''s own work, nor what the customer typed himself. Answers as record_score does. survey.none, survey.stale, survey.no_score, survey.by_customer, survey.own, survey.other_score, survey.reason.';
 
 -- ==== 66_surveys_links.sql ====
 
@@ -21992,7 +22238,7 @@ end;
 $$;
 comment on function private.survey_page(jsonb, bigint[], integer) is 'A page by keyset, each shop from its own index range: what is to be asked (soonest first), what was answered (latest first), or one survey by its id.';
 
-create or replace function private.survey_rows(p_ids bigint[]) returns jsonb
+create or replace function private.survey_rows(p_me private.actor, p_ids bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', s.id, 'version', s.version, 'shop_id', s.shop_id,
         'shop_name', h.name, 'kind', s.kind, 'order_id', s.order_id, 'order_no', o.order_no, 'ticket_id', s.ticket_id, 'case_id', s.case_id,
@@ -22000,7 +22246,10 @@ language sql stable set search_path = '' as $$
         'due_at', s.due_sort, 'closes_at', s.closes_at, 'asked_at', s.asked_at, 'asked_by', a.display_name, 'asked_as', s.asked_as,
         'score', s.score, 'comment', s.comment, 'answered_at', s.answered_at, 'answered_by', b.display_name, 'answered_as', s.answered_as,
         'handler', w.display_name, 'is_own', coalesce(s.answered_by = s.handler_id, false), 'receiver_masked', o.receiver_masked,
-        'buyer_account', o.buyer_account, 'can_link', private.is_private_domain(s)) order by u.n), '[]')
+        'buyer_account', o.buyer_account, 'can_link', private.is_private_domain(s), 'holder', k.display_name,
+        'can_record', s.state in ('waiting', 'asked') and (p_me).role <> 'analyst' and private.score_refusal(p_me, s, p_now) is null,
+        'first_score', s.first_score, 'corrected_by', c.display_name, 'can_correct', s.state = 'answered' and (p_me).role = 'manager'
+            and s.answered_as <> 'link' and s.handler_id is distinct from (p_me).member_id) order by u.n), '[]')
     from pg_catalog.unnest(p_ids) with ordinality u (id, n)
     join public.surveys s on s.id = u.id
     join public.shops h on h.id = s.shop_id
@@ -22008,6 +22257,8 @@ language sql stable set search_path = '' as $$
     left join public.members a on a.id = s.asked_by
     left join public.members b on b.id = s.answered_by
     left join public.members w on w.id = s.handler_id
+    left join public.members k on k.id = s.claimed_by and s.claimed_until > p_now
+    left join public.members c on c.id = s.corrected_by
 $$;
 
 create or replace function public.survey_list(p jsonb default '{}') returns jsonb
@@ -22021,7 +22272,7 @@ declare
     v_ats timestamptz[];
 begin
     select array_agg(l.id), array_agg(l.at) into v_ids, v_ats from private.survey_page(v, v_shops, v_limit + 1) l;
-    return pg_catalog.jsonb_build_object('rows', private.survey_rows(v_ids[1:v_limit]),
+    return pg_catalog.jsonb_build_object('rows', private.survey_rows(v_me, v_ids[1:v_limit], private.now()),
         'next', case when cardinality(v_ids) > v_limit then pg_catalog.jsonb_build_object('at', v_ats[v_limit], 'id', v_ids[v_limit]) end,
         'counts', pg_catalog.jsonb_build_object(
             'ask', (select count(*) from (select from public.surveys s where s.shop_id = any (v_shops) and s.state in ('waiting', 'asked') limit 1001) x),
@@ -27926,19 +28177,21 @@ language sql stable set search_path = '' as $$
             and m.sent_at >= d.starts_at and m.sent_at < d.ends_at offset 0) m
     ), talks as (
         select m.shop_id, m.session_id, min(m.sent_at) filter (where m.sender = 'buyer') as first_at,
-            (array_agg(m.buyer order by m.sent_at, m.message_id) filter (where m.sender = 'buyer'))[1] as buyer,
-            (array_agg(m.agent order by m.sender <> 'agent', m.sent_at, m.message_id) filter (where m.agent is not null))[1] as agent,
-            (array_agg(m.consult order by m.sent_at, m.message_id) filter (where m.consult is not null))[1] as consult,
+            (array_agg(m.buyer order by m.place) filter (where m.sender = 'buyer'))[1] as buyer,
+            (array_agg(m.agent order by m.sender <> 'agent', m.place) filter (where m.agent is not null))[1] as agent,
+            (array_agg(m.consult order by m.place) filter (where m.consult is not null))[1] as consult,
             count(*) filter (where m.sender = 'buyer') as buyer_messages,
             count(*) filter (where m.sender = 'agent') as agent_messages,
-            array_agg(m.sent_at order by m.sent_at) filter (where m.sender = 'agent') as answers
-        from asked a join public.chat_messages m using (shop_id, session_id)
+            min(m.sent_at) filter (where m.sender = 'agent' and m.after_buyer) as first_answer_at
+        from asked a cross join lateral (
+            select x.*, row_number() over told as place, coalesce(bool_or(x.sender = 'buyer') over told, false) as after_buyer
+            from public.chat_messages x where x.shop_id = a.shop_id and x.session_id = a.session_id
+            window told as (order by x.sent_at, length(x.message_id), x.message_id)) m
         group by m.shop_id, m.session_id
     )
     select t.shop_id, d.platform, t.session_id, (t.first_at at time zone d.zone)::date, t.buyer, coalesce(t.agent, s.agent),
         coalesce(s.consult, t.consult, 'presales'), t.first_at, s.rating, s.is_paid, s.paid_amount,
-        not t.first_at <@ d.shifts, coalesce(k.shift, '(off)'), t.buyer_messages, t.agent_messages,
-        (select min(a) from unnest(t.answers) a where a >= t.first_at)
+        not t.first_at <@ d.shifts, coalesce(k.shift, '(off)'), t.buyer_messages, t.agent_messages, t.first_answer_at
     from talks t join spans d using (shop_id) left join public.chat_sessions s using (shop_id, session_id)
     left join private.kpi_shifts(p_shops, p_from, p_to) k on k.shop_id = t.shop_id and t.first_at <@ k.hours
     where t.first_at >= d.starts_at and t.first_at < d.ends_at

@@ -108,7 +108,9 @@ begin
     perform private.stop_clock(c.id, p_now, (p_me).member_id, p_state) from private.ticket_clocks(v.ticket_id, array['review']) c
         where p_state in ('agreed', 'refused');
     perform private.stop_clock(c.id, p_now, (p_me).member_id, p_state) from private.ticket_clocks(v.ticket_id, array['refund']) c where p_state = 'done';
-    if p_state in ('buyer_cancelled', 'goods_refused') then
+    if v.refunded_at is not null and p_state = 'done' then
+        perform private.refund_arrived(p_me, v, p_now);
+    elsif p_state in ('buyer_cancelled', 'goods_refused') then
         perform private.cancel_ticket_clocks(v.ticket_id, p_state, p_now, (p_me).member_id, array['review', 'refund']);
     end if;
     select * into v_ticket from public.tickets where id = v.ticket_id;
@@ -187,10 +189,12 @@ create or replace function private.granted_refund(p_ticket_id bigint) returns nu
 language plpgsql stable set search_path = '' as $$
 begin
     return (select coalesce(pg_catalog.sum(m.amount), 0) from public.ticket_money m
-        where m.ticket_id = p_ticket_id and m.kind = 'return_refund' and m.state in ('granted', 'approved', 'paid'));
+        where m.ticket_id = p_ticket_id and m.kind = 'return_refund' and m.state in ('granted', 'approved', 'paid'))
+        - (select coalesce(pg_catalog.sum(r.refund_amount), 0) from public.ticket_returns r
+            where r.ticket_id = any (private.ticket_family(p_ticket_id)) and r.ticket_id <> p_ticket_id and r.state in ('refunding', 'done'));
 end;
 $$;
-comment on function private.granted_refund(bigint) is 'What may go back to the customer for his goods (CNY): within an authority, or approved.';
+comment on function private.granted_refund(bigint) is 'What may go back to the customer for his goods (CNY): within an authority, or approved; without what went back for a case that was merged into this one.';
 
 create or replace function private.check_refund(p_return public.ticket_returns) returns void
 language plpgsql stable set search_path = '' as $$

@@ -332,22 +332,20 @@ end;
 $$;
 grant execute on function public.decide_approval(bigint, integer, boolean, text, uuid) to authenticated;
 comment on function public.decide_approval(bigint, integer, boolean, text, uuid) is
-    '当班主管, managers, an admin as the missing second: 同意 or 驳回 (with a reason) of one frozen amount. approval.none, approval.stale, approval.decided, approval.reason. Whoever may not is answered {refused: {status, key, params}} and recorded: approval.self, approval.own_amount, approval.limit, approval.not_lead, approval.not_missing.';
+    '当班主管, managers, an admin as the missing second: 同意 or 驳回 (with a reason) of one frozen amount. approval.none, approval.stale, approval.decided, approval.reason. Whoever may not is answered {refused: {status, key, params}} and recorded: approval.self, approval.own_amount, approval.nobody, approval.limit, approval.not_lead, approval.not_missing.';
 
 -- What the reminders and the overview ask of this area ---------------------------------------------------------------
 
 create or replace function private.approval_subjects(p_ids bigint[], p_now timestamptz)
 returns table (entity_id bigint, owner_id bigint, label text, path text)
 language sql stable set search_path = '' as $$
-    select a.id, (select o.member_id from private.approver_order(a.shop_id, a.covers, a.excluded_ids, p_now) o where o.n = 1),
-        'T-' || a.ticket_id, '/approvals?id=' || a.id
+    select a.id, private.approval_owner(a, p_now), 'T-' || a.ticket_id, '/approvals?id=' || a.id
     from public.approvals a where a.id = any (p_ids)
 $$;
 comment on function private.approval_subjects(bigint[], timestamptz) is 'The owner of an approval is whoever is to be asked at this moment: with the shift he changes.';
 
 create or replace function private.approval_owners(p_shops bigint[], p_now timestamptz) returns table (clock_id bigint, owner_id bigint)
 language sql stable set search_path = '' as $$
-    select a.clock_id, o.member_id from public.approvals a
-    cross join lateral private.approver_order(a.shop_id, a.covers, a.excluded_ids, p_now) o
-    where a.state = 'open' and a.clock_id is not null and a.shop_id = any (p_shops) and o.n = 1
+    select a.clock_id, o.id from public.approvals a cross join lateral private.approval_owner(a, p_now) o (id)
+    where a.state = 'open' and a.clock_id is not null and a.shop_id = any (p_shops) and o.id is not null
 $$;

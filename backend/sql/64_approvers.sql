@@ -29,10 +29,10 @@ language sql stable set search_path = '' as $$
     select * from ranked
     union all
     select m.id, 4, 'missing_second', m.approval_limit from public.members m
-    where m.state = 'active' and m.role = 'admin' and m.id <> all (p_excluded) and not exists (select from ranked)
+    where m.state = 'active' and m.role = 'admin' and m.id <> all (p_excluded) and m.approval_limit >= p_covers and not exists (select from ranked)
 $$;
 comment on function private.approvers(bigint, numeric, bigint[], timestamptz) is
-    'Who may approve: 当班主管 of the shop, without one who can its deputy, managers; each with a limit that covers. An admin only where there is nobody else (the missing second; his own limit does not matter, he sets the limits). rank says who is asked first.';
+    'Who may approve: 当班主管 of the shop, without one who can its deputy, managers; each with a limit that covers. An admin only where there is nobody else (the missing second), and within his own limit too: who sets limits raises one on the record first. rank says who is asked first.';
 
 create or replace function private.approver_order(p_shop_id bigint, p_covers numeric, p_excluded bigint[], p_now timestamptz)
 returns table (n bigint, member_id bigint, why text, approval_limit numeric)
@@ -43,6 +43,14 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.approver_order(bigint, numeric, bigint[], timestamptz) is
     'Approvers, first the one to ask: 当班主管, deputy, then the next who covers (those on duty before others, the smallest limit first).';
+
+create or replace function private.approval_owner(p_approval public.approvals, p_now timestamptz) returns bigint
+language sql stable set search_path = '' as $$
+    select coalesce((select o.member_id from private.approver_order((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) o
+        where o.n = 1), (select pg_catalog.min(m.id) from public.members m where m.state = 'active' and m.role = 'admin'))
+$$;
+comment on function private.approval_owner(public.approvals, timestamptz) is
+    'Whose turn it is at this moment: with the shift he changes. Where nobody''s limit covers it, an admin, who can raise one.';
 
 create or replace function private.approval_route(p_shop_id bigint, p_covers numeric, p_requester bigint, p_excluded bigint[], p_now timestamptz)
 returns jsonb
@@ -72,6 +80,8 @@ begin
     elsif exists (select from private.approvers((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now) a
         where a.member_id = v_id) then
         return null;
+    elsif not exists (select from private.approvers((p_approval).shop_id, (p_approval).covers, (p_approval).excluded_ids, p_now)) then
+        v_key := 'approval.nobody';
     elsif (p_me).role = 'admin' then
         v_key := 'approval.not_missing';
     elsif exists (select from private.possible_approvers((p_approval).shop_id, p_now) a
@@ -87,4 +97,4 @@ begin
 end;
 $$;
 comment on function private.decision_refusal(private.actor, public.approvals, timestamptz) is
-    'Why this person may not decide, or null: approval.self, approval.own_amount (set the amount), approval.limit, approval.not_lead, approval.not_missing (an admin while somebody else can). {status, key, params}.';
+    'Why this person may not decide, or null: approval.self, approval.own_amount (set the amount), approval.nobody (above every limit), approval.limit, approval.not_lead, approval.not_missing (an admin while somebody else can). {status, key, params}.';

@@ -210,8 +210,8 @@ begin
         case when v ->> 'customer_days' is not null and (v ->> 'used_customer')::numeric + (p_money).amount > v_limit then 'over_customer' end,
         case when (v_pot = 'reship' and v ->> 'order_value' is null)
             or (v_pot <> 'price_protection' and not private.is_known_buyer(p_ticket, (p_money).buyer_keys)) then 'no_order' end,
-        case when v_pot = 'return_refund' and not exists (select from public.ticket_returns r where r.ticket_id = (p_ticket).id
-            and r.state in ('received', 'refunding', 'done')) then 'goods_not_received' end,
+        case when v_pot = 'return_refund' and not exists (select from public.ticket_returns r where r.ticket_id = any ((p_money).ticket_ids)
+            and r.state in ('received', 'refunding', 'done')) then 'goods_not_received' end, -- goods of a case that was merged came for its money
         case when (v ->> 'was_rejected')::boolean then 'rejected_before' end,
         case when (p_money).was_approved then 'changed_after_approval' end], null);
     return v || jsonb_build_object('why', to_jsonb(v_why), 'after', v_after, 'covers', case when v_pot = 'price_protection' then (p_money).amount

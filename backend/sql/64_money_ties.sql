@@ -8,10 +8,12 @@ declare
     v public.ticket_money;
     v_system private.actor;
     v_approval bigint;
+    v_asks boolean;
 begin
     v_system.role := 'system';
     for v in select * from public.ticket_money where ticket_id = (p_ticket).id and state in ('requested', 'granted', 'approved')
         order by id for update loop
+        continue when private.money_is_over(v) is not null; -- the gift has left
         v.order_id := (p_ticket).order_id;
         v.order_ids := array(select distinct unnest(v.order_ids || array_remove(array[(p_ticket).order_id], null)));
         v.ticket_ids := array(select distinct unnest(v.ticket_ids || (p_ticket).id));
@@ -19,14 +21,22 @@ begin
         update public.ticket_money set order_id = v.order_id, order_ids = v.order_ids, ticket_ids = v.ticket_ids, buyer_keys = v.buyer_keys
         where id = v.id;
         v.judged := private.judge_money(p_ticket, v, p_now);
-        continue when v.state = 'requested' or (v.state = 'approved' and not p_changed) or v.judged -> 'why' = '[]';
-        v_approval := private.place_money(v_system, v, p_now);
-        perform private.tell_money(v_system, v, 'money_judged_anew', jsonb_build_object('was', v.state, 'approval_id', v_approval));
+        continue when v.state = 'requested';
+        v_asks := v.judged -> 'why' <> '[]' and (v.state = 'granted' or p_changed);
+        if v_asks or p_changed then
+            perform private.money_fell(v, v_system, p_now);
+        end if;
+        if v_asks then
+            v_approval := private.place_money(v_system, v, p_now);
+            perform private.tell_money(v_system, v, 'money_judged_anew', jsonb_build_object('was', v.state, 'approval_id', v_approval));
+        elsif p_changed then
+            perform private.money_holds(v, v_system, p_now);
+        end if;
     end loop;
 end;
 $$;
 comment on function private.rejudge_money(public.tickets, boolean, timestamptz) is
-    'The ticket is another one (merged, or linked to another order, customer or type): what was not paid counts with all it belongs to now, and what the handler could not have granted that way is asked. p_changed: what was approved was approved for another order.';
+    'The ticket is another one (merged, or linked to another order, customer or type): what was not paid counts with all it belongs to now, and what the handler could not have granted that way is asked. p_changed: what was approved was approved for another order, and a promised gift goes with the new one.';
 
 create or replace function private.tg_ticket_money() returns trigger
 language plpgsql set search_path = '' as $$
@@ -78,6 +88,26 @@ begin
 end;
 $$;
 comment on function private.money_fell(public.ticket_money, private.actor, timestamptz) is 'What was granted is taken back or changed: its gift is promised no longer.';
+
+create or replace function private.refund_arrived(p_me private.actor, p_return public.ticket_returns, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v public.ticket_money;
+begin
+    perform private.lock_money();
+    if (p_return).refund_amount is distinct from (select sum(m.amount) from public.ticket_money m
+        where m.ticket_id = (p_return).ticket_id and m.kind = 'return_refund' and m.state in ('granted', 'approved')) then
+        return;
+    end if;
+    for v in select * from public.ticket_money where ticket_id = (p_return).ticket_id and kind = 'return_refund'
+        and state in ('granted', 'approved') order by id for update loop
+        update public.ticket_money set state = 'paid', paid_at = p_now, paid_by = (p_me).member_id where id = v.id;
+        perform private.tell_money(p_me, v, 'money_paid', null);
+    end loop;
+end;
+$$;
+comment on function private.refund_arrived(private.actor, public.ticket_returns, timestamptz) is
+    'The refund of a return has arrived: what was granted for it is paid, so nobody notes or asks it again. Where less went back than was granted, the handler says what became of the rest.';
 
 -- An outcome that speaks of money -------------------------------------------------------------------------------------
 

@@ -87,6 +87,8 @@ create table if not exists public.surveys (
         check (state in ('waiting', 'asked', 'answered', 'unanswered', 'cancelled')),
     is_sampled boolean not null default false,
     handler_id bigint references public.members,
+    claimed_by bigint references public.members,
+    claimed_until timestamptz,
     opened_at timestamptz not null,
     due_sort timestamptz not null,
     closes_at timestamptz not null,
@@ -98,6 +100,9 @@ create table if not exists public.surveys (
     answered_at timestamptz,
     answered_by bigint references public.members,
     answered_as text constraint surveys_answered_as_known check (answered_as in ('typed', 'link', 'call')),
+    first_score smallint constraint surveys_first_score_range check (first_score between 1 and 5),
+    corrected_by bigint references public.members,
+    corrected_at timestamptz,
     ended_at timestamptz,
     case_id bigint references public.tickets,
     version integer not null default 1,
@@ -108,6 +113,9 @@ create table if not exists public.surveys (
         and (score is null) = (answered_at is null) and (score is null) = (answered_as is null)),
     constraint surveys_ended_has_time check ((state in ('answered', 'unanswered', 'cancelled')) = (ended_at is not null)),
     constraint surveys_link_has_no_typist check (answered_as <> 'link' or answered_by is null),
+    constraint surveys_claim_is_whole check ((claimed_by is null) = (claimed_until is null)),
+    constraint surveys_correction_is_whole check ((first_score is null) = (corrected_at is null)
+        and (corrected_at is null) = (corrected_by is null) and (first_score is null or score is not null)),
     constraint surveys_comment_masked check (not private.names_a_phone(comment))
 );
 create unique index if not exists surveys_order_once_idx on public.surveys (order_id) where kind = 'order';
@@ -121,6 +129,8 @@ create index if not exists surveys_ended_idx on public.surveys (shop_id, ended_a
 create index if not exists surveys_handler_id_idx on public.surveys (handler_id, answered_at) where handler_id is not null;
 create index if not exists surveys_asked_by_idx on public.surveys (asked_by) where asked_by is not null;
 create index if not exists surveys_answered_by_idx on public.surveys (answered_by) where answered_by is not null;
+create index if not exists surveys_claimed_by_idx on public.surveys (claimed_by) where claimed_by is not null;
+create index if not exists surveys_corrected_by_idx on public.surveys (corrected_by) where corrected_by is not null;
 create index if not exists surveys_case_id_idx on public.surveys (case_id) where case_id is not null;
 create index if not exists orders_signed_idx on public.orders (signed_at, id) where signed_at is not null;
 alter table public.surveys enable row level security;
@@ -130,6 +140,8 @@ comment on table public.surveys is
 comment on column public.surveys.instance is 'Of a ticket: which of its resolutions is asked about.';
 comment on column public.surveys.is_sampled is 'An order that is also called (回访) within seven days.';
 comment on column public.surveys.handler_id is 'Who resolved the case: the score is about his work, whoever asks.';
+comment on column public.surveys.claimed_by is 'Of an order: who asks or calls the customer, until claimed_until; his answer is theirs to record.';
+comment on column public.surveys.first_score is 'What was recorded before a manager put it right; the trail has every value.';
 comment on column public.surveys.due_sort is 'When somebody has to do something about it: ask, then call, then nothing until it closes.';
 comment on column public.surveys.answered_as is 'typed or call: by answered_by, for the customer; link: by the customer himself.';
 comment on column public.surveys.case_id is 'The ticket that a low score of an order opened, or found open.';
@@ -329,15 +341,15 @@ create or replace function private.survey_subjects(p_ids bigint[], p_now timesta
 returns table (entity_id bigint, owner_id bigint, label text, path text)
 language sql stable set search_path = '' as $$
     with survey as materialized (
-        select s.id, s.shop_id, s.asked_by, o.order_no from public.surveys s join public.orders o on o.id = s.order_id where s.id = any (p_ids)
+        select s.id, s.shop_id, s.asked_by, case when s.claimed_until > p_now then s.claimed_by end as holder, o.order_no from public.surveys s join public.orders o on o.id = s.order_id where s.id = any (p_ids)
     ), here as materialized (
         select h.shop_id, d.member_id, row_number() over (partition by h.shop_id order by d.member_id) - 1 as place,
             count(*) over (partition by h.shop_id) as people
         from (select distinct shop_id from survey) h cross join lateral private.on_duty(h.shop_id, p_now) d
         join public.members m on m.id = d.member_id and m.role = 'agent'
     )
-    select s.id, coalesce(s.asked_by, h.member_id), s.order_no, '/satisfaction?tab=ask&survey=' || s.id
+    select s.id, coalesce(s.holder, s.asked_by, h.member_id), s.order_no, '/satisfaction?tab=ask&survey=' || s.id
     from survey s left join here h on h.shop_id = s.shop_id and h.place = s.id % h.people
 $$;
 comment on function private.survey_subjects(bigint[], timestamptz) is
-    'Surveys of orders as reminders name them: by order number. Who asked goes on with it; until then each falls to one of the agents on duty, not to all of them.';
+    'Surveys of orders as reminders name them: by order number. Who claimed it, or asked, goes on with it; until then each falls to one of the agents on duty, not to all of them.';

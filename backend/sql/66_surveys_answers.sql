@@ -8,7 +8,7 @@ create table if not exists public.score_reviews (
     ticket_id bigint not null references public.tickets,
     survey_id bigint references public.surveys,
     score smallint not null constraint score_reviews_score_range check (score between 1 and 5),
-    state text not null default 'open' constraint score_reviews_state_known check (state in ('open', 'done')),
+    state text not null default 'open' constraint score_reviews_state_known check (state in ('open', 'done', 'withdrawn')),
     owner_id bigint references public.members,
     handler_id bigint references public.members,
     opened_at timestamptz not null,
@@ -19,7 +19,7 @@ create table if not exists public.score_reviews (
     done_by bigint references public.members,
     version integer not null default 1,
     updated_at timestamptz not null default now(),
-    constraint score_reviews_done_is_whole check ((state = 'done') = (done_at is not null) and (state = 'open'
+    constraint score_reviews_done_is_whole check ((state = 'done') = (done_at is not null) and (state <> 'done'
         or (finding is not null and root_cause_id is not null and outcome is not null))),
     constraint score_reviews_finding_masked check (not private.names_a_phone(finding))
 );
@@ -33,7 +33,7 @@ create index if not exists score_reviews_done_by_idx on public.score_reviews (do
 create index if not exists score_reviews_root_cause_id_idx on public.score_reviews (root_cause_id) where root_cause_id is not null;
 alter table public.score_reviews enable row level security;
 create or replace trigger t10_touch before update on public.score_reviews for each row execute function private.touch_version();
-comment on table public.score_reviews is '低分复盘: why a customer was not content: finding and root cause by a lead. At most one open per ticket.';
+comment on table public.score_reviews is '低分复盘: why a customer was not content: finding and root cause by a lead. At most one open per ticket. withdrawn: the score was put right.';
 comment on column public.score_reviews.handler_id is 'Whose work was rated; he does not review it himself while another lead is there.';
 drop policy if exists "members read the reviews of their shops" on public.score_reviews;
 create policy "members read the reviews of their shops" on public.score_reviews
@@ -88,7 +88,7 @@ begin
     if v_review.id is null then
         return;
     end if;
-    if p_ticket.state in ('resolved', 'revisit') then
+    if p_ticket.state in ('resolved', 'revisit') or (p_survey.kind = 'ticket' and p_ticket.state = 'closed') then
         v_ticket.owner_id := v_review.owner_id;
         perform private.move_ticket(p_me, v_ticket, 'review', pg_catalog.jsonb_build_object('score', p_survey.score), p_now);
     end if;
@@ -99,7 +99,7 @@ begin
 end;
 $$;
 comment on function private.open_review(public.tickets, public.surveys, private.actor, timestamptz) is
-    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer goes to review. One open review per ticket.';
+    'A low score: a review with its 24 h clock and its lead; a case that waited for the answer, or was closed by a wrong one, goes to review. One open review per ticket.';
 
 create or replace function private.case_of_order(p_survey public.surveys, p_me private.actor, p_now timestamptz) returns bigint
 language plpgsql volatile set search_path = '' as $$
@@ -181,6 +181,7 @@ create or replace function private.survey_asked_for(p_me private.actor, p jsonb,
 language plpgsql volatile set search_path = '' as $$
 declare
     v public.surveys;
+    v_refusal jsonb;
 begin
     if exists (select from (values (p ->> 'survey_id'), (p ->> 'ticket_id'), (p ->> 'order_id'), (p ->> 'version')) f (id)
         where f.id is not null and (not private.is_id(f.id) or length(f.id) > 9 and f.id = p ->> 'version')) then
@@ -195,11 +196,15 @@ begin
     elsif v.state not in ('waiting', 'asked') then
         perform private.fail('PT409', 'survey.over', pg_catalog.jsonb_build_object('state', v.state, 'score', v.score));
     end if;
+    v_refusal := private.score_refusal(p_me, v, p_now);
+    if v_refusal is not null then
+        perform private.fail(v_refusal ->> 'code', v_refusal ->> 'key', v_refusal -> 'params');
+    end if;
     return v;
 end;
 $$;
 comment on function private.survey_asked_for(private.actor, jsonb, timestamptz) is
-    'The open survey that {survey_id | ticket_id | order_id} names, in one of my shops, locked. request.bad_value, survey.none, survey.over; by ticket also as private.ticket_refusal says.';
+    'The open survey that {survey_id | ticket_id | order_id} names, in one of my shops and mine to answer, locked. request.bad_value, survey.none, survey.over, and as private.score_refusal says.';
 
 create or replace function private.mark_asked(p_survey public.surveys, p_as text, p_me private.actor, p_now timestamptz) returns public.surveys
 language plpgsql volatile set search_path = '' as $$
@@ -210,7 +215,8 @@ begin
         asked_as = case when asked_as = 'call' then asked_as else p_as end,
         due_sort = case when is_sampled and p_as <> 'call' and coalesce(asked_as, '') <> 'call' then coalesce((select c.due_at from public.sla_clocks c
             where c.entity = 'survey' and c.entity_id = p_survey.id and c.target = 'callback' and c.stopped_at is null), closes_at)
-            else closes_at end
+            else closes_at end,
+        claimed_until = case when claimed_by = (p_me).member_id then p_now + interval '24 hours' else claimed_until end
     where id = p_survey.id returning * into v;
     perform private.end_survey_clock(v, 'survey', p_now, (p_me).member_id, true);
     if p_as = 'call' then
@@ -258,4 +264,4 @@ end;
 $$;
 grant execute on function public.record_score(jsonb, uuid) to authenticated;
 comment on function public.record_score(jsonb, uuid) is
-    'Agents, operations, managers, admins of the shop: what the customer answered: {survey_id | ticket_id | order_id, score 1–5 | no_answer: true (asked, or called in vain; it stays open until it closes by itself), comment (masked), as: typed | call}. Above the shop''s low score the case is closed, else it goes to review, an order without an open case gets one. Answers {id, version, state, score, ticket_id, ticket_state, ticket_version}. survey.none, survey.over, survey.score, request.bad_value; a ticket that waits for no score as private.ticket_refusal says.';
+    'The owner of the ticket, who has claimed the order (claim_survey), or a lead of the shop: what the customer answered: {survey_id | ticket_id | order_id, score 1–5 | no_answer: true (asked, or called in vain; it stays open until it closes by itself), comment (masked), as: typed | call}. Above the shop''s low score the case is closed, else it goes to review, an order without an open case gets one. Answers {id, version, state, score, ticket_id, ticket_state, ticket_version}. survey.none, survey.over, survey.score, request.bad_value, survey.unclaimed, survey.claimed; a ticket that waits for no score, or of somebody else, as private.ticket_refusal says.';

@@ -158,7 +158,7 @@ end;
 $$;
 comment on function private.survey_page(jsonb, bigint[], integer) is 'A page by keyset, each shop from its own index range: what is to be asked (soonest first), what was answered (latest first), or one survey by its id.';
 
-create or replace function private.survey_rows(p_ids bigint[]) returns jsonb
+create or replace function private.survey_rows(p_me private.actor, p_ids bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', s.id, 'version', s.version, 'shop_id', s.shop_id,
         'shop_name', h.name, 'kind', s.kind, 'order_id', s.order_id, 'order_no', o.order_no, 'ticket_id', s.ticket_id, 'case_id', s.case_id,
@@ -166,7 +166,10 @@ language sql stable set search_path = '' as $$
         'due_at', s.due_sort, 'closes_at', s.closes_at, 'asked_at', s.asked_at, 'asked_by', a.display_name, 'asked_as', s.asked_as,
         'score', s.score, 'comment', s.comment, 'answered_at', s.answered_at, 'answered_by', b.display_name, 'answered_as', s.answered_as,
         'handler', w.display_name, 'is_own', coalesce(s.answered_by = s.handler_id, false), 'receiver_masked', o.receiver_masked,
-        'buyer_account', o.buyer_account, 'can_link', private.is_private_domain(s)) order by u.n), '[]')
+        'buyer_account', o.buyer_account, 'can_link', private.is_private_domain(s), 'holder', k.display_name,
+        'can_record', s.state in ('waiting', 'asked') and (p_me).role <> 'analyst' and private.score_refusal(p_me, s, p_now) is null,
+        'first_score', s.first_score, 'corrected_by', c.display_name, 'can_correct', s.state = 'answered' and (p_me).role = 'manager'
+            and s.answered_as <> 'link' and s.handler_id is distinct from (p_me).member_id) order by u.n), '[]')
     from pg_catalog.unnest(p_ids) with ordinality u (id, n)
     join public.surveys s on s.id = u.id
     join public.shops h on h.id = s.shop_id
@@ -174,6 +177,8 @@ language sql stable set search_path = '' as $$
     left join public.members a on a.id = s.asked_by
     left join public.members b on b.id = s.answered_by
     left join public.members w on w.id = s.handler_id
+    left join public.members k on k.id = s.claimed_by and s.claimed_until > p_now
+    left join public.members c on c.id = s.corrected_by
 $$;
 
 create or replace function public.survey_list(p jsonb default '{}') returns jsonb
@@ -187,7 +192,7 @@ declare
     v_ats timestamptz[];
 begin
     select array_agg(l.id), array_agg(l.at) into v_ids, v_ats from private.survey_page(v, v_shops, v_limit + 1) l;
-    return pg_catalog.jsonb_build_object('rows', private.survey_rows(v_ids[1:v_limit]),
+    return pg_catalog.jsonb_build_object('rows', private.survey_rows(v_me, v_ids[1:v_limit], private.now()),
         'next', case when cardinality(v_ids) > v_limit then pg_catalog.jsonb_build_object('at', v_ats[v_limit], 'id', v_ids[v_limit]) end,
         'counts', pg_catalog.jsonb_build_object(
             'ask', (select count(*) from (select from public.surveys s where s.shop_id = any (v_shops) and s.state in ('waiting', 'asked') limit 1001) x),

@@ -234,7 +234,19 @@ def test_a_gift_counts_at_its_cost_and_is_packed(desk: Connection) -> None:
     cancel(desk, answer["id"])
     assert one(desk, "select count(*) from order_gifts where cancelled_at is null") == 0
     with refusal("PT422", "money.gift"):
-        request(desk, ticket(desk, order(desk, "G2", buyer="g2")), kind="gift", gift_sku="NONE")
+        request(desk, t, kind="gift", gift_sku="NONE")
+    # the right order is named: the promise goes with it, once; packed it stays what it was, whatever is merged
+    t = ticket(desk, order(desk, "G2", buyer="g2"))
+    kept = request(desk, t, kind="gift", gift_sku="GIFT", gift_quantity=1)
+    other = order(desk, "G3")
+    ask(desk, "mgr", "link_ticket", t, version_of(desk, t)["version"], other, uuid.uuid4())
+    promised = "select order_id, packed_at is not null from order_gifts where cancelled_at is null"
+    assert (money(desk, kept["id"])[0], desk.execute(promised).fetchall()) == ("granted", [(other, False)])
+    desk.execute("update order_gifts set packed_at = private.now() where cancelled_at is null")
+    dear = ticket(desk, order(desk, "G4"))
+    request(desk, dear, 490, who="ann")
+    merge(desk, t, dear)
+    assert (money(desk, kept["id"])[0], desk.execute(promised).fetchall()) == ("granted", [(other, True)])
 
 
 # --- ways round it ---
@@ -366,6 +378,55 @@ def test_a_merge_and_another_order_count_with_what_they_bring(desk: Connection) 
     assert money(desk, approved["id"])[0] == "approved"
     ask(desk, "mgr", "link_ticket", e, version_of(desk, e)["version"], cheap, uuid.uuid4())
     assert money(desk, approved["id"])[0] == "requested"
+
+
+def received(conn: Connection, ticket_id: int, state: str = "received", refund: float | None = None) -> None:
+    """The goods of a ticket came."""
+    conn.execute(
+        """insert into ticket_returns (ticket_id, shop_id, state, applied_at, received_at, quality, refund_amount, ended_at)
+           select id, shop_id, %s, private.now(), private.now(), 'good', %s, case when %s = 'done' then private.now() end
+           from tickets where id = %s""",
+        (state, refund, state, ticket_id),
+    )
+
+
+def merge(conn: Connection, source: int, target: int) -> None:
+    ask(conn, "mgr", "merge_tickets", version_of(conn, source), version_of(conn, target), uuid.uuid4())
+
+
+def test_a_refund_that_is_over_is_neither_asked_nor_paid_again_by_a_merge(desk: Connection) -> None:
+    def return_step(name: str, ticket_id: int, **p: Any) -> Any:
+        known = one(desk, "select version from tickets where id = %s", ticket_id)
+        return ask(desk, "ann", name, ticket_id, known, p, uuid.uuid4())
+
+    o = order(desk, "MR", amount=2500, buyer="mr")
+    done, into = ticket(desk, o, kind="return"), ticket(desk, o, kind="return")
+    received(desk, done)
+    refund = request(desk, done, 1500, kind="return_refund")
+    assert refund["state"] == "granted"
+    return_step("start_refund", done, amount="1500")
+    return_step("finish_return", done)
+    assert money(desk, refund["id"])[0] == "paid"  # arrived is paid: nobody notes it a second time
+    merge(desk, done, into)
+    kept = row(desk, "select ticket_id, state from ticket_money where id = %s", refund["id"])
+    assert kept == (into, "paid")
+    assert one(desk, "select state from tickets where id = %s", into) == "in_progress"
+    # what went back once is no money for the goods of the second case, which has to ask for its own
+    received(desk, into)
+    with refusal("PT409", "return.not_granted"):
+        return_step("start_refund", into, amount="1500")
+    second = request(desk, into, 501, kind="return_refund")
+    assert second["why"] == ["over_order"]  # 2,001 of 2,000 on the order
+    # granted with the goods here, not paid yet: the goods that came for it are not asked for again
+    o = order(desk, "MG", amount=2500, buyer="mg")
+    half, into = ticket(desk, o, kind="return"), ticket(desk, o)
+    received(desk, half, "done", 100)
+    granted = request(desk, half, 300, kind="return_refund")
+    merge(desk, half, into)
+    assert money(desk, granted["id"])[0] == "granted"
+    assert request(desk, into, 10, kind="return_refund")["why"] == [
+        "goods_not_received"
+    ]  # for others they did not come
 
 
 def test_gifts_promised_past_the_table_count(desk: Connection) -> None:
@@ -672,7 +733,26 @@ def test_deputy_at_night_then_who_covers_then_the_admin(desk: Connection) -> Non
     lead(desk)
     desk.execute("update members set state = 'off' where role = 'manager' and staff_no <> 'sup'")
     desk.execute("update members set approval_limit = 0 where staff_no = 'lea'")
-    assert decide(desk, asked["approval_id"], "lea")["refused"]["key"] == "approval.limit"
+    assert decide(desk, asked["approval_id"], "lea")["refused"]["key"] == "approval.nobody"
+    before = row(
+        desk,
+        "select a::text, m::text from approvals a join ticket_money m on m.id = a.money_id where a.id = %s",
+        asked["approval_id"],
+    )
+    for limit in (0, 599.99):  # who sets limits has one himself: 0 approves no money
+        desk.execute("update members set approval_limit = %s where staff_no = 'adm'", (limit,))
+        assert decide(desk, asked["approval_id"], "adm")["refused"]["key"] == "approval.nobody"
+        assert (
+            row(
+                desk,
+                "select a::text, m::text from approvals a join ticket_money m on m.id = a.money_id where a.id = %s",
+                asked["approval_id"],
+            )
+            == before
+        )
+    subject = "select m.staff_no from private.subjects_of('approval', array[%s::bigint], private.now()) s join members m on m.id = s.owner_id"
+    assert one(desk, subject, asked["approval_id"]) == "adm"  # he is told, since he can raise a limit
+    desk.execute("update members set approval_limit = 600 where staff_no = 'adm'")
     done = decide(desk, asked["approval_id"], "adm")
     assert done["state"] == "approved"
     assert (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -250,6 +251,7 @@ def test_signed_orders_are_asked_and_called_by_share(desk: Connection) -> None:
     due = dict(desk.execute("select target, due_at from sla_clocks where entity = 'survey'").fetchall())
     assert due == {"survey": NOON - DAY + THREE_DAYS, "callback": NOON - DAY + WEEK}
 
+    claim(desk, "ann", found[0])
     with floor.as_member(desk, "ann"):
         one(
             desk,
@@ -314,6 +316,7 @@ def test_a_low_score_of_an_order_opens_one_case(desk: Connection) -> None:
     order = add_order(desk, "S-1", status="completed")
     desk.execute("update orders set signed_at = private.now() where id = %s", (order,))
     desk.execute("select private.tick_surveys(private.now())")
+    claim(desk, "ann", one(desk, "select id from surveys"))
     with floor.as_member(desk, "ann"):
         answer = one(
             desk,
@@ -336,6 +339,129 @@ def test_a_low_score_of_an_order_opens_one_case(desk: Connection) -> None:
         select shop_id, id, 1, now() from tickets, generate_series(1, 2) where id = %s"""
     with pytest.raises(psycopg.errors.UniqueViolation), desk.transaction():
         desk.execute(twice, (number,))
+
+
+def claim(desk: Connection, who: str, survey: int) -> Any:
+    return ask(desk, who, "claim_survey", survey, uuid.uuid4())
+
+
+def test_only_whom_the_customer_answered_records_his_score(desk: Connection) -> None:
+    """Of a ticket its owner, of an order whoever claimed it, a lead always; everybody else changes nothing."""
+    resolved(desk)
+    order = add_order(desk, "S-1", status="completed")
+    desk.execute("update orders set signed_at = private.now() where id = %s", (order,))
+    desk.execute("select private.tick_surveys(private.now())")
+    of_ticket, of_order = (
+        one(desk, "select id from surveys where kind = %s", kind) for kind in ("ticket", "order")
+    )
+
+    def tried(who: str, survey: int) -> str:
+        """What becomes of a score of 4, taken back afterwards."""
+        before = row(desk, "select s::text from surveys s where id = %s", survey)
+        try:
+            with desk.transaction(force_rollback=True):
+                return str(
+                    ask(desk, who, "record_score", {"survey_id": survey, "score": 4}, uuid.uuid4())["score"]
+                )
+        except psycopg.Error as error:
+            assert row(desk, "select s::text from surveys s where id = %s", survey) == before
+            return str(error.diag.message_primary)
+
+    people = ("ann", "ben", "ops", "adm", "lea", "mgr", "ana", "whs", "far")
+    denied = ["member.role", "member.role", "survey.none"]
+    assert [tried(who, of_ticket) for who in people] == ["4", *["ticket.not_yours"] * 3, "4", "4", *denied]
+    assert [tried(who, of_order) for who in people] == [*["survey.unclaimed"] * 4, "4", "4", *denied]
+    for who, code, key in (
+        ("ana", "PT403", "member.role"),
+        ("whs", "PT403", "member.role"),
+        ("far", "PT404", "survey.none"),
+    ):
+        with refusal(code, key):
+            claim(desk, who, of_order)
+    with refusal("PT409", "survey.of_ticket"):
+        claim(desk, "ben", of_ticket)
+    assert one(desk, "select count(*) from surveys where claimed_by is not null") == 0
+    claim(desk, "ben", of_order)
+    with refusal("PT409", "survey.claimed"):
+        claim(desk, "ann", of_order)
+    assert [tried(who, of_order) for who in people] == [
+        "survey.claimed", "4", "survey.claimed", "survey.claimed", "4", "4", *denied,
+    ]  # fmt: skip
+    shown = {
+        who: ask(desk, who, "survey_list", {"survey_id": of_order})["rows"][0]
+        for who in ("ann", "ben", "ana")
+    }
+    assert {who: (one_["can_record"], one_["holder"]) for who, one_ in shown.items()} == {
+        "ann": (False, "ben"), "ben": (True, "ben"), "ana": (False, "ben"),
+    }  # fmt: skip
+    at(desk, NOON + DAY)  # a claim is no possession
+    assert tried("ben", of_order) == "survey.unclaimed"
+    claim(desk, "ann", of_order)
+    assert tried("ann", of_order) == "4"
+
+
+def test_a_wrong_score_is_put_right_by_a_manager_and_both_are_kept(desk: Connection) -> None:
+    desk.execute("update members set role = 'manager' where staff_no = 'far'")
+    number = resolved(desk)
+    score(desk, "ann", number, 5)
+    survey = one(desk, "select id from surveys where ticket_id = %s", number)
+
+    def correct(who: str, points: Any, reason: str = "客户说的是另一个分数", known: int | None = None) -> Any:
+        shown = one(desk, "select version from surveys where id = %s", survey) if known is None else known
+        return ask(
+            desk, who, "correct_score", survey, shown, {"score": points, "reason": reason}, uuid.uuid4()
+        )
+
+    before = row(
+        desk,
+        "select s::text, t::text from surveys s join tickets t on t.id = s.ticket_id where s.id = %s",
+        survey,
+    )
+    for who, code, key, more in (
+        *((who, "PT403", "member.role", {}) for who in ("ann", "lea", "ops", "adm", "ana", "whs")),
+        ("far", "PT404", "survey.none", {}),
+        ("mgr", "PT409", "survey.stale", {"known": 1}),
+        ("mgr", "PT422", "survey.reason", {"reason": " "}),
+        ("mgr", "PT422", "survey.reason", {"reason": "客户 13800001234 说的"}),
+        ("mgr", "PT422", "survey.other_score", {"points": 5}),
+        ("mgr", "PT422", "survey.other_score", {"points": 6}),
+    ):  # fmt: skip
+        with refusal(code, key):
+            correct(who, **{"points": 1, **more})
+    assert (
+        row(
+            desk,
+            "select s::text, t::text from surveys s join tickets t on t.id = s.ticket_id where s.id = %s",
+            survey,
+        )
+        == before
+    )
+
+    assert correct("mgr", 2)["ticket_state"] == "review"
+    assert ticket(desk, number)[:3] == ("review", "lea", 2)
+    assert clocks(desk, "ticket", number)["low_score"] == "running"
+    assert correct("mgr", 4)["ticket_state"] == "closed"
+    assert ticket(desk, number)[:3] == ("closed", "ann", 4)
+    assert clocks(desk, "ticket", number)["low_score"] == "cancelled"
+    assert one(desk, "select state from score_reviews where ticket_id = %s", number) == "withdrawn"
+    assert one(desk, "select count(*) from notifications where kind = 'low_score' and closed_at is null") == 0
+    assert row(desk, "select first_score, score from surveys where id = %s", survey) == (5, 4)
+    assert desk.execute(
+        "select detail ->> 'before', detail ->> 'score', detail ->> 'reason' from audit_events where action = 'score_corrected' order by id"
+    ).fetchall() == [("5", "2", "客户说的是另一个分数"), ("2", "4", "客户说的是另一个分数")]
+    desk.execute(
+        "update surveys set handler_id = (select id from members where staff_no = 'mgr') where id = %s",
+        (survey,),
+    )
+    with refusal("PT403", "survey.own"):
+        correct("mgr", 3)
+    desk.execute(
+        "update surveys set handler_id = null, answered_as = 'link', answered_by = null where id = %s",
+        (survey,),
+    )
+    with refusal("PT409", "survey.by_customer"):
+        correct("mgr", 3)
+    assert row(desk, "select first_score, score from surveys where id = %s", survey) == (5, 4)
 
 
 def letters(token: str) -> str:
@@ -494,10 +620,10 @@ def test_lists_page_by_key_and_refuse_nonsense(desk: Connection) -> None:
     second = ask(desk, "ann", "survey_list", {"tab": "ask", "limit": 2, "after": first["next"]})
     assert [r["ticket_id"] for r in first["rows"] + second["rows"]] == numbers
     assert (second["next"], first["counts"]) == (None, {"ask": 3, "low": 0})
-    score(desk, "ben", numbers[0], 4)
+    score(desk, "lea", numbers[0], 4)
     answered = ask(desk, "ana", "survey_list", {"tab": "answers"})["rows"]
     assert [(r["ticket_id"], r["answered_by"], r["handler"], r["is_own"]) for r in answered] == [
-        (numbers[0], "ben", "ann", False)
+        (numbers[0], "lea", "ann", False)
     ]
     for wrong in (
         {"after": {"id": "x"}},

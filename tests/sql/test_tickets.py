@@ -84,8 +84,10 @@ MOVES = """
          pending_approval                                     | classified       | cancel_money     | lead
          in_progress approved                                 | resolved         | resolve_ticket   | owner system
          resolved                                             | revisit          | after_resolve    | system
-         resolved revisit                                     | closed           | record_score     | worker system
-         resolved revisit                                     | review           | record_score     | worker system
+         resolved revisit                                     | closed           | record_score     | owner lead system
+         resolved revisit                                     | review           | record_score     | owner lead system
+         closed                                               | review           | correct_score    | lead
+         review                                               | closed           | correct_score    | lead
          resolved revisit                                     | closed           | close_unanswered | system
          review                                               | in_progress      | finish_review    | lead
          review                                               | classified       | finish_review    | lead
