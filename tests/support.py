@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -33,6 +35,22 @@ def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
     while not what():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(0.02)
+
+
+def together(url: str, count: int, work: Callable[[Connection, int], Any]) -> list[Any]:
+    """What `work` answers in `count` connections that start at the same moment.
+
+    Raises `psycopg.OperationalError` before any work begins if the server has no room for all of them.
+    """
+    gate = threading.Barrier(count)
+    with ExitStack() as opened, ThreadPoolExecutor(count) as pool:
+        connections = [opened.enter_context(psycopg.connect(url, autocommit=True)) for _ in range(count)]
+
+        def run(number: int) -> Any:
+            gate.wait()
+            return work(connections[number], number)
+
+        return list(pool.map(run, range(count)))
 
 
 @contextmanager

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +30,7 @@ from tests.sql.desk import (
     state,
     user_id,
 )
-from tests.support import as_role
+from tests.support import as_role, together
 
 Connection = psycopg.Connection[Any]
 TWO_HOURS = NOON + timedelta(hours=2)
@@ -920,19 +917,6 @@ def shared_floor(db_url: str) -> str:
         for n in range(60):
             add_order(conn, str(n), ["remote"])
     return db_url
-
-
-def together(url: str, count: int, work: Callable[[Connection, int], Any]) -> list[Any]:
-    """Run `work` in `count` connections that start at the same moment."""
-    gate = threading.Barrier(count)
-
-    def run(number: int) -> Any:
-        with psycopg.connect(url, autocommit=True) as conn:
-            gate.wait()
-            return work(conn, number)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 def test_fifty_people_claiming_at_once_get_fifty_items(shared_floor: str) -> None:
