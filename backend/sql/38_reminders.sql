@@ -147,9 +147,11 @@ language sql immutable set search_path = '' as $$
         when p_entity = 'promise' then p_role = 'agent'
         when p_entity in ('ticket', 'return', 'public_complaint') then p_role = 'operations' or (p_role = 'agent' and 'aftersales' = any (p_skills))
         when p_entity in ('approval', 'task', 'kpi_alert') then p_role = 'manager'
-        else p_role in ('agent', 'operations') end
+        when p_entity in ('survey', 'parcel_exception') then p_role in ('agent', 'operations')
+        else false end
 $$;
-comment on function private.can_work(text, text, text[]) is 'Whether a colleague on duty could do this work in place of its owner.';
+comment on function private.can_work(text, text, text[]) is
+    'Whether a colleague on duty could do this work in place of its owner; nobody could do work of a kind that is not named here.';
 
 create or replace function private.ladder_action(p_entity text, p_action text, p_ids bigint[], p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$

@@ -60,6 +60,40 @@ def test_work_without_an_owner_is_told_to_those_on_duty_who_can_do_it(floor: Con
     assert datetime.fromisoformat(note["params"]["due_at"]) == later(hours=2)
 
 
+def test_who_could_do_work_in_place_of_its_owner(floor: Connection) -> None:
+    """Every kind of work that has a deadline names its people, and work that nobody named is nobody's."""
+    people = {"agent", "operations", "warehouse", "manager", "analyst", "admin"}
+    able = {
+        "order_review": {"operations", "agent with review"},
+        "order": {"warehouse"},
+        "parcel_exception": {"agent", "operations"},
+        "lead": {"agent with presales"},
+        "promise": {"agent"},
+        "ticket": {"operations", "agent with aftersales"},
+        "return": {"operations", "agent with aftersales"},
+        "public_complaint": {"operations", "agent with aftersales"},
+        "survey": {"agent", "operations"},
+        "approval": {"manager"},
+        "task": {"manager"},
+        "kpi_alert": {"manager"},
+        "anything else": set(),
+    }
+    kinds = {row["applies_to"] for row in rows(floor, "select applies_to from private.seed_policies()")}
+    assert kinds <= set(able)
+    wrong = []
+    for kind, expected in able.items():
+        found = set()
+        for who in (*people, *(f"agent with {skill}" for skill in ("review", "presales", "aftersales"))):
+            role, _, skill = who.partition(" with ")
+            if desk.one(floor, "select private.can_work(%s, %s, %s)", kind, role, [skill] if skill else []):
+                found.add(who)
+        if "agent" in found:  # with or without a skill
+            found = {who for who in found if " with " not in who}
+        if found != expected:
+            wrong.append((kind, found))
+    assert not wrong
+
+
 def test_the_owner_alone_hears_of_his_own_work(floor: Connection) -> None:
     own(floor, "ann", add_order(floor, "A-1", ["mismatch"]))
     sweep(floor, later(hours=1))
