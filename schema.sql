@@ -14824,91 +14824,287 @@ end;
 $$;
 comment on function private.return_leads(private.actor, bigint, timestamptz) is 'A member is switched off: his open leads are in the pool again.';
 
+-- ==== 59_leads_days.sql ====
+
+-- 59 -------------------------------------------------------------------------------------------- lead insight: sums by day
+--
+-- A page over a year of a million leads reads a few thousand sums, not the leads. Whatever changes a lead leaves its number in
+-- private.lead_changes; one fold at a time takes what the lead counted before out of its days and puts in what it counts now
+-- (as 68_ticket_insight does). A lead counts on the day it was captured, in its shop's zone; a loss on the day of the loss.
+
+create table if not exists private.lead_changes (
+    id bigint generated always as identity primary key,
+    lead_id bigint not null
+);
+alter table private.lead_changes enable row level security;
+comment on table private.lead_changes is 'Leads that changed since the last fold.';
+
+create table if not exists private.lead_facts (
+    lead_id bigint primary key,
+    shop_id bigint not null,
+    day date not null,
+    source text not null,
+    owner_id bigint not null,
+    grade text not null,
+    assigned smallint not null,
+    followed smallint not null,
+    contacted smallint not null,
+    furthest smallint not null,
+    converted smallint not null,
+    recycled integer not null,
+    first_on_time smallint not null,
+    first_late smallint not null,
+    speed smallint,
+    lost text,
+    let_go text[] not null
+);
+alter table private.lead_facts enable row level security;
+comment on table private.lead_facts is 'What each lead counts in private.lead_days at this moment. A merged one counts nothing and has no row.';
+comment on column private.lead_facts.furthest is 'Of the four stages; one that bought went through all.';
+comment on column private.lead_facts.speed is 'private.speed_bucket of the hours from capture to the first follow-up.';
+comment on column private.lead_facts.lost is '<day>|<stage>:<reason>; let_go: <day>|<how it ended>:<member>, for each person who let it go.';
+
+create table if not exists private.lead_days (
+    shop_id bigint not null,
+    dim text not null constraint lead_days_dim_known check (dim in ('all', 'source', 'owner', 'grade', 'speed', 'lost', 'let_go')),
+    day date not null,
+    key text not null,
+    captured bigint not null,
+    assigned bigint not null,
+    followed bigint not null,
+    contacted bigint not null,
+    discovery bigint not null,
+    objection bigint not null,
+    closing bigint not null,
+    converted bigint not null,
+    lost bigint not null,
+    recycled bigint not null,
+    first_on_time bigint not null,
+    first_late bigint not null,
+    primary key (shop_id, dim, day, key)
+) with (fillfactor = 80);
+alter table private.lead_days enable row level security;
+comment on table private.lead_days is
+    'Sums of leads by shop and day; dim all (key ''''), source, owner (member, 0 none), grade, speed (grade:bucket, how many in captured), lost (stage:reason) and let_go (ended_as:member, each how many in captured).';
+
+create index if not exists leads_untouched_idx on public.leads (shop_id, captured_at) include (due_sort, source, owner_id, grade)
+    where first_follow_up_at is null and state in ('pool', 'assigned', 'following');
+
+create or replace function private.speed_bucket(p_hours numeric) returns smallint
+language sql immutable strict set search_path = '' as $$ select pg_catalog.floor(10 * pg_catalog.ln(1 + greatest(p_hours, 0)))::smallint $$;
+create or replace function private.speed_edge(p_bucket integer) returns numeric
+language sql immutable set search_path = '' as $$ select pg_catalog.exp(p_bucket / 10.0) - 1 $$;
+comment on function private.speed_bucket(numeric) is 'Class of a span in hours, each a tenth wider than the one before: medians of a million leads from a few dozen sums, right to about 3 %.';
+comment on function private.speed_edge(integer) is 'Hours at which a class begins.';
+
+-- What changed --------------------------------------------------------------------------------------------------------
+
+create or replace function private.tg_leads_added() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    insert into private.lead_changes (lead_id) select n.id from added n;
+    return null;
+end;
+$$;
+create or replace function private.tg_leads_changed() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    insert into private.lead_changes (lead_id)
+    select n.id from changed n join before o using (id)
+    where (n.state, n.owner_id, n.source, n.grade, n.furthest, n.first_follow_up_at, n.first_contact_at, n.is_first_on_time, n.recycled, n.shop_id)
+        is distinct from (o.state, o.owner_id, o.source, o.grade, o.furthest, o.first_follow_up_at, o.first_contact_at, o.is_first_on_time, o.recycled, o.shop_id);
+    return null;
+end;
+$$;
+create or replace trigger t80_counted_new after insert on public.leads
+    referencing new table as added for each statement execute function private.tg_leads_added();
+create or replace trigger t80_counted after update on public.leads
+    referencing old table as before new table as changed for each statement execute function private.tg_leads_changed();
+
+-- What a lead counts --------------------------------------------------------------------------------------------------
+
+create or replace function private.count_leads(p_ids bigint[]) returns setof private.lead_facts
+language sql stable rows 1000 set search_path = '' as $$
+    select l.id, l.shop_id, (l.captured_at at time zone s.timezone)::date, l.source, coalesce(l.owner_id, 0), l.grade,
+        (l.owner_id is not null or l.recycled > 0)::integer::smallint, (l.first_follow_up_at is not null or l.state = 'converted')::integer::smallint,
+        (l.first_contact_at is not null or l.state = 'converted')::integer::smallint, case l.state when 'converted' then 4 else l.furthest end::smallint,
+        (l.state = 'converted')::integer::smallint, l.recycled, coalesce(l.is_first_on_time, false)::integer::smallint,
+        coalesce(not l.is_first_on_time, false)::integer::smallint,
+        private.speed_bucket(extract(epoch from l.first_follow_up_at - l.captured_at) / 3600),
+        case l.state when 'lost' then (l.closed_at at time zone s.timezone)::date || '|' || l.stage || ':' || l.lost_reason end,
+        array(select (o.until at time zone s.timezone)::date || '|' || o.ended_as || ':' || o.member_id from public.lead_owners o
+            where o.lead_id = l.id and o.ended_as in ('recycled', 'given_back', 'taken_over') order by o.id)
+    from public.leads l join public.shops s on s.id = l.shop_id where l.id = any (p_ids) and l.state <> 'merged'
+$$;
+comment on function private.count_leads(bigint[]) is 'What these leads count. A lead that bought counts as having reached every stage.';
+
+create or replace function private.lead_cells(p private.lead_facts) returns table (dim text, day date, key text)
+language sql immutable rows 6 set search_path = '' as $$
+    select c.dim, (p).day, c.key from (values ('all', ''), ('source', (p).source), ('owner', (p).owner_id::text), ('grade', (p).grade),
+        ('speed', (p).grade || ':' || (p).speed)) c (dim, key) where c.key is not null
+    union all
+    select x.dim, pg_catalog.split_part(x.told, '|', 1)::date, pg_catalog.split_part(x.told, '|', 2)
+    from (select 'lost' as dim, (p).lost as told union all select 'let_go', g from pg_catalog.unnest((p).let_go) g) x where x.told is not null
+$$;
+
+create or replace function private.count_lead_days(p_old private.lead_facts[], p_new private.lead_facts[]) returns void
+language sql volatile set search_path = '' as $$
+    insert into private.lead_days as d (shop_id, dim, day, key, captured, assigned, followed, contacted, discovery, objection, closing, converted,
+        lost, recycled, first_on_time, first_late)
+    select (f.fact).shop_id, c.dim, c.day, c.key, sum(f.sign), sum(f.sign * (f.fact).assigned), sum(f.sign * (f.fact).followed),
+        sum(f.sign * (f.fact).contacted), sum(f.sign * ((f.fact).furthest >= 2)::integer), sum(f.sign * ((f.fact).furthest >= 3)::integer),
+        sum(f.sign * ((f.fact).furthest >= 4)::integer), sum(f.sign * (f.fact).converted), sum(f.sign * ((f.fact).lost is not null)::integer),
+        sum(f.sign * (f.fact).recycled), sum(f.sign * (f.fact).first_on_time), sum(f.sign * (f.fact).first_late)
+    from (select -1 as sign, o as fact from pg_catalog.unnest(p_old) o union all select 1, n from pg_catalog.unnest(p_new) n) f
+    cross join lateral private.lead_cells(f.fact) c
+    group by (f.fact).shop_id, c.dim, c.day, c.key
+    order by 1, 2, 3, 4
+    on conflict (shop_id, dim, day, key) do update set captured = d.captured + excluded.captured, assigned = d.assigned + excluded.assigned,
+        followed = d.followed + excluded.followed, contacted = d.contacted + excluded.contacted, discovery = d.discovery + excluded.discovery,
+        objection = d.objection + excluded.objection, closing = d.closing + excluded.closing, converted = d.converted + excluded.converted,
+        lost = d.lost + excluded.lost, recycled = d.recycled + excluded.recycled, first_on_time = d.first_on_time + excluded.first_on_time,
+        first_late = d.first_late + excluded.first_late
+$$;
+comment on function private.count_lead_days(private.lead_facts[], private.lead_facts[]) is 'Takes old facts out of their days and puts new ones in.';
+
+create or replace function private.fold_leads(p_limit integer default 5000) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_ids bigint[];
+    v_old private.lead_facts[];
+    v_new private.lead_facts[];
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7316059) then
+        return 0;
+    end if;
+    with taken as (
+        delete from private.lead_changes where id in (select c.id from private.lead_changes c order by c.id limit p_limit) returning lead_id
+    )
+    select pg_catalog.array_agg(distinct lead_id) into v_ids from taken;
+    if v_ids is null then
+        return 0;
+    end if;
+    v_old := array(select f from private.lead_facts f where f.lead_id = any (v_ids));
+    v_new := array(select f from private.count_leads(v_ids) f);
+    perform private.count_lead_days(v_old, v_new);
+    delete from private.lead_facts where lead_id = any (v_ids);
+    insert into private.lead_facts select n.* from pg_catalog.unnest(v_new) n;
+    return pg_catalog.cardinality(v_ids);
+end;
+$$;
+comment on function private.fold_leads(integer) is 'Counts leads that changed; one at a time, the others go on. Answers how many.';
+
+insert into private.lead_changes (lead_id)
+select l.id from public.leads l where not exists (select from private.lead_facts) and not exists (select from private.lead_changes);
+
 -- ==== 59_leads_insight.sql ====
 
 -- 59 ---------------------------------------------------------------------------------------- leads: where the funnel leaks
 --
--- Of the leads captured in a period: how far they came. One pass over the rows for all groupings. A lead that bought counts as
--- having reached every stage. Shares are for the reader to form from counts: a denominator of 0 is no figure.
+-- Of the leads captured in a period, by whole days of their shops: how far they came, from the sums of 59_leads_days. What
+-- waits now is read from the open leads. Shares are for the reader to form from counts: a denominator of 0 is no figure.
 
-create or replace function private.insight_period(p jsonb, p_now timestamptz, out v jsonb, out since timestamptz, out till timestamptz)
+create or replace function private.insight_period(p jsonb, p_now timestamptz, out v jsonb, out since date, out till date)
 language plpgsql stable set search_path = '' as $$
 begin
     v := private.as_filter(p);
-    since := coalesce((v ->> 'from')::timestamptz, p_now - interval '30 days');
-    till := coalesce((v ->> 'to')::timestamptz, p_now + interval '1 minute'); -- what was captured just now counts
-    if till <= since or till > since + interval '400 days' then
+    since := (coalesce((v ->> 'from')::timestamptz, p_now - interval '30 days') at time zone 'Asia/Shanghai')::date;
+    till := (coalesce((v ->> 'to')::timestamptz, p_now) at time zone 'Asia/Shanghai')::date;
+    if till < since or till > since + 400 then
         perform private.fail('PT422', 'filter.bad');
     end if;
 exception when data_exception then
     perform private.fail('PT422', 'filter.bad');
 end;
 $$;
-comment on function private.insight_period(jsonb, timestamptz) is 'The period of a report, the last 30 days unless said, at most 400 days. filter.bad.';
+comment on function private.insight_period(jsonb, timestamptz) is 'The days of a report, first and last, in China time: the last 30 days unless said, at most 400. filter.bad.';
 
-create or replace function private.lead_funnel(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-    with seen as materialized ( -- one pass over the leads; the groupings below add up its few rows
-        select l.source, l.shop_id, l.owner_id, l.grade, (pg_catalog.date_trunc('week', l.captured_at at time zone 'Asia/Shanghai'))::date as week,
-            pg_catalog.count(*) as captured, pg_catalog.count(*) filter (where l.owner_id is not null or l.recycled > 0) as assigned,
-            pg_catalog.count(*) filter (where l.first_follow_up_at is not null or l.state = 'converted') as followed,
-            pg_catalog.count(*) filter (where l.first_contact_at is not null or l.state = 'converted') as contacted,
-            pg_catalog.count(*) filter (where l.furthest >= 2 or l.state = 'converted') as discovery,
-            pg_catalog.count(*) filter (where l.furthest >= 3 or l.state = 'converted') as objection,
-            pg_catalog.count(*) filter (where l.furthest >= 4 or l.state = 'converted') as closing,
-            pg_catalog.count(*) filter (where l.state = 'converted') as converted, pg_catalog.count(*) filter (where l.state = 'lost') as lost,
-            pg_catalog.sum(l.recycled) as recycled, pg_catalog.count(*) filter (where l.is_first_on_time) as first_on_time,
-            pg_catalog.count(*) filter (where not l.is_first_on_time) as first_late,
-            pg_catalog.count(*) filter (where l.first_follow_up_at is null and l.closed_at is null and l.due_sort < p_now) as never_followed_late
-        from public.leads l
-        where l.shop_id = any (p_shops) and l.captured_at >= p_from and l.captured_at < p_to and l.state <> 'merged'
-        group by 1, 2, 3, 4, 5
-    ), counted as (
-        select case grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
-                when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
-            l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.sum(l.captured) as captured, pg_catalog.sum(l.assigned) as assigned,
-            pg_catalog.sum(l.followed) as followed, pg_catalog.sum(l.contacted) as contacted, pg_catalog.sum(l.discovery) as discovery,
-            pg_catalog.sum(l.objection) as objection, pg_catalog.sum(l.closing) as closing, pg_catalog.sum(l.converted) as converted,
-            pg_catalog.sum(l.lost) as lost, pg_catalog.sum(l.recycled) as recycled, pg_catalog.sum(l.first_on_time) as first_on_time,
-            pg_catalog.sum(l.first_late) as first_late, pg_catalog.sum(l.never_followed_late) as never_followed_late
-        from seen l group by grouping sets ((), (l.source), (l.shop_id), (l.owner_id), (l.grade), (l.week))
+create or replace function private.lead_groups(p_shops bigint[], p_from date, p_to date, p_now timestamptz) returns setof jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return query
+    with sums as (
+        select d.dim, d.key, d.shop_id, d.day - (extract(isodow from d.day)::integer - 1) as week, d.captured, d.assigned, d.followed, d.contacted,
+            d.discovery, d.objection, d.closing, d.converted, d.lost, d.recycled, d.first_on_time, d.first_late, 0::bigint as never_followed_late
+        from private.lead_days d
+        where d.shop_id = any (p_shops) and d.dim in ('all', 'source', 'owner', 'grade') and d.day between p_from and p_to
+        union all
+        select c.dim, c.key, l.shop_id, (pg_catalog.date_trunc('week', l.captured_at at time zone s.timezone))::date,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, pg_catalog.count(*)
+        from public.leads l join public.shops s on s.id = l.shop_id
+        cross join lateral (values ('all', ''), ('source', l.source), ('owner', coalesce(l.owner_id, 0)::text), ('grade', l.grade)) c (dim, key)
+        where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') and l.first_follow_up_at is null and l.due_sort < p_now
+          and l.captured_at >= p_from::timestamp at time zone s.timezone and l.captured_at < (p_to + 1)::timestamp at time zone s.timezone
+        group by 1, 2, 3, 4
+    ), grouped as (
+        select case when x.dim <> 'all' then x.dim when grouping(x.shop_id) = 0 then 'shop' when grouping(x.week) = 0 then 'week' else 'all' end as by,
+            case when x.dim <> 'all' then x.key end as key, case when x.dim = 'all' then x.shop_id end as shop_id,
+            case when x.dim = 'all' then x.week end as week, pg_catalog.sum(x.captured) as captured, pg_catalog.sum(x.assigned) as assigned,
+            pg_catalog.sum(x.followed) as followed, pg_catalog.sum(x.contacted) as contacted, pg_catalog.sum(x.discovery) as discovery,
+            pg_catalog.sum(x.objection) as objection, pg_catalog.sum(x.closing) as closing, pg_catalog.sum(x.converted) as converted,
+            pg_catalog.sum(x.lost) as lost, pg_catalog.sum(x.recycled) as recycled, pg_catalog.sum(x.first_on_time) as first_on_time,
+            pg_catalog.sum(x.first_late) as first_late, pg_catalog.sum(x.never_followed_late) as never_followed_late
+        from sums x group by grouping sets ((x.dim, x.key), (x.dim, x.key, x.shop_id), (x.dim, x.key, x.week))
+        having (x.dim = 'all' or (grouping(x.shop_id) = 1 and grouping(x.week) = 1)) and pg_catalog.sum(x.captured) + pg_catalog.sum(x.never_followed_late) > 0
     )
-    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(c)) || pg_catalog.jsonb_build_object('name', coalesce(s.name, m.display_name))
-        order by c.by, c.week, c.captured desc), '[]')
-    from counted c left join public.shops s on s.id = c.shop_id left join public.members m on m.id = c.owner_id
-    where c.captured is not null
+    select pg_catalog.jsonb_strip_nulls((pg_catalog.to_jsonb(g) - 'key') || pg_catalog.jsonb_build_object(
+            'source', case g.by when 'source' then g.key end, 'grade', case g.by when 'grade' then g.key end,
+            'owner_id', case when g.by = 'owner' then nullif(g.key, '0')::bigint end)) || pg_catalog.jsonb_build_object('name', coalesce(s.name, m.display_name))
+    from grouped g left join public.shops s on s.id = g.shop_id
+    left join public.members m on g.by = 'owner' and m.id::text = g.key
+    order by g.by, g.week, g.captured desc;
+end;
 $$;
-comment on function private.lead_funnel(bigint[], timestamptz, timestamptz, timestamptz) is
-    'Counts by source, shop, owner (none: the pool), grade, week (Monday, China time) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and overdue.';
+comment on function private.lead_groups(bigint[], date, date, timestamptz) is
+    'Counts by source, shop, owner (none: the pool), grade, week (by its Monday) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and overdue.';
 
-create or replace function private.lead_first_contact(p_shops bigint[], p_from timestamptz, p_to timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(g) order by g.grade), '[]') from (
-        select l.grade, pg_catalog.count(*) as sample,
-            pg_catalog.round((percentile_cont(0.5) within group (order by extract(epoch from l.first_follow_up_at - l.captured_at)) / 3600)::numeric, 1) as median_hours,
-            pg_catalog.round((percentile_cont(0.9) within group (order by extract(epoch from l.first_follow_up_at - l.captured_at)) / 3600)::numeric, 1) as slow_hours
-        from public.leads l
-        where l.shop_id = any (p_shops) and l.captured_at >= p_from and l.captured_at < p_to and l.first_follow_up_at is not null and l.state <> 'merged'
-        group by l.grade) g
+create or replace function private.lead_speed(p_shops bigint[], p_from date, p_to date) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (
+        with bars as (
+            select pg_catalog.split_part(d.key, ':', 1) as grade, pg_catalog.split_part(d.key, ':', 2)::integer as bucket, pg_catalog.sum(d.captured) as n
+            from private.lead_days d where d.shop_id = any (p_shops) and d.dim = 'speed' and d.day between p_from and p_to
+            group by 1, 2 having pg_catalog.sum(d.captured) > 0
+        ), upto as (
+            select b.*, pg_catalog.sum(b.n) over (partition by b.grade order by b.bucket) as reached, pg_catalog.sum(b.n) over (partition by b.grade) as sample
+            from bars b
+        ), marks as (
+            select u.grade, u.sample, q.share, pg_catalog.min(private.speed_edge(u.bucket) + (private.speed_edge(u.bucket + 1) - private.speed_edge(u.bucket))
+                * (q.share * u.sample - (u.reached - u.n)) / u.n) as hours
+            from upto u cross join (values (0.5), (0.9)) q (share) where u.reached >= q.share * u.sample and u.reached - u.n < q.share * u.sample
+            group by 1, 2, 3
+        )
+        select coalesce(pg_catalog.jsonb_agg(x order by x ->> 'grade'), '[]') from (
+            select pg_catalog.jsonb_build_object('grade', k.grade, 'sample', k.sample,
+                'median_hours', pg_catalog.round(pg_catalog.max(k.hours) filter (where k.share = 0.5), 1),
+                'slow_hours', pg_catalog.round(pg_catalog.max(k.hours) filter (where k.share = 0.9), 1)) as x
+            from marks k group by k.grade, k.sample) m);
+end;
 $$;
-comment on function private.lead_first_contact(bigint[], timestamptz, timestamptz) is 'Hours from capture to the first follow-up by grade: median, and what nine of ten stayed below.';
+comment on function private.lead_speed(bigint[], date, date) is
+    'Hours from capture to the first follow-up by grade: median, and what nine of ten stayed below, by classes of private.speed_bucket.';
 
-create or replace function private.lead_leaks(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-    select pg_catalog.jsonb_build_object(
-        'lost', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.count desc), '[]') from (
-            select l.stage, l.lost_reason as reason, pg_catalog.count(*) as count from public.leads l
-            where l.shop_id = any (p_shops) and l.state = 'lost' and l.closed_at >= p_from and l.closed_at < p_to group by 1, 2) x),
-        'given_up', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.count desc), '[]') from (
-            select o.ended_as, o.member_id, m.display_name as name, pg_catalog.count(*) as count
-            from public.lead_owners o join public.members m on m.id = o.member_id
-            where o.shop_id = any (p_shops) and o.since < p_to and o.until >= p_from and o.until < p_to and o.ended_as in ('recycled', 'given_back', 'taken_over')
-            group by 1, 2, 3) x),
-        'waiting', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.stage, x.state), '[]') from (
-            select l.stage, l.state, pg_catalog.count(*) as count, pg_catalog.count(*) filter (where l.due_sort < p_now) as overdue
-            from public.leads l where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') group by 1, 2) x))
+create or replace function private.lead_leaks(p_shops bigint[], p_from date, p_to date, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (
+        with gone as (
+            select d.dim, pg_catalog.split_part(d.key, ':', 1) as what, pg_catalog.split_part(d.key, ':', 2) as by, pg_catalog.sum(d.captured) as count
+            from private.lead_days d where d.shop_id = any (p_shops) and d.dim in ('lost', 'let_go') and d.day between p_from and p_to
+            group by 1, 2, 3 having pg_catalog.sum(d.captured) > 0
+        )
+        select pg_catalog.jsonb_build_object(
+            'lost', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('stage', g.what, 'reason', g.by, 'count', g.count)
+                order by g.count desc, g.what, g.by), '[]') from gone g where g.dim = 'lost'),
+            'given_up', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('ended_as', g.what, 'member_id', m.id, 'name', m.display_name,
+                'count', g.count) order by g.count desc, g.what, m.id), '[]') from gone g join public.members m on m.id::text = g.by where g.dim = 'let_go'),
+            'waiting', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.stage, x.state), '[]') from (
+                select l.stage, l.state, pg_catalog.count(*) as count, pg_catalog.count(*) filter (where l.due_sort < p_now) as overdue
+                from public.leads l where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') group by 1, 2) x)));
+end;
 $$;
-comment on function private.lead_leaks(bigint[], timestamptz, timestamptz, timestamptz) is
+comment on function private.lead_leaks(bigint[], date, date, timestamptz) is
     'Where leads go that do not buy: lost by stage and reason, let go by whom and how, and what is open now by stage and state.';
 
 create or replace function private.lead_scripts(p_shops bigint[], p_from timestamptz, p_to timestamptz) returns jsonb
@@ -14922,7 +15118,7 @@ end;
 $$;
 
 create or replace function public.lead_insight(p jsonb default '{}') returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
     v_now timestamptz := private.now();
@@ -14931,9 +15127,10 @@ declare
     v_funnel jsonb;
     v_leaks jsonb;
 begin
+    perform private.fold_leads(1000); -- what was done just now counts
     select * into v_period from private.insight_period(p, v_now);
     v_shops := private.lead_shops(v_period.v);
-    v_funnel := private.lead_funnel(v_shops, v_period.since, v_period.till, v_now);
+    v_funnel := (select coalesce(pg_catalog.jsonb_agg(g), '[]') from private.lead_groups(v_shops, v_period.since, v_period.till, v_now) g);
     v_leaks := private.lead_leaks(v_shops, v_period.since, v_period.till, v_now);
     if v_me.role = 'agent' and not private.oversees(v_me) then -- colleagues' figures are not an agent's business
         v_funnel := (select coalesce(pg_catalog.jsonb_agg(f), '[]') from pg_catalog.jsonb_array_elements(v_funnel) f
@@ -14942,13 +15139,14 @@ begin
             from pg_catalog.jsonb_array_elements(v_leaks -> 'given_up') g where (g ->> 'member_id')::bigint = v_me.member_id));
     end if;
     return pg_catalog.jsonb_build_object('from', v_period.since, 'to', v_period.till, 'funnel', v_funnel, 'leaks', v_leaks,
-        'first_contact', private.lead_first_contact(v_shops, v_period.since, v_period.till),
-        'scripts', private.lead_scripts(v_shops, v_period.since, v_period.till));
+        'first_contact', private.lead_speed(v_shops, v_period.since, v_period.till),
+        'scripts', private.lead_scripts(v_shops, v_period.since::timestamp at time zone 'Asia/Shanghai',
+            (v_period.till + 1)::timestamp at time zone 'Asia/Shanghai'));
 end;
 $$;
 grant execute on function public.lead_insight(jsonb) to authenticated;
 comment on function public.lead_insight(jsonb) is
-    'Agents, operations, analysts, managers, admins: {from, to, funnel: [{by all|source|shop|owner|grade|week, …, counts}], first_contact: [{grade, sample, median_hours, slow_hours}], leaks: {lost, given_up, waiting}, scripts: [{script_id, title, leads, converted}]}. p: from, to (30 days until now; at most 400), shop_id. Agents see their own name only. filter.bad.';
+    'Agents, operations, analysts, managers, admins: {from, to, funnel: [{by all|source|shop|owner|grade|week, …, counts}], first_contact: [{grade, sample, median_hours, slow_hours}], leaks: {lost, given_up, waiting}, scripts: [{script_id, title, leads, converted}]}. p: from, to (whole days, the last 30 unless said; at most 400), shop_id. Agents see their own name only. filter.bad.';
 
 -- ==== 59_leads_intake.sql ====
 
@@ -15266,6 +15464,7 @@ declare
     v_count integer := 0;
 begin
     perform private.forget_lead_counts(p_now);
+    perform private.fold_leads();
     perform private.recycle_kept_leads(p_now);
     for v_shop in select s.id from public.shops s where s.is_active
         and exists (select from public.leads l where l.shop_id = s.id and l.state = 'pool' and l.free_at <= p_now) order by s.id
@@ -18780,7 +18979,8 @@ comment on function private.apply_cases(public.imports, integer, timestamptz) is
 -- 63 ------------------------------------------------------------------------------ tickets: the list, the screen, the export
 --
 -- The list reads shop by shop and stage by stage from one index, whatever the depth; counts stop at 1,001. What was typed
--- into the search field is looked up first, exactly, and only those tickets are listed.
+-- into the search field is looked up first, exactly, and only those tickets are listed. With a period (since, until: days of
+-- registration) it lists what the figures of after-sales insight counted, newest first, so that both say the same.
 
 create or replace function private.ticket_filter(p jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -18788,14 +18988,16 @@ declare
     v jsonb := pg_catalog.jsonb_strip_nulls(private.as_object(p));
 begin
     if exists (select from pg_catalog.jsonb_each_text(v) f where (f.key in ('shop_id', 'root_cause') and not private.is_id(f.value))
+            or (f.key = 'handler' and f.value !~ '^[0-9]{1,18}$') or (f.key = 'solved' and f.value <> 'no')
             or (f.key = 'owner' and f.value not in ('me', 'none') and not private.is_id(f.value))
             or (f.key in ('after', 'before') and not private.is_id(v -> f.key ->> 'id'))
             or (f.key = 'limit' and f.value !~ '^[0-9]{1,4}$'))
         or coalesce(v ->> 'tab', 'all') not in ('mine', 'pool', 'all', 'waiting', 'revisit', 'review', 'done')
-        or coalesce(v ->> 'due', 'soon') not in ('overdue', 'soon') then
+        or coalesce(v ->> 'due', 'soon') not in ('overdue', 'soon')
+        or (v ? 'since') <> (v ? 'until') or (not v ? 'since' and v ?| array['handler', 'solved']) then
         perform private.fail('PT422', 'filter.bad');
     end if;
-    perform (v -> 'after' ->> 'sort')::timestamptz, (v -> 'before' ->> 'sort')::timestamptz;
+    perform (v -> 'after' ->> 'sort')::timestamptz, (v -> 'before' ->> 'sort')::timestamptz, (v ->> 'since')::date, (v ->> 'until')::date;
     return v;
 exception when data_exception then
     perform private.fail('PT422', 'filter.bad');
@@ -18811,6 +19013,17 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.ticket_stages(text) is 'The stages on a tab; mine: what I have to do something about.';
 
+create or replace function private.ticket_counted(p jsonb) returns text
+language sql immutable set search_path = '' as $$
+    select ' and f.day >= ($1 ->> ''since'')::date and f.day <= ($1 ->> ''until'')::date'
+        || case when p ? 'type' then ' and f.type = $1 ->> ''type''' else '' end
+        || case when p ? 'root_cause' then ' and f.root_cause_id = any ($7)' else '' end
+        || case when p ? 'handler' then ' and f.member_id = ($1 ->> ''handler'')::bigint' else '' end
+        || case when p ->> 'solved' = 'no' then ' and f.solved = 0' else '' end
+$$;
+comment on function private.ticket_counted(jsonb) is
+    'Condition on private.ticket_facts (f) for a filter with a period: day of registration in the shop''s zone, handler (0: nobody) and solved no as the figures count them.';
+
 create or replace function private.ticket_where(p jsonb) returns text
 language sql immutable set search_path = '' as $$
     select pg_catalog.concat_ws(' and ', 'true',
@@ -18822,7 +19035,8 @@ language sql immutable set search_path = '' as $$
         case when p ->> 'owner' = 'me' then 't.owner_id = $3' when p ->> 'owner' = 'none' then 't.owner_id is null'
             when p ->> 'owner' is not null then 't.owner_id = ($1 ->> ''owner'')::bigint' end,
         case p ->> 'due' when 'overdue' then 't.due_sort < $4'
-            when 'soon' then 't.due_sort >= $4 and t.due_sort <= $4 + interval ''30 minutes''' end)
+            when 'soon' then 't.due_sort >= $4 and t.due_sort <= $4 + interval ''30 minutes''' end,
+        case when p ? 'since' and p ? 'q' then 'exists (select from private.ticket_facts f where f.ticket_id = t.id' || private.ticket_counted(p) || ')' end)
 $$;
 comment on function private.ticket_where(jsonb) is
     'Condition of the list as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $2 shops, $3 me, $4 now, $7 causes).';
@@ -18839,15 +19053,18 @@ comment on function private.cause_family(bigint) is 'A root cause with all below
 
 create or replace function private.ticket_places(p jsonb) returns text
 language sql immutable set search_path = '' as $$
-    select 'unnest($2) s (id) cross join (select g.stage from unnest(private.ticket_stages($1 ->> ''tab'')) g (stage)
+    select case when p ? 'since' then 'unnest($2) s (id) cross join lateral (select t.id, f.day::timestamptz as due_sort
+        from private.ticket_facts f join public.tickets t on t.id = f.ticket_id where f.shop_id = s.id'
+        || case when p ->> 'tab' <> 'all' then ' and t.stage = any (private.ticket_stages($1 ->> ''tab''))' else '' end || private.ticket_counted(p)
+    else 'unnest($2) s (id) cross join (select g.stage from unnest(private.ticket_stages($1 ->> ''tab'')) g (stage)
             where $1 ->> ''state'' is null or g.stage = private.ticket_stage($1 ->> ''state'')) g'
         || case when p ? 'root_cause' then ' cross join unnest($7) c (cause)' else '' end
         || ' cross join lateral (select t.id, t.due_sort from public.tickets t where t.shop_id = s.id and '
         || case when p ? 'state' then 't.state = $1 ->> ''state''' else 't.stage = g.stage' end
-        || case when p ? 'root_cause' then ' and t.root_cause_id = c.cause' else '' end
+        || case when p ? 'root_cause' then ' and t.root_cause_id = c.cause' else '' end end
 $$;
 comment on function private.ticket_places(jsonb) is
-    'Where the list looks, as SQL text made of fixed pieces (open for more conditions): every shop and stage (state, root cause) from its own index range, in the order of due_sort.';
+    'Where the list looks, as SQL text made of fixed pieces (open for more conditions): every shop and stage (state, root cause) from its own index range, in the order of due_sort; in a period every shop, whatever the stage on the tab all.';
 
 create or replace function private.ticket_page(
     p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz, p_cursor jsonb, p_descending boolean, p_limit integer
@@ -18856,12 +19073,14 @@ language plpgsql stable set search_path = '' as $$
 declare
     v_direction text := case when p_descending then 'desc' else 'asc' end;
     v_causes bigint[] := case when p ? 'root_cause' then private.cause_family((p ->> 'root_cause')::bigint) end;
-    v_beyond text := case when p_cursor is null then 'true' else pg_catalog.format(
-        '(t.due_sort, t.id) %s (($5 ->> ''sort'')::timestamptz, ($5 ->> ''id'')::bigint)', case when p_descending then '<' else '>' end) end;
+    v_sort text := case when p ? 'since' then '(f.day, f.ticket_id)' else '(t.due_sort, t.id)' end;
+    v_beyond text := case when p_cursor is null then 'true' else pg_catalog.format('%s %s (($5 ->> ''sort'')::%s, ($5 ->> ''id'')::bigint)',
+        v_sort, case when p_descending then '<' else '>' end, case when p ? 'since' then 'date' else 'timestamptz' end) end;
 begin
     return query execute pg_catalog.format('
-        select l.id, l.due_sort from %4$s and %1$s and %2$s order by t.due_sort %3$s, t.id %3$s limit $6) l
-        order by l.due_sort %3$s, l.id %3$s limit $6', private.ticket_where(p), v_beyond, v_direction, private.ticket_places(p))
+        select l.id, l.due_sort from %4$s and %1$s and %2$s order by %5$s %3$s, %6$s %3$s limit $6) l
+        order by l.due_sort %3$s, l.id %3$s limit $6', private.ticket_where(p), v_beyond, v_direction, private.ticket_places(p),
+        case when p ? 'since' then 'f.day' else 't.due_sort' end, case when p ? 'since' then 'f.ticket_id' else 't.id' end)
     using p, p_shops, p_me, p_now, p_cursor, p_limit, v_causes;
 end;
 $$;
@@ -19003,8 +19222,14 @@ end;
 $$;
 comment on function private.ticket_rows(bigint[]) is 'Tickets as pages show them, masked, in the order of the ids.';
 
-create or replace function private.ticket_cursor(p_row jsonb) returns jsonb
-language sql immutable strict set search_path = '' as $$ select jsonb_build_object('sort', p_row -> 'due_sort', 'id', p_row -> 'id') $$;
+create or replace function private.ticket_cursor(p jsonb, p_row jsonb) returns jsonb
+language plpgsql stable strict set search_path = '' as $$
+begin
+    return jsonb_build_object('id', p_row -> 'id', 'sort', case when p ? 'since'
+        then (select to_jsonb(f.day) from private.ticket_facts f where f.ticket_id = (p_row ->> 'id')::bigint) else p_row -> 'due_sort' end);
+end;
+$$;
+comment on function private.ticket_cursor(jsonb, jsonb) is 'The place of a row in the list under a filter: {sort, id}.';
 
 create or replace function private.ticket_ids(p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz, p_limit integer) returns bigint[]
 language plpgsql stable set search_path = '' as $$
@@ -19013,7 +19238,7 @@ begin
         return array(select t.id from private.typed_page(p, p_shops, p_me, p_now, p_limit) t);
     end if;
     return array(select t.id from private.ticket_page(p, p_shops, p_me, p_now, coalesce(p -> 'before', p -> 'after'),
-        (p ? 'before') <> (p ->> 'tab' = 'done'), p_limit) t);
+        (p ? 'before') <> (p ->> 'tab' = 'done' or p ? 'since'), p_limit) t);
 end;
 $$;
 comment on function private.ticket_ids(jsonb, bigint[], bigint, timestamptz, integer) is 'Ids of a page of the list; backwards from before.';
@@ -19023,12 +19248,25 @@ language sql stable set search_path = '' as $$
     select array(select s from private.my_shop_ids() s where p ->> 'shop_id' is null or s = (p ->> 'shop_id')::bigint)
 $$;
 
+create or replace function private.ticket_filter_now(p jsonb) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+    v jsonb := private.ticket_filter(p);
+begin
+    if v ? 'since' then
+        perform private.fold_tickets();
+    end if;
+    return v;
+end;
+$$;
+comment on function private.ticket_filter_now(jsonb) is 'private.ticket_filter; a period lists what is counted, so what changed is counted first. filter.bad.';
+
 create or replace function public.ticket_list(p jsonb default '{}') returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
     v_now timestamptz := private.now();
-    v jsonb := '{"tab": "mine"}'::jsonb || private.ticket_filter(p);
+    v jsonb := '{"tab": "mine"}'::jsonb || private.ticket_filter_now(p);
     v_limit integer := least(greatest(coalesce((v ->> 'limit')::integer, 50), 1), 200);
     v_shops bigint[] := private.ticket_shops(v);
     v_ids bigint[] := private.ticket_ids(v, v_shops, v_me.member_id, v_now, v_limit + 1);
@@ -19043,21 +19281,21 @@ begin
     return jsonb_build_object('rows', v_rows,
         'count', case when not v ? 'q' and (v_more or v ?| array['after', 'before']) then private.ticket_count(v, v_shops, v_me.member_id, v_now)
             else cardinality(v_ids) end,
-        'next', case when not v ? 'q' and (v_more or v ? 'before') then private.ticket_cursor(v_rows -> -1) end,
-        'previous', case when (v ? 'before' and v_more) or v ? 'after' then private.ticket_cursor(v_rows -> 0) end,
+        'next', case when not v ? 'q' and (v_more or v ? 'before') then private.ticket_cursor(v, v_rows -> -1) end,
+        'previous', case when (v ? 'before' and v_more) or v ? 'after' then private.ticket_cursor(v, v_rows -> 0) end,
         'counts', private.ticket_tabs(v_shops, v_me.member_id, v_now));
 end;
 $$;
 grant execute on function public.ticket_list(jsonb) to authenticated;
 comment on function public.ticket_list(jsonb) is
-    'Members: a page of the tickets of my shops, soonest deadline first (done: latest first): {rows, count (to 1,001), next, previous, counts}. p: tab mine|pool|all|waiting|revisit|review|done, shop_id, type, state, severity, root_cause (and below it), owner me|none|id, due overdue|soon, q (exact: number of ticket, order, parcel, platform; buyer account), limit (200), after or before = {sort, id}. filter.bad.';
+    'Members: a page of the tickets of my shops, soonest deadline first (done: latest first): {rows, count (to 1,001), next, previous, counts}. p: tab mine|pool|all|waiting|revisit|review|done, shop_id, type, state, severity, root_cause (and below it), owner me|none|id, due overdue|soon, since and until (days of registration, both included: newest first, on the tab all whatever the stage; with handler (0: nobody) and solved no as the figures of ticket_insight count them), q (exact: number of ticket, order, parcel, platform; buyer account), limit (200), after or before = {sort, id}. filter.bad.';
 
 create or replace function public.ticket_export(p_filter jsonb default '{}', p_after jsonb default null, p_limit integer default 1000) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := '{"tab": "all"}'::jsonb || private.ticket_filter((private.as_object(p_filter) - array['after', 'before', 'limit'])
+    v jsonb := '{"tab": "all"}'::jsonb || private.ticket_filter_now((private.as_object(p_filter) - array['after', 'before', 'limit'])
         || coalesce(jsonb_build_object('after', nullif(private.as_json(p_after), 'null')), '{}'));
     v_limit integer := least(greatest(coalesce(p_limit, 1000), 1), 1000);
     v_ids bigint[];
@@ -19068,7 +19306,7 @@ begin
     end if;
     v_ids := private.ticket_ids(v, private.ticket_shops(v), v_me.member_id, v_now, v_limit + 1);
     v_rows := private.ticket_rows(v_ids[1:v_limit]);
-    return jsonb_build_object('rows', v_rows, 'next', case when cardinality(v_ids) > v_limit and not v ? 'q' then private.ticket_cursor(v_rows -> -1) end);
+    return jsonb_build_object('rows', v_rows, 'next', case when cardinality(v_ids) > v_limit and not v ? 'q' then private.ticket_cursor(v, v_rows -> -1) end);
 end;
 $$;
 grant execute on function public.ticket_export(jsonb, jsonb, integer) to authenticated;
@@ -19260,12 +19498,14 @@ begin
             array_remove(array[v.contact_id, (select o.contact_id from public.orders o where o.id = v.order_id)], null), '{}', p_id, v_now),
         'draft', coalesce((select d.body from public.ticket_drafts d where d.ticket_id = p_id and d.member_id = v_me.member_id), ''),
         'attachments', case when v_works then private.ticket_attachments(p_id) else '[]' end,
+        'reviews', case when v_me.role <> 'warehouse' then private.review_rows(v_me, array(select r.id from public.score_reviews r
+            where r.ticket_id = any (v_family) order by r.id desc), v_now) else '[]' end,
         'is_mine', coalesce(v.owner_id = v_me.member_id, false), 'resolving', private.ticket_resolving(v_me, v, v_now)) || private.ticket_rights(v_me, v, v_now);
 end;
 $$;
 grant execute on function public.ticket_screen(bigint) to authenticated;
 comment on function public.ticket_screen(bigint) is
-    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, is_mine, resolving, can, why}; null when it is not visible.';
+    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, reviews (low-score reviews, newest first; not for the warehouse), is_mine, resolving, can, why}; null when it is not visible.';
 
 -- ==== 64_approvals.sql ====
 
@@ -22707,6 +22947,7 @@ create table if not exists private.ticket_facts (
     cost numeric(14, 2) not null
 );
 alter table private.ticket_facts enable row level security;
+create index if not exists ticket_facts_day_idx on private.ticket_facts (shop_id, day, ticket_id) include (type, member_id, root_cause_id, solved); -- the cases behind a figure
 comment on table private.ticket_facts is 'What each ticket counts in private.ticket_days at this moment. Cancelled and merged ones count nothing and have no row.';
 
 create table if not exists private.ticket_days (

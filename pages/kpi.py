@@ -11,14 +11,19 @@ frame.page_header(t("kpi.title"), help=t("kpi.help"))
 with frame.boundary():
     first, last = filters.days(user)
     found = reads.screen(
-        frame.client(), first, last, shop_id=filters.value("shop"), agent=filters.value("agent")
+        frame.client(),
+        first,
+        last,
+        shop_id=filters.value("shop"),
+        agent=filters.value("agent"),
+        shift=filters.value("shift"),
     )
     library = reads.definitions(frame.client())
     meanings = {one.code: one for one in library}
     tab = filters.TABS[0] if user.has("agent") else filters.tabs()
     opened = next((tile for tile in found.tiles if tile.code == filters.value("code")), None)
     if tab == "figures":
-        filters.draw(user, found.agents)
+        filters.draw(user, found)
         person.heading(user, found)
         if opened is None:
             tiles.draw(found, meanings)

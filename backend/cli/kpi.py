@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--from", dest="first", required=True, type=date.fromisoformat, metavar="DATE")
     parser.add_argument("--to", dest="last", required=True, type=date.fromisoformat, metavar="DATE")
     parser.add_argument("--shop", metavar="CODE", help="default: all shops together")
-    parser.add_argument("--by", choices=("shop", "person", "day"), help="one line for each")
+    parser.add_argument("--by", choices=("shop", "person", "shift", "day"), help="one line for each")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
 
 

@@ -1,14 +1,20 @@
-"""What the KPI page reads: figures of a period with targets and lines, one by day, shop or person, alerts."""
+"""What the KPI page reads: figures of a period with targets, one by day, shop, person or shift, alerts."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
+
+OFF_SHIFT: Final = "(off)"
+"""In place of a shift: outside all of them. No name of a shift has brackets."""
+
+DAY_ALONE: Final = "(day)"
+"""In place of a shift: the file says the day alone."""
 
 
 class _Row(BaseModel):
@@ -26,7 +32,9 @@ class Point(_Row):
 class Tile(_Row):
     """A KPI of a period; `value`, `target` and `before` (the period of the same length before) are in `unit`.
 
-    `missing`: the kinds of file, any of which would do, if none was imported."""
+    `missing`: the kinds of file, any of which would do, if none was imported. `no_shift`: why it is never
+    said by shift (visitors, sheets, off_shift, orders, tasks). `only_days`: asked for one shift, but the
+    files of this period know the day alone."""
 
     code: str
     name_en: str
@@ -35,6 +43,8 @@ class Tile(_Row):
     direction: str
     version: int
     by_person: bool
+    no_shift: str | None
+    only_days: bool
     value: float | None
     before: float | None
     numerator: float | None
@@ -63,10 +73,11 @@ class Age(_Row):
 class Screen(_Row):
     """The page. `kept_at`: when the oldest of its days was counted; `waiting`: days still to be counted.
 
-    `person`: whose figures they are, if they are one member's."""
+    `person`: whose figures they are, if they are one member's. `shifts`: by name, in the order of the day."""
 
     tiles: tuple[Tile, ...]
     agents: tuple[str, ...]
+    shifts: tuple[str, ...]
     person: Whose | None
     ages: tuple[Age, ...]
     kept_at: datetime | None
@@ -74,7 +85,7 @@ class Screen(_Row):
 
 
 class Line(_Row):
-    """One day, shop or person of a KPI."""
+    """One day, shop, person or shift of a KPI; of shifts also `OFF_SHIFT` and `DAY_ALONE`."""
 
     scope: str
     value: float | None
@@ -131,18 +142,27 @@ def screen(
     shop_id: int | None = None,
     agent: str | None = None,
     member_id: int | None = None,
+    shift: str | None = None,
 ) -> Screen:
     """All KPIs of the days `first` to `last`, both included. An agent sees himself alone. Raises AppError."""
-    given = {"shop_id": shop_id, "agent": agent, "member_id": member_id}
+    given = {"shop_id": shop_id, "agent": agent, "member_id": member_id, "shift": shift}
     p: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     p |= {"from": first.isoformat(), "to": last.isoformat()}
     return Screen.model_validate(db.rpc(client, "kpi_screen", p=p))
 
 
 def lines(
-    client: Client, code: str, first: date, last: date, *, by: str, shop_id: int | None = None
+    client: Client,
+    code: str,
+    first: date,
+    last: date,
+    *,
+    by: str,
+    shop_id: int | None = None,
+    agent: str | None = None,
+    shift: str | None = None,
 ) -> tuple[Line, ...]:
-    """One KPI by `day`, `shop` or `person`. Raises AppError."""
+    """One KPI by `day`, `shop`, `person` or `shift`, of one agent, in one shift. Raises AppError."""
     found = db.rpc(
         client,
         "kpi_rows",
@@ -151,6 +171,8 @@ def lines(
         p_to=last.isoformat(),
         p_shop_id=shop_id,
         p_by=by,
+        p_agent=agent,
+        p_shift=shift,
     )
     return tuple(Line.model_validate(row) for row in found)
 

@@ -18,6 +18,7 @@ create table if not exists public.kpi_definitions (
     sources text[] not null,
     is_additive boolean not null default true,
     by_person boolean not null default false,
+    no_shift text constraint kpi_definitions_no_shift_known check (no_shift in ('visitors', 'sheets', 'off_shift', 'orders', 'tasks')),
     threshold numeric,
     platform_thresholds jsonb not null default '{}',
     origin text not null,
@@ -31,6 +32,8 @@ alter table public.kpi_definitions enable row level security;
 comment on table public.kpi_definitions is 'KPI 定义: what a figure counts, by version; the newest version is the one that is computed.';
 comment on column public.kpi_definitions.sources is 'Kinds of import without which it cannot be said: any of them is enough. Empty: the desk''s own work.';
 comment on column public.kpi_definitions.is_additive is 'Whether the sums of days make the sum of a period; if not, each period is counted anew.';
+comment on column public.kpi_definitions.no_shift is
+    'Why it is not said by shift: its source knows days alone (visitors, sheets), it is about the time outside shifts, orders come in at any hour, tasks are judged by the day. Null: it is.';
 comment on column public.kpi_definitions.threshold is 'Target in the unit; direction up: at least, down: at most. platform_thresholds {platform: target} wins.';
 comment on column public.kpi_definitions.params is 'reply_seconds: slower is late. pay_days: days after the talk in which a payment counts (0: the same day).';
 
@@ -45,8 +48,10 @@ grant select on public.kpis to authenticated;
 comment on view public.kpis is 'The version of each KPI that is computed now.';
 
 insert into public.kpi_definitions (code, version, position, area, unit, direction, threshold, platform_thresholds, sources, by_person,
-    is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
-select w.code, 1, w.position, w.area, w.unit, w.direction, w.threshold, w.platforms::jsonb, w.sources::text[], w.by_person, w.is_additive,
+    no_shift, is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
+select w.code, 1, w.position, w.area, w.unit, w.direction, w.threshold, w.platforms::jsonb, w.sources::text[], w.by_person,
+    case when w.code = '流量转化率' then 'visitors' when w.code = '在线时长' then 'sheets' when w.code = '留言率' then 'off_shift'
+        when w.area = 'improvement' then 'tasks' when 'orders' = any (w.sources::text[]) then 'orders' end, w.is_additive,
     w.name_en, w.formula, w.formula_en, w.numerator, w.denominator, w.origin, w.params::jsonb
 from (values
     ('流量转化率', 10, 'sales', '%', 'up', null::numeric, '{}', '{traffic}', false, true, 'Visitors who asked', '咨询人数 ÷ 访客数', 'buyers who asked ÷ visitors', '咨询人数', '访客数', '流程标准化手册', '{}'),

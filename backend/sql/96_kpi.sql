@@ -4,7 +4,7 @@
 -- pages read what is kept; days are counted again while their rows may still come in.
 
 create or replace function private.kpi_parts(p_codes text[], p_shops bigint[], p_from date, p_to date, p_now timestamptz)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language plpgsql stable set search_path = '' as $$
 begin
     if exists (select from public.kpis k where k.code = any (p_codes) and k.sources && array['chats', 'performance', 'reviews', 'traffic']) then
@@ -28,7 +28,7 @@ begin
 end;
 $$;
 comment on function private.kpi_parts(text[], bigint[], date, date, timestamptz) is
-    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day and agent. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time.';
+    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day, agent and shift. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time.';
 
 create or replace function private.kpi_value(p_unit text, p_numerator numeric, p_denominator numeric) returns numeric
 language sql immutable set search_path = '' as $$
@@ -45,10 +45,11 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.kpi_missing(text[], bigint[]) is 'The kinds of file, any of which would do, if none was ever imported for these shops.';
 
-create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text) returns text
+create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text, p_shift text) returns text
 language sql stable set search_path = '' as $$
     select case p_by when 'shop' then (select s.code from public.shops s where s.id = p_shop_id)
         when 'day' then p_day::text
+        when 'shift' then p_shift
         when 'person' then coalesce((select m.display_name from public.agent_names n join public.members m on m.id = n.member_id
             where n.shop_id = p_shop_id and n.agent = p_agent), p_agent) end
 $$;
@@ -56,21 +57,22 @@ $$;
 create or replace function private.kpi_live(p_codes text[], p_shops bigint[], p_from date, p_to date, p_by text, p_now timestamptz)
 returns table (code text, scope text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
-    select p.code, private.kpi_scope(p_by, p.shop_id, p.day, p.agent), sum(p.numerator), sum(p.denominator), sum(p.sample)::bigint
+    select p.code, private.kpi_scope(p_by, p.shop_id, p.day, p.agent, p.shift), sum(p.numerator), sum(p.denominator), sum(p.sample)::bigint
     from private.kpi_parts(p_codes, p_shops, p_from, p_to, p_now) p
-    where p_by is distinct from 'person' or p.agent is not null
+    where (p_by is distinct from 'person' or p.agent is not null)
+      and (p_by is distinct from 'shift' or p.code in (select k.code from public.kpis k where k.no_shift is null))
     group by 1, 2
     union all
-    select '复购率', private.kpi_scope(p_by, r.shop_id, r.day, null), sum(r.numerator), sum(r.denominator), sum(r.sample)::bigint
+    select '复购率', private.kpi_scope(p_by, r.shop_id, r.day, null, null), sum(r.numerator), sum(r.denominator), sum(r.sample)::bigint
     from (
         select x.*, null::date as day from private.kpi_repeat(p_shops, p_from, p_to) x where p_by is distinct from 'day'
         union all
         select x.*, d::date from generate_series(p_from, p_to, interval '1 day') d cross join lateral private.kpi_repeat(p_shops, d::date, d::date) x
         where p_by = 'day') r
-    where '复购率' = any (p_codes) and p_by is distinct from 'person'
+    where '复购率' = any (p_codes) and coalesce(p_by, '') not in ('person', 'shift')
     group by 2
 $$;
-comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz) is 'Sums of a period from the rows themselves, whole or by shop, person or day.';
+comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz) is 'Sums of a period from the rows themselves, whole or by shop, person, shift or day. What no shift can be named for is left out by shift.';
 
 create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -108,7 +110,7 @@ declare
         and (v_me.role = 'system' or s.id in (select private.my_shop_ids())));
 begin
     perform private.check_kpi_period(p_from, p_to, 1100);
-    if p_by is not null and p_by not in ('shop', 'person', 'day') then
+    if p_by is not null and p_by not in ('shop', 'person', 'shift', 'day') then
         perform private.fail('PT422', 'kpi.by');
     end if;
     return (
@@ -122,7 +124,7 @@ end;
 $$;
 grant execute on function public.kpi_figures(jsonb, date, date, text, bigint) to authenticated, service_role;
 comment on function public.kpi_figures(jsonb, date, date, text, bigint) is
-    'Operations, analysts, managers, admins, the command: KPIs (none named: all) of days p_from to p_to, both included, of my shops or one, counted anew: [{code, value (null: nothing to divide by), numerator, denominator, sample, unit, version, missing (files without which it cannot be said)}], with p_by shop, person or day also that. kpi.unknown, kpi.period, kpi.by.';
+    'Operations, analysts, managers, admins, the command: KPIs (none named: all) of days p_from to p_to, both included, of my shops or one, counted anew: [{code, value (null: nothing to divide by), numerator, denominator, sample, unit, version, missing (files without which it cannot be said)}], with p_by shop, person, shift ((off): outside all, (day): the source knows days alone) or day also that. kpi.unknown, kpi.period, kpi.by.';
 
 -- Kept by day ---------------------------------------------------------------------------------------------------------
 
@@ -131,25 +133,27 @@ create table if not exists private.kpi_snapshots (
     code text not null,
     day date not null,
     agent text not null default '',
+    shift text not null default '(day)',
     version integer not null,
     numerator numeric not null,
     denominator numeric,
     sample bigint not null,
-    primary key (shop_id, code, day, agent)
+    primary key (shop_id, code, day, agent, shift)
 );
 create index if not exists kpi_snapshots_day_idx on private.kpi_snapshots (shop_id, day);
 alter table private.kpi_snapshots enable row level security;
-comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day and agent (empty: the shop''s own). 复购率: of the 90 days up to that day.';
+comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day, agent (empty: the shop''s own) and shift. 复购率: of the 90 days up to that day.';
 
 create table if not exists private.kpi_months (
     shop_id bigint not null,
     month date not null,
     code text not null,
     agent text not null,
+    shift text not null default '(day)',
     numerator numeric not null,
     denominator numeric,
     sample numeric not null,
-    primary key (shop_id, month, code, agent)
+    primary key (shop_id, month, code, agent, shift)
 );
 alter table private.kpi_months enable row level security;
 comment on table private.kpi_months is 'The kept days of a month together, of figures that days add up to: a year is twelve of them, not 365.';
@@ -169,20 +173,20 @@ language plpgsql set search_path = '' as $$
 begin
     perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('kpi ' || p_shop_id, 0));
     delete from private.kpi_snapshots where shop_id = p_shop_id and day = p_day;
-    insert into private.kpi_snapshots (shop_id, code, day, agent, version, numerator, denominator, sample)
-    select p_shop_id, p.code, p_day, coalesce(p.agent, ''), max(k.version), sum(p.numerator), sum(p.denominator), sum(p.sample)
+    insert into private.kpi_snapshots (shop_id, code, day, agent, shift, version, numerator, denominator, sample)
+    select p_shop_id, p.code, p_day, coalesce(p.agent, ''), p.shift, max(k.version), sum(p.numerator), sum(p.denominator), sum(p.sample)
     from private.kpi_parts(array(select k.code from public.kpis k), array[p_shop_id], p_day, p_day, p_now) p
     join public.kpis k on k.code = p.code
-    where p.numerator is not null group by p.code, coalesce(p.agent, '')
+    where p.numerator is not null group by p.code, coalesce(p.agent, ''), p.shift
     union all
-    select p_shop_id, k.code, p_day, '', k.version, r.numerator, r.denominator, r.sample
+    select p_shop_id, k.code, p_day, '', '(day)', k.version, r.numerator, r.denominator, r.sample
     from private.kpi_repeat(array[p_shop_id], p_day - 89, p_day) r cross join public.kpis k where k.code = '复购率';
     delete from private.kpi_months where shop_id = p_shop_id and month = date_trunc('month', p_day::timestamp)::date;
-    insert into private.kpi_months (shop_id, month, code, agent, numerator, denominator, sample)
-    select p_shop_id, date_trunc('month', p_day::timestamp)::date, s.code, s.agent, sum(s.numerator), sum(s.denominator), sum(s.sample)
+    insert into private.kpi_months (shop_id, month, code, agent, shift, numerator, denominator, sample)
+    select p_shop_id, date_trunc('month', p_day::timestamp)::date, s.code, s.agent, s.shift, sum(s.numerator), sum(s.denominator), sum(s.sample)
     from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive
     where s.shop_id = p_shop_id and s.day >= date_trunc('month', p_day::timestamp) and s.day < date_trunc('month', p_day::timestamp) + interval '1 month'
-    group by s.code, s.agent;
+    group by s.code, s.agent, s.shift;
     insert into private.kpi_runs (shop_id, day, made_at) values (p_shop_id, p_day, p_now)
     on conflict (shop_id, day) do update set made_at = excluded.made_at;
 end;

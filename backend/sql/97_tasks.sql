@@ -230,7 +230,7 @@ grant select on public.tasks, public.task_criteria, public.task_measures, public
 -- What improvement itself counts -----------------------------------------------------------------------------------------
 
 create or replace function private.kpi_of_tasks(p_shops bigint[], p_from date, p_to date)
-returns table (code text, shop_id bigint, day date, agent text, numerator numeric, denominator numeric, sample bigint)
+returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with judged as (
         select t.id, t.round, t.shop_id, (t.judged_at at time zone d.zone)::date as day, t.state
@@ -238,9 +238,9 @@ language sql stable set search_path = '' as $$
         join public.tasks t on t.shop_id = d.shop_id and t.judged_at >= d.starts_at and t.judged_at < d.ends_at
         where t.state in ('accepted', 'failed', 'regressed')
     )
-    select '流程优化达标率', j.shop_id, j.day, null, count(*) filter (where j.state = 'accepted'), count(*), count(*) from judged j group by j.shop_id, j.day
+    select '流程优化达标率', j.shop_id, j.day, null, '(day)', count(*) filter (where j.state = 'accepted'), count(*), count(*) from judged j group by j.shop_id, j.day
     union all
-    select '验收通过率', j.shop_id, j.day, null, count(*) filter (where c.is_met), count(*), count(*)
+    select '验收通过率', j.shop_id, j.day, null, '(day)', count(*) filter (where c.is_met), count(*), count(*)
     from judged j join public.task_criteria c on c.task_id = j.id and c.round = j.round and c.replaced_at is null
     where c.is_met is not null group by j.shop_id, j.day
 $$;

@@ -110,7 +110,7 @@ comment on function public.task_people(bigint) is 'Members: who may own a task o
 create or replace function private.meeting_pack(p_shops bigint[], p_month date) returns jsonb
 language sql stable set search_path = '' as $$
     with span as materialized (
-        select x.first, x.last, private.kpi_tiles(p_shops, null, x.first, x.last) as tiles
+        select x.first, x.last, private.kpi_tiles(p_shops, null, null, x.first, x.last) as tiles
         from (select p_month as first, (p_month + interval '1 month')::date - 1 as last) x
     )
     select jsonb_build_object('month', p_month,

@@ -185,9 +185,7 @@ def test_sheets_stand_in_where_there_are_no_chats(conn: Connection) -> None:
 
 def test_what_is_kept_equals_what_is_counted_however_often(conn: Connection) -> None:
     bring_in(conn, "chats", HEAD, *CHATS.split("\n"))
-    query = (
-        "select code, day, agent, numerator, denominator, sample from private.kpi_snapshots order by 1, 2, 3"
-    )
+    query = "select code, day, agent, shift, numerator, denominator, sample from private.kpi_snapshots order by 1, 2, 3, 4"
     for _ in range(2):
         conn.execute("select private.snapshot_day(id, '2026-11-09', private.now()) from public.shops")
         first = conn.execute(query).fetchall()
@@ -201,14 +199,22 @@ def test_what_is_kept_equals_what_is_counted_however_often(conn: Connection) -> 
     assert tiles["平响"]["target"] == 30
     rows = manager("kpi_rows", p_code="首响", p_from=DAY, p_to=DAY, p_by="person")
     assert [row["scope"] for row in rows] == ["客服A", "客服B"]
+    shifts = manager("kpi_rows", p_code="首响", p_from=DAY, p_to=DAY, p_by="shift")
+    assert {row["scope"]: row["value"] for row in shifts} == {"(off)": 18000, "早班": 15, "晚班": 30}
+    late = manager("kpi_screen", p={"from": DAY, "to": DAY, "shift": "晚班"})
+    assert late["shifts"] == ["早班", "晚班"]
+    tiles = {one["code"]: one for one in late["tiles"]}
+    assert (tiles["首响"]["value"], tiles["答问比"]["value"], tiles["询单人数"]["value"]) == (30, 100, 1)
+    assert (tiles["留言率"]["value"], tiles["留言率"]["no_shift"]) == (None, "off_shift")
     account = add_member(conn, "agent", shop_of(conn).id)
     conn.execute("update public.members set display_name = '客服A' where user_id = %s", (account,))
     agent = Rpc(conn, account)
     mine = {one["code"]: one["value"] for one in agent("kpi_screen", p={"from": DAY, "to": DAY})["tiles"]}
     assert mine["首响"] == 25
     assert "客诉率" not in mine
-    with pytest.raises(AppError):
-        agent("kpi_rows", p_code="首响", p_from=DAY, p_to=DAY)
+    for by in ("day", "shift", "person"):
+        rows = agent("kpi_rows", p_code="首响", p_from=DAY, p_to=DAY, p_by=by, p_agent="客服B")
+        assert sum(row["numerator"] for row in rows) == 50, "an agent gets his own, whomever he asks for"
 
 
 def test_a_late_file_has_its_days_counted_again(conn: Connection) -> None:

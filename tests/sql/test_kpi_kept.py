@@ -16,8 +16,8 @@ from backend.job import Worker
 from tests.sql.importing import KEYRING, Connection, Rpc, add_member, add_shop, one, shop_of, undone
 from tests.sql.test_kpi_chats import CHATS, HEAD, SESSIONS, bring_in
 
-KEPT = "select shop_id, code, day, agent, version, numerator, denominator, sample from private.kpi_snapshots order by 1, 2, 3, 4"
-MONTHS = "select * from private.kpi_months order by 1, 2, 3, 4"
+KEPT = "select shop_id, code, day, agent, shift, version, numerator, denominator, sample from private.kpi_snapshots order by 1, 2, 3, 4, 5"
+MONTHS = "select * from private.kpi_months order by 1, 2, 3, 4, 5"
 
 
 @pytest.fixture

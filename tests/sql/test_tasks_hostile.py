@@ -54,11 +54,12 @@ def test_an_agent_sees_no_colleague_and_nobody_another_shop(floor: Connection) -
     assert ask(floor, "ann", "kpi_screen", {**SPAN, **ben})["agents"] == []
     assert (answers("mgr"), answers("mgr", agent="ben"), answers("mgr", agent="far")) == (150, 190, None)
     assert answers("ana", shop_id=other_shop(floor)) is None
-    for who in ("ann", "whs"):
+    rows = ask(floor, "ann", "kpi_rows", "答问比", "2026-11-01", "2026-11-02", None, "person", "ben", None)
+    assert [(row["scope"], row["value"]) for row in rows] == [("ann", 110)]
+    assert ask(floor, "cid", "kpi_rows", "答问比", "2026-11-01", "2026-11-02") == []
+    for rpc, *args in (("kpi_rows", "答问比", "2026-11-01", "2026-11-02"), ("kpi_screen", SPAN)):
         with refusal("PT403", "member.role"):
-            ask(floor, who, "kpi_rows", "答问比", "2026-11-01", "2026-11-02")
-    with refusal("PT403", "member.role"):
-        ask(floor, "whs", "kpi_screen", SPAN)
+            ask(floor, "whs", rpc, *args)
     for table in ("kpi_definitions", "kpi_alerts", "agent_names", "agent_days", "chat_messages", "meetings"):
         for who in ("ann", "mgr", "adm"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), as_member(floor, who):

@@ -1,4 +1,4 @@
-"""One KPI: its line against the target, and the same figure by day, shop and person."""
+"""One KPI: its line against the target, and the same figure by day, shift, shop and person."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ def draw(user: User, tile: Tile, meaning: Definition | None) -> None:
         _ways(tile)
     with st.container(border=True):
         _line(tile)
-    if user.has("agent"):
-        return
-    _groups(tile)
+    _groups(user, tile)
 
 
 def _ways(tile: Tile) -> None:
@@ -95,26 +93,50 @@ def _line(tile: Tile) -> None:
     st.altair_chart(chart.properties(height=260), width="stretch")
 
 
-def _groups(tile: Tile) -> None:
-    names = ("day", "shop", "person") if tile.by_person else ("day", "shop")
+def _ways_to_group(user: User, tile: Tile) -> list[str]:
+    """What a table of this KPI can be by: only what has more than one line, or none of its own."""
+    one_person = user.has("agent") or filters.value("agent") is not None
+    return [
+        "day",
+        *(["shift"] if tile.no_shift is None and filters.value("shift") is None else []),
+        *(["shop"] if len(user.shops) > 1 and filters.value("shop") is None else []),
+        *(["person"] if tile.by_person and not one_person else []),
+    ]
+
+
+def _groups(user: User, tile: Tile) -> None:
+    names = _ways_to_group(user, tile)
     by = st.segmented_control(
         t("kpi.by"),
         names,
-        default=names[-1] if tile.by_person else "day",
+        default="person" if "person" in names else "day",
         required=True,
         format_func=lambda name: plain(f"kpi.by.{name}"),
         key="kpi_by",
         label_visibility="collapsed",
     )
-    first, last = filters.days(frame.require_user())
-    found = reads.lines(frame.client(), tile.code, first, last, by=by or "day", shop_id=filters.value("shop"))
+    if tile.no_shift is not None:
+        st.caption(t(f"kpi.no_shift.{tile.no_shift}"))
+    elif by == "shift":
+        st.caption(t("kpi.shift_help"))
+    first, last = filters.days(user)
+    found = reads.lines(
+        frame.client(),
+        tile.code,
+        first,
+        last,
+        by=by or "day",
+        shop_id=filters.value("shop"),
+        agent=filters.value("agent"),
+        shift=filters.value("shift"),
+    )
     _table(found, tile, by or "day")
 
 
 def _table(found: Sequence[Line], tile: Tile, by: str) -> None:
     rows = [
         {
-            "scope": one.scope,
+            "scope": words.scope(one.scope),
             "value": words.figure(one.value, tile.unit),
             "numerator": one.numerator,
             "denominator": one.denominator,

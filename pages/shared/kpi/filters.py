@@ -1,19 +1,23 @@
-"""Period, shop and person of the KPI page; the address holds them: `?days=30&shop=2&agent=…&code=平响`."""
+"""Period, shop, shift and person of the KPI page; the address holds them: `?days=30&shop=2&shift=晚班`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from backend.kpi.reads import OFF_SHIFT, Screen
 from pages.shared import widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
+from pages.shared.kpi import words
 
 PERIODS = ("1", "7", "30", "month", "last_month", "90", "365")
-_USUAL: dict[str, Any] = {"days": "30", "shop": None, "agent": None, "code": None, "tab": "figures"}
+_ALL = {"shop": None, "agent": None, "shift": None, "code": None}
+_USUAL: dict[str, Any] = {"days": "30", **_ALL, "tab": "figures"}
 TABS = ("figures", "alerts", "definitions")
 
 
@@ -25,6 +29,7 @@ def sync(user: User) -> None:
         "days": given["days"] if given["days"] in PERIODS else _USUAL["days"],
         "shop": shop if user.shop(shop) else None,
         "agent": given["agent"][:60] or None,
+        "shift": given["shift"][:20] or None,
         "code": given["code"][:40] or None,
         "tab": given["tab"] if given["tab"] in TABS else TABS[0],
     }
@@ -35,7 +40,7 @@ def sync(user: User) -> None:
 
 
 def value(name: str) -> Any:
-    """What is chosen: days, shop, agent, code or tab."""
+    """What is chosen: days, shop, agent, shift, code or tab."""
     return st.session_state.get(f"kpi_{name}")
 
 
@@ -55,7 +60,7 @@ def days(user: User, period: str | None = None) -> tuple[date, date]:
     return today - timedelta(days=int(chosen)), today - timedelta(days=1)
 
 
-def draw(user: User, agents: tuple[str, ...]) -> None:
+def draw(user: User, found: Screen) -> None:
     """The row above the figures."""
     names = {shop.id: shop.name for shop in user.shops}
     with widgets.filter_row("kpi"):
@@ -78,17 +83,30 @@ def draw(user: User, agents: tuple[str, ...]) -> None:
                 on_change=write,
                 width=170,
             )
-        if agents:
-            chosen = value("agent")
-            st.selectbox(
-                t("kpi.person"),
-                sorted({*agents, *([chosen] if chosen else [])}),
-                index=None,
-                placeholder=plain("common.all"),
-                key="kpi_agent",
-                on_change=write,
-                width=170,
-            )
+        if found.shifts:
+            _choice("shift", _with((*found.shifts, OFF_SHIFT), "shift"), hint=t("kpi.shift_help"))
+        if found.agents:
+            _choice("agent", _with(sorted(found.agents), "agent"))
+
+
+def _choice(name: str, options: tuple[str, ...], *, hint: str | None = None) -> None:
+    st.selectbox(
+        t(f"kpi.{name}"),
+        options,
+        index=None,
+        placeholder=plain("common.all"),
+        format_func=words.scope,
+        key=f"kpi_{name}",
+        on_change=write,
+        width=170,
+        help=hint,
+    )
+
+
+def _with(options: Sequence[str], name: str) -> tuple[str, ...]:
+    """The options and what the address asks for, though nothing of it may be there."""
+    chosen = value(name)
+    return tuple(options) if chosen in (None, *options) else (*options, chosen)
 
 
 def tabs() -> str:

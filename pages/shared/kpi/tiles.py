@@ -79,6 +79,9 @@ def _tile(tile: Tile, meaning: Definition | None) -> None:
 def _verdict(tile: Tile) -> str:
     few = f" · {t('kpi.few')}" if 0 < tile.sample < _FEW else ""
     sample = f":gray[{t('kpi.sample', count=f'{tile.sample:,}')}{few}]"
+    if filters.value("shift") is not None and (tile.no_shift is not None or tile.only_days):
+        reason = tile.no_shift or "sheets"
+        return f":gray[{t(f'kpi.no_shift.{reason}')}]"
     if tile.is_met is None:
         return sample
     sign = ":green-badge[:material/check:" if tile.is_met else ":red-badge[:material/priority_high:"

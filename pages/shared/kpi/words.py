@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from backend.kpi import codes
-from backend.kpi.reads import Definition, Tile
+from backend.kpi.reads import DAY_ALONE, OFF_SHIFT, Definition, Tile
 from pages.shared.i18n import locale, plain
+
+_NO_SHIFT = (OFF_SHIFT, DAY_ALONE)
 
 
 def name(code: str, name_en: str) -> str:
@@ -31,6 +33,13 @@ def target(tile: Tile) -> str:
         return ""
     sign = "≥" if tile.direction == "up" else "≤"
     return plain("kpi.target", target=f"{sign} {figure(tile.target, tile.unit)}")
+
+
+def scope(name: str) -> str:
+    """A day, shop, person or shift as tables and filters show it."""
+    return (
+        plain({OFF_SHIFT: "kpi.off_shift", DAY_ALONE: "kpi.day_alone"}[name]) if name in _NO_SHIFT else name
+    )
 
 
 def formula(definition: Definition) -> str:
