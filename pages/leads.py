@@ -2,7 +2,7 @@
 
 from pages.shared import frame
 from pages.shared.i18n import t
-from pages.shared.leads import board, capture, one, state, twins
+from pages.shared.leads import board, bulk, capture, one, state, twins
 
 user = frame.require_user("agent", "operations", "analyst", "manager", "admin")
 lead_id = state.opened()
@@ -16,3 +16,4 @@ else:
     board.draw(user)
 capture.dialog(user)
 twins.dialog(user)
+bulk.dialog()

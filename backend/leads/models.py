@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,6 +47,7 @@ REASONS: Final[Mapping[str, tuple[str, ...]]] = {
         "wrong_facts",
     ),
 }
+BulkAction = Literal["assign", "give_back", "move", "tag"]
 PROMISE_KINDS: Final = ("gift", "discount", "price", "delivery", "callback", "other")
 MERGE_FIELDS: Final = (
     "name",
@@ -350,17 +351,26 @@ class ItemResult(_Row):
 
 
 class Done(_Row):
-    """A bulk action: how many were changed, and the reason of each that was not."""
+    """A bulk action: how many were changed, the reason of each that was not; `batch_id` takes it back."""
 
     items: tuple[ItemResult, ...] = ()
     done: int = 0
+    batch_id: int | None = None
+
+
+class Preview(_Row):
+    """What a bulk action would do: `ok` of `count`, and the reason of each that would stay."""
+
+    count: int
+    ok: int
+    items: tuple[ItemResult, ...] = ()
 
 
 class Insight(_Row):
-    """The funnel of a period: counts by all, source, shop, owner, grade, week; `leaks`: where leads go."""
+    """The funnel of a period (first and last day) by all, source, shop, owner, grade, week; where it leaks."""
 
-    since: datetime = Field(alias="from")
-    until: datetime = Field(alias="to")
+    since: date = Field(alias="from")
+    until: date = Field(alias="to")
     funnel: tuple[dict[str, Any], ...] = ()
     first_contact: tuple[dict[str, Any], ...] = ()
     leaks: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,19 @@ def board(client: Client, wanted: LeadFilter) -> Board:
 def screen(client: Client, lead_id: int) -> LeadScreen:
     """Everything about one lead; of a colleague's only how it stands. Raises `lead.none`."""
     return LeadScreen.model_validate(db.rpc(client, "lead_screen", p_id=lead_id))
+
+
+def sellers(client: Client, shop_ids: Iterable[int]) -> dict[int, str]:
+    """Who may be given leads of all these shops: managers, and agents with the skill presales; id -> name."""
+    wanted = set(shop_ids)
+    people = client.table("members").select("id, display_name, role, skills").eq("state", "active")
+    rows = db.rows(people.in_("role", ["agent", "manager"]).order("display_name"))
+    places = db.rows(client.table("member_shops").select("member_id, shop_id").in_("shop_id", sorted(wanted)))
+    shops: dict[int, set[int]] = {}
+    for place in places:
+        shops.setdefault(place["member_id"], set()).add(place["shop_id"])
+    able = [row for row in rows if row["role"] == "manager" or "presales" in row["skills"]]
+    return {row["id"]: row["display_name"] for row in able if shops.get(row["id"]) == wanted}
 
 
 def cases(client: Client, of: Mapping[str, Any]) -> tuple[LeadCase, ...]:

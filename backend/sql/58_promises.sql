@@ -31,11 +31,19 @@ create index if not exists promises_maker_idx on public.promises (made_by);
 create index if not exists promises_shop_id_idx on public.promises (shop_id, made_at);
 create index if not exists promises_decided_by_idx on public.promises (decided_by) where decided_by is not null;
 create index if not exists promises_ended_by_idx on public.promises (ended_by) where ended_by is not null;
+alter table public.promises add column if not exists rule_id bigint constraint promises_rule_id_fkey references public.offer_rules
+    constraint promises_rule_is_a_gift check (rule_id is null or kind = 'gift');
+create index if not exists promises_rule_id_idx on public.promises (rule_id) where rule_id is not null;
+alter table public.order_gifts add column if not exists promise_id bigint constraint order_gifts_promise_id_fkey references public.promises;
+create unique index if not exists order_gifts_promise_id_idx on public.order_gifts (promise_id) where promise_id is not null and cancelled_at is null;
+create index if not exists order_gifts_promise_idx on public.order_gifts (promise_id);
 alter table public.promises enable row level security;
 create or replace trigger t10_touch before update on public.promises
     for each row execute function private.touch_version();
 comment on table public.promises is '承诺: what a customer was told he will get or hear, until when, by whom. Every agent of the shop may read it: it must be kept whoever is on duty.';
 comment on column public.promises.amount is 'What it costs, CNY; null when it costs nothing.';
+comment on column public.promises.rule_id is 'A gift: the rule it was promised by, with its goods and cost; null: a gift in words.';
+comment on column public.order_gifts.promise_id is 'The promise to the customer of a lead that this gift keeps.';
 comment on column public.promises.state is 'pending: a manager has to agree first; open; kept; withdrawn (the customer was told); refused by the manager.';
 drop policy if exists "members read the promises of their shops" on public.promises;
 create policy "members read the promises of their shops" on public.promises
@@ -78,6 +86,62 @@ end;
 $$;
 comment on function private.start_promise(public.promises, timestamptz) is 'The clock of a promise ends when the customer was told it would be kept.';
 
+create or replace function private.with_gift_rule(p_me private.actor, p_shop_id bigint, p jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v public.offer_rules;
+begin
+    if p ->> 'rule_id' is null then
+        return p;
+    end if;
+    select r.* into v from private.offer_rules_at('gift', p_shop_id, p_now) r where r.id = (p ->> 'rule_id')::bigint;
+    if v.id is null then
+        perform private.fail('PT409', 'gift.rule');
+    elsif v.promised_by = 'manager' and not private.oversees(p_me) then
+        perform private.fail('PT403', 'gift.manager');
+    end if;
+    return p || pg_catalog.jsonb_build_object('kind', 'gift', 'amount', nullif(v.cost * v.quantity, 0),
+        'what', coalesce(nullif(pg_catalog.btrim(p ->> 'what'), ''), v.gift_name || ' × ' || v.quantity));
+end;
+$$;
+comment on function private.with_gift_rule(private.actor, bigint, jsonb, timestamptz) is
+    'A promise with what its gift rule says: goods and cost. gift.rule: it does not hold now; gift.manager.';
+
+create or replace function private.put_promised_gifts(p_lead_ids bigint[], p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v record;
+    v_by private.actor;
+    v_gift bigint;
+    v_count integer := 0;
+begin
+    for v in
+        select r.id, r.made_by, m.role, l.id as lead_id, l.order_id, coalesce(o.gift_sku, '') as sku, o.id as rule_id, coalesce(o.quantity, 1) as quantity,
+            pg_catalog.left(coalesce(o.gift_name, r.what), 60) as name, coalesce(r.amount, 0) as cost
+        from public.leads l join public.orders b on b.id = l.order_id and b.status <> 'closed'
+        join public.promises r on r.entity = 'lead' and r.entity_id = any (private.lead_family(l.id)) and r.kind = 'gift' and r.state = 'open'
+        join public.members m on m.id = r.made_by left join public.offer_rules o on o.id = r.rule_id
+        where l.id = any (p_lead_ids) and not exists (select from public.order_gifts g where g.promise_id = r.id and g.cancelled_at is null)
+        order by r.id
+    loop
+        v_by.member_id := v.made_by;
+        v_by.role := v.role;
+        v_gift := private.promise_gift(v_by, v.order_id, v.sku, v.name, v.quantity, v.cost, 'lead', v.lead_id, p_now, v.rule_id);
+        update public.order_gifts set promise_id = v.id where id = v_gift;
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end;
+$$;
+comment on function private.put_promised_gifts(bigint[], timestamptz) is
+    'Open promises of gifts to the customers of these leads stand on the orders that the leads became, in the name of whoever promised; once each. How many.';
+
+create or replace function private.take_promised_gifts(p_me private.actor, p_promise_ids bigint[], p_now timestamptz) returns void
+language sql set search_path = '' as $$
+    select private.cancel_gifts(p_me, array(select g.id from public.order_gifts g where g.promise_id = any (p_promise_ids)), null, p_now)
+$$;
+comment on function private.take_promised_gifts(private.actor, bigint[], timestamptz) is 'Gifts of promises that do not hold any more, unless they are packed.';
+
 create or replace function public.make_promise(p_request_id uuid, p_entity text, p_entity_id bigint, p_promise jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -92,18 +156,21 @@ begin
         return v_answer;
     end if;
     v_shop := private.promise_case(v_me, p_entity, p_entity_id, v_now);
+    v_in := private.with_gift_rule(v_me, v_shop, v_in, v_now);
     if private.names_a_phone(v_in ->> 'what') then
         perform private.fail('PT422', 'lead.note_phone');
     elsif coalesce((v_in ->> 'due_at')::timestamptz <= v_now, true) then
         perform private.fail('PT422', 'promise.bad_time');
     end if;
-    insert into public.promises (shop_id, entity, entity_id, kind, amount, what, due_at, state, made_by, made_at)
+    insert into public.promises (shop_id, entity, entity_id, kind, amount, what, due_at, state, made_by, made_at, rule_id)
     values (v_shop, p_entity, p_entity_id, v_in ->> 'kind', (v_in ->> 'amount')::numeric, pg_catalog.btrim(v_in ->> 'what'),
-        (v_in ->> 'due_at')::timestamptz, case when coalesce((v_in ->> 'amount')::numeric, 0)
-            > greatest((private.lead_rules_of(v_shop)).promise_limit, v_me.approval_limit) then 'pending' else 'open' end, v_me.member_id, v_now)
+        (v_in ->> 'due_at')::timestamptz, case when v_in ->> 'rule_id' is null and coalesce((v_in ->> 'amount')::numeric, 0)
+            > greatest((private.lead_rules_of(v_shop)).promise_limit, v_me.approval_limit) then 'pending' else 'open' end, v_me.member_id, v_now,
+        (v_in ->> 'rule_id')::bigint)
     returning * into v;
     if v.state = 'open' then
         perform private.start_promise(v, v_now);
+        perform private.put_promised_gifts(array[p_entity_id], v_now) where p_entity = 'lead';
     end if;
     perform private.audit(v_me, v_shop, p_entity, p_entity_id, 'promised', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
         'promise_id', v.id, 'kind', v.kind, 'amount', v.amount, 'due_at', v.due_at, 'state', v.state)));
@@ -114,7 +181,7 @@ end;
 $$;
 grant execute on function public.make_promise(uuid, text, bigint, jsonb) to authenticated;
 comment on function public.make_promise(uuid, text, bigint, jsonb) is
-    'Owner of a lead or ticket, manager, 当班主管: {kind gift|discount|price|delivery|callback|other, amount (CNY), what (masked), due_at}. Above the shop''s promise_limit (and one''s own approval limit) it waits for a manager: state pending. promise.no_case, library.case_none, promise.not_yours, promise.bad_time, promise.bad_value, lead.note_phone.';
+    'Owner of a lead or ticket, manager, 当班主管: {kind gift|discount|price|delivery|callback|other, amount (CNY), what (masked), due_at, rule_id (a gift rule that holds: it says goods and cost, and is the permission)}. Above the shop''s promise_limit (and one''s own approval limit) it waits for a manager: state pending. A gift stands on the order as soon as the lead became one. gift.rule, gift.manager, promise.no_case, library.case_none, promise.not_yours, promise.bad_time, promise.bad_value, lead.note_phone.';
 
 create or replace function private.promise_for_change(p_id bigint, p_version integer, p_states text[]) returns public.promises
 language plpgsql set search_path = '' as $$
@@ -160,6 +227,7 @@ begin
     where id = p_id returning * into v;
     if v.state = 'open' then
         perform private.start_promise(v, v_now);
+        perform private.put_promised_gifts(array[v.entity_id], v_now) where v.entity = 'lead';
     end if;
     perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, case when p_agree then 'promise_agreed' else 'promise_refused' end,
         pg_catalog.jsonb_build_object('promise_id', v.id, 'amount', v.amount));
@@ -196,6 +264,7 @@ begin
     elsif v_clock is not null then
         perform private.cancel_clock(v_clock, 'withdrawn', v_now, v_me.member_id);
     end if;
+    perform private.take_promised_gifts(v_me, array[p_id], v_now) where p_as = 'withdrawn';
     perform private.audit(v_me, v.shop_id, v.entity, v.entity_id, 'promise_' || p_as, pg_catalog.jsonb_build_object('promise_id', v.id));
     return private.finish_request(p_request_id, pg_catalog.to_jsonb(v));
 end;

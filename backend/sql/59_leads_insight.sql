@@ -1,86 +1,109 @@
 -- 59 ---------------------------------------------------------------------------------------- leads: where the funnel leaks
 --
--- Of the leads captured in a period: how far they came. One pass over the rows for all groupings. A lead that bought counts as
--- having reached every stage. Shares are for the reader to form from counts: a denominator of 0 is no figure.
+-- Of the leads captured in a period, by whole days of their shops: how far they came, from the sums of 59_leads_days. What
+-- waits now is read from the open leads. Shares are for the reader to form from counts: a denominator of 0 is no figure.
 
-create or replace function private.insight_period(p jsonb, p_now timestamptz, out v jsonb, out since timestamptz, out till timestamptz)
+create or replace function private.insight_period(p jsonb, p_now timestamptz, out v jsonb, out since date, out till date)
 language plpgsql stable set search_path = '' as $$
 begin
     v := private.as_filter(p);
-    since := coalesce((v ->> 'from')::timestamptz, p_now - interval '30 days');
-    till := coalesce((v ->> 'to')::timestamptz, p_now + interval '1 minute'); -- what was captured just now counts
-    if till <= since or till > since + interval '400 days' then
+    since := (coalesce((v ->> 'from')::timestamptz, p_now - interval '30 days') at time zone 'Asia/Shanghai')::date;
+    till := (coalesce((v ->> 'to')::timestamptz, p_now) at time zone 'Asia/Shanghai')::date;
+    if till < since or till > since + 400 then
         perform private.fail('PT422', 'filter.bad');
     end if;
 exception when data_exception then
     perform private.fail('PT422', 'filter.bad');
 end;
 $$;
-comment on function private.insight_period(jsonb, timestamptz) is 'The period of a report, the last 30 days unless said, at most 400 days. filter.bad.';
+comment on function private.insight_period(jsonb, timestamptz) is 'The days of a report, first and last, in China time: the last 30 days unless said, at most 400. filter.bad.';
 
-create or replace function private.lead_funnel(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-    with seen as materialized ( -- one pass over the leads; the groupings below add up its few rows
-        select l.source, l.shop_id, l.owner_id, l.grade, (pg_catalog.date_trunc('week', l.captured_at at time zone 'Asia/Shanghai'))::date as week,
-            pg_catalog.count(*) as captured, pg_catalog.count(*) filter (where l.owner_id is not null or l.recycled > 0) as assigned,
-            pg_catalog.count(*) filter (where l.first_follow_up_at is not null or l.state = 'converted') as followed,
-            pg_catalog.count(*) filter (where l.first_contact_at is not null or l.state = 'converted') as contacted,
-            pg_catalog.count(*) filter (where l.furthest >= 2 or l.state = 'converted') as discovery,
-            pg_catalog.count(*) filter (where l.furthest >= 3 or l.state = 'converted') as objection,
-            pg_catalog.count(*) filter (where l.furthest >= 4 or l.state = 'converted') as closing,
-            pg_catalog.count(*) filter (where l.state = 'converted') as converted, pg_catalog.count(*) filter (where l.state = 'lost') as lost,
-            pg_catalog.sum(l.recycled) as recycled, pg_catalog.count(*) filter (where l.is_first_on_time) as first_on_time,
-            pg_catalog.count(*) filter (where not l.is_first_on_time) as first_late,
-            pg_catalog.count(*) filter (where l.first_follow_up_at is null and l.closed_at is null and l.due_sort < p_now) as never_followed_late
-        from public.leads l
-        where l.shop_id = any (p_shops) and l.captured_at >= p_from and l.captured_at < p_to and l.state <> 'merged'
-        group by 1, 2, 3, 4, 5
-    ), counted as (
-        select case grouping(l.source, l.shop_id, l.owner_id, l.grade, l.week) when 31 then 'all' when 15 then 'source' when 23 then 'shop'
-                when 27 then 'owner' when 29 then 'grade' else 'week' end as by,
-            l.source, l.shop_id, l.owner_id, l.grade, l.week, pg_catalog.sum(l.captured) as captured, pg_catalog.sum(l.assigned) as assigned,
-            pg_catalog.sum(l.followed) as followed, pg_catalog.sum(l.contacted) as contacted, pg_catalog.sum(l.discovery) as discovery,
-            pg_catalog.sum(l.objection) as objection, pg_catalog.sum(l.closing) as closing, pg_catalog.sum(l.converted) as converted,
-            pg_catalog.sum(l.lost) as lost, pg_catalog.sum(l.recycled) as recycled, pg_catalog.sum(l.first_on_time) as first_on_time,
-            pg_catalog.sum(l.first_late) as first_late, pg_catalog.sum(l.never_followed_late) as never_followed_late
-        from seen l group by grouping sets ((), (l.source), (l.shop_id), (l.owner_id), (l.grade), (l.week))
+create or replace function private.lead_groups(p_shops bigint[], p_from date, p_to date, p_now timestamptz) returns setof jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return query
+    with sums as (
+        select d.dim, d.key, d.shop_id, d.day - (extract(isodow from d.day)::integer - 1) as week, d.captured, d.assigned, d.followed, d.contacted,
+            d.discovery, d.objection, d.closing, d.converted, d.lost, d.recycled, d.first_on_time, d.first_late, 0::bigint as never_followed_late
+        from private.lead_days d
+        where d.shop_id = any (p_shops) and d.dim in ('all', 'source', 'owner', 'grade') and d.day between p_from and p_to
+        union all
+        select c.dim, c.key, l.shop_id, (pg_catalog.date_trunc('week', l.captured_at at time zone s.timezone))::date,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, pg_catalog.count(*)
+        from public.leads l join public.shops s on s.id = l.shop_id
+        cross join lateral (values ('all', ''), ('source', l.source), ('owner', coalesce(l.owner_id, 0)::text), ('grade', l.grade)) c (dim, key)
+        where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') and l.first_follow_up_at is null and l.due_sort < p_now
+          and l.captured_at >= p_from::timestamp at time zone s.timezone and l.captured_at < (p_to + 1)::timestamp at time zone s.timezone
+        group by 1, 2, 3, 4
+    ), grouped as (
+        select case when x.dim <> 'all' then x.dim when grouping(x.shop_id) = 0 then 'shop' when grouping(x.week) = 0 then 'week' else 'all' end as by,
+            case when x.dim <> 'all' then x.key end as key, case when x.dim = 'all' then x.shop_id end as shop_id,
+            case when x.dim = 'all' then x.week end as week, pg_catalog.sum(x.captured) as captured, pg_catalog.sum(x.assigned) as assigned,
+            pg_catalog.sum(x.followed) as followed, pg_catalog.sum(x.contacted) as contacted, pg_catalog.sum(x.discovery) as discovery,
+            pg_catalog.sum(x.objection) as objection, pg_catalog.sum(x.closing) as closing, pg_catalog.sum(x.converted) as converted,
+            pg_catalog.sum(x.lost) as lost, pg_catalog.sum(x.recycled) as recycled, pg_catalog.sum(x.first_on_time) as first_on_time,
+            pg_catalog.sum(x.first_late) as first_late, pg_catalog.sum(x.never_followed_late) as never_followed_late
+        from sums x group by grouping sets ((x.dim, x.key), (x.dim, x.key, x.shop_id), (x.dim, x.key, x.week))
+        having (x.dim = 'all' or (grouping(x.shop_id) = 1 and grouping(x.week) = 1)) and pg_catalog.sum(x.captured) + pg_catalog.sum(x.never_followed_late) > 0
     )
-    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(c)) || pg_catalog.jsonb_build_object('name', coalesce(s.name, m.display_name))
-        order by c.by, c.week, c.captured desc), '[]')
-    from counted c left join public.shops s on s.id = c.shop_id left join public.members m on m.id = c.owner_id
-    where c.captured is not null
+    select pg_catalog.jsonb_strip_nulls((pg_catalog.to_jsonb(g) - 'key') || pg_catalog.jsonb_build_object(
+            'source', case g.by when 'source' then g.key end, 'grade', case g.by when 'grade' then g.key end,
+            'owner_id', case when g.by = 'owner' then nullif(g.key, '0')::bigint end)) || pg_catalog.jsonb_build_object('name', coalesce(s.name, m.display_name))
+    from grouped g left join public.shops s on s.id = g.shop_id
+    left join public.members m on g.by = 'owner' and m.id::text = g.key
+    order by g.by, g.week, g.captured desc;
+end;
 $$;
-comment on function private.lead_funnel(bigint[], timestamptz, timestamptz, timestamptz) is
-    'Counts by source, shop, owner (none: the pool), grade, week (Monday, China time) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and overdue.';
+comment on function private.lead_groups(bigint[], date, date, timestamptz) is
+    'Counts by source, shop, owner (none: the pool), grade, week (by its Monday) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and overdue.';
 
-create or replace function private.lead_first_contact(p_shops bigint[], p_from timestamptz, p_to timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-    select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(g) order by g.grade), '[]') from (
-        select l.grade, pg_catalog.count(*) as sample,
-            pg_catalog.round((percentile_cont(0.5) within group (order by extract(epoch from l.first_follow_up_at - l.captured_at)) / 3600)::numeric, 1) as median_hours,
-            pg_catalog.round((percentile_cont(0.9) within group (order by extract(epoch from l.first_follow_up_at - l.captured_at)) / 3600)::numeric, 1) as slow_hours
-        from public.leads l
-        where l.shop_id = any (p_shops) and l.captured_at >= p_from and l.captured_at < p_to and l.first_follow_up_at is not null and l.state <> 'merged'
-        group by l.grade) g
+create or replace function private.lead_speed(p_shops bigint[], p_from date, p_to date) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (
+        with bars as (
+            select pg_catalog.split_part(d.key, ':', 1) as grade, pg_catalog.split_part(d.key, ':', 2)::integer as bucket, pg_catalog.sum(d.captured) as n
+            from private.lead_days d where d.shop_id = any (p_shops) and d.dim = 'speed' and d.day between p_from and p_to
+            group by 1, 2 having pg_catalog.sum(d.captured) > 0
+        ), upto as (
+            select b.*, pg_catalog.sum(b.n) over (partition by b.grade order by b.bucket) as reached, pg_catalog.sum(b.n) over (partition by b.grade) as sample
+            from bars b
+        ), marks as (
+            select u.grade, u.sample, q.share, pg_catalog.min(private.speed_edge(u.bucket) + (private.speed_edge(u.bucket + 1) - private.speed_edge(u.bucket))
+                * (q.share * u.sample - (u.reached - u.n)) / u.n) as hours
+            from upto u cross join (values (0.5), (0.9)) q (share) where u.reached >= q.share * u.sample and u.reached - u.n < q.share * u.sample
+            group by 1, 2, 3
+        )
+        select coalesce(pg_catalog.jsonb_agg(x order by x ->> 'grade'), '[]') from (
+            select pg_catalog.jsonb_build_object('grade', k.grade, 'sample', k.sample,
+                'median_hours', pg_catalog.round(pg_catalog.max(k.hours) filter (where k.share = 0.5), 1),
+                'slow_hours', pg_catalog.round(pg_catalog.max(k.hours) filter (where k.share = 0.9), 1)) as x
+            from marks k group by k.grade, k.sample) m);
+end;
 $$;
-comment on function private.lead_first_contact(bigint[], timestamptz, timestamptz) is 'Hours from capture to the first follow-up by grade: median, and what nine of ten stayed below.';
+comment on function private.lead_speed(bigint[], date, date) is
+    'Hours from capture to the first follow-up by grade: median, and what nine of ten stayed below, by classes of private.speed_bucket.';
 
-create or replace function private.lead_leaks(p_shops bigint[], p_from timestamptz, p_to timestamptz, p_now timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-    select pg_catalog.jsonb_build_object(
-        'lost', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.count desc), '[]') from (
-            select l.stage, l.lost_reason as reason, pg_catalog.count(*) as count from public.leads l
-            where l.shop_id = any (p_shops) and l.state = 'lost' and l.closed_at >= p_from and l.closed_at < p_to group by 1, 2) x),
-        'given_up', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.count desc), '[]') from (
-            select o.ended_as, o.member_id, m.display_name as name, pg_catalog.count(*) as count
-            from public.lead_owners o join public.members m on m.id = o.member_id
-            where o.shop_id = any (p_shops) and o.since < p_to and o.until >= p_from and o.until < p_to and o.ended_as in ('recycled', 'given_back', 'taken_over')
-            group by 1, 2, 3) x),
-        'waiting', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.stage, x.state), '[]') from (
-            select l.stage, l.state, pg_catalog.count(*) as count, pg_catalog.count(*) filter (where l.due_sort < p_now) as overdue
-            from public.leads l where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') group by 1, 2) x))
+create or replace function private.lead_leaks(p_shops bigint[], p_from date, p_to date, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (
+        with gone as (
+            select d.dim, pg_catalog.split_part(d.key, ':', 1) as what, pg_catalog.split_part(d.key, ':', 2) as by, pg_catalog.sum(d.captured) as count
+            from private.lead_days d where d.shop_id = any (p_shops) and d.dim in ('lost', 'let_go') and d.day between p_from and p_to
+            group by 1, 2, 3 having pg_catalog.sum(d.captured) > 0
+        )
+        select pg_catalog.jsonb_build_object(
+            'lost', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('stage', g.what, 'reason', g.by, 'count', g.count)
+                order by g.count desc, g.what, g.by), '[]') from gone g where g.dim = 'lost'),
+            'given_up', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('ended_as', g.what, 'member_id', m.id, 'name', m.display_name,
+                'count', g.count) order by g.count desc, g.what, m.id), '[]') from gone g join public.members m on m.id::text = g.by where g.dim = 'let_go'),
+            'waiting', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(x) order by x.stage, x.state), '[]') from (
+                select l.stage, l.state, pg_catalog.count(*) as count, pg_catalog.count(*) filter (where l.due_sort < p_now) as overdue
+                from public.leads l where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') group by 1, 2) x)));
+end;
 $$;
-comment on function private.lead_leaks(bigint[], timestamptz, timestamptz, timestamptz) is
+comment on function private.lead_leaks(bigint[], date, date, timestamptz) is
     'Where leads go that do not buy: lost by stage and reason, let go by whom and how, and what is open now by stage and state.';
 
 create or replace function private.lead_scripts(p_shops bigint[], p_from timestamptz, p_to timestamptz) returns jsonb
@@ -94,7 +117,7 @@ end;
 $$;
 
 create or replace function public.lead_insight(p jsonb default '{}') returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
     v_now timestamptz := private.now();
@@ -103,9 +126,10 @@ declare
     v_funnel jsonb;
     v_leaks jsonb;
 begin
+    perform private.fold_leads(1000); -- what was done just now counts
     select * into v_period from private.insight_period(p, v_now);
     v_shops := private.lead_shops(v_period.v);
-    v_funnel := private.lead_funnel(v_shops, v_period.since, v_period.till, v_now);
+    v_funnel := (select coalesce(pg_catalog.jsonb_agg(g), '[]') from private.lead_groups(v_shops, v_period.since, v_period.till, v_now) g);
     v_leaks := private.lead_leaks(v_shops, v_period.since, v_period.till, v_now);
     if v_me.role = 'agent' and not private.oversees(v_me) then -- colleagues' figures are not an agent's business
         v_funnel := (select coalesce(pg_catalog.jsonb_agg(f), '[]') from pg_catalog.jsonb_array_elements(v_funnel) f
@@ -114,10 +138,11 @@ begin
             from pg_catalog.jsonb_array_elements(v_leaks -> 'given_up') g where (g ->> 'member_id')::bigint = v_me.member_id));
     end if;
     return pg_catalog.jsonb_build_object('from', v_period.since, 'to', v_period.till, 'funnel', v_funnel, 'leaks', v_leaks,
-        'first_contact', private.lead_first_contact(v_shops, v_period.since, v_period.till),
-        'scripts', private.lead_scripts(v_shops, v_period.since, v_period.till));
+        'first_contact', private.lead_speed(v_shops, v_period.since, v_period.till),
+        'scripts', private.lead_scripts(v_shops, v_period.since::timestamp at time zone 'Asia/Shanghai',
+            (v_period.till + 1)::timestamp at time zone 'Asia/Shanghai'));
 end;
 $$;
 grant execute on function public.lead_insight(jsonb) to authenticated;
 comment on function public.lead_insight(jsonb) is
-    'Agents, operations, analysts, managers, admins: {from, to, funnel: [{by all|source|shop|owner|grade|week, …, counts}], first_contact: [{grade, sample, median_hours, slow_hours}], leaks: {lost, given_up, waiting}, scripts: [{script_id, title, leads, converted}]}. p: from, to (30 days until now; at most 400), shop_id. Agents see their own name only. filter.bad.';
+    'Agents, operations, analysts, managers, admins: {from, to, funnel: [{by all|source|shop|owner|grade|week, …, counts}], first_contact: [{grade, sample, median_hours, slow_hours}], leaks: {lost, given_up, waiting}, scripts: [{script_id, title, leads, converted}]}. p: from, to (whole days, the last 30 unless said; at most 400), shop_id. Agents see their own name only. filter.bad.';

@@ -89,6 +89,7 @@ declare
     v_count integer := 0;
 begin
     perform private.forget_lead_counts(p_now);
+    perform private.fold_leads();
     perform private.recycle_kept_leads(p_now);
     for v_shop in select s.id from public.shops s where s.is_active
         and exists (select from public.leads l where l.shop_id = s.id and l.state = 'pool' and l.free_at <= p_now) order by s.id

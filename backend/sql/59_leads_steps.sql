@@ -273,9 +273,10 @@ begin
     select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), w.shop_id, 'lead', w.id, 'converted',
         pg_catalog.jsonb_build_object('order_id', w.order_id, 'by', w.converted_by, 'stage', w.stage) from won w;
     perform private.end_lead_clocks(p_ids, 'converted', (p_me).member_id, p_now);
+    perform private.put_promised_gifts(p_ids, p_now);
 end;
 $$;
-comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is 'Leads (locked and checked by the caller) became orders.';
+comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is 'Leads (locked and checked by the caller) became orders, with the gifts that were promised.';
 
 create or replace function public.convert_lead(p_request_id uuid, p_id bigint, p_version integer, p_order_no text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -375,6 +376,8 @@ begin
     if coalesce(p_reason, '') not in ('came_back', 'wrong_match', 'mistake', 'other') then
         perform private.fail('PT422', 'lead.bad_value');
     end if;
+    perform private.take_promised_gifts(v_me, array(select r.id from public.promises r where r.entity = 'lead'
+        and r.entity_id = any (private.lead_family(p_id))), v_now); -- the order was somebody else's
     v_stays := exists (select from public.members m where m.id = v_lead.owner_id and m.state = 'active' and private.can_sell(m.role, m.skills));
     if not v_stays then
         update public.lead_owners set until = v_now, ended_as = 'switched_off' where lead_id = p_id and until is null;

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -19,6 +17,7 @@ from tests.sql import leading
 from tests.sql.desk import NOON, add_order, as_member, ask, at, call, one, open_floor, refusal, row, user_id
 from tests.sql.leading import capture, facts, follow, hand_out, held, index, item, open_sales, tick, version
 from tests.sql.reminding import later, member, rows, service, shop
+from tests.support import together
 
 Connection = psycopg.Connection[Any]
 
@@ -273,22 +272,6 @@ def test_what_is_kept_too_long_comes_back_and_what_nobody_may_have_starves_nobod
 # --- many at once ---
 
 
-def together(url: str, count: int, work: Callable[[Connection, int], Any]) -> list[Any]:
-    """Run `work` in `count` connections that start at the same moment; a refusal is answered by its key."""
-    gate = threading.Barrier(count)
-
-    def run(number: int) -> Any:
-        with psycopg.connect(url, autocommit=True) as conn:
-            gate.wait()
-            try:
-                return work(conn, number)
-            except psycopg.Error as error:
-                return f"{error.sqlstate} {error.diag.message_primary}"
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
-
-
 def test_of_a_hundred_claims_one_wins_and_no_day_exceeds_its_limit(db_url: str) -> None:
     with psycopg.connect(db_url) as conn:
         open_floor(conn)
@@ -304,11 +287,7 @@ def test_of_a_hundred_claims_one_wins_and_no_day_exceeds_its_limit(db_url: str) 
         many = [capture(conn) for _ in range(30)]
         conn.execute("update lead_rules set claim_limit = 7")
     people = ["cid", "sal", *(f"p{n}" for n in range(48))]
-
-    def twice(conn: Connection, number: int) -> list[Any]:
-        return [attempt(conn, people[number], wanted), attempt(conn, people[number], wanted)]
-
-    answers = [answer for both in together(db_url, 50, twice) for answer in both]
+    answers = together(db_url, 100, lambda conn, number: attempt(conn, people[number % 50], wanted))
     winner = [answer for answer in answers if answer == wanted]
     assert len(winner) == 1
     assert Counter(answers) == {wanted: 1, "PT409 lead.taken": 99}
@@ -376,7 +355,9 @@ def test_what_was_done_with_many_is_taken_back_by_whoever_did_it(floor: Connecti
 
 def test_undoing_names_what_was_changed_since_and_is_for_nobody_else(floor: Connection) -> None:
     changed, kept = (lead_in(floor, "assigned") for _ in range(2))
-    batch = call(floor, "cid", "give_back_leads", [item(floor, changed), item(floor, kept)], "leave")["batch_id"]
+    batch = call(floor, "cid", "give_back_leads", [item(floor, changed), item(floor, kept)], "leave")[
+        "batch_id"
+    ]
     call(floor, "sal", "claim_lead", changed)
     for who in ("mgr", "sal", "sue"):
         with refusal("PT404", "undo.none"):

@@ -13,7 +13,7 @@ from pages.shared import frame, saved_views, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.leads import capture, filters, listing, state, twins, words
+from pages.shared.leads import bulk, capture, filters, listing, state, twins, words
 
 REFRESH_SECONDS = 30
 _CARDS = 12
@@ -21,7 +21,7 @@ _CARDS = 12
 
 def draw(user: User) -> None:
     """The board or the list; it renews itself while nothing is ticked."""
-    ticked = filters.view() == "list" and bool(listing.ticked())
+    ticked = filters.view() == "list" and (bulk.making() or bool(listing.ticked()))
     st.fragment(_body, run_every=None if ticked else REFRESH_SECONDS, key="leads_board")(user)
 
 
@@ -37,6 +37,7 @@ def _body(user: User) -> None:
             listing.export(asked)
             twins.button(user, found.twins)
             capture.button(user)
+        bulk.undo_bar()
         if filters.view() == "list":
             listing.draw(user, asked)
         else:
@@ -135,6 +136,7 @@ def move(row: LeadRow, stage: str) -> None:
         answer = commands.move(frame.client(), [state.ref(row)], stage, request_id=asked)
         if answer.done:
             told = t("leads.moved", number=wording.number(row.id), stage=words.of("stages", stage))
+            bulk.remember(answer, told)
             state.finished(told)
         frame.done()
         st.error(words.refusal(answer.items[0].refusal or "lead.state"), icon=":material/lock:")

@@ -1,8 +1,7 @@
-"""Leads as a list: the soonest deadline first, rows to tick, and what can be done with the ticked ones."""
+"""Leads as a list: the soonest deadline first, with rows to tick (see `bulk`)."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,14 +11,13 @@ import pandas as pd
 import streamlit as st
 from supabase import Client
 
-from backend.leads import commands, files, reads, wording
-from backend.leads.models import REASONS, STAGES, Done, LeadFilter, LeadRow, cursor
-from backend.tickets import reads as people
+from backend.leads import files, reads, wording
+from backend.leads.models import LeadFilter, LeadRow, cursor
 from pages.shared import exporting, frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.leads import state, words
+from pages.shared.leads import bulk, state, words
 
 _PAGE = 50
 _WIDTHS = {
@@ -51,7 +49,7 @@ def draw(user: User, asked: LeadFilter) -> None:
             t("leads.none_match"), t("leads.none_match_hint"), icon=":material/groups:", key="leads"
         )
         return
-    _bulk(user, [page.rows[place] for place in ticked() if place < len(page.rows)])
+    bulk.bar(user, [page.rows[place] for place in ticked() if place < len(page.rows)])
     if widgets.draws("wide"):
         with widgets.wide("leads_list"):
             _table(user, page.rows)
@@ -108,66 +106,6 @@ def _columns() -> Mapping[str, Any]:
     }
     found["needs"] = st.column_config.ListColumn(plain("leads.list.needs"), width=_WIDTHS["needs"])
     return found | {name: text(plain(f"leads.list.{name}"), width=100) for name in ("shop", "owner")}
-
-
-# --- many at once ---
-
-
-def _bulk(user: User, rows: Sequence[LeadRow]) -> None:
-    """Always as high, so that the table stays where it is."""
-    if not user.has("agent", "manager"):
-        return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="leads_bulk"):
-        st.markdown(t("leads.selected", count=len(rows)) if rows else t("leads.tick_hint"), width="content")
-        stage = st.menu_button(
-            t("leads.move"),
-            options=STAGES,
-            format_func=partial(words.of, "stages"),
-            key="leads_bulk_move",
-            disabled=not rows,
-        )
-        reason = st.menu_button(
-            t("leads.give_back"),
-            options=REASONS["give_back"],
-            format_func=partial(words.of, "give_back_reasons"),
-            key="leads_bulk_give_back",
-            disabled=not rows,
-        )
-        member_id = _recipient(user, rows)
-    refs = [state.ref(row) for row in rows]
-    with frame.boundary():
-        if stage:
-            asked = state.mark("bulk_move", refs, stage)
-            _told(commands.move(frame.client(), refs, stage, request_id=asked))
-        if reason:
-            asked = state.mark("bulk_give_back", refs, reason)
-            _told(commands.give_back(frame.client(), refs, reason, request_id=asked))
-        if member_id is not None:
-            asked = state.mark("bulk_assign", refs, member_id)
-            _told(commands.assign(frame.client(), refs, member_id, request_id=asked))
-
-
-def _recipient(user: User, rows: Sequence[LeadRow]) -> int | None:
-    """Whom the ticked leads go to; for managers and the duty lead."""
-    if not (user.has("manager") or user.is_duty_lead):
-        return None
-    names = people.colleagues(frame.client(), {row.shop_id for row in rows}) if rows else {}
-    if not names:  # a menu without entries is an error of Streamlit
-        st.button(t("leads.assign"), key="leads_bulk_assign_none", disabled=True)
-        return None
-    return st.menu_button(
-        t("leads.assign"),
-        options=list(names),
-        format_func=lambda one: names[one],
-        key="leads_bulk_assign",
-    )
-
-
-def _told(answer: Done) -> None:
-    refused = Counter(item.refusal for item in answer.items if item.refusal)
-    for key, count in refused.items():
-        frame.flash(t("leads.refused_n", count=count, why=words.refusal(key)), icon=":material/lock:")
-    state.finished(t("leads.done_n", count=answer.done))
 
 
 # --- as a file ---

@@ -26,7 +26,6 @@ from backend.leads.models import (
     LeadScreen,
 )
 from backend.tickets import models as tickets
-from backend.tickets import reads as people
 from backend.tickets import wording as ticket_words
 from pages.shared import frame
 from pages.shared.frame import User
@@ -329,7 +328,7 @@ def give_back(user: User, found: LeadScreen) -> None:
 def assign(user: User, found: LeadScreen) -> None:
     """To a colleague of the shop."""
     row = _row(found)
-    names = people.colleagues(frame.client(), {row.shop_id})
+    names = reads.sellers(frame.client(), {row.shop_id})
     chosen = st.selectbox(
         t("leads.assign"),
         list(names),
