@@ -367,7 +367,7 @@ class Preview(_Row):
 
 
 class Insight(_Row):
-    """The funnel of a period (first and last day) by all, source, shop, owner, grade, week; where it leaks."""
+    """The funnel of a period (first and last day) by all, source, shop, owner, grade, week; its leaks."""
 
     since: date = Field(alias="from")
     until: date = Field(alias="to")
