@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
+from backend.filters import Filter, Place, choices, numbers
 from backend.history import Event
 
 KINDS: Final = (
@@ -147,18 +148,15 @@ class QueueRow(_Row):
 
 
 class QueuePage(_Row):
-    """A page of the queue. `count` stops at 1,001 ("1000+"); `next` and `prev` are texts for the URL."""
+    """A page of the queue. `count` stops at 1,001 ("1000+"); `next` and `prev` are what to ask for as
+    `after` and `before`.
+    """
 
     rows: tuple[QueueRow, ...]
     count: int
-    next: str | None = None
-    prev: str | None = None
+    next: Place | None = None
+    prev: Place | None = None
     tabs: dict[str, int] = {}
-
-    @field_validator("next", "prev", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        return cursor_text(value) if isinstance(value, dict) else value
 
 
 class SameGroup(_Row):
@@ -338,8 +336,8 @@ class ClearContact:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueFilter:
-    """The filters of the queue as they stand in the URL. `after` / `before` are cursors of a QueuePage."""
+class QueueFilter(Filter):
+    """The filters of the queue as they stand in the URL, and a page of it."""
 
     state: str = "open"
     kind: str | None = None
@@ -351,57 +349,18 @@ class QueueFilter:
     due: str | None = None
     same_key: str | None = None
     limit: int = 50
-    after: str | None = None
-    before: str | None = None
+    after: Place | None = None
+    before: Place | None = None
 
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> QueueFilter:
         """From URL parameters; what is not a possible value is left out, never an error."""
-        choices = {"state": STATES, "kind": KINDS, "owner": ("me", "none"), "due": ("overdue", "soon")}
-        found: dict[str, Any] = {
-            name: params[name] for name, allowed in choices.items() if params.get(name) in allowed
-        }
+        found = choices(
+            params, {"state": STATES, "kind": KINDS, "owner": ("me", "none"), "due": ("overdue", "soon")}
+        )
         found |= {name: params[name] for name in ("platform", "same_key") if params.get(name)}
         found |= {name: value for name in ("amount_min", "amount_max") if (value := _money(params.get(name)))}
-        if params.get("shop_id", "").isdecimal():
-            found["shop_id"] = int(params["shop_id"])
-        found |= {name: params[name] for name in ("after", "before") if cursor_of(params.get(name))}
-        return cls(**found)
-
-    def params(self) -> dict[str, str]:
-        """For the URL: only what differs from the default."""
-        return {
-            field.name: str(value)
-            for field in fields(self)
-            if (value := getattr(self, field.name)) != field.default and field.name != "limit"
-        }
-
-    def as_json(self) -> dict[str, Any]:
-        """As the database takes it."""
-        plain = {
-            field.name: str(value) if isinstance(value, Decimal) else value
-            for field in fields(self)
-            if (value := getattr(self, field.name)) is not None
-        }
-        return plain | {name: cursor_of(plain[name]) for name in ("after", "before") if name in plain}
-
-
-def cursor_text(cursor: Mapping[str, Any]) -> str:
-    """A place in the queue as text for the URL."""
-    return f"{cursor['due_sort']}~{cursor['order_id']}"
-
-
-def cursor_of(text: str | None) -> dict[str, Any] | None:
-    """The place in the queue behind a text of `cursor_text`; None for anything else."""
-    moment, _, order_id = (text or "").rpartition("~")
-    if not order_id.isdecimal() or len(order_id) > 18:
-        return None
-    if moment != "infinity":
-        try:
-            datetime.fromisoformat(moment)
-        except ValueError:
-            return None
-    return {"due_sort": moment, "order_id": int(order_id)}
+        return cls(**found, **numbers(params, "shop_id"))
 
 
 def _money(text: str | None) -> Decimal | None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from supabase import Client
 
 from backend import exports
+from backend.filters import Place
 from backend.tickets import reads, wording
 from backend.tickets.models import TicketFilter
 
@@ -44,7 +45,7 @@ def ticket_file(
 ) -> bytes:
     """The filtered tickets (at most 5,000), masked; recorded. Raises `member.role`."""
     rows: list[dict[str, Any]] = []
-    after: str | None = None
+    after: Place | None = None
     while len(rows) < MOST_ROWS:
         page = reads.exported(client, replace(wanted, after=after), limit=_CHUNK)
         rows.extend(_line(row.model_dump(), lang) for row in page.rows)

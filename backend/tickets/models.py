@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from backend.filters import Filter, Place, choices, number, numbers
 from backend.history import Event
 
 TYPES: Final = (
@@ -136,18 +137,13 @@ class TicketRow(_Row):
 
 
 class TicketPage(_Row):
-    """A page of the list. `count` stops at 1,001 ("1000+"); `next` and `previous` are texts for the URL."""
+    """A page of the list. `count` stops at 1,001 ("1000+"); `next` is what to ask for as `after`."""
 
     rows: tuple[TicketRow, ...]
     count: int = 0
-    next: str | None = None
-    previous: str | None = None
+    next: Place | None = None
+    previous: Place | None = None
     counts: dict[str, int] = {}
-
-    @field_validator("next", "previous", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        return cursor_text(value) if isinstance(value, dict) else value
 
 
 class Ticket(TicketRow):
@@ -430,8 +426,8 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class TicketFilter:
-    """The filters of the list as they stand in the URL. `after` is a cursor of a TicketPage."""
+class TicketFilter(Filter):
+    """The filters of the list as they stand in the URL, and a page of it."""
 
     tab: str = "mine"
     type: str | None = None
@@ -443,60 +439,24 @@ class TicketFilter:
     due: str | None = None
     q: str | None = None
     limit: int = 25
-    after: str | None = None
+    after: Place | None = None
 
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> TicketFilter:
         """From URL parameters; what is not a possible value is left out, never an error."""
-        choices = {
-            "tab": TABS,
-            "type": TYPES,
-            "state": STATES,
-            "severity": SEVERITIES,
-            "due": ("overdue", "soon"),
-        }
-        found: dict[str, Any] = {
-            name: params[name] for name, allowed in choices.items() if params.get(name) in allowed
-        }
-        for name in ("shop_id", "root_cause"):
-            if params.get(name, "").isdecimal() and len(params[name]) < 19:
-                found[name] = int(params[name])
-        owner = params.get("owner", "")
-        if owner in ("me", "none") or (owner.isdecimal() and len(owner) < 19):
+        found = choices(
+            params,
+            {
+                "tab": TABS,
+                "type": TYPES,
+                "state": STATES,
+                "severity": SEVERITIES,
+                "due": ("overdue", "soon"),
+            },
+        )
+        owner = params.get("owner")
+        if owner in ("me", "none") or number(owner) is not None:
             found["owner"] = owner
         if text := params.get("q", "").strip():
             found["q"] = text[:200]
-        return cls(**found)
-
-    def params(self) -> dict[str, str]:
-        """For the URL: only what differs from the default."""
-        return {
-            field.name: str(value)
-            for field in fields(self)
-            if (value := getattr(self, field.name)) != field.default and field.name not in ("limit", "after")
-        }
-
-    def as_json(self) -> dict[str, Any]:
-        """As the database takes it."""
-        given = {
-            field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None
-        }
-        return given | ({"after": cursor_of(self.after)} if self.after else {})
-
-
-def cursor_text(cursor: Mapping[str, Any]) -> str:
-    """A place in the list as text for the URL."""
-    return f"{cursor['sort']}~{cursor['id']}"
-
-
-def cursor_of(text: str | None) -> dict[str, Any] | None:
-    """The place in the list behind a text of `cursor_text`; None for anything else."""
-    moment, _, ticket_id = (text or "").rpartition("~")
-    if not ticket_id.isdecimal() or len(ticket_id) > 18:
-        return None
-    if moment not in ("infinity", "-infinity"):
-        try:
-            datetime.fromisoformat(moment)
-        except ValueError:
-            return None
-    return {"sort": moment, "id": int(ticket_id)}
+        return cls(**found, **numbers(params, "shop_id", "root_cause"))

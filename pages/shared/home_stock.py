@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,8 +44,8 @@ def filters() -> tuple[str, bool]:
 
 def place(text: str, low_only: bool) -> Row | None:
     """Where the shown page begins."""
-    found = widgets.cursor("stock", text, low_only)
-    return json.loads(found) if found else None
+    found: Row | None = widgets.cursor("stock", text, low_only)
+    return found
 
 
 def table(found: Mapping[str, Any], *, text: str, low_only: bool) -> None:
@@ -74,7 +73,7 @@ def table(found: Mapping[str, Any], *, text: str, low_only: bool) -> None:
         last = {"sku": rows[-1]["sku"], "id": rows[-1]["id"]}
         widgets.pager(
             "stock",
-            next_cursor=json.dumps(last) if len(rows) == _PAGE else None,
+            next_cursor=last if len(rows) == _PAGE else None,
             shown=len(rows),
             total=min(count, 1000),
             capped=count > 1000,

@@ -25,7 +25,7 @@ def listing() -> None:
         before = widgets.cursor("inbox", unread)
         found = reminders.inbox(
             frame.client(),
-            before=int(before) if before else None,
+            before=before,
             unread=unread,
             limit=reminders.PAGE_SIZE + 1,
         )
@@ -37,7 +37,7 @@ def listing() -> None:
             )
         for note in shown:
             _card(note)
-        more = str(shown[-1].id) if len(found) > len(shown) else None
+        more = shown[-1].id if len(found) > len(shown) else None
         widgets.pager("inbox", next_cursor=more, shown=len(shown))
 
 

@@ -71,20 +71,21 @@ def empty_state(text: str, hint: str = "", *, icon: str = ":material/inbox:", ke
     return box
 
 
-def cursor(key: str, *filters: Any) -> str | None:
-    """Where the shown page of a keyset list begins: None for the first one. Changing a filter starts over."""
+def cursor(key: str, *filters: Any) -> Any:
+    """Where the shown page of a keyset list begins, as the page before gave it; None for the first one.
+
+    Changing a filter starts over.
+    """
     state = _pager_state(key, filters)
     return state["trail"][-1] if state["trail"] else None
 
 
-def pager(
-    key: str, *, next_cursor: str | None, shown: int, total: int | None = None, capped: bool = False
-) -> None:
+def pager(key: str, *, next_cursor: Any, shown: int, total: int | None = None, capped: bool = False) -> None:
     """Previous and next below a list. Call `cursor` first with the same key.
 
-    `next_cursor` is None on the last page; `total` with `capped` reads "1000+".
+    `next_cursor`: where the next page begins, None on the last one; `total` with `capped` reads "1000+".
     """
-    trail: list[str] = st.session_state[f"{key}_pager"]["trail"]
+    trail: list[Any] = st.session_state[f"{key}_pager"]["trail"]
     if not trail and next_cursor is None and total is None:
         return
     with st.container(
@@ -131,7 +132,7 @@ def _pager_state(key: str, filters: tuple[Any, ...]) -> dict[str, Any]:
     return found
 
 
-def _step_on(key: str, next_cursor: str) -> None:
+def _step_on(key: str, next_cursor: Any) -> None:
     st.session_state[f"{key}_pager"]["trail"].append(next_cursor)
 
 

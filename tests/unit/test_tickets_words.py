@@ -66,9 +66,3 @@ def test_a_filter_survives_its_address_and_hostile_values_do_not() -> None:
     assert models.TicketFilter.parse(wanted.params()) == wanted
     hostile = {"tab": "x", "type": "'; drop", "shop_id": "9" * 30, "owner": "-1", "due": "never", "q": "  "}
     assert models.TicketFilter.parse(hostile) == models.TicketFilter()
-
-
-@pytest.mark.parametrize("text", ["", "~", "soon~1", "2026-11-22T00:00:00+00:00~x", "infinity~" + "9" * 20])
-def test_a_place_in_the_list_that_is_none_is_ignored(text: str) -> None:
-    assert models.cursor_of(text) is None
-    assert models.cursor_of("infinity~7") == {"sort": "infinity", "id": 7}

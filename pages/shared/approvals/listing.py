@@ -28,7 +28,7 @@ def draw() -> None:
         or "open"
     )
     after = widgets.cursor("approvals", tab)
-    page = approvals.listed(frame.client(), tab, after=int(after) if after else None)
+    page = approvals.listed(frame.client(), tab, after=after)
     if not page.rows:
         widgets.empty_state(
             t(f"approvals.none.{tab}"), t("approvals.none_hint"), icon=":material/approval:", key="approvals"
@@ -38,7 +38,7 @@ def draw() -> None:
         for row in page.rows:
             with st.container(border=True, gap="xsmall", height="stretch", key=f"approvals_card_{row.id}"):
                 _card(row)
-    widgets.pager("approvals", next_cursor=str(page.next) if page.next else None, shown=len(page.rows))
+    widgets.pager("approvals", next_cursor=page.next, shown=len(page.rows))
 
 
 def _card(row: ApprovalRow) -> None:

@@ -40,7 +40,7 @@ def body() -> None:
         before = widgets.cursor("deliveries", channel_id, state)
         found = channels.log(
             frame.client(),
-            before=int(before) if before else None,
+            before=before,
             channel_id=channel_id,
             state=state,
             limit=channels.PAGE_SIZE + 1,
@@ -58,7 +58,7 @@ def body() -> None:
                 _card(one)
         widgets.pager(
             "deliveries",
-            next_cursor=str(shown[-1].seq) if len(found) > len(shown) else None,
+            next_cursor=shown[-1].seq if len(found) > len(shown) else None,
             shown=len(shown),
         )
 

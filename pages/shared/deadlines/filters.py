@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
 
 import streamlit as st
@@ -104,8 +103,7 @@ def buckets(counts: dict[str, int]) -> None:
 
 def cursor(asked: Wanted) -> dict[str, Any] | None:
     """Where the shown page of the list begins."""
-    found = widgets.cursor("deadlines", asked)
-    place: dict[str, Any] | None = json.loads(found) if found else None
+    place: dict[str, Any] | None = widgets.cursor("deadlines", asked)
     return place
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pandas as pd
@@ -39,7 +38,7 @@ def draw(asked: Wanted, user: User) -> None:
         for one in lines:
             with st.container(border=True, key=f"deadlines_card_{one.id}"):
                 line(one, key="list")
-    widgets.pager("deadlines", next_cursor=json.dumps(following) if following else None, shown=len(lines))
+    widgets.pager("deadlines", next_cursor=following, shown=len(lines))
 
 
 def line(one: Line, *, key: str) -> None:

@@ -25,9 +25,7 @@ def draw(user: User) -> None:
     tab = offer_list.tab("missing", GIFT_TABS)
     shop = state.value("gifts", "shop")
     after = widgets.cursor("gift_check", tab, shop)
-    page = reads.gift_check(
-        frame.client(), tab=tab, shop_id=int(shop) if shop else None, after=int(after) if after else None
-    )
+    page = reads.gift_check(frame.client(), tab=tab, shop_id=int(shop) if shop else None, after=after)
     offer_list.tabs(tab, GIFT_TABS, page.tabs, "gift_tab", always=GIFT_TABS)
     offer_list.filters(user, searching=False)
     st.caption(t(f"library.gift_about.{tab}"))
@@ -49,7 +47,7 @@ def draw(user: User) -> None:
                 _card(row, packs)
     widgets.pager(
         "gift_check",
-        next_cursor=str(page.next) if page.next else None,
+        next_cursor=page.next,
         shown=len(page.rows),
         total=page.tabs.get(tab),
     )

@@ -69,7 +69,7 @@ def draw(user: User, kind: OfferKind) -> None:
         tab=here,
         shop_id=int(shop) if shop else None,
         q=q,
-        after=int(after) if after else None,
+        after=after,
     )
     tabs(here, OFFER_TABS, page.tabs, "offer_tab", always=("holds", "pending"))
     filters(user)
@@ -86,7 +86,7 @@ def draw(user: User, kind: OfferKind) -> None:
             _card(row, user)
     widgets.pager(
         "gifts",
-        next_cursor=str(page.next) if page.next else None,
+        next_cursor=page.next,
         shown=len(page.rows),
         total=page.tabs.get(here),
     )

@@ -43,9 +43,8 @@ def draw(user: User) -> None:
     asked = {name: state.value("scripts", name) for name in ("area", "stage", "scope", "q")}
     with frame.boundary():
         after = widgets.cursor("scripts", tab, shop_id, asked)
-        place = int(after) if after else None
         shown = "usable" if tab == "figures" else tab
-        page = reads.scripts(frame.client(), tab=shown, shop_id=shop_id, after=place, **asked)
+        page = reads.scripts(frame.client(), tab=shown, shop_id=shop_id, after=after, **asked)
     _tabs(page.tabs if page else {})
     _filters(user, page, shop_id)
     if tab == "figures":
@@ -132,7 +131,7 @@ def _cards(user: User, page: ScriptPage, shop_id: int | None, tab: str) -> None:
             cards.card(row, user, shop_id=where, given=values.base(user, where))
     widgets.pager(
         "scripts",
-        next_cursor=str(page.next) if page.next else None,
+        next_cursor=page.next,
         shown=len(page.rows),
         total=page.tabs.get(tab),
     )

@@ -49,7 +49,7 @@ def draw() -> None:
         frame.client(),
         tab=tab,
         root_cause_id=int(cause) if cause else None,
-        after=int(after) if after else None,
+        after=after,
         **asked,
     )
     _tabs(page.tabs)
@@ -62,7 +62,7 @@ def draw() -> None:
             card(row)
     widgets.pager(
         "knowledge",
-        next_cursor=str(page.next) if page.next else None,
+        next_cursor=page.next,
         shown=len(page.rows),
         total=page.tabs.get(tab),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import partial
@@ -62,8 +61,8 @@ def _to_address() -> None:
 
 def show(user: User, shop_id: int | None) -> None:
     """The page of the list with its pager; a row opens its message."""
-    cursor = widgets.cursor("nudge", shop_id)
-    found = reads.payment_nudge(frame.client(), shop_id=shop_id, after=json.loads(cursor) if cursor else None)
+    after = widgets.cursor("nudge", shop_id)
+    found = reads.payment_nudge(frame.client(), shop_id=shop_id, after=after)
     rows: list[Row] = found["rows"]
     if not rows:
         widgets.empty_state(t("nudge.none"), t("nudge.none_hint"), icon=":material/paid:", key="nudge")
@@ -75,7 +74,7 @@ def show(user: User, shop_id: int | None) -> None:
     with widgets.narrow("nudge"):
         for row in rows:
             _card(user, row)
-    following = json.dumps(_place(rows[-1])) if len(rows) == _PAGE else None
+    following = _place(rows[-1]) if len(rows) == _PAGE else None
     total = min(found["count"], 1000)
     widgets.pager("nudge", next_cursor=following, shown=len(rows), total=total, capped=found["count"] > 1000)
 

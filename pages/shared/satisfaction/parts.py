@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import streamlit as st
@@ -16,13 +15,13 @@ PAGE = 20
 
 def after(key: str, *marks: Any) -> dict[str, Any] | None:
     """Where the shown page begins, as the database wants it."""
-    text = widgets.cursor(key, *marks)
-    return json.loads(text) if text else None
+    found: dict[str, Any] | None = widgets.cursor(key, *marks)
+    return found
 
 
 def pager(key: str, following: dict[str, Any] | None, shown: int) -> None:
     """Previous and next."""
-    widgets.pager(key, next_cursor=json.dumps(following) if following else None, shown=shown)
+    widgets.pager(key, next_cursor=following, shown=shown)
 
 
 def stars(score: int | None, *, low: int = 2) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,8 +36,7 @@ def words(user: User) -> None:
     _filters(user)
     asked = {name: st.session_state.get(f"dictionary_{name}") or None for name in _NAMES}
     active = {"yes": True, "no": False}.get(asked.pop("active") or "")
-    place = widgets.cursor("dictionary", asked, active)
-    after = json.loads(place) if place else None
+    after = widgets.cursor("dictionary", asked, active)
     page = reads.words(frame.client(), **asked, is_active=active, after=after, limit=_PAGE)
     st.caption(t("dictionary.version_now", version=page.version))
     if not page.rows:
@@ -53,8 +51,7 @@ def words(user: User) -> None:
         with widgets.narrow("dictionary"):
             for word in page.rows:
                 _card(word)
-    following = json.dumps(page.next) if page.next else None
-    widgets.pager("dictionary", next_cursor=following, shown=len(page.rows))
+    widgets.pager("dictionary", next_cursor=page.next, shown=len(page.rows))
 
 
 def _sync() -> None:
@@ -210,10 +207,10 @@ def exceptions(user: User) -> None:
             key="exceptions",
         )
         return
-    place = int(widgets.cursor("dictionary_exceptions", asked) or 0)
+    place = widgets.cursor("dictionary_exceptions", asked) or 0
     shown = found[place : place + _EXCEPTIONS]
     _exception_table(shown)
-    more = str(place + _EXCEPTIONS) if place + _EXCEPTIONS < len(found) else None
+    more = place + _EXCEPTIONS if place + _EXCEPTIONS < len(found) else None
     widgets.pager("dictionary_exceptions", next_cursor=more, shown=len(shown), total=len(found))
 
 

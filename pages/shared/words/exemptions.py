@@ -136,7 +136,7 @@ def board(user: User) -> None:
         wrap=True,
     )
     after = widgets.cursor("dictionary_exemptions", state)
-    found = reads.exemptions(frame.client(), state=state, after=int(after) if after else None, limit=20)
+    found = reads.exemptions(frame.client(), state=state, after=after, limit=20)
     if not found and not after:
         widgets.empty_state(
             t("words.exempt.none"), t("words.exempt.none_hint"), icon=":material/verified:", key="exemptions"
@@ -144,7 +144,7 @@ def board(user: User) -> None:
         return
     for one in found:
         card(user, one)
-    following = str(found[-1].id) if len(found) == 20 else None
+    following = found[-1].id if len(found) == 20 else None
     widgets.pager("dictionary_exemptions", next_cursor=following, shown=len(found))
 
 

@@ -33,8 +33,7 @@ def _body(user: User) -> None:
     after = widgets.cursor("listings", asked)
     page: ListingPage | None = None
     with frame.boundary():
-        place = int(after) if after else None
-        page = reads.listings(frame.client(), **asked, after=place, limit=listing_filters.PAGE)
+        page = reads.listings(frame.client(), **asked, after=after, limit=listing_filters.PAGE)
     listing_filters.tabs(page.tabs if page else {})
     listing_filters.draw(user)
     if page is not None:
@@ -57,7 +56,7 @@ def _rows(user: User, page: ListingPage) -> None:
                 _card(row)
     widgets.pager(
         "listings",
-        next_cursor=str(page.next) if page.next else None,
+        next_cursor=page.next,
         shown=len(page.rows),
         total=min(page.count, 1000),
         capped=page.count > 1000,
