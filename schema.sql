@@ -13965,6 +13965,7 @@ create table if not exists public.promises (
 );
 create index if not exists promises_case_idx on public.promises (entity, entity_id);
 create index if not exists promises_open_idx on public.promises (shop_id, due_at, id) where state in ('pending', 'open');
+create index if not exists promises_ended_idx on public.promises (shop_id, due_at desc, id desc) where state in ('kept', 'withdrawn', 'refused');
 create index if not exists promises_made_by_idx on public.promises (made_by, due_at, id) where state in ('pending', 'open');
 create index if not exists promises_maker_idx on public.promises (made_by);
 create index if not exists promises_shop_id_idx on public.promises (shop_id, made_at);
@@ -14244,33 +14245,98 @@ language sql stable set search_path = '' as $$
     left join lateral private.promise_subjects(array[p.id], p_now) s on true left join public.members o on o.id = s.owner_id
 $$;
 
+create or replace function private.promise_page(p jsonb, p_shops bigint[], p_after jsonb, p_now timestamptz) returns bigint[]
+language plpgsql stable set search_path = '' as $$
+declare
+    v_tab text := coalesce(p ->> 'tab', 'open');
+    v_down boolean := v_tab in ('kept', 'over');
+    v_ids bigint[];
+begin
+    execute pg_catalog.format('select array(select x.id from public.promises x where x.shop_id = any ($1) and %1$s
+            and ($2 ->> ''person'' is null or x.made_by = ($2 ->> ''person'')::bigint)
+            and ($2 ->> ''kind'' is null or x.kind = $2 ->> ''kind'')
+            and ($3 is null or (x.due_at, x.id) %2$s (($3 ->> ''due_at'')::timestamptz, ($3 ->> ''id'')::bigint))
+            order by x.due_at %3$s, x.id %3$s limit 51)', case v_tab when 'pending' then 'x.state = ''pending''' when 'all' then 'x.state in (''pending'', ''open'')'
+            when 'open' then 'x.state = ''open''' when 'today' then 'x.state = ''open'' and x.due_at < $4 + interval ''24 hours'''
+            when 'broken' then 'x.state = ''open'' and x.due_at < $4' when 'kept' then 'x.state = ''kept''' when 'over' then 'x.state in (''withdrawn'', ''refused'')'
+            else 'false' end, case when v_down then '<' else '>' end, case when v_down then 'desc' else 'asc' end)
+    into v_ids using p_shops, p, p_after, p_now;
+    return v_ids;
+end;
+$$;
+comment on function private.promise_page(jsonb, bigint[], jsonb, timestamptz) is
+    'Ids of a page of promises (51: one more than shown): what stands by its time, what is over the latest first.';
+
+create or replace function private.promise_filter(p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := private.as_filter(p);
+begin
+    if coalesce(v ->> 'tab', 'open') not in ('open', 'today', 'broken', 'pending', 'kept', 'over', 'all')
+        or (v ->> 'person' is not null and not private.is_id(v ->> 'person')) then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return case when v -> 'mine' = 'true' then v || pg_catalog.jsonb_build_object('person', private.my_member_id()::text) else v end;
+end;
+$$;
+comment on function private.promise_filter(jsonb) is 'The filter of a list of promises; mine is short for one''s own name. filter.bad.';
+
 create or replace function public.promise_list(p jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
     v_now timestamptz := private.now();
-    v jsonb := private.as_filter(p);
-    v_after jsonb := v -> 'after';
+    v jsonb := private.promise_filter(p);
+    v_shops bigint[] := private.lead_shops(v);
     v_ids bigint[];
 begin
-    v_ids := array(
-        select x.id from public.promises x
-        where x.state = any (case v ->> 'tab' when 'pending' then array['pending'] when 'all' then array['pending', 'open'] else array['open'] end)
-          and x.shop_id in (select private.my_shop_ids()) and (v ->> 'shop_id' is null or x.shop_id = (v ->> 'shop_id')::bigint)
-          and (v -> 'mine' is distinct from 'true' or x.made_by = v_me.member_id)
-          and (v ->> 'tab' is distinct from 'broken' or x.due_at < v_now)
-          and (v ->> 'tab' is distinct from 'today' or x.due_at < v_now + interval '24 hours')
-          and (v_after is null or (x.due_at, x.id) > ((v_after ->> 'due_at')::timestamptz, (v_after ->> 'id')::bigint))
-        order by x.due_at, x.id limit 51);
+    v_ids := private.promise_page(v, v_shops, v -> 'after', v_now);
     return pg_catalog.jsonb_build_object('rows', private.promise_rows(v_ids[1:50], v_now), 'next', case when pg_catalog.cardinality(v_ids) > 50 then (
-        select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_ids[50]) end);
+            select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_ids[50]) end,
+        'tabs', (select pg_catalog.jsonb_build_object('pending', pg_catalog.count(*) filter (where x.state = 'pending'),
+                'open', pg_catalog.count(*) filter (where x.state = 'open'), 'broken', pg_catalog.count(*) filter (where x.state = 'open' and x.due_at < v_now),
+                'today', pg_catalog.count(*) filter (where x.state = 'open' and x.due_at < v_now + interval '24 hours'))
+            from (select y.state, y.due_at from public.promises y where y.state in ('pending', 'open') and y.shop_id = any (v_shops)
+                and (v ->> 'person' is null or y.made_by = (v ->> 'person')::bigint) and (v ->> 'kind' is null or y.kind = v ->> 'kind')
+                order by y.due_at limit 1001) x));
 exception when data_exception then
     perform private.fail('PT422', 'filter.bad');
 end;
 $$;
 grant execute on function public.promise_list(jsonb) to authenticated;
 comment on function public.promise_list(jsonb) is
-    'Members: promises of my shops, soonest first: {rows, next}. p: tab open|today (within 24 h)|broken|pending|all, mine, shop_id, after. 50 a page. filter.bad.';
+    'Members: who promised what until when in my shops: {rows, next, tabs: {open, today, broken, pending} (counted up to 1,001)}. p: tab open|today (within 24 h)|broken|pending|all (both)|kept|over (withdrawn, refused), person (who promised), mine, kind, shop_id, after. 50 a page. filter.bad.';
+
+create or replace function public.export_promises(p jsonb default '{}', p_after jsonb default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.promise_filter(p);
+    v_after jsonb := private.as_json(p_after);
+    v_page bigint[];
+    v_ids bigint[] := '{}';
+begin
+    if v_me.role = 'agent' and not private.oversees(v_me) then
+        v := v || pg_catalog.jsonb_build_object('person', v_me.member_id::text);
+    end if;
+    if v_after is null then
+        perform private.audit(v_me, (v ->> 'shop_id')::bigint, 'export', null, 'exported', pg_catalog.jsonb_build_object('area', 'promises', 'filter', v));
+    end if;
+    for n in 1..10 loop
+        v_page := private.promise_page(v, private.lead_shops(v), v_after, v_now);
+        v_ids := v_ids || v_page[1:50];
+        exit when pg_catalog.cardinality(v_page) <= 50;
+        v_after := (select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_page[50]);
+    end loop;
+    return pg_catalog.jsonb_build_object('rows', private.promise_rows(v_ids, v_now), 'next', case when pg_catalog.cardinality(v_page) > 50 then v_after end);
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.export_promises(jsonb, jsonb) to authenticated;
+comment on function public.export_promises(jsonb, jsonb) is
+    'Agents (what they promised themselves), operations, analysts, managers, admins: promises as promise_list filters them, 500 after its cursor {due_at, id}: {rows, next}; the first page is recorded. filter.bad.';
 
 -- ==== 59_leads_bulk.sql ====
 
@@ -16735,7 +16801,9 @@ language sql immutable rows 100 set search_path = '' as $$
         ('{resolved,revisit,closed}', 'classified', 'reopen_ticket', '{worker,system}'),
         ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return}', 'cancelled', 'cancel_ticket', '{registrar,owner,lead,system}'),
         ('{registered,classified,dispatched,in_progress,waiting_customer}', 'merged', 'merge_tickets', '{worker}'),
-        ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return,approved}', null, 'link_ticket', '{worker}')
+        ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return,approved}', null, 'link_ticket', '{worker}'),
+        ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return,pending_approval,approved,resolved,revisit,review}', null,
+            'set_ticket_contact', '{registrar,owner,lead}')
     )
     select f.state, coalesce(m.state_to, f.state), m.rpc, m.who from moves m cross join lateral pg_catalog.unnest(m.states_from) f (state)
 $$;
@@ -17927,12 +17995,29 @@ grant execute on function public.merge_tickets(jsonb, jsonb, uuid) to authentica
 comment on function public.merge_tickets(jsonb, jsonb, uuid) is
     'Those who work on tickets: p_from {id, version} was the same case as p_into {id, version}; answers with the second: {id, version, state, owner_id, due_at}. Refuses as private.tickets_to_merge says; request.bad_value.';
 
-create or replace function public.link_ticket(p_id bigint, p_version integer, p_order_id bigint, p_request_id uuid) returns jsonb
+create or replace function private.linked_parcel(p_me private.actor, p_ticket public.tickets, p_tracking_no text, p_now timestamptz) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    v.tracking_no := pg_catalog.upper(pg_catalog.btrim(coalesce(p_tracking_no, '')));
+    if v.tracking_no !~ '^[0-9A-Z-]{4,40}$' then
+        perform private.fail('PT422', 'ticket.form', '{"field": "tracking"}');
+    end if;
+    return private.ticket_answer(private.move_ticket(p_me, v, v.state,
+        pg_catalog.jsonb_build_object('action', 'ticket_linked', 'tracking_no', v.tracking_no), p_now));
+end;
+$$;
+comment on function private.linked_parcel(private.actor, public.tickets, text, timestamptz) is 'The ticket is about this parcel, whose order nobody has imported. ticket.form (tracking).';
+
+create or replace function public.link_ticket(
+    p_id bigint, p_version integer, p_order_id bigint, p_request_id uuid, p_tracking_no text default null
+) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v_answer jsonb := private.begin_request(p_request_id, 'link_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_order_id));
+    v_answer jsonb := private.begin_request(p_request_id, 'link_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_order_id, p_tracking_no));
     v public.tickets;
     v_order public.orders;
 begin
@@ -17940,6 +18025,9 @@ begin
         return v_answer;
     end if;
     v := private.ticket_for_change(v_me, p_id, p_version, 'link_ticket', v_now);
+    if p_order_id is null then
+        return private.finish_request(p_request_id, private.linked_parcel(v_me, v, p_tracking_no, v_now));
+    end if;
     select * into v_order from public.orders where id = p_order_id and shop_id = v.shop_id;
     if not found then
         perform private.fail('PT404', 'order.none');
@@ -17955,9 +18043,9 @@ begin
         pg_catalog.jsonb_build_object('action', 'ticket_linked', 'order_id', v_order.id), v_now)));
 end;
 $$;
-grant execute on function public.link_ticket(bigint, integer, bigint, uuid) to authenticated;
-comment on function public.link_ticket(bigint, integer, bigint, uuid) is
-    'Those who work on tickets: names the order of a ticket; another one than it has is a lead''s to name, since authority is counted per order. order.none, ticket.order_fixed, and as private.ticket_refusal says.';
+grant execute on function public.link_ticket(bigint, integer, bigint, uuid, text) to authenticated;
+comment on function public.link_ticket(bigint, integer, bigint, uuid, text) is
+    'Those who work on tickets: names the order of a ticket, or (p_order_id null) the parcel it is about; another one than it has is a lead''s to name, since authority is counted per order. order.none, ticket.order_fixed, ticket.form (tracking), and as private.ticket_refusal says.';
 
 -- ==== 62_ticket_resolve.sql ====
 
@@ -18167,6 +18255,40 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.ticket_to_reveal(private.actor, bigint, timestamptz) is
     'The contact of a ticket, else that of its order: it opens with the claim, for its owner while he works on it.';
+
+create or replace function public.set_ticket_contact(p_id bigint, p_version integer, p_contact jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_contact jsonb := private.as_object(p_contact);
+    v_answer jsonb := private.begin_request(p_request_id, 'set_ticket_contact', -- each sealing has its own id and ciphertexts
+        pg_catalog.jsonb_build_array(p_id, p_version, v_contact - '{id,name,phone,address}'::text[]));
+    v_old bigint;
+    v public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.ticket_for_change(v_me, p_id, p_version, 'set_ticket_contact', v_now);
+    if v.order_id is not null then
+        perform private.fail('PT409', 'ticket.contact_of_order', pg_catalog.jsonb_build_object('id', v.id));
+    elsif not v_contact ?| array['name', 'phone', 'address'] or not private.is_masked(v_contact ->> 'name_masked', v_contact ->> 'phone_masked') then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+    v_old := v.contact_id;
+    v.contact_id := private.store_contact(null, v_contact - '{note,wechat,email}'::text[], 'ticket');
+    v.receiver_masked := v_contact ->> 'name_masked';
+    v.phone_masked := v_contact ->> 'phone_masked';
+    v := private.move_ticket(v_me, v, v.state, pg_catalog.jsonb_build_object('action', 'contact_corrected', 'fields',
+        (select pg_catalog.jsonb_agg(k order by k) from pg_catalog.jsonb_object_keys(v_contact) k where k in ('name', 'phone', 'address'))), v_now);
+    delete from private.contacts c where c.id = v_old and c.kind = 'ticket' and not exists (select from public.tickets t where t.contact_id = c.id);
+    return private.finish_request(p_request_id, private.ticket_answer(v));
+end;
+$$;
+grant execute on function public.set_ticket_contact(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.set_ticket_contact(bigint, integer, jsonb, uuid) is
+    'Who registered it, its owner or a lead: how to reach the customer of a case without an order: p_contact {id (reserved), name, phone, address: ciphertexts, *_hash, *_masked} takes the place of what was known. An order brings its own: ticket.contact_of_order. contact.form, contact.taken, and as private.ticket_refusal says. Opened by reveal_contact.';
 
 -- ==== 62_ticket_work.sql ====
 
@@ -29436,7 +29558,7 @@ comment on function public.kpi_rows(text, date, date, bigint, text, text, text) 
 
 -- ==== 97_tasks.sql ====
 
--- 97 ----------------------------------------------------------------------------------- optimisation tasks: tables, moves
+-- 97 ----------------------------------------------------------------------------------- optimization tasks: tables, moves
 --
 -- An improvement counts only when the figures say so. A criterion names a KPI, what it must become, over how many days and
 -- from how many cases on; what it was before is frozen when the task is planned. Only the daily check writes measures.
@@ -29686,7 +29808,7 @@ comment on function private.kpi_of_tasks(bigint[], date, date) is 'Tasks judged 
 
 -- ==== 97_tasks_flow.sql ====
 
--- 97 -------------------------------------------------------------------------------------------- optimisation tasks: steps
+-- 97 -------------------------------------------------------------------------------------------- optimization tasks: steps
 
 create or replace function private.task_who(p_me private.actor, p_task public.tasks) returns text[]
 language sql stable set search_path = '' as $$
@@ -30112,7 +30234,7 @@ comment on function public.confirm_criterion(bigint, boolean, uuid) is 'The name
 
 -- ==== 97_tasks_manage.sql ====
 
--- 97 --------------------------------------------------------------- optimisation tasks: what a manager decides, the grid
+-- 97 --------------------------------------------------------------- optimization tasks: what a manager decides, the grid
 
 create or replace function private.decided_task(p_rpc text, p_id bigint, p_version integer, p_state text, p_reason text, p_until timestamptz, p_request_id uuid) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -30261,7 +30383,7 @@ comment on function public.save_tasks(jsonb, uuid) is
 
 -- ==== 97_tasks_reads.sql ====
 
--- 97 ------------------------------------------------------------------------ optimisation tasks: lists, one task, the meeting
+-- 97 ------------------------------------------------------------------------ optimization tasks: lists, one task, the meeting
 
 create or replace function private.task_row(p_task public.tasks) returns jsonb
 language sql stable set search_path = '' as $$
@@ -30672,7 +30794,7 @@ comment on function public.tick_figures() is
 
 -- ==== 98_task_checks.sql ====
 
--- 98 ------------------------------------------------------------------------------- optimisation tasks: the daily check
+-- 98 ------------------------------------------------------------------------------- optimization tasks: the daily check
 --
 -- Each day a delivered task is measured over its window so far; when the window is over it is judged: all criteria met and
 -- enough cases: accepted; one unmet: failed; too few cases: inconclusive. Accepted ones are watched for 30 days.

@@ -202,7 +202,9 @@ language sql immutable rows 100 set search_path = '' as $$
         ('{resolved,revisit,closed}', 'classified', 'reopen_ticket', '{worker,system}'),
         ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return}', 'cancelled', 'cancel_ticket', '{registrar,owner,lead,system}'),
         ('{registered,classified,dispatched,in_progress,waiting_customer}', 'merged', 'merge_tickets', '{worker}'),
-        ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return,approved}', null, 'link_ticket', '{worker}')
+        ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return,approved}', null, 'link_ticket', '{worker}'),
+        ('{registered,classified,dispatched,in_progress,waiting_customer,waiting_return,pending_approval,approved,resolved,revisit,review}', null,
+            'set_ticket_contact', '{registrar,owner,lead}')
     )
     select f.state, coalesce(m.state_to, f.state), m.rpc, m.who from moves m cross join lateral pg_catalog.unnest(m.states_from) f (state)
 $$;

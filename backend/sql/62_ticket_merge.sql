@@ -99,12 +99,29 @@ grant execute on function public.merge_tickets(jsonb, jsonb, uuid) to authentica
 comment on function public.merge_tickets(jsonb, jsonb, uuid) is
     'Those who work on tickets: p_from {id, version} was the same case as p_into {id, version}; answers with the second: {id, version, state, owner_id, due_at}. Refuses as private.tickets_to_merge says; request.bad_value.';
 
-create or replace function public.link_ticket(p_id bigint, p_version integer, p_order_id bigint, p_request_id uuid) returns jsonb
+create or replace function private.linked_parcel(p_me private.actor, p_ticket public.tickets, p_tracking_no text, p_now timestamptz) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+    v public.tickets := p_ticket;
+begin
+    v.tracking_no := pg_catalog.upper(pg_catalog.btrim(coalesce(p_tracking_no, '')));
+    if v.tracking_no !~ '^[0-9A-Z-]{4,40}$' then
+        perform private.fail('PT422', 'ticket.form', '{"field": "tracking"}');
+    end if;
+    return private.ticket_answer(private.move_ticket(p_me, v, v.state,
+        pg_catalog.jsonb_build_object('action', 'ticket_linked', 'tracking_no', v.tracking_no), p_now));
+end;
+$$;
+comment on function private.linked_parcel(private.actor, public.tickets, text, timestamptz) is 'The ticket is about this parcel, whose order nobody has imported. ticket.form (tracking).';
+
+create or replace function public.link_ticket(
+    p_id bigint, p_version integer, p_order_id bigint, p_request_id uuid, p_tracking_no text default null
+) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v_answer jsonb := private.begin_request(p_request_id, 'link_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_order_id));
+    v_answer jsonb := private.begin_request(p_request_id, 'link_ticket', pg_catalog.jsonb_build_array(p_id, p_version, p_order_id, p_tracking_no));
     v public.tickets;
     v_order public.orders;
 begin
@@ -112,6 +129,9 @@ begin
         return v_answer;
     end if;
     v := private.ticket_for_change(v_me, p_id, p_version, 'link_ticket', v_now);
+    if p_order_id is null then
+        return private.finish_request(p_request_id, private.linked_parcel(v_me, v, p_tracking_no, v_now));
+    end if;
     select * into v_order from public.orders where id = p_order_id and shop_id = v.shop_id;
     if not found then
         perform private.fail('PT404', 'order.none');
@@ -127,6 +147,6 @@ begin
         pg_catalog.jsonb_build_object('action', 'ticket_linked', 'order_id', v_order.id), v_now)));
 end;
 $$;
-grant execute on function public.link_ticket(bigint, integer, bigint, uuid) to authenticated;
-comment on function public.link_ticket(bigint, integer, bigint, uuid) is
-    'Those who work on tickets: names the order of a ticket; another one than it has is a lead''s to name, since authority is counted per order. order.none, ticket.order_fixed, and as private.ticket_refusal says.';
+grant execute on function public.link_ticket(bigint, integer, bigint, uuid, text) to authenticated;
+comment on function public.link_ticket(bigint, integer, bigint, uuid, text) is
+    'Those who work on tickets: names the order of a ticket, or (p_order_id null) the parcel it is about; another one than it has is a lead''s to name, since authority is counted per order. order.none, ticket.order_fixed, ticket.form (tracking), and as private.ticket_refusal says.';

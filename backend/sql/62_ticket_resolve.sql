@@ -204,3 +204,37 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.ticket_to_reveal(private.actor, bigint, timestamptz) is
     'The contact of a ticket, else that of its order: it opens with the claim, for its owner while he works on it.';
+
+create or replace function public.set_ticket_contact(p_id bigint, p_version integer, p_contact jsonb, p_request_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v_contact jsonb := private.as_object(p_contact);
+    v_answer jsonb := private.begin_request(p_request_id, 'set_ticket_contact', -- each sealing has its own id and ciphertexts
+        pg_catalog.jsonb_build_array(p_id, p_version, v_contact - '{id,name,phone,address}'::text[]));
+    v_old bigint;
+    v public.tickets;
+begin
+    if v_answer is not null then
+        return v_answer;
+    end if;
+    v := private.ticket_for_change(v_me, p_id, p_version, 'set_ticket_contact', v_now);
+    if v.order_id is not null then
+        perform private.fail('PT409', 'ticket.contact_of_order', pg_catalog.jsonb_build_object('id', v.id));
+    elsif not v_contact ?| array['name', 'phone', 'address'] or not private.is_masked(v_contact ->> 'name_masked', v_contact ->> 'phone_masked') then
+        perform private.fail('PT422', 'contact.form');
+    end if;
+    v_old := v.contact_id;
+    v.contact_id := private.store_contact(null, v_contact - '{note,wechat,email}'::text[], 'ticket');
+    v.receiver_masked := v_contact ->> 'name_masked';
+    v.phone_masked := v_contact ->> 'phone_masked';
+    v := private.move_ticket(v_me, v, v.state, pg_catalog.jsonb_build_object('action', 'contact_corrected', 'fields',
+        (select pg_catalog.jsonb_agg(k order by k) from pg_catalog.jsonb_object_keys(v_contact) k where k in ('name', 'phone', 'address'))), v_now);
+    delete from private.contacts c where c.id = v_old and c.kind = 'ticket' and not exists (select from public.tickets t where t.contact_id = c.id);
+    return private.finish_request(p_request_id, private.ticket_answer(v));
+end;
+$$;
+grant execute on function public.set_ticket_contact(bigint, integer, jsonb, uuid) to authenticated;
+comment on function public.set_ticket_contact(bigint, integer, jsonb, uuid) is
+    'Who registered it, its owner or a lead: how to reach the customer of a case without an order: p_contact {id (reserved), name, phone, address: ciphertexts, *_hash, *_masked} takes the place of what was known. An order brings its own: ticket.contact_of_order. contact.form, contact.taken, and as private.ticket_refusal says. Opened by reveal_contact.';

@@ -1,7 +1,8 @@
 -- 63 ------------------------------------------------------------------------------ tickets: the list, the screen, the export
 --
 -- The list reads shop by shop and stage by stage from one index, whatever the depth; counts stop at 1,001. What was typed
--- into the search field is looked up first, exactly, and only those tickets are listed.
+-- into the search field is looked up first, exactly, and only those tickets are listed. With a period (since, until: days of
+-- registration) it lists what the figures of after-sales insight counted, newest first, so that both say the same.
 
 create or replace function private.ticket_filter(p jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -9,14 +10,16 @@ declare
     v jsonb := pg_catalog.jsonb_strip_nulls(private.as_object(p));
 begin
     if exists (select from pg_catalog.jsonb_each_text(v) f where (f.key in ('shop_id', 'root_cause') and not private.is_id(f.value))
+            or (f.key = 'handler' and f.value !~ '^[0-9]{1,18}$') or (f.key = 'solved' and f.value <> 'no')
             or (f.key = 'owner' and f.value not in ('me', 'none') and not private.is_id(f.value))
             or (f.key in ('after', 'before') and not private.is_id(v -> f.key ->> 'id'))
             or (f.key = 'limit' and f.value !~ '^[0-9]{1,4}$'))
         or coalesce(v ->> 'tab', 'all') not in ('mine', 'pool', 'all', 'waiting', 'revisit', 'review', 'done')
-        or coalesce(v ->> 'due', 'soon') not in ('overdue', 'soon') then
+        or coalesce(v ->> 'due', 'soon') not in ('overdue', 'soon')
+        or (v ? 'since') <> (v ? 'until') or (not v ? 'since' and v ?| array['handler', 'solved']) then
         perform private.fail('PT422', 'filter.bad');
     end if;
-    perform (v -> 'after' ->> 'sort')::timestamptz, (v -> 'before' ->> 'sort')::timestamptz;
+    perform (v -> 'after' ->> 'sort')::timestamptz, (v -> 'before' ->> 'sort')::timestamptz, (v ->> 'since')::date, (v ->> 'until')::date;
     return v;
 exception when data_exception then
     perform private.fail('PT422', 'filter.bad');
@@ -32,6 +35,17 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.ticket_stages(text) is 'The stages on a tab; mine: what I have to do something about.';
 
+create or replace function private.ticket_counted(p jsonb) returns text
+language sql immutable set search_path = '' as $$
+    select ' and f.day >= ($1 ->> ''since'')::date and f.day <= ($1 ->> ''until'')::date'
+        || case when p ? 'type' then ' and f.type = $1 ->> ''type''' else '' end
+        || case when p ? 'root_cause' then ' and f.root_cause_id = any ($7)' else '' end
+        || case when p ? 'handler' then ' and f.member_id = ($1 ->> ''handler'')::bigint' else '' end
+        || case when p ->> 'solved' = 'no' then ' and f.solved = 0' else '' end
+$$;
+comment on function private.ticket_counted(jsonb) is
+    'Condition on private.ticket_facts (f) for a filter with a period: day of registration in the shop''s zone, handler (0: nobody) and solved no as the figures count them.';
+
 create or replace function private.ticket_where(p jsonb) returns text
 language sql immutable set search_path = '' as $$
     select pg_catalog.concat_ws(' and ', 'true',
@@ -43,7 +57,8 @@ language sql immutable set search_path = '' as $$
         case when p ->> 'owner' = 'me' then 't.owner_id = $3' when p ->> 'owner' = 'none' then 't.owner_id is null'
             when p ->> 'owner' is not null then 't.owner_id = ($1 ->> ''owner'')::bigint' end,
         case p ->> 'due' when 'overdue' then 't.due_sort < $4'
-            when 'soon' then 't.due_sort >= $4 and t.due_sort <= $4 + interval ''30 minutes''' end)
+            when 'soon' then 't.due_sort >= $4 and t.due_sort <= $4 + interval ''30 minutes''' end,
+        case when p ? 'since' and p ? 'q' then 'exists (select from private.ticket_facts f where f.ticket_id = t.id' || private.ticket_counted(p) || ')' end)
 $$;
 comment on function private.ticket_where(jsonb) is
     'Condition of the list as SQL text made of fixed pieces; every value stays a parameter ($1 filter, $2 shops, $3 me, $4 now, $7 causes).';
@@ -60,15 +75,18 @@ comment on function private.cause_family(bigint) is 'A root cause with all below
 
 create or replace function private.ticket_places(p jsonb) returns text
 language sql immutable set search_path = '' as $$
-    select 'unnest($2) s (id) cross join (select g.stage from unnest(private.ticket_stages($1 ->> ''tab'')) g (stage)
+    select case when p ? 'since' then 'unnest($2) s (id) cross join lateral (select t.id, f.day::timestamptz as due_sort
+        from private.ticket_facts f join public.tickets t on t.id = f.ticket_id where f.shop_id = s.id'
+        || case when p ->> 'tab' <> 'all' then ' and t.stage = any (private.ticket_stages($1 ->> ''tab''))' else '' end || private.ticket_counted(p)
+    else 'unnest($2) s (id) cross join (select g.stage from unnest(private.ticket_stages($1 ->> ''tab'')) g (stage)
             where $1 ->> ''state'' is null or g.stage = private.ticket_stage($1 ->> ''state'')) g'
         || case when p ? 'root_cause' then ' cross join unnest($7) c (cause)' else '' end
         || ' cross join lateral (select t.id, t.due_sort from public.tickets t where t.shop_id = s.id and '
         || case when p ? 'state' then 't.state = $1 ->> ''state''' else 't.stage = g.stage' end
-        || case when p ? 'root_cause' then ' and t.root_cause_id = c.cause' else '' end
+        || case when p ? 'root_cause' then ' and t.root_cause_id = c.cause' else '' end end
 $$;
 comment on function private.ticket_places(jsonb) is
-    'Where the list looks, as SQL text made of fixed pieces (open for more conditions): every shop and stage (state, root cause) from its own index range, in the order of due_sort.';
+    'Where the list looks, as SQL text made of fixed pieces (open for more conditions): every shop and stage (state, root cause) from its own index range, in the order of due_sort; in a period every shop, whatever the stage on the tab all.';
 
 create or replace function private.ticket_page(
     p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz, p_cursor jsonb, p_descending boolean, p_limit integer
@@ -77,12 +95,14 @@ language plpgsql stable set search_path = '' as $$
 declare
     v_direction text := case when p_descending then 'desc' else 'asc' end;
     v_causes bigint[] := case when p ? 'root_cause' then private.cause_family((p ->> 'root_cause')::bigint) end;
-    v_beyond text := case when p_cursor is null then 'true' else pg_catalog.format(
-        '(t.due_sort, t.id) %s (($5 ->> ''sort'')::timestamptz, ($5 ->> ''id'')::bigint)', case when p_descending then '<' else '>' end) end;
+    v_sort text := case when p ? 'since' then '(f.day, f.ticket_id)' else '(t.due_sort, t.id)' end;
+    v_beyond text := case when p_cursor is null then 'true' else pg_catalog.format('%s %s (($5 ->> ''sort'')::%s, ($5 ->> ''id'')::bigint)',
+        v_sort, case when p_descending then '<' else '>' end, case when p ? 'since' then 'date' else 'timestamptz' end) end;
 begin
     return query execute pg_catalog.format('
-        select l.id, l.due_sort from %4$s and %1$s and %2$s order by t.due_sort %3$s, t.id %3$s limit $6) l
-        order by l.due_sort %3$s, l.id %3$s limit $6', private.ticket_where(p), v_beyond, v_direction, private.ticket_places(p))
+        select l.id, l.due_sort from %4$s and %1$s and %2$s order by %5$s %3$s, %6$s %3$s limit $6) l
+        order by l.due_sort %3$s, l.id %3$s limit $6', private.ticket_where(p), v_beyond, v_direction, private.ticket_places(p),
+        case when p ? 'since' then 'f.day' else 't.due_sort' end, case when p ? 'since' then 'f.ticket_id' else 't.id' end)
     using p, p_shops, p_me, p_now, p_cursor, p_limit, v_causes;
 end;
 $$;
@@ -224,8 +244,14 @@ end;
 $$;
 comment on function private.ticket_rows(bigint[]) is 'Tickets as pages show them, masked, in the order of the ids.';
 
-create or replace function private.ticket_cursor(p_row jsonb) returns jsonb
-language sql immutable strict set search_path = '' as $$ select jsonb_build_object('sort', p_row -> 'due_sort', 'id', p_row -> 'id') $$;
+create or replace function private.ticket_cursor(p jsonb, p_row jsonb) returns jsonb
+language plpgsql stable strict set search_path = '' as $$
+begin
+    return jsonb_build_object('id', p_row -> 'id', 'sort', case when p ? 'since'
+        then (select to_jsonb(f.day) from private.ticket_facts f where f.ticket_id = (p_row ->> 'id')::bigint) else p_row -> 'due_sort' end);
+end;
+$$;
+comment on function private.ticket_cursor(jsonb, jsonb) is 'The place of a row in the list under a filter: {sort, id}.';
 
 create or replace function private.ticket_ids(p jsonb, p_shops bigint[], p_me bigint, p_now timestamptz, p_limit integer) returns bigint[]
 language plpgsql stable set search_path = '' as $$
@@ -234,7 +260,7 @@ begin
         return array(select t.id from private.typed_page(p, p_shops, p_me, p_now, p_limit) t);
     end if;
     return array(select t.id from private.ticket_page(p, p_shops, p_me, p_now, coalesce(p -> 'before', p -> 'after'),
-        (p ? 'before') <> (p ->> 'tab' = 'done'), p_limit) t);
+        (p ? 'before') <> (p ->> 'tab' = 'done' or p ? 'since'), p_limit) t);
 end;
 $$;
 comment on function private.ticket_ids(jsonb, bigint[], bigint, timestamptz, integer) is 'Ids of a page of the list; backwards from before.';
@@ -244,12 +270,25 @@ language sql stable set search_path = '' as $$
     select array(select s from private.my_shop_ids() s where p ->> 'shop_id' is null or s = (p ->> 'shop_id')::bigint)
 $$;
 
+create or replace function private.ticket_filter_now(p jsonb) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+    v jsonb := private.ticket_filter(p);
+begin
+    if v ? 'since' then
+        perform private.fold_tickets();
+    end if;
+    return v;
+end;
+$$;
+comment on function private.ticket_filter_now(jsonb) is 'private.ticket_filter; a period lists what is counted, so what changed is counted first. filter.bad.';
+
 create or replace function public.ticket_list(p jsonb default '{}') returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
     v_now timestamptz := private.now();
-    v jsonb := '{"tab": "mine"}'::jsonb || private.ticket_filter(p);
+    v jsonb := '{"tab": "mine"}'::jsonb || private.ticket_filter_now(p);
     v_limit integer := least(greatest(coalesce((v ->> 'limit')::integer, 50), 1), 200);
     v_shops bigint[] := private.ticket_shops(v);
     v_ids bigint[] := private.ticket_ids(v, v_shops, v_me.member_id, v_now, v_limit + 1);
@@ -264,21 +303,21 @@ begin
     return jsonb_build_object('rows', v_rows,
         'count', case when not v ? 'q' and (v_more or v ?| array['after', 'before']) then private.ticket_count(v, v_shops, v_me.member_id, v_now)
             else cardinality(v_ids) end,
-        'next', case when not v ? 'q' and (v_more or v ? 'before') then private.ticket_cursor(v_rows -> -1) end,
-        'previous', case when (v ? 'before' and v_more) or v ? 'after' then private.ticket_cursor(v_rows -> 0) end,
+        'next', case when not v ? 'q' and (v_more or v ? 'before') then private.ticket_cursor(v, v_rows -> -1) end,
+        'previous', case when (v ? 'before' and v_more) or v ? 'after' then private.ticket_cursor(v, v_rows -> 0) end,
         'counts', private.ticket_tabs(v_shops, v_me.member_id, v_now));
 end;
 $$;
 grant execute on function public.ticket_list(jsonb) to authenticated;
 comment on function public.ticket_list(jsonb) is
-    'Members: a page of the tickets of my shops, soonest deadline first (done: latest first): {rows, count (to 1,001), next, previous, counts}. p: tab mine|pool|all|waiting|revisit|review|done, shop_id, type, state, severity, root_cause (and below it), owner me|none|id, due overdue|soon, q (exact: number of ticket, order, parcel, platform; buyer account), limit (200), after or before = {sort, id}. filter.bad.';
+    'Members: a page of the tickets of my shops, soonest deadline first (done: latest first): {rows, count (to 1,001), next, previous, counts}. p: tab mine|pool|all|waiting|revisit|review|done, shop_id, type, state, severity, root_cause (and below it), owner me|none|id, due overdue|soon, since and until (days of registration, both included: newest first, on the tab all whatever the stage; with handler (0: nobody) and solved no as the figures of ticket_insight count them), q (exact: number of ticket, order, parcel, platform; buyer account), limit (200), after or before = {sort, id}. filter.bad.';
 
 create or replace function public.ticket_export(p_filter jsonb default '{}', p_after jsonb default null, p_limit integer default 1000) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['operations', 'analyst', 'manager', 'admin']);
     v_now timestamptz := private.now();
-    v jsonb := '{"tab": "all"}'::jsonb || private.ticket_filter((private.as_object(p_filter) - array['after', 'before', 'limit'])
+    v jsonb := '{"tab": "all"}'::jsonb || private.ticket_filter_now((private.as_object(p_filter) - array['after', 'before', 'limit'])
         || coalesce(jsonb_build_object('after', nullif(private.as_json(p_after), 'null')), '{}'));
     v_limit integer := least(greatest(coalesce(p_limit, 1000), 1), 1000);
     v_ids bigint[];
@@ -289,7 +328,7 @@ begin
     end if;
     v_ids := private.ticket_ids(v, private.ticket_shops(v), v_me.member_id, v_now, v_limit + 1);
     v_rows := private.ticket_rows(v_ids[1:v_limit]);
-    return jsonb_build_object('rows', v_rows, 'next', case when cardinality(v_ids) > v_limit and not v ? 'q' then private.ticket_cursor(v_rows -> -1) end);
+    return jsonb_build_object('rows', v_rows, 'next', case when cardinality(v_ids) > v_limit and not v ? 'q' then private.ticket_cursor(v, v_rows -> -1) end);
 end;
 $$;
 grant execute on function public.ticket_export(jsonb, jsonb, integer) to authenticated;

@@ -181,9 +181,11 @@ begin
             array_remove(array[v.contact_id, (select o.contact_id from public.orders o where o.id = v.order_id)], null), '{}', p_id, v_now),
         'draft', coalesce((select d.body from public.ticket_drafts d where d.ticket_id = p_id and d.member_id = v_me.member_id), ''),
         'attachments', case when v_works then private.ticket_attachments(p_id) else '[]' end,
+        'reviews', case when v_me.role <> 'warehouse' then private.review_rows(v_me, array(select r.id from public.score_reviews r
+            where r.ticket_id = any (v_family) order by r.id desc), v_now) else '[]' end,
         'is_mine', coalesce(v.owner_id = v_me.member_id, false), 'resolving', private.ticket_resolving(v_me, v, v_now)) || private.ticket_rights(v_me, v, v_now);
 end;
 $$;
 grant execute on function public.ticket_screen(bigint) to authenticated;
 comment on function public.ticket_screen(bigint) is
-    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, is_mine, resolving, can, why}; null when it is not visible.';
+    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, reviews (low-score reviews, newest first; not for the warehouse), is_mine, resolving, can, why}; null when it is not visible.';

@@ -32,6 +32,7 @@ create table if not exists private.ticket_facts (
     cost numeric(14, 2) not null
 );
 alter table private.ticket_facts enable row level security;
+create index if not exists ticket_facts_day_idx on private.ticket_facts (shop_id, day, ticket_id) include (type, member_id, root_cause_id, solved); -- the cases behind a figure
 comment on table private.ticket_facts is 'What each ticket counts in private.ticket_days at this moment. Cancelled and merged ones count nothing and have no row.';
 
 create table if not exists private.ticket_days (

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.sql.desk import BODY, HASH, add_order, ask, one, refusal
-from tests.sql.ticketing import WAYS, call_p, make, open_ticket_floor, register, step
+from tests.sql.desk import BODY, HASH, add_order, ask, one, refusal, row
+from tests.sql.ticketing import WAYS, call_p, item, make, open_ticket_floor, register, step, whole_row
 
 Connection = psycopg.Connection[Any]
 
@@ -184,6 +185,58 @@ def test_a_contact_of_its_own_is_bound_to_its_reserved_id(floor: Connection) -> 
     assert one(floor, "select kind from private.contacts where id = %s", contact) == "ticket"
     assert ask(floor, "cid", "search_desk", {"phone_hashes": [HASH]})["tickets"][0]["id"] == ticket
     assert ask(floor, "ana", "search_desk", {"phone_hashes": [HASH]})["tickets"] == []
+
+
+def test_a_contact_typed_later_takes_the_place_of_the_old_one(floor: Connection) -> None:
+    def sealed(mask: str, **more: Any) -> dict[str, Any]:
+        number = ask(floor, "ann", "reserve_contact_ids", 1)[0]
+        return {"id": number, "phone": BODY, "phone_hash": HASH, "phone_masked": mask, **more}
+
+    ticket = make(floor, "in_progress")
+    first = sealed("138****5678")
+    step(floor, "ann", "set_ticket_contact", ticket, first)
+    step(floor, "ann", "set_ticket_contact", ticket, sealed("139****0000"))
+    found = row(
+        floor, "select phone_masked, contact_id <> %s from tickets where id = %s", first["id"], ticket
+    )
+    assert found == ("139****0000", True)
+    assert (
+        one(floor, "select count(*) from private.contacts where kind = 'ticket'") == 1
+    )  # nothing is left behind
+    assert ask(floor, "ann", "reveal_contact", "ticket", ticket)["phone"] == BODY
+    told = floor.execute(
+        "select detail -> 'fields' from audit_events where action = 'contact_corrected' and entity = 'ticket'"
+    ).fetchall()
+    assert told == [(["phone"],), (["phone"],)]
+    before = whole_row(floor, ticket)
+    for who, code, key, given in (
+        ("ben", "PT403", "ticket.not_yours", sealed("138****5678")),
+        ("ana", "PT403", "member.role", sealed("138****5678")),
+        ("far", "PT404", "ticket.none", sealed("138****5678")),
+        ("ann", "PT422", "contact.form", sealed("13812345678")),
+        ("ann", "PT422", "contact.form", sealed("138****5678", phone="13812345678")),
+        ("ann", "PT422", "contact.form", {"id": first["id"]}),
+        (
+            "ann",
+            "PT409",
+            "contact.taken",
+            {
+                **sealed("138****5678"),
+                "id": one(floor, "select contact_id from tickets where id = %s", ticket),
+            },
+        ),
+    ):
+        with refusal(code, key):
+            step(floor, who, "set_ticket_contact", ticket, given)
+        assert whole_row(floor, ticket) == before
+    with refusal("PT422", "ticket.form"):
+        ask(floor, "ann", "link_ticket", *item(floor, ticket).values(), None, uuid.uuid4(), "SF <b>")
+    ask(floor, "ann", "link_ticket", *item(floor, ticket).values(), None, uuid.uuid4(), "sf1234567")
+    assert one(floor, "select tracking_no from tickets where id = %s", ticket) == "SF1234567"
+    order = add_order(floor, "A-2", contact=True)
+    step(floor, "ann", "link_ticket", ticket, order)
+    with refusal("PT409", "ticket.contact_of_order"):
+        step(floor, "ann", "set_ticket_contact", ticket, sealed("138****5678"))
 
 
 # Plans -------------------------------------------------------------------------------------------------------------------

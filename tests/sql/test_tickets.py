@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.desk import NOON, add_order, ask, at, one, refusal, refused, row
+from tests.sql.desk import BODY, NOON, add_order, ask, at, one, refusal, refused, row
 from tests.sql.ticketing import (
     WAYS,
     call_p,
@@ -97,6 +97,7 @@ MOVES = """
          registered classified dispatched in_progress waiting_customer waiting_return | cancelled | cancel_ticket | registrar owner lead system
          registered classified dispatched in_progress waiting_customer | merged  | merge_tickets    | worker
          registered classified dispatched in_progress waiting_customer waiting_return approved | = | link_ticket | worker
+         registered classified dispatched in_progress waiting_customer waiting_return pending_approval approved resolved revisit review | = | set_ticket_contact | registrar owner lead
 """
 
 STANDS = {
@@ -126,7 +127,13 @@ def moves() -> set[tuple[str, str, str, frozenset[str]]]:
 def steps(conn: Connection) -> dict[str, tuple[Any, ...]]:
     """Arguments after id and version with which each function is tried."""
     order = add_order(conn, "LINK")
+    contact = {
+        "id": ask(conn, "ann", "reserve_contact_ids", 1)[0],
+        "phone": BODY,
+        "phone_masked": "138****5678",
+    }
     return {
+        "set_ticket_contact": (contact,),
         "classify_ticket": ({"severity": "high"},),
         "dispatch_ticket": (member(conn, "ben"),),
         "take_ticket": (),
