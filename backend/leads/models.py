@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from backend.filters import Filter, Place, choices, numbers
 
 STAGES: Final = ("first_touch", "discovery", "objection", "closing")
 """首次触达 → 需求挖掘 → 异议处理 → 促成: the four steps of the follow-up procedure."""
@@ -48,6 +49,7 @@ REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 BulkAction = Literal["assign", "give_back", "move", "tag"]
+PROMISE_TABS: Final = ("open", "today", "broken", "pending", "kept", "over")
 PROMISE_KINDS: Final = ("gift", "discount", "price", "delivery", "callback", "other")
 MERGE_FIELDS: Final = (
     "name",
@@ -113,12 +115,14 @@ class LeadRow(_Row):
 
 
 class Column(_Row):
-    """A page of a column. `count` stops at 1,001 ("1000+"); `next` and `prev` are cursors."""
+    """A page of a column. `count` stops at 1,001 ("1000+"); `next` and `prev` are what to ask for as
+    `after` and `before`.
+    """
 
     rows: tuple[LeadRow, ...] = ()
     count: int = 0
-    next: dict[str, Any] | None = None
-    prev: dict[str, Any] | None = None
+    next: Place | None = None
+    prev: Place | None = None
 
 
 class Board(_Row):
@@ -143,6 +147,9 @@ class PromiseRow(_Row):
     due_at: datetime
     state: str
     made_by: int
+    made_at: datetime | None = None
+    ended_at: datetime | None = None
+    shop_name: str = ""
     made_by_name: str = ""
     decided_by_name: str | None = None
     owner_name: str | None = None
@@ -154,10 +161,10 @@ class PromiseRow(_Row):
 
 
 class PromisePage(_Row):
-    """A page of promises, the soonest first; `next` is the cursor of the page after it."""
+    """A page of promises, the soonest first; `next` is what to ask for as `after`."""
 
     rows: tuple[PromiseRow, ...] = ()
-    next: dict[str, Any] | None = None
+    next: Place | None = None
 
 
 class OpenPromise(_Row):
@@ -416,8 +423,8 @@ class ClearLead:
 
 
 @dataclass(frozen=True, slots=True)
-class LeadFilter:
-    """The filters of the board as they stand in the URL. `column` with a cursor reads one page of it."""
+class LeadFilter(Filter):
+    """The filters of the board as they stand in the URL. `column` reads a page of that one."""
 
     scope: str | None = None
     shop_id: int | None = None
@@ -428,56 +435,27 @@ class LeadFilter:
     due: str | None = None
     column: str | None = None
     limit: int = 20
-    after: str | None = None
-    before: str | None = None
+    after: Place | None = None
+    before: Place | None = None
 
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> LeadFilter:
         """From URL parameters; what is not a possible value is left out, never an error."""
-        choices = {
-            "scope": ("mine", "pool", "all"),
-            "grade": GRADES,
-            "source": SOURCES,
-            "due": ("overdue", "today"),
-            "column": (*COLUMNS, "open"),
-        }
-        found: dict[str, Any] = {
-            name: params[name] for name, allowed in choices.items() if params.get(name) in allowed
-        }
-        for name in ("shop_id", "owner"):
-            if params.get(name, "").isdecimal() and len(params[name]) < 19:
-                found[name] = int(params[name])
+        found = choices(
+            params,
+            {
+                "scope": ("mine", "pool", "all"),
+                "grade": GRADES,
+                "source": SOURCES,
+                "due": ("overdue", "today"),
+                "column": (*COLUMNS, "open"),
+            },
+        )
         if need := params.get("need", "").strip():
             found["need"] = need[:20]
-        found |= {name: params[name] for name in ("after", "before") if _is_cursor(params.get(name))}
-        return cls(**found)
-
-    def params(self) -> dict[str, str]:
-        """For the URL: only what differs from the default."""
-        return {
-            field.name: str(value)
-            for field in fields(self)
-            if (value := getattr(self, field.name)) != field.default and field.name != "limit"
-        }
+        return cls(**found, **numbers(params, "shop_id", "owner"))
 
     def as_json(self) -> dict[str, Any]:
-        """For the database: what is set; cursors as objects, ids as texts."""
-        facts = {field.name: getattr(self, field.name) for field in fields(self)}
-        given = {name: value for name, value in facts.items() if value is not None}
-        for name in ("after", "before"):
-            if name in given:
-                given[name] = json.loads(given[name])
+        """As the database takes it: ids as texts."""
+        given = Filter.as_json(self)
         return given | {name: str(given[name]) for name in ("shop_id", "owner") if name in given}
-
-
-def cursor(place: Mapping[str, Any] | None) -> str | None:
-    """A cursor of a Column as a text for the URL."""
-    return None if place is None else json.dumps(place, separators=(",", ":"), sort_keys=True)
-
-
-def _is_cursor(text: str | None) -> bool:
-    try:
-        place = json.loads(text or "")
-    except ValueError:
-        return False
-    return isinstance(place, dict) and set(place) == {"at", "id"} and isinstance(place["id"], int)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from backend.leads import commands, reads, wording
-from backend.leads.models import COLUMNS, STAGES, Board, Column, LeadFilter, LeadRow, cursor
+from backend.leads.models import COLUMNS, STAGES, Board, Column, LeadFilter, LeadRow
 from pages.shared import frame, saved_views, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
@@ -147,8 +147,8 @@ def _more(asked: LeadFilter, name: str, column: Column, where: str) -> None:
     if column.next is None:
         return
     with st.popover(t("leads.more_n", count=words.capped(column.count)), key=f"leads_more_{where}_{name}"):
-        after = cursor(column.next)
-        page = reads.board(frame.client(), replace(asked, column=name, after=after, limit=50)).columns[name]
+        rest = replace(asked, column=name, after=column.next, limit=50)
+        page = reads.board(frame.client(), rest).columns[name]
         for row in page.rows:
             label = f"{wording.number(row.id)} {row.grade} {words.name(row)}"
             if st.button(md(label), key=f"leads_rest_{where}_{row.id}", type="tertiary"):

@@ -12,7 +12,7 @@ import streamlit as st
 from supabase import Client
 
 from backend.leads import files, reads, wording
-from backend.leads.models import LeadFilter, LeadRow, cursor
+from backend.leads.models import LeadFilter, LeadRow
 from pages.shared import exporting, frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
@@ -41,9 +41,8 @@ def ticked() -> Sequence[int]:
 def draw(user: User, asked: LeadFilter) -> None:
     """A page of the list, its bulk actions above."""
     after = widgets.cursor("leads", asked)
-    page = reads.board(frame.client(), replace(asked, column="open", after=after, limit=_PAGE)).columns[
-        "open"
-    ]
+    wanted = replace(asked, column="open", after=after, limit=_PAGE)
+    page = reads.board(frame.client(), wanted).columns["open"]
     if not page.rows:
         widgets.empty_state(
             t("leads.none_match"), t("leads.none_match_hint"), icon=":material/groups:", key="leads"
@@ -61,7 +60,7 @@ def draw(user: User, asked: LeadFilter) -> None:
                     state.open_lead(row.id)
     widgets.pager(
         "leads",
-        next_cursor=cursor(page.next),
+        next_cursor=page.next,
         shown=len(page.rows),
         total=min(page.count, 1000),
         capped=page.count > 1000,
