@@ -20,7 +20,7 @@ def number(text: str | None) -> int | None:
     return int(given) if given.isascii() and given.isdecimal() and len(given) <= _DIGITS else None
 
 
-def choices(params: Mapping[str, str], allowed: Mapping[str, Collection[str]]) -> dict[str, Any]:
+def one_of(params: Mapping[str, str], allowed: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """Those of the parameters whose value is one of the allowed ones."""
     return {name: params[name] for name, values in allowed.items() if params.get(name) in values}
 

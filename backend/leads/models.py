@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backend.filters import Filter, Place, choices, numbers
+from backend.filters import Filter, Place, numbers, one_of
 
 STAGES: Final = ("first_touch", "discovery", "objection", "closing")
 """首次触达 → 需求挖掘 → 异议处理 → 促成: the four steps of the follow-up procedure."""
@@ -152,6 +152,7 @@ class PromiseRow(_Row):
     shop_name: str = ""
     made_by_name: str = ""
     decided_by_name: str | None = None
+    owner_id: int | None = None
     owner_name: str | None = None
     label: str | None = None
     path: str | None = None
@@ -441,7 +442,7 @@ class LeadFilter(Filter):
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> LeadFilter:
         """From URL parameters; what is not a possible value is left out, never an error."""
-        found = choices(
+        found = one_of(
             params,
             {
                 "scope": ("mine", "pool", "all"),

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from backend.filters import Filter, Place, choices, numbers
+from backend.filters import Filter, Place, numbers, one_of
 from backend.history import Event
 
 KINDS: Final = (
@@ -355,7 +355,7 @@ class QueueFilter(Filter):
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> QueueFilter:
         """From URL parameters; what is not a possible value is left out, never an error."""
-        found = choices(
+        found = one_of(
             params, {"state": STATES, "kind": KINDS, "owner": ("me", "none"), "due": ("overdue", "soon")}
         )
         found |= {name: params[name] for name in ("platform", "same_key") if params.get(name)}

@@ -13,7 +13,7 @@ from supabase import Client
 from backend import exports
 from backend.filters import Place
 from backend.tickets import reads, wording
-from backend.tickets.models import TicketFilter
+from backend.tickets.choices import TicketFilter
 
 MOST_ROWS: Final = 5000
 _CHUNK: Final = 500

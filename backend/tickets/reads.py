@@ -11,13 +11,8 @@ from backend import db
 from backend.orders import reads as orders
 from backend.orders.models import ClearContact
 from backend.pii import Keyring
-from backend.tickets.models import (
-    Case,
-    Parcel,
-    TicketFilter,
-    TicketPage,
-    TicketScreen,
-)
+from backend.tickets.choices import TicketFilter
+from backend.tickets.models import Case, Parcel, TicketPage, TicketScreen
 
 _WORKERS = ("agent", "operations", "manager")
 _MOST_PARCELS = 100

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.tickets import models, suggest
+from backend.tickets import choices, suggest
 from backend.tickets.suggest import Suggestion
 
 SAID = {
@@ -55,9 +55,9 @@ def test_the_department_follows_from_the_cause() -> None:
 
 def test_only_known_values_are_proposed() -> None:
     rules = json.loads(Path(suggest.__file__).with_name("suggest.json").read_text("utf-8"))
-    assert {value for tier in rules["type"] for value in tier} <= set(models.TYPES)
-    assert set(rules["severity"]) <= set(models.SEVERITIES)
-    assert set(rules["department_of_cause"].values()) <= set(models.DEPARTMENTS)
+    assert {value for tier in rules["type"] for value in tier} <= set(choices.TYPES)
+    assert set(rules["severity"]) <= set(choices.SEVERITIES)
+    assert set(rules["department_of_cause"].values()) <= set(choices.DEPARTMENTS)
     assert set(rules["department_of_cause"]) == set(rules["cause"])
     sql = Path(__file__).resolve().parents[2] / "backend" / "sql"
     library = "".join(path.read_text("utf-8") for path in sql.glob("43_*.sql"))

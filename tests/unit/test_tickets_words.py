@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from backend.tickets import models, wording
+from backend.tickets import choices, wording
 from backend.tickets.remarks import remark
 
 DAY = datetime(2026, 11, 22, 23, 30)
@@ -21,9 +21,9 @@ def test_what_was_done_twice_is_named_once() -> None:
     assert remark(["reshipped", "reship", "gift"], 7, "客服D", DAY) == "【补发】【赠品】T-7 客服D 11-22"
 
 
-@pytest.mark.parametrize("kind", models.TYPES)
+@pytest.mark.parametrize("kind", choices.TYPES)
 def test_each_way_to_end_a_case_has_a_remark_in_both_languages(kind: str) -> None:
-    for outcome in models.OUTCOMES[kind]:
+    for outcome in choices.OUTCOMES[kind]:
         line, english = (remark(outcome, 1, "客服A", DAY, lang) for lang in ("zh-CN", "en"))
         assert outcome not in line
         assert outcome not in english.split("】")[0]
@@ -33,15 +33,15 @@ def test_each_way_to_end_a_case_has_a_remark_in_both_languages(kind: str) -> Non
 @pytest.mark.parametrize(
     ("table", "codes"),
     [
-        ("types", models.TYPES),
-        ("states", models.STATES),
-        ("severities", models.SEVERITIES),
-        ("departments", models.DEPARTMENTS),
-        ("channels", models.CHANNELS),
-        ("money", models.MONEY_KINDS),
-        ("outcomes", {code for codes in models.OUTCOMES.values() for code in codes}),
-        ("waits", {code for codes in models.WAITS.values() for code in codes}),
-        *((table, codes) for table, codes in models.REASONS.items()),
+        ("types", choices.TYPES),
+        ("states", choices.STATES),
+        ("severities", choices.SEVERITIES),
+        ("departments", choices.DEPARTMENTS),
+        ("channels", choices.CHANNELS),
+        ("money", choices.MONEY_KINDS),
+        ("outcomes", {code for codes in choices.OUTCOMES.values() for code in codes}),
+        ("waits", {code for codes in choices.WAITS.values() for code in codes}),
+        *((table, codes) for table, codes in choices.REASONS.items()),
     ],
 )
 def test_each_code_has_a_word(table: str, codes: tuple[str, ...]) -> None:
@@ -62,7 +62,7 @@ def test_numbers_of_tickets_are_found_in_a_line() -> None:
 
 
 def test_a_filter_survives_its_address_and_hostile_values_do_not() -> None:
-    wanted = models.TicketFilter(tab="pool", type="reship", shop_id=3, owner="12", due="soon", q="T-7")
-    assert models.TicketFilter.parse(wanted.params()) == wanted
+    wanted = choices.TicketFilter(tab="pool", type="reship", shop_id=3, owner="12", due="soon", q="T-7")
+    assert choices.TicketFilter.parse(wanted.params()) == wanted
     hostile = {"tab": "x", "type": "'; drop", "shop_id": "9" * 30, "owner": "-1", "due": "never", "q": "  "}
-    assert models.TicketFilter.parse(hostile) == models.TicketFilter()
+    assert choices.TicketFilter.parse(hostile) == choices.TicketFilter()

@@ -25,12 +25,14 @@ from backend.leads.models import (
     LeadRow,
     LeadScreen,
 )
-from backend.tickets import models as tickets
+from backend.library import reads as library
+from backend.tickets import choices as tickets
 from backend.tickets import wording as ticket_words
 from pages.shared import frame
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.leads import state, words
+from pages.shared.library import offer_list
 
 Panel = Callable[[User, LeadScreen], None]
 _SOON: Mapping[str, int] = {"hours_4": 4, "day_1": 24, "day_3": 72, "day_7": 168}
@@ -214,11 +216,14 @@ def promise(user: User, found: LeadScreen) -> None:
     row = _row(found)
     key = f"lead_promise_{row.id}"
     kind = _pills(f"{key}_kind", "leads.field.promise_kind", PROMISE_KINDS, "promise_kinds", "gift")
-    what = st.text_input(t("leads.field.what"), key=f"{key}_what", max_chars=200)
+    rule = _gift_rule(row, key) if kind == "gift" else None
+    what = "" if rule else st.text_input(t("leads.field.what"), key=f"{key}_what", max_chars=200).strip()
+    amount = None
     with st.container(horizontal=True, gap="small"):
-        amount = st.number_input(
-            t("leads.field.amount"), min_value=0.0, max_value=100_000.0, value=None, key=f"{key}_amount"
-        )
+        if rule is None:
+            amount = st.number_input(
+                t("leads.field.amount"), min_value=0.0, max_value=100_000.0, value=None, key=f"{key}_amount"
+            )
         hours = st.segmented_control(
             t("leads.field.promise_until"),
             list(_SOON),
@@ -228,10 +233,11 @@ def promise(user: User, found: LeadScreen) -> None:
             key=f"{key}_until",
         )
     st.caption(t("leads.promise_text"))
-    if st.button(t("leads.promise_send"), key="lead_promise_send", type="primary", disabled=not what.strip()):
+    ready = rule is not None or bool(what)
+    if st.button(t("leads.promise_send"), key="lead_promise_send", type="primary", disabled=not ready):
         due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=_SOON[hours or "day_1"])
         money = Decimal(f"{amount:.2f}") if amount else None
-        asked = state.mark("promise", row.id, kind, what, money, hours)
+        asked = state.mark("promise", row.id, kind, what, money, hours, rule)
         with frame.boundary():
             made = commands.promise(
                 frame.client(),
@@ -241,9 +247,26 @@ def promise(user: User, found: LeadScreen) -> None:
                 what=what,
                 due_at=due,
                 amount=money,
+                rule_id=rule,
                 request_id=asked,
             )
             state.finished(t("leads.promise_pending" if made.state == "pending" else "leads.promised"))
+
+
+def _gift_rule(row: LeadRow, key: str) -> int | None:
+    """The gift rule it is promised by: goods and cost follow, and nobody else has to agree."""
+    offers = library.offers_for(frame.client(), row.shop_id, [], None).gifts
+    names = {one.id: offer_list.said(one)[0] for one in offers if one.may_promise}
+    if not names:
+        return None
+    return st.selectbox(
+        t("leads.field.gift_rule"),
+        list(names),
+        index=None,
+        placeholder=plain("leads.gift_free"),
+        format_func=lambda one: names[one],
+        key=f"{key}_rule",
+    )
 
 
 def convert(user: User, found: LeadScreen) -> None:

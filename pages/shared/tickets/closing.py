@@ -8,7 +8,8 @@ from typing import Final, Literal
 import streamlit as st
 
 from backend.tickets import money, surveys, wording
-from backend.tickets.models import OUTCOMES, TicketScreen
+from backend.tickets.choices import OUTCOMES
+from backend.tickets.models import TicketScreen
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User

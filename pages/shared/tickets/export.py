@@ -7,7 +7,7 @@ from functools import partial
 from supabase import Client
 
 from backend.tickets import files
-from backend.tickets.models import TicketFilter
+from backend.tickets.choices import TicketFilter
 from pages.shared import exporting, frame
 from pages.shared.i18n import t
 

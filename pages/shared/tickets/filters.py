@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.tickets.models import SEVERITIES, STATES, TABS, TYPES, TicketFilter
+from backend.tickets.choices import SEVERITIES, STATES, TABS, TYPES, TicketFilter
 from pages.shared import address, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t

@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from backend.tickets import reads, wording
-from backend.tickets.models import TicketFilter, TicketPage, TicketRow
+from backend.tickets.choices import TicketFilter
+from backend.tickets.models import TicketPage, TicketRow
 from pages.shared import frame, saved_views, widgets
 from pages.shared.format import md
 from pages.shared.frame import User

@@ -12,7 +12,8 @@ import streamlit as st
 from backend.library import reads as library
 from backend.library.models import Offer
 from backend.tickets import money
-from backend.tickets.models import MONEY_KINDS, Money, TicketScreen
+from backend.tickets.choices import MONEY_KINDS
+from backend.tickets.models import Money, TicketScreen
 from backend.tickets.money import Judged
 from pages.shared import format as fmt
 from pages.shared import frame

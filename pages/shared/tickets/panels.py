@@ -9,16 +9,8 @@ from functools import partial
 import streamlit as st
 
 from backend.tickets import commands, reads, wording
-from backend.tickets.models import (
-    DEPARTMENTS,
-    OVER,
-    REASONS,
-    SEVERITIES,
-    TYPES,
-    WAITS,
-    TicketRef,
-    TicketScreen,
-)
+from backend.tickets.choices import DEPARTMENTS, OVER, REASONS, SEVERITIES, TYPES, WAITS
+from backend.tickets.models import TicketRef, TicketScreen
 from backend.tickets.suggest import Proposal, suggest
 from pages.shared import frame
 from pages.shared.format import md

@@ -18,7 +18,8 @@ from backend.orders import wording as order_words
 from backend.orders.models import Item, OrderDetail
 from backend.search import Hit
 from backend.tickets import commands, reads, wording
-from backend.tickets.models import CHANNEL_OF, CHANNELS, OVER, TYPES, Case, Draft, Registered
+from backend.tickets.choices import CHANNEL_OF, CHANNELS, OVER, TYPES
+from backend.tickets.models import Case, Draft, Registered
 from backend.tickets.suggest import suggest
 from pages.shared import format as fmt
 from pages.shared import frame, widgets

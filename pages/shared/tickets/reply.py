@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from backend.tickets import commands
-from backend.tickets.models import CHANNEL_OF, CHANNELS, TicketScreen
+from backend.tickets.choices import CHANNEL_OF, CHANNELS
+from backend.tickets.models import TicketScreen
 from backend.words import Result, rewrite
 from pages.shared import frame, widgets
 from pages.shared.frame import User

@@ -10,7 +10,8 @@ from uuid import UUID
 import streamlit as st
 
 from backend.tickets import commands
-from backend.tickets.models import TicketFilter, TicketPage
+from backend.tickets.choices import TicketFilter
+from backend.tickets.models import TicketPage
 from pages.shared import frame, navigation
 from pages.shared.i18n import t
 

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from backend import errors
 from backend.tickets import remarks, wording
-from backend.tickets.models import OVER, Case, TicketRow
+from backend.tickets.choices import OVER
+from backend.tickets.models import Case, TicketRow
 from pages.shared import format as fmt
 from pages.shared import frame
 from pages.shared.format import md
