@@ -26986,7 +26986,7 @@ begin
     delete from public.audit_events where id = any (array(
         select a.id from public.audit_events a where a.at < private.now() - interval '3 years' - interval '1 day' limit v_limit));
     get diagnostics v_count = row_count;
-    v_total := v_total + v_count + private.forget_chats(private.now() - interval '3 years', v_limit)
+    v_total := v_total + v_count + private.forget_sources(private.now() - interval '3 years', v_limit)
         + private.forget_reminders(private.now() - interval '1 year', v_limit)
         + private.forget_lead_contacts(private.now() - interval '1 year', private.now(), v_limit);
     if v_total = 0 then
@@ -26997,7 +26997,7 @@ end;
 $$;
 grant execute on function public.service_retention(integer) to service_role;
 comment on function public.service_retention(integer) is
-    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history and chats older than three years, reminders and messages older than one, who the leads were that ended a year ago without a sale. 0 = nothing left; then it comes back tomorrow.';
+    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history, chats and performance sheets older than three years, reminders and messages older than one, who the leads were that ended a year ago without a sale. 0 = nothing left; then it comes back tomorrow.';
 
 select private.enqueue('retention', '{}', 'retention', private.now())
 where not exists (select from private.jobs where dedupe_key = 'retention' and state in ('queued', 'running'));
@@ -27852,7 +27852,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports', 'tickets', 'leads')
+    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports', 'tickets', 'leads', 'listings')
         or char_length(btrim(coalesce(p_name, ''))) not between 1 and 40 or coalesce(length(p_params::text), 0) not between 2 and 4000 then
         perform private.fail('PT422', 'view.form');
     end if;
@@ -28331,11 +28331,12 @@ grant select on public.agent_days, public.visitor_days to authenticated;
 grant select (shop_id, session_id, agent, consult, rating, is_paid, paid_amount, import_id) on public.chat_sessions to authenticated;
 grant select (shop_id, message_id, session_id, agent, consult, sender, sent_at, import_id) on public.chat_messages to authenticated;
 
-create or replace function private.forget_chats(p_before timestamptz, p_limit integer) returns integer
+create or replace function private.forget_sources(p_before timestamptz, p_limit integer) returns integer
 language plpgsql set search_path = '' as $$
 declare
     v_messages integer;
     v_sessions integer;
+    v_sheets integer;
 begin
     delete from public.chat_messages where ctid = any (array(
         select m.ctid from public.shops s join public.chat_messages m on m.shop_id = s.id and m.sent_at < p_before limit p_limit));
@@ -28344,11 +28345,15 @@ begin
         select c.ctid from public.chat_sessions c join public.imports i on i.id = c.import_id where i.finished_at < p_before
           and not exists (select from public.chat_messages m where m.shop_id = c.shop_id and m.session_id = c.session_id) limit p_limit));
     get diagnostics v_sessions = row_count;
-    return v_messages + v_sessions;
+    delete from public.agent_days where ctid = any (array(
+        select a.ctid from public.shops s join public.agent_days a on a.shop_id = s.id
+        where a.day < (p_before at time zone s.timezone)::date limit p_limit));
+    get diagnostics v_sheets = row_count;
+    return v_messages + v_sessions + v_sheets;
 end;
 $$;
-comment on function private.forget_chats(timestamptz, integer) is
-    'Chats are kept three years (handbook of the floor), then deleted, the sheet of sessions with its messages; figures by day stay.';
+comment on function private.forget_sources(timestamptz, integer) is
+    'Chats and what agents did are kept three years (handbook of the floor), then deleted, the sheet of sessions with its messages; figures by day stay.';
 
 -- Taking over ---------------------------------------------------------------------------------------------------------
 --
@@ -30014,12 +30019,13 @@ language sql stable set search_path = '' as $$
     sums as (
         select sum(f.numerator) as numerator, sum(f.denominator) as denominator, coalesce(sum(f.sample), 0)::bigint as sample
         from shops, lateral private.kpi_live(array[p_code], shops.ids, p_from, p_to, case when p_agent is null then null else 'person' end, p_now) f
-        where p_agent is null or f.scope = p_agent
+        where p_agent is null or f.scope = p_agent or f.scope in (select m.display_name from shops
+            join public.agent_names n on n.shop_id = any (shops.ids) and n.agent = p_agent join public.members m on m.id = n.member_id)
     )
     select private.kpi_value(k.unit, s.numerator, s.denominator), s.numerator, s.denominator, s.sample
     from public.kpis k cross join sums s where k.code = p_code
 $$;
-comment on function private.task_sums(bigint, text, text, date, date, timestamptz) is 'A KPI of a shop (null: all), of one person or not, over days both included.';
+comment on function private.task_sums(bigint, text, text, date, date, timestamptz) is 'A KPI of a shop (null: all), of one person (by the name on the platform, or the member''s) or not, over days both included.';
 
 create or replace function private.shop_day(p_shop_id bigint, p_at timestamptz) returns date
 language sql stable set search_path = '' as $$
@@ -30680,8 +30686,9 @@ declare
     v record;
     v_count integer := 0;
 begin
-    insert into public.kpi_alerts (shop_id, code)
-    select s.id, k.code from public.shops s cross join public.kpis k
+    insert into public.kpi_alerts (shop_id, code, min_sample)
+    select s.id, k.code, case when k.area = 'improvement' or k.code = '在线时长' then 1 when k.area = 'aftersales' then 5 else 20 end
+    from public.shops s cross join public.kpis k
     where s.is_active and k.is_additive and private.kpi_target(k, array[s.id]) is not null on conflict do nothing;
     for v in
         select a as alert, y.day from public.kpi_alerts a join public.shops s on s.id = a.shop_id
@@ -30696,7 +30703,7 @@ begin
     return v_count;
 end;
 $$;
-comment on function private.check_alerts(timestamptz, integer) is 'Judges what was not judged yet by the figure of yesterday, once the whole day was counted. How many it were.';
+comment on function private.check_alerts(timestamptz, integer) is 'Judges what was not judged yet by the figure of yesterday, once the whole day was counted. How many it were. An alert begins with a least sample of 20; of 5 for cases and 1 for tasks and people online, of which a day has fewer.';
 
 create or replace function public.set_alert(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

@@ -123,7 +123,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports', 'tickets', 'leads')
+    if p_area is null or p_area not in ('orders', 'release', 'holds', 'products', 'imports', 'tickets', 'leads', 'listings')
         or char_length(btrim(coalesce(p_name, ''))) not between 1 and 40 or coalesce(length(p_params::text), 0) not between 2 and 4000 then
         perform private.fail('PT422', 'view.form');
     end if;

@@ -146,6 +146,12 @@ def test_filters_come_from_the_address(app_as: AppAs, floor: ShopFloor) -> None:
     tab = app_as(floor.person("operations"), "listings", query=query)
     titles = list(tab.dataframe[0].value["title"])
     assert titles == [f"最佳面霜 {mark}"]
+    tab.text_input(key="listings_view_name").set_value(mark)
+    tab.button(key="listings_view_save").click().run()
+    again = app_as(floor.person("operations"), "listings")
+    view = floor.one("select id from public.saved_views where area = 'listings' and name = %s", mark)
+    again.button(key=f"listings_view_{view}").click().run()
+    assert list(again.dataframe[0].value["title"]) == titles
     none = app_as(floor.person("operations"), "listings", query={"tab": "draft", "q": "没有这样的标题"})
     assert zh("listings.none_match") in shown(none)
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from backend.compliance.models import VERDICTS
-from pages.shared import widgets
+from pages.shared import address, saved_views, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.words import wording
@@ -59,6 +59,16 @@ def wanted() -> dict[str, Any]:
     }
 
 
+def params() -> dict[str, str]:
+    """The filters in force as the address writes them."""
+    return address.given(_NAMES)
+
+
+def show(view: Mapping[str, str]) -> None:
+    """Shows a saved view: exactly these filters."""
+    address.put(_NAMES, view)
+
+
 def value(name: str) -> Any:
     """The value of a filter."""
     return st.session_state.get(f"listings_{name}")
@@ -105,6 +115,7 @@ def draw(user: User) -> None:
             max_chars=60,
             width=210,
         )
+        saved_views.draw(user, "listings", params=params(), show=show)
         if narrowed():
             st.button(
                 t("common.clear_filters"),
@@ -145,9 +156,5 @@ def _place_words(user: User, place: str) -> str:
 
 
 def _write() -> None:
-    for name in _NAMES:
-        found = value(name)
-        if not found or (name, found) == ("tab", "todo"):
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = str(found)
+    chosen = {name: str(found) for name in _NAMES if (found := value(name))}
+    address.put(_NAMES, {name: text for name, text in chosen.items() if (name, text) != ("tab", "todo")})
