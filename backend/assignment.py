@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
+from backend.row import Row
 
 Area = Literal["ticket", "lead"]
 AREAS: Final[tuple[Area, ...]] = ("ticket", "lead")
@@ -18,11 +18,7 @@ SKILLS: Final[dict[Area, str]] = {"ticket": "aftersales", "lead": "presales"}
 """The skill that work of an area is given out for."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Agent(_Row):
+class Agent(Row):
     """An agent of a shop and what decides how much he is given. ``version`` None: nothing was set yet.
 
     ``credit``: items that fairness owes him (below zero: that he had before his turn).
@@ -46,7 +42,7 @@ class Agent(_Row):
     version: int | None
 
 
-class Screen(_Row):
+class Screen(Row):
     """The agents of a shop, those on duty first."""
 
     default_capacity: int
@@ -54,7 +50,7 @@ class Screen(_Row):
     members: tuple[Agent, ...]
 
 
-class Considered(_Row):
+class Considered(Row):
     """An agent who was looked at for an item. ``why``: what kept him from it; None: he was eligible."""
 
     member_id: int
@@ -66,7 +62,7 @@ class Considered(_Row):
     credit: float
 
 
-class Decision(_Row):
+class Decision(Row):
     """One time that work was given out, taken or returned. ``reasons``: people by what kept them from it.
 
     ``id`` None: the item lies in the pool, and this is how it stands now.

@@ -15,12 +15,12 @@ from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
 from backend.errors import AppError, message
 from backend.pii import Keyring
+from backend.row import Row
 
 Kind = Literal["wecom", "dingtalk", "feishu", "webhook", "email"]
 Audience = Literal["group", "person"]
@@ -47,10 +47,8 @@ _MAIL: Final = re.compile(r"[^\s@,<>()\[\]\\;:\"]{1,64}@[A-Za-z0-9.-]{1,253}")
 _SMTPS_PORT: Final = 465  # implicit TLS (RFC 8314); the edge runtime closes 25 and 587
 
 
-class Channel(BaseModel):
+class Channel(Row):
     """A channel as managers see it. ``shop_id`` None: of all shops; of its address only the host is known."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
     kind: Kind
@@ -65,10 +63,8 @@ class Channel(BaseModel):
     version: int
 
 
-class Delivery(BaseModel):
+class Delivery(Row):
     """A row of the delivery log. ``member_name`` None: a group. ``last_error`` is a key, never an address."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     seq: int
     id: UUID
@@ -89,10 +85,8 @@ class Delivery(BaseModel):
     ended_at: datetime | None
 
 
-class Attempt(BaseModel):
+class Attempt(Row):
     """One try of a delivery. ``outcome`` None: under way."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     attempt: int
     at: datetime
@@ -101,10 +95,8 @@ class Attempt(BaseModel):
     error: str | None
 
 
-class SentLine(BaseModel):
+class SentLine(Row):
     """A reminder in a delivery: what it is called, the page that opens it, what became of it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     reminder_id: int
     label: str | None
@@ -115,10 +107,8 @@ class SentLine(BaseModel):
     reason: str | None
 
 
-class DeliveryDetail(BaseModel):
+class DeliveryDetail(Row):
     """The tries of a delivery and the reminders in it (the first 200)."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: UUID
     state: State

@@ -7,20 +7,16 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db, pii
+from backend.row import Row
 
 Area = Literal["exception", "ticket", "lead"]
 NOTE_LENGTH = 200
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Shift(_Row):
+class Shift(Row):
     """The shift I work or have just ended. ``next_starts_at`` None: nothing is planned after it."""
 
     ends_at: datetime
@@ -29,7 +25,7 @@ class Shift(_Row):
     next_starts_at: datetime | None
 
 
-class Item(_Row):
+class Item(Row):
     """An item of a handover. ``receiver``: to whom it was offered or who took it."""
 
     id: int
@@ -49,7 +45,7 @@ class Item(_Row):
         return self.state in ("open", "declined", "offered")
 
 
-class Handover(_Row):
+class Handover(Row):
     """My handover of a shift, items that are still mine first."""
 
     id: int
@@ -60,7 +56,7 @@ class Handover(_Row):
     items: tuple[Item, ...]
 
 
-class Receiver(_Row):
+class Receiver(Row):
     """A colleague on duty, the shops he works for and what he may take on."""
 
     member_id: int
@@ -73,7 +69,7 @@ class Receiver(_Row):
         return all(item.shop_id in self.shop_ids and item.area in self.areas for item in items)
 
 
-class Offer(_Row):
+class Offer(Row):
     """What a colleague asks me to take on."""
 
     id: int
@@ -81,7 +77,7 @@ class Offer(_Row):
     items: tuple[Item, ...]
 
 
-class Screen(_Row):
+class Screen(Row):
     """What the page shows one person. ``in_hand``: how many of my items are due before my next shift."""
 
     at: datetime
@@ -93,7 +89,7 @@ class Screen(_Row):
     offers: tuple[Offer, ...]
 
 
-class Past(_Row):
+class Past(Row):
     """A handover as leaders see it: items by what became of them. ``is_left``: went without handing over."""
 
     id: int
@@ -108,7 +104,7 @@ class Past(_Row):
     waiting: int
 
 
-class Answer(_Row):
+class Answer(Row):
     """What became of an offer: records taken, items that were somebody else's already, items declined."""
 
     taken: int

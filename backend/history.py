@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+
+from backend.row import Row
 
 
-class Event(BaseModel):
+class Event(Row):
     """Something that happened to a record; `who` is null for a platform and for the desk itself.
 
     `detail` holds no personal data.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     at: datetime
     action: str
     who: str | None = None
     actor: str = "system"
-    detail: dict[str, Any] = {}
+    detail: dict[str, Any] = Field(default_factory=dict)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from supabase import Client
 
 from backend import db
+from backend.row import Row
 from backend.tickets.models import TicketRow
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class HomeItem(_Row):
+class HomeItem(Row):
     """A piece of work: mine (`is_mine`), or among the most urgent of the pool."""
 
     area: str
@@ -30,18 +27,18 @@ class HomeItem(_Row):
     is_mine: bool
 
 
-class HomeTickets(_Row):
+class HomeTickets(Row):
     """My open tickets and the most urgent of the pool; `counts` as beside the tabs of the list (to 1,001).
 
     `resolved`: today, each shop's own day.
     """
 
     items: tuple[TicketRow, ...] = ()
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = Field(default_factory=dict)
     resolved: int = 0
 
 
-class ShopFigures(_Row):
+class ShopFigures(Row):
     """Today in the shop's zone. Breaches: of the last seven days."""
 
     shop_id: int
@@ -58,14 +55,14 @@ class ShopFigures(_Row):
     breaches: int
 
 
-class Reveals(_Row):
+class Reveals(Row):
     """A member who opened more than 30 contacts in an hour outside claimed items (for managers)."""
 
     who: str
     at: datetime
 
 
-class Changes(_Row):
+class Changes(Row):
     """Counts since `since` (last visit, at most seven days back)."""
 
     since: datetime
@@ -78,7 +75,7 @@ class Changes(_Row):
     reveals: tuple[Reveals, ...] | None = None
 
 
-class DataAge(_Row):
+class DataAge(Row):
     """A data set of a shop (`shop_id` null: of a stock pool). Late: over 24 hours old, or never imported."""
 
     kind: str
@@ -92,7 +89,7 @@ class DataAge(_Row):
     is_running: bool
 
 
-class Home(_Row):
+class Home(Row):
     """Everything the start page shows. `ready` counts to 5,001, `unpaid` to 1,001.
 
     `dead_jobs`: background work that failed for good, for managers and admins.

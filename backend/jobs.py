@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from supabase import Client
 
 from backend import db
@@ -29,6 +29,7 @@ from backend.job import LEASE_SECONDS, Job, Kind, LeaseLostError, Outcome, Stopp
 from backend.library import checking
 from backend.orders import rechecks as order_rechecks
 from backend.pii import Keyring, PiiError
+from backend.row import Row
 from backend.service import Service
 
 IDLE_SECONDS: Final = 5.0
@@ -158,12 +159,10 @@ def _close(job: Job, again: Outcome) -> None:
 # What people see of it --------------------------------------------------------------------------------------
 
 
-class JobRow(BaseModel):
+class JobRow(Row):
     """A piece of background work of my shops. `last_error` is an error key, or the name of a programming
     error; `progress` {step, done}; `total` the lines of the imported file.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
     kind: str
@@ -172,7 +171,7 @@ class JobRow(BaseModel):
     run_at: datetime
     created_at: datetime
     finished_at: datetime | None = None
-    progress: dict[str, Any] = {}
+    progress: dict[str, Any] = Field(default_factory=dict)
     last_error: str | None = None
     shop_id: int | None = None
     file_name: str | None = None

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
+from backend.row import Row
 
 Preset = Literal["all", "urgent", "mentions"]
 PRESETS: Final[tuple[Preset, ...]] = ("all", "urgent", "mentions")
@@ -25,10 +25,8 @@ KINDS: Final = (
 PAGE_SIZE: Final = 50
 
 
-class Notification(BaseModel):
+class Notification(Row):
     """A message in the app. ``params`` by kind: see the comment of the table; ``path`` opens the item."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
     kind: Literal[
@@ -45,20 +43,16 @@ class Notification(BaseModel):
     closed_at: datetime | None = None
 
 
-class Bell(BaseModel):
+class Bell(Row):
     """What the bell shows: counts (1,001 stands for "more than 1,000") and the ten newest unread messages."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     unread: int
     urgent: int
     newest: tuple[Notification, ...]
 
 
-class Settings(BaseModel):
+class Settings(Row):
     """What a member wants to hear of, and his ids for @mentions. ``version`` None: nothing was set yet."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     member_id: int
     preset: Preset = "all"
@@ -68,10 +62,8 @@ class Settings(BaseModel):
     version: int | None = None
 
 
-class Told(BaseModel):
+class Told(Row):
     """One line of a reminder. ``name`` None: the group of ``channel``; ``channel`` None: in the app."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str | None
     channel: str | None
@@ -81,10 +73,8 @@ class Told(BaseModel):
     is_me: bool
 
 
-class Reminder(BaseModel):
+class Reminder(Row):
     """A ladder step that came, and what became of it. ``ready_at`` after ``created_at``: it had to wait."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     step: int
     due_version: int
@@ -99,10 +89,8 @@ class Reminder(BaseModel):
     people: tuple[Told, ...]
 
 
-class Why(BaseModel):
+class Why(Row):
     """The reminders of one deadline. ``ladder``: its steps with their instants ``at`` (None: not known)."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     clock_id: int
     entity: str

@@ -12,13 +12,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
 from backend.leads import wording as lead_wording
 from backend.leads.models import LeadCase
 from backend.pii import Keyring
+from backend.row import Row
 from backend.tickets import wording
 
 MOST: Final = 20
@@ -46,10 +46,8 @@ _WORD: Final = re.compile(r"[^\s,,;;()()::【】\[\]]{2,40}")
 _INVISIBLE: Final = re.compile(r"[\u200b-\u200f\u2060\ufeff\u00ad]")
 
 
-class Hit(BaseModel):
+class Hit(Row):
     """An order that was found, and `how`: order_no, tracking, buyer, phone, name, last_six, … last_four."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
     order_no: str
@@ -72,10 +70,8 @@ class Hit(BaseModel):
     due_at: datetime | None = None
 
 
-class Case(BaseModel):
+class Case(Row):
     """A ticket that was found, masked, and `how`: ticket, platform_ref, order_no, buyer, phone, …"""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
     shop_id: int
@@ -92,10 +88,8 @@ class Case(BaseModel):
     how: str
 
 
-class Colleague(BaseModel):
+class Colleague(Row):
     """A member who was found."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
     display_name: str
@@ -104,10 +98,8 @@ class Colleague(BaseModel):
     state: str
 
 
-class Found(BaseModel):
+class Found(Row):
     """At most 20 orders, tickets and leads, the surest match first, and at most 20 colleagues."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     orders: tuple[Hit, ...] = ()
     tickets: tuple[Case, ...] = ()

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
+from backend.row import Row
 
 
-class SavedView(BaseModel):
+class SavedView(Row):
     """Filters as URL parameters. `member_id` is its owner, who alone may change or forget it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: int
     member_id: int

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from backend.history import Event
+from backend.row import Row
 
 STATES: Final = (
     "draft",
@@ -37,13 +38,7 @@ Target = Literal["word", "exception"]
 Action = Literal["add", "change", "disable"]
 
 
-class _Row(BaseModel):
-    """A row of the database: unknown columns are ignored, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Word(_Row):
+class Word(Row):
     """A word that holds now; `platforms` empty: everywhere. `origin` own: people decided it."""
 
     id: int
@@ -63,7 +58,7 @@ class Word(_Row):
     from_version: int
 
 
-class WordPage(_Row):
+class WordPage(Row):
     """A page of the dictionary; `next` is what to pass as `after`."""
 
     rows: tuple[Word, ...]
@@ -71,7 +66,7 @@ class WordPage(_Row):
     next: dict[str, int] | None = None
 
 
-class WordException(_Row):
+class WordException(Row):
     """Where words are harmless (clean), need evidence (warn) or alone count (need); see
     backend/words/conditions.py."""
 
@@ -88,7 +83,7 @@ class WordException(_Row):
     from_version: int
 
 
-class WordState(_Row):
+class WordState(Row):
     """One state in the life of a word; `approved_by` null: brought by the program."""
 
     id: int
@@ -106,7 +101,7 @@ class WordState(_Row):
     approved_by: str | None = None
 
 
-class Trial(_Row):
+class Trial(Row):
     """What a proposal would change in the stored texts. `terms`: the 50 most concerned, with counts."""
 
     state: Literal["", "waiting", "running", "done", "failed"] = ""
@@ -116,24 +111,24 @@ class Trial(_Row):
     new_count: int = 0
     released_count: int = 0
     live_blocked: int = 0
-    terms: dict[str, int] = {}
+    terms: dict[str, int] = Field(default_factory=dict)
     new: tuple[dict[str, Any], ...] = ()
     released: tuple[dict[str, Any], ...] = ()
 
 
-class ProposalItem(_Row):
+class ProposalItem(Row):
     """One operation; `before` is the row it replaces, whole."""
 
     n: int
     target: Target
     action: Action
     id: int | None = None
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = Field(default_factory=dict)
     reason: str
     before: dict[str, Any] | None = None
 
 
-class Proposal(_Row):
+class Proposal(Row):
     """A proposal; `is_tried`: a trial of exactly these operations is done. `items` on its own page
     alone."""
 
@@ -162,7 +157,7 @@ class Proposal(_Row):
         return self.tried_version == self.items_version
 
 
-class EvidenceFile(_Row):
+class EvidenceFile(Row):
     """A file of evidence; `size` in bytes."""
 
     id: int
@@ -172,7 +167,7 @@ class EvidenceFile(_Row):
     uploaded_at: datetime
 
 
-class Exemption(_Row):
+class Exemption(Row):
     """A word allowed on evidence in a shop, or for one product of it, until the end of `valid_until`."""
 
     id: int
@@ -199,7 +194,7 @@ class Exemption(_Row):
     files: tuple[EvidenceFile, ...] = ()
 
 
-class Listing(_Row):
+class Listing(Row):
     """A row of the list. `verdict`: of the current revision, evidence counted in; `live_verdict`: of the
     published one."""
 
@@ -231,17 +226,17 @@ class Listing(_Row):
     final_by: str | None = None
 
 
-class ListingPage(_Row):
+class ListingPage(Row):
     """A page of the list. `count` and the tabs stop at 1,001 ("1000+"); `next` is what to pass as
     `after`."""
 
     rows: tuple[Listing, ...]
     count: int
     next: int | None = None
-    tabs: dict[str, int] = {}
+    tabs: dict[str, int] = Field(default_factory=dict)
 
 
-class StoredHit(_Row):
+class StoredHit(Row):
     """A hit as stored: code points of the part's text. `is_exempt`: evidence allows it now."""
 
     start: int
@@ -253,7 +248,7 @@ class StoredHit(_Row):
     is_exempt: bool = False
 
 
-class PartCheck(_Row):
+class PartCheck(Row):
     """The verdict on one part (title, selling_points, description); `is_current`: of the version that
     holds."""
 
@@ -266,7 +261,7 @@ class PartCheck(_Row):
     hits: tuple[StoredHit, ...] = ()
 
 
-class Revision(_Row):
+class Revision(Row):
     """The texts of a listing as one person wrote them."""
 
     id: int
@@ -282,14 +277,14 @@ class Revision(_Row):
     checks: tuple[PartCheck, ...] = ()
 
 
-class Right(_Row):
+class Right(Row):
     """Whether I may take a step: `key` is null, or the message key that says why not."""
 
     key: str | None = None
     params: dict[str, Any] | None = None
 
 
-class ListingDetail(_Row):
+class ListingDetail(Row):
     """Everything the page of a listing shows. `published`: the live revision when it is not the current
     one."""
 
@@ -297,23 +292,23 @@ class ListingDetail(_Row):
     revision: Revision
     published: Revision | None = None
     revisions: tuple[dict[str, Any], ...] = ()
-    rights: dict[str, Right] = {}
+    rights: dict[str, Right] = Field(default_factory=dict)
     timeline: tuple[Event, ...] = ()
 
 
-class Answer(_Row):
+class Answer(Row):
     """What became of one listing: `key` and `params` say why it was refused."""
 
     id: int
     ok: bool = False
     key: str | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     part: str | None = None
     version: int | None = None
     state: str | None = None
 
 
-class Moved(_Row):
+class Moved(Row):
     """The outcome of a step; `batch_id` takes it back for ten minutes (null: nothing to take back)."""
 
     done: int
@@ -326,7 +321,7 @@ class Moved(_Row):
         return tuple(item for item in self.items if not item.ok)
 
 
-class Recheck(_Row):
+class Recheck(Row):
     """A run over all texts: `done` of `total` listings, and the difference it made."""
 
     id: int
@@ -342,7 +337,7 @@ class Recheck(_Row):
     finished_at: datetime | None = None
 
 
-class RecheckChange(_Row):
+class RecheckChange(Row):
     """One difference of a run."""
 
     id: int
@@ -357,16 +352,16 @@ class RecheckChange(_Row):
     change: Literal["new", "released"]
 
 
-class FileCheck(_Row):
+class FileCheck(Row):
     """A file of mine. `progress`: {rows, total, block, warn, clean}; `result_parts` pieces to download
     when done."""
 
     id: int
     name: str
     shop_id: int | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     state: str
-    progress: dict[str, Any] = {}
+    progress: dict[str, Any] = Field(default_factory=dict)
     error: str | None = None
     created_at: datetime
     finished_at: datetime | None = None

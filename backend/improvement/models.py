@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from backend.row import Row
 
 State = Literal[
     "proposed",
@@ -31,11 +31,7 @@ SOURCES: Final = ("anomaly", "feedback", "suggestion", "meeting", "root_cause", 
 PRIORITIES: Final = ("low", "normal", "high")
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Brief(_Row):
+class Brief(Row):
     """A criterion in a list: a KPI with its target, or a sentence (`text`). Figures in `unit`."""
 
     kpi: str | None
@@ -49,7 +45,7 @@ class Brief(_Row):
     is_met: bool | None
 
 
-class Task(_Row):
+class Task(Row):
     """A task as lists show it. `shop_id` None: all shops; `version` goes back with every change."""
 
     id: int
@@ -74,7 +70,7 @@ class Task(_Row):
     change_note: str | None = None
 
 
-class TaskList(_Row):
+class TaskList(Row):
     """A page of tasks, newest first, and how many of all there are in each state."""
 
     rows: tuple[Task, ...]
@@ -82,7 +78,7 @@ class TaskList(_Row):
     counts: dict[str, int]
 
 
-class Measure(_Row):
+class Measure(Row):
     """What was measured up to and with a day; `is_watch`: after the acceptance."""
 
     day: date
@@ -91,7 +87,7 @@ class Measure(_Row):
     is_watch: bool
 
 
-class Criterion(_Row):
+class Criterion(Row):
     """A criterion of one round with all its measures."""
 
     id: int
@@ -125,7 +121,7 @@ class Criterion(_Row):
         return self.text is not None and self.is_met is None and state in ("delivered", "verifying")
 
 
-class Event(_Row):
+class Event(Row):
     """A line of the history."""
 
     at: datetime
@@ -150,7 +146,7 @@ class Details(Task):
     meeting_id: int | None
 
 
-class Screen(_Row):
+class Screen(Row):
     """One task. `can`: the steps this person may take now."""
 
     task: Details
@@ -159,7 +155,7 @@ class Screen(_Row):
     history: tuple[Event, ...]
 
 
-class Person(_Row):
+class Person(Row):
     """Somebody who may own a task."""
 
     id: int
@@ -167,7 +163,7 @@ class Person(_Row):
     role: str
 
 
-class Outcome(_Row):
+class Outcome(Row):
     """What became of a line of the grid: `saved`, or why not; of a stale one who, when and what."""
 
     id: int

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
+from backend.row import Row
 
 OFF_SHIFT: Final = "(off)"
 """In place of a shift: outside all of them. No name of a shift has brackets."""
@@ -17,11 +17,7 @@ DAY_ALONE: Final = "(day)"
 """In place of a shift: the file says the day alone."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Point(_Row):
+class Point(Row):
     """A point of a line: `value` None is a day without anything to divide by, never 0."""
 
     at: date
@@ -29,7 +25,7 @@ class Point(_Row):
     sample: int
 
 
-class Tile(_Row):
+class Tile(Row):
     """A KPI of a period; `value`, `target` and `before` (the period of the same length before) are in `unit`.
 
     `missing`: the kinds of file, any of which would do, if none was imported. `no_shift`: why it is never
@@ -56,21 +52,21 @@ class Tile(_Row):
     points: tuple[Point, ...]
 
 
-class Whose(_Row):
+class Whose(Row):
     """The member whose figures a page shows."""
 
     id: int
     name: str
 
 
-class Age(_Row):
+class Age(Row):
     """When a kind of file that feeds figures came in last; None: never."""
 
     kind: str
     at: datetime | None
 
 
-class Screen(_Row):
+class Screen(Row):
     """The page. `kept_at`: when the oldest of its days was counted; `waiting`: days still to be counted.
 
     `person`: whose figures they are, if they are one member's. `shifts`: by name, in the order of the day."""
@@ -84,7 +80,7 @@ class Screen(_Row):
     waiting: int
 
 
-class Line(_Row):
+class Line(Row):
     """One day, shop, person or shift of a KPI; of shifts also `OFF_SHIFT` and `DAY_ALONE`."""
 
     scope: str
@@ -94,7 +90,7 @@ class Line(_Row):
     sample: int
 
 
-class Definition(_Row):
+class Definition(Row):
     """What a KPI counts, in the version that is computed now."""
 
     code: str
@@ -116,7 +112,7 @@ class Definition(_Row):
     valid_from: datetime
 
 
-class Alert(_Row):
+class Alert(Row):
     """A watched target of one shop, as it was judged last. `since`: the day it was first missed."""
 
     id: int

@@ -8,9 +8,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from backend.filters import Filter, Place, numbers, one_of
+from backend.row import Row
 
 STAGES: Final = ("first_touch", "discovery", "objection", "closing")
 """首次触达 → 需求挖掘 → 异议处理 → 促成: the four steps of the follow-up procedure."""
@@ -65,13 +66,7 @@ MERGE_FIELDS: Final = (
 )
 
 
-class _Row(BaseModel):
-    """A row of the database: unknown columns are ignored, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class LeadRow(_Row):
+class LeadRow(Row):
     """A card of the board or a line of the list; masked. `free_at`: nobody may claim it before."""
 
     id: int
@@ -114,7 +109,7 @@ class LeadRow(_Row):
     asked_at: datetime
 
 
-class Column(_Row):
+class Column(Row):
     """A page of a column. `count` stops at 1,001 ("1000+"); `next` and `prev` are what to ask for as
     `after` and `before`.
     """
@@ -125,7 +120,7 @@ class Column(_Row):
     prev: Place | None = None
 
 
-class Board(_Row):
+class Board(Row):
     """The board as this person may see it. `tabs` counts mine, overdue, today, pool; `twins` proposals."""
 
     scope: str
@@ -134,7 +129,7 @@ class Board(_Row):
     twins: int = 0
 
 
-class PromiseRow(_Row):
+class PromiseRow(Row):
     """A promise; `label` and `path` are those of its lead or ticket. Broken: open and past its time."""
 
     id: int
@@ -161,14 +156,14 @@ class PromiseRow(_Row):
     version: int
 
 
-class PromisePage(_Row):
+class PromisePage(Row):
     """A page of promises, the soonest first; `next` is what to ask for as `after`."""
 
     rows: tuple[PromiseRow, ...] = ()
     next: Place | None = None
 
 
-class OpenPromise(_Row):
+class OpenPromise(Row):
     """What a colleague may know of a promise made to the customer."""
 
     id: int
@@ -179,7 +174,7 @@ class OpenPromise(_Row):
     state: str
 
 
-class LeadCase(_Row):
+class LeadCase(Row):
     """How a lead stands, for every colleague of the shop: nothing of the contact."""
 
     id: int
@@ -199,7 +194,7 @@ class LeadCase(_Row):
     needs: tuple[str, ...] = ()
 
 
-class FollowUp(_Row):
+class FollowUp(Row):
     """One contact with the customer and what came next."""
 
     id: int
@@ -215,7 +210,7 @@ class FollowUp(_Row):
     is_on_time: bool | None = None
 
 
-class Owner(_Row):
+class Owner(Row):
     """Who had the lead from when until when; `decision_id` leads to why he got it."""
 
     who: str
@@ -226,7 +221,7 @@ class Owner(_Row):
     decision_id: int | None = None
 
 
-class Merge(_Row):
+class Merge(Row):
     """A proposal or a merge that was made, with how the other lead stands."""
 
     id: int
@@ -237,7 +232,7 @@ class Merge(_Row):
     other: LeadCase
 
 
-class Bought(_Row):
+class Bought(Row):
     """An order of the same buyer."""
 
     id: int
@@ -247,7 +242,7 @@ class Bought(_Row):
     placed_at: datetime | None = None
 
 
-class Event(_Row):
+class Event(Row):
     """A line of a lead's history; `detail` holds no personal data."""
 
     at: datetime
@@ -258,7 +253,7 @@ class Event(_Row):
     detail: dict[str, Any] = Field(default_factory=dict)
 
 
-class LeadScreen(_Row):
+class LeadScreen(Row):
     """One lead. Of a colleague's there is only `case` (is_whole false); `can` names the allowed steps."""
 
     is_whole: bool
@@ -279,7 +274,7 @@ class LeadScreen(_Row):
     clock_id: int | None = None
 
 
-class Twin(_Row):
+class Twin(Row):
     """A merge proposal: the newer lead, and the older one it would end in (a colleague's: how it stands)."""
 
     id: int
@@ -289,7 +284,7 @@ class Twin(_Row):
     into: dict[str, Any]
 
 
-class LeadForm(_Row):
+class LeadForm(Row):
     """A landing page that may send leads; its token is shown once, when it is made."""
 
     id: int
@@ -306,7 +301,7 @@ class LeadForm(_Row):
     last_at: datetime | None = None
 
 
-class Captured(_Row):
+class Captured(Row):
     """A lead as it was captured: `same_as` are numbers of leads that may be the same customer."""
 
     id: int
@@ -320,21 +315,21 @@ class Captured(_Row):
     same_as: tuple[str, ...] = ()
 
 
-class Refused(_Row):
+class Refused(Row):
     """A captured row that is no lead: its place (from 1) and the key of the reason."""
 
     row: int
     refusal: str
 
 
-class CaptureResult(_Row):
+class CaptureResult(Row):
     """What a capture made, and what it refused."""
 
     leads: tuple[Captured, ...] = ()
     refused: tuple[Refused, ...] = ()
 
 
-class Moved(_Row):
+class Moved(Row):
     """A lead after a step."""
 
     id: int
@@ -351,14 +346,14 @@ class Moved(_Row):
     order_id: int | None = None
 
 
-class ItemResult(_Row):
+class ItemResult(Row):
     """A lead of a bulk action: why it stayed as it was, or None."""
 
     id: int
     refusal: str | None = None
 
 
-class Done(_Row):
+class Done(Row):
     """A bulk action: how many were changed, the reason of each that was not; `batch_id` takes it back."""
 
     items: tuple[ItemResult, ...] = ()
@@ -366,7 +361,7 @@ class Done(_Row):
     batch_id: int | None = None
 
 
-class Preview(_Row):
+class Preview(Row):
     """What a bulk action would do: `ok` of `count`, and the reason of each that would stay."""
 
     count: int
@@ -374,7 +369,7 @@ class Preview(_Row):
     items: tuple[ItemResult, ...] = ()
 
 
-class Insight(_Row):
+class Insight(Row):
     """The funnel of a period (first and last day) by all, source, shop, owner, grade, week; its leaks."""
 
     since: date = Field(alias="from")

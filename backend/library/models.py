@@ -7,9 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from backend.history import Event
+from backend.row import Row
 
 AREAS: Final = ("presales", "aftersales", "both")
 STAGES: Final = ("first_touch", "needs", "objection", "closing", "won")
@@ -46,20 +47,14 @@ def stages(area: str) -> tuple[str, ...]:
     return (() if area == "aftersales" else STAGES) + (() if area == "presales" else CASE_TYPES)
 
 
-class _Row(BaseModel):
-    """A row of the database: unknown columns are ignored, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Right(_Row):
+class Right(Row):
     """Whether I may take a step: `key` is null, or the message key that says why not."""
 
     key: str | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
-class Script(_Row):
+class Script(Row):
     """A script with one of its texts. `offered_in`: in how many of my shops this text may be used now."""
 
     id: int
@@ -100,15 +95,15 @@ class Script(_Row):
     score: int = 0
 
 
-class ScriptPage(_Row):
+class ScriptPage(Row):
     """A page of scripts; `next` is what to pass as `after`."""
 
     rows: tuple[Script, ...]
     next: int | None = None
-    tabs: dict[str, int] = {}
+    tabs: dict[str, int] = Field(default_factory=dict)
 
 
-class PlaceHit(_Row):
+class PlaceHit(Row):
     """Something the word check found in a script; places count code points of the text with its braces."""
 
     start: int
@@ -119,7 +114,7 @@ class PlaceHit(_Row):
     is_exempt: bool = False
 
 
-class Place(_Row):
+class Place(Row):
     """What the word check says about a text in a shop; `is_current`: under the dictionary that holds."""
 
     shop_id: int
@@ -132,7 +127,7 @@ class Place(_Row):
     hits: tuple[PlaceHit, ...] = ()
 
 
-class Outcome(_Row):
+class Outcome(Row):
     """Use and outcome of a script: cases count once, and only what was won or solved after the use."""
 
     uses: int = 0
@@ -153,7 +148,7 @@ class ScriptFigure(Outcome):
     area: str
 
 
-class ScriptRevision(_Row):
+class ScriptRevision(Row):
     """A text as somebody wrote it."""
 
     id: int
@@ -165,20 +160,20 @@ class ScriptRevision(_Row):
     approved_at: datetime | None = None
 
 
-class ScriptDetail(_Row):
+class ScriptDetail(Row):
     """Everything about one script: `live` is what is in use while an edit waits."""
 
     script: Script
     live: Script | None = None
     places: tuple[Place, ...] = ()
     may_edit: bool = False
-    rights: dict[str, Right] = {}
+    rights: dict[str, Right] = Field(default_factory=dict)
     revisions: tuple[ScriptRevision, ...] = ()
     outcome: Outcome | None = None
     timeline: tuple[Event, ...] = ()
 
 
-class RootCause(_Row):
+class RootCause(Row):
     """A cause in the tree; `path` is its name with those above it."""
 
     id: int
@@ -192,7 +187,7 @@ class RootCause(_Row):
     solutions: int = 0
 
 
-class Reason(_Row):
+class Reason(Row):
     """A reason to tick."""
 
     id: int
@@ -203,7 +198,7 @@ class Reason(_Row):
     version: int
 
 
-class Solution(_Row):
+class Solution(Row):
     """Steps that solved a kind of case."""
 
     id: int
@@ -227,15 +222,15 @@ class Solution(_Row):
     score: int = 0
 
 
-class SolutionPage(_Row):
+class SolutionPage(Row):
     """A page of solutions; `next` is what to pass as `after`."""
 
     rows: tuple[Solution, ...]
     next: int | None = None
-    tabs: dict[str, int] = {}
+    tabs: dict[str, int] = Field(default_factory=dict)
 
 
-class SolutionDetail(_Row):
+class SolutionDetail(Row):
     """Everything about one solution; `revisions` newest first, each with the facts of then."""
 
     solution: Solution
@@ -245,7 +240,7 @@ class SolutionDetail(_Row):
     timeline: tuple[Event, ...] = ()
 
 
-class Used(_Row):
+class Used(Row):
     """How often a solution was used."""
 
     id: int
@@ -255,7 +250,7 @@ class Used(_Row):
     unhelpful: int
 
 
-class KnowledgeFigures(_Row):
+class KnowledgeFigures(Row):
     """知识库复用率 of a period: `rate` null without solved tickets; `without`: causes that have no
     solution."""
 
@@ -267,7 +262,7 @@ class KnowledgeFigures(_Row):
     without: int = 0
 
 
-class Offer(_Row):
+class Offer(Row):
     """A gift rule or a line of the price table."""
 
     id: int
@@ -299,29 +294,29 @@ class Offer(_Row):
     decided_at: datetime | None = None
     decision_note: str | None = None
     version: int
-    rights: dict[str, Right] = {}
+    rights: dict[str, Right] = Field(default_factory=dict)
     timeline: tuple[Event, ...] = ()
     may_promise: bool = True
     missing: Decimal | None = None
     my_price: Decimal | None = None
 
 
-class OfferPage(_Row):
+class OfferPage(Row):
     """A page of rules; `next` is what to pass as `after`."""
 
     rows: tuple[Offer, ...]
     next: int | None = None
-    tabs: dict[str, int] = {}
+    tabs: dict[str, int] = Field(default_factory=dict)
 
 
-class Offers(_Row):
+class Offers(Row):
     """What may be promised while talking."""
 
     gifts: tuple[Offer, ...] = ()
     prices: tuple[Offer, ...] = ()
 
 
-class Gift(_Row):
+class Gift(Row):
     """A gift promised on an order. `goes_with` later: it needs a parcel of its own."""
 
     id: int
@@ -350,19 +345,19 @@ class Gift(_Row):
     tracking_no: str | None = None
 
 
-class OrderGifts(_Row):
+class OrderGifts(Row):
     """Gifts of an order, and the rules that would give it more while it has not shipped."""
 
     gifts: tuple[Gift, ...] = ()
     offers: tuple[Offer, ...] = ()
 
 
-class GiftPage(_Row):
+class GiftPage(Row):
     """Gifts that nobody ticked; `next` is what to pass as `after`."""
 
     rows: tuple[Gift, ...]
     next: int | None = None
-    tabs: dict[str, int] = {}
+    tabs: dict[str, int] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

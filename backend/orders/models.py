@@ -8,10 +8,11 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from backend.filters import Filter, Place, numbers, one_of
 from backend.history import Event
+from backend.row import Row
 
 KINDS: Final = (
     "duplicate",
@@ -63,20 +64,14 @@ Decision = Literal["fixed", "waived", "waiting_customer", "resume", "cancelled",
 GroupDecision = Literal["keep_all", "keep_one", "ship_together"]
 
 
-class _Row(BaseModel):
-    """A row of the database: unknown columns are ignored, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Right(_Row):
+class Right(Row):
     """Whether I may take a decision: `key` is null, or the message key that says why not."""
 
     key: str | None = None
     params: dict[str, Any] | None = None
 
 
-class OrderException(_Row):
+class OrderException(Row):
     """One exception of an order. `rights` (decision -> Right) is filled on the order's page alone.
 
     `holds_until`: when a waiver or a wait for the customer ends by itself; None = never.
@@ -86,7 +81,7 @@ class OrderException(_Row):
     kind: str
     state: str
     version: int
-    evidence: dict[str, Any] = {}
+    evidence: dict[str, Any] = Field(default_factory=dict)
     same_key: str = ""
     severity: str = "normal"
     is_blocking: bool = True
@@ -101,7 +96,7 @@ class OrderException(_Row):
     rights: dict[str, Right] | None = None
 
 
-class LastDecision(_Row):
+class LastDecision(Row):
     """My last decision while it can be undone: `action` is the decision, or keep_one of a group."""
 
     batch_id: int
@@ -110,7 +105,7 @@ class LastDecision(_Row):
     at: datetime
 
 
-class QueueRow(_Row):
+class QueueRow(Row):
     """A piece of review work. `owner_name` is set while somebody's claim is alive."""
 
     order_id: int
@@ -147,7 +142,7 @@ class QueueRow(_Row):
     exceptions: tuple[OrderException, ...] = ()
 
 
-class QueuePage(_Row):
+class QueuePage(Row):
     """A page of the queue. `count` stops at 1,001 ("1000+"); `next` and `prev` are what to ask for as
     `after` and `before`.
     """
@@ -156,19 +151,19 @@ class QueuePage(_Row):
     count: int
     next: Place | None = None
     prev: Place | None = None
-    tabs: dict[str, int] = {}
+    tabs: dict[str, int] = Field(default_factory=dict)
 
 
-class SameGroup(_Row):
+class SameGroup(Row):
     """Exceptions that one decision fits: same kind, same evidence."""
 
     kind: str
     same_key: str
     count: int
-    evidence: dict[str, Any] = {}
+    evidence: dict[str, Any] = Field(default_factory=dict)
 
 
-class Item(_Row):
+class Item(Row):
     """A line of an order; `is_known` false: not in the stock list."""
 
     sku: str | None = None
@@ -180,7 +175,7 @@ class Item(_Row):
     is_known: bool = True
 
 
-class OrderFacts(_Row):
+class OrderFacts(Row):
     """The masked facts of an order."""
 
     id: int
@@ -222,7 +217,7 @@ class OrderFacts(_Row):
     imported_at: datetime | None = None
 
 
-class Release(_Row):
+class Release(Row):
     """A release list (放行单) or hold list (拦截单) of one shop."""
 
     id: int
@@ -238,7 +233,7 @@ class Release(_Row):
     undone_at: datetime | None = None
 
 
-class OrderDetail(_Row):
+class OrderDetail(Row):
     """Everything the page of an order shows. `group`: all orders of its duplicate group, itself included."""
 
     order: OrderFacts
@@ -251,7 +246,7 @@ class OrderDetail(_Row):
     timeline: tuple[Event, ...] = ()
 
 
-class Answer(_Row):
+class Answer(Row):
     """What became of one item: `key` and `params` say why it was refused."""
 
     id: int
@@ -260,10 +255,10 @@ class Answer(_Row):
     version: int | None = None
     state: str | None = None
     key: str | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
-class Decided(_Row):
+class Decided(Row):
     """The outcome of a decision; `batch_id` undoes it for ten minutes (null: nothing to undo)."""
 
     done: int
@@ -278,7 +273,7 @@ class Decided(_Row):
         return tuple(item for item in self.items if not item.ok)
 
 
-class Preview(_Row):
+class Preview(Row):
     """What an action would do: `refused` counts reasons (decisions) or names orders (release)."""
 
     count: int
@@ -288,7 +283,7 @@ class Preview(_Row):
     refused: tuple[dict[str, Any], ...] = ()
 
 
-class Released(_Row):
+class Released(Row):
     """Outcome of a release or a hold: lists per shop {id, shop_id, count}, and refusals."""
 
     done: int
@@ -296,7 +291,7 @@ class Released(_Row):
     refused: tuple[Answer, ...] = ()
 
 
-class Claimed(_Row):
+class Claimed(Row):
     """Items that are mine now."""
 
     order_id: int

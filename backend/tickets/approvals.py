@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from supabase import Client
 
 from backend import db, pii
+from backend.row import Row
 from backend.tickets.models import Money
 from backend.tickets.money import Approver, unrefused
 
@@ -23,18 +24,14 @@ REASONS: Final = ("too_much", "no_proof", "not_ours", "other_way", "twice")
 """Quick reasons of a rejection; each has a sentence approvals.reason.<code>."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Refusal(_Row):
+class Refusal(Row):
     """Why I may not decide: a message key and its parameters."""
 
     key: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
-class Person(_Row):
+class Person(Row):
     """Somebody who was asked or passed over when the approval was opened. `why`: a code."""
 
     name: str | None = None
@@ -42,7 +39,7 @@ class Person(_Row):
     limit: Decimal | None = None
 
 
-class Approval(_Row):
+class Approval(Row):
     """One question about one frozen amount. `covers`: what the limit of who decides must reach."""
 
     id: int
@@ -74,7 +71,7 @@ class ApprovalRow(Approval):
     money_reason: str = ""
 
 
-class ApprovalPage(_Row):
+class ApprovalPage(Row):
     """A page of the list. `open` stops at 1,001; `next` is None on the last page."""
 
     rows: tuple[ApprovalRow, ...]
@@ -82,7 +79,7 @@ class ApprovalPage(_Row):
     open: int = 0
 
 
-class Evidence(_Row):
+class Evidence(Row):
     """A photo or file that the request names."""
 
     id: int
@@ -95,7 +92,7 @@ class Evidence(_Row):
         return self.media_type.startswith("image/")
 
 
-class Line(_Row):
+class Line(Row):
     """A line of the order."""
 
     sku: str | None = None
@@ -105,7 +102,7 @@ class Line(_Row):
     unit_price: Decimal | None = None
 
 
-class Order(_Row):
+class Order(Row):
     """The order that the money belongs to."""
 
     id: int
@@ -115,7 +112,7 @@ class Order(_Row):
     items: tuple[Line, ...] = ()
 
 
-class Ticket(_Row):
+class Ticket(Row):
     """The case behind the request, masked."""
 
     id: int
@@ -128,7 +125,7 @@ class Ticket(_Row):
     claimed_amount: Decimal | None = None
 
 
-class Used(_Row):
+class Used(Row):
     """How the amount stood to the authority table when it was asked; `limit` None: no limit of its own."""
 
     limit: Decimal | None = None
@@ -156,7 +153,7 @@ class ApprovalScreen(Approval):
     order: Order | None = None
 
 
-class Decided(_Row):
+class Decided(Row):
     """The outcome of a decision."""
 
     state: str

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from supabase import Client
 
 from backend import db
+from backend.row import Row
 
 POTS: Final = ("compensation", "refund_only", "return_refund", "reship", "price_protection")
 """What is added up together; gifts count as compensation, at cost."""
@@ -25,11 +26,7 @@ MOST_DAYS: Final = 365
 MOST_PROTECTED_DAYS: Final = 90
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Limit(_Row):
+class Limit(Row):
     """A line of the table. `own`: the shop's own version; `version` is 0 while there is none.
 
     `agent_limit` (CNY, inclusive) None: the order's value or the calculation alone; `customer_days`: the
@@ -45,7 +42,7 @@ class Limit(_Row):
     other_shops: tuple[int, ...] = ()
 
 
-class Platform(_Row):
+class Platform(Row):
     """Whether a later lower price is paid back on a platform, within `days` × 24 hours from signing."""
 
     platform: str
@@ -54,7 +51,7 @@ class Platform(_Row):
     version: int
 
 
-class Person(_Row):
+class Person(Row):
     """A manager and what he may approve for others."""
 
     id: int
@@ -62,7 +59,7 @@ class Person(_Row):
     limit: Decimal
 
 
-class Change(_Row):
+class Change(Row):
     """Somebody changed a line of the table or a platform. `before` is None for the first change."""
 
     id: int
@@ -72,11 +69,11 @@ class Change(_Row):
     entity: str
     name: str
     action: str
-    after: dict[str, Any] = {}
+    after: dict[str, Any] = Field(default_factory=dict)
     before: dict[str, Any] | None = None
 
 
-class Screen(_Row):
+class Screen(Row):
     """The whole page."""
 
     limits: tuple[Limit, ...]
@@ -85,7 +82,7 @@ class Screen(_Row):
     changes: tuple[Change, ...] = ()
 
 
-class Effect(_Row):
+class Effect(Row):
     """What other figures would have done to the requests of the last `days` days."""
 
     requests: int

@@ -10,10 +10,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from supabase import Client
 
 from backend import db
+from backend.row import Row
 
 SOLVE_TARGET: Final = 0.95
 """解决率, as the optimisation plan of the shop asks."""
@@ -27,11 +28,7 @@ RESOLVE_BARS: Final = (120, 360, 720, 1440, 2880, 4320)
 """Likewise of resolution."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Group(_Row):
+class Group(Row):
     """Sums of a group of cases and the shares made of them; a share without cases is None, never 0."""
 
     tickets: int = 0
@@ -61,7 +58,7 @@ class Group(_Row):
     day: date | None = None
 
 
-class Insight(_Row):
+class Insight(Row):
     """The page: `before` are as many days earlier; `by_person` is None for who does not see people.
 
     `first` and `resolve`: cases per bar. `targets`: allowed minutes, where the shops agree. `waiting`:
@@ -75,13 +72,13 @@ class Insight(_Row):
     by_person: tuple[Group, ...] | None = None
     causes: tuple[Group, ...] = ()
     trend: tuple[Group, ...] = ()
-    first: dict[int, int] = {}
-    resolve: dict[int, int] = {}
-    targets: dict[str, float | None] = {}
+    first: dict[int, int] = Field(default_factory=dict)
+    resolve: dict[int, int] = Field(default_factory=dict)
+    targets: dict[str, float | None] = Field(default_factory=dict)
     waiting: int = 0
 
 
-class Scores(_Row):
+class Scores(Row):
     """Surveys of a kind that ended in the period."""
 
     asked: int = 0
@@ -91,10 +88,10 @@ class Scores(_Row):
     satisfied: float | None = None
     by_link: int = 0
     by_handler: int = 0
-    scores: dict[int, int] = {}
+    scores: dict[int, int] = Field(default_factory=dict)
 
 
-class Graded(_Row):
+class Graded(Row):
     """Platform ratings: stars with their mean, grades with the share of the content."""
 
     rated: int = 0
@@ -103,10 +100,10 @@ class Graded(_Row):
     satisfied: float | None = None
 
 
-class Satisfaction(_Row):
+class Satisfaction(Row):
     """Surveys by kind (order, ticket) and platform ratings."""
 
-    surveys: dict[str, Scores] = {}
+    surveys: dict[str, Scores] = Field(default_factory=dict)
     ratings: Graded = Graded()
 
     def of(self, kind: str) -> Scores:

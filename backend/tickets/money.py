@@ -11,19 +11,15 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db, pii
 from backend.errors import AppError
+from backend.row import Row
 from backend.tickets.models import TicketRef
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Approver(_Row):
+class Approver(Row):
     """Somebody whose limit covers an amount; the best first."""
 
     id: int
@@ -32,7 +28,7 @@ class Approver(_Row):
     on_duty: bool = False
 
 
-class Authority(_Row):
+class Authority(Row):
     """What of a pot the handler may still grant; `limit` null: no limit but the calculation."""
 
     pot: str
@@ -43,7 +39,7 @@ class Authority(_Row):
     approvers: tuple[Approver, ...] = ()
 
 
-class Judged(_Row):
+class Judged(Row):
     """How an amount stands to the authority table; `why` (codes) is empty when the handler may grant it."""
 
     amount: Decimal

@@ -7,20 +7,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from supabase import Client
 
 from backend import db
+from backend.row import Row
 
 
-class Calculation(BaseModel):
+class Calculation(Row):
     """What was paid for one piece against what it costs now, in CNY; later steps are None when one fails.
 
     `signed_source` is order or typed, `new_source` orders (today's), table or typed. `refusal` is the key of
     a message, with this row as its parameters.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     sku: str | None = None
     order_no: str | None = None
