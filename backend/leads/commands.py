@@ -306,13 +306,18 @@ def promise(
     due_at: datetime,
     request_id: UUID,
     amount: Decimal | None = None,
+    rule_id: int | None = None,
 ) -> PromiseRow:
-    """Record what a customer was promised for a lead or ticket; beyond the limit it is `pending`."""
+    """Record what a customer was promised for a lead or ticket; beyond the limit it is `pending`.
+
+    `rule_id`: a gift by this rule, which says goods and cost. Raises `gift.rule`, `gift.manager`.
+    """
     facts = {
         "kind": kind,
         "what": mask_free_text(what.strip()),
         "due_at": due_at.isoformat(),
         "amount": None if amount is None else str(amount),
+        "rule_id": None if rule_id is None else str(rule_id),
     }
     answer = db.command(
         client,

@@ -11,7 +11,7 @@ from supabase import Client
 
 from backend import exports
 from backend.leads import reads, wording
-from backend.leads.models import LeadFilter
+from backend.leads.models import LeadFilter, PromiseRow
 
 MOST_ROWS: Final = 10_000
 _CHUNK: Final = 1_000
@@ -61,6 +61,53 @@ def lead_file(
     if fmt == "csv":
         return exports.write_csv(rows, heads)
     return exports.write_xlsx(rows, heads, "线索" if chinese else "Leads")
+
+
+_PROMISE_COLUMNS: Final = (
+    ("label", "线索或工单", "Case"),
+    ("shop_name", "店铺", "Shop"),
+    ("kind", "类型", "Kind"),
+    ("what", "承诺内容", "What"),
+    ("amount", "金额（元）", "Amount (CNY)"),
+    ("made_by_name", "承诺人", "Promised by"),
+    ("made_at", "承诺时间", "Promised at"),
+    ("due_at", "兑现期限", "Until"),
+    ("state", "状态", "State"),
+    ("ended_at", "结束时间", "Ended"),
+    ("owner_name", "跟进人", "Owner"),
+    ("decided_by_name", "同意人", "Agreed by"),
+)
+
+
+def promise_file(
+    client: Client,
+    wanted: Mapping[str, Any],
+    *,
+    fmt: Literal["csv", "xlsx"] = "xlsx",
+    lang: str = "zh-CN",
+    zone: str = "Asia/Shanghai",
+) -> bytes:
+    """The filtered promises (at most 10,000) in the time of `zone`; recorded. Raises `member.role`."""
+    rows: list[dict[str, Any]] = []
+    page = reads.exported_promises(client, wanted)
+    rows.extend(_promise(row, ZoneInfo(zone), lang) for row in page.rows)
+    while page.next is not None and len(rows) < MOST_ROWS:
+        page = reads.exported_promises(client, wanted, page.next)
+        rows.extend(_promise(row, ZoneInfo(zone), lang) for row in page.rows)
+    chinese = lang.startswith("zh")
+    heads = [(key, zh if chinese else en) for key, zh, en in _PROMISE_COLUMNS]
+    if fmt == "csv":
+        return exports.write_csv(rows, heads)
+    return exports.write_xlsx(rows, heads, "承诺" if chinese else "Promises")
+
+
+def _promise(row: PromiseRow, zone: ZoneInfo, lang: str) -> dict[str, Any]:
+    words = {
+        "kind": wording.label("promise_kinds", row.kind, lang),
+        "state": wording.label("promise_states", wording.promise_standing(row), lang),
+    }
+    times = {name: _local(getattr(row, name), zone) for name in ("made_at", "due_at", "ended_at")}
+    return row.model_dump() | words | times
 
 
 def _line(row: Mapping[str, Any], lang: str) -> dict[str, Any]:

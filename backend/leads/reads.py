@@ -40,6 +40,15 @@ def screen(client: Client, lead_id: int) -> LeadScreen:
     return LeadScreen.model_validate(db.rpc(client, "lead_screen", p_id=lead_id))
 
 
+def makers(client: Client, shop_ids: Iterable[int]) -> dict[int, str]:
+    """Who may have promised something in these shops: agents and managers, past ones too; id -> name."""
+    people = client.table("members").select("id, display_name").in_("role", ["agent", "manager"])
+    rows = db.rows(people.order("display_name"))
+    places = client.table("member_shops").select("member_id").in_("shop_id", sorted(set(shop_ids)))
+    here = {place["member_id"] for place in db.rows(places)}
+    return {row["id"]: row["display_name"] for row in rows if row["id"] in here}
+
+
 def sellers(client: Client, shop_ids: Iterable[int]) -> dict[int, str]:
     """Who may be given leads of all these shops: managers, and agents with the skill presales; id -> name."""
     wanted = set(shop_ids)
@@ -63,17 +72,17 @@ def twins(client: Client, shop_id: int | None = None) -> tuple[Twin, ...]:
     return tuple(Twin.model_validate(row) for row in db.rpc(client, "merge_list", p_shop_id=shop_id))
 
 
-def promises(
-    client: Client,
-    tab: str = "open",
-    *,
-    mine: bool = False,
-    shop_id: int | None = None,
-    after: Mapping[str, Any] | None = None,
-) -> PromisePage:
-    """Promises, the soonest first; `tab` open, today, broken, pending or all."""
-    wanted = {"tab": tab, "mine": mine, "shop_id": None if shop_id is None else str(shop_id), "after": after}
+def promises(client: Client, wanted: Mapping[str, Any]) -> PromisePage:
+    """Who promised what until when: tab (PROMISE_TABS, all), person, mine, kind, shop_id, after."""
     return PromisePage.model_validate(db.rpc(client, "promise_list", p=_given(wanted)))
+
+
+def exported_promises(
+    client: Client, wanted: Mapping[str, Any], after: Mapping[str, Any] | None = None
+) -> PromisePage:
+    """Promises as they leave the desk, 500 after a cursor; recorded."""
+    rows = db.rpc(client, "export_promises", p=_given(wanted), p_after=None if after is None else dict(after))
+    return PromisePage.model_validate(rows)
 
 
 def insight(

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from backend.leads.models import PromiseRow
+
 Table = Mapping[str, Mapping[str, str]]
 """key -> language -> word"""
 
@@ -39,6 +41,13 @@ def label(table: str, key: str | None, lang: str = "zh-CN") -> str:
 def keys(table: str) -> tuple[str, ...]:
     """The keys of a table, in the order in which people see them."""
     return tuple(_WORDS[table])
+
+
+def promise_standing(row: PromiseRow) -> str:
+    """The key of promise_states: open and past its time is broken, kept after it kept_late."""
+    if row.is_broken:
+        return "broken"
+    return "kept_late" if row.state == "kept" and row.is_on_time is False else row.state
 
 
 def why_grade(grade: str, reasons: Mapping[str, Any], lang: str = "zh-CN") -> str:

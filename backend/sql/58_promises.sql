@@ -26,6 +26,7 @@ create table if not exists public.promises (
 );
 create index if not exists promises_case_idx on public.promises (entity, entity_id);
 create index if not exists promises_open_idx on public.promises (shop_id, due_at, id) where state in ('pending', 'open');
+create index if not exists promises_ended_idx on public.promises (shop_id, due_at desc, id desc) where state in ('kept', 'withdrawn', 'refused');
 create index if not exists promises_made_by_idx on public.promises (made_by, due_at, id) where state in ('pending', 'open');
 create index if not exists promises_maker_idx on public.promises (made_by);
 create index if not exists promises_shop_id_idx on public.promises (shop_id, made_at);
@@ -305,30 +306,95 @@ language sql stable set search_path = '' as $$
     left join lateral private.promise_subjects(array[p.id], p_now) s on true left join public.members o on o.id = s.owner_id
 $$;
 
+create or replace function private.promise_page(p jsonb, p_shops bigint[], p_after jsonb, p_now timestamptz) returns bigint[]
+language plpgsql stable set search_path = '' as $$
+declare
+    v_tab text := coalesce(p ->> 'tab', 'open');
+    v_down boolean := v_tab in ('kept', 'over');
+    v_ids bigint[];
+begin
+    execute pg_catalog.format('select array(select x.id from public.promises x where x.shop_id = any ($1) and %1$s
+            and ($2 ->> ''person'' is null or x.made_by = ($2 ->> ''person'')::bigint)
+            and ($2 ->> ''kind'' is null or x.kind = $2 ->> ''kind'')
+            and ($3 is null or (x.due_at, x.id) %2$s (($3 ->> ''due_at'')::timestamptz, ($3 ->> ''id'')::bigint))
+            order by x.due_at %3$s, x.id %3$s limit 51)', case v_tab when 'pending' then 'x.state = ''pending''' when 'all' then 'x.state in (''pending'', ''open'')'
+            when 'open' then 'x.state = ''open''' when 'today' then 'x.state = ''open'' and x.due_at < $4 + interval ''24 hours'''
+            when 'broken' then 'x.state = ''open'' and x.due_at < $4' when 'kept' then 'x.state = ''kept''' when 'over' then 'x.state in (''withdrawn'', ''refused'')'
+            else 'false' end, case when v_down then '<' else '>' end, case when v_down then 'desc' else 'asc' end)
+    into v_ids using p_shops, p, p_after, p_now;
+    return v_ids;
+end;
+$$;
+comment on function private.promise_page(jsonb, bigint[], jsonb, timestamptz) is
+    'Ids of a page of promises (51: one more than shown): what stands by its time, what is over the latest first.';
+
+create or replace function private.promise_filter(p jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+    v jsonb := private.as_filter(p);
+begin
+    if coalesce(v ->> 'tab', 'open') not in ('open', 'today', 'broken', 'pending', 'kept', 'over', 'all')
+        or (v ->> 'person' is not null and not private.is_id(v ->> 'person')) then
+        perform private.fail('PT422', 'filter.bad');
+    end if;
+    return case when v -> 'mine' = 'true' then v || pg_catalog.jsonb_build_object('person', private.my_member_id()::text) else v end;
+end;
+$$;
+comment on function private.promise_filter(jsonb) is 'The filter of a list of promises; mine is short for one''s own name. filter.bad.';
+
 create or replace function public.promise_list(p jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member();
     v_now timestamptz := private.now();
-    v jsonb := private.as_filter(p);
-    v_after jsonb := v -> 'after';
+    v jsonb := private.promise_filter(p);
+    v_shops bigint[] := private.lead_shops(v);
     v_ids bigint[];
 begin
-    v_ids := array(
-        select x.id from public.promises x
-        where x.state = any (case v ->> 'tab' when 'pending' then array['pending'] when 'all' then array['pending', 'open'] else array['open'] end)
-          and x.shop_id in (select private.my_shop_ids()) and (v ->> 'shop_id' is null or x.shop_id = (v ->> 'shop_id')::bigint)
-          and (v -> 'mine' is distinct from 'true' or x.made_by = v_me.member_id)
-          and (v ->> 'tab' is distinct from 'broken' or x.due_at < v_now)
-          and (v ->> 'tab' is distinct from 'today' or x.due_at < v_now + interval '24 hours')
-          and (v_after is null or (x.due_at, x.id) > ((v_after ->> 'due_at')::timestamptz, (v_after ->> 'id')::bigint))
-        order by x.due_at, x.id limit 51);
+    v_ids := private.promise_page(v, v_shops, v -> 'after', v_now);
     return pg_catalog.jsonb_build_object('rows', private.promise_rows(v_ids[1:50], v_now), 'next', case when pg_catalog.cardinality(v_ids) > 50 then (
-        select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_ids[50]) end);
+            select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_ids[50]) end,
+        'tabs', (select pg_catalog.jsonb_build_object('pending', pg_catalog.count(*) filter (where x.state = 'pending'),
+                'open', pg_catalog.count(*) filter (where x.state = 'open'), 'broken', pg_catalog.count(*) filter (where x.state = 'open' and x.due_at < v_now),
+                'today', pg_catalog.count(*) filter (where x.state = 'open' and x.due_at < v_now + interval '24 hours'))
+            from (select y.state, y.due_at from public.promises y where y.state in ('pending', 'open') and y.shop_id = any (v_shops)
+                and (v ->> 'person' is null or y.made_by = (v ->> 'person')::bigint) and (v ->> 'kind' is null or y.kind = v ->> 'kind')
+                order by y.due_at limit 1001) x));
 exception when data_exception then
     perform private.fail('PT422', 'filter.bad');
 end;
 $$;
 grant execute on function public.promise_list(jsonb) to authenticated;
 comment on function public.promise_list(jsonb) is
-    'Members: promises of my shops, soonest first: {rows, next}. p: tab open|today (within 24 h)|broken|pending|all, mine, shop_id, after. 50 a page. filter.bad.';
+    'Members: who promised what until when in my shops: {rows, next, tabs: {open, today, broken, pending} (counted up to 1,001)}. p: tab open|today (within 24 h)|broken|pending|all (both)|kept|over (withdrawn, refused), person (who promised), mine, kind, shop_id, after. 50 a page. filter.bad.';
+
+create or replace function public.export_promises(p jsonb default '{}', p_after jsonb default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+    v_me private.actor := private.require_member(array['agent', 'operations', 'analyst', 'manager', 'admin']);
+    v_now timestamptz := private.now();
+    v jsonb := private.promise_filter(p);
+    v_after jsonb := private.as_json(p_after);
+    v_page bigint[];
+    v_ids bigint[] := '{}';
+begin
+    if v_me.role = 'agent' and not private.oversees(v_me) then
+        v := v || pg_catalog.jsonb_build_object('person', v_me.member_id::text);
+    end if;
+    if v_after is null then
+        perform private.audit(v_me, (v ->> 'shop_id')::bigint, 'export', null, 'exported', pg_catalog.jsonb_build_object('area', 'promises', 'filter', v));
+    end if;
+    for n in 1..10 loop
+        v_page := private.promise_page(v, private.lead_shops(v), v_after, v_now);
+        v_ids := v_ids || v_page[1:50];
+        exit when pg_catalog.cardinality(v_page) <= 50;
+        v_after := (select pg_catalog.jsonb_build_object('due_at', x.due_at, 'id', x.id) from public.promises x where x.id = v_page[50]);
+    end loop;
+    return pg_catalog.jsonb_build_object('rows', private.promise_rows(v_ids, v_now), 'next', case when pg_catalog.cardinality(v_page) > 50 then v_after end);
+exception when data_exception then
+    perform private.fail('PT422', 'filter.bad');
+end;
+$$;
+grant execute on function public.export_promises(jsonb, jsonb) to authenticated;
+comment on function public.export_promises(jsonb, jsonb) is
+    'Agents (what they promised themselves), operations, analysts, managers, admins: promises as promise_list filters them, 500 after its cursor {due_at, id}: {rows, next}; the first page is recorded. filter.bad.';

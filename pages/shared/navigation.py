@@ -40,6 +40,7 @@ PAGES = (
     Spec("home", "work", ":material/home:"),
     Spec("orders", "work", ":material/fact_check:"),
     Spec("leads", "work", ":material/groups:", ("agent", "operations", "analyst", "manager", "admin")),
+    Spec("promises", "work", ":material/handshake:", ("agent", "operations", "analyst", "manager", "admin")),
     Spec("tickets", "work", ":material/support_agent:"),
     Spec("ticket", "work", ":material/confirmation_number:", is_listed=False),
     Spec("approvals", "work", ":material/approval:", ("agent", "operations", "manager", "admin")),

@@ -306,6 +306,41 @@ def test_a_promise_within_limits_holds_beyond_them_a_manager_agrees_never_onesel
     assert [(p["id"], p["label"], p["owner_name"], p["is_broken"]) for p in broken] == [
         (big["id"], f"L-{lead}", "cid", True)
     ]
+    assert ask(floor, "sal", "promise_list", {"tab": "broken"})["tabs"] == {
+        "open": 1,
+        "today": 1,
+        "broken": 1,
+        "pending": 2,
+    }
+    listed = {
+        (who, *wanted.items()): [p["id"] for p in ask(floor, who, "promise_list", wanted)["rows"]]
+        for who, wanted in (
+            ("sal", {"tab": "kept"}), ("ana", {"tab": "pending"}), ("mgr", {"tab": "pending", "mine": True}),
+            ("ops", {"tab": "pending", "person": str(member(floor, "cid"))}), ("sal", {"kind": "callback", "tab": "all"}), ("sue", {"tab": "all"}),
+        )
+    }  # fmt: skip
+    assert list(listed.values()) == [
+        [first["id"]],
+        [own["id"], huge["id"]],
+        [own["id"]],
+        [huge["id"]],
+        [],
+        [],
+    ]
+    exported = {
+        who: [p["id"] for p in ask(floor, who, "export_promises", {"tab": "pending"})["rows"]]
+        for who in ("cid", "mgr", "sal", "sue")
+    }
+    assert exported == {"cid": [huge["id"]], "mgr": [own["id"], huge["id"]], "sal": [], "sue": []}
+    assert (
+        one(
+            floor,
+            "select count(*) from audit_events where action = 'exported' and detail ->> 'area' = 'promises'",
+        )
+        == 4
+    )
+    with refusal("PT422", "filter.bad"):
+        ask(floor, "sal", "promise_list", {"tab": "mine or anybody's"})
     for bad, key in (
         ({"what": "打13812345678"}, "lead.note_phone"),
         ({"amount": -1}, "promise.bad_value"),

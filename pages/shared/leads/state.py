@@ -13,6 +13,8 @@ from pages.shared import frame
 
 _ACT = "leads_act"
 _ROUND = "leads_round"
+PROMISE = "promises_open"
+"""The promise whose dialog is open."""
 
 
 def opened() -> int | None:
@@ -61,10 +63,16 @@ def carry_out(call: Callable[[], object], told: str, *, icon: str = ":material/c
     finished(told, icon=icon)
 
 
+def next_table() -> None:
+    """The tables begin anew: nothing is ticked."""
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+
+
 def finished(told: str, *, icon: str = ":material/check:") -> NoReturn:
     """A step is done."""
     st.session_state.pop(_ACT, None)
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+    st.session_state.pop(PROMISE, None)
+    next_table()
     frame.flash_and_rerun(told, icon=icon)
 
 
