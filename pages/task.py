@@ -1,4 +1,4 @@
-"""One optimisation task: what is wanted, what was measured, what happens next."""
+"""One optimization task: what is wanted, what was measured, what happens next."""
 
 import streamlit as st
 

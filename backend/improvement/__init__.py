@@ -1,1 +1,1 @@
-"""Optimisation tasks and the monthly review: what people read and do. The database measures and judges."""
+"""Optimization tasks and the monthly review: what people read and do. The database measures and judges."""

@@ -261,7 +261,7 @@ begin
     delete from public.audit_events where id = any (array(
         select a.id from public.audit_events a where a.at < private.now() - interval '3 years' - interval '1 day' limit v_limit));
     get diagnostics v_count = row_count;
-    v_total := v_total + v_count + private.forget_chats(private.now() - interval '3 years', v_limit)
+    v_total := v_total + v_count + private.forget_sources(private.now() - interval '3 years', v_limit)
         + private.forget_reminders(private.now() - interval '1 year', v_limit)
         + private.forget_lead_contacts(private.now() - interval '1 year', private.now(), v_limit);
     if v_total = 0 then
@@ -272,7 +272,7 @@ end;
 $$;
 grant execute on function public.service_retention(integer) to service_role;
 comment on function public.service_retention(integer) is
-    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history and chats older than three years, reminders and messages older than one, who the leads were that ended a year ago without a sale. 0 = nothing left; then it comes back tomorrow.';
+    'Service: forgets the next answers of requests older than 7 days, ended jobs older than 30, staged rows of ended imports, history, chats and performance sheets older than three years, reminders and messages older than one, who the leads were that ended a year ago without a sale. 0 = nothing left; then it comes back tomorrow.';
 
 select private.enqueue('retention', '{}', 'retention', private.now())
 where not exists (select from private.jobs where dedupe_key = 'retention' and state in ('queued', 'running'));

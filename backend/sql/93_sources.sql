@@ -100,11 +100,12 @@ grant select on public.agent_days, public.visitor_days to authenticated;
 grant select (shop_id, session_id, agent, consult, rating, is_paid, paid_amount, import_id) on public.chat_sessions to authenticated;
 grant select (shop_id, message_id, session_id, agent, consult, sender, sent_at, import_id) on public.chat_messages to authenticated;
 
-create or replace function private.forget_chats(p_before timestamptz, p_limit integer) returns integer
+create or replace function private.forget_sources(p_before timestamptz, p_limit integer) returns integer
 language plpgsql set search_path = '' as $$
 declare
     v_messages integer;
     v_sessions integer;
+    v_sheets integer;
 begin
     delete from public.chat_messages where ctid = any (array(
         select m.ctid from public.shops s join public.chat_messages m on m.shop_id = s.id and m.sent_at < p_before limit p_limit));
@@ -113,11 +114,15 @@ begin
         select c.ctid from public.chat_sessions c join public.imports i on i.id = c.import_id where i.finished_at < p_before
           and not exists (select from public.chat_messages m where m.shop_id = c.shop_id and m.session_id = c.session_id) limit p_limit));
     get diagnostics v_sessions = row_count;
-    return v_messages + v_sessions;
+    delete from public.agent_days where ctid = any (array(
+        select a.ctid from public.shops s join public.agent_days a on a.shop_id = s.id
+        where a.day < (p_before at time zone s.timezone)::date limit p_limit));
+    get diagnostics v_sheets = row_count;
+    return v_messages + v_sessions + v_sheets;
 end;
 $$;
-comment on function private.forget_chats(timestamptz, integer) is
-    'Chats are kept three years (handbook of the floor), then deleted, the sheet of sessions with its messages; figures by day stay.';
+comment on function private.forget_sources(timestamptz, integer) is
+    'Chats and what agents did are kept three years (handbook of the floor), then deleted, the sheet of sessions with its messages; figures by day stay.';
 
 -- Taking over ---------------------------------------------------------------------------------------------------------
 --

@@ -1,4 +1,4 @@
--- 97 ----------------------------------------------------------------------------------- optimisation tasks: tables, moves
+-- 97 ----------------------------------------------------------------------------------- optimization tasks: tables, moves
 --
 -- An improvement counts only when the figures say so. A criterion names a KPI, what it must become, over how many days and
 -- from how many cases on; what it was before is frozen when the task is planned. Only the daily check writes measures.

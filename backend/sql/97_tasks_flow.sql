@@ -1,4 +1,4 @@
--- 97 -------------------------------------------------------------------------------------------- optimisation tasks: steps
+-- 97 -------------------------------------------------------------------------------------------- optimization tasks: steps
 
 create or replace function private.task_who(p_me private.actor, p_task public.tasks) returns text[]
 language sql stable set search_path = '' as $$
@@ -204,12 +204,13 @@ language sql stable set search_path = '' as $$
     sums as (
         select sum(f.numerator) as numerator, sum(f.denominator) as denominator, coalesce(sum(f.sample), 0)::bigint as sample
         from shops, lateral private.kpi_live(array[p_code], shops.ids, p_from, p_to, case when p_agent is null then null else 'person' end, p_now) f
-        where p_agent is null or f.scope = p_agent
+        where p_agent is null or f.scope = p_agent or f.scope in (select m.display_name from shops
+            join public.agent_names n on n.shop_id = any (shops.ids) and n.agent = p_agent join public.members m on m.id = n.member_id)
     )
     select private.kpi_value(k.unit, s.numerator, s.denominator), s.numerator, s.denominator, s.sample
     from public.kpis k cross join sums s where k.code = p_code
 $$;
-comment on function private.task_sums(bigint, text, text, date, date, timestamptz) is 'A KPI of a shop (null: all), of one person or not, over days both included.';
+comment on function private.task_sums(bigint, text, text, date, date, timestamptz) is 'A KPI of a shop (null: all), of one person (by the name on the platform, or the member''s) or not, over days both included.';
 
 create or replace function private.shop_day(p_shop_id bigint, p_at timestamptz) returns date
 language sql stable set search_path = '' as $$

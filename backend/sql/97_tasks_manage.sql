@@ -1,4 +1,4 @@
--- 97 --------------------------------------------------------------- optimisation tasks: what a manager decides, the grid
+-- 97 --------------------------------------------------------------- optimization tasks: what a manager decides, the grid
 
 create or replace function private.decided_task(p_rpc text, p_id bigint, p_version integer, p_state text, p_reason text, p_until timestamptz, p_request_id uuid) returns jsonb
 language plpgsql set search_path = '' as $$

@@ -1,4 +1,4 @@
--- 97 ------------------------------------------------------------------------ optimisation tasks: lists, one task, the meeting
+-- 97 ------------------------------------------------------------------------ optimization tasks: lists, one task, the meeting
 
 create or replace function private.task_row(p_task public.tasks) returns jsonb
 language sql stable set search_path = '' as $$

@@ -82,8 +82,9 @@ declare
     v record;
     v_count integer := 0;
 begin
-    insert into public.kpi_alerts (shop_id, code)
-    select s.id, k.code from public.shops s cross join public.kpis k
+    insert into public.kpi_alerts (shop_id, code, min_sample)
+    select s.id, k.code, case when k.area = 'improvement' or k.code = '在线时长' then 1 when k.area = 'aftersales' then 5 else 20 end
+    from public.shops s cross join public.kpis k
     where s.is_active and k.is_additive and private.kpi_target(k, array[s.id]) is not null on conflict do nothing;
     for v in
         select a as alert, y.day from public.kpi_alerts a join public.shops s on s.id = a.shop_id
@@ -98,7 +99,7 @@ begin
     return v_count;
 end;
 $$;
-comment on function private.check_alerts(timestamptz, integer) is 'Judges what was not judged yet by the figure of yesterday, once the whole day was counted. How many it were.';
+comment on function private.check_alerts(timestamptz, integer) is 'Judges what was not judged yet by the figure of yesterday, once the whole day was counted. How many it were. An alert begins with a least sample of 20; of 5 for cases and 1 for tasks and people online, of which a day has fewer.';
 
 create or replace function public.set_alert(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

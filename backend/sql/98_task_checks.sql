@@ -1,4 +1,4 @@
--- 98 ------------------------------------------------------------------------------- optimisation tasks: the daily check
+-- 98 ------------------------------------------------------------------------------- optimization tasks: the daily check
 --
 -- Each day a delivered task is measured over its window so far; when the window is over it is judged: all criteria met and
 -- enough cases: accepted; one unmet: failed; too few cases: inconclusive. Accepted ones are watched for 30 days.

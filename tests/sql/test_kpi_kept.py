@@ -1,11 +1,14 @@
-"""Figures that are kept by day: days counted twice are the same, chats go after three years and their figures stay."""
+"""Figures that are kept by day: days counted twice are the same, chats and sheets go after three years and their figures stay."""
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +16,12 @@ import pytest
 from backend import jobs
 from backend.errors import AppError
 from backend.job import Worker
+from backend.kpi import codes
+from pages.shared import navigation
 from tests.sql.importing import KEYRING, Connection, Rpc, add_member, add_shop, one, shop_of, undone
 from tests.sql.test_kpi_chats import CHATS, HEAD, SESSIONS, bring_in
 
+LOCALE = Path(navigation.__file__).with_name("locales") / "kpi.json"
 KEPT = "select shop_id, code, day, agent, shift, version, numerator, denominator, sample from private.kpi_snapshots order by 1, 2, 3, 4, 5"
 MONTHS = "select * from private.kpi_months order by 1, 2, 3, 4, 5"
 
@@ -67,7 +73,9 @@ def test_not_everybody_counts_anew(conn: Connection) -> None:
     assert conn.execute("select * from private.kpi_runs").fetchall() == before
 
 
-def test_chats_go_after_three_years_and_their_figures_stay(conn: Connection) -> None:
+def test_chats_and_sheets_go_after_three_years_and_their_figures_stay(conn: Connection) -> None:
+    sheet = ("日期,客服昵称,接待人数,登录时长", "2026-11-08,客服A,10,8:30:00", "2026-11-09,客服A,10,7.5")
+    bring_in(conn, "performance", *sheet, name="绩效.csv")
     backfill(conn, "2026-11-01", "2026-11-10")
     figures = conn.execute(KEPT).fetchall()
     messages = "select array_agg(message_id order by message_id::int) from chat_messages"
@@ -80,9 +88,13 @@ def test_chats_go_after_three_years_and_their_figures_stay(conn: Connection) -> 
     clock(conn, "2029-11-09T12:00:00+08:00")
     assert forget() == ["8", "9", "15", "16"], "what is three years old to the second stays"
     assert one(conn, "select count(*) from chat_sessions") == 4
+    assert one(conn, "select min(day)::text from agent_days") == "2026-11-09", (
+        "nor does a day before it is over"
+    )
     clock(conn, "2029-11-10T12:00:01+08:00")
     assert forget() is None
     assert one(conn, "select count(*) from chat_sessions") == 0
+    assert one(conn, "select count(*) from agent_days") == 0
     backfill(conn, "2026-11-01", "2026-11-12")
     assert [row for row in conn.execute(KEPT).fetchall() if row[2].year == 2026] == figures
 
@@ -119,3 +131,19 @@ def test_a_year_read_by_months_is_the_sum_of_its_days(conn: Connection) -> None:
             " and day >= %s::date - (%s::date - %s::date + 1) and day < %s and (%s::text is null or agent = %s)",
             first, last, first, first, agent, agent)  # fmt: skip
         assert tile["before"] == (None if before is None else float(before))
+
+
+def test_what_the_app_treats_by_name_is_what_the_library_has(conn: Connection) -> None:
+    """Codes and units in Python, in the words and in the database are the same; each list of records is a page of ours."""
+    known = conn.execute("select code, unit, area, no_shift from kpis").fetchall()
+    of_check = "select pg_get_constraintdef(oid) from pg_constraint where conname = %s"
+    units = set(re.findall(r"'([^']+)'", one(conn, of_check, "kpi_definitions_unit_known")))
+    reasons = set(re.findall(r"'(\w+)'", one(conn, of_check, "kpi_definitions_no_shift_known")))
+    assert set(codes.PLACES) == units == {unit for _, unit, _, _ in known}
+    assert {*codes.ROWS, codes.TIMEOUT_RATE} <= {code for code, *_ in known}
+    assert {codes.YUAN} <= units
+    assert {page for page, _ in codes.ROWS.values()} <= {page.name for page in navigation.PAGES}
+    assert reasons == {reason for *_, reason in known if reason}
+    words = json.loads(LOCALE.read_text("utf-8"))
+    wanted = {f"kpi.unit.{unit}" for unit in units - {"%"}} | {f"kpi.area.{area}" for _, _, area, _ in known}
+    assert (wanted | {f"kpi.no_shift.{reason}" for reason in reasons}) <= set(words)

@@ -1,4 +1,4 @@
-"""Optimisation tasks: every step for every person, and tasks that figures accept, fail, leave open and take back."""
+"""Optimization tasks: every step for every person, and tasks that figures accept, fail, leave open and take back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 
 from backend import reminders
 from backend.reminders import Notification
-from tests.sql.desk import as_member, ask, at, one, refusal, row, user_id
+from tests.sql.desk import PEOPLE, ask, at, one, refusal, row, user_id
 from tests.sql.ticketing import open_ticket_floor, register, step
+from tests.support import as_role
 
 Connection = psycopg.Connection[Any]
 DAY = timedelta(days=1)
@@ -160,13 +161,21 @@ def test_nobody_writes_a_measure(floor: Connection) -> None:
     deliver(floor, task)
     days_pass(floor, START, 2)
     assert one(floor, "select count(*) from task_measures") == 1
-    for who, query in product(("ann", "mgr", "adm"), (
+    writes = (
         "update task_measures set value = 1",
         "insert into task_measures (criterion_id, task_id, day, sample, made_at) select criterion_id, task_id, '2030-01-01', 1, now() from task_measures",
         "update task_criteria set value = 1, is_met = true", "delete from task_measures", "update tasks set state = 'accepted'",
-    )):  # fmt: skip
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), as_member(floor, who):
+        "update private.kpi_snapshots set numerator = 0", "delete from private.task_days", "truncate task_measures",
+        "select private.check_tasks(now())", "alter table task_measures disable row level security",
+    )  # fmt: skip
+    people = [("authenticated", user_id(name)) for name in PEOPLE]
+    for (role, account), query in product([*people, ("service_role", None), ("anon", None)], writes):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), as_role(floor, role, account):
             floor.execute(query)
+    takes_values = "select p.proname from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prosrc ~ 'task_measures'"
+    assert floor.execute(takes_values).fetchall() == [("task_screen",)], (
+        "one function reads them, none writes"
+    )
     assert row(floor, "select value, sample from task_measures") == (None, 0)
 
 

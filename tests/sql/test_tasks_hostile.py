@@ -15,6 +15,7 @@ from tests.sql.desk import as_member, ask, at, one, refusal, refused, row
 from tests.sql.reminding import rows
 from tests.sql.test_tasks import DAY, FASTER, START, Connection, do, person, plan, propose, shop, state
 from tests.sql.ticketing import open_ticket_floor
+from tests.support import as_role
 
 SPAN = {"from": "2026-11-01", "to": "2026-11-02"}
 
@@ -129,24 +130,65 @@ def test_another_shop_is_not_there(floor: Connection) -> None:
     assert propose(floor, "mgr", meeting_id=meeting) > 0
 
 
+def everything(conn: Connection) -> dict[str, set[str]]:
+    """Every row of every table of the database, as text."""
+    tables = rows(conn, "select c.oid::regclass::text as name from pg_class c where c.relkind in ('r', 'p')"
+        " and c.relnamespace in ('public'::regnamespace, 'private'::regnamespace, 'auth'::regnamespace)")  # fmt: skip
+    return {
+        table["name"]: {
+            line["x"] for line in rows(conn, f"select to_jsonb(t)::text as x from {table['name']} t")
+        }
+        for table in tables
+    }
+
+
 def test_an_anonymous_proposal_leads_to_nobody(floor: Connection) -> None:
-    """Not in the task, the history or the record of answered requests; sent twice it is still one."""
-    facts = {"title": "匿名的建议", "shop_id": shop(floor), "is_anonymous": True}
-    request = uuid.uuid4()
-    answers = [ask(floor, "ben", "propose_task", facts, request) for _ in range(2)]
-    assert answers[0] == answers[1]
-    assert one(floor, "select count(*) from tasks where title = '匿名的建议'") == 1
-    member, account = person(floor, "ben"), one(floor, "select user_id from members where staff_no = 'ben'")
-    for found in rows(
-        floor,
-        """select to_jsonb(r)::text as line from private.requests r where rpc = 'propose_task'
-           union all select to_jsonb(t)::text from tasks t
-           union all select to_jsonb(e)::text from audit_events e where entity = 'task'""",
+    """What it leaves in all tables names neither account, member nor staff number; sent twice it is still one. The same
+    proposal under a name does, so this would see it."""
+    floor.execute("alter table members alter column id restart with 918273645")
+    account = uuid.uuid4()
+    floor.execute(
+        """with m as (insert into members (user_id, staff_no, display_name, role, state)
+             values (%s, 'STAFF-77', '提建议的人', 'agent', 'active') returning id)
+           insert into member_shops select m.id, %s from m""",
+        (account, shop(floor)),
+    )
+    known = (str(account), "918273645", "STAFF-77", "提建议的人")
+
+    def left(**more: Any) -> str:
+        """What a proposal, sent twice, added or changed anywhere."""
+        facts, request = {"title": "匿名的建议", "shop_id": shop(floor), **more}, uuid.uuid4()
+        before = everything(floor)
+        with as_role(floor, "authenticated", account):
+            answers = [one(floor, "select propose_task(%s, %s)", Jsonb(facts), request) for _ in range(2)]
+        assert answers[0] == answers[1]
+        after = everything(floor)
+        assert len(after["tasks"] - before["tasks"]) == 1
+        return "\n".join(line for name in after for line in after[name] - before[name])
+
+    anonymous = left(is_anonymous=True)
+    assert [one for one in known if one in anonymous] == []
+    assert str(account) in (named := left()), "the record of requests knows who asked"
+    assert "918273645" in named
+
+    task = one(floor, "select id from tasks where is_anonymous")
+    for who in ("mgr", "adm"):
+        seen = repr((ask(floor, who, "task_screen", task), ask(floor, who, "task_list", {"text": f"o-{task}"}),
+            ask(floor, who, "meeting_screen", "2026-11-01", shop(floor))["pack"]["suggestions"][:1]))  # fmt: skip
+        with as_member(floor, who):
+            seen += repr(rows(floor, "select * from tasks where is_anonymous")) + repr(
+                rows(floor, f"select * from audit_events where entity = 'task' and entity_id = {task}")
+            )
+        assert "匿名的建议" in seen
+        assert [one for one in known if one in seen] == []
+    for query in (
+        "select * from private.requests",
+        "select * from private.import_rows",
+        "select * from auth.users",
     ):
-        assert str(account) not in found["line"]
-        assert f'"member_id": {member}' not in found["line"]
-        assert f'"proposed_by": {member}' not in found["line"]
-    assert one(floor, "select updated_by from tasks where title = '匿名的建议'") is None
+        for who in ("mgr", "adm"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), as_member(floor, who):
+                floor.execute(query)
 
 
 def test_odd_values_are_refused_with_a_reason(floor: Connection) -> None:
