@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-MODULES = ("lists", "tickets", "figures", "imports", "pages", "words", "clocks")
+MODULES = ("lists", "tickets", "leads", "figures", "imports", "pages", "words", "clocks")
 
 
 def main(names: list[str]) -> None:
