@@ -12939,9 +12939,10 @@ comment on function private.is_short_mask(text) is 'wx**8 and b***1: at most fou
 create or replace function private.are_tags(p_tags text[]) returns boolean
 language sql immutable set search_path = '' as $$
     select pg_catalog.cardinality(p_tags) <= 10 and not exists (select from pg_catalog.unnest(p_tags) t
-        where t is null or pg_catalog.char_length(t) not between 1 and 20 or pg_catalog.btrim(t) <> t or t ~ '[0-9]{5}|@')
+        where t is null or pg_catalog.char_length(t) not between 1 and 20 or pg_catalog.btrim(t) <> t
+           or normalize(t, NFKC) ~ '[0-9]{5}|@|[][{}<>"\\]|[[:cntrl:]]')
 $$;
-comment on function private.are_tags(text[]) is 'At most ten short words; nothing that could be a phone number or an address.';
+comment on function private.are_tags(text[]) is 'At most ten short words: nothing that could be a phone number or an address, no brackets of data, quotes or control characters.';
 
 create table if not exists public.leads (
     id bigint generated always as identity (start with 1001) primary key,
@@ -13197,6 +13198,13 @@ end;
 $$;
 comment on function private.is_lead_contact(jsonb) is 'A reserved id and ciphertexts; an index only beside its ciphertext. What has no index (a masked phone) can reach nobody.';
 
+create or replace function private.is_phone_alone(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select coalesce(normalize(p_text, NFKC) ~ '^[0-9 +-]+$'
+        and pg_catalog.regexp_replace(normalize(p_text, NFKC), '[^0-9]', '', 'g') ~ '^(0|86|0086)?1[3-9][0-9]{9}$', false)
+$$;
+comment on function private.is_phone_alone(text) is 'Whether a text is a mobile number and nothing else: as a buyer account it would lie there readable.';
+
 create or replace function private.lead_refusal(p_row jsonb) returns text
 language plpgsql stable set search_path = '' as $$
 begin
@@ -13206,6 +13214,8 @@ begin
         return 'lead.name_missing';
     elsif private.lead_contact_kinds(p_row) = '{}' then
         return 'lead.contact_missing';
+    elsif private.is_phone_alone(p_row ->> 'buyer_account') then
+        return 'lead.buyer_phone';
     elsif pg_catalog.jsonb_typeof(p_row -> 'needs') is distinct from 'array' or p_row -> 'needs' = '[]' then
         return 'lead.needs_missing';
     elsif not private.are_tags(array(select pg_catalog.jsonb_array_elements_text(p_row -> 'needs'))) then
@@ -13224,7 +13234,7 @@ exception when data_exception then
 end;
 $$;
 comment on function private.lead_refusal(jsonb) is
-    'Why a captured row is no lead, or null: contact.form, lead.name_missing, lead.contact_missing, lead.needs_missing, lead.bad_tag, lead.bad_value.';
+    'Why a captured row is no lead, or null: contact.form, lead.name_missing, lead.contact_missing, lead.buyer_phone, lead.needs_missing, lead.bad_tag, lead.bad_value.';
 
 create or replace function private.insert_leads(p_me private.actor, p_shop_id bigint, p_rows jsonb, p_via text, p_import_id bigint, p_now timestamptz)
 returns bigint[]
@@ -13374,6 +13384,8 @@ begin
     v_lead := private.lead_for_change(v_me, p_id, p_version, array['pool', 'assigned', 'following']);
     if v_new ? 'needs' and v_new -> 'needs' = '[]' then
         perform private.fail('PT422', 'lead.needs_missing');
+    elsif private.is_phone_alone(v_new ->> 'buyer_account') then
+        perform private.fail('PT422', 'lead.buyer_phone');
     elsif pg_catalog.jsonb_typeof(v_new) <> 'object' or pg_catalog.char_length(v_new ->> 'buyer_account') > 60 then
         perform private.fail('PT422', 'lead.bad_value');
     end if;
@@ -13402,7 +13414,7 @@ end;
 $$;
 grant execute on function public.update_lead(uuid, bigint, integer, jsonb) to authenticated;
 comment on function public.update_lead(uuid, bigint, integer, jsonb) is
-    'Owner, manager, 当班主管: what became known: needs, source, intent, budget, membership, buyer_account, contact {…} with its masks. A grade given by the rules follows. lead.none, lead.state, lead.not_yours, lead.stale, lead.needs_missing, lead.bad_value, contact.form, contact.taken.';
+    'Owner, manager, 当班主管: what became known: needs, source, intent, budget, membership, buyer_account, contact {…} with its masks. A grade given by the rules follows. lead.none, lead.state, lead.not_yours, lead.stale, lead.needs_missing, lead.buyer_phone, lead.bad_value, contact.form, contact.taken.';
 
 -- ==== 58_leads_merge.sql ====
 
@@ -29193,6 +29205,18 @@ create index if not exists kpi_snapshots_day_idx on private.kpi_snapshots (shop_
 alter table private.kpi_snapshots enable row level security;
 comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day, agent (empty: the shop''s own) and shift. 复购率: of the 90 days up to that day.';
 
+create table if not exists private.kpi_whole_days (
+    shop_id bigint not null,
+    day date not null,
+    code text not null,
+    numerator numeric not null,
+    denominator numeric,
+    sample numeric not null,
+    primary key (shop_id, day, code)
+);
+alter table private.kpi_whole_days enable row level security;
+comment on table private.kpi_whole_days is 'The same days with all agents and shifts together: what a page reads while nobody and no shift is chosen.';
+
 create table if not exists private.kpi_months (
     shop_id bigint not null,
     month date not null,
@@ -29230,6 +29254,10 @@ begin
     union all
     select p_shop_id, k.code, p_day, '', '(day)', k.version, r.numerator, r.denominator, r.sample
     from private.kpi_repeat(array[p_shop_id], p_day - 89, p_day) r cross join public.kpis k where k.code = '复购率';
+    delete from private.kpi_whole_days where shop_id = p_shop_id and day = p_day;
+    insert into private.kpi_whole_days (shop_id, day, code, numerator, denominator, sample)
+    select shop_id, day, code, sum(numerator), sum(denominator), sum(sample) from private.kpi_snapshots
+    where shop_id = p_shop_id and day = p_day group by shop_id, day, code;
     delete from private.kpi_months where shop_id = p_shop_id and month = date_trunc('month', p_day::timestamp)::date;
     insert into private.kpi_months (shop_id, month, code, agent, shift, numerator, denominator, sample)
     select p_shop_id, date_trunc('month', p_day::timestamp)::date, s.code, s.agent, s.shift, sum(s.numerator), sum(s.denominator), sum(s.sample)
@@ -29277,11 +29305,16 @@ $$;
 comment on function private.keep_kpis(timestamptz, integer) is
     'Counts the next days that are due, for two seconds at most and one of them at least: never counted, today and yesterday once an hour, the 35 days before once a day (files come late). How many it was.';
 
+create or replace function private.figures_lock() returns bigint
+language sql immutable set search_path = '' as $$ select 7316096::bigint $$;
+comment on function private.figures_lock() is 'Whoever counts several days holds this lock: one at a time.';
+
 create or replace function public.service_keep_kpis(p_limit integer default 3) returns integer
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array[]::text[]);
 begin
+    perform pg_catalog.pg_advisory_xact_lock(private.figures_lock()); -- the tick counts too, and each of both would wait for a shop of the other
     return private.keep_kpis(private.now(), least(greatest(coalesce(p_limit, 3), 1), 100));
 end;
 $$;
@@ -29365,6 +29398,8 @@ declare
     v_months date[] := private.kpi_whole_months(v_before, p_from - 1)
         || case when v_step = 'month' then private.kpi_whole_months(p_from, p_to) else '{}' end;
     v_days date[] := array(select d::date from generate_series(v_before, p_to, interval '1 day') d where date_trunc('month', d)::date <> all (v_months));
+    v_steps date[] := array(select case when v_day >= p_from then date_trunc(v_step, v_day::timestamp)::date end
+        from unnest(v_days) with ordinality d (v_day, n) order by n);
     v_codes text[] := array(select k.code from public.kpis k where k.is_additive);
 begin
     return query
@@ -29375,10 +29410,13 @@ begin
           and (p_shift is null or m.shift = p_shift)
         union all
         select s.code, d.at, s.numerator, s.denominator, s.sample
-        from (select v_day as day, case when v_day >= p_from then date_trunc(v_step, v_day::timestamp)::date end as at from unnest(v_days) v_day) d
-        join private.kpi_snapshots s on s.day = d.day
-        where s.shop_id = any (p_shops) and s.code = any (v_codes) and (p_agents is null or s.agent = any (p_agents))
-          and (p_shift is null or s.shift = p_shift)) x
+        from unnest(v_days, v_steps) d (day, at) join private.kpi_snapshots s on s.day = d.day
+        where s.shop_id = any (p_shops) and s.code = any (v_codes) and (p_agents is not null or p_shift is not null)
+          and (p_agents is null or s.agent = any (p_agents)) and (p_shift is null or s.shift = p_shift)
+        union all
+        select w.code, d.at, w.numerator, w.denominator, w.sample
+        from unnest(v_days, v_steps) d (day, at) join private.kpi_whole_days w on w.day = d.day
+        where w.shop_id = any (p_shops) and w.code = any (v_codes) and p_agents is null and p_shift is null) x
     group by 1, 2;
 end;
 $$;
@@ -30788,7 +30826,7 @@ declare
     v_now timestamptz := private.now();
     v_kept integer;
 begin
-    if not pg_catalog.pg_try_advisory_xact_lock(7316096) then
+    if not pg_catalog.pg_try_advisory_xact_lock(private.figures_lock()) then
         return '{"kept": 0, "checked": 0, "judged": 0, "busy": true}';
     end if;
     v_kept := private.keep_kpis(v_now, 10);

@@ -8,6 +8,7 @@ this process.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -34,6 +35,7 @@ from backend.leads.models import (
 from backend.pii import Keyring, letters, mask_account, mask_free_text, mask_name, mask_phone
 
 CONTACT_FIELDS = ("name", "phone", "wechat", "email")
+_PHONE = re.compile(r"(?:\+?86[ -]?)?1[3-9][0-9](?:[ -]?[0-9]{4}){2}")
 _KINDS: Mapping[str, Any] = {"name": "name", "phone": "phone", "wechat": "wechat", "email": "email"}
 
 
@@ -68,10 +70,13 @@ def capture(
 def lead_row(keyring: Keyring, draft: Draft, contact_id: int) -> dict[str, Any]:
     """A draft as `create_leads` takes it: encrypted for the row `contact_id` of contacts, masked, indexed."""
     clear = {name: getattr(draft, name).strip() for name in (*CONTACT_FIELDS, "note")}
+    buyer = draft.buyer_account.strip()
+    if not clear["phone"] and _PHONE.fullmatch(buyer):  # accounts are not sealed, so a number is never one
+        clear["phone"], buyer = buyer, ""
     contact = sealed(keyring, contact_id, clear) | {"id": contact_id} if any(clear.values()) else None
     return masks(clear) | {
         "contact": contact,
-        "buyer_account": draft.buyer_account.strip() or None,
+        "buyer_account": buyer or None,
         "needs": list(draft.needs),
         "source": draft.source,
         "intent": draft.intent,

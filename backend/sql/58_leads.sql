@@ -17,9 +17,10 @@ comment on function private.is_short_mask(text) is 'wx**8 and b***1: at most fou
 create or replace function private.are_tags(p_tags text[]) returns boolean
 language sql immutable set search_path = '' as $$
     select pg_catalog.cardinality(p_tags) <= 10 and not exists (select from pg_catalog.unnest(p_tags) t
-        where t is null or pg_catalog.char_length(t) not between 1 and 20 or pg_catalog.btrim(t) <> t or t ~ '[0-9]{5}|@')
+        where t is null or pg_catalog.char_length(t) not between 1 and 20 or pg_catalog.btrim(t) <> t
+           or normalize(t, NFKC) ~ '[0-9]{5}|@|[][{}<>"\\]|[[:cntrl:]]')
 $$;
-comment on function private.are_tags(text[]) is 'At most ten short words; nothing that could be a phone number or an address.';
+comment on function private.are_tags(text[]) is 'At most ten short words: nothing that could be a phone number or an address, no brackets of data, quotes or control characters.';
 
 create table if not exists public.leads (
     id bigint generated always as identity (start with 1001) primary key,

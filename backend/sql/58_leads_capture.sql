@@ -23,6 +23,13 @@ end;
 $$;
 comment on function private.is_lead_contact(jsonb) is 'A reserved id and ciphertexts; an index only beside its ciphertext. What has no index (a masked phone) can reach nobody.';
 
+create or replace function private.is_phone_alone(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+    select coalesce(normalize(p_text, NFKC) ~ '^[0-9 +-]+$'
+        and pg_catalog.regexp_replace(normalize(p_text, NFKC), '[^0-9]', '', 'g') ~ '^(0|86|0086)?1[3-9][0-9]{9}$', false)
+$$;
+comment on function private.is_phone_alone(text) is 'Whether a text is a mobile number and nothing else: as a buyer account it would lie there readable.';
+
 create or replace function private.lead_refusal(p_row jsonb) returns text
 language plpgsql stable set search_path = '' as $$
 begin
@@ -32,6 +39,8 @@ begin
         return 'lead.name_missing';
     elsif private.lead_contact_kinds(p_row) = '{}' then
         return 'lead.contact_missing';
+    elsif private.is_phone_alone(p_row ->> 'buyer_account') then
+        return 'lead.buyer_phone';
     elsif pg_catalog.jsonb_typeof(p_row -> 'needs') is distinct from 'array' or p_row -> 'needs' = '[]' then
         return 'lead.needs_missing';
     elsif not private.are_tags(array(select pg_catalog.jsonb_array_elements_text(p_row -> 'needs'))) then
@@ -50,7 +59,7 @@ exception when data_exception then
 end;
 $$;
 comment on function private.lead_refusal(jsonb) is
-    'Why a captured row is no lead, or null: contact.form, lead.name_missing, lead.contact_missing, lead.needs_missing, lead.bad_tag, lead.bad_value.';
+    'Why a captured row is no lead, or null: contact.form, lead.name_missing, lead.contact_missing, lead.buyer_phone, lead.needs_missing, lead.bad_tag, lead.bad_value.';
 
 create or replace function private.insert_leads(p_me private.actor, p_shop_id bigint, p_rows jsonb, p_via text, p_import_id bigint, p_now timestamptz)
 returns bigint[]
@@ -200,6 +209,8 @@ begin
     v_lead := private.lead_for_change(v_me, p_id, p_version, array['pool', 'assigned', 'following']);
     if v_new ? 'needs' and v_new -> 'needs' = '[]' then
         perform private.fail('PT422', 'lead.needs_missing');
+    elsif private.is_phone_alone(v_new ->> 'buyer_account') then
+        perform private.fail('PT422', 'lead.buyer_phone');
     elsif pg_catalog.jsonb_typeof(v_new) <> 'object' or pg_catalog.char_length(v_new ->> 'buyer_account') > 60 then
         perform private.fail('PT422', 'lead.bad_value');
     end if;
@@ -228,4 +239,4 @@ end;
 $$;
 grant execute on function public.update_lead(uuid, bigint, integer, jsonb) to authenticated;
 comment on function public.update_lead(uuid, bigint, integer, jsonb) is
-    'Owner, manager, 当班主管: what became known: needs, source, intent, budget, membership, buyer_account, contact {…} with its masks. A grade given by the rules follows. lead.none, lead.state, lead.not_yours, lead.stale, lead.needs_missing, lead.bad_value, contact.form, contact.taken.';
+    'Owner, manager, 当班主管: what became known: needs, source, intent, budget, membership, buyer_account, contact {…} with its masks. A grade given by the rules follows. lead.none, lead.state, lead.not_yours, lead.stale, lead.needs_missing, lead.buyer_phone, lead.bad_value, contact.form, contact.taken.';

@@ -3,7 +3,7 @@
 import { problem } from "../_shared/answers.ts";
 import { type Database, RpcError } from "../_shared/database.ts";
 import { type Keyring, letters } from "../_shared/keyring.ts";
-import { maskAccount, maskName, maskPhone } from "../_shared/personal.ts";
+import { maskAccount, maskName, maskPhone, normalise } from "../_shared/personal.ts";
 import { isRecord, jsonOf, list, text, whole } from "../_shared/values.ts";
 
 export interface Deps {
@@ -29,6 +29,18 @@ interface Submission {
 
 const MOST_BYTES = 16_384;
 const MOST_SIGNS = 500;
+const SEPARATORS = /[、,，]/;
+const FIELDS = [
+  "token",
+  "submission",
+  "name",
+  "phone",
+  "wechat",
+  "email",
+  "buyer_account",
+  "message",
+  "website",
+];
 const CORS = {
   "access-control-allow-origin": "*",
   "access-control-allow-methods": "POST, OPTIONS",
@@ -50,13 +62,18 @@ async function judged(request: Request, deps: Deps): Promise<Response> {
   if (body === null) return problem(413, "TOO_LARGE", "a form has at most 16 KB");
   const sent = await submission(body, request.headers.get("content-type") ?? "");
   if (sent === null || sent.token === "") {
-    return problem(400, "BAD_REQUEST", "send the form's token and fields");
+    return problem(
+      400,
+      "BAD_REQUEST",
+      "send the form's token and fields; each is a text, needs a list of texts",
+    );
   }
   try {
     return answered(await hand(sent, callerOf(request.headers), deps));
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     deps.note(`lead-intake: ${error.message}`);
+    if ([400, 409, 422].includes(error.status)) return problem(422, "REFUSED", error.key);
     return problem(503, "UNAVAILABLE", "try again in a moment");
   }
 }
@@ -81,31 +98,45 @@ async function bodyOf(request: Request): Promise<string | null> {
 
 async function submission(body: string, type: string): Promise<Submission | null> {
   const fields = type.includes("json") ? jsonOf(body) : fieldsOf(new URLSearchParams(body));
-  if (!isRecord(fields)) return null;
-  const field = (name: string) => text(fields[name]).trim().slice(0, MOST_SIGNS);
-  const needs = list(fields.needs).map((need) => text(need).trim());
-  const given = typeof fields.needs === "string"
-    ? fields.needs.split(/[、,，]/).map((need) => need.trim())
-    : needs;
+  if (!isRecord(fields) || !areTexts(fields)) return null;
+  const field = (name: string, most = MOST_SIGNS) => clean(fields[name], most);
+  const given = typeof fields.needs === "string" ? fields.needs.split(SEPARATORS) : list(fields.needs);
   const id = field("submission");
+  const [phone, buyer] = [field("phone"), field("buyer_account", 60)];
+  const isNumber = normalise("phone", buyer) !== null && /^[0-9 +-]{11,20}$/.test(buyer);
   return {
     token: text(fields.token),
     id: await digestOf(id === "" ? body : `${text(fields.token)} ${id}`), // without an id, the same words are the same form
     name: field("name"),
-    phone: field("phone"),
+    phone: phone || (isNumber ? buyer : ""),
     wechat: field("wechat"),
     email: field("email"),
-    buyer: field("buyer_account").slice(0, 60),
+    buyer: isNumber ? "" : buyer, // accounts are not sealed, so a number is never one
     message: field("message"),
-    needs: given.filter((need) => need !== "").slice(0, 10),
+    needs: given.map((need) => clean(need, MOST_SIGNS)).filter((need) => need !== "").slice(0, 10),
     trap: field("website"),
   };
+}
+
+/** Whether every field that is read is a text or a number: nested values are no form. */
+function areTexts(fields: Readonly<Record<string, unknown>>): boolean {
+  const isText = (value: unknown) =>
+    ["string", "number", "undefined"].includes(typeof value) || value === null;
+  return FIELDS.every((name) => isText(fields[name])) &&
+    (isText(fields.needs) || (Array.isArray(fields.needs) && fields.needs.every(isText)));
+}
+
+/** A field as a person meant it: whole signs, no control signs, at most so many. */
+function clean(value: unknown, most: number): string {
+  const typed = typeof value === "number" ? String(value) : text(value);
+  const signs = [...typed.toWellFormed().replace(/[\p{Cc}\u2028\u2029\uFFFD]+/gu, " ").trim()];
+  return signs.slice(0, most).join("").trim();
 }
 
 function fieldsOf(params: URLSearchParams): Record<string, unknown> {
   return {
     ...Object.fromEntries(params),
-    needs: params.getAll("needs").flatMap((one) => one.split(/[、,，]/)),
+    needs: params.getAll("needs").flatMap((one) => one.split(SEPARATORS)),
   };
 }
 
