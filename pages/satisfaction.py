@@ -28,4 +28,5 @@ with frame.boundary():
         figures.draw(found)
 asking.dialog(user)
 reviewing.dialog()
+answering.dialog()
 rules.dialog(user)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from datetime import date
+from typing import Any, Final, Literal
 
 from backend.filters import Filter, Place, number, numbers, one_of
 
@@ -92,7 +93,11 @@ Tab = Literal["mine", "pool", "waiting", "revisit", "review", "all", "done"]
 
 @dataclass(frozen=True, slots=True)
 class TicketFilter(Filter):
-    """The filters of the list as they stand in the URL, and a page of it."""
+    """The filters of the list as they stand in the URL, and a page of it.
+
+    `since` and `until` are days of registration (both included, as the address writes them): the list is what
+    the figures of after-sales insight counted. Only with them: `handler` (0: nobody), `solved` "no".
+    """
 
     tab: str = "mine"
     type: str | None = None
@@ -102,6 +107,10 @@ class TicketFilter(Filter):
     severity: str | None = None
     root_cause: int | None = None
     due: str | None = None
+    since: str | None = None
+    until: str | None = None
+    handler: int | None = None
+    solved: str | None = None
     q: str | None = None
     limit: int = 25
     after: Place | None = None
@@ -124,4 +133,14 @@ class TicketFilter(Filter):
             found["owner"] = owner
         if text := params.get("q", "").strip():
             found["q"] = text[:200]
-        return cls(**found, **numbers(params, "shop_id", "root_cause"))
+        return cls(**found, **numbers(params, "shop_id", "root_cause"), **_period(params))
+
+
+def _period(params: Mapping[str, str]) -> dict[str, Any]:
+    """The days of registration, if both are some, and what only a period has."""
+    try:
+        since, until = (date.fromisoformat(params.get(name, "")) for name in ("since", "until"))
+    except ValueError:
+        return {}
+    days = {"since": since.isoformat(), "until": until.isoformat()}
+    return days | one_of(params, {"solved": ("no",)}) | numbers(params, "handler")

@@ -17,6 +17,7 @@ from supabase import Client
 
 from backend import compliance, db, pii
 from backend.compliance import checking
+from backend.imports import encode
 from backend.service import Service
 from backend.tickets.models import Done, Draft, Moved, Preview, Registered, TicketRef
 from backend.words import Result
@@ -124,6 +125,36 @@ def merge(client: Client, source: TicketRef, target: TicketRef, *, request_id: U
         request_id=request_id,
     )
     return Moved.model_validate(answer)
+
+
+def link(
+    client: Client, ref: TicketRef, order_id: int | None, *, request_id: UUID, tracking_no: str | None = None
+) -> Moved:
+    """Name the order of a ticket, or (None) the parcel it is about. Raises `ticket.order_fixed`."""
+    facts = {"p_order_id": order_id, "p_tracking_no": tracking_no}
+    return _move(client, "link_ticket", ref, request_id, **facts)
+
+
+def set_contact(
+    client: Client, keyring: pii.Keyring, ref: TicketRef, clear: Mapping[str, str], *, request_id: UUID
+) -> Moved:
+    """How to reach the customer of a case without an order: {receiver, phone, address} in clear text,
+    encrypted here. Raises `ticket.contact_of_order`, `contact.form`.
+    """
+    number = db.rpc(client, "reserve_contact_ids", p_count=1)[0]
+    contact = encode.Contact(
+        receiver=clear.get("receiver") or None,
+        phone=clear.get("phone") or None,
+        address=clear.get("address") or None,
+        province=None,
+        city=None,
+        district=None,
+        postcode=None,
+        buyer_note=None,
+        seller_note=None,
+    )
+    cells = _given(encode.seal(keyring, contact, number).cells)
+    return _move(client, "set_ticket_contact", ref, request_id, p_contact=cells)
 
 
 def return_step(

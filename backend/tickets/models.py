@@ -224,6 +224,22 @@ class OrderOfTicket(_Row):
     items: tuple[dict[str, Any], ...] = ()
 
 
+class Finding(_Row):
+    """A low-score review: what the customer said and, once it is done, what was found."""
+
+    id: int
+    score: int
+    state: str
+    comment: str | None = None
+    owner: str | None = None
+    opened_at: datetime
+    due_at: datetime | None = None
+    finding: str | None = None
+    root_cause: str | None = None
+    done_by: str | None = None
+    done_at: datetime | None = None
+
+
 class Resolving(_Row):
     """What stands between a case and its end: outcomes whose money was not granted or approved, and who
     has to approve how a complaint ends before it does (null: nobody).
@@ -253,6 +269,7 @@ class TicketScreen(_Row):
     merged: tuple[int, ...] = ()
     followed_by: tuple[int, ...] = ()
     is_mine: bool = False
+    reviews: tuple[Finding, ...] = ()
     resolving: Resolving = Resolving()
 
 

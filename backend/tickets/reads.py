@@ -58,6 +58,12 @@ def colleagues(client: Client, shop_ids: Iterable[int]) -> dict[int, str]:
     return {row["id"]: row["display_name"] for row in names if shops.get(row["id"]) == wanted}
 
 
+def people(client: Client, ids: Iterable[int]) -> dict[int, str]:
+    """Names of members: id -> name."""
+    found = db.rows(client.table("members").select("id, display_name").in_("id", sorted(ids)))
+    return {row["id"]: row["display_name"] for row in found}
+
+
 def parcels(client: Client, tracking_no: str | None = None) -> tuple[Parcel, ...]:
     """Returns that have not arrived yet, the oldest first (at most 100); of one parcel if given."""
     goods = client.table("ticket_returns").select(_OF_RETURN)

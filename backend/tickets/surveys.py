@@ -33,7 +33,10 @@ class _Row(BaseModel):
 
 
 class Survey(_Row):
-    """A line of the lists. `due_at`: when somebody has to ask or call; `handler`: whose work is rated."""
+    """A line of the lists. `due_at`: when somebody has to ask or call; `handler`: whose work is rated;
+    `holder`: who claimed it; `can_record`: whether the answer is mine to record; `first_score`: before it was
+    put right.
+    """
 
     id: int
     version: int
@@ -62,6 +65,11 @@ class Survey(_Row):
     receiver_masked: str | None = None
     buyer_account: str | None = None
     can_link: bool = False
+    holder: str | None = None
+    can_record: bool = False
+    first_score: int | None = None
+    corrected_by: str | None = None
+    can_correct: bool = False
 
     @property
     def label(self) -> str:
@@ -224,6 +232,22 @@ def record(
     said = {"comment": pii.mask_free_text(comment.strip()), "as": "call" if called else "typed"}
     facts = {**subject, **answer, **said}
     return Answered.model_validate(db.command(client, "record_score", p=facts, request_id=request_id))
+
+
+def claim(client: Client, survey_id: int, *, request_id: UUID) -> None:
+    """I ask or call the customer of an order: his answer is mine to record. Raises survey.claimed."""
+    db.command(client, "claim_survey", request_id=request_id, p_id=survey_id)
+
+
+def correct(
+    client: Client, survey_id: int, version: int, score: int, reason: str, *, request_id: UUID
+) -> Answered:
+    """Puts a score right that was recorded wrong; both are kept. Raises survey.own, survey.stale."""
+    facts = {"score": score, "reason": pii.mask_free_text(reason.strip())}
+    found = db.command(
+        client, "correct_score", request_id=request_id, p_survey_id=survey_id, p_version=version, p=facts
+    )
+    return Answered.model_validate(found)
 
 
 def link(client: Client, survey_id: int, *, public_url: str, request_id: UUID) -> str:

@@ -136,11 +136,12 @@ def test_who_may_not_decide_reads_why(app_as: AppAs, shop: ShopFloor) -> None:
     assert "approval_approve" not in keys(mine)
     assert "这是你自己提的，要由别人批" in shown(mine)
     poor = opened(app_as, shop.person("manager"), approval_id)
-    assert "累计 ¥2,500，你的审批额度是 ¥2,000" in shown(poor)
+    assert "累计 ¥2,500 超过所有人的审批额度" in shown(poor)
     assert "approval_approve" not in keys(poor)
     rich = sign_up(shop.stack, "manager", shops=[shop.code])
     shop.one("update public.members set approval_limit = 5000 where id = %s returning id", rich.member_id)
     assert "approval_approve" in keys(opened(app_as, rich, approval_id))
+    assert "累计 ¥2,500，你的审批额度是 ¥2,000" in shown(opened(app_as, shop.person("manager"), approval_id))
     for role in ("warehouse", "analyst"):
         assert zh("common.no_access") in shown(app_as(shop.person(role), "approvals"))
 

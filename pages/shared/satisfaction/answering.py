@@ -12,6 +12,8 @@ from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.satisfaction import filters, parts
 
+_OPENED = "satisfaction_correcting"
+
 
 def draw(_: User) -> None:
     """The answers of my shops, all or those of one score."""
@@ -53,7 +55,62 @@ def _line(one: Survey) -> None:
             )
             st.markdown(f"{parts.stars(one.score)} **{md(one.label)}** {said}", width="stretch")
             parts.ticket_link(one.ticket_id or one.case_id)
+            if one.can_correct:
+                st.button(
+                    t("satisfaction.correct"),
+                    key=f"satisfaction_correct_{one.id}",
+                    type="tertiary",
+                    on_click=_open,
+                    args=(one,),
+                )
         parts.quote(one.comment)
+        if one.first_score is not None:
+            who = one.corrected_by or "—"
+            st.caption(md(plain("satisfaction.was", score=one.first_score, who=who)))
+
+
+def _open(one: Survey) -> None:
+    st.session_state[_OPENED] = one
+
+
+def _close() -> None:
+    st.session_state.pop(_OPENED, None)
+
+
+def dialog() -> None:
+    """The form that puts the score right which was opened."""
+    one: Survey | None = st.session_state.get(_OPENED)
+    if one is not None:
+        title = t("satisfaction.correct_of", subject=one.label)
+        st.dialog(title, width="small", position="right", icon=":material/edit:", on_dismiss=_close)(_body)(
+            one
+        )
+
+
+def _body(one: Survey) -> None:
+    st.caption(t("satisfaction.correct_text"))
+    st.markdown(parts.stars(one.score))
+    parts.quote(one.comment)
+    score = st.pills(
+        t("satisfaction.correct_score"),
+        [value for value in surveys.SCORES if value != one.score],
+        format_func=lambda value: plain("satisfaction.score", score=value),
+        key=f"satisfaction_correct_to_{one.id}",
+    )
+    reason = st.text_input(
+        t("satisfaction.correct_reason"), key=f"satisfaction_correct_why_{one.id}", max_chars=300
+    ).strip()
+    if st.button(
+        t("satisfaction.correct_now"),
+        key="satisfaction_correct_now",
+        type="primary",
+        disabled=score is None or len(reason) < 2,
+    ):
+        with frame.boundary():
+            asked = frame.request_id("satisfaction_correct", one.id, one.version, score, reason)
+            surveys.correct(frame.client(), one.id, one.version, score or 0, reason, request_id=asked)
+            _close()
+            frame.flash_and_rerun(t("satisfaction.correct_done", score=score or 0, before=one.score or 0))
 
 
 def _by(one: Survey) -> str:

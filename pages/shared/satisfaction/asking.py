@@ -41,7 +41,8 @@ def _line(user: User, one: Survey) -> None:
         due = widgets.due_chip(widgets.due_of(one.due_at.isoformat()))
         todo = plain(f"satisfaction.todo.{_todo(one)}")
         about = plain(f"satisfaction.kind.{one.kind}")
-        words = parts.facts(todo, about, one.shop_name, one.buyer_account or one.receiver_masked)
+        holder = plain("satisfaction.holder", who=one.holder) if one.holder else None
+        words = parts.facts(todo, about, one.shop_name, one.buyer_account or one.receiver_masked, holder)
         st.markdown(f"{due} **{md(one.label)}** {words}", width="stretch")
         if user.has(*_WORKERS) and st.button(
             t("satisfaction.open"),
@@ -100,9 +101,31 @@ def _body(survey_id: int) -> None:
             parts.quote(one.comment)
             return
         _text(invitation.text)
+        if not one.can_record:
+            _whose(one)
+            return
         if invitation.can_link:
             _link(one)
         _answer(one, invitation.low_score)
+
+
+def _whose(one: Survey) -> None:
+    """Why the answer is not mine to record yet; a free customer of an order is claimed here."""
+    if one.kind == "ticket":
+        st.caption(f":material/lock: {t('satisfaction.of_ticket')}")
+    elif one.holder:
+        st.caption(f":material/lock: {t('satisfaction.held', who=md(one.holder))}")
+    else:
+        st.caption(t("satisfaction.claim_text"))
+        if st.button(
+            t("satisfaction.claim"),
+            icon=":material/front_hand:",
+            type="primary",
+            key="satisfaction_claim",
+        ):
+            asked = frame.request_id("satisfaction_claim", one.id, one.version)
+            surveys.claim(frame.client(), one.id, request_id=asked)
+            frame.flash_and_rerun(t("satisfaction.claimed"))
 
 
 def _text(text: str) -> None:

@@ -70,12 +70,18 @@ def _figures(found: Insight) -> None:
             help=t("aftersales.figure.cost_help"),
             width=WIDTH,
         )
-    home_links.link(
-        t("aftersales.open_cases", count=total.tickets - total.solved),
-        "tickets",
-        query=_query(),
-        icon=":material/list:",
-    )
+    unsolved = total.tickets - total.solved
+    with st.container(horizontal=True, gap="medium", key="aftersales_rows"):
+        home_links.link(
+            t("aftersales.all_cases", count=total.tickets), "tickets", query=_query(), icon=":material/list:"
+        )
+        if unsolved:
+            home_links.link(
+                t("aftersales.unsolved_cases", count=unsolved),
+                "tickets",
+                query=_query(solved="no"),
+                icon=":material/pending_actions:",
+            )
 
 
 def _share(
@@ -108,8 +114,10 @@ def _share(
 
 
 def _query(**more: Any) -> dict[str, str]:
-    """The address of the list behind a figure: the same shop and type."""
-    wanted = {"tab": "all", "shop_id": filters.shop_id(), "type": filters.kind(), **more}
+    """The address of the list behind a figure: the same days, shop and type."""
+    since, until = filters.days(frame.require_user())
+    days = {"since": since.isoformat(), "until": until.isoformat()}
+    wanted = {"tab": "all", **days, "shop_id": filters.shop_id(), "type": filters.kind(), **more}
     return {name: str(value) for name, value in wanted.items() if value is not None}
 
 
@@ -234,7 +242,7 @@ def _table(rows: Sequence[Group], by: str) -> None:
         more = {
             "type": {"type": one.type},
             "shop": {"shop_id": one.shop_id},
-            "person": {"owner": one.member_id},
+            "person": {"handler": one.member_id or 0},
         }
         home_links.link(
             t("aftersales.rows_of", name=_name(one, by), count=one.tickets),

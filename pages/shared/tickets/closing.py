@@ -131,6 +131,24 @@ def review(user: User, found: TicketScreen) -> None:
                 _finish(found, finding.strip(), cause or 0, then)
 
 
+def findings(found: TicketScreen) -> None:
+    """What low scores of this case led to: who looks at it, or what was found."""
+    for one_ in found.reviews:
+        with st.container(border=True, gap="xxsmall", key=f"ticket_review_{one_.id}"):
+            head = plain("tickets.review_head", score=one_.score)
+            st.markdown(f":red-badge[:material/sentiment_dissatisfied: {md(head)}]")
+            if one_.comment:
+                st.markdown(f"> {md(one_.comment)}")
+            if one_.finding:
+                told = (one_.root_cause or "", one_.done_by or "", frame.clock(one_.done_at))
+                st.markdown(f":material/task_alt: {md(one_.finding)}")
+                st.caption(md(" · ".join(part for part in told if part)))
+            elif one_.state == "open":
+                st.caption(t("tickets.review_waits", who=one_.owner or plain("tickets.nobody_yet")))
+            else:
+                st.caption(t("tickets.review_withdrawn"))
+
+
 def _finish(found: TicketScreen, finding: str, cause: int, then: Literal["close", "rework"]) -> None:
     with frame.boundary():
         one.carry_out(

@@ -17,21 +17,21 @@ from pages.shared.deadlines import drawer
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.tickets import approvals, one, panels, words
+from pages.shared.tickets import approvals, closing, one, panels, words
 
-# Per state the steps worth offering, in the order of Alt+1 to Alt+4.
+# Per state the steps worth offering, in the order of Alt+1 to Alt+4; a colleague's case is taken over first.
 STEPS: Mapping[str, Sequence[str]] = {
     "registered": ("classify", "take"),
     "classified": ("take", "classify"),
     "dispatched": ("take", "classify"),
-    "in_progress": ("money", "wait", "resolve", "classify"),
-    "waiting_customer": ("resume", "classify"),
-    "waiting_return": ("resume", "classify"),
-    "pending_approval": ("approval",),
-    "approved": ("resolve", "money", "resume"),
-    "resolved": ("score", "reopen"),
-    "revisit": ("score", "reopen"),
-    "review": ("review",),
+    "in_progress": ("take", "money", "wait", "resolve", "classify"),
+    "waiting_customer": ("resume", "take", "classify"),
+    "waiting_return": ("resume", "take", "classify"),
+    "pending_approval": ("approval", "take"),
+    "approved": ("resolve", "take", "money", "resume"),
+    "resolved": ("score", "take", "reopen"),
+    "revisit": ("score", "take", "reopen"),
+    "review": ("review", "take"),
     "closed": ("reopen",),
 }
 RPCS: Mapping[str, str] = {
@@ -47,10 +47,11 @@ RPCS: Mapping[str, str] = {
     "approval": "decide_approval",
     "give_back": "give_back_ticket",
     "dispatch": "dispatch_ticket",
+    "link": "link_ticket",
     "merge": "merge_tickets",
     "cancel": "cancel_ticket",
 }
-_RARE = ("give_back", "dispatch", "merge", "cancel")
+_RARE = ("link", "give_back", "dispatch", "merge", "cancel")
 _ICONS = {
     "classify": ":material/category:",
     "take": ":material/front_hand:",
@@ -64,6 +65,7 @@ _ICONS = {
     "approval": ":material/approval:",
     "give_back": ":material/undo:",
     "dispatch": ":material/assignment_ind:",
+    "link": ":material/add_link:",
     "merge": ":material/call_merge:",
     "cancel": ":material/block:",
 }
@@ -115,6 +117,7 @@ def _facts(user: User, found: TicketScreen) -> None:
             if ticket.outcome:
                 done = words.of("outcomes", ticket.outcome)
                 st.markdown(f":material/task_alt: **{md(done)}** {md(ticket.solution or '')}")
+    closing.findings(found)
 
 
 def _clocks(found: TicketScreen) -> None:
@@ -150,6 +153,8 @@ def _extra(found: TicketScreen) -> str:
 def _steps(user: User, found: TicketScreen) -> None:
     ticket = found.ticket
     offered = [step for step in STEPS.get(ticket.state, ()) if RPCS[step] in found.can]
+    if "resume" in offered and found.is_mine and "take" in offered:
+        offered.remove("take")  # of my own case they are one
     rare = [step for step in _RARE if RPCS[step] in found.can]
     with st.container(horizontal=True, gap="xsmall", key="ticket_steps"):
         for n, step in enumerate(offered, start=1):

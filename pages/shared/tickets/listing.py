@@ -44,7 +44,19 @@ def _body(user: User, busy: bool) -> None:
         if user.has(*export.ROLES):
             export.draw(asked)
     if page is not None:
+        _behind(user, page)
         _rows(user, asked, page)
+
+
+def _behind(user: User, page: TicketPage) -> None:
+    """That the list is what a figure counted: when, whose, how many."""
+    names = {}
+    if filters.handler():
+        with frame.boundary():
+            names = reads.people(frame.client(), {filters.handler() or 0})
+    if said := filters.counted(names):
+        count = plain("tickets.period_count", count=words.capped(page.count))
+        st.caption(f":material/filter_alt: {md(f'{said} · {count}')}", help=t("tickets.filter.days_help"))
 
 
 def _read(asked: TicketFilter, *, keep: bool) -> TicketPage | None:

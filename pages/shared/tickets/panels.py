@@ -16,7 +16,7 @@ from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.tickets import causes, closing, money, one, solutions, words
+from pages.shared.tickets import causes, closing, linking, money, one, solutions, words
 from pages.shared.tickets.register import said
 
 Panel = Callable[[User, TicketScreen], None]
@@ -259,5 +259,6 @@ PANELS: Mapping[str, Panel] = {
     "give_back": partial(_with_reason, "give_back", commands.give_back),
     "cancel": partial(_with_reason, "cancel", commands.cancel),
     "dispatch": dispatch,
+    "link": linking.draw,
     "merge": merge,
 }
