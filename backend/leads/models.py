@@ -157,10 +157,11 @@ class PromiseRow(Row):
 
 
 class PromisePage(Row):
-    """A page of promises, the soonest first; `next` is what to ask for as `after`."""
+    """A page of promises; `next` is what to ask for as `after`; `tabs` counts open, today, broken, pending."""
 
     rows: tuple[PromiseRow, ...] = ()
     next: Place | None = None
+    tabs: dict[str, int] = Field(default_factory=dict)
 
 
 class OpenPromise(Row):

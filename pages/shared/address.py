@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import streamlit as st
+
+from backend import filters
+from pages.shared.frame import User
 
 
 def start(key: str, name: str, options: Collection[str]) -> None:
@@ -33,3 +37,20 @@ def put(names: Collection[str], now: Mapping[str, str]) -> None:
             st.query_params[name] = now[name]
         else:
             st.query_params.pop(name, None)
+
+
+def number(name: str, *, prefix: str = "") -> int | None:
+    """The id that `?name=` holds, T-1042 as well as 1042 where `prefix` is "T-"; None for anything else."""
+    return filters.number(st.query_params.get(name, "").upper().removeprefix(prefix))
+
+
+def shop(user: User) -> int | None:
+    """The shop that `?shop=` names, if it is one of the person's."""
+    asked = number("shop")
+    return asked if user.shop(asked) else None
+
+
+def write(page: str, usual: Mapping[str, Any]) -> None:
+    """Keeps the widgets `<page>_<name>` in the address, but for those that stand as usual."""
+    now = {name: st.session_state.get(f"{page}_{name}") for name in usual}
+    put(usual, {name: str(chosen) for name, chosen in now.items() if chosen not in (None, usual[name])})

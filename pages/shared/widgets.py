@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import streamlit as st
 
 from pages.shared import browser, session
 from pages.shared import format as fmt
 from pages.shared.format import Due, md
-from pages.shared.i18n import locale, t
+from pages.shared.frame import User
+from pages.shared.i18n import locale, plain, t
 
 _CHIP = {
     "overdue": ("red", ":material/error:"),
@@ -40,6 +41,35 @@ def filter_row(key: str) -> Any:
     Give each widget `bind="query-params"` and a key, so that a filter is part of the address.
     """
     return st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"{key}_filters")
+
+
+def choice(
+    label: str,
+    options: Sequence[Any],
+    words: Callable[[Any], str] = str,
+    *,
+    key: str,
+    on_change: Callable[[], None],
+    width: int | Literal["stretch"],
+) -> Any:
+    """A filter of the row: one of the options, named by `words`; nothing chosen means all of them."""
+    return st.selectbox(
+        label,
+        options,
+        index=None,
+        placeholder=plain("common.all"),
+        format_func=words,
+        key=key,
+        on_change=on_change,
+        width=width,
+    )
+
+
+def shop_choice(user: User, label: str, *, key: str, on_change: Callable[[], None], width: int = 170) -> None:
+    """The shops of a person as a filter, where he has several; the value is the shop's id."""
+    names = {shop.id: shop.name for shop in user.shops}
+    if len(names) > 1:
+        choice(label, list(names), names.__getitem__, key=key, on_change=on_change, width=width)
 
 
 def draws(layout: str) -> bool:

@@ -6,8 +6,8 @@ import streamlit as st
 
 from backend.tickets import approvals, attachments, wording
 from backend.tickets.approvals import ApprovalScreen, Evidence
+from pages.shared import address, frame, home_links
 from pages.shared import format as fmt
-from pages.shared import frame, home_links
 from pages.shared.approvals import words
 from pages.shared.format import md
 from pages.shared.i18n import locale, plain, t
@@ -18,8 +18,7 @@ _MOST = 500
 
 def opened() -> int | None:
     """The approval that the address names."""
-    asked = st.query_params.get("id", "")
-    return int(asked) if asked.isdecimal() and len(asked) <= 18 else None
+    return address.number("id")
 
 
 def draw(approval_id: int) -> None:

@@ -8,8 +8,8 @@ import streamlit as st
 
 from backend.tickets import authority
 from backend.tickets.authority import Limit, Person, Platform
+from pages.shared import address, frame, widgets
 from pages.shared import format as fmt
-from pages.shared import frame, widgets
 from pages.shared.authority import drawer
 from pages.shared.format import md
 from pages.shared.frame import User
@@ -19,9 +19,9 @@ from pages.shared.i18n import plain, t
 def shop_choice(user: User) -> int | None:
     """The defaults, or the figures of one shop."""
     names = {0: plain("authority.default"), **{shop.id: shop.name for shop in user.shops}}
-    asked = st.query_params.get("shop", "")
-    if "authority_shop" not in st.session_state and asked.isdigit() and int(asked) in names:
-        st.session_state["authority_shop"] = int(asked)
+    asked = address.number("shop")
+    if "authority_shop" not in st.session_state and asked in names:
+        st.session_state["authority_shop"] = asked
     with widgets.filter_row("authority"):
         chosen = st.segmented_control(
             t("authority.whose"),

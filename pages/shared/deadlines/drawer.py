@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend import deadlines
 from backend.deadlines import Reason
-from pages.shared import frame, messages
+from pages.shared import address, frame, messages
 from pages.shared.deadlines import told
 from pages.shared.format import md
 from pages.shared.i18n import locale, t
@@ -14,8 +14,7 @@ from pages.shared.i18n import locale, t
 
 def opened() -> int | None:
     """The clock whose drawer the address names."""
-    text = st.query_params.get("clock", "")
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    return address.number("clock")
 
 
 def show(clock_id: int) -> None:

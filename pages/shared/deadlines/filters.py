@@ -8,22 +8,21 @@ import streamlit as st
 
 from backend import deadlines
 from backend.deadlines import Bucket, Overview, Wanted
-from pages.shared import widgets
+from pages.shared import address, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 
-_NAMES = ("bucket", "shop", "area", "person")
+_USUAL: dict[str, Any] = {"bucket": "open", "shop": None, "area": None, "person": None}
 
 
 def sync(user: User) -> None:
     """Brings the widgets in line with the address, which alone says what is filtered, without nonsense."""
-    given = {name: st.query_params.get(name, "") for name in _NAMES}
-    shop = int(given["shop"]) if given["shop"].isdigit() and len(given["shop"]) < 19 else None
+    given = {name: st.query_params.get(name, "") for name in _USUAL}
     person = given["person"]
-    is_person = person in ("me", "pool") or (person.isdigit() and len(person) < 19)
+    is_person = person in ("me", "pool") or address.number("person") is not None
     values: dict[str, Any] = {
         "bucket": given["bucket"] if given["bucket"] in deadlines.BUCKETS else "open",
-        "shop": shop if user.shop(shop) else None,
+        "shop": address.shop(user),
         "area": given["area"][:80] or None,
         "person": person if is_person else None,
     }
@@ -44,7 +43,7 @@ def wanted() -> Wanted:
 
 def narrowed() -> bool:
     """Whether anything but the bucket narrows the page."""
-    return any(st.session_state.get(f"deadlines_{name}") is not None for name in _NAMES[1:])
+    return any(st.session_state.get(f"deadlines_{name}") is not None for name in ("shop", "area", "person"))
 
 
 def narrow_to(**values: Any) -> None:
@@ -116,15 +115,8 @@ def _bucket_words(name: str, counts: dict[str, int]) -> str:
 
 
 def _select(name: str, options: list[Any], words: Any) -> None:
-    st.selectbox(
-        t(f"deadlines.filter.{name}"),
-        options,
-        index=None,
-        format_func=words,
-        placeholder=plain("common.all"),
-        key=f"deadlines_{name}",
-        on_change=_write,
-        width=180,
+    widgets.choice(
+        t(f"deadlines.filter.{name}"), options, words, key=f"deadlines_{name}", on_change=_write, width=180
     )
 
 
@@ -144,9 +136,4 @@ def _area_name(area: str) -> str:
 
 
 def _write() -> None:
-    for name in _NAMES:
-        value = st.session_state.get(f"deadlines_{name}")
-        if value is None or (name, value) == ("bucket", "open"):
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = str(value)
+    address.write("deadlines", _USUAL)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend.improvement import reads
 from backend.improvement.models import TaskList
-from pages.shared import frame, widgets
+from pages.shared import address, frame, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 
@@ -20,11 +20,10 @@ _USUAL: dict[str, Any] = {"tab": "open", "view": "table", "shop": None, "source"
 def sync(user: User) -> None:
     """Brings the widgets in line with the address, without nonsense."""
     given = {name: st.query_params.get(name, "") for name in _USUAL}
-    shop = int(given["shop"]) if given["shop"].isdigit() and len(given["shop"]) < 19 else None
     values: dict[str, Any] = {
         "tab": given["tab"] if given["tab"] in TABS else TABS[0],
         "view": given["view"] if given["view"] in VIEWS else VIEWS[0],
-        "shop": shop if user.shop(shop) else None,
+        "shop": address.shop(user),
         "source": given["source"] if given["source"] in SOURCES else None,
         "q": given["q"][:60],
     }
@@ -98,9 +97,4 @@ def view() -> str:
 
 
 def _write() -> None:
-    for name, usual in _USUAL.items():
-        chosen = st.session_state.get(f"tasks_{name}")
-        if chosen in (None, usual):
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = str(chosen)
+    address.write("tasks", _USUAL)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from backend.kpi.reads import OFF_SHIFT, Screen
-from pages.shared import widgets
+from pages.shared import address, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.kpi import words
@@ -24,10 +24,9 @@ TABS = ("figures", "alerts", "definitions")
 def sync(user: User) -> None:
     """Brings the widgets in line with the address, without nonsense."""
     given = {name: st.query_params.get(name, "") for name in _USUAL}
-    shop = int(given["shop"]) if given["shop"].isdigit() and len(given["shop"]) < 19 else None
     values: dict[str, Any] = {
         "days": given["days"] if given["days"] in PERIODS else _USUAL["days"],
-        "shop": shop if user.shop(shop) else None,
+        "shop": address.shop(user),
         "agent": given["agent"][:60] or None,
         "shift": given["shift"][:20] or None,
         "code": given["code"][:40] or None,
@@ -62,7 +61,6 @@ def days(user: User, period: str | None = None) -> tuple[date, date]:
 
 def draw(user: User, found: Screen) -> None:
     """The row above the figures."""
-    names = {shop.id: shop.name for shop in user.shops}
     with widgets.filter_row("kpi"):
         st.selectbox(
             t("kpi.period"),
@@ -72,17 +70,7 @@ def draw(user: User, found: Screen) -> None:
             on_change=write,
             width=150,
         )
-        if len(names) > 1:
-            st.selectbox(
-                t("kpi.shop"),
-                list(names),
-                index=None,
-                placeholder=plain("common.all"),
-                format_func=lambda number: names[number],
-                key="kpi_shop",
-                on_change=write,
-                width=170,
-            )
+        widgets.shop_choice(user, t("kpi.shop"), key="kpi_shop", on_change=write)
         if found.shifts:
             _choice("shift", _with((*found.shifts, OFF_SHIFT), "shift"), hint=t("kpi.shift_help"))
         if found.agents:
@@ -126,12 +114,7 @@ def tabs() -> str:
 def write() -> None:
     """Keeps the choices in the address."""
     st.query_params.pop("alert", None)
-    for name, usual in _USUAL.items():
-        chosen = st.session_state.get(f"kpi_{name}")
-        if chosen in (None, usual):
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = str(chosen)
+    address.write("kpi", _USUAL)
 
 
 def open_code(code: str | None) -> None:

@@ -121,15 +121,8 @@ def row() -> Any:
 
 
 def _select(name: str, options: Sequence[Any], format_func: Any, width: Any) -> None:
-    st.selectbox(
-        t(f"leads.filter.{name}"),
-        options,
-        index=None,
-        placeholder=plain("common.all"),
-        format_func=format_func,
-        key=f"leads_{name}",
-        width=width,
-        on_change=_write,
+    widgets.choice(
+        t(f"leads.filter.{name}"), options, format_func, key=f"leads_{name}", on_change=_write, width=width
     )
 
 

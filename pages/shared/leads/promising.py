@@ -84,8 +84,7 @@ def _sync(user: User, people: Mapping[int, str]) -> None:
     kind = given.get("kind")
     st.session_state["promises_kind"] = kind if kind in PROMISE_KINDS else None
     for name, known in (("person", set(people)), ("shop_id", {shop.id for shop in user.shops})):
-        text = given.get(name, "")
-        number = int(text) if text.isdigit() and len(text) < 19 else None
+        number = address.number(name)
         st.session_state[f"promises_{name}"] = number if number in known else None
 
 
@@ -144,15 +143,13 @@ def _content(client: Client, asked: Mapping[str, Any], zone: str, kind: exportin
 
 
 def _select(name: str, options: Sequence[Any], format_func: Any, width: int) -> None:
-    st.selectbox(
+    widgets.choice(
         t(f"promises.filter.{name}"),
         options,
-        index=None,
-        placeholder=plain("common.all"),
-        format_func=format_func,
+        format_func,
         key=f"promises_{name}",
-        width=width,
         on_change=_write,
+        width=width,
     )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import streamlit as st
 
 from backend.leads.models import LeadRef, LeadRow
-from pages.shared import frame
+from pages.shared import address, frame
 
 _ACT = "leads_act"
 _ROUND = "leads_round"
@@ -19,8 +19,7 @@ PROMISE = "promises_open"
 
 def opened() -> int | None:
     """The lead that the address names; L-1042 is taken as well as 1042."""
-    text = st.query_params.get("id", "").upper().removeprefix("L-")
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    return address.number("id", prefix="L-")
 
 
 def open_lead(lead_id: int) -> NoReturn:

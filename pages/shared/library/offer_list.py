@@ -114,15 +114,8 @@ def filters(user: User, *, searching: bool = True) -> None:
     names = {str(shop.id): shop.name for shop in user.shops}
     with widgets.filter_row("gifts"):
         if len(names) > 1:
-            st.selectbox(
-                t("library.filter.shop"),
-                list(names),
-                index=None,
-                placeholder=plain("common.all"),
-                format_func=names.get,
-                key="gifts_shop",
-                on_change=write,
-                width=180,
+            widgets.choice(
+                t("library.filter.shop"), list(names), names.get, key="gifts_shop", on_change=write, width=180
             )
         if searching:
             st.text_input(

@@ -106,15 +106,8 @@ def _filters(user: User, page: ScriptPage | None, shop_id: int | None) -> None:
 
 
 def _select(name: str, options: Sequence[str], words: Callable[[str], str], width: int) -> None:
-    st.selectbox(
-        t(f"library.filter.{name}"),
-        options,
-        index=None,
-        placeholder=plain("common.all"),
-        format_func=words,
-        key=f"scripts_{name}",
-        on_change=_write,
-        width=width,
+    widgets.choice(
+        t(f"library.filter.{name}"), options, words, key=f"scripts_{name}", on_change=_write, width=width
     )
 
 

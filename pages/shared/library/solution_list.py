@@ -113,22 +113,13 @@ def _filters(causes: Sequence[RootCause]) -> None:
     if state.value("knowledge", "cause") not in names:
         st.session_state["knowledge_cause"] = None
     with widgets.filter_row("knowledge"):
-        st.selectbox(
-            t("library.cause"),
-            list(names),
-            index=None,
-            placeholder=plain("common.all"),
-            format_func=names.get,
-            key="knowledge_cause",
-            on_change=write,
-            width=200,
+        widgets.choice(
+            t("library.cause"), list(names), names.get, key="knowledge_cause", on_change=write, width=200
         )
-        st.selectbox(
+        widgets.choice(
             t("library.case_types"),
             CASE_TYPES,
-            index=None,
-            placeholder=plain("common.all"),
-            format_func=wording.stage,
+            wording.stage,
             key="knowledge_type",
             on_change=write,
             width=150,

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import streamlit as st
 
-from pages.shared import frame
+from backend import filters
+from pages.shared import address, frame
 
 Check = Callable[[str], bool]
 
@@ -23,8 +24,7 @@ def mark(name: str, *facts: Any) -> UUID:
 
 def opened() -> int | None:
     """The record whose drawer is open."""
-    text = st.query_params.get("id", "")
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    return address.number("id")
 
 
 def is_new() -> bool:
@@ -96,4 +96,4 @@ def short(text: str) -> bool:
 
 def number(text: str) -> bool:
     """A text that is an id."""
-    return text.isdigit() and len(text) < 19
+    return filters.number(text) is not None

@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from backend.members import ROLES, Member
+from pages.shared import address, frame, widgets
 from pages.shared import format as fmt
-from pages.shared import frame, widgets
 from pages.shared.i18n import plain, t
 
 _OPEN = "members_open"
@@ -148,9 +148,9 @@ def _columns() -> dict[str, object]:
 
 
 def _open_from_address() -> None:
-    wanted = st.query_params.get("member", "")
-    if wanted.isdigit():
-        st.session_state[_OPEN] = int(wanted)
+    wanted = address.number("member")
+    if wanted is not None:
+        st.session_state[_OPEN] = wanted
         del st.query_params["member"]
 
 

@@ -124,15 +124,8 @@ def row() -> Any:
 
 
 def _select(name: str, options: Any, format_func: Any, width: Any) -> None:
-    st.selectbox(
-        t(f"orders.filter.{name}"),
-        options,
-        index=None,
-        placeholder=plain("common.all"),
-        format_func=format_func,
-        key=f"orders_{name}",
-        width=width,
-        on_change=_write,
+    widgets.choice(
+        t(f"orders.filter.{name}"), options, format_func, key=f"orders_{name}", on_change=_write, width=width
     )
 
 

@@ -13,8 +13,8 @@ from supabase import Client
 
 from backend import exports
 from backend.orders import commands, reads, wording
+from pages.shared import address, frame, widgets
 from pages.shared import format as fmt
-from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
@@ -33,20 +33,16 @@ Row = dict[str, Any]
 
 def shop_filter(user: User) -> int | None:
     """Draws the shop filter, which the address knows as `?shop=`, and returns the shop."""
-    ids = [shop.id for shop in user.shops]
-    given = st.query_params.get("shop", "")
     if "nudge_shop" not in st.session_state:
-        st.session_state["nudge_shop"] = int(given) if given.isdigit() and int(given) in ids else None
+        st.session_state["nudge_shop"] = address.shop(user)
     names = {shop.id: shop.name for shop in user.shops}
-    chosen: int | None = st.selectbox(
+    chosen: int | None = widgets.choice(
         t("nudge.shop"),
-        ids,
-        index=None,
-        placeholder=plain("common.all"),
-        format_func=lambda shop_id: names[shop_id],
+        list(names),
+        names.__getitem__,
         key="nudge_shop",
-        width=220,
         on_change=_to_address,
+        width=220,
     )
     return chosen
 

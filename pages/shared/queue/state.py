@@ -15,7 +15,7 @@ import streamlit as st
 
 from backend.orders import commands, reads
 from backend.orders.models import Decision, ItemRef, QueueFilter, QueuePage
-from pages.shared import frame
+from pages.shared import address, frame
 from pages.shared.i18n import plain, t
 
 UNDO_MINUTES = 10
@@ -45,8 +45,7 @@ def mark(name: str, *facts: Any) -> UUID:
 
 def opened() -> int | None:
     """The order whose drawer is open."""
-    text = st.query_params.get("id", "")
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    return address.number("id")
 
 
 def open_order(order_id: int) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend import rules
 from backend.rules import Rule
-from pages.shared import frame, widgets
+from pages.shared import address, frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
@@ -23,9 +23,9 @@ _SHOWN_WORDS = 6
 def shop_choice(user: User) -> int | None:
     """The defaults, or the rules of one shop."""
     names = {0: plain("rules.default"), **{shop.id: shop.name for shop in user.shops}}
-    asked = st.query_params.get("shop", "")
-    if "rules_shop" not in st.session_state and asked.isdigit() and int(asked) in names:
-        st.session_state["rules_shop"] = int(asked)
+    asked = address.number("shop")
+    if "rules_shop" not in st.session_state and asked in names:
+        st.session_state["rules_shop"] = asked
     with widgets.filter_row("rules"):
         chosen = st.segmented_control(
             t("rules.whose"),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from backend.tickets import insight, wording
-from pages.shared import widgets
+from pages.shared import address, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 
@@ -20,10 +20,9 @@ _USUAL: dict[str, Any] = {"days": 30, "shop": None, "type": None, "tab": None}
 def sync(user: User, tabs: tuple[str, ...] = ()) -> None:
     """Brings the widgets in line with the address, without nonsense."""
     given = {name: st.query_params.get(name, "") for name in _USUAL}
-    shop = int(given["shop"]) if given["shop"].isdigit() and len(given["shop"]) < 19 else None
     values: dict[str, Any] = {
         "days": int(given["days"]) if given["days"] in {str(days) for days in DAYS} else _USUAL["days"],
-        "shop": shop if user.shop(shop) else None,
+        "shop": address.shop(user),
         "type": given["type"] if given["type"] in wording.keys("types") else None,
         "tab": given["tab"] if given["tab"] in tabs else next(iter(tabs), None),
     }
@@ -51,7 +50,6 @@ def days(user: User) -> tuple[date, date]:
 
 def draw(user: User, *, with_type: bool = False) -> None:
     """The row above the figures."""
-    names = {shop.id: shop.name for shop in user.shops}
     with widgets.filter_row("satisfaction"):
         st.selectbox(
             t("satisfaction.period"),
@@ -61,24 +59,12 @@ def draw(user: User, *, with_type: bool = False) -> None:
             on_change=_write,
             width=150,
         )
-        if len(names) > 1:
-            st.selectbox(
-                t("satisfaction.shop"),
-                list(names),
-                index=None,
-                placeholder=plain("common.all"),
-                format_func=lambda number: names[number],
-                key="satisfaction_shop",
-                on_change=_write,
-                width=170,
-            )
+        widgets.shop_choice(user, t("satisfaction.shop"), key="satisfaction_shop", on_change=_write)
         if with_type:
-            st.selectbox(
+            widgets.choice(
                 t("aftersales.type"),
                 wording.keys("types"),
-                index=None,
-                placeholder=plain("common.all"),
-                format_func=lambda key: wording.label("types", key, locale()),
+                lambda key: wording.label("types", key, locale()),
                 key="satisfaction_type",
                 on_change=_write,
                 width=150,
@@ -113,9 +99,4 @@ def _write_flag(name: str) -> None:
 
 
 def _write() -> None:
-    for name, usual in _USUAL.items():
-        value = st.session_state.get(f"satisfaction_{name}")
-        if value in (None, usual):
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = str(value)
+    address.write("satisfaction", _USUAL)

@@ -9,7 +9,7 @@ from uuid import UUID
 import streamlit as st
 
 from backend.tickets.models import TicketRef, TicketScreen
-from pages.shared import frame
+from pages.shared import address, frame
 from pages.shared.tickets import state
 
 _ACT = "ticket_act"
@@ -17,8 +17,7 @@ _ACT = "ticket_act"
 
 def opened() -> int | None:
     """The ticket that the address names; T-1042 is taken as well as 1042."""
-    text = st.query_params.get("id", "").upper().removeprefix("T-")
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    return address.number("id", prefix="T-")
 
 
 def acting(ticket_id: int) -> str | None:

@@ -21,8 +21,8 @@ from backend.tickets import commands, reads, wording
 from backend.tickets.choices import CHANNEL_OF, CHANNELS, OVER, TYPES
 from backend.tickets.models import Case, Draft, Registered
 from backend.tickets.suggest import suggest
+from pages.shared import address, frame, widgets
 from pages.shared import format as fmt
-from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
@@ -353,8 +353,7 @@ def _registered(user: User, ticket_id: int) -> None:
 def _order_of_drawer() -> int | None:
     """The order whose drawer is open on the page of orders: the form is about that one."""
     page = urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]
-    text = st.query_params.get("id", "")
-    return int(text) if page == "orders" and text.isdigit() and len(text) < 19 else None
+    return address.number("id") if page == "orders" else None
 
 
 def _forget() -> None:

@@ -75,12 +75,10 @@ def _filters(user: User) -> None:
             icon=":material/search:",
         )
         for name, options in _OPTIONS.items():
-            st.selectbox(
+            widgets.choice(
                 t(f"dictionary.filter.{name}"),
                 options,
-                index=None,
-                placeholder=plain("common.all"),
-                format_func=lambda code, name=name: _option(name, code),
+                lambda code, name=name: _option(name, code),
                 key=f"dictionary_{name}",
                 on_change=_write,
                 width=118,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import streamlit as st
 
-from pages.shared import frame
+from pages.shared import address, frame
 
 _ROUND = "dictionary_round"
 _NAMES = ("word", "exception", "new", "proposal")
@@ -56,8 +56,7 @@ def given(name: str) -> str:
 
 def number(name: str) -> int | None:
     """An id of the address."""
-    text = given(name)
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    return address.number(name)
 
 
 def _open(name: str, value: str) -> None:

@@ -11,12 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from backend.compliance import reads
-from pages.shared import frame, home_links, widgets
+from pages.shared import address, frame, home_links, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.words import wording
 
 _DAYS = (7, 30, 90, 365)
+_USUAL = {"days": 30, "shop": None}
 _AGES = ("day", "three_days", "week", "older")
 _COLORS = {"light": ("#C2321F", "#D9A441"), "dark": ("#F0705E", "#E3A93B")}
 _BARS = 12
@@ -42,11 +43,10 @@ def draw(user: User) -> None:
 
 
 def _period(user: User) -> tuple[int, int | None]:
-    given = st.query_params.get("days", "")
-    shop = st.query_params.get("shop", "")
+    given = address.number("days")
     names = {one.id: one.name for one in user.shops}
-    st.session_state["words_days"] = int(given) if given.isdigit() and int(given[:6]) in _DAYS else 30
-    st.session_state["words_shop"] = int(shop) if shop.isdigit() and int(shop[:18]) in names else None
+    st.session_state["words_days"] = given if given in _DAYS else _USUAL["days"]
+    st.session_state["words_shop"] = address.shop(user)
     with widgets.filter_row("words_insight"):
         days = st.selectbox(
             t("words.insight.days"),
@@ -56,12 +56,10 @@ def _period(user: User) -> tuple[int, int | None]:
             on_change=_write,
             width=160,
         )
-        shop_id = st.selectbox(
+        shop_id = widgets.choice(
             t("words.shop"),
             list(names),
-            index=None,
-            placeholder=plain("common.all"),
-            format_func=lambda number: names[number],
+            lambda number: names[number],
             key="words_shop",
             on_change=_write,
             width=180,
@@ -70,12 +68,7 @@ def _period(user: User) -> tuple[int, int | None]:
 
 
 def _write() -> None:
-    for name, key, usual in (("days", "words_days", 30), ("shop", "words_shop", None)):
-        value = st.session_state.get(key)
-        if value in (None, usual):
-            st.query_params.pop(name, None)
-        else:
-            st.query_params[name] = str(value)
+    address.write("words", _USUAL)
 
 
 def _unresolved(found: Mapping[str, Any]) -> None:

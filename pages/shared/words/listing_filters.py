@@ -127,15 +127,8 @@ def draw(user: User) -> None:
 
 
 def _select(name: str, options: Sequence[str], words: Any, width: int) -> None:
-    st.selectbox(
-        t(f"listings.filter.{name}"),
-        options,
-        index=None,
-        placeholder=plain("common.all"),
-        format_func=words,
-        key=f"listings_{name}",
-        on_change=_write,
-        width=width,
+    widgets.choice(
+        t(f"listings.filter.{name}"), options, words, key=f"listings_{name}", on_change=_write, width=width
     )
 
 

@@ -15,7 +15,7 @@ import streamlit as st
 
 from backend.compliance import commands
 from backend.compliance.models import Listing, Step
-from pages.shared import frame
+from pages.shared import address, frame
 from pages.shared.i18n import t
 
 UNDO_MINUTES = 10
@@ -41,8 +41,7 @@ def mark(name: str, *facts: Any) -> UUID:
 
 def opened() -> int | None:
     """The listing whose drawer is open."""
-    text = st.query_params.get("id", "")
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    return address.number("id")
 
 
 def is_new() -> bool:
