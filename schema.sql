@@ -14934,17 +14934,18 @@ create table if not exists private.lead_facts (
     first_late smallint not null,
     speed smallint,
     lost text,
-    let_go text[] not null
+    let_go text[] not null,
+    scripts text[] not null
 );
 alter table private.lead_facts enable row level security;
 comment on table private.lead_facts is 'What each lead counts in private.lead_days at this moment. A merged one counts nothing and has no row.';
 comment on column private.lead_facts.furthest is 'Of the four stages; one that bought went through all.';
 comment on column private.lead_facts.speed is 'private.speed_bucket of the hours from capture to the first follow-up.';
-comment on column private.lead_facts.lost is '<day>|<stage>:<reason>; let_go: <day>|<how it ended>:<member>, for each person who let it go.';
+comment on column private.lead_facts.lost is '<day>|<stage>:<reason>; let_go: <day>|<how it ended>:<member>, for each person who let it go; scripts: <script>:<whether it bought after that>, for each script copied for it.';
 
 create table if not exists private.lead_days (
     shop_id bigint not null,
-    dim text not null constraint lead_days_dim_known check (dim in ('all', 'source', 'owner', 'grade', 'speed', 'lost', 'let_go')),
+    dim text not null constraint lead_days_dim_known check (dim in ('all', 'source', 'owner', 'grade', 'speed', 'lost', 'let_go', 'script', 'script_won')),
     day date not null,
     key text not null,
     captured bigint not null,
@@ -14963,7 +14964,7 @@ create table if not exists private.lead_days (
 ) with (fillfactor = 80);
 alter table private.lead_days enable row level security;
 comment on table private.lead_days is
-    'Sums of leads by shop and day; dim all (key ''''), source, owner (member, 0 none), grade, speed (grade:bucket, how many in captured), lost (stage:reason) and let_go (ended_as:member, each how many in captured).';
+    'Sums of leads by shop and day; dim all (key ''''), source, owner (member, 0 none), grade, speed (grade:bucket, how many in captured), lost (stage:reason), let_go (ended_as:member), script and script_won (script), each how many in captured.';
 
 create index if not exists leads_untouched_idx on public.leads (shop_id, captured_at) include (due_sort, source, owner_id, grade)
     where first_follow_up_at is null and state in ('pool', 'assigned', 'following');
@@ -14994,6 +14995,16 @@ begin
     return null;
 end;
 $$;
+create or replace function private.tg_lead_script() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    insert into private.lead_changes (lead_id) values (new.entity_id);
+    return null;
+end;
+$$;
+comment on function private.tg_lead_script() is 'A script was copied for a lead: it is counted again.';
+create or replace trigger t80_counted after insert on public.script_uses
+    for each row when (new.entity = 'lead') execute function private.tg_lead_script();
 create or replace trigger t80_counted_new after insert on public.leads
     referencing new table as added for each statement execute function private.tg_leads_added();
 create or replace trigger t80_counted after update on public.leads
@@ -15011,7 +15022,9 @@ language sql stable rows 1000 set search_path = '' as $$
         private.speed_bucket(extract(epoch from l.first_follow_up_at - l.captured_at) / 3600),
         case l.state when 'lost' then (l.closed_at at time zone s.timezone)::date || '|' || l.stage || ':' || l.lost_reason end,
         array(select (o.until at time zone s.timezone)::date || '|' || o.ended_as || ':' || o.member_id from public.lead_owners o
-            where o.lead_id = l.id and o.ended_as in ('recycled', 'given_back', 'taken_over') order by o.id)
+            where o.lead_id = l.id and o.ended_as in ('recycled', 'given_back', 'taken_over') order by o.id),
+        array(select u.script_id || ':' || (l.state = 'converted' and l.closed_at >= pg_catalog.min(u.at)) from public.script_uses u
+            where u.entity = 'lead' and u.entity_id = l.id group by u.script_id order by u.script_id)
     from public.leads l join public.shops s on s.id = l.shop_id where l.id = any (p_ids) and l.state <> 'merged'
 $$;
 comment on function private.count_leads(bigint[]) is 'What these leads count. A lead that bought counts as having reached every stage.';
@@ -15023,6 +15036,9 @@ language sql immutable rows 6 set search_path = '' as $$
     union all
     select x.dim, pg_catalog.split_part(x.told, '|', 1)::date, pg_catalog.split_part(x.told, '|', 2)
     from (select 'lost' as dim, (p).lost as told union all select 'let_go', g from pg_catalog.unnest((p).let_go) g) x where x.told is not null
+    union all
+    select d.dim, (p).day, pg_catalog.split_part(u.told, ':', 1) from pg_catalog.unnest((p).scripts) u (told)
+    cross join (values ('script', false), ('script_won', true)) d (dim, is_won) where not d.is_won or u.told like '%:true'
 $$;
 
 create or replace function private.count_lead_days(p_old private.lead_facts[], p_new private.lead_facts[]) returns void
@@ -15185,15 +15201,19 @@ $$;
 comment on function private.lead_leaks(bigint[], date, date, timestamptz) is
     'Where leads go that do not buy: lost by stage and reason, let go by whom and how, and what is open now by stage and state.';
 
-create or replace function private.lead_scripts(p_shops bigint[], p_from timestamptz, p_to timestamptz) returns jsonb
+create or replace function private.lead_scripts(p_shops bigint[], p_from date, p_to date) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
-    return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('script_id', o.script_id, 'title', s.title, 'leads', o.leads, 'converted', o.won)
-            order by o.leads desc, o.script_id), '[]')
-        from (select * from private.script_outcomes(p_from, p_to, p_shops) x where x.leads > 0 order by x.leads desc limit 50) o
-        join public.scripts s on s.id = o.script_id);
+    return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('script_id', s.id, 'title', s.title, 'leads', o.leads, 'converted', o.won)
+            order by o.leads desc, s.id), '[]')
+        from (select d.key, pg_catalog.sum(d.captured) filter (where d.dim = 'script') as leads,
+                coalesce(pg_catalog.sum(d.captured) filter (where d.dim = 'script_won'), 0) as won
+            from private.lead_days d where d.shop_id = any (p_shops) and d.dim in ('script', 'script_won') and d.day between p_from and p_to
+            group by d.key having pg_catalog.sum(d.captured) > 0 order by 2 desc limit 50) o
+        join public.scripts s on s.id = o.key::bigint);
 end;
 $$;
+comment on function private.lead_scripts(bigint[], date, date) is 'The 50 scripts copied for most of the leads captured in these days, and how many of those leads bought afterwards.';
 
 create or replace function public.lead_insight(p jsonb default '{}') returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -15218,8 +15238,7 @@ begin
     end if;
     return pg_catalog.jsonb_build_object('from', v_period.since, 'to', v_period.till, 'funnel', v_funnel, 'leaks', v_leaks,
         'first_contact', private.lead_speed(v_shops, v_period.since, v_period.till),
-        'scripts', private.lead_scripts(v_shops, v_period.since::timestamp at time zone 'Asia/Shanghai',
-            (v_period.till + 1)::timestamp at time zone 'Asia/Shanghai'));
+        'scripts', private.lead_scripts(v_shops, v_period.since, v_period.till));
 end;
 $$;
 grant execute on function public.lead_insight(jsonb) to authenticated;
@@ -29389,6 +29408,12 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.kpi_whole_months(date, date) is 'First days of the months that lie in a period from end to end.';
 
+create or replace function private.kpi_step(p_step text, p_day date, p_from date) returns date
+language sql immutable set search_path = '' as $$
+    select case when p_day >= p_from then case p_step when 'day' then p_day else date_trunc(p_step, p_day::timestamp)::date end end
+$$;
+comment on function private.kpi_step(text, date, date) is 'The day, week or month of a line in which a day lies; null for days before the line.';
+
 create or replace function private.kpi_sums(p_shops bigint[], p_agents text[], p_shift text, p_from date, p_to date)
 returns table (code text, at date, numerator numeric, denominator numeric, sample numeric)
 language plpgsql stable set search_path = '' as $$
@@ -29398,8 +29423,6 @@ declare
     v_months date[] := private.kpi_whole_months(v_before, p_from - 1)
         || case when v_step = 'month' then private.kpi_whole_months(p_from, p_to) else '{}' end;
     v_days date[] := array(select d::date from generate_series(v_before, p_to, interval '1 day') d where date_trunc('month', d)::date <> all (v_months));
-    v_steps date[] := array(select case when v_day >= p_from then date_trunc(v_step, v_day::timestamp)::date end
-        from unnest(v_days) with ordinality d (v_day, n) order by n);
     v_codes text[] := array(select k.code from public.kpis k where k.is_additive);
 begin
     return query
@@ -29409,14 +29432,14 @@ begin
         where m.shop_id = any (p_shops) and m.month = any (v_months) and m.code = any (v_codes) and (p_agents is null or m.agent = any (p_agents))
           and (p_shift is null or m.shift = p_shift)
         union all
-        select s.code, d.at, s.numerator, s.denominator, s.sample
-        from unnest(v_days, v_steps) d (day, at) join private.kpi_snapshots s on s.day = d.day
-        where s.shop_id = any (p_shops) and s.code = any (v_codes) and (p_agents is not null or p_shift is not null)
+        select s.code, private.kpi_step(v_step, s.day, p_from), s.numerator, s.denominator, s.sample
+        from private.kpi_snapshots s
+        where s.shop_id = any (p_shops) and s.day = any (v_days) and s.code = any (v_codes) and (p_agents is not null or p_shift is not null)
           and (p_agents is null or s.agent = any (p_agents)) and (p_shift is null or s.shift = p_shift)
         union all
-        select w.code, d.at, w.numerator, w.denominator, w.sample
-        from unnest(v_days, v_steps) d (day, at) join private.kpi_whole_days w on w.day = d.day
-        where w.shop_id = any (p_shops) and w.code = any (v_codes) and p_agents is null and p_shift is null) x
+        select w.code, private.kpi_step(v_step, w.day, p_from), w.numerator, w.denominator, w.sample
+        from private.kpi_whole_days w
+        where w.shop_id = any (p_shops) and w.day = any (v_days) and w.code = any (v_codes) and p_agents is null and p_shift is null) x
     group by 1, 2;
 end;
 $$;

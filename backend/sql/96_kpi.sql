@@ -144,6 +144,18 @@ create index if not exists kpi_snapshots_day_idx on private.kpi_snapshots (shop_
 alter table private.kpi_snapshots enable row level security;
 comment on table private.kpi_snapshots is 'What was counted for a KPI, shop, day, agent (empty: the shop''s own) and shift. 复购率: of the 90 days up to that day.';
 
+create table if not exists private.kpi_whole_days (
+    shop_id bigint not null,
+    day date not null,
+    code text not null,
+    numerator numeric not null,
+    denominator numeric,
+    sample numeric not null,
+    primary key (shop_id, day, code)
+);
+alter table private.kpi_whole_days enable row level security;
+comment on table private.kpi_whole_days is 'The same days with all agents and shifts together: what a page reads while nobody and no shift is chosen.';
+
 create table if not exists private.kpi_months (
     shop_id bigint not null,
     month date not null,
@@ -181,6 +193,10 @@ begin
     union all
     select p_shop_id, k.code, p_day, '', '(day)', k.version, r.numerator, r.denominator, r.sample
     from private.kpi_repeat(array[p_shop_id], p_day - 89, p_day) r cross join public.kpis k where k.code = '复购率';
+    delete from private.kpi_whole_days where shop_id = p_shop_id and day = p_day;
+    insert into private.kpi_whole_days (shop_id, day, code, numerator, denominator, sample)
+    select shop_id, day, code, sum(numerator), sum(denominator), sum(sample) from private.kpi_snapshots
+    where shop_id = p_shop_id and day = p_day group by shop_id, day, code;
     delete from private.kpi_months where shop_id = p_shop_id and month = date_trunc('month', p_day::timestamp)::date;
     insert into private.kpi_months (shop_id, month, code, agent, shift, numerator, denominator, sample)
     select p_shop_id, date_trunc('month', p_day::timestamp)::date, s.code, s.agent, s.shift, sum(s.numerator), sum(s.denominator), sum(s.sample)
@@ -228,11 +244,16 @@ $$;
 comment on function private.keep_kpis(timestamptz, integer) is
     'Counts the next days that are due, for two seconds at most and one of them at least: never counted, today and yesterday once an hour, the 35 days before once a day (files come late). How many it was.';
 
+create or replace function private.figures_lock() returns bigint
+language sql immutable set search_path = '' as $$ select 7316096::bigint $$;
+comment on function private.figures_lock() is 'Whoever counts several days holds this lock: one at a time.';
+
 create or replace function public.service_keep_kpis(p_limit integer default 3) returns integer
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_actor(array[]::text[]);
 begin
+    perform pg_catalog.pg_advisory_xact_lock(private.figures_lock()); -- the tick counts too, and each of both would wait for a shop of the other
     return private.keep_kpis(private.now(), least(greatest(coalesce(p_limit, 3), 1), 100));
 end;
 $$;

@@ -7,6 +7,12 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.kpi_whole_months(date, date) is 'First days of the months that lie in a period from end to end.';
 
+create or replace function private.kpi_step(p_step text, p_day date, p_from date) returns date
+language sql immutable set search_path = '' as $$
+    select case when p_day >= p_from then case p_step when 'day' then p_day else date_trunc(p_step, p_day::timestamp)::date end end
+$$;
+comment on function private.kpi_step(text, date, date) is 'The day, week or month of a line in which a day lies; null for days before the line.';
+
 create or replace function private.kpi_sums(p_shops bigint[], p_agents text[], p_shift text, p_from date, p_to date)
 returns table (code text, at date, numerator numeric, denominator numeric, sample numeric)
 language plpgsql stable set search_path = '' as $$
@@ -25,11 +31,14 @@ begin
         where m.shop_id = any (p_shops) and m.month = any (v_months) and m.code = any (v_codes) and (p_agents is null or m.agent = any (p_agents))
           and (p_shift is null or m.shift = p_shift)
         union all
-        select s.code, d.at, s.numerator, s.denominator, s.sample
-        from (select v_day as day, case when v_day >= p_from then date_trunc(v_step, v_day::timestamp)::date end as at from unnest(v_days) v_day) d
-        join private.kpi_snapshots s on s.day = d.day
-        where s.shop_id = any (p_shops) and s.code = any (v_codes) and (p_agents is null or s.agent = any (p_agents))
-          and (p_shift is null or s.shift = p_shift)) x
+        select s.code, private.kpi_step(v_step, s.day, p_from), s.numerator, s.denominator, s.sample
+        from private.kpi_snapshots s
+        where s.shop_id = any (p_shops) and s.day = any (v_days) and s.code = any (v_codes) and (p_agents is not null or p_shift is not null)
+          and (p_agents is null or s.agent = any (p_agents)) and (p_shift is null or s.shift = p_shift)
+        union all
+        select w.code, private.kpi_step(v_step, w.day, p_from), w.numerator, w.denominator, w.sample
+        from private.kpi_whole_days w
+        where w.shop_id = any (p_shops) and w.day = any (v_days) and w.code = any (v_codes) and p_agents is null and p_shift is null) x
     group by 1, 2;
 end;
 $$;

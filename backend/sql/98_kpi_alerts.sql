@@ -184,7 +184,7 @@ declare
     v_now timestamptz := private.now();
     v_kept integer;
 begin
-    if not pg_catalog.pg_try_advisory_xact_lock(7316096) then
+    if not pg_catalog.pg_try_advisory_xact_lock(private.figures_lock()) then
         return '{"kept": 0, "checked": 0, "judged": 0, "busy": true}';
     end if;
     v_kept := private.keep_kpis(v_now, 10);

@@ -37,6 +37,9 @@ from public.kpis k, generate_series(1, 3) s, generate_series(1, 730) d,
     lateral (select '客服' || n as agent from generate_series(1, 8) n where k.by_person union all select '' where not k.by_person) p,
     lateral (select unnest(case when k.no_shift is null then '{早班,晚班,(off)}'::text[] else '{(day)}' end) as shift) h
 on conflict do nothing;
+insert into private.kpi_whole_days (shop_id, day, code, numerator, denominator, sample)
+select shop_id, day, code, sum(numerator), sum(denominator), sum(sample) from private.kpi_snapshots group by 1, 2, 3
+on conflict do nothing;
 insert into private.kpi_months (shop_id, month, code, agent, shift, numerator, denominator, sample)
 select s.shop_id, date_trunc('month', s.day::timestamp)::date, s.code, s.agent, s.shift, sum(s.numerator), sum(s.denominator), sum(s.sample)
 from private.kpi_snapshots s join public.kpis k on k.code = s.code and k.is_additive group by 1, 2, 3, 4, 5

@@ -24,6 +24,7 @@ from tests.sql.test_kpi_chats import CHATS, HEAD, SESSIONS, bring_in
 LOCALE = Path(navigation.__file__).with_name("locales") / "kpi.json"
 KEPT = "select shop_id, code, day, agent, shift, version, numerator, denominator, sample from private.kpi_snapshots order by 1, 2, 3, 4, 5"
 MONTHS = "select * from private.kpi_months order by 1, 2, 3, 4, 5"
+WHOLE = "select * from private.kpi_whole_days order by 1, 2, 3"
 
 
 @pytest.fixture
@@ -52,13 +53,26 @@ def backfill(conn: Connection, first: str, last: str, role: str = "analyst") -> 
 def test_a_quarter_counted_twice_is_the_same(conn: Connection) -> None:
     assert backfill(conn, "2026-08-11", "2026-11-10") >= 92
     first = conn.execute(KEPT).fetchall()
-    months = conn.execute(MONTHS).fetchall()
+    months, whole = conn.execute(MONTHS).fetchall(), conn.execute(WHOLE).fetchall()
     assert {row[1] for row in first} >= {"平响", "留言率", "询单人数"}
     assert one(conn, "select count(*) from private.kpi_runs where made_at is null") == 0
     backfill(conn, "2026-08-11", "2026-11-10")
     assert conn.execute(KEPT).fetchall() == first
     assert conn.execute(MONTHS).fetchall() == months != []
+    assert conn.execute(WHOLE).fetchall() == whole != []
     assert one(conn, "select count(*) from private.jobs where finished_at is null") == 0
+
+
+def test_the_tick_and_the_worker_count_in_turn(conn: Connection, sql_url: str) -> None:
+    """The worker and the tick in two transactions: the tick comes again in a minute, the worker waits for its turn."""
+    with undone(sql_url) as other:
+        Rpc(other)("service_keep_kpis", p_limit=1)
+        assert Rpc(conn)("tick_figures")["busy"]
+        conn.execute("set local lock_timeout = '50ms'")
+        with pytest.raises(AppError, match="55P03"):
+            Rpc(conn)("service_keep_kpis", p_limit=1)
+    conn.execute("set local lock_timeout = 0")
+    assert Rpc(conn)("service_keep_kpis", p_limit=1) == 1
 
 
 def test_not_everybody_counts_anew(conn: Connection) -> None:
@@ -119,6 +133,7 @@ def test_a_year_read_by_months_is_the_sum_of_its_days(conn: Connection) -> None:
         ("2025-07-01", "2026-06-30", "客服1"),
         ("2025-08-03", "2025-09-05", None),
         ("2025-08-01", "2025-08-31", "客服2"),
+        ("2025-08-05", "2025-08-11", None),
     ):
         tiles = person("kpi_screen", p={"from": first, "to": last, **({"agent": agent} if agent else {})})[
             "tiles"
