@@ -21,17 +21,8 @@ from supabase import Client
 
 from backend import db
 from backend.leads import reads
-from backend.leads.models import (
-    BulkAction,
-    Captured,
-    CaptureResult,
-    Done,
-    Draft,
-    LeadRef,
-    Moved,
-    Preview,
-    PromiseRow,
-)
+from backend.leads.choices import BulkAction
+from backend.leads.models import Captured, CaptureResult, Done, Draft, LeadRef, Moved, Preview, PromiseRow
 from backend.pii import Keyring, letters, mask_account, mask_free_text, mask_name, mask_phone
 
 CONTACT_FIELDS = ("name", "phone", "wechat", "email")

@@ -11,7 +11,8 @@ from supabase import Client
 
 from backend import exports
 from backend.leads import reads, wording
-from backend.leads.models import LeadFilter, PromiseRow
+from backend.leads.choices import LeadFilter
+from backend.leads.models import PromiseRow
 
 MOST_ROWS: Final = 10_000
 _CHUNK: Final = 1_000

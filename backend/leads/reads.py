@@ -9,12 +9,12 @@ from typing import Any
 from supabase import Client
 
 from backend import db
+from backend.leads.choices import LeadFilter
 from backend.leads.models import (
     Board,
     ClearLead,
     Insight,
     LeadCase,
-    LeadFilter,
     LeadForm,
     LeadRow,
     LeadScreen,

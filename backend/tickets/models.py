@@ -7,19 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from backend.filters import Place
 from backend.history import Event
+from backend.row import Row
 
 
-class _Row(BaseModel):
-    """A row of the database: unknown columns are ignored, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TicketRow(_Row):
+class TicketRow(Row):
     """A line of the list. `due_at`: the nearest open deadline; `due_state` is that clock's."""
 
     id: int
@@ -53,14 +48,14 @@ class TicketRow(_Row):
     version: int
 
 
-class TicketPage(_Row):
+class TicketPage(Row):
     """A page of the list. `count` stops at 1,001 ("1000+"); `next` is what to ask for as `after`."""
 
     rows: tuple[TicketRow, ...]
     count: int = 0
     next: Place | None = None
     previous: Place | None = None
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = Field(default_factory=dict)
 
 
 class Ticket(TicketRow):
@@ -90,7 +85,7 @@ class Ticket(TicketRow):
     updated_at: datetime | None = None
 
 
-class Message(_Row):
+class Message(Row):
     """What was said to the customer (`out`), by the customer (`in`) or among colleagues (`note`)."""
 
     id: int
@@ -101,7 +96,7 @@ class Message(_Row):
     at: datetime
 
 
-class Money(_Row):
+class Money(Row):
     """An amount asked for or given; gifts count at cost. `approval` is the latest question about it."""
 
     id: int
@@ -111,7 +106,7 @@ class Money(_Row):
     reason: str | None = None
     gift_sku: str | None = None
     gift_quantity: int | None = None
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = Field(default_factory=dict)
     requested_by: str | None = None
     requested_at: datetime | None = None
     paid_at: datetime | None = None
@@ -119,7 +114,7 @@ class Money(_Row):
     version: int = 1
 
 
-class Return(_Row):
+class Return(Row):
     """The return of a ticket; `state` is one of the words of wording "returns"."""
 
     state: str
@@ -135,7 +130,7 @@ class Return(_Row):
     version: int = 1
 
 
-class Parcel(_Row):
+class Parcel(Row):
     """A return that the warehouse waits for, with the ticket it belongs to."""
 
     ticket_id: int
@@ -155,7 +150,7 @@ class Parcel(_Row):
     applied_at: datetime | None = None
 
 
-class Attachment(_Row):
+class Attachment(Row):
     """A photo or file of a ticket; its content is read apart."""
 
     id: int
@@ -166,7 +161,7 @@ class Attachment(_Row):
     at: datetime | None = None
 
 
-class Clock(_Row):
+class Clock(Row):
     """A deadline of the ticket: `entity` and `target` are what has to happen, `state` the clock's."""
 
     id: int
@@ -177,7 +172,7 @@ class Clock(_Row):
     instance: int = 1
 
 
-class Case(_Row):
+class Case(Row):
     """Another ticket of the buyer, masked."""
 
     id: int
@@ -190,7 +185,7 @@ class Case(_Row):
     version: int = 1
 
 
-class Buyer(_Row):
+class Buyer(Row):
     """The buyer's other cases and orders, masked, over all colleagues."""
 
     tickets: tuple[Case, ...] = ()
@@ -198,7 +193,7 @@ class Buyer(_Row):
     leads: tuple[dict[str, Any], ...] = ()
 
 
-class OrderOfTicket(_Row):
+class OrderOfTicket(Row):
     """The order behind a ticket, masked."""
 
     id: int
@@ -224,7 +219,7 @@ class OrderOfTicket(_Row):
     items: tuple[dict[str, Any], ...] = ()
 
 
-class Finding(_Row):
+class Finding(Row):
     """A low-score review: what the customer said and, once it is done, what was found."""
 
     id: int
@@ -240,7 +235,7 @@ class Finding(_Row):
     done_at: datetime | None = None
 
 
-class Resolving(_Row):
+class Resolving(Row):
     """What stands between a case and its end: outcomes whose money was not granted or approved, and who
     has to approve how a complaint ends before it does (null: nobody).
     """
@@ -249,7 +244,7 @@ class Resolving(_Row):
     waits_for: str | None = None
 
 
-class TicketScreen(_Row):
+class TicketScreen(Row):
     """Everything the page of a ticket shows. `can`: the RPCs that this person may call now; `why`: the key of
     the refusal of those he may not, as far as the state allows them.
     """
@@ -265,7 +260,7 @@ class TicketScreen(_Row):
     buyer: Buyer = Buyer()
     draft: str = ""
     can: tuple[str, ...] = ()
-    why: dict[str, str] = {}
+    why: dict[str, str] = Field(default_factory=dict)
     merged: tuple[int, ...] = ()
     followed_by: tuple[int, ...] = ()
     is_mine: bool = False
@@ -273,7 +268,7 @@ class TicketScreen(_Row):
     resolving: Resolving = Resolving()
 
 
-class Registered(_Row):
+class Registered(Row):
     """The new ticket, or the open cases it looks like (then nothing was registered: `id` is null)."""
 
     id: int | None = None
@@ -282,7 +277,7 @@ class Registered(_Row):
     duplicates: tuple[Case, ...] = ()
 
 
-class Moved(_Row):
+class Moved(Row):
     """A ticket after a step."""
 
     id: int
@@ -290,24 +285,24 @@ class Moved(_Row):
     state: str
 
 
-class Answer(_Row):
+class Answer(Row):
     """What became of one ticket of a bulk action: `key` and `params` say why it was refused."""
 
     id: int
     ok: bool = False
     key: str | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
-class Refusals(_Row):
+class Refusals(Row):
     """How many tickets a reason refuses; `params` are those of one of them."""
 
     key: str
     count: int
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
-class Preview(_Row):
+class Preview(Row):
     """What a bulk action would do."""
 
     count: int
@@ -315,7 +310,7 @@ class Preview(_Row):
     refused: tuple[Refusals, ...] = ()
 
 
-class Done(_Row):
+class Done(Row):
     """The outcome of a bulk action; `batch_id` undoes it for ten minutes (null: nothing to undo)."""
 
     done: int

@@ -14,12 +14,13 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from supabase import Client
 
 from backend import db, pii, words
 from backend.config import Settings
 from backend.errors import AppError
+from backend.row import Row
 from backend.service import Service
 
 MOST_COMMENT = 500
@@ -28,11 +29,7 @@ SCORES = (1, 2, 3, 4, 5)
 LEVELS = ("very_satisfied", "satisfied", "neutral", "dissatisfied", "very_dissatisfied")
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Survey(_Row):
+class Survey(Row):
     """A line of the lists. `due_at`: when somebody has to ask or call; `handler`: whose work is rated;
     `holder`: who claimed it; `can_record`: whether the answer is mine to record; `first_score`: before it was
     put right.
@@ -77,7 +74,7 @@ class Survey(_Row):
         return f"T-{self.ticket_id}" if self.ticket_id else (self.order_no or "")
 
 
-class Rating(_Row):
+class Rating(Row):
     """What a customer said on the platform; `score` is its stars, or its grade as 1–5."""
 
     id: int
@@ -94,7 +91,7 @@ class Rating(_Row):
     ticket_id: int | None = None
 
 
-class Review(_Row):
+class Review(Row):
     """A low-score case; `can_finish`: whether this person leads the shop now."""
 
     id: int
@@ -121,29 +118,29 @@ class Review(_Row):
     can_finish: bool = False
 
 
-class Surveys(_Row):
+class Surveys(Row):
     """A page of surveys; `next` goes back as `after`. `counts` {ask, low} stop at 1,001."""
 
     rows: tuple[Survey, ...]
     next: dict[str, Any] | None = None
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = Field(default_factory=dict)
 
 
-class Ratings(_Row):
+class Ratings(Row):
     """A page of platform ratings."""
 
     rows: tuple[Rating, ...]
     next: dict[str, Any] | None = None
 
 
-class Reviews(_Row):
+class Reviews(Row):
     """A page of low-score reviews."""
 
     rows: tuple[Review, ...]
     next: dict[str, Any] | None = None
 
 
-class Invitation(_Row):
+class Invitation(Row):
     """What to send to a customer."""
 
     id: int
@@ -157,7 +154,7 @@ class Invitation(_Row):
     text: str
 
 
-class Answered(_Row):
+class Answered(Row):
     """What became of a survey and its case."""
 
     id: int
@@ -169,7 +166,7 @@ class Answered(_Row):
     ticket_version: int | None = None
 
 
-class Rules(_Row):
+class Rules(Row):
     """Settings of a shop, or (shop_id null) of all without their own; `version` null: none of its own yet."""
 
     shop_id: int | None = None
@@ -181,7 +178,7 @@ class Rules(_Row):
     answer_days: int
     order_text: str
     ticket_text: str
-    effect: dict[str, Any] = {}
+    effect: dict[str, Any] = Field(default_factory=dict)
 
 
 # Reading ---------------------------------------------------------------------------------------------------

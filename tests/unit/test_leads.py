@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.leads import commands, models, wording
-from backend.leads.models import Draft, LeadFilter
+from backend.leads import choices, commands, wording
+from backend.leads.choices import LeadFilter
+from backend.leads.models import Draft
 from backend.pii import Keyring, generate_key
 
 CLEAR = ("李小明", "13812345678", "xiaoming88", "ming@example.com", "要发票，打13812345678")
@@ -69,21 +70,21 @@ def test_every_word_has_both_languages_and_every_choice_a_word() -> None:
         if set(entry) != {"zh-CN", "en"}
     ]
     assert missing == []
-    choices = {
-        "stages": models.COLUMNS,
-        "sources": models.SOURCES,
-        "intents": models.LEVELS,
-        "budgets": models.BUDGETS,
-        "memberships": models.MEMBERSHIPS,
-        "channels": models.CHANNELS,
-        "outcomes": models.FOLLOW_UP_OUTCOMES,
-        "next_steps": models.NEXT_STEPS,
-        "promise_kinds": models.PROMISE_KINDS,
-    } | {f"{name}_reasons": models.REASONS[name] for name in ("grade", "give_back", "reopen")}
-    assert {table: wording.keys(table) for table in choices} == {
-        table: tuple(keys) for table, keys in choices.items()
+    tables = {
+        "stages": choices.COLUMNS,
+        "sources": choices.SOURCES,
+        "intents": choices.LEVELS,
+        "budgets": choices.BUDGETS,
+        "memberships": choices.MEMBERSHIPS,
+        "channels": choices.CHANNELS,
+        "outcomes": choices.FOLLOW_UP_OUTCOMES,
+        "next_steps": choices.NEXT_STEPS,
+        "promise_kinds": choices.PROMISE_KINDS,
+    } | {f"{name}_reasons": choices.REASONS[name] for name in ("grade", "give_back", "reopen")}
+    assert {table: wording.keys(table) for table in tables} == {
+        table: tuple(keys) for table, keys in tables.items()
     }
-    assert set(models.REASONS["lose"]) < set(wording.keys("lost_reasons"))
+    assert set(choices.REASONS["lose"]) < set(wording.keys("lost_reasons"))
 
 
 def test_a_grade_says_why() -> None:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backend import db
 from backend.leads import commands
-from backend.leads.models import STAGES, Draft, LeadRef
+from backend.leads.choices import STAGES
+from backend.leads.models import Draft, LeadRef
 from backend.pii import Keyring
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import streamlit as st
 
 from backend.leads import commands, reads, wording
-from backend.leads.models import COLUMNS, STAGES, Board, Column, LeadFilter, LeadRow
+from backend.leads.choices import COLUMNS, STAGES, LeadFilter
+from backend.leads.models import Board, Column, LeadRow
 from pages.shared import frame, saved_views, widgets
 from pages.shared.format import md
 from pages.shared.frame import User

@@ -11,7 +11,8 @@ from typing import Any
 import streamlit as st
 
 from backend.leads import commands, reads, wording
-from backend.leads.models import COMMON_NEEDS, REASONS, STAGES, BulkAction, Done, ItemResult, LeadRow
+from backend.leads.choices import COMMON_NEEDS, REASONS, STAGES, BulkAction
+from backend.leads.models import Done, ItemResult, LeadRow
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User

@@ -9,7 +9,8 @@ from functools import partial
 import streamlit as st
 
 from backend.leads import commands
-from backend.leads.models import BUDGETS, COMMON_NEEDS, LEVELS, MEMBERSHIPS, SOURCES, CaptureResult, Draft
+from backend.leads.choices import BUDGETS, COMMON_NEEDS, LEVELS, MEMBERSHIPS, SOURCES
+from backend.leads.models import CaptureResult, Draft
 from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.leads.models import GRADES, SOURCES, LeadFilter
+from backend.leads.choices import GRADES, SOURCES, LeadFilter
 from pages.shared import address, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t

@@ -12,7 +12,8 @@ import streamlit as st
 from supabase import Client
 
 from backend.leads import files, reads, wording
-from backend.leads.models import LeadFilter, LeadRow
+from backend.leads.choices import LeadFilter
+from backend.leads.models import LeadRow
 from pages.shared import exporting, frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from backend.leads import commands, reads, wording
-from backend.leads.models import (
+from backend.leads.choices import (
     BUDGETS,
     CHANNELS,
     FOLLOW_UP_OUTCOMES,
@@ -22,9 +22,8 @@ from backend.leads.models import (
     REASONS,
     SOURCES,
     STAGES,
-    LeadRow,
-    LeadScreen,
 )
+from backend.leads.models import LeadRow, LeadScreen
 from backend.library import reads as library
 from backend.tickets import choices as tickets
 from backend.tickets import wording as ticket_words

@@ -11,7 +11,8 @@ import streamlit as st
 from supabase import Client
 
 from backend.leads import files, reads, wording
-from backend.leads.models import PROMISE_KINDS, PROMISE_TABS, PromiseRow
+from backend.leads.choices import PROMISE_KINDS, PROMISE_TABS
+from backend.leads.models import PromiseRow
 from pages.shared import address, exporting, frame, navigation, widgets
 from pages.shared import format as fmt
 from pages.shared.format import md

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from backend.leads import commands, reads
-from backend.leads.models import BUDGETS, GRADES, LEVELS, SOURCES
+from backend.leads.choices import BUDGETS, GRADES, LEVELS, SOURCES
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User

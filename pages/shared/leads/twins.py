@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from backend.leads import commands, reads, wording
-from backend.leads.models import MERGE_FIELDS, Twin
+from backend.leads.choices import MERGE_FIELDS
+from backend.leads.models import Twin
 from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
