@@ -28,17 +28,18 @@ create table if not exists private.lead_facts (
     first_late smallint not null,
     speed smallint,
     lost text,
-    let_go text[] not null
+    let_go text[] not null,
+    scripts text[] not null
 );
 alter table private.lead_facts enable row level security;
 comment on table private.lead_facts is 'What each lead counts in private.lead_days at this moment. A merged one counts nothing and has no row.';
 comment on column private.lead_facts.furthest is 'Of the four stages; one that bought went through all.';
 comment on column private.lead_facts.speed is 'private.speed_bucket of the hours from capture to the first follow-up.';
-comment on column private.lead_facts.lost is '<day>|<stage>:<reason>; let_go: <day>|<how it ended>:<member>, for each person who let it go.';
+comment on column private.lead_facts.lost is '<day>|<stage>:<reason>; let_go: <day>|<how it ended>:<member>, for each person who let it go; scripts: <script>:<whether it bought after that>, for each script copied for it.';
 
 create table if not exists private.lead_days (
     shop_id bigint not null,
-    dim text not null constraint lead_days_dim_known check (dim in ('all', 'source', 'owner', 'grade', 'speed', 'lost', 'let_go')),
+    dim text not null constraint lead_days_dim_known check (dim in ('all', 'source', 'owner', 'grade', 'speed', 'lost', 'let_go', 'script', 'script_won')),
     day date not null,
     key text not null,
     captured bigint not null,
@@ -57,7 +58,7 @@ create table if not exists private.lead_days (
 ) with (fillfactor = 80);
 alter table private.lead_days enable row level security;
 comment on table private.lead_days is
-    'Sums of leads by shop and day; dim all (key ''''), source, owner (member, 0 none), grade, speed (grade:bucket, how many in captured), lost (stage:reason) and let_go (ended_as:member, each how many in captured).';
+    'Sums of leads by shop and day; dim all (key ''''), source, owner (member, 0 none), grade, speed (grade:bucket, how many in captured), lost (stage:reason), let_go (ended_as:member), script and script_won (script), each how many in captured.';
 
 create index if not exists leads_untouched_idx on public.leads (shop_id, captured_at) include (due_sort, source, owner_id, grade)
     where first_follow_up_at is null and state in ('pool', 'assigned', 'following');
@@ -88,6 +89,16 @@ begin
     return null;
 end;
 $$;
+create or replace function private.tg_lead_script() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    insert into private.lead_changes (lead_id) values (new.entity_id);
+    return null;
+end;
+$$;
+comment on function private.tg_lead_script() is 'A script was copied for a lead: it is counted again.';
+create or replace trigger t80_counted after insert on public.script_uses
+    for each row when (new.entity = 'lead') execute function private.tg_lead_script();
 create or replace trigger t80_counted_new after insert on public.leads
     referencing new table as added for each statement execute function private.tg_leads_added();
 create or replace trigger t80_counted after update on public.leads
@@ -105,7 +116,9 @@ language sql stable rows 1000 set search_path = '' as $$
         private.speed_bucket(extract(epoch from l.first_follow_up_at - l.captured_at) / 3600),
         case l.state when 'lost' then (l.closed_at at time zone s.timezone)::date || '|' || l.stage || ':' || l.lost_reason end,
         array(select (o.until at time zone s.timezone)::date || '|' || o.ended_as || ':' || o.member_id from public.lead_owners o
-            where o.lead_id = l.id and o.ended_as in ('recycled', 'given_back', 'taken_over') order by o.id)
+            where o.lead_id = l.id and o.ended_as in ('recycled', 'given_back', 'taken_over') order by o.id),
+        array(select u.script_id || ':' || (l.state = 'converted' and l.closed_at >= pg_catalog.min(u.at)) from public.script_uses u
+            where u.entity = 'lead' and u.entity_id = l.id group by u.script_id order by u.script_id)
     from public.leads l join public.shops s on s.id = l.shop_id where l.id = any (p_ids) and l.state <> 'merged'
 $$;
 comment on function private.count_leads(bigint[]) is 'What these leads count. A lead that bought counts as having reached every stage.';
@@ -117,6 +130,9 @@ language sql immutable rows 6 set search_path = '' as $$
     union all
     select x.dim, pg_catalog.split_part(x.told, '|', 1)::date, pg_catalog.split_part(x.told, '|', 2)
     from (select 'lost' as dim, (p).lost as told union all select 'let_go', g from pg_catalog.unnest((p).let_go) g) x where x.told is not null
+    union all
+    select d.dim, (p).day, pg_catalog.split_part(u.told, ':', 1) from pg_catalog.unnest((p).scripts) u (told)
+    cross join (values ('script', false), ('script_won', true)) d (dim, is_won) where not d.is_won or u.told like '%:true'
 $$;
 
 create or replace function private.count_lead_days(p_old private.lead_facts[], p_new private.lead_facts[]) returns void

@@ -106,15 +106,19 @@ $$;
 comment on function private.lead_leaks(bigint[], date, date, timestamptz) is
     'Where leads go that do not buy: lost by stage and reason, let go by whom and how, and what is open now by stage and state.';
 
-create or replace function private.lead_scripts(p_shops bigint[], p_from timestamptz, p_to timestamptz) returns jsonb
+create or replace function private.lead_scripts(p_shops bigint[], p_from date, p_to date) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
-    return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('script_id', o.script_id, 'title', s.title, 'leads', o.leads, 'converted', o.won)
-            order by o.leads desc, o.script_id), '[]')
-        from (select * from private.script_outcomes(p_from, p_to, p_shops) x where x.leads > 0 order by x.leads desc limit 50) o
-        join public.scripts s on s.id = o.script_id);
+    return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('script_id', s.id, 'title', s.title, 'leads', o.leads, 'converted', o.won)
+            order by o.leads desc, s.id), '[]')
+        from (select d.key, pg_catalog.sum(d.captured) filter (where d.dim = 'script') as leads,
+                coalesce(pg_catalog.sum(d.captured) filter (where d.dim = 'script_won'), 0) as won
+            from private.lead_days d where d.shop_id = any (p_shops) and d.dim in ('script', 'script_won') and d.day between p_from and p_to
+            group by d.key having pg_catalog.sum(d.captured) > 0 order by 2 desc limit 50) o
+        join public.scripts s on s.id = o.key::bigint);
 end;
 $$;
+comment on function private.lead_scripts(bigint[], date, date) is 'The 50 scripts copied for most of the leads captured in these days, and how many of those leads bought afterwards.';
 
 create or replace function public.lead_insight(p jsonb default '{}') returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -139,8 +143,7 @@ begin
     end if;
     return pg_catalog.jsonb_build_object('from', v_period.since, 'to', v_period.till, 'funnel', v_funnel, 'leaks', v_leaks,
         'first_contact', private.lead_speed(v_shops, v_period.since, v_period.till),
-        'scripts', private.lead_scripts(v_shops, v_period.since::timestamp at time zone 'Asia/Shanghai',
-            (v_period.till + 1)::timestamp at time zone 'Asia/Shanghai'));
+        'scripts', private.lead_scripts(v_shops, v_period.since, v_period.till));
 end;
 $$;
 grant execute on function public.lead_insight(jsonb) to authenticated;

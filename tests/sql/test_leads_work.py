@@ -549,6 +549,10 @@ def test_the_funnel_counts_what_happened(floor: Connection) -> None:
         capture(floor, keep=True, source=source) for source in ("live", "live", "enterprise", "form")
     )
     at(floor, later(hours=4))
+    used = """insert into script_uses (script_id, revision_id, shop_id, member_id, entity, entity_id, at)
+        select s.id, s.revision_id, l.shop_id, l.owner_id, 'lead', l.id, private.now() from leads l, (select * from scripts order by id limit 1) s
+        where l.id = any (%s)"""
+    floor.execute(used.encode(), ([won, won, lost],))
     follow(floor, "cid", won, step="closing", after=timedelta(days=2))
     follow(floor, "cid", lost, step="objection")
     call(floor, "cid", "convert_lead", won, version(floor, won), "X")
@@ -567,6 +571,7 @@ def test_the_funnel_counts_what_happened(floor: Connection) -> None:
     assert report["first_contact"] == [
         {"grade": "C", "sample": 2, "median_hours": 4.2, "slow_hours": 4.4}
     ]  # classes a tenth wide
+    assert [(s["leads"], s["converted"]) for s in report["scripts"]] == [(2, 1)]
     assert report["leaks"]["lost"] == [{"stage": "objection", "reason": "price", "count": 1}]
     assert [(g["name"], g["ended_as"]) for g in report["leaks"]["given_up"]] == [("cid", "given_back")]
     assert ask(floor, "sal", "lead_insight", {})["leaks"]["given_up"] == []
