@@ -1,7 +1,8 @@
 """The demo's presales: three weeks of leads, lived through by the people of the demo with the real RPCs.
 
 Figures (product decision): 60 leads; 14 bought, 12 lost, 22 followed up in all four stages, 5 overdue and
-7 in the pool of the shop whose pool waits for claims. Two of them are one customer.
+7 in the pool of the shop whose pool waits for claims. Two of them are one
+customer. Three were promised something: two today, one broken.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ _WISHES: Final = (
     ("unknown", "low"),
 )
 _CHANNELS: Final = ("platform", "phone", "wechat")
+_PROMISES: Final = (
+    ("gift", "随单送清洁套装", Decimal(12), 5.0),
+    ("callback", "下午回电确认颜色", None, -0.5),  # nobody called
+    ("delivery", "下单后当天发出", None, 9.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +194,14 @@ class _Hand:
             self.set_clock(at)
             commands.lose(client, ref, _REASONS[number % len(_REASONS)], request_id=uuid.uuid4())
         elif one.end == "closing" and number % 2:
+            kind, what, amount, hours = _PROMISES[number // 2 % len(_PROMISES)]
             commands.promise(
                 client,
                 "lead",
                 ref.id,
-                kind="gift",
-                what="随单送清洁套装",
-                amount=Decimal(12),
-                due_at=self.now + timedelta(days=2),
+                kind=kind,
+                what=what,
+                amount=amount,
+                due_at=self.now + timedelta(hours=hours),
                 request_id=uuid.uuid4(),
             )
