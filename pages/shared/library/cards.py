@@ -82,5 +82,5 @@ def note(script_id: int, shop_id: int, case: Case | None) -> None:
     """A copy counts once per click: each is an intention of its own."""
     count = st.session_state[_USED] = st.session_state.get(_USED, 0) + 1
     with frame.boundary():
-        asked = state.mark("library_use", script_id, shop_id, case, count)
+        asked = frame.request_id("library_use", script_id, shop_id, case, count)
         commands.use_script(frame.client(), script_id, shop_id, request_id=asked, case=case)

@@ -14,7 +14,6 @@ from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import t
-from pages.shared.library import state
 
 _EDITORS = ("operations", "manager", "admin")
 
@@ -97,7 +96,7 @@ def _new(found: Sequence[RootCause]) -> None:
 
 def _save(facts: dict[str, Any], one: RootCause | None) -> None:
     with frame.boundary():
-        asked = state.mark("causes_save", one and (one.id, one.version), facts)
+        asked = frame.request_id("causes_save", one and (one.id, one.version), facts)
         commands.save_root_cause(
             frame.client(),
             facts,
@@ -149,13 +148,13 @@ def _chips(user: User, purpose: str, found: Sequence[Reason]) -> None:
     if sent and text.strip():
         with frame.boundary():
             facts = {"purpose": purpose, "text": text.strip()}
-            commands.save_reason(frame.client(), facts, request_id=state.mark("reasons_new", facts))
+            commands.save_reason(frame.client(), facts, request_id=frame.request_id("reasons_new", facts))
             frame.flash_and_rerun(t("library.saved"))
 
 
 def _switch(one: Reason, on: bool) -> None:
     with frame.boundary():
-        asked = state.mark("reasons_switch", one.id, one.version, on)
+        asked = frame.request_id("reasons_switch", one.id, one.version, on)
         commands.save_reason(
             frame.client(), {"is_active": on}, request_id=asked, reason_id=one.id, version=one.version
         )

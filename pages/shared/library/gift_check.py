@@ -108,7 +108,7 @@ def _cells(row: Gift) -> dict[str, Any]:
 
 def _pack(rows: Sequence[Gift]) -> None:
     with frame.boundary():
-        asked = state.mark("gift_check_pack", [(row.id, row.version) for row in rows])
+        asked = frame.request_id("gift_check_pack", [(row.id, row.version) for row in rows])
         done, refused = commands.pack_gifts(frame.client(), rows, request_id=asked)
         st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
         key = "library.packed_some" if refused else "library.packed"

@@ -109,7 +109,7 @@ def _steps(user: User, row: Offer) -> None:
 
 def _take(row: Offer, step: OfferStep, note: str) -> None:
     with frame.boundary(), frame.editing(_FORM, row.id):
-        asked = state.mark("gifts_step", row.id, row.version, step, note)
+        asked = frame.request_id("gifts_step", row.id, row.version, step, note)
         commands.move_offer(frame.client(), row.id, row.version, step, request_id=asked, note=note)
         frame.flash_and_rerun(t(f"library.offer_did.{step}"))
 
@@ -253,7 +253,7 @@ def _where(user: User, row: Offer | None, key: str) -> dict[str, Any]:
 
 def _save(row: Offer | None, version: int, draft: OfferDraft) -> None:
     with frame.boundary(), frame.editing(_FORM, row.id if row else 0):
-        asked = state.mark("gifts_save", row and row.id, version, draft)
+        asked = frame.request_id("gifts_save", row and row.id, version, draft)
         saved = commands.save_offer(
             frame.client(),
             draft,

@@ -14,7 +14,7 @@ from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.library import offer_list, state
+from pages.shared.library import offer_list
 
 _STATES = {"packed": ":material/check:", "cancelled": ":material/close:", "open": ":material/redeem:"}
 
@@ -74,7 +74,7 @@ def _cancel(gift: Gift) -> None:
     reason = st.text_input(t("library.reason"), key=f"gifts_cancel_reason_{gift.id}", max_chars=200).strip()
     if st.button(t("library.cancel_gift"), key=f"gifts_cancel_send_{gift.id}", disabled=not reason):
         with frame.boundary():
-            asked = state.mark("gifts_cancel", gift.id, gift.version, reason)
+            asked = frame.request_id("gifts_cancel", gift.id, gift.version, reason)
             commands.cancel_gift(frame.client(), gift.id, gift.version, reason, request_id=asked)
             frame.flash_and_rerun(t("library.gift_cancelled"))
 
@@ -92,6 +92,6 @@ def _offers(order_id: int, offers: Sequence[Offer]) -> None:
                 help=None if one.may_promise else t("library.managers_gift"),
             ):
                 with frame.boundary():
-                    asked = state.mark("gifts_promise", order_id, one.id, one.version)
+                    asked = frame.request_id("gifts_promise", order_id, one.id, one.version)
                     commands.promise_gift(frame.client(), order_id, one.id, request_id=asked)
                     frame.flash_and_rerun(t("library.gift_promised"))

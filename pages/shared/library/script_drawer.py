@@ -177,7 +177,7 @@ def _possible(step: ScriptStep, found: ScriptDetail) -> bool:
 
 def _take(row: Script, step: ScriptStep, reason: str) -> None:
     with frame.boundary(), frame.editing("scripts", row.id):
-        asked = state.mark("scripts_step", row.id, row.version, step, reason)
+        asked = frame.request_id("scripts_step", row.id, row.version, step, reason)
         commands.move_script(frame.client(), row.id, row.version, step, request_id=asked, reason=reason)
         frame.flash_and_rerun(t(f"library.did.{step}"))
 

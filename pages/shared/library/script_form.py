@@ -205,7 +205,7 @@ def _dates(row: Script | None, key: str, zone: str) -> dict[str, Any]:
 
 def _save(row: Script | None, version: int, draft: ScriptDraft, key: str) -> None:
     with frame.boundary(), frame.editing(_FORM, row.id if row else 0):
-        asked = state.mark("scripts_save", row and row.id, version, draft)
+        asked = frame.request_id("scripts_save", row and row.id, version, draft)
         saved, _, results = commands.save_script(
             frame.client(),
             frame.service(),

@@ -75,7 +75,7 @@ def _steps(found: SolutionDetail) -> None:
                 type="primary" if to == "published" else "secondary",
             ):
                 with frame.boundary(), frame.editing(_FORM, row.id):
-                    asked = state.mark("knowledge_state", row.id, row.version, to)
+                    asked = frame.request_id("knowledge_state", row.id, row.version, to)
                     commands.set_solution_state(frame.client(), row.id, row.version, to, request_id=asked)
                     frame.flash_and_rerun(t(f"library.solution_did.{to}"))
         if found.may_edit:
@@ -152,7 +152,7 @@ def _fits(user: User, row: Solution | None, key: str, title: str, steps: str) ->
 
 def _save(row: Solution | None, version: int, draft: SolutionDraft) -> None:
     with frame.boundary(), frame.editing(_FORM, row.id if row else 0):
-        asked = state.mark("knowledge_save", row and row.id, version, draft)
+        asked = frame.request_id("knowledge_save", row and row.id, version, draft)
         saved, _ = commands.save_solution(
             frame.client(),
             draft,

@@ -7,19 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import streamlit as st
 
 from backend import filters
-from pages.shared import address, frame
+from pages.shared import address
 
 Check = Callable[[str], bool]
-
-
-def mark(name: str, *facts: Any) -> UUID:
-    """The id of an intention (see `frame.request_id`)."""
-    return frame.request_id(name, *facts)
 
 
 def opened() -> int | None:

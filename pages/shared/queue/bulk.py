@@ -71,7 +71,7 @@ def _items(ticked: Sequence[QueueRow], kind: str | None) -> tuple[tuple[ItemRef,
 def _give_back(mine: list[int]) -> None:
     if mine and st.button(t("orders.give_back_n", count=len(mine)), key="orders_bulk_give_back"):
         with frame.boundary():
-            asked = state.mark("orders_give_back", mine)
+            asked = frame.request_id("orders_give_back", mine)
             count = commands.give_back(frame.client(), mine, request_id=asked)
             state.changed(None, "")
             frame.flash_and_rerun(t("orders.given_back", count=count), icon=":material/undo:")
@@ -151,7 +151,7 @@ def _confirm(what: Bulk, items: tuple[ItemRef, ...], found: Preview) -> None:
 def _carry_out(
     what: Bulk, items: tuple[ItemRef, ...], count: int, reason: str, note: str, until: datetime | None
 ) -> Decided:
-    asked = state.mark("orders_bulk", what.decision, reason, note, items, what.matching, count, until)
+    asked = frame.request_id("orders_bulk", what.decision, reason, note, items, what.matching, count, until)
     client = frame.client()
     if what.matching is not None:
         return commands.decide_matching(

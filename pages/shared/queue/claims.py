@@ -44,7 +44,7 @@ def _claim() -> None:
     with frame.boundary():
         wanted = filters.wanted()
         items = commands.claim_next(
-            frame.client(), request_id=state.mark("orders_next", wanted), wanted=wanted
+            frame.client(), request_id=frame.request_id("orders_next", wanted), wanted=wanted
         )
         state.forget_list()
         if not items:

@@ -77,7 +77,7 @@ def _send(order: OrderFacts, typed: Mapping[str, str]) -> None:
     if not changes:
         st.error(t("orders.correct_empty"), icon=":material/error:")
         return
-    asked = state.mark("orders_correct", order.id, order.version, sorted(changes.items()))
+    asked = frame.request_id("orders_correct", order.id, order.version, sorted(changes.items()))
     if "address" in changes:  # the whole address was typed: what the file said about the region is void
         changes |= {"province": "", "city": "", "district": ""}
     with frame.boundary():

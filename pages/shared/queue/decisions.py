@@ -172,7 +172,9 @@ def send(
             frame.client(),
             [ItemRef(id=item.id, version=item.version, order_id=found.order.id)],
             decision,
-            request_id=state.mark("orders_decide", item.id, item.version, decision, reason, note, until),
+            request_id=frame.request_id(
+                "orders_decide", item.id, item.version, decision, reason, note, until
+            ),
             reason=reason,
             note=note,
             keyring=frame.keyring() if note else None,

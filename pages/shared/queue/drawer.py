@@ -136,14 +136,14 @@ def _claim(user: User, review: QueueRow) -> None:
 
 def _own(name: str, review: QueueRow, call: Callable[..., object]) -> None:
     with frame.boundary():
-        call(request_id=state.mark(name, review.order_id, review.version))
+        call(request_id=frame.request_id(name, review.order_id, review.version))
         state.forget_list()
         frame.flash_and_rerun(t(f"{name.replace('_', '.', 1)}_done"))
 
 
 def _give_back(review: QueueRow) -> None:
     with frame.boundary():
-        asked = state.mark("orders_give_back", review.order_id, review.version)
+        asked = frame.request_id("orders_give_back", review.order_id, review.version)
         commands.give_back(frame.client(), [review.order_id], request_id=asked)
         state.forget_list()
         state.close_order()

@@ -77,7 +77,7 @@ def _send(row: QueueRow, items: Sequence[ItemRef], decision: GroupDecision, keep
             row.group_key or "",
             items,
             decision,
-            request_id=state.mark("orders_group", row.group_key, items, decision, kept),
+            request_id=frame.request_id("orders_group", row.group_key, items, decision, kept),
             keep_order_id=kept,
         )
         told = plain(f"orders.group.{decision}_done", count=answer.done)

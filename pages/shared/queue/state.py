@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import streamlit as st
 
@@ -36,11 +35,6 @@ class Bulk:
     kinds: tuple[str, ...] = ()
     """The kind of each item."""
     matching: QueueFilter | None = None
-
-
-def mark(name: str, *facts: Any) -> UUID:
-    """The id of an intention (see `frame.request_id`) as the commands take it."""
-    return frame.request_id(name, *facts)
 
 
 def opened() -> int | None:
@@ -178,7 +172,9 @@ def undo_bar(key: str) -> None:
         if st.button(label, key=f"{key}_undo", icon=":material/undo:", shortcut="Alt+Z", type="tertiary"):
             with frame.boundary():
                 batch = kept["batch_id"]
-                count = commands.undo(frame.client(), batch, request_id=mark("orders_undo", batch))
+                count = commands.undo(
+                    frame.client(), batch, request_id=frame.request_id("orders_undo", batch)
+                )
                 st.session_state[_UNDO] = None
                 changed(None, "")
                 frame.flash_and_rerun(t("orders.undone", count=count), icon=":material/undo:")

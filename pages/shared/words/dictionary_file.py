@@ -96,9 +96,7 @@ def _preview(plan: Plan, name: str, data: bytes) -> None:
         )
     label = t("dictionary.import_send", count=len(plan.operations))
     if st.button(label, type="primary", key="dictionary_import_send", disabled=not plan.operations):
-        mark = dictionary_state.mark(
-            "dictionary_import", name, hashlib.sha256(data).hexdigest(), plan.operations
-        )
+        mark = frame.request_id("dictionary_import", name, hashlib.sha256(data).hexdigest(), plan.operations)
         title = plain("dictionary.import_title", name=name[:80])
         number, _ = commands.propose(frame.client(), title, plan.operations, request_id=mark)
         dictionary_state.open_proposal(number)

@@ -200,7 +200,7 @@ def _save(one: Operation, title: str, into: Proposal | None) -> None:
         operations,
         proposal_id=into.id if into else None,
         version=into.version if into else None,
-        request_id=dictionary_state.mark("dictionary_propose", one, into.id if into else None),
+        request_id=frame.request_id("dictionary_propose", one, into.id if into else None),
     )
     dictionary_state.open_proposal(number)
     frame.flash_and_rerun(t("dictionary.proposed"))

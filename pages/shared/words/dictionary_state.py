@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-from uuid import UUID
+from typing import Literal
 
 import streamlit as st
 
-from pages.shared import address, frame
+from pages.shared import address
 
 _ROUND = "dictionary_round"
 _NAMES = ("word", "exception", "new", "proposal")
-
-
-def mark(name: str, *facts: Any) -> UUID:
-    """The id of an intention (see `frame.request_id`) as the commands take it."""
-    return frame.request_id(name, *facts)
 
 
 def table_key() -> str:

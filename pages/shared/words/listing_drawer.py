@@ -248,7 +248,7 @@ def _picture_form(listing_id: int, version: int, urls: tuple[str, ...]) -> None:
     if sent:
         with frame.boundary():
             given = text.split()
-            asked = listing_state.mark("listings_pictures", listing_id, version, given)
+            asked = frame.request_id("listings_pictures", listing_id, version, given)
             ref = ListingRef(listing_id, version)
             commands.set_images(frame.client(), ref, given, request_id=asked)
             listing_state.changed(None, "")

@@ -152,7 +152,7 @@ def _adopt_all(key: str, proposals: dict[str, str]) -> None:
 def _save(found: ListingDetail | None, version: int, draft: Draft, key: str) -> None:
     number = found.listing.id if found else None
     with frame.boundary(), frame.editing(_FORM, number or 0):
-        asked = listing_state.mark("listings_save", number, version, draft)
+        asked = frame.request_id("listings_save", number, version, draft)
         saved, _, results = commands.save_listing(
             frame.client(),
             frame.service(),

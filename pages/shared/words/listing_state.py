@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID
 
 import streamlit as st
 
@@ -32,11 +30,6 @@ class Bulk:
 
     step: Step
     rows: tuple[Listing, ...]
-
-
-def mark(name: str, *facts: Any) -> UUID:
-    """The id of an intention (see `frame.request_id`) as the commands take it."""
-    return frame.request_id(name, *facts)
 
 
 def opened() -> int | None:
@@ -141,6 +134,8 @@ def undo_bar(key: str) -> None:
         if st.button(label, key=f"{key}_undo", icon=":material/undo:", shortcut="Alt+Z", type="tertiary"):
             with frame.boundary():
                 batch = kept["batch_id"]
-                count = commands.undo(frame.client(), batch, request_id=mark("listings_undo", batch))
+                count = commands.undo(
+                    frame.client(), batch, request_id=frame.request_id("listings_undo", batch)
+                )
                 changed(None, "")
                 frame.flash_and_rerun(t("listings.undone", count=count), icon=":material/undo:")

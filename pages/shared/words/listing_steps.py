@@ -191,7 +191,7 @@ def _says(found: ListingDetail, step: Step, reason: str) -> None:
 def carry_out(step: Step, rows: Sequence[Listing], reason: str) -> None:
     """Takes the step and says what became of it; draws the page anew."""
     refs = [ListingRef(row.id, row.version) for row in rows]
-    asked = listing_state.mark("listings_step", step, refs, reason)
+    asked = frame.request_id("listings_step", step, refs, reason)
     moved: Moved = _CALLS[step](frame.client(), refs, request_id=asked, reason=reason)
     told = t(f"listings.did.{step}", count=moved.done)
     listing_state.changed(moved.batch_id, plain(f"listings.did.{step}", count=moved.done))

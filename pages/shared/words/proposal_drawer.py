@@ -135,7 +135,7 @@ def _drop(found: Proposal, item: ProposalItem) -> None:
             rest,
             proposal_id=found.id,
             version=found.version,
-            request_id=dictionary_state.mark("proposal_drop", found.id, found.version, item.n),
+            request_id=frame.request_id("proposal_drop", found.id, found.version, item.n),
         )
         frame.flash_and_rerun(t("proposals.dropped"))
 
@@ -197,7 +197,7 @@ def _try_button(user: User, found: Proposal) -> None:
         icon=":material/science:",
         type="secondary" if found.is_tried else "primary",
     ):
-        asked = dictionary_state.mark("proposal_try", found.id, found.version)
+        asked = frame.request_id("proposal_try", found.id, found.version)
         commands.try_proposal(frame.client(), found.id, found.version, request_id=asked)
         frame.flash_and_rerun(t("proposals.try_started"))
 
@@ -214,11 +214,11 @@ def _author(user: User, found: Proposal) -> None:
             disabled=not found.is_tried,
             help=None if found.is_tried else t("proposals.submit_first"),
         ):
-            asked = dictionary_state.mark("proposal_submit", found.id, found.version)
+            asked = frame.request_id("proposal_submit", found.id, found.version)
             commands.submit_proposal(frame.client(), found.id, found.version, request_id=asked)
             frame.flash_and_rerun(t("proposals.submitted"))
         if st.button(t("proposals.withdraw"), key=f"proposal_withdraw_{found.id}", type="tertiary"):
-            asked = dictionary_state.mark("proposal_withdraw", found.id, found.version)
+            asked = frame.request_id("proposal_withdraw", found.id, found.version)
             commands.withdraw_proposal(frame.client(), found.id, found.version, request_id=asked)
             frame.flash_and_rerun(t("proposals.withdrawn"))
     if found.state == "submitted":
@@ -246,7 +246,7 @@ def _decision(user: User, found: Proposal) -> None:
 
 
 def _decide(found: Proposal, approve: bool, note: str) -> None:
-    asked = dictionary_state.mark("proposal_decide", found.id, found.version, approve, note)
+    asked = frame.request_id("proposal_decide", found.id, found.version, approve, note)
     version = commands.decide_proposal(
         frame.client(), found.id, found.version, approve, note=note, request_id=asked
     )
