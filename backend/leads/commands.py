@@ -22,7 +22,18 @@ from supabase import Client
 from backend import db
 from backend.leads import reads
 from backend.leads.choices import BulkAction
-from backend.leads.models import Captured, CaptureResult, Done, Draft, LeadRef, Moved, Preview, PromiseRow
+from backend.leads.models import (
+    AskedOrder,
+    Captured,
+    CaptureResult,
+    Done,
+    Draft,
+    LeadRef,
+    Moved,
+    Preview,
+    PromiseRow,
+)
+from backend.orders import reads as orders
 from backend.pii import Keyring, letters, mask_account, mask_free_text, mask_name, mask_phone
 
 CONTACT_FIELDS = ("name", "phone", "wechat", "email")
@@ -56,6 +67,32 @@ def capture(
         p_keep=keep,
     )
     return CaptureResult.model_validate(answer)
+
+
+def capture_order(
+    client: Client,
+    keyring: Keyring,
+    order: AskedOrder,
+    needs: Sequence[str],
+    *,
+    request_id: UUID,
+    keep: bool = False,
+) -> CaptureResult:
+    """The customer of an order as a lead; the contact is opened (recorded) when the order has one.
+
+    Unpaid orders are 催付's: their lead says asked_unpaid. Raises what `capture` raises.
+    """
+    clear = None
+    if order.phone_masked or order.receiver_masked:
+        clear = orders.reveal(client, keyring, order.id, reason="contact_customer")
+    draft = Draft(
+        name=clear.receiver if clear else "",
+        phone=clear.phone if clear else "",
+        buyer_account=order.buyer_account or "",
+        needs=tuple(needs),
+        source="asked_unpaid" if order.status == "unpaid" else "order",
+    )
+    return capture(client, keyring, order.shop_id, [draft], request_id=request_id, via="order", keep=keep)
 
 
 def lead_row(keyring: Keyring, draft: Draft, contact_id: int) -> dict[str, Any]:

@@ -142,6 +142,19 @@ class LeadCase(Row):
     needs: tuple[str, ...] = ()
 
 
+class AskedOrder(Row):
+    """An order whose customer may become a lead; masked but for the buyer account."""
+
+    id: int
+    shop_id: int
+    order_no: str
+    status: str
+    amount: Decimal | None = None
+    buyer_account: str | None = None
+    receiver_masked: str | None = None
+    phone_masked: str | None = None
+
+
 class FollowUp(Row):
     """One contact with the customer and what came next."""
 

@@ -11,6 +11,7 @@ from supabase import Client
 from backend import db
 from backend.leads.choices import LeadFilter
 from backend.leads.models import (
+    AskedOrder,
     Board,
     ClearLead,
     Insight,
@@ -60,6 +61,14 @@ def sellers(client: Client, shop_ids: Iterable[int]) -> dict[int, str]:
         shops.setdefault(place["member_id"], set()).add(place["shop_id"])
     able = [row for row in rows if row["role"] == "manager" or "presales" in row["skills"]]
     return {row["id"]: row["display_name"] for row in able if shops.get(row["id"]) == wanted}
+
+
+def order(client: Client, shop_id: int, order_no: str) -> AskedOrder | None:
+    """The order of a shop by its number, if I may see it."""
+    columns = "id, shop_id, order_no, status, amount, buyer_account, receiver_masked, phone_masked"
+    query = client.table("orders").select(columns).eq("shop_id", shop_id).eq("order_no", order_no)
+    rows = db.rows(query.limit(1))
+    return AskedOrder.model_validate(rows[0]) if rows else None
 
 
 def cases(client: Client, of: Mapping[str, Any]) -> tuple[LeadCase, ...]:

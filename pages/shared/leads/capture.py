@@ -1,16 +1,18 @@
-"""登记线索: one lead from a short form, or many from a pasted table."""
+"""登记线索: one lead from a short form, many from a pasted table, or the customer of an order."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
 
-from backend.leads import commands
+from backend.leads import commands, reads
 from backend.leads.choices import BUDGETS, COMMON_NEEDS, LEVELS, MEMBERSHIPS, SOURCES
 from backend.leads.models import CaptureResult, Draft
+from pages.shared import format as fmt
 from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
@@ -20,7 +22,8 @@ from pages.shared.leads import state, words
 _OPEN = "leads_capturing"
 _DONE = "leads_captured"
 _ROLES = ("agent", "operations", "manager")
-_PHONE = re.compile(r"1[3-9]\d{9}")
+_PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
+_ACCOUNT = re.compile(r"(?P<kind>微信号?|wechat|wx|vx|旺旺号?|旺旺名)[: ]\s*(?P<id>\S{2,60})", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -52,11 +55,15 @@ def _body(user: User) -> None:
             _result(done)
             return
         shop_id = _shop(user)
-        one, many = st.tabs([t("leads.capture_one"), t("leads.capture_many")])
+        one, many, order = st.tabs(
+            [t("leads.capture_one"), t("leads.capture_many"), t("leads.capture_order")]
+        )
         with one:
             _form(user, shop_id)
         with many:
             _paste(user, shop_id)
+        with order:
+            _order(user, shop_id)
 
 
 def _shop(user: User) -> int:
@@ -149,24 +156,60 @@ def _paste(user: User, shop_id: int) -> None:
         _send(shop_id, drafts, "paste", keep)
 
 
+def _order(user: User, shop_id: int) -> None:
+    """Who asked or bought under an order number: account and contact are taken over, on the record."""
+    st.caption(t("leads.order_hint"))
+    number = st.text_input(t("leads.field.order_no"), key="leads_new_order", max_chars=60).strip()
+    found = reads.order(frame.client(), shop_id, number) if number else None
+    if found is None:
+        if number:
+            st.info(t("leads.order_unknown"), icon=":material/search_off:")
+        return
+    facts = (found.buyer_account, found.receiver_masked, found.phone_masked, fmt.money(found.amount))
+    st.markdown(md(" · ".join(fact for fact in facts if fact)))
+    needs = st.multiselect(
+        t("leads.field.needs"),
+        COMMON_NEEDS,
+        key="leads_new_order_needs",
+        accept_new_options=True,
+        max_selections=10,
+        placeholder=plain("leads.needs_hint"),
+    )
+    keep = _keep(user, "order")
+    if st.button(t("leads.capture_send"), key="leads_order_send", type="primary", disabled=not needs):
+        asked = state.mark("capture_order", found.id, needs, keep)
+        made = commands.capture_order(
+            frame.client(), frame.keyring(), found, needs, keep=keep, request_id=asked
+        )
+        frame.done()
+        st.session_state[_DONE] = made
+        st.rerun()
+
+
 def parsed(line: str, source: str) -> Draft | None:
     """A pasted line: name, contact, needs, apart by tabs, commas or two blanks; a contact tells its kind."""
-    cells = [cell.strip() for cell in re.split(r"[\t,，;；]+| {2,}", line) if cell.strip()]
+    plain_line = unicodedata.normalize("NFKC", line)
+    cells = [cell.strip() for cell in re.split(r"[\t,;]+| {2,}", plain_line) if cell.strip()]
     if not cells:
         return None
     found: dict[str, str] = {}
     needs: list[str] = []
     for cell in cells:
-        bare = re.sub(r"[ -]", "", cell)
-        if _PHONE.fullmatch(bare):
-            found["phone"] = bare
+        if phone := _PHONE.search(re.sub(r"[ -]", "", cell)):
+            found["phone"] = phone.group()
+        elif account := _ACCOUNT.fullmatch(cell):
+            found["buyer_account" if account["kind"].startswith("旺") else "wechat"] = account["id"]
         elif _EMAIL.fullmatch(cell):
             found["email"] = cell
         elif "name" not in found:
             found["name"] = cell
         else:
             needs += [tag for tag in re.split(r"[、/]", cell) if tag]
-    if "phone" not in found and "email" not in found and "name" in found:
+    if (
+        not needs and {"name", "buyer_account"} <= found.keys()
+    ):  # an account is a name, so this is what it is about
+        needs = re.split(r"[、/]", found.pop("name"))
+    if "name" in found and not found.keys() & {"phone", "email", "wechat", "buyer_account"}:
         found["buyer_account"] = found["name"]
     return Draft(needs=tuple(needs[:10]), source=source, **found)
 

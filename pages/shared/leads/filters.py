@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from backend.leads.choices import GRADES, SOURCES, LeadFilter
-from pages.shared import address, widgets
+from pages.shared import address, session, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.leads import words
@@ -96,7 +96,17 @@ def tabs(user: User, counts: Mapping[str, int]) -> None:
 
 
 def draw(user: User) -> None:
-    """The filters."""
+    """The filters; in a narrow window behind one button, so that the cards stay in sight."""
+    if session.width() == "narrow":
+        count = sum(bool(_value(name)) for name in _NARROWING)
+        label = t("leads.filters_n", count=count) if count else t("leads.filters")
+        with st.popover(label, icon=":material/filter_alt:", key="leads_filters_box"):
+            _all(user)
+    else:
+        _all(user)
+
+
+def _all(user: User) -> None:
     _select("grade", GRADES, lambda one: plain("leads.grade_n", grade=one), 110)
     _select("source", SOURCES, partial(words.of, "sources"), 140)
     _select("due", ("overdue", "today"), lambda one: plain(f"leads.due.{one}"), 130)

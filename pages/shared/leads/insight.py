@@ -12,7 +12,7 @@ import streamlit as st
 
 from backend.leads import reads
 from backend.leads.models import Insight
-from pages.shared import frame, widgets
+from pages.shared import frame, session, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
@@ -105,7 +105,7 @@ def _figures(whole: Mapping[str, Any]) -> None:
                 delta_color="off",
                 delta_arrow="off",
                 help=t(f"leads.insight.{name}_help"),
-                width=185,
+                width=150 if session.width() == "narrow" else 185,
             )
 
 
