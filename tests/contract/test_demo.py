@@ -61,10 +61,21 @@ def test_after_sales_shows_every_kind_of_case(shown: Stack) -> None:
     pool = "case when state = 'dispatched' then 'classified' else state end"  # the tick gives them out
     states = dict(only(shown, f"select {pool}, count(*) from tickets group by 1"))
     assert states == {
-        "closed": 86, "revisit": 12, "in_progress": 10, "classified": 5, "waiting_customer": 4,
+        "closed": 87, "revisit": 12, "in_progress": 12, "classified": 5, "waiting_customer": 4,
         "pending_approval": 2, "review": 1, "cancelled": 1,
     }  # fmt: skip
-    assert only(shown, "select count(distinct type) from tickets") == [(10,)]
+    assert only(shown, "select count(distinct type) from tickets") == [(11,)]
+    computed = """select t.state, p.v ->> 'old', p.v ->> 'new', p.v ->> 'payable', p.v ->> 'refusal'
+        from tickets t
+        cross join lateral private.price_protection(t, '{"sku": "SKU011"}', false, null, private.now()) p (v)
+        where t.type = 'price_protection' order by t.id"""
+    assert only(shown, computed) == [
+        ("closed", "200.00", "150.00", "0", "price.paid_before"),
+        ("in_progress", "200.00", "150.00", "50.00", None),
+        ("in_progress", None, None, None, "price.too_late"),
+    ]
+    paid = "select amount, state from ticket_money where kind = 'price_protection'"
+    assert only(shown, paid) == [(50, "paid")]
     score, low = only(shown, "select avg(score)::float, count(*) filter (where score <= 2) from tickets")[0]
     assert 4.2 < float(str(score)) < 4.5
     assert low == 5

@@ -77,6 +77,11 @@ class Player:
             name, data = files.shipment_file(mine)
             import_file(self.importer, data, name=name, kind="shipments", shop=shop)
 
+    def take_in_signed(self, code: str, orders: Sequence[tuple[str, datetime]]) -> None:
+        """Imports the carrier's news that these orders of a shop (number, placed at) arrived."""
+        name, data = files.parcel_file([(order_no, placed_at, True) for order_no, placed_at in orders])
+        import_file(self.importer, data, name=name, kind="shipments", shop=self.shops[code])
+
     def decide(self, staff_no: str, numbers: frozenset[str], decision: str, reason: str | None) -> None:
         """One decision on everything open on these orders."""
         client = self.person(staff_no)

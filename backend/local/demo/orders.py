@@ -59,6 +59,18 @@ PRODUCTS: Final = tuple(
 ORDINARY: Final = tuple(p for p in PRODUCTS if p.stock > 100)
 SOLD_OUT: Final = PRODUCTS[14]
 
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """A product that is sold cheaper since `ago`, for price protection."""
+
+    sku: str
+    before: Decimal
+    ago: timedelta
+
+
+FALL: Final = Fall("SKU011", Decimal("200.00"), timedelta(days=4))
+
 PLACES: Final = (
     ("浙江省", "杭州市", "西湖区"), ("浙江省", "宁波市", "鄞州区"), ("浙江省", "杭州市", "临平区"),
     ("江苏省", "南京市", "玄武区"), ("江苏省", "苏州市", "昆山市"), ("江苏省", "无锡市", "滨湖区"),
@@ -124,11 +136,19 @@ def history(now: datetime, rng: random.Random) -> list[Order]:
     end = now.astimezone(ZONE) - timedelta(hours=3)
     buyers = numbers(rng)
     orders: list[Order] = []
+    fell = now - FALL.ago
     for day in range(-DAYS, 0):
         start, first = end + timedelta(days=day), len(orders)
         moments = sorted(_moment(start, rng) for _ in range(CAMPAIGN.get(day, NORMAL_DAY)))
         orders += [plain(at, first + n, next(buyers), rng) for n, at in enumerate(moments)]
-    return orders
+    return [_dearer(order) if order.placed_at < fell else order for order in orders]
+
+
+def _dearer(order: Order) -> Order:
+    """The order at the price that held before the fall."""
+    if order.product.sku != FALL.sku:
+        return order
+    return replace(order, product=replace(order.product, price=FALL.before))
 
 
 def plain(at: datetime, number: int, buyer: int, rng: random.Random, *, shop: str = "") -> Order:
