@@ -1,4 +1,5 @@
-"""A2 and A3 for after-sales cases: the list at any depth, rare filters, one case and the search, with many against few.
+"""A2 and A3 for after-sales cases: the list at any depth, rare filters, one case, the search and the insight page, with
+many against few.
 
 `DESK_BENCH_TICKETS=1000000` measures the million of the goals; the default keeps `make bench` short. Seven in ten cases
 are closed, one in ten is in hand, one in fifty is a public complaint, one in five hundred urgent.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -56,12 +57,19 @@ select registered_at, 'system', shop_id, 'ticket', id, 'ticket_registered' from 
 insert into ticket_messages (ticket_id, shop_id, direction, channel, body, at)
 select id, shop_id, 'in', 'wangwang', '什么时候补发', registered_at from tickets;
 """
+TODAY = datetime.now(UTC).date()
+_DAYS = {n: {"since": str(TODAY - timedelta(days=n)), "until": str(TODAY)} for n in (30, 365)}
+_SPANS = {n: {"from": days["since"], "to": days["until"]} for n, days in _DAYS.items()}
 SCREENS: dict[str, tuple[str, dict[str, Any]]] = {
     "the list": ("ticket_list", {"p": {"tab": "all"}}),
     "the list, what is mine": ("ticket_list", {"p": {"tab": "mine"}}),
     "the list, a rare kind": ("ticket_list", {"p": {"tab": "done", "type": "public_complaint"}}),
     "the list, what is urgent": ("ticket_list", {"p": {"tab": "done", "severity": "urgent"}}),
     "the list, a number typed": ("ticket_list", {"p": {"tab": "all", "q": "SF0000000777"}}),
+    "the list of a month": ("ticket_list", {"p": {"tab": "all", **_DAYS[30]}}),
+    "the list of a year, a cause": ("ticket_list", {"p": {"tab": "all", "root_cause": 1, **_DAYS[365]}}),
+    "the insight page, a month": ("ticket_insight", {"p": _SPANS[30]}),
+    "the insight page, a year": ("ticket_insight", {"p": _SPANS[365]}),
     "one case": ("ticket_screen", {"p_id": 778}),
     "the search": (
         "search_desk",
@@ -93,6 +101,9 @@ def fill(stack: Stack, count: int) -> None:
         for statement in FILL.strip().rstrip(";").split(";\n"):
             admin.execute(statement, {"count": count})
         admin.execute("reset session_replication_role")
+        admin.execute("insert into private.ticket_changes (ticket_id) select id from tickets")
+        while admin.execute("select private.fold_tickets(50000)").fetchone() != (0,):
+            pass
         admin.execute("vacuum analyze")
 
 

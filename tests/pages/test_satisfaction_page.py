@@ -81,6 +81,42 @@ def test_a_typed_answer_closes_or_starts_a_review_that_a_manager_ends(app_as: Ap
     assert "包装太薄" in shown(tab)
     tab = quiet(app_as(shop.person("analyst"), "satisfaction", query={"tab": "answers"}))
     assert zh("satisfaction.own", count=2, all=2) in shown(tab)
+    assert not [button.key for button in tab.button if str(button.key).startswith("satisfaction_correct")]
+
+    tab = quiet(app_as(shop.person("manager"), "satisfaction", query={"tab": "answers"}))
+    quiet(tab.button(key=f"satisfaction_correct_{good_survey}").click().run())
+    assert tab.button(key="satisfaction_correct_now").disabled
+    tab.button_group(key=f"satisfaction_correct_to_{good_survey}").set_value(4).run()
+    tab.text_input(key=f"satisfaction_correct_why_{good_survey}").set_value("客户说的是 4 分").run()
+    quiet(tab.button(key="satisfaction_correct_now").click().run())
+    kept = "select concat(first_score, '>', score) from surveys where id = %s"
+    assert shop.one(kept, good_survey) == "5>4"
+    assert zh("satisfaction.was", score=5, who=shop.person("manager").name) in shown(tab)
+
+
+def test_the_customer_of_an_order_is_claimed_before_his_answer_is_recorded(
+    app_as: AppAs, shop: ShopFloor
+) -> None:
+    with psycopg.connect(shop.stack.db_url) as owner:
+        owner.execute(
+            """insert into orders (shop_id, order_no, platform_status, status, facts_hash, content_hash,
+                   signed_at)
+               values (%s, 'ASK-1', '交易成功', 'completed', 'f', 'c', private.now())""",
+            (shop.shop_id,),
+        )
+        owner.execute("select private.tick_surveys(private.now())")
+    survey = shop.one(
+        "select s.id from surveys s join orders o on o.id = s.order_id where o.order_no = 'ASK-1'"
+    )
+    tab = quiet(app_as(shop.person("agent"), "satisfaction", query={"survey": str(survey)}))
+    assert "satisfaction_score_5" not in {button.key for button in tab.button}
+    quiet(tab.button(key="satisfaction_claim").click().run())
+    tab = quiet(app_as(shop.person("operations"), "satisfaction", query={"survey": str(survey)}))
+    assert zh("satisfaction.held", who=shop.person("agent").name) in shown(tab)
+    assert "satisfaction_score_5" not in {button.key for button in tab.button}
+    tab = quiet(app_as(shop.person("agent"), "satisfaction", query={"survey": str(survey)}))
+    quiet(tab.button(key="satisfaction_score_5").click().run())
+    assert shop.one("select state || score from surveys where id = %s", survey) == "answered5"
 
 
 def test_settings_refuse_to_fish_for_good_reviews(app_as: AppAs, shop: ShopFloor) -> None:

@@ -205,6 +205,32 @@ def test_who_may_not_is_told_why_and_nothing_changes(app_as: AppAs, shop: ShopFl
     assert zh("tickets.not_found") in shown(tab)
 
 
+def test_a_case_without_an_order_gets_its_contact_then_its_order(
+    app_as: AppAs, shop: ShopFloor, order_no: str
+) -> None:
+    agent = shop.person("agent")
+    ticket = register(shop, agent, take=True)
+    tab = app_as(agent, "ticket", query={"id": str(ticket)})
+    tab.text_input(key=f"ticket_contact_phone_{ticket}").set_value("13812345678")
+    tab.text_input(key=f"ticket_contact_receiver_{ticket}").set_value("张三")
+    click(tab, "ticket_contact_send")
+    assert (fact(shop, ticket, "phone_masked"), fact(shop, ticket, "receiver_masked")) == (
+        "138****5678",
+        "张**",
+    )
+    assert "13812345678" not in shown(tab)
+    click(tab, "ticket_reveal")
+    assert "13812345678" in shown(tab)
+    click(tab, "ticket_step_link")
+    tab.text_input(key=f"ticket_link_text_{ticket}").set_value(order_no).run()
+    order = shop.one(
+        "select id from public.orders where order_no = %s and shop_id = %s", order_no, shop.shop_id
+    )
+    click(tab, f"ticket_link_order_{order}")
+    assert fact(shop, ticket, "order_id") == order
+    assert f"ticket_contact_phone_{ticket}" not in {field.key for field in tab.text_input}
+
+
 def test_the_start_page_and_the_search_box_lead_to_a_ticket(app_as: AppAs, shop: ShopFloor) -> None:
     agent = shop.person("agent")
     ticket = register(shop, agent, take=True, summary="水壶不通电")
