@@ -30096,7 +30096,7 @@ $$;
 create or replace function private.set_criteria(p_task public.tasks, p_criteria jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
-    v_today date := private.shop_day((p_task).shop_id, p_now);
+    v_today date := private.shop_day((p_task).shop_id, coalesce((p_task).planned_at, p_now));
     v_items jsonb := private.as_json(p_criteria);
 begin
     if jsonb_typeof(v_items) is distinct from 'array' or jsonb_array_length(v_items) not between 1 and 8 then
@@ -30124,7 +30124,7 @@ exception when check_violation or not_null_violation or foreign_key_violation or
 end;
 $$;
 comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
-    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before today is frozen beside them. task.criteria.';
+    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before the day of the plan is frozen beside them. task.criteria.';
 
 create or replace function private.verify_until(p_task public.tasks) returns date
 language sql stable set search_path = '' as $$
@@ -30458,7 +30458,7 @@ language sql stable set search_path = '' as $$
         'state', (p_task).state, 'priority', (p_task).priority, 'owner_id', (p_task).owner_id, 'owner', m.display_name, 'deadline', (p_task).deadline,
         'progress', (p_task).progress, 'verify_until', (p_task).verify_until, 'round', (p_task).round, 'version', (p_task).version,
         'created_at', (p_task).created_at, 'planned_at', (p_task).planned_at, 'delivered_at', (p_task).delivered_at, 'judged_at', (p_task).judged_at,
-        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
+        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'agent', c.agent, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
             'unit', k.unit, 'baseline', c.baseline, 'value', c.value, 'sample', c.sample, 'is_met', c.is_met) order by c.position), '[]')
             from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
             where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null))

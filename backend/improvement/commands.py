@@ -38,6 +38,20 @@ def plan(
     _step(client, "plan_task", task_id, version, request_id, p=facts)
 
 
+def change_criteria(
+    client: Client,
+    task_id: int,
+    version: int,
+    criteria: Sequence[Mapping[str, Any]],
+    reason: str,
+    *,
+    request_id: UUID,
+) -> None:
+    """Other criteria after the delivery, with a reason; the old ones and their measures are kept."""
+    found = [dict(one) for one in criteria]
+    _step(client, "change_criteria", task_id, version, request_id, p_criteria=found, p_reason=reason)
+
+
 def start(client: Client, task_id: int, version: int, *, request_id: UUID) -> None:
     """Work has begun."""
     _step(client, "start_task", task_id, version, request_id)

@@ -32,9 +32,12 @@ PRIORITIES: Final = ("low", "normal", "high")
 
 
 class Brief(Row):
-    """A criterion in a list: a KPI with its target, or a sentence (`text`). Figures in `unit`."""
+    """A criterion in a list: a KPI (of the shop, or of one `agent`) with its target, or a sentence (`text`).
+
+    Figures in `unit`."""
 
     kpi: str | None
+    agent: str | None
     text: str | None
     comparison: str | None
     target: float | None

@@ -220,7 +220,7 @@ $$;
 create or replace function private.set_criteria(p_task public.tasks, p_criteria jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
-    v_today date := private.shop_day((p_task).shop_id, p_now);
+    v_today date := private.shop_day((p_task).shop_id, coalesce((p_task).planned_at, p_now));
     v_items jsonb := private.as_json(p_criteria);
 begin
     if jsonb_typeof(v_items) is distinct from 'array' or jsonb_array_length(v_items) not between 1 and 8 then
@@ -248,7 +248,7 @@ exception when check_violation or not_null_violation or foreign_key_violation or
 end;
 $$;
 comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
-    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before today is frozen beside them. task.criteria.';
+    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before the day of the plan is frozen beside them. task.criteria.';
 
 create or replace function private.verify_until(p_task public.tasks) returns date
 language sql stable set search_path = '' as $$

@@ -57,6 +57,27 @@ def test_anybody_proposes_in_two_clicks(app_as: AppAs, floor: ShopFloor) -> None
     assert floor.one("select count(*) from tasks where title = '包装换厚纸箱' and state = 'proposed'") == 1
 
 
+def test_a_frequent_cause_becomes_a_task_in_one_click(app_as: AppAs, floor: ShopFloor) -> None:
+    """From the analysis of causes, by whoever sees it; the task says where it came from."""
+    cause = floor.one(
+        """with c as (select id from root_causes where parent_id is not null order by id limit 1),
+           t as (insert into tickets (shop_id, type, state, registered_at, summary, root_cause_id)
+             select %s, 'reship', 'registered', private.now() - interval '1 hour', '少件', c.id
+             from c, generate_series(1, 3))
+           select id from c""",
+        floor.shop_id,
+    )
+    made = "select count(*) from tasks where shop_id = %s and source = 'root_cause' and evidence = %s"
+    evidence = Jsonb({"root_cause_id": cause, "tickets": 3})
+    query = {"shop": str(floor.shop_id), "days": "7"}
+    for count, role in enumerate(("manager", "agent")):
+        tab = app_as(floor.person(role), "aftersales_insight", query=query)
+        assert floor.one(made, floor.shop_id, evidence) == count
+        next(one for one in tab.button if one.key == f"aftersales_offer_{cause}").click().run()
+        assert not tab.exception
+        assert floor.one(made, floor.shop_id, evidence) == count + 1
+
+
 def test_everybody_reads_the_table_the_board_and_the_timeline(app_as: AppAs, floor: ShopFloor) -> None:
     planned(floor, "退货提速")
     tab = app_as(floor.person("agent"), "tasks", query={"tab": "mine"})

@@ -292,6 +292,22 @@ def test_an_anonymous_proposal_names_nobody(floor: Connection) -> None:
     assert floor.execute(events, (task,)).fetchall() == [(None, "member")]
 
 
+def test_a_criterion_of_one_person_by_either_name(floor: Connection) -> None:
+    """By the name on the platform or the member's own, whoever of the shop that is: not the whole shop's figure."""
+    for nick, seconds in (("小王", 20), ("小李", 90)):
+        floor.execute(
+            "insert into agent_days (shop_id, day, agent, received, reply_seconds) values (%s, '2026-11-01', %s, 50, %s)",
+            (shop(floor), nick, seconds),
+        )
+    nick = "insert into agent_names (shop_id, agent, member_id, updated_at) values (%s, '小王', %s, now())"
+    floor.execute(nick, (shop(floor), person(floor, "ann")))
+    mean = {"kpi_code": "平响", "target": 30, "window_days": 7}
+    task = propose(floor)
+    plan(floor, task, *(mean | {"agent": name} for name in ("小王", "ann", "小李", "没有这个人")), mean)
+    found = floor.execute("select baseline from task_criteria where task_id = %s order by position", (task,))
+    assert [value for (value,) in found.fetchall()] == [20, 20, 90, None, 55]
+
+
 def test_words_need_their_verifier(floor: Connection) -> None:
     task = propose(floor)
     plan(

@@ -37,6 +37,12 @@ def kept(conn: Connection, shop_id: int, agent: str, answers: int) -> None:
            values (%s, '答问比', '2026-11-01', %s, 1, %s, 100, 100)""",
         (shop_id, agent, answers),
     )
+    conn.execute(
+        """insert into private.kpi_whole_days (shop_id, day, code, numerator, denominator, sample)
+           values (%s, '2026-11-01', '答问比', %s, 100, 100) on conflict (shop_id, day, code) do update set
+           numerator = kpi_whole_days.numerator + excluded.numerator, denominator = kpi_whole_days.denominator + 100""",
+        (shop_id, answers),
+    )
 
 
 def test_an_agent_sees_no_colleague_and_nobody_another_shop(floor: Connection) -> None:
@@ -278,8 +284,12 @@ def test_a_longer_window_after_delivery_is_measured_to_its_end(floor: Connection
     plan(floor, task, FASTER)
     do(floor, "ann", "start_task", task)
     do(floor, "ann", "deliver_task", task, "改好了流程")
+    at(floor, START + 5 * DAY)
     do(floor, "mgr", "change_criteria", task, [FASTER | {"window_days": 14}], "七天太短")
     first = START.date() + timedelta(days=1)
+    frozen = "select baseline_from, baseline_to from task_criteria where task_id = %s and replaced_at is null"
+    was = (START.date() - timedelta(days=14), START.date() - timedelta(days=1))
+    assert row(floor, frozen, task) == was, "what it was before the plan, not after the delivery"
     assert row(floor, "select verify_from, verify_until from tasks where id = %s", task) == (
         first,
         first + timedelta(days=13),

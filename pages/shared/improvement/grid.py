@@ -73,7 +73,7 @@ def _cells(user: User, task: Task) -> dict[str, Any]:
         "deadline": deadline,
         "priority": plain(f"tasks.priority.{task.priority}"),
         "criteria": words.criteria(task),
-        "figures": "；".join(words.figures(one) for one in task.criteria if one.kpi),
+        "figures": words.all_figures(task),
         "progress": task.progress,
         "source": plain(f"tasks.source.{task.source}"),
     }

@@ -31,7 +31,7 @@ def draw(user: User) -> None:
     with frame.boundary():
         found = reads.meeting(frame.client(), month, shop_id)
         _kept(found)
-        _inputs(found["pack"])
+        _inputs(found["pack"], _figures(user, month, shop_id), _cases(month, shop_id))
         _tasks(found)
         if found["may_hold"]:
             _notes(found, month, shop_id)
@@ -84,12 +84,27 @@ def _kept(found: Mapping[str, Any]) -> None:
         )
 
 
-def _inputs(pack: Mapping[str, Any]) -> None:
+def _figures(user: User, month: date, shop_id: int | None) -> dict[str, str]:
+    """The same month and shop on the page of KPIs, which knows this month and the last."""
+    this = datetime.now(ZoneInfo(user.zone)).date().replace(day=1)
+    known = {this: "month", (this - timedelta(days=1)).replace(day=1): "last_month"}
+    shop = {"shop": str(shop_id)} if shop_id else {}
+    return {"days": known.get(month, "365"), **shop}
+
+
+def _cases(month: date, shop_id: int | None) -> dict[str, str]:
+    """The tickets registered in the month."""
+    last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    shop = {"shop_id": str(shop_id)} if shop_id else {}
+    return {"tab": "all", "since": month.isoformat(), "until": last.isoformat(), **shop}
+
+
+def _inputs(pack: Mapping[str, Any], figures: Mapping[str, str], cases: Mapping[str, str]) -> None:
     with st.grid(min_column_width=300, gap="medium", key="meeting_inputs"):
         with st.container(border=True, height="stretch"):
-            _anomalies([Tile.model_validate(one) for one in pack["anomalies"]])
+            _anomalies([Tile.model_validate(one) for one in pack["anomalies"]], figures)
         with st.container(border=True, height="stretch"):
-            _feedback(pack["causes"], pack["low_scores"])
+            _feedback(pack["causes"], pack["low_scores"], cases)
         with st.container(border=True, height="stretch"):
             _suggestions([Task.model_validate(one) for one in pack["suggestions"]])
     late = next((one for one in pack["figures"] if one["code"] == codes.TIMEOUT_RATE), None)
@@ -97,21 +112,23 @@ def _inputs(pack: Mapping[str, Any]) -> None:
         st.warning(t("meeting.pay_rule", value=f"{late['value']:.1f}"), icon=":material/info:")
 
 
-def _anomalies(tiles: Sequence[Tile]) -> None:
+def _anomalies(tiles: Sequence[Tile], query: Mapping[str, str]) -> None:
     st.markdown(f"**{t('meeting.anomalies')}** :gray[{len(tiles)}]")
     for one in tiles:
         name = md(kpi_words.name(one.code, one.name_en))
-        st.markdown(
-            f"- {name} **{kpi_words.figure(one.value, one.unit)}** :gray[{md(kpi_words.target(one))}]"
-        )
+        facts = f"**{md(kpi_words.figure(one.value, one.unit))}** · {md(kpi_words.target(one))}"
+        home_links.link(f"{name} {facts}", "kpi", query={**query, "code": one.code})
     if not tiles:
         st.markdown(f":gray[{t('meeting.no_anomalies')}]")
 
 
-def _feedback(causes: Sequence[Mapping[str, Any]], low: Sequence[Mapping[str, Any]]) -> None:
+def _feedback(
+    causes: Sequence[Mapping[str, Any]], low: Sequence[Mapping[str, Any]], cases: Mapping[str, str]
+) -> None:
     st.markdown(f"**{t('meeting.feedback')}**")
     for one in causes[:6]:
-        st.markdown(f"- {md(one['name'])} :gray[{t('meeting.cases', count=one['tickets'])}]")
+        label = f"{md(one['name'])} · {t('meeting.cases', count=one['tickets'])}"
+        home_links.link(label, "tickets", query={**cases, "root_cause": str(one["id"])})
     for one in low[:4]:
         finding = md(one["finding"] or plain("meeting.no_finding"))
         home_links.link(
@@ -135,11 +152,11 @@ def _tasks(found: Mapping[str, Any]) -> None:
     tasks = [Task.model_validate(one) for one in found["pack"]["tasks"]]
     st.subheader(t("meeting.tasks", count=len(tasks)), anchor=False)
     for one in tasks:
-        figures = "；".join(words.figures(part) for part in one.criteria if part.kpi)
-        st.markdown(
-            f"{words.badge(one.state)} **{words.number(one.id)} {md(one.title)}** "
-            f":gray[{md(words.criteria(one))} {md(figures)}]"
-        )
+        facts = [part for part in (words.criteria(one), words.all_figures(one)) if part]
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(words.badge(one.state), width="content")
+            home_links.link(f"{words.number(one.id)} {md(one.title)}", "task", query={"id": str(one.id)})
+            st.markdown(f":gray[{md(' · '.join(facts))}]", width="content")
     decisions = [Task.model_validate(one) for one in found["decisions"]]
     if decisions:
         st.markdown(f"**{t('meeting.decisions', count=len(decisions))}**")
@@ -270,12 +287,11 @@ def pack_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
         ("decisions", found["decisions"]),
     ):
         for task in map(Task.model_validate, listed):
-            figures = "；".join(words.figures(one) for one in task.criteria if one.kpi)
             rows.append(
                 _row(
                     part,
                     f"{words.number(task.id)} {task.title}",
-                    figures,
+                    words.all_figures(task),
                     words.criteria(task),
                     words.state(task.state),
                 )

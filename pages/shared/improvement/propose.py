@@ -12,7 +12,13 @@ from pages.shared.i18n import plain, t
 
 def draw(user: User) -> None:
     """The button and its form; the address may bring a cause or a KPI along (`?propose=…`)."""
-    with st.container(horizontal=True, horizontal_alignment="right", gap="small", key="tasks_actions"):
+    with st.container(
+        horizontal=True,
+        horizontal_alignment="right",
+        vertical_alignment="center",
+        gap="small",
+        key="tasks_actions",
+    ):
         with st.popover(t("tasks.propose"), icon=":material/add:", type="primary"):
             _form(user)
         if user.has("operations", "analyst", "manager", "admin"):

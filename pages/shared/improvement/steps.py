@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,14 +12,15 @@ import pandas as pd
 import streamlit as st
 
 from backend.improvement import commands, reads
-from backend.improvement.models import Criterion, Screen
+from backend.improvement.models import Criterion, Person, Screen
 from backend.kpi import reads as kpi_reads
 from pages.shared import frame
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
+from pages.shared.improvement import words
 from pages.shared.kpi import words as kpi_words
 
-_KPI = ("kpi", "target", "window", "sample")
+_COLUMNS = ("kpi", "sign", "target", "window", "sample", "agent", "text", "verifier")
 
 
 def draw(user: User, found: Screen) -> None:
@@ -41,6 +43,9 @@ def draw(user: User, found: Screen) -> None:
             t("tasks.plan"), icon=":material/event:", expanded=task.state in ("proposed", "regressed")
         ):
             _plan(user, found)
+    if "change_criteria" in found.can:
+        with st.expander(t("tasks.change_criteria")):
+            _change(found)
     for name in ("judge_task", "extend_task", "retry_task", "cancel_task"):
         if name in found.can:
             with st.expander(t(f"tasks.{name}")):
@@ -103,8 +108,8 @@ def _deliver(found: Screen) -> None:
 
 def _plan(user: User, found: Screen) -> None:
     task = found.task
-    people = {one.id: one.name for one in reads.people(frame.client(), task.shop_id)}
-    kpis = {kpi_words.name(one.code, one.name_en): one for one in kpi_reads.definitions(frame.client())}
+    listed = reads.people(frame.client(), task.shop_id)
+    people = {one.id: one.name for one in listed}
     shown = frame.opened_version("task_plan", task.id, task.version)
     owner = st.selectbox(
         t("tasks.owner"),
@@ -122,20 +127,12 @@ def _plan(user: User, found: Screen) -> None:
         key=f"task_plan_deadline_{shown}",
         format="YYYY-MM-DD",
     )
-    st.caption(t("tasks.criteria_help"))
-    rows = st.data_editor(
-        pd.DataFrame(_rows(found, people), columns=[*_KPI, "text", "verifier"]),
-        num_rows="dynamic",
-        hide_index=True,
-        column_config=_columns(list(kpis), list(people.values())),
-        key=f"task_plan_criteria_{shown}",
-    )
+    criteria = _edited(found, listed, key=f"task_plan_criteria_{shown}")
     if not st.button(t("tasks.plan_send"), type="primary", key="task_plan_send"):
         return
     if owner is None or not isinstance(deadline, date):
         st.error(t("tasks.plan_missing"), icon=":material/error:")
         return
-    criteria = _criteria(rows, {name: one.code for name, one in kpis.items()}, people)
     end = datetime.combine(deadline, time(18), ZoneInfo(user.zone))
     with frame.boundary(), frame.editing("task_plan", task.id):
         commands.plan(
@@ -151,46 +148,84 @@ def _plan(user: User, found: Screen) -> None:
         frame.flash_and_rerun(t("tasks.planned"))
 
 
+def _change(found: Screen) -> None:
+    """Other criteria after the delivery; the reason stays in the history, and what was measured stays too."""
+    task = found.task
+    shown = frame.opened_version("task_change", task.id, task.version)
+    st.caption(t("tasks.change_criteria_help"))
+    listed = reads.people(frame.client(), task.shop_id)
+    criteria = _edited(found, listed, key=f"task_change_criteria_{shown}")
+    reason = st.text_input(t("tasks.reason"), max_chars=400, key=f"task_change_reason_{shown}")
+    if st.button(t("tasks.change_criteria"), key="task_change_send"):
+        with frame.boundary(), frame.editing("task_change", task.id):
+            asked = frame.request_id("task_change", task.id, shown, reason, repr(criteria))
+            commands.change_criteria(frame.client(), task.id, shown, criteria, reason, request_id=asked)
+            frame.close_form("task_change", task.id)
+            frame.flash_and_rerun(t("tasks.done"))
+
+
+def _edited(found: Screen, listed: Sequence[Person], *, key: str) -> list[dict[str, Any]]:
+    """The criteria as they are typed, in the form the database takes."""
+    people = {one.id: one.name for one in listed}
+    kpis = {kpi_words.name(one.code, one.name_en): one.code for one in kpi_reads.definitions(frame.client())}
+    agents = [one.name for one in listed if one.role == "agent"]
+    st.caption(t("tasks.criteria_help"))
+    rows = st.data_editor(
+        pd.DataFrame(_rows(found, people), columns=[*_COLUMNS]),
+        num_rows="dynamic",
+        hide_index=True,
+        column_config=_columns(list(kpis), agents, list(people.values())),
+        key=key,
+        placeholder="—",
+    )
+    return _criteria(rows, kpis, people)
+
+
 def _rows(found: Screen, people: dict[int, str]) -> list[dict[str, Any]]:
     """The criteria of now, or one empty line to begin with."""
     known = [one for one in found.criteria if one.round == found.task.round]
     rows = [
         {
             "kpi": kpi_words.name(one.kpi_code, one.name_en or "") if one.kpi_code else None,
+            "sign": words.SIGNS.get(one.comparison or ""),
             "target": one.target,
             "window": one.window_days,
             "sample": one.min_sample,
+            "agent": one.agent,
             "text": one.text,
             "verifier": one.verifier if one.verifier in people.values() else None,
         }
         for one in known
     ]
-    return rows or [{"kpi": None, "target": None, "window": 7, "sample": 10, "text": None, "verifier": None}]
+    return rows or [dict.fromkeys(_COLUMNS) | {"window": 7, "sample": 10}]
 
 
-def _columns(kpis: list[str], people: list[str]) -> dict[str, Any]:
-    number = st.column_config.NumberColumn
+def _columns(kpis: list[str], agents: list[str], people: list[str]) -> dict[str, Any]:
+    number, choice = st.column_config.NumberColumn, st.column_config.SelectboxColumn
     return {
-        "kpi": st.column_config.SelectboxColumn(plain("tasks.criterion.kpi"), options=kpis, width=140),
+        "kpi": choice(plain("tasks.criterion.kpi"), options=kpis, width=140),
+        "sign": choice(plain("tasks.criterion.sign"), options=list(words.SIGNS.values()), width=60),
         "target": number(plain("tasks.criterion.target"), width=70),
         "window": number(plain("tasks.criterion.window"), min_value=1, max_value=366, default=7, width=60),
         "sample": number(plain("tasks.criterion.sample"), min_value=1, default=10, width=70),
+        "agent": choice(plain("tasks.criterion.agent"), options=agents, width=85),
         "text": st.column_config.TextColumn(plain("tasks.criterion.text"), width=150),
-        "verifier": st.column_config.SelectboxColumn(
-            plain("tasks.criterion.verifier"), options=people, width=90
-        ),
+        "verifier": choice(plain("tasks.criterion.verifier"), options=people, width=90),
     }
 
 
 def _criteria(rows: pd.DataFrame, codes: dict[str, str], people: dict[int, str]) -> list[dict[str, Any]]:
     """The lines that hold something, as the database takes them."""
     by_name = {name: key for key, name in people.items()}
+    signs = {sign: name for name, sign in words.SIGNS.items()}
     found = []
     for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
         if row["kpi"]:
             found.append(
                 {
                     "kpi_code": codes[row["kpi"]],
+                    "comparison": signs.get(row["sign"]),
+                    "agent": row["agent"],
                     "target": row["target"],
                     "window_days": int(row["window"] or 7),
                     "min_sample": int(row["sample"] or 10),

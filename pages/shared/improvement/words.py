@@ -18,7 +18,7 @@ _COLORS = {
     "cancelled": "gray",
     "regressed": "red",
 }
-_SIGNS = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
+SIGNS = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 
 
 def number(task_id: int) -> str:
@@ -37,20 +37,28 @@ def badge(name: str) -> str:
 
 
 def wanted(one: Brief | Criterion) -> str:
-    """`退货处理时长 ≤ 24.0 小时`, or the sentence of a criterion in words."""
+    """`退货处理时长 ≤ 24.0 小时`, `平响（客服C） ≤ 30.0 秒`, or the sentence of a criterion in words."""
     code = one.kpi if isinstance(one, Brief) else one.kpi_code
     if code is None or one.unit is None:
         return one.text or ""
-    sign = _SIGNS[one.comparison or "<="]
-    return f"{code} {sign} {kpi_words.figure(one.target, one.unit)}"
+    sign = SIGNS[one.comparison or "<="]
+    who = f"（{one.agent}）" if one.agent else ""
+    return f"{code}{who} {sign} {kpi_words.figure(one.target, one.unit)}"
 
 
 def figures(one: Brief | Criterion) -> str:
-    """`48.0 → 20.0 小时`: what it was and what it is; a dash for what is not known."""
+    """`48.0 → 20.0 小时`: what it was and what it is; a dash for what is not known, nothing before both."""
     if one.unit is None:
+        return ""
+    if one.baseline is None and one.value is None:
         return ""
     was, now = kpi_words.figure(one.baseline, one.unit), kpi_words.figure(one.value, one.unit)
     return f"{was} → {now}"
+
+
+def all_figures(task: Task) -> str:
+    """The figures of all criteria in one line."""
+    return "；".join(part for part in map(figures, task.criteria) if part)
 
 
 def verdict(is_met: bool | None) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from backend.kpi import commands, reads
 from backend.kpi.reads import Alert, Definition
-from pages.shared import frame, widgets
+from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import t
@@ -45,14 +45,19 @@ def _line(user: User, one: Alert, meanings: Mapping[str, Definition]) -> None:
         mark = ":red-badge[:material/priority_high:]" if one.state == "raised" else ":gray[:material/check:]"
         facts = [
             words.figure(one.value, meaning.unit),
-            f"{words.figure(one.target, meaning.unit)} {t('kpi.wanted')}",
+            words.wanted(one.target, meaning.direction, meaning.unit),
+            t("kpi.sample", count=f"{one.sample or 0:,}"),
         ]
+        if one.day:
+            facts.append(t("kpi.of_day", day=f"{one.day:%m-%d}"))
         if one.since:
             facts.append(t("kpi.since", day=f"{one.since:%m-%d}"))
         st.markdown(
             f"{mark} **{name}** · {md(shop.name if shop else '')}  \n:gray[{md(' · '.join(facts))}]",
             width="stretch",
         )
+        query = {"code": one.code, "shop": str(one.shop_id)}
+        home_links.link(t("kpi.open"), "kpi", query=query, icon=":material/query_stats:")
         if user.has("manager", "admin"):
             _settings(one)
 

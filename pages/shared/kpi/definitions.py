@@ -22,12 +22,13 @@ def draw(user: User, found: Sequence[Definition]) -> None:
     st.dataframe(
         pd.DataFrame([_cells(one) for one in found]),
         hide_index=True,
+        height="content",
         column_config={
             name: st.column_config.TextColumn(plain(f"kpi.column.{name}"), width=width)
             for name, width in (
                 ("name", "small"),
                 ("formula", "large"),
-                ("target", "small"),
+                ("target", "medium"),
                 ("sources", "medium"),
                 ("origin", "small"),
                 ("version", "small"),

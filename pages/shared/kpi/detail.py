@@ -19,6 +19,7 @@ from pages.shared.improvement import offer
 from pages.shared.kpi import filters, words
 
 _SHOP = {"tickets": "shop_id", "orders": "shop_id", "tasks": "shop"}
+_SCOPES = {"day": "kpi.day", "shift": "kpi.shift", "shop": "kpi.shop", "person": "kpi.agent"}
 _MAIN = {"light": "#2F6F62", "dark": "#6FC3AE"}
 _TARGET = {"light": "#C2321F", "dark": "#F0705E"}
 
@@ -32,10 +33,11 @@ def draw(user: User, tile: Tile, meaning: Definition | None) -> None:
     if meaning is not None:
         st.caption(md(words.formula(meaning)))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="kpi_detail_bar"):
+        st.markdown(f"**{md(words.figure(tile.value, tile.unit))}** {words.verdict(tile)}", width="content")
         _ways(tile)
     with st.container(border=True):
         _line(tile)
-    _groups(user, tile)
+    _groups(user, tile, meaning)
 
 
 def _ways(tile: Tile) -> None:
@@ -104,7 +106,7 @@ def _ways_to_group(user: User, tile: Tile) -> list[str]:
     ]
 
 
-def _groups(user: User, tile: Tile) -> None:
+def _groups(user: User, tile: Tile, meaning: Definition | None) -> None:
     names = _ways_to_group(user, tile)
     by = st.segmented_control(
         t("kpi.by"),
@@ -130,10 +132,10 @@ def _groups(user: User, tile: Tile) -> None:
         agent=filters.value("agent"),
         shift=filters.value("shift"),
     )
-    _table(found, tile, by or "day")
+    _table(found, tile, by or "day", meaning)
 
 
-def _table(found: Sequence[Line], tile: Tile, by: str) -> None:
+def _table(found: Sequence[Line], tile: Tile, by: str, meaning: Definition | None) -> None:
     rows = [
         {
             "scope": words.scope(one.scope),
@@ -145,9 +147,11 @@ def _table(found: Sequence[Line], tile: Tile, by: str) -> None:
         for one in found
     ]
     columns = [
-        (name, plain(f"kpi.column.{name}")) for name in ("value", "numerator", "denominator", "sample")
+        ("scope", plain(_SCOPES[by])),
+        ("value", plain("kpi.column.value")),
+        *words.parts(meaning),
+        ("sample", plain("kpi.column.sample")),
     ]
-    columns.insert(0, ("scope", plain(f"kpi.by.{by}")))
     st.dataframe(
         pd.DataFrame(rows, columns=[name for name, _ in columns]),
         hide_index=True,

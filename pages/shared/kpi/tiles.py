@@ -13,7 +13,6 @@ from pages.shared.i18n import plain, t
 from pages.shared.kpi import filters, words
 
 AREAS = ("chat", "sales", "aftersales", "fulfilment", "improvement")
-_FEW = 10
 
 
 def draw(found: Screen, meanings: Mapping[str, Definition]) -> None:
@@ -26,7 +25,7 @@ def draw(found: Screen, meanings: Mapping[str, Definition]) -> None:
         shown = [tile for tile in known if tile.area == area]
         if shown:
             st.markdown(f"**{t(f'kpi.area.{area}')}**")
-            with st.grid(min_column_width=205, gap="small", key=f"kpi_{area}"):
+            with st.grid(min_column_width=175, gap="small", key=f"kpi_{area}"):
                 for tile in shown:
                     _tile(tile, meanings.get(tile.code))
     _missing([tile for tile in found.tiles if tile.missing])
@@ -53,7 +52,7 @@ def _tile(tile: Tile, meaning: Definition | None) -> None:
     with st.container(border=True, height="stretch", gap="xsmall", key=f"kpi_tile_{tile.code}"):
         line = [point.value for point in tile.points if point.value is not None]
         change = None
-        if tile.value is not None and tile.before is not None and tile.sample >= _FEW:
+        if tile.value is not None and tile.before is not None and tile.sample >= words.FEW:
             change = round(tile.value - tile.before, 2)
         st.metric(
             md(words.name(tile.code, tile.name_en)),
@@ -77,15 +76,10 @@ def _tile(tile: Tile, meaning: Definition | None) -> None:
 
 
 def _verdict(tile: Tile) -> str:
-    few = f" · {t('kpi.few')}" if 0 < tile.sample < _FEW else ""
-    sample = f":gray[{t('kpi.sample', count=f'{tile.sample:,}')}{few}]"
     if filters.value("shift") is not None and (tile.no_shift is not None or tile.only_days):
         reason = tile.no_shift or "sheets"
         return f":gray[{t(f'kpi.no_shift.{reason}')}]"
-    if tile.is_met is None:
-        return sample
-    sign = ":green-badge[:material/check:" if tile.is_met else ":red-badge[:material/priority_high:"
-    return f"{sign} {md(words.target(tile))}] {sample}"
+    return words.verdict(tile)
 
 
 def _help(tile: Tile, meaning: Definition | None) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from backend.kpi import codes
 from backend.kpi.reads import DAY_ALONE, OFF_SHIFT, Definition, Tile
+from pages.shared.format import md
 from pages.shared.i18n import locale, plain
 
-_NO_SHIFT = (OFF_SHIFT, DAY_ALONE)
+FEW = 10
+"""Fewer cases than this are taken with care (product decision)."""
+
+_NO_SHIFT = {OFF_SHIFT: "kpi.off_shift", DAY_ALONE: "kpi.day_alone"}
 
 
 def name(code: str, name_en: str) -> str:
@@ -29,17 +33,40 @@ def figure(value: float | None, sign: str) -> str:
 
 def target(tile: Tile) -> str:
     """`目标 ≥ 95.0 %`, or nothing without a target."""
-    if tile.target is None:
+    return wanted(tile.target, tile.direction, tile.unit)
+
+
+def wanted(value: float | None, direction: str, sign: str) -> str:
+    """The same of a figure that must go `up` or `down`."""
+    if value is None:
         return ""
-    sign = "≥" if tile.direction == "up" else "≤"
-    return plain("kpi.target", target=f"{sign} {figure(tile.target, tile.unit)}")
+    return plain("kpi.target", target=f"{'≥' if direction == 'up' else '≤'} {figure(value, sign)}")
 
 
 def scope(name: str) -> str:
     """A day, shop, person or shift as tables and filters show it."""
-    return (
-        plain({OFF_SHIFT: "kpi.off_shift", DAY_ALONE: "kpi.day_alone"}[name]) if name in _NO_SHIFT else name
-    )
+    return plain(_NO_SHIFT[name]) if name in _NO_SHIFT else name
+
+
+def verdict(tile: Tile) -> str:
+    """Markdown: the target, met or not, and the sample; fewer than `FEW` cases say so."""
+    if not tile.sample:
+        return f":gray[{plain('kpi.no_cases')}]"
+    few = f" · {plain('kpi.few')}" if tile.sample < FEW else ""
+    sample = f":gray[{plain('kpi.sample', count=f'{tile.sample:,}')}{few}]"
+    if tile.is_met is None:
+        return sample
+    sign = ":green-badge[:material/check:" if tile.is_met else ":red-badge[:material/priority_high:"
+    return f"{sign} {md(target(tile))}] {sample}"
+
+
+def parts(definition: Definition | None) -> list[tuple[str, str]]:
+    """Columns of what is divided by what, in Chinese by name: `响应秒数（分子）`; a count has no divisor."""
+    names = [("numerator", "kpi.column.numerator"), ("denominator", "kpi.column.denominator")]
+    if definition is None or locale() == "en":
+        return [(name, plain(key)) for name, key in names]
+    own = {"numerator": definition.numerator, "denominator": definition.denominator}
+    return [(name, f"{own[name]}（{plain(key)}）") for name, key in names if own[name]]
 
 
 def formula(definition: Definition) -> str:
