@@ -39,7 +39,7 @@ create or replace function private.ticket_counted(p jsonb) returns text
 language sql immutable set search_path = '' as $$
     select ' and f.day >= ($1 ->> ''since'')::date and f.day <= ($1 ->> ''until'')::date'
         || case when p ? 'type' then ' and f.type = $1 ->> ''type''' else '' end
-        || case when p ? 'root_cause' then ' and f.root_cause_id = any ($7)' else '' end
+        || case when p ? 'root_cause' then ' and f.root_cause_id = ($1 ->> ''root_cause'')::bigint' else '' end
         || case when p ? 'handler' then ' and f.member_id = ($1 ->> ''handler'')::bigint' else '' end
         || case when p ->> 'solved' = 'no' then ' and f.solved = 0' else '' end
 $$;
@@ -50,10 +50,10 @@ create or replace function private.ticket_where(p jsonb) returns text
 language sql immutable set search_path = '' as $$
     select pg_catalog.concat_ws(' and ', 'true',
         case p ->> 'tab' when 'mine' then 't.owner_id = $3' when 'pool' then 't.owner_id is null and t.stage = ''open''' end,
-        case when p ->> 'type' is not null then 't.type = $1 ->> ''type''' end,
+        case when p ->> 'type' is not null and not p ? 'since' then 't.type = $1 ->> ''type''' end, -- a period: private.ticket_counted
         case when p ->> 'state' is not null then 't.state = $1 ->> ''state''' end,
         case when p ->> 'severity' is not null then 't.severity = $1 ->> ''severity''' end,
-        case when p ->> 'root_cause' is not null then 't.root_cause_id = any ($7)' end,
+        case when p ->> 'root_cause' is not null and not p ? 'since' then 't.root_cause_id = any ($7)' end,
         case when p ->> 'owner' = 'me' then 't.owner_id = $3' when p ->> 'owner' = 'none' then 't.owner_id is null'
             when p ->> 'owner' is not null then 't.owner_id = ($1 ->> ''owner'')::bigint' end,
         case p ->> 'due' when 'overdue' then 't.due_sort < $4'

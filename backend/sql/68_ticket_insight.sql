@@ -32,7 +32,12 @@ create table if not exists private.ticket_facts (
     cost numeric(14, 2) not null
 );
 alter table private.ticket_facts enable row level security;
-create index if not exists ticket_facts_day_idx on private.ticket_facts (shop_id, day, ticket_id) include (type, member_id, root_cause_id, solved); -- the cases behind a figure
+-- The cases behind a figure, the newest first: all of them, and each rare value from a range of its own.
+create index if not exists ticket_facts_day_idx on private.ticket_facts (shop_id, day, ticket_id) include (type, member_id, root_cause_id, solved);
+create index if not exists ticket_facts_cause_idx on private.ticket_facts (shop_id, root_cause_id, day, ticket_id);
+create index if not exists ticket_facts_member_idx on private.ticket_facts (shop_id, member_id, day, ticket_id);
+create index if not exists ticket_facts_type_idx on private.ticket_facts (shop_id, type, day, ticket_id);
+create index if not exists ticket_facts_unsolved_idx on private.ticket_facts (shop_id, day, ticket_id) where solved = 0;
 comment on table private.ticket_facts is 'What each ticket counts in private.ticket_days at this moment. Cancelled and merged ones count nothing and have no row.';
 
 create table if not exists private.ticket_days (
