@@ -22,7 +22,7 @@ from backend.words.conditions import Condition, Rule, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
-from backend.words.lang import any_of, last_choice
+from backend.words.lang import any_of, last_choice, split_alternatives
 from backend.words.models import Severity
 from backend.words.nearby import Signs
 from backend.words.report import Description
@@ -39,7 +39,7 @@ _FIRST_SHARED: Final = 60
 _PAIRED: Final = 8
 """So many times more classes for characters of needles of two, which chance finds most often, than for
 others."""
-DISGUISED: Final = 4_000
+DISGUISED: Final = 6_000
 """Terms, in the dictionary's order, that are also looked for in sound-alikes, pinyin and split characters."""
 LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in range(256)).translate(
     bytes.maketrans(bytes(range(_FIRST_LETTER, _FIRST_DIGIT)), b"abcdefghijklmnopqrstuvwxyz")
@@ -140,8 +140,16 @@ def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
 
 def _pattern(row: PatternRow, dictionary: Dictionary, conditions: tuple[Condition, ...]) -> Pattern:
     basis, suggestion = _ground(dictionary, row.category)
-    entry = Entry(row.name, row.category, row.severity, basis, suggestion, "context")
-    return Pattern(_rule(entry, conditions), any_of([last_choice(row.pattern)]), any_of([row.pattern]))
+    entry = Entry(
+        row.name,
+        row.category,
+        row.severity,
+        row.legal_basis or basis,
+        row.suggestion or suggestion,
+        "context",
+    )
+    shapes = split_alternatives(row.pattern)
+    return Pattern(_rule(entry, conditions), any_of([last_choice(shape) for shape in shapes]), any_of(shapes))
 
 
 def _triggers(

@@ -6,7 +6,8 @@ import csv
 import functools
 import hashlib
 import io
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
@@ -19,6 +20,7 @@ CATEGORIES: Final = (
     "price_fraud", "superstition", "vulgar", "finance", "education", "patent", "data_citation", "disparage",
     "false_promise", "infant_alcohol_tobacco", "platform",
 )  # fmt: skip
+_CLASS: Final = re.compile("<[^<>]+>")
 
 
 class Entry(NamedTuple):
@@ -45,13 +47,18 @@ class ExceptionRow(NamedTuple):
 
 
 class PatternRow(NamedTuple):
-    """A family of terms that no list can hold ("7天见效"): literal triggers and the shape around them."""
+    """A family of terms that no list can hold ("7天见效"): literal triggers and the shape around them.
+
+    `legal_basis` and `suggestion` are "" where those of most terms of the category fit.
+    """
 
     name: str
     triggers: tuple[str, ...]
     pattern: str
     category: str
     severity: Severity
+    legal_basis: str = ""
+    suggestion: str = ""
 
 
 class Dictionary(NamedTuple):
@@ -85,16 +92,35 @@ def read_exceptions(text: str) -> tuple[ExceptionRow, ...]:
     )
 
 
-def read_patterns(text: str) -> tuple[PatternRow, ...]:
-    """Parse the patterns' CSV."""
+def read_classes(text: str) -> dict[str, str]:
+    """Parse the classes of words that patterns name: <class> -> its words as alternatives."""
+    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
+    classes: dict[str, list[str]] = {}
+    for name, *words in lines:
+        classes.setdefault(f"<{name}>", []).extend(words)
+    return {
+        name: "|".join(sorted(dict.fromkeys(words), key=len, reverse=True)) for name, words in classes.items()
+    }
+
+
+def read_patterns(text: str, classes: Mapping[str, str]) -> tuple[PatternRow, ...]:
+    """Parse the patterns' CSV. A class is written out wherever it is named."""
+
+    def written_out(column: str) -> str:
+        for name in _CLASS.findall(column):
+            column = column.replace(name, classes[name])
+        return column
+
     rows = csv.DictReader(io.StringIO(text))
     return tuple(
         PatternRow(
             r["name"],
-            tuple(r["trigger"].split("|")),
-            r["pattern"],
+            tuple(dict.fromkeys(written_out(r["trigger"]).split("|"))),
+            written_out(r["pattern"]),
             r["category"],
             cast(Severity, r["severity"]),
+            r["legal_basis"],
+            r["suggestion"],
         )
         for r in rows
     )
@@ -135,6 +161,6 @@ def shipped() -> Dictionary:
     return build(
         read_entries(read("dictionary.csv")),
         exceptions=read_exceptions(read("exceptions.csv")),
-        patterns=read_patterns(read("patterns.csv")),
+        patterns=read_patterns(read("patterns.csv"), read_classes(read("data/classes.txt"))),
         superlatives=read_superlatives(read("data/superlatives.txt")),
     )

@@ -45,6 +45,8 @@ _LOOKALIKES: Final = dict(
         strict=True,
     )
 )
+# Pictures that sales text writes words with.
+_PICTURES: Final = {"💯": "100%", "🛰": "卫星", "🐧": "企鹅", "🧧": "红包", "💰": "现金"}
 _LETTERS: Final = dict(
     zip("аеорсхуікмтвнαβενοκτχυρѕјԁɡⅴⅹⅰⅼⅽⅾⅿℓ", "aeopcxyikmtbhabevoktxypsjdgvxilcdml", strict=True)
 )
@@ -90,6 +92,8 @@ def _simplified() -> dict[str, str]:
 
 
 def _fold_one(char: str) -> str | None:
+    if char in _PICTURES:
+        return None  # stands for several
     for table in (_DIGITS, _KEPT, _LETTERS):
         if char in table:
             return table[char]
@@ -137,7 +141,7 @@ def expand(char: str) -> str:
     folded = fold(char)
     if folded is not None:
         return folded
-    parts = (fold(c) for c in unicodedata.normalize("NFKC", char))
+    parts = (fold(c) for c in _PICTURES.get(char) or unicodedata.normalize("NFKC", char))
     return "".join(p for p in parts if p)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -62,7 +62,7 @@ def _pattern_hits(
             continue
         for match in pattern.regex.finditer(seen):
             start, end = low + places[match.start()], low + places[match.end() - 1] + 1
-            if start <= first and last <= end and fold_text(match[0]) not in table.rules:
+            if start < last and first < end and fold_text(match[0]) not in table.rules:
                 severity = judge(pattern.rule, text.around(start, end), text.context, term="")
                 if severity:
                     yield Judged(start, end, pattern.rule, severity, match[0], False)
@@ -129,7 +129,29 @@ def _outside(cleared: list[tuple[int, int]], judged: list[Judged]) -> list[Judge
     return kept
 
 
+def _is_family(item: Judged) -> bool:
+    """Tell whether a hit was found by a pattern, not by a term."""
+    return item.term != item.rule.entry.term
+
+
+def _without_weak(judged: list[Judged]) -> list[Judged]:
+    """Leave out the families that only ask for evidence where a term inside them blocks."""
+    hard = [item for item in judged if item.severity == "block" and not _is_family(item)]
+    if not hard or len(hard) == len(judged):
+        return judged
+    hard.sort(key=lambda j: (j.start, j.end))
+    starts = [item.start for item in hard]
+
+    def is_kept(item: Judged) -> bool:
+        n = bisect_left(starts, item.start)
+        weak = _is_family(item) and item.rule.entry.severity == "warn"
+        return not weak or n == len(hard) or hard[n].end > item.end
+
+    return list(filter(is_kept, judged))
+
+
 def leftmost_longest(judged: list[Judged]) -> list[Judged]:
+    judged = _without_weak(judged)
     judged.sort(key=lambda j: (j.start, -j.end, j.disguised))
     kept: list[Judged] = []
     for item in judged:

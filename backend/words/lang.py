@@ -1,8 +1,9 @@
 """The little language of `exceptions.csv` and `patterns.csv`.
 
 Alternatives are separated by `|` and matched in the folded view of a text (`view.py`): lower case,
-simplified, Chinese numerals as digits. `#` is a number, `…` up to eight characters without sentence
-punctuation, `&` an account name, `$` the end of a clause, `[a|b]` a choice and `[a|b]?` an optional one.
+simplified, Chinese numerals as digits. `#` is a number, `…` up to eight characters of a clause, `‥` up to
+fourteen of a sentence, `&` an account name, `$` the end of a clause, `[a|b]` a choice and `[a|b]?` an
+optional one. `patterns.csv` may name a class of words, `<class>` (data/classes.txt).
 Everything else is literal, so a rule stays readable for the people who maintain the dictionary, and no
 rule can take more than linear time: repetition is always bounded.
 """
@@ -17,10 +18,11 @@ from backend.words.view import fold_view
 _TOKENS: Final = {
     "#": r"[0-9.十百千万亿两半几数上多]{1,8}",
     "…": r"[^，。！？；\n]{0,8}?",
+    "‥": r"[^。！？；\n]{0,14}?",
     "$": r"(?:\Z|(?=[，。！？；\n]))",
     "&": r"(?:[a-z][a-z0-9_\-]{4,20}|[0-9]{5,12})",
 }
-_SPECIAL: Final = frozenset("#…&$[")
+_SPECIAL: Final = frozenset("#…‥&$[")
 
 
 def is_literal(pattern: str) -> bool:
