@@ -12,17 +12,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from backend import auth
 from backend.local import secrets as local_secrets
 from backend.local.postgres import free_port
+from tests.conftest import Installation
 from tests.people import Account, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,9 +125,9 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def empty_desk(data_folder: Callable[[str], Path]) -> Iterator[Server]:
-    """A desk on its embedded stack without anybody in it."""
-    server = Server(data_folder("browser"), environment={"DESK_DEMO": "0"})
+def desk(installation: Installation) -> Iterator[Server]:
+    """A desk on its embedded stack, for all files of tests that bring shops and people of their own."""
+    server = Server(installation("browser"), environment={"DESK_DEMO": "0"})
     server.start()
     yield server
     server.stop()
@@ -147,31 +149,84 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def new_browser(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Opens a browser with a profile of its own: `new_browser(width=420, dark=True)`.
+class Browsers:
+    """Browsers by their window, handed out again: a cache spares each test the loading of Streamlit's code.
 
-    `state` is the `storage_state()` of another one: whoever is signed in there is signed in here.
+    What a person leaves behind is gone by then: pages, cookies, permissions, storage.
     """
-    opened: list[BrowserContext] = []
 
-    def make(
-        *, width: int = 1440, height: int = 900, dark: bool = False, state: Any = None
-    ) -> BrowserContext:
-        context = chromium.new_context(
+    def __init__(self, chromium: Browser) -> None:
+        self._chromium = chromium
+        self._idle: defaultdict[tuple[int, int, bool], list[BrowserContext]] = defaultdict(list)
+        self.asked: set[str] = set()
+
+    def take(self, *, width: int, height: int, dark: bool) -> BrowserContext:
+        """An idle one with this window, or a new one."""
+        idle = self._idle[width, height, dark]
+        return idle.pop() if idle else self._open(width, height, dark=dark)
+
+    def give_back(self, context: BrowserContext, *, width: int, height: int, dark: bool) -> None:
+        """Whoever gets it next finds it empty."""
+        for page in context.pages:
+            page.close()
+        context.clear_permissions()
+        context.set_storage_state(NOBODY)
+        self._idle[width, height, dark].append(context)
+
+    def _open(self, width: int, height: int, *, dark: bool) -> BrowserContext:
+        context = self._chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             locale="zh-CN",
             timezone_id="Asia/Shanghai",
-            storage_state=state,
         )
         context.set_default_timeout(PATIENCE)
-        opened.append(context)
+        context.on("request", lambda request: self.asked.add(request.url))
+        return context
+
+
+NOBODY: StorageState = {"cookies": [], "origins": []}
+
+
+@pytest.fixture(scope="session")
+def browsers(chromium: Browser) -> Browsers:
+    """The browsers of this session."""
+    return Browsers(chromium)
+
+
+@pytest.fixture
+def new_browser(browsers: Browsers) -> Iterator[Callable[..., BrowserContext]]:
+    """Opens a browser with a profile of its own: `new_browser(width=420, dark=True)`.
+
+    `state` is the `storage_state()` of another one: whoever is signed in there is signed in here. One whose
+    clock was set (`spent`) is not used again. Whatever a test does, its browsers ask nobody but this machine.
+    """
+    taken: list[tuple[BrowserContext, dict[str, Any] | None]] = []
+    browsers.asked.clear()
+
+    def make(
+        *,
+        width: int = 1440,
+        height: int = 900,
+        dark: bool = False,
+        state: StorageState | None = None,
+        spent: bool = False,
+    ) -> BrowserContext:
+        window = {"width": width, "height": height, "dark": dark}
+        context = browsers.take(**window)
+        taken.append((context, None if spent else window))
+        if state is not None:
+            context.set_storage_state(state)
         return context
 
     yield make
-    for context in opened:
-        context.close()
+    for context, window in taken:
+        if window is None:
+            context.close()
+        else:
+            browsers.give_back(context, **window)
+    here = ("http://127.0.0.1:", "data:", "blob:")
+    assert [url for url in browsers.asked if not url.startswith(here)] == []
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Server, enter
-from tests.conftest import Installation
 from tests.people import add_shop, hire
 from tests.support import forget_imports
 
@@ -20,19 +19,12 @@ SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
 TAOBAO = SAMPLES / "taobao_ExportOrderList.csv"
 
 
-@pytest.fixture(scope="module")
-def server(installation: Installation) -> Iterator[Server]:
-    made = Server(installation("imports"), environment={"DESK_DEMO": "0"})
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def desk(server: Server) -> Iterator[Server]:
+@pytest.fixture(autouse=True)
+def nothing_else_there(desk: Server) -> Iterator[None]:
     """An installation without shops and orders; what a test imports is gone afterwards."""
-    yield server
-    forget_imports(server.runtime["admin_url"])
+    forget_imports(desk.runtime["admin_url"])
+    yield
+    forget_imports(desk.runtime["admin_url"])
 
 
 def open_imports(desk: Server, page: Page, platform: str) -> None:

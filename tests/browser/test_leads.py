@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -10,7 +10,6 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Server, enter, settled
-from tests.conftest import Installation
 from tests.pages.shop_floor import SAMPLES, ShopFloor
 
 Open = Callable[..., BrowserContext]
@@ -27,14 +26,6 @@ ON_SHIFT = """
         returning member_id, day)
     insert into rota_entries (member_id, day, shift_name, starts_at, ends_at)
     select member_id, day, '班', now() - interval '1 hour', now() + interval '8 hours' from d"""
-
-
-@pytest.fixture(scope="module")
-def desk(installation: Installation) -> Iterator[Server]:
-    server = Server(installation("leads"), environment={"DESK_DEMO": "0"})
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")

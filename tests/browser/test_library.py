@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Server, enter, settled
-from tests.conftest import Installation
 from tests.pages.shop_floor import ShopFloor
 from tests.support import wait_until
 
 Open = Callable[..., BrowserContext]
 Shoot = Callable[[Page, str], None]
-
-
-@pytest.fixture(scope="module")
-def desk(installation: Installation) -> Iterator[Server]:
-    server = Server(installation("library"), environment={"DESK_DEMO": "0"})
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")

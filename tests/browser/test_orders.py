@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import Server, enter, settled
-from tests.conftest import Installation
 from tests.pages.floor import Floor, open_floor
-
-expect.set_options(timeout=20_000)  # a page of the queue on a busy machine
 
 Open = Callable[..., BrowserContext]
 Shoot = Callable[[Page, str], None]
-
-
-@pytest.fixture(scope="module")
-def desk(installation: Installation) -> Iterator[Server]:
-    server = Server(installation("orders"), environment={"DESK_DEMO": "0"})
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")

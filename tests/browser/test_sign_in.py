@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
+from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
-from tests.browser.conftest import PATIENCE, Server, settled, sign_in
+from tests.browser.conftest import Browsers, Server, settled, sign_in
+from tests.conftest import Installation
 
 Shoot = Callable[[Page, str], None]
 NewBrowser = Callable[..., BrowserContext]
 PASSWORD = "one phrase of mine"
-DARK = "rgb(20, 24, 26)"  # theme.dark.backgroundColor
+WINDOW = {"width": 1440, "height": 900, "dark": False}
+DARK, LIGHT = "rgb(20, 24, 26)", "rgb(255, 255, 255)"  # backgroundColor of the two themes
 TEAM = (
     "姓名\t工号\t角色\t店铺\t技能\t手机\n"
     "经理A\t8001\t经理\t全部\n"
@@ -24,19 +26,21 @@ TEAM = (
 
 
 @pytest.fixture(scope="module")
-def desk(empty_desk: Server) -> Server:
-    """The installation with two shops in it."""
-    with psycopg.connect(empty_desk.runtime["db_url"]) as owner:
+def desk(installation: Installation) -> Iterator[Server]:
+    """An installation of this file's own: two shops, and nobody in it."""
+    server = Server(installation("sign-in"), environment={"DESK_DEMO": "0"})
+    server.start()
+    with psycopg.connect(server.runtime["db_url"]) as owner:
         for code, name, platform in (("tm", "示例旗舰店", "taobao"), ("jd", "示例京东店", "jd")):
             owner.execute("select private.ensure_shop(%s, %s, %s)", (code, name, platform))
-    return empty_desk
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")
-def admin(desk: Server, chromium: Browser) -> str:
+def admin(desk: Server, browsers: Browsers) -> str:
     """The staff number of the first admin, made by hand in the first test that needs one."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(PATIENCE)
+    context = browsers.take(**WINDOW)
     page = context.new_page()
     page.goto(f"{desk.url}/shops?first={desk.console_code}")
     page.get_by_role("textbox", name="姓名").fill("管理员A")
@@ -46,19 +50,19 @@ def admin(desk: Server, chromium: Browser) -> str:
     page.get_by_role("button", name="建立管理员账号").click()
     page.locator(".st-key-desk_bar").wait_for()
     expect(page.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
-    context.close()
+    browsers.give_back(context, **WINDOW)
     return "9001"
 
 
 @pytest.fixture(scope="module")
-def signed_in(desk: Server, admin: str, chromium: Browser) -> StorageState:
+def signed_in(desk: Server, admin: str, browsers: Browsers) -> StorageState:
     """The cookies of a browser in which the admin is signed in."""
-    context = chromium.new_context()
+    context = browsers.take(**WINDOW)
     page = context.new_page()
     page.goto(f"{desk.url}/setup")
     sign_in(page, admin, PASSWORD)
     state = context.storage_state()
-    context.close()
+    browsers.give_back(context, **WINDOW)
     return state
 
 
@@ -73,14 +77,6 @@ def cookie_of(context: BrowserContext) -> dict[str, object] | None:
     return next(
         (one for name, one in names.items() if name.startswith("desk_") and name != "desk_width"), None
     )
-
-
-def test_typing_brings_no_english_hint_into_a_chinese_form(desk: Server, admin: str, page: Page) -> None:
-    page.goto(desk.url)
-    page.get_by_role("textbox", name="工号或邮箱").fill(admin)
-    hint = page.locator("[data-testid=InputInstructions]").first
-    expect(hint).to_have_text("Press Enter to submit form")
-    expect(hint).to_be_hidden()
 
 
 def test_the_session_survives_reload_new_tab_restart_and_an_expiring_token(
@@ -184,7 +180,8 @@ def test_a_team_is_pasted_and_each_person_opens_an_account(
     assert "13800001111" not in stored[0]
 
 
-def test_an_abandoned_shared_machine_locks_itself(desk: Server, admin: str, page: Page) -> None:
+def test_an_abandoned_shared_machine_locks_itself(desk: Server, admin: str, new_browser: NewBrowser) -> None:
+    page = new_browser(spent=True).new_page()
     page.clock.install()
     page.goto(f"{desk.url}/shops")
     sign_in(page, admin, PASSWORD)
@@ -195,15 +192,6 @@ def test_an_abandoned_shared_machine_locks_itself(desk: Server, admin: str, page
     expect(page.get_by_text("已自动锁定")).to_be_visible()
     page.reload()
     expect(page.get_by_role("button", name="登录", exact=True)).to_be_visible()
-
-
-def test_the_browser_asks_nobody_else(desk: Server, admin: str, page: Page) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{desk.url}/members")
-    sign_in(page, admin, PASSWORD)
-    settled(page)
-    assert [url for url in asked if not url.startswith((desk.url, "data:", "blob:"))] == []
 
 
 def test_the_plain_script_signs_in_for_as_long_as_the_tab_lives(
@@ -253,32 +241,42 @@ def test_a_desk_open_to_the_network_starts_no_stack_of_its_own(
         server.stop()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_how_it_looks(
-    desk: Server, signed_in: StorageState, new_browser: NewBrowser, shoot: Shoot, dark: bool
+    desk: Server, admin: str, signed_in: StorageState, new_browser: NewBrowser, shoot: Shoot
 ) -> None:
-    theme = "dark" if dark else "light"
-    gate = new_browser(dark=dark).new_page()
+    gate = new_browser().new_page()
     gate.goto(f"{desk.url}/members")
     expect(gate.get_by_role("button", name="登录", exact=True)).to_be_visible()
-    both_widths(gate, f"sign_in_{theme}", shoot)
-    page = new_browser(dark=dark, state=signed_in).new_page()
+    both_themes(gate, "sign_in", shoot)
+    no_english_hint(gate, admin)
+    page = new_browser(state=signed_in).new_page()
     for address in ("members", "shops", "setup"):
         page.goto(f"{desk.url}/{address}")
         page.locator(".st-key-desk_bar").wait_for()
-        both_widths(page, f"{address}_{theme}", shoot)
         expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        both_themes(page, address, shoot)
     page.locator(".st-key-desk_person button:visible").click()
     expect(page.get_by_role("button", name="切换用户")).to_be_visible()
-    both_widths(page, f"person_{theme}", shoot)
+    both_themes(page, "person", shoot)
 
 
-def both_widths(page: Page, name: str, shoot: Shoot) -> None:
-    """Screenshots at 1440 and 420 px; at neither does the page scroll sideways."""
-    for width in (1440, 420):
+def both_themes(page: Page, name: str, shoot: Shoot) -> None:
+    """Screenshots in light and dark at 1440 and 420 px; at neither width does the page scroll sideways."""
+    for width in (420, 1440):
         page.set_viewport_size({"width": width, "height": 900})
-        shoot(page, f"{name}_{width}")
+        for theme, background in (("dark", DARK), ("light", LIGHT)):
+            page.emulate_media(color_scheme=theme)
+            expect(page.locator(".stApp")).to_have_css("background-color", background)
+            shoot(page, f"{name}_{theme}_{width}")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def no_english_hint(gate: Page, login: str) -> None:
+    """Typing brings no English words into a Chinese form."""
+    gate.get_by_role("textbox", name="工号或邮箱").fill(login)
+    hint = gate.locator("[data-testid=InputInstructions]").first
+    expect(hint).to_have_text("Press Enter to submit form")
+    expect(hint).to_be_hidden()
 
 
 def test_theme_and_language_are_switched_and_kept(

@@ -8,7 +8,7 @@ import psycopg
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Server, enter, settled
-from tests.people import Account, add_shop, sign_up
+from tests.people import Account, add_shop, hire
 
 Open = Callable[..., BrowserContext]
 Shoot = Callable[[Page, str], None]
@@ -36,14 +36,14 @@ def save(page: Page) -> None:
 
 
 def test_the_second_of_two_managers_is_told_and_nothing_is_lost(
-    empty_desk: Server, new_browser: Open, shoot: Shoot
+    desk: Server, new_browser: Open, shoot: Shoot
 ) -> None:
-    stack = empty_desk.stack
+    stack = desk.stack
     add_shop(stack, "twins")
-    first, second = (sign_up(stack, "manager", shops=["twins"]) for _ in range(2))
+    first, second = (hire(stack, "manager", shops=["twins"]) for _ in range(2))
     with psycopg.connect(stack.db_url) as owner:
         owner.execute(TASKS)
-    one, other = (opened(empty_desk, stack, who, new_browser()) for who in (first, second))
+    one, other = (opened(desk, stack, who, new_browser()) for who in (first, second))
     rename(one, 0, "主管一改的标题")
     rename(other, 1, "主管二的另一行")
     rename(other, 0, "主管二改的标题")

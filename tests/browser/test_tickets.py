@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import Server, enter, settled
-from tests.conftest import Installation
 from tests.pages.floor import Floor, open_floor
 from tests.people import Account
-
-expect.set_options(timeout=30_000)  # a page with many parts on a busy machine
 
 Open = Callable[..., BrowserContext]
 Shoot = Callable[[Page, str], None]
@@ -23,14 +20,6 @@ GIFT = """
     select 'gift', '售后小礼品', '杯刷', 'GIFT1', 15, x.at, 'approved', x.at, x.at
     from (select now() - interval '1 day' as at) x
 """
-
-
-@pytest.fixture(scope="module")
-def desk(installation: Installation) -> Iterator[Server]:
-    server = Server(installation("tickets"), environment={"DESK_DEMO": "0"})
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")

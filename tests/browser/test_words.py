@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Server, enter, settled
-from tests.conftest import Installation
 from tests.pages import texts
 from tests.pages.shop_floor import ShopFloor
 
 Open = Callable[..., BrowserContext]
 Shoot = Callable[[Page, str], None]
 TEXT = "全国销量第一的最佳面霜，国家级认证。"
-
-
-@pytest.fixture(scope="module")
-def desk(installation: Installation) -> Iterator[Server]:
-    server = Server(installation("words"), environment={"DESK_DEMO": "0"})
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")
