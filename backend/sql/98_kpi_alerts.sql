@@ -1,8 +1,8 @@
 -- 98 ---------------------------------------------------------------------------------- KPIs: alerts when a target is missed
 --
 -- A missed target starts a deadline of the policy kpi_alert: its ladder says who hears of it, when and how often, through the
--- outbox of all reminders. It is checked every day and told only when it begins (and as the ladder says), ends when the
--- figure is back with a margin, and may then begin again.
+-- outbox of all reminders. It is checked whenever its newest day was counted (sheets of yesterday come in during the morning)
+-- and told only when it begins (and as the ladder says), ends when the figure is back with a margin, and may then begin again.
 
 create table if not exists public.kpi_alerts (
     id bigint generated always as identity primary key,
@@ -17,6 +17,7 @@ create table if not exists public.kpi_alerts (
     sample bigint,
     day date,
     since date,
+    judged_at timestamptz,
     version integer not null default 1,
     updated_at timestamptz not null default now(),
     constraint kpi_alerts_once unique (shop_id, code),
@@ -64,7 +65,7 @@ begin
     from private.kpi_snapshots s where s.shop_id = v.shop_id and s.code = v.code and s.day = p_day;
     v.target := private.kpi_target(v_kpi, array[v.shop_id]);
     v_state := private.judge_alert(v, v_kpi.direction);
-    update public.kpi_alerts set (value, target, sample, day, state, since) = (v.value, v.target, v.sample, p_day, v_state,
+    update public.kpi_alerts set (value, target, sample, day, judged_at, state, since) = (v.value, v.target, v.sample, p_day, p_now, v_state,
         case when v_state = 'raised' then coalesce(v.since, p_day) end) where id = v.id;
     if v_state = 'raised' and v.state = 'ok' then
         perform private.start_clock('kpi_alert', v.id, v.shop_id, 'recover', 'kpi_alert', p_now);
@@ -88,10 +89,11 @@ begin
     where s.is_active and k.is_additive and private.kpi_target(k, array[s.id]) is not null on conflict do nothing;
     for v in
         select a as alert, y.day from public.kpi_alerts a join public.shops s on s.id = a.shop_id
-        cross join lateral (select (p_now at time zone s.timezone)::date - 1 as day) y
+        cross join lateral (select max(k.day) as day from private.kpi_snapshots k where k.shop_id = a.shop_id and k.code = a.code
+            and k.day between (p_now at time zone s.timezone)::date - 7 and (p_now at time zone s.timezone)::date - 1) y
         join private.kpi_runs r on r.shop_id = a.shop_id and r.day = y.day and r.made_at is not null
             and (r.made_at at time zone s.timezone)::date > y.day
-        where a.is_active and a.day is distinct from y.day order by a.id limit p_limit for update of a skip locked
+        where a.is_active and (a.day is null or a.day < y.day or (a.day = y.day and r.made_at > a.judged_at)) order by a.id limit p_limit for update of a skip locked
     loop
         perform private.check_alert(v.alert, v.day, p_now);
         v_count := v_count + 1;
@@ -99,7 +101,7 @@ begin
     return v_count;
 end;
 $$;
-comment on function private.check_alerts(timestamptz, integer) is 'Judges what was not judged yet by the figure of yesterday, once the whole day was counted. How many it were. An alert begins with a least sample of 20; of 5 for cases and 1 for tasks and people online, of which a day has fewer.';
+comment on function private.check_alerts(timestamptz, integer) is 'Judges each alert by the newest day of the last seven that has a figure, once the whole day was counted, and again when it was counted anew. How many it were. An alert begins with a least sample of 20; of 5 for cases and 1 for tasks and people online, of which a day has fewer.';
 
 create or replace function public.set_alert(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

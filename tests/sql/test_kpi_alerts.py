@@ -135,6 +135,36 @@ def test_every_floor_of_the_handbook(floor: Connection) -> None:
     }
 
 
+def test_a_sheet_that_comes_in_the_morning_is_judged(floor: Connection) -> None:
+    """After midnight there is nothing to say; at ten the sheet of yesterday is there, at eleven a corrected one, and on
+    the third day that of the first: each is judged when it was counted."""
+    query = "select state, day from kpi_alerts where code = %s and shop_id = %s"
+
+    def judged(moment: datetime, of: int, paid: int | None) -> Any:
+        at(floor, moment)
+        day = (FIRST + timedelta(days=of)).date()
+        if paid is not None:
+            floor.execute(
+                "insert into agent_days (shop_id, day, agent, inquiries, paid_buyers) values (%s, %s, '客服A', 100, %s)"
+                " on conflict (shop_id, day, agent) do update set paid_buyers = excluded.paid_buyers",
+                (shop(floor), day, paid),
+            )
+            floor.execute("select private.forget_kept(%s, array[%s::date])", (shop(floor), day))
+        while service(floor, "service_keep_kpis", 100):
+            pass
+        service(floor, "tick_figures")
+        return row(floor, query, CODE, shop(floor))
+
+    morning = FIRST.replace(hour=0, minute=30) + timedelta(days=1)
+    assert judged(morning, 0, None) == ("ok", None)
+    first = FIRST.date()
+    assert judged(morning + timedelta(hours=10), 0, 40) == ("raised", first)
+    assert told(floor) == 1
+    assert judged(morning + timedelta(hours=11), 0, 70) == ("ok", first)
+    assert judged(morning + timedelta(days=2), 1, 20) == ("raised", first + timedelta(days=1))
+    assert told(floor) == 2
+
+
 def test_who_is_told_is_a_manager_of_the_shop(floor: Connection) -> None:
     day(floor, 0, 10)
     told(floor)

@@ -87,7 +87,10 @@ def _help(tile: Tile, meaning: Definition | None) -> str:
         return ""
     sums = t("kpi.sums", numerator=_sum(tile.numerator), denominator=_sum(tile.denominator))
     source = f"{t('kpi.version', version=tile.version)} · {md(meaning.origin)}"
-    return "  \n".join((md(words.formula(meaning)), sums, source))
+    before = (
+        [t("kpi.before", value=md(words.figure(tile.before, tile.unit)))] if tile.before is not None else []
+    )
+    return "  \n".join((md(words.formula(meaning)), sums, *before, source))
 
 
 def _sum(value: float | None) -> str:
