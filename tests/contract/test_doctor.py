@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,16 +22,17 @@ from backend.errors import AppError
 from backend.local.secrets import write_private
 from backend.local.stack import Stack
 from backend.pii import Keyring, generate_key
+from tests.conftest import Installation
 from tests.people import settings_of
-from tests.sql.importing import Connection, Rpc, add_shop, connected, one
+from tests.sql.importing import Connection, Rpc, add_shop, connected, one, undone
 
 VECTORS = Path(__file__).parents[1] / "data" / "pii_vectors.json"
 
 
 @pytest.fixture
-def conn(db_url: str) -> Iterator[Connection]:
-    """A database of the test's own, without test clock."""
-    with connected(db_url) as connection:
+def conn(sql_url: str) -> Iterator[Connection]:
+    """A database without test clock, as long as the test lasts."""
+    with undone(sql_url) as connection:
         connection.execute("drop table private.test_clock")
         connection.execute(
             "create or replace function private.now() returns timestamptz language sql stable"
@@ -315,11 +316,11 @@ def test_the_real_gateway_passes_and_wrong_keys_do_not(stack: Stack) -> None:
 
 
 def test_a_new_installation_is_healthy_and_offers_its_code(
-    data_folder: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, installation: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = data_folder("doctor")
-    assert cli.main(["doctor", "--data", str(folder), "--json"]) == 1
+    assert cli.main(["doctor", "--data", str(tmp_path), "--json"]) == 1
     assert [f["check"] for f in json.loads(capsys.readouterr().out)["findings"]] == ["no_installation"]
+    folder = installation("doctor")
     with Stack(folder, fsync=False) as stack:
         with connected(stack.db_url) as owner:
             years = "select extract(year from now())::integer + n from generate_series(0, 1) n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from backend.local import secrets
 from backend.local.stack import Stack
 from backend.pii import Keyring, PiiError, generate_key, key_id_of
 from backend.rekey import Keys
+from tests.conftest import Installation
 from tests.sql.importing import (
     TEN,
     Connection,
@@ -32,6 +33,7 @@ from tests.sql.importing import (
     parsed,
     record,
     shop_of,
+    undone,
 )
 
 SAMPLE = Path(__file__).parents[1] / "data" / "samples" / "taobao_ExportOrderList.csv"
@@ -41,15 +43,27 @@ BOTH = Keys.parse(f"{NEW},{OLD}")
 NOTE = "客户来电确认 13812345678"
 
 
-@pytest.fixture
-def conn(db_url: str) -> Iterator[Connection]:
+def bring_sample(conn: Connection) -> None:
     """A shop with the sample imported under the old key; one exception of a phone waived, with a note."""
-    with connected(db_url) as connection:
-        shop = Shop(add_shop(connection, "tb", "taobao"), "tb", "taobao")
-        rpc = Rpc(connection)
-        import_file(Importer(rpc, rpc, OLD_RING), SAMPLE, name=SAMPLE.name, kind="orders", shop=shop)
-        waive(connection)
-        add_channels(connection)
+    shop = Shop(add_shop(conn, "tb", "taobao"), "tb", "taobao")
+    rpc = Rpc(conn)
+    import_file(Importer(rpc, rpc, OLD_RING), SAMPLE, name=SAMPLE.name, kind="orders", shop=shop)
+    waive(conn)
+    add_channels(conn)
+
+
+@pytest.fixture(scope="module")
+def sample_url(module_db_url: str) -> str:
+    """A database with the sample, for the tests that leave it as it was."""
+    with connected(module_db_url) as conn:
+        bring_sample(conn)
+    return module_db_url
+
+
+@pytest.fixture
+def conn(sample_url: str) -> Iterator[Connection]:
+    """A connection to it; what the test does is rolled back."""
+    with undone(sample_url) as connection:
         yield connection
 
 
@@ -224,17 +238,18 @@ def test_a_run_killed_between_chunks_goes_on(conn: Connection, monkeypatch: pyte
     assert standing(conn) == seen
 
 
-def test_two_at_once_share_the_work(db_url: str, conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_at_once_share_the_work(db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rekey, "_CHUNK", 3)
-    before = clear(conn, OLD_RING)
-    with connected(db_url) as other, ThreadPoolExecutor(2) as pool:
+    with connected(db_url) as conn, connected(db_url) as other, ThreadPoolExecutor(2) as pool:
+        bring_sample(conn)
+        before = clear(conn, OLD_RING)
         runs = [pool.submit(rekey.rekey, Rpc(each), BOTH) for each in (conn, other)]
         summaries = [run.result() for run in runs]
-    assert clear(conn, NEW_RING) == before
-    assert sum(summary.contacts for summary in summaries) == one(
-        conn, "select count(*) from private.contacts"
-    )
-    again = rekey.rekey(Rpc(conn), BOTH)
+        assert clear(conn, NEW_RING) == before
+        assert sum(summary.contacts for summary in summaries) == one(
+            conn, "select count(*) from private.contacts"
+        )
+        again = rekey.rekey(Rpc(conn), BOTH)
     assert (again.contacts, again.notes, again.undo, again.orders, again.left) == (0, 0, 0, 0, 0)
 
 
@@ -369,13 +384,17 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, d
 
 
 def test_the_key_of_an_installation_from_new_to_drop(
-    data_folder: Callable[[str], Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    installation: Installation,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = data_folder("rekey")
-    monkeypatch.setenv("DESK_DATA_DIR", str(folder))
+    monkeypatch.setenv("DESK_DATA_DIR", str(tmp_path))
     code, said, text = command(capsys, "rekey", "--new")
     assert (code, said) == (1, {})
     assert "There is no installation" in text
+    folder = installation("rekey")
+    monkeypatch.setenv("DESK_DATA_DIR", str(folder))
     with Stack(folder, fsync=False) as stack:
         old = secrets.load(folder).pii_key
         assert command(capsys, "import", "orders", str(SAMPLE))[0] == 0
