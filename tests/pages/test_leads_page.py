@@ -76,8 +76,11 @@ def test_a_lead_from_the_form_to_the_sale(app_as: AppAs, shop: ShopFloor) -> Non
     click(page, "lead_promise_send")
     assert "包邮" in shown(page)
     promise = shop.one("select id from public.promises where entity_id = %s", lead)
+    assert "包邮" in list(app_as(agent, "promises").dataframe[0].value["what"])
     click(page, f"promise_kept_{promise}")
     assert shop.one("select state from public.promises where id = %s", promise) == "kept"
+    kept = app_as(agent, "promises", query={"tab": "kept", "person": str(agent.member_id)})
+    assert list(kept.dataframe[0].value["what"]) == ["包邮"]
     order = shop.one(
         "select order_no from public.orders where shop_id = %s and status = 'to_ship' limit 1", shop.shop_id
     )
@@ -130,6 +133,15 @@ def test_the_list_filters_moves_and_says_why_not(app_as: AppAs, shop: ShopFloor)
     lead = captured(app_as, shop, agent, "13812340004")
     page = app_as(agent, "leads", query={"view": "list", "grade": "B"})
     assert f"L-{lead}" in list(page.dataframe[0].value["number"])
+    order = shop.one("select order_no from public.orders where shop_id = %s limit 1", shop.shop_id)
+    form = click(app_as(agent, "leads"), "leads_capture")
+    form.text_input(key="leads_new_order").input(order).run()
+    form.multiselect(key="leads_new_order_needs").set_value(["数码"]).run()
+    click(form, "leads_order_send")
+    made = newest(shop)
+    assert (fact(shop, made, "via"), fact(shop, made, "needs")) == ("order", ["数码"])
+    same = "select buyer_account from public.orders where order_no = %s"
+    assert fact(shop, made, "buyer_account") == shop.one(same, order)
     page = app_as(agent, "leads", query={"view": "list", "source": "enterprise"})
     assert zh("leads.none_match") in shown(page)
     page = app_as(agent, "leads", query={"id": str(lead)})

@@ -63,7 +63,7 @@ def _body(user: User) -> None:
         with many:
             _paste(user, shop_id)
         with order:
-            _order(user, shop_id)
+            _order(user)
 
 
 def _shop(user: User) -> int:
@@ -156,11 +156,11 @@ def _paste(user: User, shop_id: int) -> None:
         _send(shop_id, drafts, "paste", keep)
 
 
-def _order(user: User, shop_id: int) -> None:
+def _order(user: User) -> None:
     """Who asked or bought under an order number: account and contact are taken over, on the record."""
     st.caption(t("leads.order_hint"))
     number = st.text_input(t("leads.field.order_no"), key="leads_new_order", max_chars=60).strip()
-    found = reads.order(frame.client(), shop_id, number) if number else None
+    found = reads.order(frame.client(), number) if number else None
     if found is None:
         if number:
             st.info(t("leads.order_unknown"), icon=":material/search_off:")
