@@ -100,9 +100,9 @@ def _verified(seen: str, table: Compiled, candidates: list[Occurrence]) -> Itera
     """Yield the candidates that have a meaning, by their kept characters."""
     meanings, walled = table.meanings, table.walled
     for first, last, index in candidates:
-        meaning = meanings.get(seen[first:last])
+        meaning = meanings[seen[first:last]]
         if meaning is None and index in walled:
-            meaning = meanings.get(fold_text(seen[first:last]))
+            meaning = meanings[fold_text(seen[first:last])]
         if meaning is not None:
             yield first, last, meaning
 

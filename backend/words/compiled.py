@@ -12,7 +12,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import accumulate, chain, islice, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from backend.words.rules import SCANNED, SCANNED_SIGNS, always, heeds
 from backend.words.scanner import Scan, build_scan
 from backend.words.signs import EDGE, necessary
 from backend.words.superlatives import superlative_entries
+from backend.words.view import code_points
 
 DROP, WALL, SEVERAL, OTHER = 0, 1, 2, 3
 _FIRST_LETTER: Final = 4
@@ -74,12 +75,44 @@ class Meaning(NamedTuple):
     is_edged: bool = False
 
 
+class Lexicon(dict[str, Meaning | None]):
+    """Folded needle -> what it means, None if nothing.
+
+    A term that is nothing else gets its rule and meaning when it is first met: of a large dictionary, most
+    never are.
+    """
+
+    def __init__(
+        self, terms: dict[str, Entry], dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]]
+    ) -> None:
+        super().__init__()
+        self.terms, self._conditions = terms, conditions
+        self._groups = dict(dictionary.superlatives)
+
+    def __missing__(self, needle: str) -> Meaning | None:
+        if needle not in self.terms:
+            return None
+        found = self[needle] = self.made(needle)
+        return found
+
+    def made(self, needle: str) -> Meaning:
+        """Return what a needle means, a new meaning without a rule if it is no term."""
+        return self.get(needle) or Meaning(needle, needle, self.rule(needle), is_edged=_has_edge(needle))
+
+    def rule(self, term: str) -> Rule | None:
+        entry = self.terms.get(term)
+        if entry is None:
+            return None
+        group = self._groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
+        return _rule(entry, self._conditions.get(term, ()), group)
+
+
 class Compiled(NamedTuple):
     """Everything the engine needs, shared by all threads.
 
-    `walled` are the numbers of the scan's needles with a barrier, `meanings` are by folded needle. `signs`
-    remembers the signs of a term that was met, `quiet` for each context the severity of what has nothing
-    near, `described` what hits say.
+    `walled` are the numbers of the scan's needles with a barrier, `meanings` are by folded needle, `rules`
+    are the entries by folded term. `signs` remembers the signs of a term that was met, `quiet` for each
+    context the severity of what has nothing near, `described` what hits say.
     """
 
     version: str
@@ -87,9 +120,9 @@ class Compiled(NamedTuple):
     scan: Scan
     classes: npt.NDArray[np.uint8]
     walled: frozenset[int]
-    meanings: dict[str, Meaning]
+    meanings: Lexicon
     signs: dict[str, Signs]
-    rules: dict[str, Rule]
+    rules: dict[str, Entry]
     phonetics: Phonetics
     quiet: dict[tuple[str, tuple[str, ...]], dict[str, Severity | None]]
     described: dict[tuple[Entry, Severity], Description]
@@ -104,21 +137,17 @@ def _conditions(dictionary: Dictionary) -> dict[str, tuple[Condition, ...]]:
     return {term: tuple(rows) for term, rows in found.items()}
 
 
-def _rules(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]]) -> dict[str, Rule]:
-    rules: dict[str, Rule] = {}
-    groups = dict(dictionary.superlatives)
+def _terms(dictionary: Dictionary, conditions: dict[str, tuple[Condition, ...]]) -> dict[str, Entry]:
+    """Return the entries by their folded term; the first of several counts."""
+    terms: dict[str, Entry] = {}
     for entry in dictionary.entries:
         folded = _folded(entry.term)
         if len(folded) < 2 or (entry.match_kind == "prefix" and folded not in conditions):
             continue  # a prefix alone says nothing: superlatives and `need` rows stand for it
-        group = groups.get(entry.term[1:], "quality") if entry.term.startswith("最") else ""
-        if folded and folded not in rules:
-            rules[folded] = _rule(entry, conditions.get(folded, ()), group)
-    for entry, group in superlative_entries(dictionary):
-        folded = _folded(entry.term)
-        if folded not in rules:
-            rules[folded] = _rule(entry, conditions.get(folded, ()), group)
-    return rules
+        terms.setdefault(folded, entry)
+    for entry, _ in superlative_entries(dictionary):
+        terms.setdefault(_folded(entry.term), entry)
+    return terms
 
 
 def _folded(term: str) -> str:
@@ -164,38 +193,35 @@ def _triggers(
     return triggers
 
 
-def _meanings(
+def _lexicon(
+    terms: dict[str, Entry],
     dictionary: Dictionary,
-    rules: dict[str, Rule],
     conditions: dict[str, tuple[Condition, ...]],
     stand_ins: Iterable[str],
-) -> dict[str, Meaning]:
-    triggers = _triggers(dictionary, conditions)
-    found: dict[str, Meaning] = {}
-    for needle, rule in rules.items():
-        found[needle] = Meaning(needle, needle, rule, patterns=tuple(triggers.pop(needle, ())))
-    for needle, patterns in triggers.items():
+) -> Lexicon:
+    """Return the meanings of needles; those are made that are more than a term."""
+    found = Lexicon(terms, dictionary, conditions)
+    for needle, patterns in _triggers(dictionary, conditions).items():
         if needle:
-            found[needle] = Meaning(needle, needle, patterns=tuple(patterns))
-    for needle, plain, rule in _aliases(rules):
-        if needle not in found or found[needle].rule is None:
-            found[needle] = Meaning(
-                needle, plain, rule, True, found[needle].patterns if needle in found else ()
-            )
+            found[needle] = found.made(needle)._replace(patterns=tuple(patterns))
+    for needle, plain in _aliases(terms):
+        known = found.made(needle)
+        if known.rule is None:
+            found[needle] = known._replace(plain=plain, rule=found.rule(plain), disguised=True)
     for needle in stand_ins:
-        found[needle] = found.get(needle, Meaning(needle, needle))._replace(stand_in=True)
-    for needle in filter(_has_edge, found):
-        found[needle] = found[needle]._replace(is_edged=True)
+        found[needle] = found.made(needle)._replace(stand_in=True)
     for sign, bits in _heard().items():
-        meaning = found.get(sign, Meaning(sign, sign, is_meant=False))
-        found[sign] = meaning._replace(heard=tuple(bit for bit in SCANNED if bit & bits))
+        meant = sign in found or sign in terms
+        heard = tuple(bit for bit in SCANNED if bit & bits)
+        found[sign] = found.made(sign)._replace(heard=heard, is_meant=meant)
     return found
 
 
-def _aliases(rules: dict[str, Rule]) -> Iterable[tuple[str, str, Rule]]:
-    for needle, rule in islice(rules.items(), DISGUISED):
-        for alias in aliases(needle, severe=rule.entry.severity == "block"):
-            yield alias, needle, rule
+def _aliases(terms: dict[str, Entry]) -> Iterable[tuple[str, str]]:
+    """Yield the aliases of the terms that are looked for in disguise, each with its term."""
+    for term, entry in islice(terms.items(), DISGUISED):
+        for alias in aliases(term, severe=entry.severity == "block"):
+            yield alias, term
 
 
 def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
@@ -229,9 +255,11 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
     return table
 
 
-def encode(text: str, classes: npt.NDArray[np.uint8]) -> bytes:
-    """Return the class codes of a folded text."""
-    return bytes(int(classes[ord(char)]) for char in text)
+def _keys(needles: Sequence[str], classes: npt.NDArray[np.uint8]) -> list[bytes]:
+    """Return the class codes of folded needles, each once."""
+    codes = classes.take(code_points("".join(needles))).tobytes()
+    ends = accumulate(map(len, needles), initial=0)
+    return list(dict.fromkeys(codes[start:end] for start, end in pairwise(ends)))
 
 
 def _has_edge(needle: str) -> bool:
@@ -241,14 +269,15 @@ def _has_edge(needle: str) -> bool:
 def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> Compiled:
     """Compile a dictionary. `engine` forces one matcher (see scanner.py)."""
     conditions = _conditions(dictionary)
-    rules = _rules(dictionary, conditions)
-    spellings = phonetics(list(rules)[:DISGUISED])
-    meanings = _meanings(dictionary, rules, conditions, spellings.stand_ins)
-    classes = _classes(list(meanings))
-    keys = list(dict.fromkeys(encode(needle, classes) for needle in meanings))
+    terms = _terms(dictionary, conditions)
+    spellings = phonetics(islice(terms, DISGUISED))
+    meanings = _lexicon(terms, dictionary, conditions, spellings.stand_ins)
+    needles = list(dict.fromkeys(chain(terms, meanings)))
+    classes = _classes(needles)
+    keys = _keys(needles, classes)
     name, scan = build_scan(keys, engine=engine)
     walled = frozenset(n for n, key in enumerate(keys) if WALL in key)
-    return Compiled(dictionary.version, name, scan, classes, walled, meanings, {}, rules, spellings, {}, {})
+    return Compiled(dictionary.version, name, scan, classes, walled, meanings, {}, terms, spellings, {}, {})
 
 
 @functools.cache

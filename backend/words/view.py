@@ -8,6 +8,7 @@ the original.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import re
 from typing import Any, Final
@@ -68,7 +69,7 @@ def view_table() -> npt.NDArray[np.uint32]:
 
 def text_of(codes: npt.NDArray[np.uint32]) -> str:
     """Return an array of code points as a text."""
-    return codes.tobytes().decode("utf-32-le")
+    return codecs.utf_32_le_decode(codes.tobytes())[0]
 
 
 def view_of(codes: npt.NDArray[Any]) -> str:
@@ -78,7 +79,7 @@ def view_of(codes: npt.NDArray[Any]) -> str:
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
     """Return a text's code points; a lone surrogate counts as one."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.frombuffer(codecs.utf_32_le_encode(text, "surrogatepass")[0], np.uint32)
 
 
 class View:
