@@ -23,6 +23,7 @@ from backend.library.models import OfferDraft
 from backend.library.reads import suggest
 from backend.local.demo.orders import FALL
 from backend.tickets import approvals, commands, money, surveys
+from backend.tickets.choices import CHANNEL_OF
 from backend.tickets.models import Draft, Moved, TicketRef
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class _Hand:
         if not took:
             return
         self.set_clock(case.at + timedelta(minutes=24))
-        facts = {"direction": "out", "channel": "wangwang", "body": _REPLY}
+        facts = {"direction": "out", "channel": self._chat(case.order), "body": _REPLY}
         db.command(client, "add_message", p_ticket_id=ref.id, p=facts, request_id=uuid.uuid4())
         ends: dict[str, Callable[[TicketRef], object]] = {
             "waiting_customer": lambda at: commands.wait(
@@ -200,12 +201,17 @@ class _Hand:
         elif case.end not in ("in_progress", "overdue"):
             self._finish(case, ref, score)
 
+    def _chat(self, order: dict[str, Any]) -> str:
+        """The chat tool of the shop that sold it."""
+        platforms = {shop.id: shop.platform for shop in self.player.shops.values()}
+        return CHANNEL_OF[platforms[order["shop_id"]]]
+
     def _register(self, case: Case, *, take: bool) -> TicketRef:
         draft = Draft(
             case.type,
             case.text,
             order_id=case.order["id"],
-            channel="review" if case.type == "public_complaint" else "wangwang",
+            channel="review" if case.type == "public_complaint" else self._chat(case.order),
             severity="normal",
             root_cause_id=self.causes[case.cause],
             take=take,
@@ -230,7 +236,7 @@ class _Hand:
             outcome=outcome,
             solution=solution,
             solution_id=self._known(case) if ref.id % 6 else None,
-            told_on="wangwang",
+            told_on=self._chat(case.order),
             request_id=uuid.uuid4(),
         )
         if case.end == "reopened":
@@ -296,7 +302,7 @@ class _Hand:
             ref,
             outcome="reshipped",
             solution="补发同款一件，附小礼品",
-            told_on="wangwang",
+            told_on=self._chat(case.order),
             request_id=uuid.uuid4(),
         )
         self.set_clock(self.now - timedelta(hours=1))
@@ -349,7 +355,7 @@ class _Hand:
         self.set_clock(at)
         ref = self._register(case, take=True)
         self.set_clock(at + timedelta(minutes=6))
-        facts = {"direction": "out", "channel": "wangwang", "body": _REPLY}
+        facts = {"direction": "out", "channel": self._chat(case.order), "body": _REPLY}
         db.command(
             self.player.person("K004"), "add_message", p_ticket_id=ref.id, p=facts, request_id=uuid.uuid4()
         )
@@ -369,7 +375,7 @@ class _Hand:
             TicketRef(ref.id, _version(client, ref.id)),
             outcome="price_protected",
             solution="按订单算出差价 50 元，已退",
-            told_on="wangwang",
+            told_on=self._chat(order),
             request_id=uuid.uuid4(),
         )
         self.set_clock(at + timedelta(hours=5))

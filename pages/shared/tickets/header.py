@@ -69,6 +69,7 @@ _ICONS = {
     "merge": ":material/call_merge:",
     "cancel": ":material/block:",
 }
+_MORE = "ticket_more"
 _CALM = ("in_progress", "resolved", "closed")  # here no step is the one to take
 _CLICKS = ("take", "resume", "approval")  # these need no form
 
@@ -160,7 +161,10 @@ def _steps(user: User, found: TicketScreen) -> None:
         for n, step in enumerate(offered, start=1):
             _step(found, step, f"Alt+{n}", first=n == 1 and ticket.state not in _CALM)
         if rare:
-            with st.popover(t("tickets.more"), icon=":material/more_horiz:", key="ticket_more"):
+            more = st.popover(
+                t("tickets.more"), icon=":material/more_horiz:", key=_MORE, on_change="rerun"
+            )  # told of, so that the click inside can close it
+            with more:
                 for step in rare:
                     _step(found, step, None, first=False)
     if not offered and (why := refusal(found)):
@@ -190,11 +194,18 @@ def _step(found: TicketScreen, step: str, shortcut: str | None, *, first: bool) 
         icon=_ICONS[step],
         type="primary" if is_open or (first and one.acting(ticket.id) is None) else "secondary",
         shortcut=shortcut,
-        on_click=None if step in calls else partial(one.act, ticket.id, step),
+        on_click=None if step in calls else partial(_open, ticket.id, step),
     )
     if clicked and step in calls:
         with frame.boundary():
             calls[step](found)
+
+
+def _open(ticket_id: int, step: str) -> None:
+    """Shows the panel of a step, and nothing above it."""
+    one.act(ticket_id, step)
+    if _MORE in st.session_state:
+        st.session_state[_MORE] = False
 
 
 def _label(found: TicketScreen, step: str) -> str:

@@ -32,7 +32,8 @@ def remark(user: User, found: TicketScreen) -> None:
     """「【补发】T-1042 客服A 11-22」 for what has been done so far."""
     text = words.remark(done(found), found.ticket.id, user)
     with st.container(border=True, gap="xsmall", key="ticket_remark"):
-        st.markdown(f"**{t('tickets.remark')}**", help=t("tickets.remark_help"))
+        where = "tickets.remark" if found.ticket.platform == "taobao" else "tickets.remark_of_platform"
+        st.markdown(f"**{t(where)}**", help=t("tickets.remark_help"))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"`{text}`", width="stretch")
             widgets.copy_button(text, key="ticket_remark_copy", label=plain("common.copy"))
