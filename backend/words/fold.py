@@ -45,10 +45,12 @@ _LOOKALIKES: Final = dict(
         strict=True,
     )
 )
+# Strokes, which are no words: they only keep characters apart.
+_STROKES: Final = frozenset("丶丨丿亅")
 # Pictures that sales text writes words with.
 _PICTURES: Final = {"💯": "100%", "🛰": "卫星", "🐧": "企鹅", "🧧": "红包", "💰": "现金"}
 _LETTERS: Final = dict(
-    zip("аеорсхуікмтвнαβενοκτχυρѕјԁɡⅴⅹⅰⅼⅽⅾⅿℓ", "aeopcxyikmtbhabevoktxypsjdgvxilcdml", strict=True)
+    zip("аеорсхуікмтвнαβενοκτχυρѕјԁɡⅴⅹⅰⅼⅽⅾⅿℓðđÐĐ", "aeopcxyikmtbhabevoktxypsjdgvxilcdmldddd", strict=True)
 )
 
 
@@ -94,6 +96,8 @@ def _simplified() -> dict[str, str]:
 def _fold_one(char: str) -> str | None:
     if char in _PICTURES:
         return None  # stands for several
+    if char in _STROKES:
+        return SKIP
     for table in (_DIGITS, _KEPT, _LETTERS):
         if char in table:
             return table[char]
@@ -125,7 +129,7 @@ def fold_table() -> dict[int, str | None]:
             folded = _fold_one(chr(code))
             if folded != chr(code):
                 table[code] = folded
-    for source in (_simplified(), _LOOKALIKES, _DIGITS):
+    for source in (_simplified(), _LOOKALIKES, _DIGITS, _STROKES):
         table.update((ord(char), _fold_one(char)) for char in source)
     return table
 

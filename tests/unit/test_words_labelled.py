@@ -72,7 +72,7 @@ def test_fresh_talk_stays_as_well_understood_as_it_was() -> None:
     """The hard end: many claims a text, in words no list foresaw. Measured once, after all tuning."""
     share = figures("fresh")
     print("fresh", share)
-    assert share["found"] >= 0.78
+    assert share["found"] >= 0.84
     assert share["disguised"] >= 0.75
     assert share["flagged"] <= 0.04
     assert share["blocked"] <= 0.03

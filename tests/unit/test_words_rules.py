@@ -34,6 +34,15 @@ CLAIM_AND_HARMLESS = [
     ("三天见效", "物流三天内送达"),
     ("买一送十", "买一送一，赠品为同款小样5ml"),
     ("no1品牌", "编号no12"),
+    ("💯正品", "充电到100%后拔下"),
+    ("告别飞蚊症", "如有飞蚊症请就医"),
+    ("晒斑统统走开", "去除衣物斑点"),
+    ("肚腩说拜拜", "儿童充气游泳圈"),
+    ("从不及格到满分", "满分试卷讲解"),
+    ("比专柜三千多的强太多", "今天比昨天好多了"),
+    ("不走平台便宜二十", "请勿绕过平台付款"),
+    ("三分钟除醛，当天装完就能住", "周五入住的客人"),
+    ("亩产三千斤", "亩用量三十毫升"),
 ]
 
 
@@ -100,6 +109,14 @@ def test_a_hit_says_why_and_what_to_do() -> None:
     assert hit.suggestion
     assert hit.exemption
     assert hit.evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "law"),
+    [("亩产三千斤", "第二十七条"), ("以租养贷的公寓", "第二十六条"), ("跟专柜同一个厂", "商标法")],
+)
+def test_a_family_names_its_own_ground(text: str, law: str) -> None:
+    assert any(law in hit.legal_basis for hit in check_one(text).hits), check_one(text).hits
 
 
 def test_prefix_rows_never_fire_alone() -> None:
