@@ -1,6 +1,7 @@
 // How the gateway reads the database: PostgREST's own spelling of values, and the rights as they stand.
 import { createPostgresConnection, type PostgresConnection } from "@supabase/lite/postgres";
 import type postgres from "postgres";
+import { tellAtOnce } from "./context.ts";
 import { exactNumber, isoInstant } from "./values.ts";
 
 /** Connections the gateway holds at most; the database refuses slow statements by itself (8 s). */
@@ -27,10 +28,10 @@ export function connect(url: string, max: number = POOL): PostgresConnection {
     connect_timeout: 5,
     backoff: () => 0.2, // seconds; the driver's own grows to 20, long after a restarted database is back
   };
-  return createPostgresConnection({
+  return tellAtOnce(createPostgresConnection({
     url,
     postgresOptions: postgresOptions as postgres.Options<Record<string, never>>,
-  });
+  }));
 }
 
 /**
