@@ -210,6 +210,16 @@ def test_free_places_are_those_of_people_on_duty(floor: Connection) -> None:
     assert one(floor, places, working.shop(floor), NOON) == 2
     assert one(floor, places, working.shop(floor), NOON + timedelta(hours=1)) == 5
     assert one(floor, places, working.shop(floor), NOON + timedelta(hours=12)) == 0
+    campaign = "insert into campaigns (name, starts_at, ends_at) values ('大促', %s, %s)"
+    floor.execute(campaign, (NOON, NOON + timedelta(hours=1)))
+    assert one(floor, places, working.shop(floor), NOON) == 5  # twice the capacity, until it is over
+    assert one(floor, places, working.shop(floor), NOON + timedelta(hours=1)) == 5
+    floor.execute("update members set skills = '{presales}' where id = %s", (amy,))
+    skills = "select skills from private.assignment_staff('ticket', %s, %s) s where s.member_id = %s"
+    assert one(floor, skills, working.shop(floor), NOON, amy) == ["presales"]
+    floor.execute("update campaigns set is_all_hands = true")
+    assert one(floor, skills, working.shop(floor), NOON, amy) == ["presales", "aftersales"]
+    assert one(floor, skills, working.shop(floor), NOON + timedelta(hours=1), amy) == ["presales"]
 
 
 def test_two_callers_at_once_exceed_no_capacity(db_url: str) -> None:
