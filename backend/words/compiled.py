@@ -255,11 +255,12 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
     return table
 
 
-def _keys(needles: Sequence[str], classes: npt.NDArray[np.uint8]) -> list[bytes]:
-    """Return the class codes of folded needles, each once."""
+def _coded(needles: Sequence[str]) -> tuple[npt.NDArray[np.uint8], list[bytes]]:
+    """Return the classes that folded needles need, and the needles in their codes, each once."""
+    classes = _classes(needles)
     codes = classes.take(code_points("".join(needles))).tobytes()
     ends = accumulate(map(len, needles), initial=0)
-    return list(dict.fromkeys(codes[start:end] for start, end in pairwise(ends)))
+    return classes, list(dict.fromkeys(codes[start:end] for start, end in pairwise(ends)))
 
 
 def _has_edge(needle: str) -> bool:
@@ -272,9 +273,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     terms = _terms(dictionary, conditions)
     spellings = phonetics(islice(terms, DISGUISED))
     meanings = _lexicon(terms, dictionary, conditions, spellings.stand_ins)
-    needles = list(dict.fromkeys(chain(terms, meanings)))
-    classes = _classes(needles)
-    keys = _keys(needles, classes)
+    classes, keys = _coded(list(dict.fromkeys(chain(terms, meanings))))
     name, scan = build_scan(keys, engine=engine)
     walled = frozenset(n for n, key in enumerate(keys) if WALL in key)
     return Compiled(dictionary.version, name, scan, classes, walled, meanings, {}, terms, spellings, {}, {})
