@@ -12459,7 +12459,7 @@ language sql stable set search_path = '' as $$
     from public.orders o where o.id = p_id and o.shop_id in (select private.my_shop_ids())
 $$;
 comment on function private.order_to_reveal(private.actor, bigint, timestamptz) is
-    'What reveal_contact asks of an area: {shop_id, contact_id, contact_state, version, claimed}, or null for a record that is not mine to see.';
+    'What reveal_contact asks of an area: {shop_id, contact_id, contact_state, version, claimed}, for a ticket also refusal (a message key), or null for a record that is not mine to see.';
 
 create or replace function private.to_reveal(p_me private.actor, p_entity text, p_id bigint, p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -12485,6 +12485,9 @@ begin
     if v_found is null then
         perform private.fail('PT404', case p_entity when 'ticket' then 'ticket.none' when 'lead' then 'lead.none' else 'order.none' end);
     end if;
+    if v_found ->> 'refusal' is not null then
+        perform private.fail('PT403', v_found ->> 'refusal', jsonb_build_object('id', p_id));
+    end if;
     if not v_claimed and coalesce(p_reason, '')
         not in ('contact_customer', 'address_check', 'courier', 'after_sales', 'complaint', 'audit') then
         perform private.fail('PT422', 'reveal.reason');
@@ -12501,7 +12504,7 @@ end;
 $$;
 grant execute on function public.reveal_contact(text, bigint, text) to authenticated;
 comment on function public.reveal_contact(text, bigint, text) is
-    'Everybody but analysts: the ciphertexts of the contact of an order, a ticket or a lead (its owner, managers, admins; with WeChat, e-mail and buyer account), each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, lead.none, lead.contact_hidden, reveal.reason.';
+    'Everybody but analysts: the ciphertexts of the contact of an order, a ticket or a lead (its owner, managers, admins; with WeChat, e-mail and buyer account), each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, ticket.contact_claim, lead.none, lead.contact_hidden, reveal.reason.';
 
 -- What happened -------------------------------------------------------------------------------------------------------
 
@@ -17985,8 +17988,10 @@ begin
     select * into target from public.tickets where id = (p_into ->> 'id')::bigint and shop_id in (select private.my_shop_ids());
     if (target).id is null then
         perform private.fail('PT404', 'ticket.none');
-    elsif (source).id = (target).id or (source).shop_id <> (target).shop_id then
+    elsif (source).id = (target).id then
         perform private.fail('PT422', 'ticket.merge_self');
+    elsif (source).shop_id <> (target).shop_id then
+        perform private.fail('PT409', 'ticket.merge_shop', pg_catalog.jsonb_build_object('id', (source).id, 'into', (target).id));
     elsif (source).buyer_account <> (target).buyer_account and not private.is_ticket_lead(p_me, (source).shop_id, p_now) then
         perform private.fail('PT409', 'ticket.merge_buyer', pg_catalog.jsonb_build_object('id', (source).id, 'into', (target).id));
     elsif (target).version is distinct from (p_into ->> 'version')::integer then
@@ -18003,7 +18008,7 @@ begin
 end;
 $$;
 comment on function private.tickets_to_merge(private.actor, jsonb, jsonb, timestamptz) is
-    'Both tickets locked: ticket.none, ticket.stale, ticket.merge_self, ticket.merge_buyer (two accounts are two customers, unless a manager or the 当班主管 knows better), ticket.merge_target, ticket.money_open, ticket.return_open, and what private.ticket_refusal says of the first.';
+    'Both tickets locked: ticket.none, ticket.stale, ticket.merge_self, ticket.merge_shop, ticket.merge_buyer (two accounts are two customers, unless a manager or the 当班主管 knows better), ticket.merge_target, ticket.money_open, ticket.return_open, and what private.ticket_refusal says of the first.';
 
 create or replace function public.merge_tickets(p_from jsonb, p_into jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -18155,7 +18160,7 @@ begin
     v_ticket := private.ticket_for_change(v_me, p_id, p_version, 'resolve_ticket', v_now);
     perform private.check_resolution(v_me, v_ticket, v, v_now);
     if v ->> 'contact' is not null then
-        perform private.said(v_me, v_ticket, 'out', v ->> 'contact', '', v_now);
+        perform private.told_customer(v_me, v_ticket, v ->> 'contact', v ->> 'message', v ->> 'message_reason', v_now);
     end if;
     return private.finish_request(p_request_id, private.ticket_answer(private.resolved_ticket(v_me, v_ticket, v, v_now)));
 exception when check_violation or foreign_key_violation then
@@ -18165,7 +18170,7 @@ end;
 $$;
 grant execute on function public.resolve_ticket(bigint, integer, jsonb, uuid) to authenticated;
 comment on function public.resolve_ticket(bigint, integer, jsonb, uuid) is
-    'The owner: p {outcome, solution, solution_id, reship_tracking_no, contact (channel on which the customer is told now)}. Outcomes: reshipped, exchanged, refunded, return_refunded, repaired, compensated, price_protected, invoiced, explained, refused, withdrawn, other. As private.check_resolution and private.ticket_refusal say; ticket.personal.';
+    'The owner: p {outcome, solution, solution_id, reship_tracking_no, contact (channel on which the customer is told now), message (the words, masked and checked as a reply; empty only for a call), message_reason (for a warned text)}. Outcomes: reshipped, exchanged, refunded, return_refunded, repaired, compensated, price_protected, invoiced, explained, refused, withdrawn, other. As private.check_resolution, private.told_customer and private.ticket_refusal say; ticket.personal.';
 
 -- Reopening, cancelling -----------------------------------------------------------------------------------------------
 
@@ -18276,16 +18281,33 @@ comment on function public.cancel_ticket(bigint, integer, text, uuid) is
 
 -- Personal data -------------------------------------------------------------------------------------------------------
 
+create or replace function private.ticket_contact_is_claimed(p_me private.actor, p_ticket public.tickets) returns boolean
+language sql stable set search_path = '' as $$
+    select coalesce((p_ticket).owner_id = (p_me).member_id and (p_ticket).stage in ('open', 'waiting', 'review') and (p_ticket).state <> 'dispatched', false)
+$$;
+comment on function private.ticket_contact_is_claimed(private.actor, public.tickets) is
+    'Whether the work is this person''s: begun by him and not over. That is the reason to open its contact.';
+
+create or replace function private.ticket_contact_refusal(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns text
+language sql stable set search_path = '' as $$
+    select case when (p_me).role = 'analyst' then 'member.role'
+        when (p_me).role in ('agent', 'warehouse') and (p_ticket).stage in ('open', 'waiting', 'review')
+            and not private.ticket_contact_is_claimed(p_me, p_ticket) and not private.is_ticket_lead(p_me, (p_ticket).shop_id, p_now)
+            then 'ticket.contact_claim' end
+$$;
+comment on function private.ticket_contact_refusal(private.actor, public.tickets, timestamptz) is
+    'Why this person may not open the contact of a ticket, with a reason or without, or null: while it is worked on, agents and the warehouse claim it first (product decision); leads and operations look in with a reason, and so does everybody once it is over.';
+
 create or replace function private.ticket_to_reveal(p_me private.actor, p_id bigint, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('shop_id', t.shop_id, 'contact_id', coalesce(t.contact_id, o.contact_id),
         'contact_state', case when t.contact_id is not null then 'ok' else coalesce(o.contact_state, 'absent') end, 'version', t.version,
-        'claimed', coalesce(t.owner_id = (p_me).member_id and t.stage in ('open', 'waiting', 'review'), false) and t.state <> 'dispatched')
+        'claimed', private.ticket_contact_is_claimed(p_me, t), 'refusal', private.ticket_contact_refusal(p_me, t, p_now))
     from public.tickets t left join public.orders o on o.id = t.order_id
     where t.id = p_id and t.shop_id in (select private.my_shop_ids())
 $$;
 comment on function private.ticket_to_reveal(private.actor, bigint, timestamptz) is
-    'The contact of a ticket, else that of its order: it opens with the claim, for its owner while he works on it.';
+    'The contact of a ticket, else that of its order: it opens with the claim, for its owner while he works on it; refusal as private.ticket_contact_refusal says.';
 
 create or replace function public.set_ticket_contact(p_id bigint, p_version integer, p_contact jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -18568,6 +18590,21 @@ $$;
 comment on function private.said(private.actor, public.tickets, text, text, text, timestamptz) is
     'Notes what was said, with what it means for the clocks: only a person''s outward word answers.';
 
+create or replace function private.told_customer(
+    p_me private.actor, p_ticket public.tickets, p_channel text, p_body text, p_reason text, p_now timestamptz
+) returns bigint
+language plpgsql volatile set search_path = '' as $$
+begin
+    if pg_catalog.btrim(coalesce(p_body, '')) = '' and p_channel <> 'phone' then
+        perform private.fail('PT422', 'ticket.form', '{"field": "body"}');
+    end if;
+    perform private.require_text_check(pg_catalog.btrim(coalesce(p_body, '')), 'reply', (p_ticket).shop_id, 'general', '{}', p_reason, null, p_now);
+    return private.said(p_me, p_ticket, 'out', p_channel, p_body, p_now);
+end;
+$$;
+comment on function private.told_customer(private.actor, public.tickets, text, text, text, timestamptz) is
+    'A word to the customer, checked; only a call has no words. ticket.form (body), text.unchecked, text.blocked, text.reason_missing.';
+
 create or replace function public.add_message(p_ticket_id bigint, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -18583,13 +18620,13 @@ begin
         return v_answer;
     end if;
     v_ticket := private.ticket_to_talk(v_me, p_ticket_id);
-    if pg_catalog.btrim(coalesce(v ->> 'body', '')) = ''
-        and (v ->> 'direction' is distinct from 'out' or coalesce(v ->> 'channel', v_ticket.channel) <> 'phone') then
+    if v ->> 'direction' = 'out' then
+        v_id := private.told_customer(v_me, v_ticket, coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v ->> 'reason', v_now);
+    elsif pg_catalog.btrim(coalesce(v ->> 'body', '')) = '' then
         perform private.fail('PT422', 'ticket.form', '{"field": "body"}');
-    elsif v ->> 'direction' = 'out' then
-        perform private.require_text_check(pg_catalog.btrim(coalesce(v ->> 'body', '')), 'reply', v_ticket.shop_id, 'general', '{}', v ->> 'reason', null, v_now);
+    else
+        v_id := private.said(v_me, v_ticket, v ->> 'direction', coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v_now);
     end if;
-    v_id := private.said(v_me, v_ticket, v ->> 'direction', coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v_now);
     delete from public.ticket_drafts where ticket_id = p_ticket_id and member_id = v_me.member_id and v ->> 'direction' = 'out';
     return private.finish_request(p_request_id, private.ticket_answer(v_ticket) || pg_catalog.jsonb_build_object('message_id', v_id));
 exception when check_violation or not_null_violation then
@@ -19172,7 +19209,7 @@ language sql immutable set search_path = '' as $$
         || case when p ? 'type' then ' and f.type = $1 ->> ''type''' else '' end
         || case when p ? 'root_cause' then ' and f.root_cause_id = ($1 ->> ''root_cause'')::bigint' else '' end
         || case when p ? 'handler' then ' and f.member_id = ($1 ->> ''handler'')::bigint' else '' end
-        || case when p ->> 'solved' = 'no' then ' and f.solved = 0' else '' end
+        || case when p ->> 'solved' = 'no' then ' and f.solved = 0 and f.due = 1' else '' end
 $$;
 comment on function private.ticket_counted(jsonb) is
     'Condition on private.ticket_facts (f) for a filter with a period: day of registration in the shop''s zone, handler (0: nobody) and solved no as the figures count them.';
@@ -19585,6 +19622,8 @@ language sql stable set search_path = '' as $$
         select m.rpc, bool_or(m.who && w.list) from private.return_moves() m join public.ticket_returns r on r.state = m.state_from, who w
         where r.ticket_id = (p_ticket).id and (p_ticket).state = any (m.in_states) and (p_me).role <> 'analyst' group by m.rpc
         union all
+        select 'reveal_contact', private.ticket_contact_refusal(p_me, p_ticket, p_now) is null
+        union all
         select x.rpc, w.list && '{worker,warehouse}' from who w, unnest(array['add_message', 'save_draft']) x (rpc) where (p_ticket).state <> 'merged'
     ), folded as (select rpc, bool_or(may) as may from steps group by rpc)
     select jsonb_build_object(
@@ -19593,6 +19632,7 @@ language sql stable set search_path = '' as $$
         'why', coalesce(jsonb_object_agg(rpc, case when (p_me).role = 'analyst' then 'member.role'
             when rpc in ('receive_return', 'refuse_return_goods') then 'ticket.needs_warehouse'
             when rpc in ('dispatch_ticket', 'decide_approval', 'finish_review') then 'ticket.needs_lead'
+            when rpc = 'reveal_contact' then private.ticket_contact_refusal(p_me, p_ticket, p_now)
             when (p_ticket).owner_id is null then 'ticket.unclaimed' else 'ticket.not_yours' end) filter (where not may), '{}'))
     from folded
 $$;
@@ -19653,12 +19693,12 @@ begin
         'attachments', case when v_works then private.ticket_attachments(p_id) else '[]' end,
         'reviews', case when v_me.role <> 'warehouse' then private.review_rows(v_me, array(select r.id from public.score_reviews r
             where r.ticket_id = any (v_family) order by r.id desc), v_now) else '[]' end,
-        'is_mine', coalesce(v.owner_id = v_me.member_id, false), 'resolving', private.ticket_resolving(v_me, v, v_now)) || private.ticket_rights(v_me, v, v_now);
+        'is_mine', coalesce(v.owner_id = v_me.member_id, false), 'is_claimed', private.ticket_contact_is_claimed(v_me, v), 'resolving', private.ticket_resolving(v_me, v, v_now)) || private.ticket_rights(v_me, v, v_now);
 end;
 $$;
 grant execute on function public.ticket_screen(bigint) to authenticated;
 comment on function public.ticket_screen(bigint) is
-    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, reviews (low-score reviews, newest first; not for the warehouse), is_mine, resolving, can, why}; null when it is not visible.';
+    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, reviews (low-score reviews, newest first; not for the warehouse), is_mine, is_claimed (my work: its contact opens without a reason), resolving, can, why}; null when it is not visible.';
 
 -- ==== 64_approvals.sql ====
 
@@ -21357,11 +21397,12 @@ language sql stable set search_path = '' as $$
         when (p_order).id is null then 'price.no_order'
         when not coalesce((p_platform).is_active, false) then 'price.platform'
         when (p_order).status in ('unpaid', 'closed') or (p_order).refund = 'done' then 'price.order_state'
-        when coalesce(p_sku, '') = '' or not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku) then 'price.other_product'
+        when coalesce(p_sku, '') = '' or not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku is not null) then 'price.no_sku'
+        when not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku) then 'price.other_product'
         when exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku and i.unit_price is null) then 'price.unknown_paid' end
 $$;
 comment on function private.price_refusal(public.orders, text, public.price_protection_platforms) is
-    'What rules price protection out before anything is computed: price.no_order, price.platform, price.order_state (unpaid, closed, refunded), price.other_product, price.unknown_paid.';
+    'What rules price protection out before anything is computed: price.no_order, price.platform, price.order_state (unpaid, closed, refunded), price.no_sku (nobody named the product, or the order''s lines have none), price.other_product, price.unknown_paid.';
 
 create or replace function private.price_paid_before(p_order_id bigint, p_sku text, p_except bigint) returns numeric
 language sql stable set search_path = '' as $$
@@ -23088,6 +23129,8 @@ create table if not exists private.ticket_facts (
     root_cause_id bigint not null,
     solved smallint not null,
     solved_24h smallint not null,
+    due smallint not null,
+    due_24h smallint not null,
     complaints smallint not null,
     complaint_orders smallint not null,
     resolved smallint not null,
@@ -23097,7 +23140,8 @@ create table if not exists private.ticket_facts (
     resolve_bucket smallint,
     resolve_met smallint not null,
     paid smallint not null,
-    cost numeric(14, 2) not null
+    cost numeric(14, 2) not null,
+    next_at timestamptz
 );
 alter table private.ticket_facts enable row level security;
 -- The cases behind a figure, the newest first: all of them, and each rare value from a range of its own.
@@ -23105,8 +23149,9 @@ create index if not exists ticket_facts_day_idx on private.ticket_facts (shop_id
 create index if not exists ticket_facts_cause_idx on private.ticket_facts (shop_id, root_cause_id, day, ticket_id);
 create index if not exists ticket_facts_member_idx on private.ticket_facts (shop_id, member_id, day, ticket_id);
 create index if not exists ticket_facts_type_idx on private.ticket_facts (shop_id, type, day, ticket_id);
-create index if not exists ticket_facts_unsolved_idx on private.ticket_facts (shop_id, day, ticket_id) where solved = 0;
-comment on table private.ticket_facts is 'What each ticket counts in private.ticket_days at this moment. Cancelled and merged ones count nothing and have no row.';
+create index if not exists ticket_facts_unsolved_idx on private.ticket_facts (shop_id, day, ticket_id) where solved = 0 and due = 1;
+create index if not exists ticket_facts_next_idx on private.ticket_facts (next_at) where next_at is not null;
+comment on table private.ticket_facts is 'What each ticket counts in private.ticket_days at this moment. Cancelled and merged ones count nothing and have no row. next_at: when time alone makes it count more.';
 
 create table if not exists private.ticket_days (
     shop_id bigint not null,
@@ -23117,6 +23162,8 @@ create table if not exists private.ticket_days (
     tickets bigint not null,
     solved bigint not null,
     solved_24h bigint not null,
+    due bigint not null,
+    due_24h bigint not null,
     complaints bigint not null,
     complaint_orders bigint not null,
     resolved bigint not null,
@@ -23167,14 +23214,14 @@ begin
     return null;
 end;
 $$;
-comment on function private.tg_ticket_touched() is 'A clock of the case stopped, or its money changed: it is counted again.';
+comment on function private.tg_ticket_touched() is 'A clock of the case stopped or its deadline moved, or its money changed: it is counted again.';
 create or replace trigger t80_counted_new after insert on public.tickets
     referencing new table as added for each statement execute function private.tg_tickets_added();
 create or replace trigger t80_counted after update on public.tickets
     referencing old table as before new table as changed for each statement execute function private.tg_tickets_changed();
 create or replace trigger t80_counted after update on public.sla_clocks
     for each row when (new.entity in ('ticket', 'public_complaint') and new.target in ('first', 'answer', 'resolve')
-        and old.stopped_at is distinct from new.stopped_at)
+        and (old.stopped_at is distinct from new.stopped_at or (new.target = 'resolve' and old.due_at is distinct from new.due_at)))
     execute function private.tg_ticket_touched('entity_id');
 create or replace trigger t80_counted after insert or update on public.ticket_money
     for each row execute function private.tg_ticket_touched('ticket_id');
@@ -23184,12 +23231,22 @@ create index if not exists tickets_complaints_idx on public.tickets (order_id, i
 
 -- What a case counts -------------------------------------------------------------------------------------------------------
 
-create or replace function private.count_tickets(p_ids bigint[]) returns setof private.ticket_facts
+create or replace function private.outcome_due_at(p_ticket_id bigint, p_registered_at timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+    select coalesce((select coalesce(c.breached_at, c.due_at, 'infinity') from public.sla_clocks c
+        where c.entity = 'ticket' and c.entity_id = p_ticket_id and c.target = 'resolve' and c.state <> 'cancelled' order by c.instance desc limit 1),
+        p_registered_at + interval '24 hours')
+$$;
+comment on function private.outcome_due_at(bigint, timestamptz) is
+    'From when on a case that is not solved counts as not solved: its deadline of resolution (infinity while that stands still, unless it was missed before), 24 hours after registration where it has none. Until then it is in time, and lowers no rate (product decision).';
+
+create or replace function private.count_tickets(p_ids bigint[], p_now timestamptz default private.now()) returns setof private.ticket_facts
 language sql stable rows 1000 set search_path = '' as $$
     select t.id, t.shop_id, (t.registered_at at time zone s.timezone)::date, t.type,
         coalesce(h.handler_id, t.owner_id, 0), coalesce(t.root_cause_id, 0),
         (x.is_solved)::integer::smallint,
         (x.is_solved and t.first_resolved_at <= t.registered_at + interval '24 hours')::integer::smallint,
+        (d.due_at <= p_now)::integer::smallint, (d.day_at <= p_now)::integer::smallint,
         t.is_complaint::integer::smallint,
         (t.is_complaint and t.order_id is not null and not exists (select from public.tickets e
             where e.order_id = t.order_id and e.is_complaint and e.id < t.id and e.state not in ('cancelled', 'merged')))::integer::smallint,
@@ -23197,10 +23254,13 @@ language sql stable rows 1000 set search_path = '' as $$
         (t.first_resolved_at is not null and t.instance > 1)::integer::smallint,
         private.ticket_bucket('first', f.used), coalesce((f.state = 'fulfilled')::integer, 0)::smallint,
         private.ticket_bucket('resolve', r.used), coalesce((r.state = 'fulfilled')::integer, 0)::smallint,
-        (m.cost > 0)::integer::smallint, m.cost
+        (m.cost > 0)::integer::smallint, m.cost,
+        nullif(least(case when d.due_at > p_now then d.due_at end, case when d.day_at > p_now then d.day_at end), 'infinity')
     from public.tickets t
     join public.shops s on s.id = t.shop_id
     cross join lateral (select t.first_resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved) x
+    cross join lateral (select coalesce(t.first_resolved_at, private.outcome_due_at(t.id, t.registered_at)) as due_at,
+        coalesce(t.first_resolved_at, t.registered_at + interval '24 hours') as day_at) d
     left join lateral (select v.handler_id from public.surveys v where v.ticket_id = t.id and v.kind = 'ticket'
         order by v.instance desc limit 1) h on true
     left join lateral (select c.used, c.state from public.sla_clocks c where c.entity_id = t.id and c.instance = 1
@@ -23212,8 +23272,8 @@ language sql stable rows 1000 set search_path = '' as $$
         where p.ticket_id = t.id and p.kind in ('compensation', 'gift') and p.state in ('approved', 'granted', 'paid')) m
     where t.id = any (p_ids) and t.state not in ('cancelled', 'merged')
 $$;
-comment on function private.count_tickets(bigint[]) is
-    'What these tickets count. person: who resolved it, else who owns it. solved: resolved and not worked on again; 24 h on the wall from registration to the first resolution. complaint_orders: the first complaint of an order. first and resolve: minutes of the clocks'' first instance. cost: compensation, and gifts at cost, that were granted.';
+comment on function private.count_tickets(bigint[], timestamptz) is
+    'What these tickets count. person: who resolved it, else who owns it. solved: resolved and not worked on again; 24 h on the wall from registration to the first resolution. due: ever solved, or private.outcome_due_at is over; due_24h: ever solved, or 24 h old. complaint_orders: the first complaint of an order. first and resolve: minutes of the clocks'' first instance. cost: compensation, and gifts at cost, that were granted.';
 
 create or replace function private.fact_cells(p_fact private.ticket_facts) returns table (dim text, key bigint)
 language sql immutable rows 5 set search_path = '' as $$
@@ -23223,19 +23283,19 @@ $$;
 
 create or replace function private.count_days(p_old private.ticket_facts[], p_new private.ticket_facts[]) returns void
 language sql volatile set search_path = '' as $$
-    insert into private.ticket_days as d (shop_id, dim, day, type, key, tickets, solved, solved_24h, complaints, complaint_orders,
-        resolved, reopened, first_n, first_met, resolve_n, resolve_met, paid, cost)
-    select f.shop_id, c.dim, f.day, f.type, c.key, sum(f.sign), sum(f.sign * f.solved), sum(f.sign * f.solved_24h), sum(f.sign * f.complaints),
-        sum(f.sign * f.complaint_orders), sum(f.sign * f.resolved), sum(f.sign * f.reopened), sum(f.sign * (f.first_bucket is not null)::integer),
+    insert into private.ticket_days as d (shop_id, dim, day, type, key, tickets, solved, solved_24h, due, due_24h, complaints,
+        complaint_orders, resolved, reopened, first_n, first_met, resolve_n, resolve_met, paid, cost)
+    select f.shop_id, c.dim, f.day, f.type, c.key, sum(f.sign), sum(f.sign * f.solved), sum(f.sign * f.solved_24h), sum(f.sign * f.due),
+        sum(f.sign * f.due_24h), sum(f.sign * f.complaints), sum(f.sign * f.complaint_orders), sum(f.sign * f.resolved), sum(f.sign * f.reopened), sum(f.sign * (f.first_bucket is not null)::integer),
         sum(f.sign * f.first_met), sum(f.sign * (f.resolve_bucket is not null)::integer), sum(f.sign * f.resolve_met), sum(f.sign * f.paid),
         sum(f.sign * f.cost)
     from (select -1 as sign, o.* from pg_catalog.unnest(p_old) o union all select 1, n.* from pg_catalog.unnest(p_new) n) f
     cross join lateral private.fact_cells((f.ticket_id, f.shop_id, f.day, f.type, f.member_id, f.root_cause_id, f.solved, f.solved_24h,
-        f.complaints, f.complaint_orders, f.resolved, f.reopened, f.first_bucket, f.first_met, f.resolve_bucket, f.resolve_met, f.paid,
-        f.cost)::private.ticket_facts) c
+        f.due, f.due_24h, f.complaints, f.complaint_orders, f.resolved, f.reopened, f.first_bucket, f.first_met, f.resolve_bucket, f.resolve_met, f.paid,
+        f.cost, f.next_at)::private.ticket_facts) c
     group by f.shop_id, c.dim, f.day, f.type, c.key
     on conflict (shop_id, dim, day, type, key) do update set tickets = d.tickets + excluded.tickets, solved = d.solved + excluded.solved,
-        solved_24h = d.solved_24h + excluded.solved_24h, complaints = d.complaints + excluded.complaints,
+        solved_24h = d.solved_24h + excluded.solved_24h, due = d.due + excluded.due, due_24h = d.due_24h + excluded.due_24h, complaints = d.complaints + excluded.complaints,
         complaint_orders = d.complaint_orders + excluded.complaint_orders, resolved = d.resolved + excluded.resolved,
         reopened = d.reopened + excluded.reopened, first_n = d.first_n + excluded.first_n, first_met = d.first_met + excluded.first_met,
         resolve_n = d.resolve_n + excluded.resolve_n, resolve_met = d.resolve_met + excluded.resolve_met, paid = d.paid + excluded.paid,
@@ -23243,7 +23303,7 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.count_days(private.ticket_facts[], private.ticket_facts[]) is 'Takes old facts out of their days and puts new ones in.';
 
-create or replace function private.fold_tickets(p_limit integer default 3000) returns integer
+create or replace function private.fold_tickets(p_limit integer default 3000, p_now timestamptz default private.now()) returns integer
 language plpgsql volatile set search_path = '' as $$
 declare
     v_ids bigint[];
@@ -23253,6 +23313,12 @@ begin
     if not pg_catalog.pg_try_advisory_xact_lock(7316068) then
         return 0;
     end if;
+    with due as (
+        update private.ticket_facts f set next_at = null
+        where f.ticket_id in (select n.ticket_id from private.ticket_facts n where n.next_at <= p_now order by n.next_at limit p_limit)
+        returning f.ticket_id
+    )
+    insert into private.ticket_changes (ticket_id) select ticket_id from due;
     with taken as (
         delete from private.ticket_changes where id in (select c.id from private.ticket_changes c order by c.id limit p_limit) returning ticket_id
     )
@@ -23263,15 +23329,15 @@ begin
     v_ids := array(select pg_catalog.unnest(v_ids) union
         select o.id from public.tickets t join public.tickets o on o.order_id = t.order_id and o.is_complaint where t.id = any (v_ids));
     v_old := array(select f from private.ticket_facts f where f.ticket_id = any (v_ids));
-    v_new := array(select f from private.count_tickets(v_ids) f);
+    v_new := array(select f from private.count_tickets(v_ids, p_now) f);
     perform private.count_days(v_old, v_new);
     delete from private.ticket_facts where ticket_id = any (v_ids);
     insert into private.ticket_facts select n.* from pg_catalog.unnest(v_new) n;
     return cardinality(v_ids);
 end;
 $$;
-comment on function private.fold_tickets(integer) is
-    'Counts tickets that changed; one at a time, the others go on. Complaints of the same order are counted anew with it: only the first one of an order counts. Answers how many.';
+comment on function private.fold_tickets(integer, timestamptz) is
+    'Counts tickets that changed, or whose outcome has become due; one at a time, the others go on. Complaints of the same order are counted anew with it: only the first one of an order counts. Answers how many.';
 
 -- ==== 68_ticket_insight_reads.sql ====
 
@@ -23284,11 +23350,12 @@ language sql immutable set search_path = '' as $$ select pg_catalog.round(p_part
 comment on function private.share(numeric, numeric) is 'Part of a whole, or null.';
 
 create or replace function private.solve_rate(p private.ticket_days) returns numeric
-language sql immutable set search_path = '' as $$ select private.share((p).solved, (p).tickets) $$;
-comment on function private.solve_rate(private.ticket_days) is '解决率 = solved / all cases registered in the period (cancelled and merged ones are none). Target 95 %.';
+language sql immutable set search_path = '' as $$ select private.share((p).solved, (p).due) $$;
+comment on function private.solve_rate(private.ticket_days) is
+    '解决率 = solved / cases registered in the period whose outcome is due or that were solved (cancelled and merged ones are none): who is in time is not late. Target 95 %.';
 create or replace function private.solve_rate_24h(p private.ticket_days) returns numeric
-language sql immutable set search_path = '' as $$ select private.share((p).solved_24h, (p).tickets) $$;
-comment on function private.solve_rate_24h(private.ticket_days) is '24小时解决率 = solved, for the first time within 24 h of registration / all cases.';
+language sql immutable set search_path = '' as $$ select private.share((p).solved_24h, (p).due_24h) $$;
+comment on function private.solve_rate_24h(private.ticket_days) is '24小时解决率 = solved, for the first time within 24 h of registration / cases solved or at least 24 h old.';
 create or replace function private.complaint_rate(p private.ticket_days, p_orders bigint) returns numeric
 language sql immutable set search_path = '' as $$ select private.share((p).complaint_orders, p_orders) $$;
 comment on function private.complaint_rate(private.ticket_days, bigint) is '客诉率 = orders with a complaint (each once) / orders placed in the period.';
@@ -23311,6 +23378,7 @@ comment on function private.satisfaction_mean(bigint, bigint) is '满意度 = su
 create or replace function private.rates(p private.ticket_days) returns jsonb
 language sql immutable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('tickets', (p).tickets, 'solved', (p).solved, 'solved_24h', (p).solved_24h,
+        'due', (p).due, 'due_24h', (p).due_24h,
         'complaints', (p).complaints, 'complaint_orders', (p).complaint_orders, 'resolved', (p).resolved, 'reopened', (p).reopened,
         'first_n', (p).first_n, 'resolve_n', (p).resolve_n, 'paid', (p).paid, 'cost', (p).cost,
         'solve_rate', private.solve_rate(p), 'solve_rate_24h', private.solve_rate_24h(p), 'reopen_rate', private.reopen_rate(p),
@@ -23325,7 +23393,7 @@ begin
     return query
     select case grouping(d.shop_id, d.type, w.day) when 3 then 'shop' when 5 then 'type' when 6 then 'day' else 'total' end,
         row(coalesce(d.shop_id, 0), 'all', coalesce(w.day, p_from), coalesce(d.type, ''), 0, sum(d.tickets), sum(d.solved), sum(d.solved_24h),
-            sum(d.complaints), sum(d.complaint_orders), sum(d.resolved), sum(d.reopened), sum(d.first_n), sum(d.first_met), sum(d.resolve_n),
+            sum(d.due), sum(d.due_24h), sum(d.complaints), sum(d.complaint_orders), sum(d.resolved), sum(d.reopened), sum(d.first_n), sum(d.first_met), sum(d.resolve_n),
             sum(d.resolve_met), sum(d.paid), sum(d.cost))::private.ticket_days
     from private.ticket_days d cross join lateral (
         select case when p_to - p_from > 62 then d.day - (extract(isodow from d.day)::integer - 1) else d.day end as day) w
@@ -23340,7 +23408,8 @@ create or replace function private.ticket_keys(p_shops bigint[], p_from date, p_
 language plpgsql stable rows 100 set search_path = '' as $$
 begin
     return query
-    select 0::bigint, p_dim, p_from, ''::text, d.key, sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.complaints)::bigint,
+    select 0::bigint, p_dim, p_from, ''::text, d.key, sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.due)::bigint,
+        sum(d.due_24h)::bigint, sum(d.complaints)::bigint,
         sum(d.complaint_orders)::bigint, sum(d.resolved)::bigint, sum(d.reopened)::bigint, sum(d.first_n)::bigint, sum(d.first_met)::bigint,
         sum(d.resolve_n)::bigint, sum(d.resolve_met)::bigint, sum(d.paid)::bigint, sum(d.cost)::numeric(16, 2)
     from private.ticket_days d
@@ -28838,8 +28907,8 @@ from (values
     ('复购率', 160, 'sales', '%', 'up', null, '{}', '{orders}', false, false, 'Buyers who came back', '期内有两个以上订单的买家 ÷ 期内买家', 'buyers with two or more orders in the period ÷ buyers of the period', '重复购买人数', '总客户数', '流程标准化手册', '{}'),
     ('复购周期', 170, 'sales', '天', 'down', null, '{}', '{orders}', false, true, 'Days until the next order', '同一买家相邻两单的间隔天数 ÷ 间隔数', 'days between two orders of a buyer ÷ intervals', '间隔天数', '间隔数', '优化设计方案', '{}'),
     ('客诉率', 180, 'aftersales', '%', 'down', null, '{}', '{orders}', false, true, 'Complaints', '投诉订单数 ÷ 总订单数（一单多诉计一单）', 'orders with a complaint ÷ orders, an order once', '投诉订单数', '总订单数', '流程标准化手册', '{}'),
-    ('解决率', 190, 'aftersales', '%', 'up', 95, '{}', '{}', true, true, 'Cases solved', '已解决的售后工单 ÷ 登记的售后工单（按登记日）', 'cases solved ÷ cases registered, by day of registration', '已解决', '登记', '优化设计方案', '{}'),
-    ('24小时解决率', 200, 'aftersales', '%', 'up', null, '{}', '{}', true, true, 'Solved within 24 hours', '登记后 24 小时内解决的工单 ÷ 登记的工单', 'cases solved within 24 hours ÷ cases registered', '24 小时内解决', '登记', '流程标准化手册', '{}'),
+    ('解决率', 190, 'aftersales', '%', 'up', 95, '{}', '{}', true, true, 'Cases solved', '已解决（没有重新打开）÷ 到期或解决过的售后工单（按登记日；还在时限内的不计）', 'cases solved (not opened again) ÷ cases due or once solved, by day of registration; those still in time do not count', '已解决', '到期或解决过', '优化设计方案', '{}'),
+    ('24小时解决率', 200, 'aftersales', '%', 'up', null, '{}', '{}', true, true, 'Solved within 24 hours', '登记后 24 小时内解决的工单 ÷ 解决过或登记满 24 小时的工单', 'cases solved within 24 hours ÷ cases once solved or 24 hours old', '24 小时内解决', '解决过或满 24 小时', '流程标准化手册', '{}'),
     ('退货处理时长', 205, 'aftersales', '小时', 'down', 24, '{}', '{}', false, true, 'Hours to handle a return', '从申请到办结的小时数 ÷ 办结的退换货（按办结日）', 'hours from application to its end ÷ returns ended, by the day they ended', '处理小时', '办结的退换货', '流程标准化手册', '{}'),
     ('知识库复用率', 210, 'aftersales', '%', 'up', 80, '{}', '{}', false, true, 'Solutions reused', '用了知识库方案的已解决工单 ÷ 已解决工单', 'solved cases in which a solution was used ÷ solved cases', '用了方案', '已解决', '优化设计方案', '{}'),
     ('在线时长', 220, 'chat', '小时', 'up', 8, '{}', '{performance}', true, true, 'Hours online', '登录小时 ÷ 客服人日', 'hours signed in ÷ agent days', '登录小时', '客服人日', '零售端口办事政策', '{}'),
@@ -29010,13 +29079,14 @@ comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) i
 
 create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;
 
-create or replace function private.kpi_of_cases(p_shops bigint[], p_from date, p_to date)
+create or replace function private.kpi_of_cases(p_shops bigint[], p_from date, p_to date, p_now timestamptz)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with shifts as materialized (select * from private.kpi_shifts(p_shops, p_from, p_to)),
     cases as materialized (
         select t.shop_id, (t.registered_at at time zone d.zone)::date as day, m.display_name as agent, t.id, t.registered_at,
-            coalesce(k.shift, '(off)') as shift, t.first_resolved_at, t.resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved
+            coalesce(k.shift, '(off)') as shift, t.first_resolved_at, t.first_resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved,
+            coalesce(t.first_resolved_at, private.outcome_due_at(t.id, t.registered_at)) <= p_now as is_due
         from private.kpi_days(p_shops, p_from, p_to) d
         cross join lateral (select t.* from public.tickets t
             where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
@@ -29039,16 +29109,16 @@ language sql stable set search_path = '' as $$
     )
     select '退货处理时长', shop_id, day, null, shift, sum(hours), count(*), count(*) from returned group by shop_id, day, shift
     union all
-    select '解决率', shop_id, day, agent, shift, count(*) filter (where is_solved), count(*), count(*) from cases group by shop_id, day, agent, shift
+    select '解决率', shop_id, day, agent, shift, count(*) filter (where is_solved), count(*), count(*) from cases where is_due group by shop_id, day, agent, shift
     union all
-    select '24小时解决率', shop_id, day, agent, shift, count(*) filter (where first_resolved_at <= registered_at + interval '24 hours'), count(*), count(*)
-    from cases group by shop_id, day, agent, shift
+    select '24小时解决率', shop_id, day, agent, shift, count(*) filter (where is_solved and first_resolved_at <= registered_at + interval '24 hours'), count(*), count(*)
+    from cases where coalesce(first_resolved_at, registered_at + interval '24 hours') <= p_now group by shop_id, day, agent, shift
     union all
     select '知识库复用率', s.shop_id, s.day, null, s.shift, count(*) filter (where exists (select from public.solution_uses u where u.ticket_id = s.id)),
         count(*), count(*) from solved s group by s.shop_id, s.day, s.shift
 $$;
-comment on function private.kpi_of_cases(bigint[], date, date) is
-    'Returns by the day they ended (a buyer who changed his mind is no handling); cases by the day they were registered: solved (and not reopened since), solved within 24 hours; and of those solved on the day, the ones in which a solution was used. The shift is the one at that moment.';
+comment on function private.kpi_of_cases(bigint[], date, date, timestamptz) is
+    'Returns by the day they ended (a buyer who changed his mind is no handling); cases by the day they were registered: those whose outcome is due (private.outcome_due_at) or that were solved, and the solved ones (not reopened since); those solved or 24 hours old, and the ones solved within 24 hours; and of those solved on the day, the ones in which a solution was used. The shift is the one at that moment.';
 
 create or replace function private.kpi_of_buyers(p_shops bigint[], p_from date, p_to date)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
@@ -29105,7 +29175,7 @@ begin
         return query select * from private.kpi_of_buyers(p_shops, p_from, p_to);
     end if;
     if p_codes && array['解决率', '24小时解决率', '知识库复用率', '退货处理时长'] then
-        return query select * from private.kpi_of_cases(p_shops, p_from, p_to) c where c.code = any (p_codes);
+        return query select * from private.kpi_of_cases(p_shops, p_from, p_to, p_now) c where c.code = any (p_codes);
     end if;
     if p_codes && array['流程优化达标率', '验收通过率'] then
         return query select * from private.kpi_of_tasks(p_shops, p_from, p_to) i where i.code = any (p_codes);
@@ -30463,7 +30533,7 @@ language sql stable set search_path = '' as $$
         'state', (p_task).state, 'priority', (p_task).priority, 'owner_id', (p_task).owner_id, 'owner', m.display_name, 'deadline', (p_task).deadline,
         'progress', (p_task).progress, 'verify_until', (p_task).verify_until, 'round', (p_task).round, 'version', (p_task).version,
         'created_at', (p_task).created_at, 'planned_at', (p_task).planned_at, 'delivered_at', (p_task).delivered_at, 'judged_at', (p_task).judged_at,
-        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'agent', c.agent, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
+        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'name_en', k.name_en, 'agent', c.agent, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
             'unit', k.unit, 'baseline', c.baseline, 'value', c.value, 'sample', c.sample, 'is_met', c.is_met) order by c.position), '[]')
             from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
             where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null))

@@ -37,6 +37,7 @@ class Brief(Row):
     Figures in `unit`."""
 
     kpi: str | None
+    name_en: str | None
     agent: str | None
     text: str | None
     comparison: str | None

@@ -6,7 +6,7 @@ language sql stable set search_path = '' as $$
         'state', (p_task).state, 'priority', (p_task).priority, 'owner_id', (p_task).owner_id, 'owner', m.display_name, 'deadline', (p_task).deadline,
         'progress', (p_task).progress, 'verify_until', (p_task).verify_until, 'round', (p_task).round, 'version', (p_task).version,
         'created_at', (p_task).created_at, 'planned_at', (p_task).planned_at, 'delivered_at', (p_task).delivered_at, 'judged_at', (p_task).judged_at,
-        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'agent', c.agent, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
+        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'name_en', k.name_en, 'agent', c.agent, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
             'unit', k.unit, 'baseline', c.baseline, 'value', c.value, 'sample', c.sample, 'is_met', c.is_met) order by c.position), '[]')
             from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
             where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null))

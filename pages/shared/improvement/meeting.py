@@ -274,7 +274,13 @@ def pack_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
         if one.value is not None:
             note = "" if one.is_met is None else plain("tasks.met" if one.is_met else "tasks.unmet")
             rows.append(
-                _row("figures", one.code, kpi_words.figure(one.value, one.unit), kpi_words.target(one), note)
+                _row(
+                    "figures",
+                    kpi_words.name(one.code, one.name_en),
+                    kpi_words.figure(one.value, one.unit),
+                    kpi_words.target(one),
+                    note,
+                )
             )
     rows += [_row("feedback", one["name"], str(one["tickets"])) for one in pack["causes"]]
     rows += [

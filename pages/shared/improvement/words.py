@@ -43,7 +43,7 @@ def wanted(one: Brief | Criterion) -> str:
         return one.text or ""
     sign = SIGNS[one.comparison or "<="]
     who = f"（{one.agent}）" if one.agent else ""
-    return f"{code}{who} {sign} {kpi_words.figure(one.target, one.unit)}"
+    return f"{kpi_words.name(code, one.name_en or code)}{who} {sign} {kpi_words.figure(one.target, one.unit)}"
 
 
 def figures(one: Brief | Criterion) -> str:
