@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend.leads import pasting
 from backend.local.stack import Stack
 from pages.shared.format import md
-from pages.shared.leads import capture
 from tests.pages.conftest import AppAs
 from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ShopFloor
@@ -165,10 +165,10 @@ def test_the_list_filters_moves_and_says_why_not(app_as: AppAs, shop: ShopFloor)
     ],
 )
 def test_a_pasted_line_is_read(line: str, found: tuple[object, ...]) -> None:
-    draft = capture.parsed(line, "live")
+    draft = pasting.parsed(line, "live")
     assert draft is not None
     assert (draft.name, draft.phone, draft.email, draft.buyer_account, draft.needs) == found
-    assert capture.parsed("  ", "live") is None
+    assert pasting.parsed("  ", "live") is None
 
 
 def test_the_funnel_counts_and_the_rules_show_their_effect_before_they_are_saved(
