@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
+from typing import Any
 
 from backend.leads.models import Draft
 
@@ -21,7 +23,7 @@ def parsed(line: str, source: str) -> Draft | None:
     cells = [cell.strip() for cell in re.split(r"[\t,;]+| {2,}", plain_line) if cell.strip()]
     if not cells:
         return None
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     needs: list[str] = []
     for cell in cells:
         if phone := _PHONE.search(re.sub(r"[ -]", "", cell)):
@@ -40,4 +42,4 @@ def parsed(line: str, source: str) -> Draft | None:
         needs = re.split(r"[、/]", found.pop("name"))
     if "name" in found and not found.keys() & {"phone", "email", "wechat", "buyer_account"}:
         found["buyer_account"] = found["name"]
-    return Draft(needs=tuple(needs[:10]), source=source, **found)
+    return replace(Draft(needs=tuple(needs[:10]), source=source), **found)
