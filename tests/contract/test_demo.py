@@ -86,6 +86,19 @@ def test_after_sales_shows_every_kind_of_case(shown: Stack) -> None:
     assert only(shown, top) == [("logistics_packaging",)]
 
 
+def test_the_figures_tell_of_a_slow_late_shift_and_of_tasks_in_every_outcome(shown: Stack) -> None:
+    mean = """select shift, sum(numerator) / sum(denominator) from private.kpi_snapshots
+        where code = '平响' and shift <> '(day)' group by 1"""
+    shifts = {str(shift): float(str(value)) for shift, value in only(shown, mean)}
+    assert shifts["早班"] < 25 < 35 < shifts["晚班"]
+    states = "select array_agg(state order by state) from tasks"
+    [(found,)] = only(shown, states)
+    assert found == ["accepted", "failed", "in_progress", "proposed", "verifying"]
+    raised = """select a.code from kpi_alerts a join shops s on s.id = a.shop_id
+        where a.state = 'raised' and s.code = 'dy'"""
+    assert ("响应超时率",) in only(shown, raised)
+
+
 def test_presales_shows_every_stage(shown: Stack) -> None:
     free = "case when state in ('assigned', 'pool') then 'new' else state end"  # what is overdue goes back
     states = dict(only(shown, f"select {free}, count(*) from leads group by 1"))

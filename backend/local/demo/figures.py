@@ -65,6 +65,7 @@ def play(player: Player, set_clock: SetClock, now: datetime) -> None:
     set_clock(now)
     while player.service.rpc("service_keep_kpis", p_limit=20):
         pass
+    player.service.rpc("tick_figures")  # judges the targets by them
 
 
 def _bring(player: Player, shop: str, kind: Any, name: str, rows: Sequence[Sequence[str]]) -> None:
@@ -148,9 +149,10 @@ def _talk(
     rng: random.Random, at: datetime, who: tuple[str, str, str, str], seconds: tuple[int, int]
 ) -> Iterator[Sequence[str]]:
     talk, agent, buyer, kind = who
-    for place, (sender, text) in enumerate(_TALK):
+    lines = (*_TALK, ("客服", "关注店铺，下次有券")) if rng.random() < 0.5 else _TALK
+    for place, (sender, text) in enumerate(lines):
         yield (f"{talk}-{place}", talk, agent, buyer, kind, sender, f"{at:%Y-%m-%d %H:%M:%S}", text)
-        robot_next = place + 1 < len(_TALK) and _TALK[place + 1][0] == "自动回复"
+        robot_next = place + 1 < len(lines) and lines[place + 1][0] == "自动回复"
         at += timedelta(seconds=1 if robot_next else rng.randint(*seconds))
 
 
