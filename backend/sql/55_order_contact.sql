@@ -143,7 +143,7 @@ language sql stable set search_path = '' as $$
     from public.orders o where o.id = p_id and o.shop_id in (select private.my_shop_ids())
 $$;
 comment on function private.order_to_reveal(private.actor, bigint, timestamptz) is
-    'What reveal_contact asks of an area: {shop_id, contact_id, contact_state, version, claimed}, or null for a record that is not mine to see.';
+    'What reveal_contact asks of an area: {shop_id, contact_id, contact_state, version, claimed}, for a ticket also refusal (a message key), or null for a record that is not mine to see.';
 
 create or replace function private.to_reveal(p_me private.actor, p_entity text, p_id bigint, p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -169,6 +169,9 @@ begin
     if v_found is null then
         perform private.fail('PT404', case p_entity when 'ticket' then 'ticket.none' when 'lead' then 'lead.none' else 'order.none' end);
     end if;
+    if v_found ->> 'refusal' is not null then
+        perform private.fail('PT403', v_found ->> 'refusal', jsonb_build_object('id', p_id));
+    end if;
     if not v_claimed and coalesce(p_reason, '')
         not in ('contact_customer', 'address_check', 'courier', 'after_sales', 'complaint', 'audit') then
         perform private.fail('PT422', 'reveal.reason');
@@ -185,7 +188,7 @@ end;
 $$;
 grant execute on function public.reveal_contact(text, bigint, text) to authenticated;
 comment on function public.reveal_contact(text, bigint, text) is
-    'Everybody but analysts: the ciphertexts of the contact of an order, a ticket or a lead (its owner, managers, admins; with WeChat, e-mail and buyer account), each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, lead.none, lead.contact_hidden, reveal.reason.';
+    'Everybody but analysts: the ciphertexts of the contact of an order, a ticket or a lead (its owner, managers, admins; with WeChat, e-mail and buyer account), each time recorded. My claimed item is the reason; otherwise one of contact_customer, address_check, courier, after_sales, complaint, audit. order.none, ticket.none, ticket.contact_claim, lead.none, lead.contact_hidden, reveal.reason.';
 
 -- What happened -------------------------------------------------------------------------------------------------------
 

@@ -58,8 +58,10 @@ begin
     select * into target from public.tickets where id = (p_into ->> 'id')::bigint and shop_id in (select private.my_shop_ids());
     if (target).id is null then
         perform private.fail('PT404', 'ticket.none');
-    elsif (source).id = (target).id or (source).shop_id <> (target).shop_id then
+    elsif (source).id = (target).id then
         perform private.fail('PT422', 'ticket.merge_self');
+    elsif (source).shop_id <> (target).shop_id then
+        perform private.fail('PT409', 'ticket.merge_shop', pg_catalog.jsonb_build_object('id', (source).id, 'into', (target).id));
     elsif (source).buyer_account <> (target).buyer_account and not private.is_ticket_lead(p_me, (source).shop_id, p_now) then
         perform private.fail('PT409', 'ticket.merge_buyer', pg_catalog.jsonb_build_object('id', (source).id, 'into', (target).id));
     elsif (target).version is distinct from (p_into ->> 'version')::integer then
@@ -76,7 +78,7 @@ begin
 end;
 $$;
 comment on function private.tickets_to_merge(private.actor, jsonb, jsonb, timestamptz) is
-    'Both tickets locked: ticket.none, ticket.stale, ticket.merge_self, ticket.merge_buyer (two accounts are two customers, unless a manager or the 当班主管 knows better), ticket.merge_target, ticket.money_open, ticket.return_open, and what private.ticket_refusal says of the first.';
+    'Both tickets locked: ticket.none, ticket.stale, ticket.merge_self, ticket.merge_shop, ticket.merge_buyer (two accounts are two customers, unless a manager or the 当班主管 knows better), ticket.merge_target, ticket.money_open, ticket.return_open, and what private.ticket_refusal says of the first.';
 
 create or replace function public.merge_tickets(p_from jsonb, p_into jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

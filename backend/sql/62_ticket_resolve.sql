@@ -73,7 +73,7 @@ begin
     v_ticket := private.ticket_for_change(v_me, p_id, p_version, 'resolve_ticket', v_now);
     perform private.check_resolution(v_me, v_ticket, v, v_now);
     if v ->> 'contact' is not null then
-        perform private.said(v_me, v_ticket, 'out', v ->> 'contact', '', v_now);
+        perform private.told_customer(v_me, v_ticket, v ->> 'contact', v ->> 'message', v ->> 'message_reason', v_now);
     end if;
     return private.finish_request(p_request_id, private.ticket_answer(private.resolved_ticket(v_me, v_ticket, v, v_now)));
 exception when check_violation or foreign_key_violation then
@@ -83,7 +83,7 @@ end;
 $$;
 grant execute on function public.resolve_ticket(bigint, integer, jsonb, uuid) to authenticated;
 comment on function public.resolve_ticket(bigint, integer, jsonb, uuid) is
-    'The owner: p {outcome, solution, solution_id, reship_tracking_no, contact (channel on which the customer is told now)}. Outcomes: reshipped, exchanged, refunded, return_refunded, repaired, compensated, price_protected, invoiced, explained, refused, withdrawn, other. As private.check_resolution and private.ticket_refusal say; ticket.personal.';
+    'The owner: p {outcome, solution, solution_id, reship_tracking_no, contact (channel on which the customer is told now), message (the words, masked and checked as a reply; empty only for a call), message_reason (for a warned text)}. Outcomes: reshipped, exchanged, refunded, return_refunded, repaired, compensated, price_protected, invoiced, explained, refused, withdrawn, other. As private.check_resolution, private.told_customer and private.ticket_refusal say; ticket.personal.';
 
 -- Reopening, cancelling -----------------------------------------------------------------------------------------------
 
@@ -194,16 +194,33 @@ comment on function public.cancel_ticket(bigint, integer, text, uuid) is
 
 -- Personal data -------------------------------------------------------------------------------------------------------
 
+create or replace function private.ticket_contact_is_claimed(p_me private.actor, p_ticket public.tickets) returns boolean
+language sql stable set search_path = '' as $$
+    select coalesce((p_ticket).owner_id = (p_me).member_id and (p_ticket).stage in ('open', 'waiting', 'review') and (p_ticket).state <> 'dispatched', false)
+$$;
+comment on function private.ticket_contact_is_claimed(private.actor, public.tickets) is
+    'Whether the work is this person''s: begun by him and not over. That is the reason to open its contact.';
+
+create or replace function private.ticket_contact_refusal(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns text
+language sql stable set search_path = '' as $$
+    select case when (p_me).role = 'analyst' then 'member.role'
+        when (p_me).role in ('agent', 'warehouse') and (p_ticket).stage in ('open', 'waiting', 'review')
+            and not private.ticket_contact_is_claimed(p_me, p_ticket) and not private.is_ticket_lead(p_me, (p_ticket).shop_id, p_now)
+            then 'ticket.contact_claim' end
+$$;
+comment on function private.ticket_contact_refusal(private.actor, public.tickets, timestamptz) is
+    'Why this person may not open the contact of a ticket, with a reason or without, or null: while it is worked on, agents and the warehouse claim it first (product decision); leads and operations look in with a reason, and so does everybody once it is over.';
+
 create or replace function private.ticket_to_reveal(p_me private.actor, p_id bigint, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('shop_id', t.shop_id, 'contact_id', coalesce(t.contact_id, o.contact_id),
         'contact_state', case when t.contact_id is not null then 'ok' else coalesce(o.contact_state, 'absent') end, 'version', t.version,
-        'claimed', coalesce(t.owner_id = (p_me).member_id and t.stage in ('open', 'waiting', 'review'), false) and t.state <> 'dispatched')
+        'claimed', private.ticket_contact_is_claimed(p_me, t), 'refusal', private.ticket_contact_refusal(p_me, t, p_now))
     from public.tickets t left join public.orders o on o.id = t.order_id
     where t.id = p_id and t.shop_id in (select private.my_shop_ids())
 $$;
 comment on function private.ticket_to_reveal(private.actor, bigint, timestamptz) is
-    'The contact of a ticket, else that of its order: it opens with the claim, for its owner while he works on it.';
+    'The contact of a ticket, else that of its order: it opens with the claim, for its owner while he works on it; refusal as private.ticket_contact_refusal says.';
 
 create or replace function public.set_ticket_contact(p_id bigint, p_version integer, p_contact jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

@@ -243,6 +243,21 @@ $$;
 comment on function private.said(private.actor, public.tickets, text, text, text, timestamptz) is
     'Notes what was said, with what it means for the clocks: only a person''s outward word answers.';
 
+create or replace function private.told_customer(
+    p_me private.actor, p_ticket public.tickets, p_channel text, p_body text, p_reason text, p_now timestamptz
+) returns bigint
+language plpgsql volatile set search_path = '' as $$
+begin
+    if pg_catalog.btrim(coalesce(p_body, '')) = '' and p_channel <> 'phone' then
+        perform private.fail('PT422', 'ticket.form', '{"field": "body"}');
+    end if;
+    perform private.require_text_check(pg_catalog.btrim(coalesce(p_body, '')), 'reply', (p_ticket).shop_id, 'general', '{}', p_reason, null, p_now);
+    return private.said(p_me, p_ticket, 'out', p_channel, p_body, p_now);
+end;
+$$;
+comment on function private.told_customer(private.actor, public.tickets, text, text, text, timestamptz) is
+    'A word to the customer, checked; only a call has no words. ticket.form (body), text.unchecked, text.blocked, text.reason_missing.';
+
 create or replace function public.add_message(p_ticket_id bigint, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -258,13 +273,13 @@ begin
         return v_answer;
     end if;
     v_ticket := private.ticket_to_talk(v_me, p_ticket_id);
-    if pg_catalog.btrim(coalesce(v ->> 'body', '')) = ''
-        and (v ->> 'direction' is distinct from 'out' or coalesce(v ->> 'channel', v_ticket.channel) <> 'phone') then
+    if v ->> 'direction' = 'out' then
+        v_id := private.told_customer(v_me, v_ticket, coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v ->> 'reason', v_now);
+    elsif pg_catalog.btrim(coalesce(v ->> 'body', '')) = '' then
         perform private.fail('PT422', 'ticket.form', '{"field": "body"}');
-    elsif v ->> 'direction' = 'out' then
-        perform private.require_text_check(pg_catalog.btrim(coalesce(v ->> 'body', '')), 'reply', v_ticket.shop_id, 'general', '{}', v ->> 'reason', null, v_now);
+    else
+        v_id := private.said(v_me, v_ticket, v ->> 'direction', coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v_now);
     end if;
-    v_id := private.said(v_me, v_ticket, v ->> 'direction', coalesce(v ->> 'channel', v_ticket.channel), v ->> 'body', v_now);
     delete from public.ticket_drafts where ticket_id = p_ticket_id and member_id = v_me.member_id and v ->> 'direction' = 'out';
     return private.finish_request(p_request_id, private.ticket_answer(v_ticket) || pg_catalog.jsonb_build_object('message_id', v_id));
 exception when check_violation or not_null_violation then

@@ -115,6 +115,8 @@ language sql stable set search_path = '' as $$
         select m.rpc, bool_or(m.who && w.list) from private.return_moves() m join public.ticket_returns r on r.state = m.state_from, who w
         where r.ticket_id = (p_ticket).id and (p_ticket).state = any (m.in_states) and (p_me).role <> 'analyst' group by m.rpc
         union all
+        select 'reveal_contact', private.ticket_contact_refusal(p_me, p_ticket, p_now) is null
+        union all
         select x.rpc, w.list && '{worker,warehouse}' from who w, unnest(array['add_message', 'save_draft']) x (rpc) where (p_ticket).state <> 'merged'
     ), folded as (select rpc, bool_or(may) as may from steps group by rpc)
     select jsonb_build_object(
@@ -123,6 +125,7 @@ language sql stable set search_path = '' as $$
         'why', coalesce(jsonb_object_agg(rpc, case when (p_me).role = 'analyst' then 'member.role'
             when rpc in ('receive_return', 'refuse_return_goods') then 'ticket.needs_warehouse'
             when rpc in ('dispatch_ticket', 'decide_approval', 'finish_review') then 'ticket.needs_lead'
+            when rpc = 'reveal_contact' then private.ticket_contact_refusal(p_me, p_ticket, p_now)
             when (p_ticket).owner_id is null then 'ticket.unclaimed' else 'ticket.not_yours' end) filter (where not may), '{}'))
     from folded
 $$;
@@ -183,9 +186,9 @@ begin
         'attachments', case when v_works then private.ticket_attachments(p_id) else '[]' end,
         'reviews', case when v_me.role <> 'warehouse' then private.review_rows(v_me, array(select r.id from public.score_reviews r
             where r.ticket_id = any (v_family) order by r.id desc), v_now) else '[]' end,
-        'is_mine', coalesce(v.owner_id = v_me.member_id, false), 'resolving', private.ticket_resolving(v_me, v, v_now)) || private.ticket_rights(v_me, v, v_now);
+        'is_mine', coalesce(v.owner_id = v_me.member_id, false), 'is_claimed', private.ticket_contact_is_claimed(v_me, v), 'resolving', private.ticket_resolving(v_me, v, v_now)) || private.ticket_rights(v_me, v, v_now);
 end;
 $$;
 grant execute on function public.ticket_screen(bigint) to authenticated;
 comment on function public.ticket_screen(bigint) is
-    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, reviews (low-score reviews, newest first; not for the warehouse), is_mine, resolving, can, why}; null when it is not visible.';
+    'Members: everything about a ticket of my shops, masked: {ticket, order, timeline, messages and attachments (not for analysts), money, return, clocks, merged, followed_by, buyer, draft, reviews (low-score reviews, newest first; not for the warehouse), is_mine, is_claimed (my work: its contact opens without a reason), resolving, can, why}; null when it is not visible.';

@@ -114,11 +114,12 @@ language sql stable set search_path = '' as $$
         when (p_order).id is null then 'price.no_order'
         when not coalesce((p_platform).is_active, false) then 'price.platform'
         when (p_order).status in ('unpaid', 'closed') or (p_order).refund = 'done' then 'price.order_state'
-        when coalesce(p_sku, '') = '' or not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku) then 'price.other_product'
+        when coalesce(p_sku, '') = '' or not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku is not null) then 'price.no_sku'
+        when not exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku) then 'price.other_product'
         when exists (select from public.order_items i where i.order_id = (p_order).id and i.sku = p_sku and i.unit_price is null) then 'price.unknown_paid' end
 $$;
 comment on function private.price_refusal(public.orders, text, public.price_protection_platforms) is
-    'What rules price protection out before anything is computed: price.no_order, price.platform, price.order_state (unpaid, closed, refunded), price.other_product, price.unknown_paid.';
+    'What rules price protection out before anything is computed: price.no_order, price.platform, price.order_state (unpaid, closed, refunded), price.no_sku (nobody named the product, or the order''s lines have none), price.other_product, price.unknown_paid.';
 
 create or replace function private.price_paid_before(p_order_id bigint, p_sku text, p_except bigint) returns numeric
 language sql stable set search_path = '' as $$

@@ -88,9 +88,12 @@ def resolve(
     request_id: UUID,
     solution_id: int | None = None,
     told_on: str | None = None,
+    told: str = "",
+    reason: str = "",
     reship_tracking_no: str | None = None,
 ) -> Moved:
-    """The case is solved (not closed: the customer is asked first). `told_on`: where he was told just now.
+    """The case is solved (not closed: the customer is asked first). `told_on`: where he was told just now,
+    `told`: with which words (as :func:`checked` answers them; none only for a call), `reason`: if warned.
 
     Raises `ticket.no_contact`, `ticket.money_open`, `ticket.return_open`, `ticket.money_missing` (the outcome
     costs money that was not granted or approved), `ticket.complaint_lead`.
@@ -100,6 +103,8 @@ def resolve(
         "solution": masked(solution),
         "solution_id": solution_id,
         "contact": told_on,
+        "message": told or None,
+        "message_reason": reason or None,
         "reship_tracking_no": reship_tracking_no,
     }
     return _move(client, "resolve_ticket", ref, request_id, p=_given(facts))
@@ -223,17 +228,27 @@ def reply(
 ) -> None:
     """Record what was said: to the customer (`out`), by the customer (`in`), among colleagues (`note`).
 
-    What goes out is checked first, with the words as they are stored. Raises `text.blocked` (terms),
-    `text.reason_missing` (terms) while a warning has no `reason`.
+    What goes out is checked first. Raises `text.blocked` (terms), `text.reason_missing` (terms) while a
+    warning has no `reason`.
     """
-    text = masked(checking.normal(body).strip())
     if direction == "out":
-        place = compliance.Subject(
-            text, "reply", shop_id, "ticket_reply", ticket_id, platform=platform, author_id=author_id
-        )
-        compliance.check(service.rpc, [place])
+        text = checked(service, ticket_id, body, shop_id=shop_id, platform=platform, author_id=author_id)
+    else:
+        text = masked(checking.normal(body).strip())
     facts = {"direction": direction, "channel": channel, "body": text, "reason": reason or None}
     db.command(client, "add_message", p_ticket_id=ticket_id, p=_given(facts), request_id=request_id)
+
+
+def checked(
+    service: Service, ticket_id: int, body: str, *, shop_id: int, platform: str | None, author_id: int
+) -> str:
+    """The words of a reply as they are stored, with their verdict on record."""
+    text = masked(checking.normal(body).strip())
+    place = compliance.Subject(
+        text, "reply", shop_id, "ticket_reply", ticket_id, platform=platform, author_id=author_id
+    )
+    compliance.check(service.rpc, [place])
+    return text
 
 
 def save_draft(client: Client, ticket_id: int, body: str) -> None:

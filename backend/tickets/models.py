@@ -246,7 +246,8 @@ class Resolving(Row):
 
 class TicketScreen(Row):
     """Everything the page of a ticket shows. `can`: the RPCs that this person may call now; `why`: the key of
-    the refusal of those he may not, as far as the state allows them.
+    the refusal of those he may not, as far as the state allows them. `is_claimed`: it is his work, which
+    opens its contact without a reason.
     """
 
     ticket: Ticket
@@ -264,6 +265,7 @@ class TicketScreen(Row):
     merged: tuple[int, ...] = ()
     followed_by: tuple[int, ...] = ()
     is_mine: bool = False
+    is_claimed: bool = False
     reviews: tuple[Finding, ...] = ()
     resolving: Resolving = Resolving()
 

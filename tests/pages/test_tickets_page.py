@@ -142,6 +142,7 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     assert fact(shop, ticket, "owner_id") == agent.member_id
     typed(tab, reply.field(ticket), "亲，这是全网最低价的最佳面霜")
     assert tab.button(key="ticket_send").disabled
+    assert "ticket_reply_copy" not in keys(tab)  # what must not be sent is not copied from here either
     typed(tab, reply.field(ticket), "亲，已为您安排补发，请留意物流")
     click(tab, "ticket_send")
     assert shop.one("select body from public.ticket_messages where ticket_id = %s", ticket).startswith("亲")
@@ -164,8 +165,13 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     click(tab, "ticket_money_send")
     click(tab, "ticket_step_resolve")
     tab.text_area(key=f"ticket_solution_{ticket}").set_value("补发一件").run()
+    tab.checkbox(key=f"ticket_told_{ticket}").set_value(True).run()
+    assert tab.button(key="ticket_resolve_send").disabled  # a tick says nothing
+    tab.text_area(key=f"ticket_told_words_{ticket}").set_value("亲，补发已寄出，请留意签收").run()
     click(tab, "ticket_resolve_send")
     assert fact(shop, ticket, "state") == "revisit"
+    said = "select channel || body from public.ticket_messages where ticket_id = %s order by id desc"
+    assert shop.one(said, ticket) == "wangwang亲，补发已寄出，请留意签收"
     assert f"【补发】【补偿】T-{ticket}" in shown(tab)
     click(tab, "ticket_step_score")
     click(tab, "ticket_score_2")

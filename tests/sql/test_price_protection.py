@@ -153,7 +153,7 @@ def test_refusals(desk: Connection) -> None:
     unknown = bought(desk, "R1", sku="LONELY")
     cases = {
         "another product": (preview(desk, normal, sku="SKU012"), "price.other_product"),
-        "no product named": (preview(desk, normal, sku=" "), "price.other_product"),
+        "no product named": (preview(desk, normal, sku=" "), "price.no_sku"),
         "unpaid": (preview(desk, bought(desk, "R2", status="unpaid")), "price.order_state"),
         "refunded": (preview(desk, bought(desk, "R3", refund="done")), "price.order_state"),
         "price not known": (preview(desk, bought(desk, "R4", None)), "price.unknown_paid"),

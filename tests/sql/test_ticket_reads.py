@@ -11,7 +11,17 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.sql.desk import BODY, HASH, add_order, ask, one, refusal, row
-from tests.sql.ticketing import WAYS, call_p, item, make, open_ticket_floor, register, step, whole_row
+from tests.sql.ticketing import (
+    WAYS,
+    call_p,
+    item,
+    make,
+    open_ticket_floor,
+    register,
+    resolve,
+    step,
+    whole_row,
+)
 
 Connection = psycopg.Connection[Any]
 
@@ -147,24 +157,39 @@ def test_an_export_is_for_those_who_may_and_is_recorded(floor: Connection) -> No
 def test_the_contact_opens_with_the_claim_and_each_time_is_recorded(floor: Connection) -> None:
     order = add_order(floor, "A-1", contact=True)
     ticket = make(floor, "dispatched", order_id=order)
-    with refusal("PT422", "reveal.reason"):  # handed to her, not taken yet
-        ask(floor, "ann", "reveal_contact", "ticket", ticket)
+
+    def opens(who: str, key: str | None, code: str = "PT403", *reason: str) -> None:
+        """The contact opens for `who`, or is refused and nothing is recorded; the page offers the same."""
+        before = one(floor, "select count(*) from audit_events")
+        if who != "far":
+            screen = ask(floor, who, "ticket_screen", ticket)
+            assert ("reveal_contact" in screen["can"]) == (code != "PT403"), (who, key)
+            assert screen["is_claimed"] == (key is None and not reason), (who, key)
+        if key is None:
+            assert ask(floor, who, "reveal_contact", "ticket", ticket, *reason)["phone"] == BODY
+            return
+        with refusal(code, key):
+            ask(floor, who, "reveal_contact", "ticket", ticket, *reason)
+        assert one(floor, "select count(*) from audit_events") == before
+
+    for who in ("ann", "ben", "whs"):  # handed to her, not taken yet; a reason is no claim
+        opens(who, "ticket.contact_claim")
+        opens(who, "ticket.contact_claim", "PT403", "after_sales")
+    opens("mgr", "reveal.reason", "PT422")
     step(floor, "ann", "take_ticket", ticket)
-    assert ask(floor, "ann", "reveal_contact", "ticket", ticket)["phone"] == BODY
-    with refusal("PT422", "reveal.reason"):
-        ask(floor, "ben", "reveal_contact", "ticket", ticket)
-    assert ask(floor, "ben", "reveal_contact", "ticket", ticket, "after_sales")["phone"] == BODY
-    with refusal("PT403", "member.role"):
-        ask(floor, "ana", "reveal_contact", "ticket", ticket, "after_sales")
-    with refusal("PT404", "ticket.none"):
-        ask(floor, "far", "reveal_contact", "ticket", ticket, "after_sales")
+    opens("ann", None, "")
+    opens("ben", "ticket.contact_claim", "PT403", "after_sales")
+    opens("ops", None, "", "after_sales")
+    opens("ana", "member.role", "PT403", "after_sales")
+    opens("far", "ticket.none", "PT404", "after_sales")
     events = floor.execute(
         "select (detail ->> 'claimed')::boolean from audit_events where action = 'contact_revealed' and entity = 'ticket' order by id"
     ).fetchall()
     assert events == [(True,), (False,)]
     step(floor, "ben", "take_ticket", ticket)
-    with refusal("PT422", "reveal.reason"):  # it is his now
-        ask(floor, "ann", "reveal_contact", "ticket", ticket)
+    opens("ann", "ticket.contact_claim")  # it is his now
+    resolve(floor, "ben", ticket)
+    opens("ann", "reveal.reason", "PT422")  # over: nobody can claim it, who asks says why
 
 
 def test_a_contact_of_its_own_is_bound_to_its_reserved_id(floor: Connection) -> None:

@@ -460,8 +460,15 @@ def test_merging_keeps_what_each_knew_and_both_histories(floor: Connection) -> N
     assert set(clocks(floor, a).values()) == {"cancelled"}
     with refusal("PT409", "ticket.merged"):
         call_p(floor, "ann", "add_message", a, {"direction": "note", "body": "还在吗"})
-    with refusal("PT422", "ticket.merge_self"):
-        call_p(floor, "ben", "merge_tickets", item(floor, b), item(floor, b))
+    elsewhere = make(floor, "in_progress", owner="far", shop="two")
+    floor.execute(
+        "insert into member_shops (member_id, shop_id) select m.id, s.id from members m, shops s where m.staff_no = 'ben' and s.code = 'two'"
+    )
+    for target, code, key in ((b, "PT422", "ticket.merge_self"), (elsewhere, "PT409", "ticket.merge_shop")):
+        before = whole_row(floor, target)
+        with refusal(code, key):
+            call_p(floor, "ben", "merge_tickets", item(floor, b), item(floor, target))
+        assert whole_row(floor, target) == before
 
 
 # Resolving, reopening ------------------------------------------------------------------------------------------------------
@@ -471,6 +478,8 @@ def test_a_case_is_not_resolved_before_the_customer_is_told(floor: Connection) -
     ticket = make(floor, "in_progress")
     for more, key in (
         ({"contact": None}, "ticket.no_contact"),
+        ({"contact": "wangwang"}, "ticket.form"),  # only a call has no words
+        ({"contact": "wangwang", "message": "已给您补发"}, "text.unchecked"),
         ({"solution": " "}, "ticket.form"),
         ({"outcome": "magic"}, "ticket.form"),
         ({"solution": "打电话 13812345678"}, "ticket.personal"),

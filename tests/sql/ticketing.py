@@ -98,8 +98,8 @@ WAYS = {
 
 
 def resolve(conn: Connection, who: str, ticket: int, **more: Any) -> Any:
-    """Resolves a ticket of `who`, who tells the customer by chat."""
-    p = {"outcome": "explained", "solution": "已说明", "contact": "wangwang"}
+    """Resolves a ticket of `who`, who tells the customer by phone."""
+    p = {"outcome": "explained", "solution": "已说明", "contact": "phone"}
     return step(conn, who, "resolve_ticket", ticket, {**p, **more})
 
 

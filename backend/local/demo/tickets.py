@@ -76,6 +76,7 @@ _COSTS: Final = {"reshipped": "reship", "refunded": "refund_only"}
 _SCORES: Final = (5, 4, 5, 5, 3, 5, 4, 5, 5, 4, 5, 4, 3, 5, 5, 4, 2, 5, 4, 5)
 _HANDLERS: Final = ("K004", "K005", "K006")
 _REPLY: Final = "亲，已经为您登记处理，结果会在这里告诉您"
+_RESULT: Final = "亲，已经为您处理好了，请您留意查收，有问题随时找我们"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class _Hand:
         for shop_id in {case.order["shop_id"] for case in cases}:
             compliance.check(
                 self.player.service.rpc,
-                [compliance.Subject(_REPLY, "reply", shop_id, "ticket_reply", 0)],
+                [compliance.Subject(text, "reply", shop_id, "ticket_reply", 0) for text in (_REPLY, _RESULT)],
             )
 
     def live(self, case: Case, *, score: int) -> None:
@@ -237,6 +238,7 @@ class _Hand:
             solution=solution,
             solution_id=self._known(case) if ref.id % 6 else None,
             told_on=self._chat(case.order),
+            told=_RESULT,
             request_id=uuid.uuid4(),
         )
         if case.end == "reopened":
@@ -303,6 +305,7 @@ class _Hand:
             outcome="reshipped",
             solution="补发同款一件，附小礼品",
             told_on=self._chat(case.order),
+            told=_RESULT,
             request_id=uuid.uuid4(),
         )
         self.set_clock(self.now - timedelta(hours=1))
@@ -376,6 +379,7 @@ class _Hand:
             outcome="price_protected",
             solution="按订单算出差价 50 元，已退",
             told_on=self._chat(order),
+            told=_RESULT,
             request_id=uuid.uuid4(),
         )
         self.set_clock(at + timedelta(hours=5))

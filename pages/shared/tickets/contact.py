@@ -1,4 +1,4 @@
-"""The customer's contact beside a ticket: masked, opened on the record; one's own ticket is the reason.
+"""The customer's contact beside a ticket: masked, opened on the record by whoever claimed it.
 
 An order brings its contact along; of a case without one it is typed here and leaves the page encrypted.
 """
@@ -13,7 +13,7 @@ from pages.shared import frame, revealing
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.tickets import one
+from pages.shared.tickets import one, words
 
 _FIELDS = {"receiver": 40, "phone": 30, "address": 200}
 
@@ -31,8 +31,10 @@ def draw(user: User, found: TicketScreen) -> None:
         if user.has("analyst"):
             st.caption(t("orders.contact_masked_only"))
             return
-        if masked:
-            sent, reason = revealing.ask("ticket_reveal", mine=found.is_mine)
+        if masked and "reveal_contact" not in found.can:
+            st.caption(f":material/lock: {md(words.refusal(found.why.get('reveal_contact')))}")
+        elif masked:
+            sent, reason = revealing.ask("ticket_reveal", mine=found.is_claimed)
             if sent:
                 with frame.boundary():
                     clear = reads.reveal(frame.client(), frame.keyring(), ticket.id, reason=reason)

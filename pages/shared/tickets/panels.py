@@ -16,7 +16,7 @@ from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.tickets import causes, closing, linking, money, one, solutions, words
+from pages.shared.tickets import causes, closing, linking, money, one, solutions, telling, words
 from pages.shared.tickets.register import said
 
 Panel = Callable[[User, TicketScreen], None]
@@ -166,10 +166,10 @@ def resolve(user: User, found: TicketScreen) -> None:
     parcel = ""
     if outcome in ("reshipped", "exchanged"):
         parcel = st.text_input(t("tickets.reship_no"), key=f"ticket_reship_no_{ticket.id}", max_chars=40)
-    channel = words.of("channels", ticket.channel)
-    told = st.checkbox(t("tickets.told", channel=channel), key=f"ticket_told_{ticket.id}")
+    told = telling.draw(found)
     st.caption(t("tickets.resolve_text"))
     ready = outcome is not None and (bool(text.strip()) or solution is not None)
+    ready = ready and (told is None or told.is_ready)
     if st.button(t("tickets.resolve_now"), key="ticket_resolve_send", type="primary", disabled=not ready):
         what = text.strip() or (solution.title if solution else "")
         asked = one.mark(found, "resolve", outcome, what, solution, told, parcel)
@@ -181,7 +181,9 @@ def resolve(user: User, found: TicketScreen) -> None:
                     outcome=outcome or "other",
                     solution=what,
                     solution_id=solution.id if solution else None,
-                    told_on=ticket.channel if told else None,
+                    told_on=told.channel if told else None,
+                    told=telling.checked(user, found, told) if told else "",
+                    reason=plain("tickets.warned_reason") if told and told.is_warned else "",
                     reship_tracking_no=parcel.strip() or None,
                     request_id=asked,
                 ),

@@ -85,7 +85,7 @@ def _actions(user: User, found: TicketScreen, direction: str, result: Result | N
     body = editor.text(field(ticket.id))
     rewritten = rewrite(body, result.hits) if result else body
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="ticket_reply_bar"):
-        channel = _channel(found) if direction != "note" else "other"
+        where = channel(found, key="ticket_channel") if direction != "note" else "other"
         if direction == "out":
             macros.draw(user, found, field(ticket.id))
         if rewritten != body:
@@ -95,9 +95,9 @@ def _actions(user: User, found: TicketScreen, direction: str, result: Result | N
                 icon=":material/done_all:",
                 on_click=partial(editor.put, field(ticket.id), rewritten),
             )
-        if direction == "out" and body.strip():
-            widgets.copy_button(body, key="ticket_reply_copy", label=plain("tickets.copy_reply"))
         blocked = result is not None and result.verdict == "block"
+        if direction == "out" and body.strip() and not blocked:
+            widgets.copy_button(body, key="ticket_reply_copy", label=plain("tickets.copy_reply"))
         if st.button(
             t(f"tickets.send.{direction}"),
             key="ticket_send",
@@ -107,14 +107,15 @@ def _actions(user: User, found: TicketScreen, direction: str, result: Result | N
             disabled=not body.strip() or blocked,
             help=t("tickets.blocked_help") if blocked else None,
         ):
-            _send(user, found, direction, channel, body, warned=_warned(result))
+            _send(user, found, direction, where, body, warned=_warned(result))
 
 
 def _warned(result: Result | None) -> bool:
     return result is not None and result.verdict == "warn"
 
 
-def _channel(found: TicketScreen) -> str:
+def channel(found: TicketScreen, *, key: str) -> str:
+    """Where it was said; the chat of the platform first."""
     usual = found.ticket.channel
     if usual == "other":
         usual = CHANNEL_OF.get(found.ticket.platform or "", "other")
@@ -123,7 +124,7 @@ def _channel(found: TicketScreen) -> str:
         CHANNELS,
         index=CHANNELS.index(usual),
         format_func=partial(words.of, "channels"),
-        key="ticket_channel",
+        key=key,
         label_visibility="collapsed",
         width=110,
     )
