@@ -41,7 +41,7 @@ language sql immutable set search_path = '' as $$
         || case when p ? 'type' then ' and f.type = $1 ->> ''type''' else '' end
         || case when p ? 'root_cause' then ' and f.root_cause_id = ($1 ->> ''root_cause'')::bigint' else '' end
         || case when p ? 'handler' then ' and f.member_id = ($1 ->> ''handler'')::bigint' else '' end
-        || case when p ->> 'solved' = 'no' then ' and f.solved = 0' else '' end
+        || case when p ->> 'solved' = 'no' then ' and f.solved = 0 and f.due = 1' else '' end
 $$;
 comment on function private.ticket_counted(jsonb) is
     'Condition on private.ticket_facts (f) for a filter with a period: day of registration in the shop''s zone, handler (0: nobody) and solved no as the figures count them.';

@@ -7,11 +7,12 @@ language sql immutable set search_path = '' as $$ select pg_catalog.round(p_part
 comment on function private.share(numeric, numeric) is 'Part of a whole, or null.';
 
 create or replace function private.solve_rate(p private.ticket_days) returns numeric
-language sql immutable set search_path = '' as $$ select private.share((p).solved, (p).tickets) $$;
-comment on function private.solve_rate(private.ticket_days) is '解决率 = solved / all cases registered in the period (cancelled and merged ones are none). Target 95 %.';
+language sql immutable set search_path = '' as $$ select private.share((p).solved, (p).due) $$;
+comment on function private.solve_rate(private.ticket_days) is
+    '解决率 = solved / cases registered in the period whose outcome is due or that were solved (cancelled and merged ones are none): who is in time is not late. Target 95 %.';
 create or replace function private.solve_rate_24h(p private.ticket_days) returns numeric
-language sql immutable set search_path = '' as $$ select private.share((p).solved_24h, (p).tickets) $$;
-comment on function private.solve_rate_24h(private.ticket_days) is '24小时解决率 = solved, for the first time within 24 h of registration / all cases.';
+language sql immutable set search_path = '' as $$ select private.share((p).solved_24h, (p).due_24h) $$;
+comment on function private.solve_rate_24h(private.ticket_days) is '24小时解决率 = solved, for the first time within 24 h of registration / cases solved or at least 24 h old.';
 create or replace function private.complaint_rate(p private.ticket_days, p_orders bigint) returns numeric
 language sql immutable set search_path = '' as $$ select private.share((p).complaint_orders, p_orders) $$;
 comment on function private.complaint_rate(private.ticket_days, bigint) is '客诉率 = orders with a complaint (each once) / orders placed in the period.';
@@ -34,6 +35,7 @@ comment on function private.satisfaction_mean(bigint, bigint) is '满意度 = su
 create or replace function private.rates(p private.ticket_days) returns jsonb
 language sql immutable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('tickets', (p).tickets, 'solved', (p).solved, 'solved_24h', (p).solved_24h,
+        'due', (p).due, 'due_24h', (p).due_24h,
         'complaints', (p).complaints, 'complaint_orders', (p).complaint_orders, 'resolved', (p).resolved, 'reopened', (p).reopened,
         'first_n', (p).first_n, 'resolve_n', (p).resolve_n, 'paid', (p).paid, 'cost', (p).cost,
         'solve_rate', private.solve_rate(p), 'solve_rate_24h', private.solve_rate_24h(p), 'reopen_rate', private.reopen_rate(p),
@@ -48,7 +50,7 @@ begin
     return query
     select case grouping(d.shop_id, d.type, w.day) when 3 then 'shop' when 5 then 'type' when 6 then 'day' else 'total' end,
         row(coalesce(d.shop_id, 0), 'all', coalesce(w.day, p_from), coalesce(d.type, ''), 0, sum(d.tickets), sum(d.solved), sum(d.solved_24h),
-            sum(d.complaints), sum(d.complaint_orders), sum(d.resolved), sum(d.reopened), sum(d.first_n), sum(d.first_met), sum(d.resolve_n),
+            sum(d.due), sum(d.due_24h), sum(d.complaints), sum(d.complaint_orders), sum(d.resolved), sum(d.reopened), sum(d.first_n), sum(d.first_met), sum(d.resolve_n),
             sum(d.resolve_met), sum(d.paid), sum(d.cost))::private.ticket_days
     from private.ticket_days d cross join lateral (
         select case when p_to - p_from > 62 then d.day - (extract(isodow from d.day)::integer - 1) else d.day end as day) w
@@ -63,7 +65,8 @@ create or replace function private.ticket_keys(p_shops bigint[], p_from date, p_
 language plpgsql stable rows 100 set search_path = '' as $$
 begin
     return query
-    select 0::bigint, p_dim, p_from, ''::text, d.key, sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.complaints)::bigint,
+    select 0::bigint, p_dim, p_from, ''::text, d.key, sum(d.tickets)::bigint, sum(d.solved)::bigint, sum(d.solved_24h)::bigint, sum(d.due)::bigint,
+        sum(d.due_24h)::bigint, sum(d.complaints)::bigint,
         sum(d.complaint_orders)::bigint, sum(d.resolved)::bigint, sum(d.reopened)::bigint, sum(d.first_n)::bigint, sum(d.first_met)::bigint,
         sum(d.resolve_n)::bigint, sum(d.resolve_met)::bigint, sum(d.paid)::bigint, sum(d.cost)::numeric(16, 2)
     from private.ticket_days d

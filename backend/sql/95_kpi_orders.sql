@@ -65,13 +65,14 @@ comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) i
 
 create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;
 
-create or replace function private.kpi_of_cases(p_shops bigint[], p_from date, p_to date)
+create or replace function private.kpi_of_cases(p_shops bigint[], p_from date, p_to date, p_now timestamptz)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with shifts as materialized (select * from private.kpi_shifts(p_shops, p_from, p_to)),
     cases as materialized (
         select t.shop_id, (t.registered_at at time zone d.zone)::date as day, m.display_name as agent, t.id, t.registered_at,
-            coalesce(k.shift, '(off)') as shift, t.first_resolved_at, t.resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved
+            coalesce(k.shift, '(off)') as shift, t.first_resolved_at, t.first_resolved_at is not null and t.state in ('resolved', 'revisit', 'review', 'closed') as is_solved,
+            coalesce(t.first_resolved_at, private.outcome_due_at(t.id, t.registered_at)) <= p_now as is_due
         from private.kpi_days(p_shops, p_from, p_to) d
         cross join lateral (select t.* from public.tickets t
             where t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at offset 0) t
@@ -94,16 +95,16 @@ language sql stable set search_path = '' as $$
     )
     select '退货处理时长', shop_id, day, null, shift, sum(hours), count(*), count(*) from returned group by shop_id, day, shift
     union all
-    select '解决率', shop_id, day, agent, shift, count(*) filter (where is_solved), count(*), count(*) from cases group by shop_id, day, agent, shift
+    select '解决率', shop_id, day, agent, shift, count(*) filter (where is_solved), count(*), count(*) from cases where is_due group by shop_id, day, agent, shift
     union all
-    select '24小时解决率', shop_id, day, agent, shift, count(*) filter (where first_resolved_at <= registered_at + interval '24 hours'), count(*), count(*)
-    from cases group by shop_id, day, agent, shift
+    select '24小时解决率', shop_id, day, agent, shift, count(*) filter (where is_solved and first_resolved_at <= registered_at + interval '24 hours'), count(*), count(*)
+    from cases where coalesce(first_resolved_at, registered_at + interval '24 hours') <= p_now group by shop_id, day, agent, shift
     union all
     select '知识库复用率', s.shop_id, s.day, null, s.shift, count(*) filter (where exists (select from public.solution_uses u where u.ticket_id = s.id)),
         count(*), count(*) from solved s group by s.shop_id, s.day, s.shift
 $$;
-comment on function private.kpi_of_cases(bigint[], date, date) is
-    'Returns by the day they ended (a buyer who changed his mind is no handling); cases by the day they were registered: solved (and not reopened since), solved within 24 hours; and of those solved on the day, the ones in which a solution was used. The shift is the one at that moment.';
+comment on function private.kpi_of_cases(bigint[], date, date, timestamptz) is
+    'Returns by the day they ended (a buyer who changed his mind is no handling); cases by the day they were registered: those whose outcome is due (private.outcome_due_at) or that were solved, and the solved ones (not reopened since); those solved or 24 hours old, and the ones solved within 24 hours; and of those solved on the day, the ones in which a solution was used. The shift is the one at that moment.';
 
 create or replace function private.kpi_of_buyers(p_shops bigint[], p_from date, p_to date)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)

@@ -20,7 +20,7 @@ begin
         return query select * from private.kpi_of_buyers(p_shops, p_from, p_to);
     end if;
     if p_codes && array['解决率', '24小时解决率', '知识库复用率', '退货处理时长'] then
-        return query select * from private.kpi_of_cases(p_shops, p_from, p_to) c where c.code = any (p_codes);
+        return query select * from private.kpi_of_cases(p_shops, p_from, p_to, p_now) c where c.code = any (p_codes);
     end if;
     if p_codes && array['流程优化达标率', '验收通过率'] then
         return query select * from private.kpi_of_tasks(p_shops, p_from, p_to) i where i.code = any (p_codes);

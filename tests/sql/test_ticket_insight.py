@@ -82,6 +82,38 @@ def test_each_rate_by_hand(desk: Connection) -> None:
     assert insight(desk, **{"from": str(TODAY), "to": str(TODAY)})["total"] == {"tickets": 0}
 
 
+def test_a_case_in_time_lowers_no_rate_until_its_outcome_is_due_and_the_kpi_agrees(desk: Connection) -> None:
+    def rates() -> list[tuple[int, float]]:
+        until = one(desk, "select private.now()::date")
+        days = {"from": str(TODAY - timedelta(days=6)), "to": str(until)}
+        found = insight(desk, **days)["total"]
+        codes = ["解决率", "24小时解决率"]
+        kpis = {row["code"]: row for row in ask(desk, "mgr", "kpi_figures", codes, *days.values())}
+        shown = [(found["due"], found["solve_rate"]), (found["due_24h"], found["solve_rate_24h"])]
+        said = [(kpis[code]["denominator"], round(kpis[code]["value"] / 100, 6)) for code in codes]
+        assert said == [(n, pytest.approx(rate, abs=2e-6)) for n, rate in shown]
+        return shown
+
+    case(desk, hours=1)
+    case(desk, registered=NOON - timedelta(minutes=5))
+    waiting = case(desk, registered=NOON - timedelta(hours=30))
+    floor.at(desk, NOON - timedelta(hours=30))
+    clock = one(
+        desk,
+        "select id from private.start_clock('ticket', %s, (select shop_id from tickets where id = %s), 'resolve', 'ticket_resolve', private.now())",
+        waiting, waiting,
+    )  # fmt: skip
+    floor.at(desk, NOON - timedelta(hours=20))
+    desk.execute("select private.pause_clock(%s, 'asked_photos', private.now())", (clock,))
+    floor.at(desk, NOON)
+    assert rates() == [(1, 1.0), (2, 0.5)]  # five minutes old; waiting for the customer, but 24 hours old
+    floor.at(desk, NOON + timedelta(hours=25))
+    assert rates() == [(2, 0.5), (3, 0.333333)]  # time alone made the young one due
+    desk.execute("select private.resume_clock(%s, private.now())", (clock,))
+    floor.at(desk, NOON + timedelta(hours=40))
+    assert rates() == [(3, 0.333333), (3, 0.333333)]
+
+
 def test_first_contact_and_resolution_against_their_targets(desk: Connection) -> None:
     floor.at(desk, NOON - timedelta(days=1))
     waits = {10: True, 60: True, 61: False}
@@ -252,8 +284,8 @@ SUMS = """
     with fresh as (select * from private.count_tickets(array(select id from tickets))),
     cells as (select c.dim, f.day, f.type, c.key, sum(f.solved) as solved, count(*) as tickets, sum(f.complaint_orders) as complaints,
             sum(f.reopened) as reopened from fresh f cross join lateral private.fact_cells((f.ticket_id, f.shop_id, f.day, f.type, f.member_id,
-            f.root_cause_id, f.solved, f.solved_24h, f.complaints, f.complaint_orders, f.resolved, f.reopened, f.first_bucket, f.first_met,
-            f.resolve_bucket, f.resolve_met, f.paid, f.cost)::private.ticket_facts) c group by 1, 2, 3, 4),
+            f.root_cause_id, f.solved, f.solved_24h, f.due, f.due_24h, f.complaints, f.complaint_orders, f.resolved, f.reopened, f.first_bucket, f.first_met,
+            f.resolve_bucket, f.resolve_met, f.paid, f.cost, f.next_at)::private.ticket_facts) c group by 1, 2, 3, 4),
     kept as (select dim, day, type, key, solved, tickets, complaint_orders as complaints, reopened from private.ticket_days where tickets <> 0)
     select dim, day, type, key, solved::bigint, tickets::bigint, complaints::bigint, reopened::bigint
     from (select dim, day, type, key, solved, tickets, complaints, reopened from {source}_rows) x order by 1, 2, 3, 4"""
