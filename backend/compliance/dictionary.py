@@ -26,9 +26,7 @@ class Book:
         self._exceptions: Final = [
             (ExceptionRow(tuple(row[0]), *row[1:5]), frozenset(row[5])) for row in data["exceptions"]
         ]
-        self._patterns: Final = [
-            PatternRow(row[0], tuple(row[1]), *row[2:]) for row in data["patterns"]
-        ]
+        self._patterns: Final = [PatternRow(row[0], tuple(row[1]), *row[2:]) for row in data["patterns"]]
         self._superlatives: Final = [(row[0], row[1]) for row in data["superlatives"]]
         self._special: Final = frozenset().union(
             *(p for _, p in self._words), *(p for _, p in self._exceptions)
