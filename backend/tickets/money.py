@@ -80,6 +80,17 @@ def request(client: Client, ref: TicketRef, facts: Mapping[str, Any], *, request
     )
 
 
+def change(
+    client: Client, money_id: int, version: int, facts: Mapping[str, Any], *, request_id: UUID
+) -> Judged:
+    """Another amount {amount} for what was asked for: it is judged anew, and asked anew where it must."""
+    answer = db.command(
+        client, "change_money", p_id=money_id, p_version=version, p=dict(facts), request_id=request_id
+    )
+    unrefused(answer)
+    return Judged.model_validate(answer)
+
+
 def cancel(client: Client, money_id: int, version: int, reason: str, *, request_id: UUID) -> None:
     """Take back what was not paid."""
     _step(client, "cancel_money", money_id, version, request_id, p_reason=reason)

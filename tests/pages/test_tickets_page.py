@@ -172,7 +172,8 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     assert fact(shop, ticket, "state") == "revisit"
     said = "select channel || body from public.ticket_messages where ticket_id = %s order by id desc"
     assert shop.one(said, ticket) == "wangwang亲，补发已寄出，请留意签收"
-    assert f"【补发】【补偿】T-{ticket}" in shown(tab)
+    assert f"【补发】【补偿】T-{ticket} {agent.name}" in shown(tab)
+    assert "：补发一件；补偿 ¥15.00；补发 ¥" in shown(tab)
     click(tab, "ticket_step_score")
     click(tab, "ticket_score_2")
     assert fact(shop, ticket, "state") == "review"
@@ -198,6 +199,20 @@ def test_a_complaint_asks_the_lead_before_it_is_solved(app_as: AppAs, shop: Shop
     asked = "select state || ' ' || amount || ' ' || kind from public.approvals where ticket_id = %s"
     assert shop.one(asked, ticket) == "open 0.00 compensation"
     assert fact(shop, ticket, "state") == "pending_approval"
+    waits = app_as(agent, "ticket", query={"id": str(ticket)})
+    assert "等待" in shown(waits) and "审批" in shown(waits)
+    assert "没有改动" not in shown(waits)  # nothing was tried
+    row = shop.one("select id from public.ticket_money where ticket_id = %s", ticket)
+    other = app_as(shop.person("operations"), "ticket", query={"id": str(ticket)})
+    assert not {f"ticket_withdraw_{row}", f"ticket_change_send_{row}"} & keys(other)
+    version = shop.one("select version from public.ticket_money where id = %s", row)
+    waits.number_input(key=f"ticket_change_amount_{row}_{version}").set_value(20.0).run()
+    click(waits, f"ticket_change_send_{row}")
+    state = "select string_agg(state, ' ' order by id) from public.approvals where ticket_id = %s"
+    assert shop.one(state, ticket) == "withdrawn open"
+    click(waits, f"ticket_withdraw_{row}")
+    assert shop.one(state, ticket) == "withdrawn withdrawn"
+    assert fact(shop, ticket, "state") == "in_progress"
 
 
 def test_who_may_not_is_told_why_and_nothing_changes(app_as: AppAs, shop: ShopFloor) -> None:

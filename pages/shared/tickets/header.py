@@ -167,7 +167,9 @@ def _steps(user: User, found: TicketScreen) -> None:
             with more:
                 for step in rare:
                     _step(found, step, None, first=False)
-    if not offered and (why := refusal(found)):
+    if ticket.state == "pending_approval":
+        approvals.draw(found)
+    elif not offered and (why := refusal(found)):
         st.caption(f":material/lock: {md(why)}")
 
 

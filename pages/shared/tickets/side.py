@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.orders import wording as order_words
-from backend.tickets import wording
+from backend.tickets import commands, wording
 from backend.tickets.models import Case, OrderOfTicket, TicketScreen
 from pages.shared import format as fmt
 from pages.shared import frame, home_links, widgets
@@ -15,6 +15,7 @@ from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 from pages.shared.tickets import contact, money, state, words
+from pages.shared.words import hits
 
 _GIVEN = ("granted", "approved", "paid")
 
@@ -29,14 +30,37 @@ def draw(user: User, found: TicketScreen) -> None:
 
 
 def remark(user: User, found: TicketScreen) -> None:
-    """「【补发】T-1042 客服A 11-22」 for what has been done so far."""
-    text = words.remark(done(found), found.ticket.id, user)
+    """「【补发】T-1042 客服A 11-22：补发同款一件」 for what has been done so far, checked like replies."""
+    ticket = found.ticket
+    text = words.remark(
+        done(found),
+        ticket.id,
+        user,
+        who=ticket.owner_name if ticket.outcome else None,
+        when=ticket.resolved_at if ticket.outcome else None,
+        details=details(found),
+    )
+    result = commands.look(frame.service(), text, ticket.platform) if ticket.solution else None
     with st.container(border=True, gap="xsmall", key="ticket_remark"):
         where = "tickets.remark" if found.ticket.platform == "taobao" else "tickets.remark_of_platform"
         st.markdown(f"**{t(where)}**", help=t("tickets.remark_help"))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"`{text}`", width="stretch")
-            widgets.copy_button(text, key="ticket_remark_copy", label=plain("common.copy"))
+            st.markdown(md(text), width="stretch")
+            if result is None or result.verdict != "block":
+                widgets.copy_button(text, key="ticket_remark_copy", label=plain("common.copy"))
+        if result is not None and result.verdict != "clean":
+            st.markdown(hits.headline(result))
+            hits.cards(result, field=None, key="ticket_remark_hit")
+
+
+def details(found: TicketScreen) -> Sequence[str]:
+    """What was done, what was given, and the parcel that brings it."""
+    ticket = found.ticket
+    given = [one for one in reversed(found.money) if one.state in _GIVEN and one.amount]
+    amounts = [f"{words.of('money', one.kind)} {fmt.money(one.amount)}" for one in given]
+    parcel = ticket.reship_tracking_no if ticket.outcome else None
+    parcels = [plain("tickets.remark_parcel", number=parcel)] if parcel else []
+    return [ticket.solution or "", *amounts, *parcels] if ticket.outcome else amounts
 
 
 def done(found: TicketScreen) -> Sequence[str]:
@@ -72,7 +96,8 @@ def order(found: TicketScreen) -> None:
 
 def _parcel(facts: OrderOfTicket) -> None:
     if not facts.tracking_no:
-        st.caption(t("tickets.no_parcel"))
+        is_out = facts.status in ("shipped", "completed") or facts.signed_at is not None
+        st.caption(t("tickets.parcel_unknown" if is_out else "tickets.no_parcel"))
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -78,9 +78,19 @@ def case(one: Case) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def remark(what: str | Sequence[str], ticket_id: int, user: User) -> str:
-    """The line for the platform's order remark."""
-    return remarks.remark(what, ticket_id, user.name, datetime.now(ZoneInfo(user.zone)), locale())
+def remark(
+    what: str | Sequence[str],
+    ticket_id: int,
+    user: User,
+    *,
+    who: str | None = None,
+    when: datetime | None = None,
+    details: Sequence[str] = (),
+) -> str:
+    """The line for the platform's order remark; without `who` and `when` it is written by me, today."""
+    at = (when or datetime.now(UTC)).astimezone(ZoneInfo(user.zone))
+    line = remarks.remark(what, ticket_id, who or user.name, at, locale())
+    return remarks.with_details(line, details, locale())
 
 
 def refusal(key: str | None, params: Mapping[str, Any] | None = None) -> str:
