@@ -29,11 +29,17 @@ RESOLVE_BARS: Final = (120, 360, 720, 1440, 2880, 4320)
 
 
 class Group(Row):
-    """Sums of a group of cases and the shares made of them; a share without cases is None, never 0."""
+    """Sums of a group of cases and the shares made of them; a share without cases is None, never 0.
+
+    `due` are the cases ever solved or past their deadline, `due_24h` those ever solved or 24 hours old: a
+    case that is in time lowers neither solve rate.
+    """
 
     tickets: int = 0
     solved: int = 0
     solved_24h: int = 0
+    due: int = 0
+    due_24h: int = 0
     complaints: int = 0
     complaint_orders: int = 0
     resolved: int = 0

@@ -27,7 +27,12 @@ def pareto(rows: Sequence[tuple[str, int, float]]) -> None:
     theme = _theme()
     data = pd.DataFrame(
         [
-            {"name": name, "count": count, "share": share, "label": f"{count} · {100 * share:.0f} %"}
+            {
+                "name": name,
+                "count": count,
+                "share": share,
+                "label": plain("aftersales.pareto_label", count=count, share=f"{100 * share:.0f} %"),
+            }
             for name, count, share in rows
         ]
     )
@@ -36,8 +41,8 @@ def pareto(rows: Sequence[tuple[str, int, float]]) -> None:
         x=alt.X(
             "count:Q",
             title=None,
-            axis=alt.Axis(tickMinStep=1, grid=False, format="d"),
-            scale=alt.Scale(domainMin=0, domainMax=1.3 * max(data["count"])),
+            axis=None,  # each bar has its number
+            scale=alt.Scale(domainMin=0, domainMax=1.7 * max(data["count"])),
         ),
         tooltip=[
             alt.Tooltip("name:N", title=" "),
@@ -47,7 +52,7 @@ def pareto(rows: Sequence[tuple[str, int, float]]) -> None:
     )
     bars = base.mark_bar(size=16, color=_MAIN[theme])
     labels = base.mark_text(align="left", dx=4, color=_INK[theme]).encode(text="label:N")
-    st.altair_chart((bars + labels).properties(height=26 * len(data) + 40), width="stretch")
+    st.altair_chart((bars + labels).properties(height=26 * len(data) + 12), width="stretch")
 
 
 def trend(rows: Sequence[Group]) -> None:

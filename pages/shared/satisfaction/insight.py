@@ -26,7 +26,8 @@ def draw(user: User) -> None:
     """Figures and charts of the cases registered in the period."""
     since, until = filters.days(user)
     found = insight.insight(frame.client(), since, until, shop_id=filters.shop_id(), kind=filters.kind())
-    st.caption(t("aftersales.period", since=f"{since:%Y-%m-%d}", until=f"{until:%Y-%m-%d}"))
+    compared = "period" if found.before.tickets else "period_alone"
+    st.caption(t(f"aftersales.{compared}", since=f"{since:%Y-%m-%d}", until=f"{until:%Y-%m-%d}"))
     if found.waiting:
         st.caption(t("aftersales.waiting", count=found.waiting if found.waiting < 1001 else "1000+"))
     if not found.total.tickets:
@@ -55,8 +56,8 @@ def _card(name: str, body: Callable[[], None]) -> None:
 def _figures(found: Insight) -> None:
     total, before = found.total, found.before
     with st.container(horizontal=True, gap="small", key="aftersales_figures"):
-        _share("solve", total.solve_rate, before.solve_rate, total.tickets, target=insight.SOLVE_TARGET)
-        _share("solve_24h", total.solve_rate_24h, before.solve_rate_24h, total.tickets)
+        _share("solve", total.solve_rate, before.solve_rate, total.due, target=insight.SOLVE_TARGET)
+        _share("solve_24h", total.solve_rate_24h, before.solve_rate_24h, total.due_24h)
         _share("first", total.first_met_rate, before.first_met_rate, total.first_n)
         _share("resolve", total.resolve_met_rate, before.resolve_met_rate, total.resolve_n)
         _share("reopen", total.reopen_rate, before.reopen_rate, total.resolved, less=True)
@@ -70,7 +71,7 @@ def _figures(found: Insight) -> None:
             help=t("aftersales.figure.cost_help"),
             width=WIDTH,
         )
-    unsolved = total.tickets - total.solved
+    unsolved = total.due - total.solved
     with st.container(horizontal=True, gap="medium", key="aftersales_rows"):
         home_links.link(
             t("aftersales.all_cases", count=total.tickets), "tickets", query=_query(), icon=":material/list:"
@@ -209,8 +210,8 @@ def _table(rows: Sequence[Group], by: str) -> None:
         {
             "name": _name(one, by),
             "tickets": one.tickets,
-            "solve": _cell(one.solve_rate, one.tickets),
-            "solve_24h": _cell(one.solve_rate_24h, one.tickets),
+            "solve": _cell(one.solve_rate, one.due),
+            "solve_24h": _cell(one.solve_rate_24h, one.due_24h),
             "first": _cell(one.first_met_rate, one.first_n),
             "resolve": _cell(one.resolve_met_rate, one.resolve_n),
             "reopen": _cell(one.reopen_rate, one.resolved),
