@@ -1,5 +1,7 @@
 """待审批: money that waits for somebody else; a reminder's link opens one of them, and two taps decide it."""
 
+import streamlit as st
+
 from pages.shared import frame
 from pages.shared.approvals import listing, one
 from pages.shared.i18n import t
@@ -11,6 +13,8 @@ if approval_id is None:
 
 with frame.boundary():
     if approval_id is None:
+        if one.is_misnamed():
+            st.warning(t("approvals.bad_link"), icon=":material/link_off:")
         listing.draw()
     else:
         one.draw(approval_id)

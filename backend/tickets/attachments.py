@@ -146,6 +146,21 @@ def read(client: Client, attachment_id: int, *, preview: bool = False) -> Prepar
     return Prepared(found["name"], found["media_type"], base64.b64decode(found["content"]))
 
 
+def picture(client: Client, attachment_id: int, *, preview: bool = False) -> bytes:
+    """The bytes of a picture, decoded once, so that what only begins like one is refused as
+    attachment.unreadable instead of breaking the page: a second client may have sent anything.
+    """
+    found = read(client, attachment_id, preview=preview)
+    kind = media_type(found.content)
+    if kind not in _FORMATS:
+        raise AppError("attachment.unreadable")
+    try:
+        _picture(found.content, kind)
+    except AppError as problem:
+        raise AppError("attachment.unreadable") from problem
+    return found.content
+
+
 def remove(client: Client, attachment_id: int, reason: Reason, *, request_id: UUID) -> None:
     """Deletes a file: who uploaded it for ten minutes, leads at any time; the history keeps its digest."""
     db.command(client, "remove_attachment", p_id=attachment_id, p_reason=reason, request_id=request_id)

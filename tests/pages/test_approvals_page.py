@@ -96,6 +96,16 @@ def opened(app_as: AppAs, who: Account, approval_id: int) -> AppTest:
     return tab
 
 
+def test_a_link_to_nothing_and_a_file_that_is_no_picture_are_said(app_as: AppAs, shop: ShopFloor) -> None:
+    manager = shop.person("manager")
+    tab = app_as(manager, "approvals", query={"id": "x"})
+    assert zh("approvals.bad_link") in shown(tab)
+    approval_id = asked(shop, "600", photo=True)
+    filler = b"\x89PNG\r\n\x1a\n" + bytes(99)
+    shop.one("update private.attachments set preview = %s returning id", filler)
+    assert "不是能显示的图片" in shown(opened(app_as, manager, approval_id))
+
+
 def test_the_link_and_one_tap_approve(app_as: AppAs, shop: ShopFloor) -> None:
     approval_id = asked(shop, "600", photo=True)
     tab = opened(app_as, shop.person("manager"), approval_id)

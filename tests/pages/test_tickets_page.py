@@ -200,7 +200,7 @@ def test_a_complaint_asks_the_lead_before_it_is_solved(app_as: AppAs, shop: Shop
     assert shop.one(asked, ticket) == "open 0.00 compensation"
     assert fact(shop, ticket, "state") == "pending_approval"
     waits = app_as(agent, "ticket", query={"id": str(ticket)})
-    assert "等待" in shown(waits) and "审批" in shown(waits)
+    assert "前答复；批准前不能解决" in shown(waits)
     assert "没有改动" not in shown(waits)  # nothing was tried
     row = shop.one("select id from public.ticket_money where ticket_id = %s", ticket)
     other = app_as(shop.person("operations"), "ticket", query={"id": str(ticket)})

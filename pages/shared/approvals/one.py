@@ -21,6 +21,11 @@ def opened() -> int | None:
     return address.number("id")
 
 
+def is_misnamed() -> bool:
+    """Whether the address names something that can be no approval."""
+    return "id" in st.query_params and opened() is None
+
+
 def draw(approval_id: int) -> None:
     """The page."""
     if st.button(t("approvals.back"), icon=":material/arrow_back:", type="tertiary", key="approvals_back"):
@@ -118,9 +123,9 @@ def _picture(file: Evidence) -> None:
     if not file.is_picture:
         st.caption(f":material/description: {md(file.name)}")
         return
-    small = attachments.read(frame.client(), file.id, preview=True)
+    small = attachments.picture(frame.client(), file.id, preview=True)
     with st.container(gap="xxsmall", width=96):
-        st.image(small.content, width=88)
+        st.image(small, width=88)
         if st.button(t("approvals.full"), key=f"approval_photo_{file.id}", type="tertiary"):
             _full(file)
 
@@ -129,7 +134,7 @@ def _full(file: Evidence) -> None:
     @st.dialog(md(file.name), width="large")
     def body() -> None:
         with frame.boundary():
-            st.image(attachments.read(frame.client(), file.id).content, width="stretch")
+            st.image(attachments.picture(frame.client(), file.id), width="stretch")
 
     body()
 

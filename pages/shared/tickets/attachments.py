@@ -59,7 +59,7 @@ def line(file: Attachment) -> None:
                 )
         if wanted:
             with frame.boundary():
-                st.image(_content(frame.client(), file.id), width=420)
+                st.image(attachments.picture(frame.client(), file.id), width=420)
 
 
 def _is_picture(file: Attachment) -> bool:
