@@ -9210,9 +9210,9 @@ create or replace function private.unknown_lines(p_import_id bigint) returns jso
 language sql stable set search_path = '' as $$
     select jsonb_build_object('unknown', coalesce(
         jsonb_agg(jsonb_build_object('row', e.row_no, 'reason', e.reason, 'params', e.params) order by e.row_no), '[]'))
-    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown')
+    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown', 'import.future')
 $$;
-comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, found by the database: {unknown: [{row, reason, params}]}.';
+comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, or that speak of days to come, found by the database: {unknown: [{row, reason, params}]}.';
 
 create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -9230,6 +9230,8 @@ begin
         perform private.reject_unknown_parcels(v_import, v_me);
     elsif v_import.kind = 'aftersales' then
         perform private.reject_unknown_cases(v_import);
+    elsif v_import.kind in ('performance', 'traffic', 'chats', 'reviews') then
+        perform private.reject_future_lines(v_import, private.now());
     end if;
     select * into v_import from public.imports where id = p_import_id;
     if v_import.is_strict and v_import.rejected > 0 then
@@ -9243,7 +9245,7 @@ end;
 $$;
 grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
 comment on function public.import_ready(bigint, integer, timestamptz) is
-    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order come back as unknown [{row, reason, params}]. import.incomplete.';
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order, and figures of days to come, come back as unknown [{row, reason, params}]. import.incomplete.';
 
 -- ==== 51_imports_apply.sql ====
 
@@ -28471,6 +28473,27 @@ language sql stable rows 2000 set search_path = '' as $$
 $$;
 comment on function private.staged_lines(public.imports, integer) is 'The staged lines of the chunk that is taken over next.';
 
+create or replace function private.reject_future_lines(p_import public.imports, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_today date := (p_now at time zone (select s.timezone from public.shops s where s.id = p_import.shop_id))::date;
+begin
+    insert into public.import_errors (import_id, row_no, reason, params)
+    select p_import.id, r.row_no, 'import.future', '{}' from private.import_rows r
+    where r.import_id = p_import.id and ((r.payload ->> 'day')::date > v_today
+        or coalesce(r.payload ->> 'sent_at', r.payload ->> 'rated_at')::timestamptz > p_now + interval '10 minutes');
+    if found then
+        delete from private.import_rows r using public.import_errors e
+        where r.import_id = p_import.id and e.import_id = p_import.id and e.row_no = r.row_no and e.reason = 'import.future';
+        update public.imports set rejected =
+            (select count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
+        where id = p_import.id;
+    end if;
+end;
+$$;
+comment on function private.reject_future_lines(public.imports, timestamptz) is
+    'Lines of days or moments to come are refused: a clock or a date is wrong (ten minutes are forgiven).';
+
 create or replace function private.note_lines(p_import public.imports, p_new integer[], p_changed integer[], p_same integer[]) returns void
 language sql set search_path = '' as $$
     insert into private.import_results (import_id, row_no, entity_id, outcome)
@@ -29193,12 +29216,20 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.kpi_value(text, numeric, numeric) is 'The figure, four decimals: a count, a share in percent, or a mean. Null without anything to divide by.';
 
-create or replace function private.kpi_missing(p_sources text[], p_shops bigint[]) returns text[]
+create or replace function private.kpi_missing(p_sources text[], p_shops bigint[], p_from date, p_to date) returns text[]
 language sql stable set search_path = '' as $$
-    select case when cardinality(p_sources) = 0 or exists (select from public.imports i
-        where i.kind = any (p_sources) and i.state = 'done' and i.shop_id = any (p_shops)) then '{}' else p_sources end
+    select case when cardinality(p_sources) = 0 or exists (
+        select from unnest(p_sources) k (kind) cross join public.shops s
+        cross join lateral (select p_from::timestamp at time zone s.timezone as first, (p_to + 1)::timestamp at time zone s.timezone as next) d
+        where s.id = any (p_shops) and case k.kind
+            when 'performance' then exists (select from public.agent_days a where a.shop_id = s.id and a.day between p_from and p_to)
+            when 'traffic' then exists (select from public.visitor_days v where v.shop_id = s.id and v.day between p_from and p_to)
+            when 'chats' then exists (select from public.chat_messages m where m.shop_id = s.id and m.sent_at >= d.first and m.sent_at < d.next)
+            when 'reviews' then exists (select from public.ratings r where r.shop_id = s.id and r.rated_at >= d.first and r.rated_at < d.next)
+            else exists (select from public.orders o where o.shop_id = s.id and o.placed_at < d.next) end) then '{}' else p_sources end
 $$;
-comment on function private.kpi_missing(text[], bigint[]) is 'The kinds of file, any of which would do, if none was ever imported for these shops.';
+comment on function private.kpi_missing(text[], bigint[], date, date) is
+    'The kinds of file, any of which would do, if none said anything of these days of these shops. Orders are rows of the desk: of them any until then will do.';
 
 create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text, p_shift text) returns text
 language sql stable set search_path = '' as $$
@@ -29271,7 +29302,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'value', private.kpi_value(k.unit, f.numerator, f.denominator),
                 'numerator', f.numerator, 'denominator', f.denominator, 'sample', coalesce(f.sample, 0), 'unit', k.unit, 'version', k.version,
-                'missing', case when f.code is null then private.kpi_missing(k.sources, v_shops) else '{}' end)
+                'missing', case when f.code is null then private.kpi_missing(k.sources, v_shops, p_from, p_to) else '{}' end)
             || case when p_by is null then '{}' else jsonb_build_object(p_by, f.scope) end order by k.position, f.scope), '[]')
         from public.kpis k left join private.kpi_live(v_codes, v_shops, p_from, p_to, p_by, private.now()) f on f.code = k.code
         where k.code = any (v_codes) and (p_by is null or f.code is not null));
@@ -29578,7 +29609,7 @@ language sql stable set search_path = '' as $$
             'only_days', n.code is null and k.code in (select d.code from daily d), 'value', v.value, 'before', private.kpi_value(k.unit, b.numerator, b.denominator),
             'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
             'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
-            'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops) else '{}' end,
+            'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops, p_from, p_to) else '{}' end,
             'points', private.kpi_points(k.unit, l.points)) order by k.position), '[]')
     from public.kpis k
     left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code left join lines l on l.code = k.code
@@ -29862,6 +29893,7 @@ create table if not exists public.task_criteria (
 create index if not exists task_criteria_task_idx on public.task_criteria (task_id, round, position) where replaced_at is null;
 create index if not exists task_criteria_task_id_idx on public.task_criteria (task_id);
 create index if not exists task_criteria_kpi_idx on public.task_criteria (kpi_code, kpi_version) where kpi_code is not null;
+create index if not exists task_criteria_person_idx on public.task_criteria (task_id) where agent is not null;
 create index if not exists task_criteria_verifier_id_idx on public.task_criteria (verifier_id) where verifier_id is not null;
 alter table public.task_criteria enable row level security;
 comment on table public.task_criteria is
@@ -29913,15 +29945,34 @@ grant execute on function private.sees_every_shop() to authenticated;
 comment on function private.sees_every_shop() is
     'Whether this request may see every shop that is open: what is of all shops, with the figures of all, is decided and held by such people alone.';
 
+create or replace function private.reads_person(p_agent text, p_shop_id bigint, p_owner_id bigint) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select p_agent is null or coalesce(p_owner_id = private.my_member_id(), false)
+        or coalesce(private.my_role() in ('operations', 'analyst', 'manager', 'admin'), false)
+            and (p_shop_id in (select private.my_shop_ids()) or (p_shop_id is null and private.sees_every_shop()))
+        or coalesce((select bool_and(a.member_id = private.my_member_id())
+            from private.agent_members(array(select s.id from public.shops s where p_shop_id is null or s.id = p_shop_id)) a where a.agent = p_agent), false)
+$$;
+comment on function private.reads_person(text, bigint, bigint) is
+    'Whether this request may read what a task says of one person (null: of nobody), as the page of KPIs has it: those who answer for the figures of the shop, the owner of the task, and the person. Others read what is wanted, not of whom nor what it is.';
+
+create or replace function private.my_person_criteria() returns setof bigint
+language sql stable security definer set search_path = '' as $$
+    select c.id from public.task_criteria c join public.tasks t on t.id = c.task_id
+    where c.agent is not null and private.reads_person(c.agent, t.shop_id, t.owner_id)
+$$;
+grant execute on function private.my_person_criteria() to authenticated;
+comment on function private.my_person_criteria() is 'The criteria of one person that this request may read.';
+
 drop policy if exists "members read the tasks of their shops" on public.tasks;
 create policy "members read the tasks of their shops" on public.tasks for select to authenticated
     using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
 drop policy if exists "readers of a task read its criteria" on public.task_criteria;
 create policy "readers of a task read its criteria" on public.task_criteria for select to authenticated
-    using (task_id in (select t.id from public.tasks t));
+    using (task_id in (select t.id from public.tasks t) and (agent is null or id in (select private.my_person_criteria())));
 drop policy if exists "readers of a task read its measures" on public.task_measures;
 create policy "readers of a task read its measures" on public.task_measures for select to authenticated
-    using (task_id in (select t.id from public.tasks t));
+    using (criterion_id in (select c.id from public.task_criteria c));
 drop policy if exists "leaders and analysts read the meetings of their shops" on public.meetings;
 create policy "leaders and analysts read the meetings of their shops" on public.meetings for select to authenticated
     using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin')
@@ -30168,6 +30219,26 @@ language sql stable set search_path = '' as $$
     select (p_at at time zone coalesce((select s.timezone from public.shops s where s.id = p_shop_id), 'Asia/Shanghai'))::date
 $$;
 
+create or replace function private.check_persons(p_task public.tasks, p_criteria jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_shops bigint[] := array(select s.id from public.shops s where p_task.shop_id is null or s.id = p_task.shop_id);
+    v_name text;
+begin
+    select c ->> 'agent' into v_name from jsonb_array_elements(p_criteria) c
+    where coalesce(c ->> 'agent', '') <> ''
+      and not exists (select from private.agent_members(v_shops) a where a.agent = c ->> 'agent')
+      and not exists (select from public.agent_names n join public.members m on m.id = n.member_id where n.shop_id = any (v_shops) and m.display_name = c ->> 'agent')
+      and not exists (select from public.agent_days d where d.shop_id = any (v_shops) and d.agent = c ->> 'agent')
+      and not exists (select from private.kpi_months k where k.shop_id = any (v_shops) and k.agent = c ->> 'agent') limit 1;
+    if v_name is not null then
+        perform private.fail('PT422', 'task.no_person', jsonb_build_object('name', v_name));
+    end if;
+end;
+$$;
+comment on function private.check_persons(public.tasks, jsonb) is
+    'Each person of these criteria is a member of the shop or a name on its platform. That there are figures of him is not asked for: a baseline may be empty. task.no_person (name).';
+
 create or replace function private.set_criteria(p_task public.tasks, p_criteria jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -30182,6 +30253,7 @@ begin
             or (c ->> 'verifier_id' is not null and not private.may_own_task((c ->> 'verifier_id')::bigint, (p_task).shop_id))) then
         perform private.fail('PT422', 'task.criteria');
     end if;
+    perform private.check_persons(p_task, v_items);
     update public.task_criteria set replaced_at = p_now where task_id = (p_task).id and round = (p_task).round and replaced_at is null;
     insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text, verifier_id)
     select (p_task).id, (p_task).round, c.n, k.code, k.version, nullif(c.v ->> 'agent', ''),
@@ -30199,7 +30271,7 @@ exception when check_violation or not_null_violation or foreign_key_violation or
 end;
 $$;
 comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
-    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before the day of the plan is frozen beside them. task.criteria.';
+    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before the day of the plan is frozen beside them. task.criteria, task.no_person.';
 
 create or replace function private.verify_until(p_task public.tasks) returns date
 language sql stable set search_path = '' as $$
@@ -30243,7 +30315,7 @@ end;
 $$;
 grant execute on function public.plan_task(bigint, integer, jsonb, uuid) to authenticated;
 comment on function public.plan_task(bigint, integer, jsonb, uuid) is
-    'Managers, admins: owner, deadline and criteria {owner_id, deadline, criteria: as private.set_criteria takes them}; the baseline is frozen now. Until the task is delivered it may be planned again. task.owner, task.deadline, task.criteria, and as private.task_for_change says.';
+    'Managers, admins: owner, deadline and criteria {owner_id, deadline, criteria: as private.set_criteria takes them}; the baseline is frozen now. Until the task is delivered it may be planned again. task.owner, task.deadline, task.criteria, task.no_person, and as private.task_for_change says.';
 
 create or replace function public.change_criteria(p_id bigint, p_version integer, p_criteria jsonb, p_reason text, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -30270,7 +30342,7 @@ end;
 $$;
 grant execute on function public.change_criteria(bigint, integer, jsonb, text, uuid) to authenticated;
 comment on function public.change_criteria(bigint, integer, jsonb, text, uuid) is
-    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more) that stays in the history; the old ones are kept. task.reason, task.criteria.';
+    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more) that stays in the history; the old ones are kept. task.reason, task.criteria, task.no_person.';
 
 -- Work ----------------------------------------------------------------------------------------------------------------
 
@@ -30527,14 +30599,23 @@ comment on function public.save_tasks(jsonb, uuid) is
 
 -- 97 ------------------------------------------------------------------------ optimization tasks: lists, one task, the meeting
 
+create or replace function private.person_figures(p_criterion public.task_criteria, p_task public.tasks) returns jsonb
+language sql stable set search_path = '' as $$
+    select case when private.reads_person(p_criterion.agent, p_task.shop_id, p_task.owner_id)
+        then jsonb_build_object('is_hidden', false, 'agent', p_criterion.agent, 'baseline', p_criterion.baseline, 'baseline_sample', p_criterion.baseline_sample,
+            'value', p_criterion.value, 'sample', p_criterion.sample, 'is_met', p_criterion.is_met)
+        else '{"is_hidden": true, "agent": null, "baseline": null, "baseline_sample": null, "value": null, "sample": null, "is_met": null}' end
+$$;
+comment on function private.person_figures(public.task_criteria, public.tasks) is 'Of whom a criterion is and its figures, for those who may read them (private.reads_person); for others nothing of either.';
+
 create or replace function private.task_row(p_task public.tasks) returns jsonb
 language sql stable set search_path = '' as $$
     select jsonb_build_object('id', (p_task).id, 'shop_id', (p_task).shop_id, 'shop', s.name, 'title', (p_task).title, 'source', (p_task).source,
         'state', (p_task).state, 'priority', (p_task).priority, 'owner_id', (p_task).owner_id, 'owner', m.display_name, 'deadline', (p_task).deadline,
         'progress', (p_task).progress, 'verify_until', (p_task).verify_until, 'round', (p_task).round, 'version', (p_task).version,
         'created_at', (p_task).created_at, 'planned_at', (p_task).planned_at, 'delivered_at', (p_task).delivered_at, 'judged_at', (p_task).judged_at,
-        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'name_en', k.name_en, 'agent', c.agent, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
-            'unit', k.unit, 'baseline', c.baseline, 'value', c.value, 'sample', c.sample, 'is_met', c.is_met) order by c.position), '[]')
+        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'name_en', k.name_en, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
+            'unit', k.unit) || private.person_figures(c, p_task) order by c.position), '[]')
             from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
             where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null))
     from (select 1) x left join public.shops s on s.id = (p_task).shop_id left join public.members m on m.id = (p_task).owner_id
@@ -30602,10 +30683,10 @@ begin
             'proposed_by', (select m.display_name from public.members m where m.id = v.proposed_by),
             'judged_by', (select m.display_name from public.members m where m.id = v.judged_by)),
         'can', private.task_can(v_me, v),
-        'criteria', (select coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('unit', k.unit, 'direction', k.direction, 'formula', k.formula,
+        'criteria', (select coalesce(jsonb_agg(to_jsonb(c) || private.person_figures(c, v) || jsonb_build_object('unit', k.unit, 'direction', k.direction, 'formula', k.formula,
                 'formula_en', k.formula_en, 'name_en', k.name_en, 'verifier', m.display_name, 'is_mine', c.verifier_id = v_me.member_id,
                 'measures', (select coalesce(jsonb_agg(jsonb_build_object('day', x.day, 'value', x.value, 'sample', x.sample, 'is_watch', x.is_watch) order by x.day), '[]')
-                    from public.task_measures x where x.criterion_id = c.id)) order by c.round desc, c.position), '[]')
+                    from public.task_measures x where x.criterion_id = c.id and private.reads_person(c.agent, v.shop_id, v.owner_id))) order by c.round desc, c.position), '[]')
             from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
             left join public.members m on m.id = c.verifier_id
             where c.task_id = v.id and c.replaced_at is null),
@@ -30617,7 +30698,7 @@ end;
 $$;
 grant execute on function public.task_screen(bigint) to authenticated;
 comment on function public.task_screen(bigint) is
-    'Members: one task of my shops: {task, can (steps I may take), criteria (all rounds, with unit, formula and daily measures), history}. task.none.';
+    'Members: one task of my shops: {task, can (steps I may take), criteria (all rounds, with unit, formula and daily measures; is_hidden: of a person whose figures are not mine to read, with neither name nor figure), history}. task.none.';
 
 create or replace function public.task_people(p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -30804,7 +30885,7 @@ begin
     select private.kpi_value(v_kpi.unit, sum(s.numerator), sum(s.denominator)), sum(s.sample) into v.value, v.sample
     from private.kpi_snapshots s where s.shop_id = v.shop_id and s.code = v.code and s.day = p_day;
     v.target := private.kpi_target(v_kpi, array[v.shop_id]);
-    v_state := private.judge_alert(v, v_kpi.direction);
+    v_state := case when p_day is null then 'ok' else private.judge_alert(v, v_kpi.direction) end;
     update public.kpi_alerts set (value, target, sample, day, judged_at, state, since) = (v.value, v.target, v.sample, p_day, p_now, v_state,
         case when v_state = 'raised' then coalesce(v.since, p_day) end) where id = v.id;
     if v_state = 'raised' and v.state = 'ok' then
@@ -30815,7 +30896,7 @@ begin
     end if;
 end;
 $$;
-comment on function private.check_alert(public.kpi_alerts, date, timestamptz) is 'Judges one alert by the figure of a day.';
+comment on function private.check_alert(public.kpi_alerts, date, timestamptz) is 'Judges one alert by the figure of a day; null: the day it was judged by has too few cases now, and no other has more.';
 
 create or replace function private.check_alerts(p_now timestamptz, p_limit integer default 50) returns integer
 language plpgsql set search_path = '' as $$
@@ -30829,11 +30910,16 @@ begin
     where s.is_active and k.is_additive and private.kpi_target(k, array[s.id]) is not null on conflict do nothing;
     for v in
         select a as alert, y.day from public.kpi_alerts a join public.shops s on s.id = a.shop_id
-        cross join lateral (select max(k.day) as day from private.kpi_snapshots k where k.shop_id = a.shop_id and k.code = a.code
-            and k.day between (p_now at time zone s.timezone)::date - 7 and (p_now at time zone s.timezone)::date - 1) y
-        join private.kpi_runs r on r.shop_id = a.shop_id and r.day = y.day and r.made_at is not null
-            and (r.made_at at time zone s.timezone)::date > y.day
-        where a.is_active and (a.day is null or a.day < y.day or (a.day = y.day and r.made_at > a.judged_at)) order by a.id limit p_limit for update of a skip locked
+        left join lateral (select k.day, max(r.made_at) as made_at from private.kpi_snapshots k
+            join private.kpi_runs r on r.shop_id = k.shop_id and r.day = k.day and (r.made_at at time zone s.timezone)::date > k.day
+            where k.shop_id = a.shop_id and k.code = a.code
+              and k.day between (p_now at time zone s.timezone)::date - 7 and (p_now at time zone s.timezone)::date - 1
+            group by k.day having sum(k.sample) >= a.min_sample and (count(k.denominator) = 0 or sum(k.denominator) <> 0)
+            order by k.day desc limit 1) y on true
+        where a.is_active and case when y.day is not null then a.day is distinct from y.day or y.made_at > a.judged_at
+            else a.day >= (p_now at time zone s.timezone)::date - 7 and not exists (select from private.kpi_runs r
+                where r.shop_id = a.shop_id and r.day = a.day and r.made_at is null) end
+        order by a.id limit p_limit for update of a skip locked
     loop
         perform private.check_alert(v.alert, v.day, p_now);
         v_count := v_count + 1;
@@ -30841,7 +30927,7 @@ begin
     return v_count;
 end;
 $$;
-comment on function private.check_alerts(timestamptz, integer) is 'Judges each alert by the newest day of the last seven that has a figure, once the whole day was counted, and again when it was counted anew. How many it were. An alert begins with a least sample of 20; of 5 for cases and 1 for tasks and people online, of which a day has fewer.';
+comment on function private.check_alerts(timestamptz, integer) is 'Judges each alert by the newest day of the last seven that has cases enough, once the whole day was counted, and again when it was counted anew; what was said of a day that has too few since is taken back. How many it were. An alert begins with a least sample of 20; of 5 for cases and 1 for tasks and people online, of which a day has fewer.';
 
 create or replace function public.set_alert(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

@@ -34,7 +34,8 @@ PRIORITIES: Final = ("low", "normal", "high")
 class Brief(Row):
     """A criterion in a list: a KPI (of the shop, or of one `agent`) with its target, or a sentence (`text`).
 
-    Figures in `unit`."""
+    Figures in `unit`. `is_hidden`: of a person whose figures the reader may not see:
+    then without name and figures."""
 
     kpi: str | None
     name_en: str | None
@@ -47,6 +48,7 @@ class Brief(Row):
     value: float | None
     sample: int | None
     is_met: bool | None
+    is_hidden: bool = False
 
 
 class Task(Row):
@@ -115,6 +117,7 @@ class Criterion(Row):
     sample: int | None
     measured_on: date | None
     is_met: bool | None
+    is_hidden: bool = False
     unit: str | None
     formula: str | None
     formula_en: str | None

@@ -161,6 +161,7 @@ create table if not exists public.task_criteria (
 create index if not exists task_criteria_task_idx on public.task_criteria (task_id, round, position) where replaced_at is null;
 create index if not exists task_criteria_task_id_idx on public.task_criteria (task_id);
 create index if not exists task_criteria_kpi_idx on public.task_criteria (kpi_code, kpi_version) where kpi_code is not null;
+create index if not exists task_criteria_person_idx on public.task_criteria (task_id) where agent is not null;
 create index if not exists task_criteria_verifier_id_idx on public.task_criteria (verifier_id) where verifier_id is not null;
 alter table public.task_criteria enable row level security;
 comment on table public.task_criteria is
@@ -212,15 +213,34 @@ grant execute on function private.sees_every_shop() to authenticated;
 comment on function private.sees_every_shop() is
     'Whether this request may see every shop that is open: what is of all shops, with the figures of all, is decided and held by such people alone.';
 
+create or replace function private.reads_person(p_agent text, p_shop_id bigint, p_owner_id bigint) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select p_agent is null or coalesce(p_owner_id = private.my_member_id(), false)
+        or coalesce(private.my_role() in ('operations', 'analyst', 'manager', 'admin'), false)
+            and (p_shop_id in (select private.my_shop_ids()) or (p_shop_id is null and private.sees_every_shop()))
+        or coalesce((select bool_and(a.member_id = private.my_member_id())
+            from private.agent_members(array(select s.id from public.shops s where p_shop_id is null or s.id = p_shop_id)) a where a.agent = p_agent), false)
+$$;
+comment on function private.reads_person(text, bigint, bigint) is
+    'Whether this request may read what a task says of one person (null: of nobody), as the page of KPIs has it: those who answer for the figures of the shop, the owner of the task, and the person. Others read what is wanted, not of whom nor what it is.';
+
+create or replace function private.my_person_criteria() returns setof bigint
+language sql stable security definer set search_path = '' as $$
+    select c.id from public.task_criteria c join public.tasks t on t.id = c.task_id
+    where c.agent is not null and private.reads_person(c.agent, t.shop_id, t.owner_id)
+$$;
+grant execute on function private.my_person_criteria() to authenticated;
+comment on function private.my_person_criteria() is 'The criteria of one person that this request may read.';
+
 drop policy if exists "members read the tasks of their shops" on public.tasks;
 create policy "members read the tasks of their shops" on public.tasks for select to authenticated
     using ((select private.my_role()) is not null and (shop_id is null or shop_id in (select private.my_shop_ids())));
 drop policy if exists "readers of a task read its criteria" on public.task_criteria;
 create policy "readers of a task read its criteria" on public.task_criteria for select to authenticated
-    using (task_id in (select t.id from public.tasks t));
+    using (task_id in (select t.id from public.tasks t) and (agent is null or id in (select private.my_person_criteria())));
 drop policy if exists "readers of a task read its measures" on public.task_measures;
 create policy "readers of a task read its measures" on public.task_measures for select to authenticated
-    using (task_id in (select t.id from public.tasks t));
+    using (criterion_id in (select c.id from public.task_criteria c));
 drop policy if exists "leaders and analysts read the meetings of their shops" on public.meetings;
 create policy "leaders and analysts read the meetings of their shops" on public.meetings for select to authenticated
     using ((select private.my_role()) in ('operations', 'analyst', 'manager', 'admin')

@@ -217,6 +217,26 @@ language sql stable set search_path = '' as $$
     select (p_at at time zone coalesce((select s.timezone from public.shops s where s.id = p_shop_id), 'Asia/Shanghai'))::date
 $$;
 
+create or replace function private.check_persons(p_task public.tasks, p_criteria jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_shops bigint[] := array(select s.id from public.shops s where p_task.shop_id is null or s.id = p_task.shop_id);
+    v_name text;
+begin
+    select c ->> 'agent' into v_name from jsonb_array_elements(p_criteria) c
+    where coalesce(c ->> 'agent', '') <> ''
+      and not exists (select from private.agent_members(v_shops) a where a.agent = c ->> 'agent')
+      and not exists (select from public.agent_names n join public.members m on m.id = n.member_id where n.shop_id = any (v_shops) and m.display_name = c ->> 'agent')
+      and not exists (select from public.agent_days d where d.shop_id = any (v_shops) and d.agent = c ->> 'agent')
+      and not exists (select from private.kpi_months k where k.shop_id = any (v_shops) and k.agent = c ->> 'agent') limit 1;
+    if v_name is not null then
+        perform private.fail('PT422', 'task.no_person', jsonb_build_object('name', v_name));
+    end if;
+end;
+$$;
+comment on function private.check_persons(public.tasks, jsonb) is
+    'Each person of these criteria is a member of the shop or a name on its platform. That there are figures of him is not asked for: a baseline may be empty. task.no_person (name).';
+
 create or replace function private.set_criteria(p_task public.tasks, p_criteria jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -231,6 +251,7 @@ begin
             or (c ->> 'verifier_id' is not null and not private.may_own_task((c ->> 'verifier_id')::bigint, (p_task).shop_id))) then
         perform private.fail('PT422', 'task.criteria');
     end if;
+    perform private.check_persons(p_task, v_items);
     update public.task_criteria set replaced_at = p_now where task_id = (p_task).id and round = (p_task).round and replaced_at is null;
     insert into public.task_criteria (task_id, round, position, kpi_code, kpi_version, agent, comparison, target, window_days, min_sample, text, verifier_id)
     select (p_task).id, (p_task).round, c.n, k.code, k.version, nullif(c.v ->> 'agent', ''),
@@ -248,7 +269,7 @@ exception when check_violation or not_null_violation or foreign_key_violation or
 end;
 $$;
 comment on function private.set_criteria(public.tasks, jsonb, timestamptz) is
-    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before the day of the plan is frozen beside them. task.criteria.';
+    'The criteria of a round [{kpi_code, comparison, target, window_days (7), min_sample (10), agent} | {text, verifier_id}]; what the figures were in as many days before the day of the plan is frozen beside them. task.criteria, task.no_person.';
 
 create or replace function private.verify_until(p_task public.tasks) returns date
 language sql stable set search_path = '' as $$
@@ -292,7 +313,7 @@ end;
 $$;
 grant execute on function public.plan_task(bigint, integer, jsonb, uuid) to authenticated;
 comment on function public.plan_task(bigint, integer, jsonb, uuid) is
-    'Managers, admins: owner, deadline and criteria {owner_id, deadline, criteria: as private.set_criteria takes them}; the baseline is frozen now. Until the task is delivered it may be planned again. task.owner, task.deadline, task.criteria, and as private.task_for_change says.';
+    'Managers, admins: owner, deadline and criteria {owner_id, deadline, criteria: as private.set_criteria takes them}; the baseline is frozen now. Until the task is delivered it may be planned again. task.owner, task.deadline, task.criteria, task.no_person, and as private.task_for_change says.';
 
 create or replace function public.change_criteria(p_id bigint, p_version integer, p_criteria jsonb, p_reason text, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -319,7 +340,7 @@ end;
 $$;
 grant execute on function public.change_criteria(bigint, integer, jsonb, text, uuid) to authenticated;
 comment on function public.change_criteria(bigint, integer, jsonb, text, uuid) is
-    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more) that stays in the history; the old ones are kept. task.reason, task.criteria.';
+    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more) that stays in the history; the old ones are kept. task.reason, task.criteria, task.no_person.';
 
 -- Work ----------------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,22 @@
 -- 97 ------------------------------------------------------------------------ optimization tasks: lists, one task, the meeting
 
+create or replace function private.person_figures(p_criterion public.task_criteria, p_task public.tasks) returns jsonb
+language sql stable set search_path = '' as $$
+    select case when private.reads_person(p_criterion.agent, p_task.shop_id, p_task.owner_id)
+        then jsonb_build_object('is_hidden', false, 'agent', p_criterion.agent, 'baseline', p_criterion.baseline, 'baseline_sample', p_criterion.baseline_sample,
+            'value', p_criterion.value, 'sample', p_criterion.sample, 'is_met', p_criterion.is_met)
+        else '{"is_hidden": true, "agent": null, "baseline": null, "baseline_sample": null, "value": null, "sample": null, "is_met": null}' end
+$$;
+comment on function private.person_figures(public.task_criteria, public.tasks) is 'Of whom a criterion is and its figures, for those who may read them (private.reads_person); for others nothing of either.';
+
 create or replace function private.task_row(p_task public.tasks) returns jsonb
 language sql stable set search_path = '' as $$
     select jsonb_build_object('id', (p_task).id, 'shop_id', (p_task).shop_id, 'shop', s.name, 'title', (p_task).title, 'source', (p_task).source,
         'state', (p_task).state, 'priority', (p_task).priority, 'owner_id', (p_task).owner_id, 'owner', m.display_name, 'deadline', (p_task).deadline,
         'progress', (p_task).progress, 'verify_until', (p_task).verify_until, 'round', (p_task).round, 'version', (p_task).version,
         'created_at', (p_task).created_at, 'planned_at', (p_task).planned_at, 'delivered_at', (p_task).delivered_at, 'judged_at', (p_task).judged_at,
-        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'name_en', k.name_en, 'agent', c.agent, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
-            'unit', k.unit, 'baseline', c.baseline, 'value', c.value, 'sample', c.sample, 'is_met', c.is_met) order by c.position), '[]')
+        'criteria', (select coalesce(jsonb_agg(jsonb_build_object('kpi', c.kpi_code, 'name_en', k.name_en, 'text', c.text, 'comparison', c.comparison, 'target', c.target,
+            'unit', k.unit) || private.person_figures(c, p_task) order by c.position), '[]')
             from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
             where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null))
     from (select 1) x left join public.shops s on s.id = (p_task).shop_id left join public.members m on m.id = (p_task).owner_id
@@ -75,10 +84,10 @@ begin
             'proposed_by', (select m.display_name from public.members m where m.id = v.proposed_by),
             'judged_by', (select m.display_name from public.members m where m.id = v.judged_by)),
         'can', private.task_can(v_me, v),
-        'criteria', (select coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('unit', k.unit, 'direction', k.direction, 'formula', k.formula,
+        'criteria', (select coalesce(jsonb_agg(to_jsonb(c) || private.person_figures(c, v) || jsonb_build_object('unit', k.unit, 'direction', k.direction, 'formula', k.formula,
                 'formula_en', k.formula_en, 'name_en', k.name_en, 'verifier', m.display_name, 'is_mine', c.verifier_id = v_me.member_id,
                 'measures', (select coalesce(jsonb_agg(jsonb_build_object('day', x.day, 'value', x.value, 'sample', x.sample, 'is_watch', x.is_watch) order by x.day), '[]')
-                    from public.task_measures x where x.criterion_id = c.id)) order by c.round desc, c.position), '[]')
+                    from public.task_measures x where x.criterion_id = c.id and private.reads_person(c.agent, v.shop_id, v.owner_id))) order by c.round desc, c.position), '[]')
             from public.task_criteria c left join public.kpi_definitions k on k.code = c.kpi_code and k.version = c.kpi_version
             left join public.members m on m.id = c.verifier_id
             where c.task_id = v.id and c.replaced_at is null),
@@ -90,7 +99,7 @@ end;
 $$;
 grant execute on function public.task_screen(bigint) to authenticated;
 comment on function public.task_screen(bigint) is
-    'Members: one task of my shops: {task, can (steps I may take), criteria (all rounds, with unit, formula and daily measures), history}. task.none.';
+    'Members: one task of my shops: {task, can (steps I may take), criteria (all rounds, with unit, formula and daily measures; is_hidden: of a person whose figures are not mine to read, with neither name nor figure), history}. task.none.';
 
 create or replace function public.task_people(p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

@@ -128,7 +128,7 @@ def test_only_policy_helpers_of_private_are_callable(db: psycopg.Connection) -> 
     assert names(db, query) == RPCS_PRIVATE
 
 
-RPCS_PRIVATE = ["my_member_id", "my_role", "my_shop_ids", "sees_every_shop"]
+RPCS_PRIVATE = ["my_member_id", "my_person_criteria", "my_role", "my_shop_ids", "sees_every_shop"]
 
 
 def test_every_definer_of_members_checks_its_caller_first(db: psycopg.Connection) -> None:

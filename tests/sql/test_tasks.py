@@ -303,9 +303,57 @@ def test_a_criterion_of_one_person_by_either_name(floor: Connection) -> None:
     floor.execute(nick, (shop(floor), person(floor, "ann")))
     mean = {"kpi_code": "平响", "target": 30, "window_days": 7}
     task = propose(floor)
-    plan(floor, task, *(mean | {"agent": name} for name in ("小王", "ann", "小李", "没有这个人")), mean)
+    with refusal("PT422", "task.no_person"):
+        plan(floor, task, mean, mean | {"agent": "没有这个人"})
+    assert one(floor, "select count(*) from task_criteria where task_id = %s", task) == 0
+    plan(floor, task, *(mean | {"agent": name} for name in ("小王", "ann", "小李", "ben")), mean)
     found = floor.execute("select baseline from task_criteria where task_id = %s order by position", (task,))
-    assert [value for (value,) in found.fetchall()] == [20, 20, 90, None, 55]
+    assert [value for (value,) in found.fetchall()] == [20, 20, 90, None, 55], "ben is there, his figures not"
+
+
+def test_what_is_measured_of_one_person_is_his_and_the_leaders(floor: Connection) -> None:
+    """By table, by list, by page: ann (whose figure it is not), cid and the warehouse read what is wanted, neither of whom
+    nor what it is; ben, the leaders, the analyst and the owner read all."""
+    floor.execute(
+        "insert into agent_days (shop_id, day, agent, received, reply_seconds) values (%s, '2026-11-01', '小本', 50, 77)",
+        (shop(floor),),
+    )
+    nick = "insert into agent_names (shop_id, agent, member_id, updated_at) values (%s, '小本', %s, now())"
+    floor.execute(nick, (shop(floor), person(floor, "ben")))
+    mean = {"kpi_code": "平响", "target": 30, "window_days": 1, "min_sample": 1}
+    task = propose(floor)
+    facts = {"owner_id": person(floor, "lea"), "deadline": (START + 3 * DAY).isoformat()}
+    do(floor, "mgr", "plan_task", task, {**facts, "criteria": [mean | {"agent": "小本"}, mean]})
+    do(floor, "mgr", "start_task", task)
+    do(floor, "mgr", "deliver_task", task, "改了话术")
+    days_pass(floor, START, 2)
+    found: dict[str, tuple[int, int, bool, bool]] = {}
+    for who in ("ann", "cid", "whs", "ben", "lea", "ops", "ana", "mgr", "adm"):
+        with as_role(floor, "authenticated", user_id(who)):
+            tables = tuple(
+                one(floor, f"select count(*) from {name}") for name in ("task_criteria", "task_measures")
+            )
+        screen = ask(floor, who, "task_screen", task)
+        [listed] = ask(floor, who, "task_list", {})["rows"]
+        shown = [
+            [one["agent"], one["baseline"]] == ["小本", 77] and not one["is_hidden"]
+            for one in (screen["criteria"][0], listed["criteria"][0])
+        ]
+        clean = "小本" not in repr((screen, listed)) and not screen["criteria"][0]["measures"]
+        assert (screen["criteria"][1]["baseline"], screen["criteria"][0]["target"]) == (77, 30)
+        found[who] = (*tables, all(shown), clean)
+    hidden, seen = (1, 1, False, True), (2, 2, True, False)
+    assert found == dict.fromkeys(("ann", "cid", "whs"), hidden) | dict.fromkeys(
+        ("ben", "lea", "ops", "ana", "mgr", "adm"), seen
+    )
+    everywhere = propose(floor, "ann", shop_id=None)
+    facts["owner_id"] = person(floor, "adm")
+    do(floor, "adm", "plan_task", everywhere, {**facts, "criteria": [mean | {"agent": "小本"}]})
+    hides = {
+        who: ask(floor, who, "task_screen", everywhere)["criteria"][0]["is_hidden"]
+        for who in ("mgr", "ann", "ben", "adm")
+    }
+    assert hides == {"mgr": True, "ann": True, "ben": False, "adm": False}, "of all shops: who sees them all"
 
 
 def test_words_need_their_verifier(floor: Connection) -> None:

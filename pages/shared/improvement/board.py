@@ -15,7 +15,7 @@ _MOST = 30
 
 def draw(found: TaskList) -> None:
     """The columns; on narrow windows one below the other."""
-    with st.grid(min_column_width=215, gap="small", key="tasks_board"):
+    with st.grid(min_column_width=175, gap="small", key="tasks_board"):
         for name, states in BOARD:
             rows = sorted(
                 (row for row in found.rows if row.state in states),

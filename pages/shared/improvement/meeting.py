@@ -116,7 +116,7 @@ def _anomalies(tiles: Sequence[Tile], query: Mapping[str, str]) -> None:
     st.markdown(f"**{t('meeting.anomalies')}** :gray[{len(tiles)}]")
     for one in tiles:
         name = md(kpi_words.name(one.code, one.name_en))
-        facts = f"**{md(kpi_words.figure(one.value, one.unit))}** · {md(kpi_words.target(one))}"
+        facts = f"**{md(kpi_words.current(one))}** · {md(kpi_words.target(one))}"
         home_links.link(f"{name} {facts}", "kpi", query={**query, "code": one.code})
     if not tiles:
         st.markdown(f":gray[{t('meeting.no_anomalies')}]")
@@ -277,7 +277,7 @@ def pack_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
                 _row(
                     "figures",
                     kpi_words.name(one.code, one.name_en),
-                    kpi_words.figure(one.value, one.unit),
+                    kpi_words.current(one),
                     kpi_words.target(one),
                     note,
                 )

@@ -26,6 +26,7 @@ def draw(user: User, found: Screen) -> None:
     task = found.task
     frame.page_header(f"{words.number(task.id)} {md(task.title)}")
     _facts(task)
+    steps.plans(user, found)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _criteria(found)
@@ -68,8 +69,11 @@ def _criteria(found: Screen) -> None:
         st.markdown(f":gray[{t('tasks.no_criteria')}]")
     for one in rows:
         with st.container(border=True, gap="xsmall", key=f"task_criterion_{one.id}"):
-            st.markdown(f"**{md(words.wanted(one))}** {words.verdict(one.is_met)}")
-            if one.kpi_code is None:
+            verdict = "" if one.is_hidden else words.verdict(one.is_met)
+            st.markdown(f"**{md(words.wanted(one))}** {verdict}")
+            if one.is_hidden:
+                st.caption(t("tasks.hidden"))
+            elif one.kpi_code is None:
                 st.caption(t("tasks.confirmed_by", who=one.verifier or "—"))
             else:
                 _measured(one)
@@ -98,12 +102,14 @@ def _measured(one: Criterion) -> None:
         st.metric(t("tasks.wanted"), kpi_words.figure(one.target, unit), width=150)
         st.metric(
             t("tasks.now"),
-            kpi_words.figure(one.value, unit),
+            words.current(one),
             delta=t("kpi.sample", count=one.sample or 0),
             delta_color="off",
             delta_arrow="off",
             width=150,
         )
+    if one.baseline is None:
+        st.markdown(f":orange[{t('tasks.no_baseline')}]")
     _chart(one)
 
 
@@ -116,7 +122,7 @@ def _chart(one: Criterion) -> None:
     theme = "dark" if st.context.theme.type == "dark" else "light"
     base = alt.Chart(pd.DataFrame(points, columns=["day", "value", "sample"])).encode(
         x=alt.X("day:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="parity")),
-        y=alt.Y("value:Q", title=kpi_words.unit(one.unit or "%"), scale=alt.Scale(zero=False, nice=True)),
+        y=kpi_words.axis(one.unit or "%"),
         tooltip=[
             alt.Tooltip("day:O", title=plain("kpi.day")),
             alt.Tooltip("value:Q", title=plain("kpi.value"), format=",.2f"),

@@ -38,18 +38,22 @@ def draw(user: User, found: Screen) -> None:
         _report(found)
     if "deliver_task" in found.can:
         _deliver(found)
-    if "plan_task" in found.can:
-        with st.expander(
-            t("tasks.plan"), icon=":material/event:", expanded=task.state in ("proposed", "regressed")
-        ):
-            _plan(user, found)
-    if "change_criteria" in found.can:
-        with st.expander(t("tasks.change_criteria")):
-            _change(found)
     for name in ("judge_task", "extend_task", "retry_task", "cancel_task"):
         if name in found.can:
             with st.expander(t(f"tasks.{name}")):
                 _decide(user, found, name)
+
+
+def plans(user: User, found: Screen) -> None:
+    """Plan and criteria, over the whole width: their table has many columns."""
+    if "plan_task" in found.can:
+        with st.expander(
+            t("tasks.plan"), icon=":material/event:", expanded=found.task.state in ("proposed", "regressed")
+        ):
+            _plan(user, found)
+    if "change_criteria" in found.can:
+        with st.expander(t("tasks.change_criteria")):
+            _change(user, found)
 
 
 def _asked(found: Screen, name: str, *facts: Any) -> UUID:
@@ -127,7 +131,7 @@ def _plan(user: User, found: Screen) -> None:
         key=f"task_plan_deadline_{shown}",
         format="YYYY-MM-DD",
     )
-    criteria = _edited(found, listed, key=f"task_plan_criteria_{shown}")
+    criteria = _edited(user, found, listed, key=f"task_plan_criteria_{shown}")
     if not st.button(t("tasks.plan_send"), type="primary", key="task_plan_send"):
         return
     if owner is None or not isinstance(deadline, date):
@@ -148,13 +152,13 @@ def _plan(user: User, found: Screen) -> None:
         frame.flash_and_rerun(t("tasks.planned"))
 
 
-def _change(found: Screen) -> None:
+def _change(user: User, found: Screen) -> None:
     """Other criteria after the delivery; the reason stays in the history, and what was measured stays too."""
     task = found.task
     shown = frame.opened_version("task_change", task.id, task.version)
     st.caption(t("tasks.change_criteria_help"))
     listed = reads.people(frame.client(), task.shop_id)
-    criteria = _edited(found, listed, key=f"task_change_criteria_{shown}")
+    criteria = _edited(user, found, listed, key=f"task_change_criteria_{shown}")
     reason = st.text_input(t("tasks.reason"), max_chars=400, key=f"task_change_reason_{shown}")
     if st.button(t("tasks.change_criteria"), key="task_change_send"):
         with frame.boundary(), frame.editing("task_change", task.id):
@@ -164,7 +168,7 @@ def _change(found: Screen) -> None:
             frame.flash_and_rerun(t("tasks.done"))
 
 
-def _edited(found: Screen, listed: Sequence[Person], *, key: str) -> list[dict[str, Any]]:
+def _edited(user: User, found: Screen, listed: Sequence[Person], *, key: str) -> list[dict[str, Any]]:
     """The criteria as they are typed, in the form the database takes."""
     people = {one.id: one.name for one in listed}
     kpis = {kpi_words.name(one.code, one.name_en): one.code for one in kpi_reads.definitions(frame.client())}
@@ -178,7 +182,29 @@ def _edited(found: Screen, listed: Sequence[Person], *, key: str) -> list[dict[s
         key=key,
         placeholder="—",
     )
-    return _criteria(rows, kpis, people)
+    criteria = _criteria(rows, kpis, people)
+    _warn(user, found, criteria, {code: name for name, code in kpis.items()})
+    return criteria
+
+
+def _warn(user: User, found: Screen, criteria: Sequence[dict[str, Any]], names: dict[str, str]) -> None:
+    """Says before the plan is sent of whom there is nothing to compare with."""
+    last = datetime.now(ZoneInfo(user.zone)).date() - timedelta(days=1)
+    for one in criteria:
+        if not one.get("agent"):
+            continue
+        days = one["window_days"]
+        lines = kpi_reads.lines(
+            frame.client(),
+            one["kpi_code"],
+            last - timedelta(days=days - 1),
+            last,
+            by="person",
+            shop_id=found.task.shop_id,
+        )
+        if not any(line.scope == one["agent"] and line.sample for line in lines):
+            said = t("tasks.no_figures", name=one["agent"], days=days, kpi=names[one["kpi_code"]])
+            st.warning(said, icon=":material/info:")
 
 
 def _rows(found: Screen, people: dict[int, str]) -> list[dict[str, Any]]:

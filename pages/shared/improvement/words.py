@@ -42,7 +42,8 @@ def wanted(one: Brief | Criterion) -> str:
     if code is None or one.unit is None:
         return one.text or ""
     sign = SIGNS[one.comparison or "<="]
-    who = f"（{one.agent}）" if one.agent else ""
+    person = plain("tasks.somebody") if one.is_hidden else one.agent
+    who = f"（{person}）" if person else ""
     return f"{kpi_words.name(code, one.name_en or code)}{who} {sign} {kpi_words.figure(one.target, one.unit)}"
 
 
@@ -52,8 +53,14 @@ def figures(one: Brief | Criterion) -> str:
         return ""
     if one.baseline is None and one.value is None:
         return ""
-    was, now = kpi_words.figure(one.baseline, one.unit), kpi_words.figure(one.value, one.unit)
+    was, now = kpi_words.figure(one.baseline, one.unit), current(one)
     return f"{was} → {now}"
+
+
+def current(one: Brief | Criterion) -> str:
+    """What it is now; one that is missed by less than a digit shows another digit."""
+    missed = one.target if one.is_met is False else None
+    return kpi_words.figure(one.value, one.unit or "%", missed=missed)
 
 
 def all_figures(task: Task) -> str:

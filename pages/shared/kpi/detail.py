@@ -33,7 +33,7 @@ def draw(user: User, tile: Tile, meaning: Definition | None) -> None:
     if meaning is not None:
         st.caption(md(words.formula(meaning)))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="kpi_detail_bar"):
-        st.markdown(f"**{md(words.figure(tile.value, tile.unit))}** {words.verdict(tile)}", width="content")
+        st.markdown(f"**{md(words.current(tile))}** {words.verdict(tile)}", width="content")
         _ways(tile)
     with st.container(border=True):
         _line(tile)
@@ -54,7 +54,7 @@ def _ways(tile: Tile) -> None:
             title=plain(
                 "kpi.offer_title",
                 name=words.name(tile.code, tile.name_en),
-                value=words.figure(tile.value, tile.unit),
+                value=words.current(tile),
                 target=words.target(tile),
             ),
             source="anomaly",
@@ -76,7 +76,7 @@ def _line(tile: Tile) -> None:
     data = pd.DataFrame(points, columns=["at", "value", "sample"])
     base = alt.Chart(data).encode(
         x=alt.X("at:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="parity")),
-        y=alt.Y("value:Q", title=words.unit(tile.unit), scale=alt.Scale(zero=False, nice=True)),
+        y=words.axis(tile.unit),
         tooltip=[
             alt.Tooltip("at:O", title=plain("kpi.day")),
             alt.Tooltip("value:Q", title=plain("kpi.value"), format=",.2f"),

@@ -56,7 +56,7 @@ def _tile(tile: Tile, meaning: Definition | None) -> None:
             change = round(tile.value - tile.before, 2)
         st.metric(
             md(words.name(tile.code, tile.name_en)),
-            words.figure(tile.value, tile.unit),
+            words.current(tile),
             delta=change if change else None,
             delta_color="inverse" if tile.direction == "down" else "normal",
             help=_help(tile, meaning),

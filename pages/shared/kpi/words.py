@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import altair as alt
+
 from backend.kpi import codes
 from backend.kpi.reads import DAY_ALONE, OFF_SHIFT, Definition, Tile
 from pages.shared.format import md
@@ -23,12 +25,28 @@ def unit(sign: str) -> str:
     return sign if sign == "%" else plain(f"kpi.unit.{sign}")
 
 
-def figure(value: float | None, sign: str) -> str:
-    """`85.7 %`, `¥129.00`, `18.5 秒`; `—` for nothing to divide by."""
+def figure(value: float | None, sign: str, *, missed: float | None = None) -> str:
+    """`85.7 %`, `¥129.00`, `18.5 秒`; `—` for nothing to divide by. Of a target that was `missed`, as many
+    digits more (four at most, as figures have) as tell the two apart.
+    """
     if value is None:
         return "—"
-    number = f"{value:,.{codes.PLACES[sign]}f}"
+    places = codes.PLACES[sign]
+    while missed is not None and places < 4 and f"{value:.{places}f}" == f"{missed:.{places}f}":
+        places += 1
+    number = f"{value:,.{places}f}"
     return f"¥{number}" if sign == codes.YUAN else f"{number} {unit(sign)}"
+
+
+def current(tile: Tile) -> str:
+    """The figure of a tile; a missed one never looks like its target."""
+    return figure(tile.value, tile.unit, missed=tile.target if tile.is_met is False else None)
+
+
+def axis(sign: str) -> alt.Y:
+    """The axis of values: the unit stands behind each label, upright on narrow windows too."""
+    labels = alt.Axis(labelExpr=f"datum.label + ' {unit(sign)}'")
+    return alt.Y("value:Q", title=None, axis=labels, scale=alt.Scale(zero=False, nice=True))
 
 
 def target(tile: Tile) -> str:
