@@ -64,7 +64,7 @@ begin
     select private.kpi_value(v_kpi.unit, sum(s.numerator), sum(s.denominator)), sum(s.sample) into v.value, v.sample
     from private.kpi_snapshots s where s.shop_id = v.shop_id and s.code = v.code and s.day = p_day;
     v.target := private.kpi_target(v_kpi, array[v.shop_id]);
-    v_state := private.judge_alert(v, v_kpi.direction);
+    v_state := case when p_day is null then 'ok' else private.judge_alert(v, v_kpi.direction) end;
     update public.kpi_alerts set (value, target, sample, day, judged_at, state, since) = (v.value, v.target, v.sample, p_day, p_now, v_state,
         case when v_state = 'raised' then coalesce(v.since, p_day) end) where id = v.id;
     if v_state = 'raised' and v.state = 'ok' then
@@ -75,7 +75,7 @@ begin
     end if;
 end;
 $$;
-comment on function private.check_alert(public.kpi_alerts, date, timestamptz) is 'Judges one alert by the figure of a day.';
+comment on function private.check_alert(public.kpi_alerts, date, timestamptz) is 'Judges one alert by the figure of a day; null: the day it was judged by has too few cases now, and no other has more.';
 
 create or replace function private.check_alerts(p_now timestamptz, p_limit integer default 50) returns integer
 language plpgsql set search_path = '' as $$
@@ -89,11 +89,16 @@ begin
     where s.is_active and k.is_additive and private.kpi_target(k, array[s.id]) is not null on conflict do nothing;
     for v in
         select a as alert, y.day from public.kpi_alerts a join public.shops s on s.id = a.shop_id
-        cross join lateral (select max(k.day) as day from private.kpi_snapshots k where k.shop_id = a.shop_id and k.code = a.code
-            and k.day between (p_now at time zone s.timezone)::date - 7 and (p_now at time zone s.timezone)::date - 1) y
-        join private.kpi_runs r on r.shop_id = a.shop_id and r.day = y.day and r.made_at is not null
-            and (r.made_at at time zone s.timezone)::date > y.day
-        where a.is_active and (a.day is null or a.day < y.day or (a.day = y.day and r.made_at > a.judged_at)) order by a.id limit p_limit for update of a skip locked
+        left join lateral (select k.day, max(r.made_at) as made_at from private.kpi_snapshots k
+            join private.kpi_runs r on r.shop_id = k.shop_id and r.day = k.day and (r.made_at at time zone s.timezone)::date > k.day
+            where k.shop_id = a.shop_id and k.code = a.code
+              and k.day between (p_now at time zone s.timezone)::date - 7 and (p_now at time zone s.timezone)::date - 1
+            group by k.day having sum(k.sample) >= a.min_sample and (count(k.denominator) = 0 or sum(k.denominator) <> 0)
+            order by k.day desc limit 1) y on true
+        where a.is_active and case when y.day is not null then a.day is distinct from y.day or y.made_at > a.judged_at
+            else a.day >= (p_now at time zone s.timezone)::date - 7 and not exists (select from private.kpi_runs r
+                where r.shop_id = a.shop_id and r.day = a.day and r.made_at is null) end
+        order by a.id limit p_limit for update of a skip locked
     loop
         perform private.check_alert(v.alert, v.day, p_now);
         v_count := v_count + 1;
@@ -101,7 +106,7 @@ begin
     return v_count;
 end;
 $$;
-comment on function private.check_alerts(timestamptz, integer) is 'Judges each alert by the newest day of the last seven that has a figure, once the whole day was counted, and again when it was counted anew. How many it were. An alert begins with a least sample of 20; of 5 for cases and 1 for tasks and people online, of which a day has fewer.';
+comment on function private.check_alerts(timestamptz, integer) is 'Judges each alert by the newest day of the last seven that has cases enough, once the whole day was counted, and again when it was counted anew; what was said of a day that has too few since is taken back. How many it were. An alert begins with a least sample of 20; of 5 for cases and 1 for tasks and people online, of which a day has fewer.';
 
 create or replace function public.set_alert(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

@@ -163,6 +163,18 @@ def test_a_sheet_that_comes_in_the_morning_is_judged(floor: Connection) -> None:
     assert judged(morning + timedelta(hours=11), 0, 70) == ("ok", first)
     assert judged(morning + timedelta(days=2), 1, 20) == ("raised", first + timedelta(days=1))
     assert told(floor) == 2
+    floor.execute("update agent_days set inquiries = 3, paid_buyers = 0 where day = '2026-11-03'")
+    floor.execute("select private.forget_kept(%s, array['2026-11-03'::date])", (shop(floor),))
+    assert judged(morning + timedelta(days=2, hours=1), 0, None) == ("ok", first), (
+        "three cases say nothing: the day before does"
+    )
+    floor.execute("delete from agent_days")
+    floor.execute("select private.forget_kept(%s, array['2026-11-02'::date, '2026-11-03'])", (shop(floor),))
+    judged(morning + timedelta(days=2, hours=2), 0, None)
+    fields = "select state, value, sample, day from kpi_alerts where code = %s and shop_id = %s"
+    assert row(floor, fields, CODE, shop(floor)) == ("ok", None, None, None), (
+        "nothing is said of a day that is gone"
+    )
 
 
 def test_who_is_told_is_a_manager_of_the_shop(floor: Connection) -> None:
