@@ -27,8 +27,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Register the command."""
     parser = commands.add_parser("kpi", help="figures of a period")
     parser.add_argument("codes", nargs="*", metavar="CODE", help="names of KPIs, such as 平响 (default: all)")
-    parser.add_argument("--from", dest="first", required=True, type=date.fromisoformat, metavar="DATE")
-    parser.add_argument("--to", dest="last", required=True, type=date.fromisoformat, metavar="DATE")
+    parser.add_argument("--from", dest="first", required=True, type=_day, metavar="DATE")
+    parser.add_argument("--to", dest="last", required=True, type=_day, metavar="DATE")
     parser.add_argument("--shop", metavar="CODE", help="default: all shops together")
     parser.add_argument("--by", choices=("shop", "person", "shift", "day"), help="one line for each")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
@@ -61,6 +61,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"no day of the calendar: {text} (write YYYY-MM-DD)") from None
+
+
 def _shop_id(service: Service, code: str | None) -> int | None:
     """The shop of a code; AppError `shop.unknown_code` without one."""
     if code is None:
@@ -71,8 +78,18 @@ def _shop_id(service: Service, code: str | None) -> int | None:
 
 def _line(figure: dict[str, Any], by: str | None) -> str:
     """One figure for a person at a console: `平响  客服A  18.5 秒  (37 / 2, sample 2)`."""
-    value = "n/a" if figure["value"] is None else f"{figure['value']:g} {figure['unit']}"
+    value = "n/a" if figure["value"] is None else f"{_number(figure['value'])} {figure['unit']}"
     missing = f"  import first: {' or '.join(figure['missing'])}" if figure["missing"] else ""
+    if figure["numerator"] is None:
+        return "  ".join(part for part in (figure["code"], figure[by] if by else "", value) if part) + (
+            missing or "  (no cases in these days)"
+        )
     parts = [figure["code"], figure[by] if by else "", value]
-    sums = f"({figure['numerator']} / {figure['denominator']}, sample {figure['sample']})"
+    parts_of = [_number(figure[name]) for name in ("numerator", "denominator") if figure[name] is not None]
+    sums = f"({' / '.join(parts_of)}, sample {figure['sample']})"
     return "  ".join(part for part in (*parts, sums) if part) + missing
+
+
+def _number(value: float) -> str:
+    """Two decimals at most: `1904`, `18.5`, `8.57`."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -38,12 +38,20 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.kpi_value(text, numeric, numeric) is 'The figure, four decimals: a count, a share in percent, or a mean. Null without anything to divide by.';
 
-create or replace function private.kpi_missing(p_sources text[], p_shops bigint[]) returns text[]
+create or replace function private.kpi_missing(p_sources text[], p_shops bigint[], p_from date, p_to date) returns text[]
 language sql stable set search_path = '' as $$
-    select case when cardinality(p_sources) = 0 or exists (select from public.imports i
-        where i.kind = any (p_sources) and i.state = 'done' and i.shop_id = any (p_shops)) then '{}' else p_sources end
+    select case when cardinality(p_sources) = 0 or exists (
+        select from unnest(p_sources) k (kind) cross join public.shops s
+        cross join lateral (select p_from::timestamp at time zone s.timezone as first, (p_to + 1)::timestamp at time zone s.timezone as next) d
+        where s.id = any (p_shops) and case k.kind
+            when 'performance' then exists (select from public.agent_days a where a.shop_id = s.id and a.day between p_from and p_to)
+            when 'traffic' then exists (select from public.visitor_days v where v.shop_id = s.id and v.day between p_from and p_to)
+            when 'chats' then exists (select from public.chat_messages m where m.shop_id = s.id and m.sent_at >= d.first and m.sent_at < d.next)
+            when 'reviews' then exists (select from public.ratings r where r.shop_id = s.id and r.rated_at >= d.first and r.rated_at < d.next)
+            else exists (select from public.orders o where o.shop_id = s.id and o.placed_at < d.next) end) then '{}' else p_sources end
 $$;
-comment on function private.kpi_missing(text[], bigint[]) is 'The kinds of file, any of which would do, if none was ever imported for these shops.';
+comment on function private.kpi_missing(text[], bigint[], date, date) is
+    'The kinds of file, any of which would do, if none said anything of these days of these shops. Orders are rows of the desk: of them any until then will do.';
 
 create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text, p_shift text) returns text
 language sql stable set search_path = '' as $$
@@ -116,7 +124,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'value', private.kpi_value(k.unit, f.numerator, f.denominator),
                 'numerator', f.numerator, 'denominator', f.denominator, 'sample', coalesce(f.sample, 0), 'unit', k.unit, 'version', k.version,
-                'missing', case when f.code is null then private.kpi_missing(k.sources, v_shops) else '{}' end)
+                'missing', case when f.code is null then private.kpi_missing(k.sources, v_shops, p_from, p_to) else '{}' end)
             || case when p_by is null then '{}' else jsonb_build_object(p_by, f.scope) end order by k.position, f.scope), '[]')
         from public.kpis k left join private.kpi_live(v_codes, v_shops, p_from, p_to, p_by, private.now()) f on f.code = k.code
         where k.code = any (v_codes) and (p_by is null or f.code is not null));

@@ -102,7 +102,7 @@ language sql stable set search_path = '' as $$
             'only_days', n.code is null and k.code in (select d.code from daily d), 'value', v.value, 'before', private.kpi_value(k.unit, b.numerator, b.denominator),
             'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
             'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
-            'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops) else '{}' end,
+            'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops, p_from, p_to) else '{}' end,
             'points', private.kpi_points(k.unit, l.points)) order by k.position), '[]')
     from public.kpis k
     left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code left join lines l on l.code = k.code
