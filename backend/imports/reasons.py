@@ -266,6 +266,16 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "{count} 行汇总或平均值没有导入：合计由系统自己算。",
         "{count} rows of sums and means were left out: the desk adds up itself.",
     ),
+    "rows_repeated": (
+        "{count} 行在文件里重复（消息ID、日期等相同），以靠后的一行为准，没有采用第 {lines} 行。",
+        "{count} rows come again in the file (same id, same day …): the later row was taken, "
+        "not row {lines}.",
+    ),
+    "parts_exceed": (
+        "{count} 行的人数对不上（接待多于咨询、未回复多于接待等），已按文件导入，请核对第 {lines} 行。",
+        "In {count} rows a part exceeds its whole (received above asked, unanswered "
+        "above received …). They were taken as they are; check row {lines}.",
+    ),
     "day_of_name": (
         "文件没有日期列，按文件名里的 {day} 计。",
         "The file has no days; {day} of its name was taken.",

@@ -322,9 +322,9 @@ create or replace function private.unknown_lines(p_import_id bigint) returns jso
 language sql stable set search_path = '' as $$
     select jsonb_build_object('unknown', coalesce(
         jsonb_agg(jsonb_build_object('row', e.row_no, 'reason', e.reason, 'params', e.params) order by e.row_no), '[]'))
-    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown')
+    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown', 'import.future')
 $$;
-comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, found by the database: {unknown: [{row, reason, params}]}.';
+comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, or that speak of days to come, found by the database: {unknown: [{row, reason, params}]}.';
 
 create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -342,6 +342,8 @@ begin
         perform private.reject_unknown_parcels(v_import, v_me);
     elsif v_import.kind = 'aftersales' then
         perform private.reject_unknown_cases(v_import);
+    elsif v_import.kind in ('performance', 'traffic', 'chats', 'reviews') then
+        perform private.reject_future_lines(v_import, private.now());
     end if;
     select * into v_import from public.imports where id = p_import_id;
     if v_import.is_strict and v_import.rejected > 0 then
@@ -355,4 +357,4 @@ end;
 $$;
 grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
 comment on function public.import_ready(bigint, integer, timestamptz) is
-    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order come back as unknown [{row, reason, params}]. import.incomplete.';
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order, and figures of days to come, come back as unknown [{row, reason, params}]. import.incomplete.';

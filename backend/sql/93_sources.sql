@@ -135,6 +135,27 @@ language sql stable rows 2000 set search_path = '' as $$
 $$;
 comment on function private.staged_lines(public.imports, integer) is 'The staged lines of the chunk that is taken over next.';
 
+create or replace function private.reject_future_lines(p_import public.imports, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_today date := (p_now at time zone (select s.timezone from public.shops s where s.id = p_import.shop_id))::date;
+begin
+    insert into public.import_errors (import_id, row_no, reason, params)
+    select p_import.id, r.row_no, 'import.future', '{}' from private.import_rows r
+    where r.import_id = p_import.id and ((r.payload ->> 'day')::date > v_today
+        or coalesce(r.payload ->> 'sent_at', r.payload ->> 'rated_at')::timestamptz > p_now + interval '10 minutes');
+    if found then
+        delete from private.import_rows r using public.import_errors e
+        where r.import_id = p_import.id and e.import_id = p_import.id and e.row_no = r.row_no and e.reason = 'import.future';
+        update public.imports set rejected =
+            (select count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
+        where id = p_import.id;
+    end if;
+end;
+$$;
+comment on function private.reject_future_lines(public.imports, timestamptz) is
+    'Lines of days or moments to come are refused: a clock or a date is wrong (ten minutes are forgiven).';
+
 create or replace function private.note_lines(p_import public.imports, p_new integer[], p_changed integer[], p_same integer[]) returns void
 language sql set search_path = '' as $$
     insert into private.import_results (import_id, row_no, entity_id, outcome)

@@ -272,3 +272,53 @@ def test_ugly_files(conn: Connection, encoding: str) -> None:
         with pytest.raises(FileRefused):
             bring_in(conn, "aftersales" if CASES[:4] in content.decode(encoding) else "traffic", content)
     assert rows(conn, "select count(*) from public.tickets") == [(0,)]
+
+
+def test_what_is_repeated_impossible_or_still_to_come_is_told(conn: Connection) -> None:
+    """The later of two rows holds and the earlier is named; all faults of a row are; the future is refused; a review needs
+    no order."""
+    head = "消息ID,会话ID,买家,发送方,发送时间"
+    report = bring_in(
+        conn,
+        "chats",
+        table(
+            head,
+            "M1,S1,甲,买家,2026-11-09 09:00:00",
+            "M2,S1,甲,客服,2026-11-09 09:00:20",
+            "M2,S1,甲,机器人,2026-11-09 09:00:30",
+            "M3,S1,甲,买家,2099-11-09 09:00:00",
+            "M4,,甲,不明,某一天",
+        ),
+    )
+    assert (report["accepted"], report["duplicate_rows"]) == (2, 1)
+    assert "没有采用第 3 行" in "".join(report["notes"])
+    assert sorted((one["row"], one["column"]) for one in report["rejected"] if one["row"] == 6) == [
+        (6, "会话ID"),
+        (6, "发送方"),
+        (6, "发送时间"),
+    ]
+    assert [one["row"] for one in report["rejected"] if "还没有到" in one["reason"]] == [5]
+    assert rows(conn, "select message_id, sender from public.chat_messages order by 1") == [
+        ("M1", "buyer"),
+        ("M2", "robot"),
+    ]
+    assert rows(conn, "select rejected from public.imports where kind = 'chats'") == [(2,)]
+
+    days = table(
+        "客服昵称,日期,咨询人数,接待人数,未回复人数", "客服A,2026-11-08,5,9,0", "客服A,2099-11-08,5,4,0"
+    )
+    report = bring_in(conn, "performance", days)
+    assert counts(report) == (1, 0, 0, 1)
+    assert "核对第 2 行" in "".join(report["notes"])
+    visits = table("日期,访客数", "2026-11-08,100", "2026-11-08,120")
+    report = bring_in(conn, "traffic", visits)
+    assert (report["accepted"], report["duplicate_rows"]) == (1, 1)
+    assert rows(conn, "select visitors from public.visitor_days") == [(120,)]
+
+    said = table(
+        "评分,评价内容,评价时间", "5,很好,2026-11-09", "5,包装好,2026-11-09", "1,太慢,2026-11-09 10:00"
+    )
+    assert counts(bring_in(conn, "reviews", said)) == (3, 0, 0, 0)
+    assert counts(bring_in(conn, "reviews", said)) == (0, 0, 3, 0), "the same again is no other"
+    [(keys,)] = rows(conn, "select string_agg(key, ' ') from public.ratings")
+    assert "很好" not in keys

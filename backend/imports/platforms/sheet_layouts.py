@@ -179,7 +179,7 @@ _FIGURES = (
 )
 _RATINGS = (
     Column("ref", "评价ID", "Rating id", read.ident, "评价编号 评论ID"),
-    Column("order_no", "订单号", "Order number", read.ident, "订单编号 主订单编号", True),
+    Column("order_no", "订单号", "Order number", read.ident, "订单编号 主订单编号"),
     Column(
         "rating",
         "评分",
@@ -293,7 +293,7 @@ SHEETS: Final = (
         "reviews",
         "reviews",
         _RATINGS,
-        (("ref",), ("order_no", "rated_at")),
+        (("ref",), ("order_no", "rated_at"), ("rated_at", "rating", "level", "agent", "text")),
         ("评价时间", "评价内容", "评分", "星级", "评价ID", "评价星级"),
         2,
     ),

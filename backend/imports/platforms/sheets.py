@@ -1,6 +1,7 @@
 """Rows of sheets of one line a record -> records."""
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,6 +11,14 @@ from backend.imports.platforms.sheet_layouts import TIME, SheetLayout, sheet_lay
 from backend.imports.reader import Row
 from backend.imports.records import Note, Rejected, SheetRecord
 
+# A part and its whole: a tool that counts more of the one than of the other has counted something else.
+_PARTS = (
+    ("received", "asked"),
+    ("unreplied", "received"),
+    ("effective", "received"),
+    ("slow", "received"),
+    ("satisfied", "rated"),
+)
 _SUMMARY = ("汇总", "汇总值", "平均值", "合计", "总计", "均值", "平均")  # last rows of performance sheets
 
 
@@ -24,7 +33,8 @@ def sheets(rows: Iterable[Row], layout: Layout, sheet: Sheet) -> Outcome[SheetRe
     reader = _Lines(sheet_layout(layout.name), sheet)
     found: dict[str, SheetRecord] = {}
     rejected: list[Rejected] = []
-    count = summaries = duplicates = 0
+    replaced: list[int] = []
+    count = summaries = 0
     for row in rows:
         if reader.is_summary(row):
             summaries += 1
@@ -32,21 +42,46 @@ def sheets(rows: Iterable[Row], layout: Layout, sheet: Sheet) -> Outcome[SheetRe
         count += 1
         try:
             record = reader.record(row)
-        except BadRow as bad:
-            rejected.append(Rejected(row.line, sheet.column(bad.field), bad.key, bad.params))
+        except BadRows as bad:
+            rejected += [
+                Rejected(row.line, sheet.column(one.field), one.key, one.params) for one in bad.faults
+            ]
             continue
-        duplicates += record.key in found
+        if record.key in found:
+            replaced.append(found[record.key].row)
         found[record.key] = record
+    odd = [record.row for record in found.values() if _is_odd(record.values)]
     notes = [Note("summaries_left_out", {"count": summaries})] if summaries else []
+    notes += [Note("rows_repeated", {"count": len(replaced), "lines": _listed(replaced)})] if replaced else []
+    notes += [Note("parts_exceed", {"count": len(odd), "lines": _listed(odd)})] if odd else []
     if layout.kind == "performance" and "day" not in sheet.places:
         notes.append(
             Note("day_of_name", {"day": sheet.day.isoformat()}) if sheet.day else Note("day_assumed", {})
         )
-    return Outcome(list(found.values()), rejected, count, duplicates, notes)
+    return Outcome(list(found.values()), rejected, count, len(replaced), notes)
+
+
+class BadRows(Exception):  # noqa: N818 - a verdict on one row, turned into Rejected
+    """The row is refused; every field that is wrong is named."""
+
+    def __init__(self, faults: Sequence[BadRow]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+def _is_odd(values: Mapping[str, Any]) -> bool:
+    pairs = ((values.get(part), values.get(whole)) for part, whole in _PARTS)
+    return any(part is not None and whole is not None and part > whole for part, whole in pairs)
+
+
+def _listed(lines: Sequence[int]) -> str:
+    """The first lines by number: `3、9、12 …`."""
+    shown = "、".join(map(str, lines[:8]))
+    return f"{shown} …" if len(lines) > 8 else shown
 
 
 class _Lines:
-    """Reads the lines of one sheet; raises BadRow for the first field that cannot be read."""
+    """Reads the lines of one sheet; raises BadRows for the fields that cannot be read."""
 
     def __init__(self, layout: SheetLayout, sheet: Sheet) -> None:
         self.layout = layout
@@ -61,20 +96,33 @@ class _Lines:
     def record(self, row: Row) -> SheetRecord:
         problem = shape_problem(row, self.width)
         if problem:
-            raise BadRow("", problem.key, problem.params)
+            raise BadRows([BadRow("", problem.key, problem.params)])
         self.cells.cells = row.cells
-        values = dict(self._values())
-        self._check(values)
+        faults: list[BadRow] = []
+        values = dict(self._values(faults))
+        if not faults:
+            try:
+                self._check(values)
+            except BadRow as bad:
+                faults.append(bad)
+        if faults:
+            raise BadRows(faults)
         return SheetRecord(row.line, self.layout.name, self._key(values), values)
 
-    def _values(self) -> Iterator[tuple[str, Any]]:
+    def _values(self, faults: list[BadRow]) -> Iterator[tuple[str, Any]]:
+        """The fields by name; what cannot be read, or must not be blank, goes to `faults`."""
         for column in self.layout.columns:
             reader = self.cells.sheet.when if column.reader == TIME else column.reader
             if not callable(reader):
                 raise TypeError(f"{column.name} has no reader")
-            value = self.cells.read(column.name, reader)
+            try:
+                value = self.cells.read(column.name, reader)
+            except BadRow as bad:
+                faults.append(bad)
+                continue
             if value is None and column.required:
-                raise BadRow(column.name, "required")
+                faults.append(BadRow(column.name, "required"))
+                continue
             yield column.name, value.date() if column.name == "day" and value else value
 
     def _check(self, values: dict[str, Any]) -> None:
@@ -93,11 +141,18 @@ class _Lines:
             raise BadRow("name", "required")
 
     def _key(self, values: dict[str, Any]) -> str:
-        """The first key whose fields are all there; a lead is the same when all its cells are."""
+        """The first key whose fields are all there; a lead is the same when all its cells are, and so is a
+        review without a number and an order."""
         for fields in self.layout.keys:
             if all(values[field] is not None for field in fields):
                 return "|".join(_shown(values[field]) for field in fields)
-        return "|".join(_shown(values[field]) for field in self.layout.keys[-1])
+        whole = "|".join(_shown(values[field]) for field in self.layout.keys[-1])
+        return _digest(whole) if self.layout.kind == "reviews" else whole
+
+
+def _digest(text: str) -> str:
+    """Stands for a line whose own words must not be its key: a customer wrote them."""
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def _shown(value: Any) -> str:
