@@ -22,10 +22,14 @@ _CSS = """
 .stMainBlockContainer { padding-inline: clamp(.9rem, 3vw, 2.5rem); }
 @media (max-width: 640px) {
   [class*="st-key-wide_"], button kbd { display: none !important; }
+  .st-key-desk_bar { flex-wrap: nowrap !important; gap: .4rem !important; }
+  .st-key-desk_bar > * { flex-shrink: 0; min-width: 0 !important; }
+  .st-key-desk_bar > :first-child { flex-shrink: 1 !important; }
   .st-key-desk_register_button button [data-testid=stMarkdownContainer] {
     position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   }
 }
+@media (max-width: 1400px) { .st-key-ticket_steps button kbd { display: none !important; } }
 @media (min-width: 641px) { [class*="st-key-narrow_"] { display: none !important; } }
 </style>
 """
