@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from backend.tickets import choices, wording
-from backend.tickets.remarks import remark
+from backend.tickets.remarks import remark, with_details
 
 DAY = datetime(2026, 11, 22, 23, 30)
 
@@ -15,6 +15,13 @@ DAY = datetime(2026, 11, 22, 23, 30)
 def test_the_remark_is_the_one_of_the_manual() -> None:
     assert remark("reship", 1042, "客服A", DAY) == "【补发】T-1042 客服A 11-22"
     assert remark("reship", 1042, "Agent A", DAY, "en") == "【Reship】T-1042 Agent A 11-22"
+
+
+def test_the_remark_tells_what_was_done_in_one_short_line() -> None:
+    line = remark("reshipped", 1042, "客服A", DAY)
+    told = with_details(line, ["补发同款\n一件", "  ", "补偿 ¥15.00", "字" * 99])
+    assert told == f"{line}：补发同款 一件；补偿 ¥15.00；{'字' * 59}…"
+    assert with_details(line, ["", " "]) == line
 
 
 def test_what_was_done_twice_is_named_once() -> None:
