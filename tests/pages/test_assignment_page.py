@@ -67,7 +67,7 @@ def decision(rule: str, source: str = "arrival", **more: object) -> Decision:
 
 
 def test_a_decision_in_words() -> None:
-    eve = Considered(member_id=1, name="客服E", is_eligible=True, why=None, load=3, credit=0.5)
+    eve = Considered(member_id=1, name="客服E", is_eligible=True, why=None, load=3, room=5, credit=0.5)
     full = eve.model_copy(update={"name": "客服F", "is_eligible": False, "why": "full"})
     said = {
         "2 人能接，轮到 客服E": decision("credit", name="客服E", considered=(eve, eve, full)),
