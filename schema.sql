@@ -29600,6 +29600,9 @@ language sql stable set search_path = '' as $$
     ), daily as materialized (
         select distinct m.code from private.kpi_months m where p_shift is not null and m.shop_id = any (p_shops) and m.shift = '(day)'
           and m.month between date_trunc('month', p_from::timestamp) and p_to
+    ), counted as materialized (
+        select w.code, max(w.day) as day from private.kpi_whole_days w
+        where w.shop_id = any (p_shops) and w.day between greatest(p_from, p_to - 40) and p_to and w.sample > 0 group by w.code
     ), lines as (
         select code, array_agg(to_jsonb(s)) as points from (select * from steps union all
             select code, at, numerator, denominator, sample from newest where not is_newest) s group by code
@@ -29610,14 +29613,15 @@ language sql stable set search_path = '' as $$
             'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
             'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
             'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops, p_from, p_to) else '{}' end,
-            'points', private.kpi_points(k.unit, l.points)) order by k.position), '[]')
+            'counted_to', case when n.sample > 0 then c.day end, 'points', private.kpi_points(k.unit, l.points)) order by k.position), '[]')
     from public.kpis k
     left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code left join lines l on l.code = k.code
+    left join counted c on c.code = k.code
     cross join lateral (select private.kpi_value(k.unit, n.numerator, n.denominator) as value, private.kpi_target(k, p_shops) as target) v
     where p_agents is null or k.by_person
 $$;
 comment on function private.kpi_tiles(bigint[], text[], text, date, date) is
-    'Every KPI with its figure of the period (of some agents, of one shift), of the one before, its target and a line of points. only_days: none of this shift, but some that know the day alone.';
+    'Every KPI with its figure of the period (of some agents, of one shift), of the one before, its target and a line of points. counted_to: the newest day of these shops, at most 40 before the end, of which there was anything to count. only_days: none of this shift, but some that know the day alone.';
 
 create or replace function private.kpi_agents(p_shops bigint[], p_from date, p_to date) returns jsonb
 language sql stable set search_path = '' as $$
@@ -30146,6 +30150,9 @@ begin
     if exists (select from jsonb_each(p) e where e.key <> 'evidence' and jsonb_typeof(e.value) in ('object', 'array')) then
         perform private.fail('PT422', 'task.form');
     end if;
+    if char_length(btrim(coalesce(p ->> 'title', ''))) not between 2 and 120 then
+        perform private.fail('PT422', 'task.title');
+    end if;
     v_anonymous := coalesce((p ->> 'is_anonymous')::boolean, false);
     insert into public.tasks (shop_id, title, detail, source, evidence, priority, proposed_by, is_anonymous, meeting_id, created_at)
     values ((p ->> 'shop_id')::bigint, btrim(coalesce(p ->> 'title', '')), btrim(coalesce(p ->> 'detail', '')), coalesce(p ->> 'source', 'suggestion'),
@@ -30161,7 +30168,7 @@ exception when check_violation or foreign_key_violation or data_exception or not
 end;
 $$;
 comment on function private.add_task(private.actor, jsonb, timestamptz) is
-    'A proposal {shop_id, title, detail, source, evidence, priority, is_anonymous, meeting_id}. Anonymous ones name nobody, in the history neither. task.form.';
+    'A proposal {shop_id, title, detail, source, evidence, priority, is_anonymous, meeting_id}. Anonymous ones name nobody, in the history neither. task.form, task.title.';
 
 create or replace function public.propose_task(p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -30195,7 +30202,7 @@ end;
 $$;
 grant execute on function public.propose_task(jsonb, uuid) to authenticated;
 comment on function public.propose_task(jsonb, uuid) is
-    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous, meeting_id (managers: a decision of it)}. Of an anonymous one no record says whose it was, that of answered requests neither. {id, version, state}. task.form, shop.none.';
+    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous, meeting_id (managers: a decision of it)}. Of an anonymous one no record says whose it was, that of answered requests neither. {id, version, state}. task.form, task.title, shop.none.';
 
 -- Criteria ------------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,6 @@ with frame.boundary():
     if view == "table":
         grid.draw(user, found)
     elif view == "board":
-        board.draw(found)
+        board.draw(filters.whole(found))
     else:
         timeline.draw(found)

@@ -30,7 +30,7 @@ class Tile(Row):
 
     `missing`: the kinds of file, any of which would do, if none was imported. `no_shift`: why it is never
     said by shift (visitors, sheets, off_shift, orders, tasks). `only_days`: asked for one shift, but the
-    files of this period know the day alone."""
+    files of this period know the day alone. `counted_to`: the newest day of which anything was counted."""
 
     code: str
     name_en: str
@@ -49,6 +49,7 @@ class Tile(Row):
     target: float | None
     is_met: bool | None
     missing: tuple[str, ...]
+    counted_to: date | None = None
     points: tuple[Point, ...]
 
 

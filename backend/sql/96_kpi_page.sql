@@ -93,6 +93,9 @@ language sql stable set search_path = '' as $$
     ), daily as materialized (
         select distinct m.code from private.kpi_months m where p_shift is not null and m.shop_id = any (p_shops) and m.shift = '(day)'
           and m.month between date_trunc('month', p_from::timestamp) and p_to
+    ), counted as materialized (
+        select w.code, max(w.day) as day from private.kpi_whole_days w
+        where w.shop_id = any (p_shops) and w.day between greatest(p_from, p_to - 40) and p_to and w.sample > 0 group by w.code
     ), lines as (
         select code, array_agg(to_jsonb(s)) as points from (select * from steps union all
             select code, at, numerator, denominator, sample from newest where not is_newest) s group by code
@@ -103,14 +106,15 @@ language sql stable set search_path = '' as $$
             'numerator', n.numerator, 'denominator', n.denominator, 'sample', coalesce(n.sample, 0), 'target', v.target,
             'is_met', case k.direction when 'up' then v.value >= v.target when 'down' then v.value <= v.target end,
             'missing', case when n.code is null then private.kpi_missing(k.sources, p_shops, p_from, p_to) else '{}' end,
-            'points', private.kpi_points(k.unit, l.points)) order by k.position), '[]')
+            'counted_to', case when n.sample > 0 then c.day end, 'points', private.kpi_points(k.unit, l.points)) order by k.position), '[]')
     from public.kpis k
     left join now_sums n on n.code = k.code left join before_sums b on b.code = k.code left join lines l on l.code = k.code
+    left join counted c on c.code = k.code
     cross join lateral (select private.kpi_value(k.unit, n.numerator, n.denominator) as value, private.kpi_target(k, p_shops) as target) v
     where p_agents is null or k.by_person
 $$;
 comment on function private.kpi_tiles(bigint[], text[], text, date, date) is
-    'Every KPI with its figure of the period (of some agents, of one shift), of the one before, its target and a line of points. only_days: none of this shift, but some that know the day alone.';
+    'Every KPI with its figure of the period (of some agents, of one shift), of the one before, its target and a line of points. counted_to: the newest day of these shops, at most 40 before the end, of which there was anything to count. only_days: none of this shift, but some that know the day alone.';
 
 create or replace function private.kpi_agents(p_shops bigint[], p_from date, p_to date) returns jsonb
 language sql stable set search_path = '' as $$

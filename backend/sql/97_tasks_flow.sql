@@ -144,6 +144,9 @@ begin
     if exists (select from jsonb_each(p) e where e.key <> 'evidence' and jsonb_typeof(e.value) in ('object', 'array')) then
         perform private.fail('PT422', 'task.form');
     end if;
+    if char_length(btrim(coalesce(p ->> 'title', ''))) not between 2 and 120 then
+        perform private.fail('PT422', 'task.title');
+    end if;
     v_anonymous := coalesce((p ->> 'is_anonymous')::boolean, false);
     insert into public.tasks (shop_id, title, detail, source, evidence, priority, proposed_by, is_anonymous, meeting_id, created_at)
     values ((p ->> 'shop_id')::bigint, btrim(coalesce(p ->> 'title', '')), btrim(coalesce(p ->> 'detail', '')), coalesce(p ->> 'source', 'suggestion'),
@@ -159,7 +162,7 @@ exception when check_violation or foreign_key_violation or data_exception or not
 end;
 $$;
 comment on function private.add_task(private.actor, jsonb, timestamptz) is
-    'A proposal {shop_id, title, detail, source, evidence, priority, is_anonymous, meeting_id}. Anonymous ones name nobody, in the history neither. task.form.';
+    'A proposal {shop_id, title, detail, source, evidence, priority, is_anonymous, meeting_id}. Anonymous ones name nobody, in the history neither. task.form, task.title.';
 
 create or replace function public.propose_task(p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -193,7 +196,7 @@ end;
 $$;
 grant execute on function public.propose_task(jsonb, uuid) to authenticated;
 comment on function public.propose_task(jsonb, uuid) is
-    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous, meeting_id (managers: a decision of it)}. Of an anonymous one no record says whose it was, that of answered requests neither. {id, version, state}. task.form, shop.none.';
+    'Members: proposes an improvement {title, detail, shop_id (none: all shops), source, evidence, is_anonymous, meeting_id (managers: a decision of it)}. Of an anonymous one no record says whose it was, that of answered requests neither. {id, version, state}. task.form, task.title, shop.none.';
 
 -- Criteria ------------------------------------------------------------------------------------------------------------
 

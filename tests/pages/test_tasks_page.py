@@ -125,6 +125,15 @@ def test_the_review_has_its_three_inputs_and_a_file(app_as: AppAs, floor: ShopFl
         floor.one("select notes from meetings where shop_id = %s order by id desc limit 1", floor.shop_id)
         == "下月主攻退货"
     )
+    floor.one("update meetings set notes = '对方的纪要' where shop_id = %s returning id", floor.shop_id)
+    area = next(one for one in tab.text_area if one.label == zh("meeting.notes"))
+    area.set_value("我的纪要")
+    next(one for one in tab.button if one.label == zh("common.save")).click().run()
+    assert "对方的纪要" in shown(tab), "what holds now is named"
+    area = next(one for one in tab.text_area if one.label == zh("meeting.notes"))
+    assert area.value == "我的纪要", "and what was typed is still there"
+    next(one for one in tab.button if one.label == zh("common.save")).click().run()
+    assert floor.one("select notes from meetings where shop_id = %s", floor.shop_id) == "我的纪要"
     next(one for one in tab.text_input if one.label == zh("meeting.decide")).set_value("仓库设退货专窗")
     next(one for one in tab.button if one.label == zh("meeting.decide_send")).click().run()
     assert floor.one("select source from tasks where title = '仓库设退货专窗'") == "meeting"

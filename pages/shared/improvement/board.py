@@ -24,15 +24,16 @@ def draw(found: TaskList) -> None:
             with st.container(border=True, gap="small", height="stretch", key=f"tasks_column_{name}"):
                 st.markdown(f"**{plain(f'tasks.board.{name}')}** :gray[{len(rows)}]")
                 for row in rows[:_MOST]:
-                    _card(row)
+                    card(row)
                 if len(rows) > _MOST:
                     st.caption(t("tasks.board_more", count=len(rows) - _MOST))
                 if not rows:
                     st.markdown(f":gray[{t('tasks.board_empty')}]")
 
 
-def _card(row: Task) -> None:
-    with st.container(border=True, gap="xxsmall", key=f"tasks_card_{row.id}"):
+def card(row: Task, *, key: str = "tasks_card") -> None:
+    """One task: its title, state, owner, deadline and first criteria."""
+    with st.container(border=True, gap="xxsmall", key=f"{key}_{row.id}"):
         home_links.link(f"{words.number(row.id)} {md(row.title)}", "task", query={"id": str(row.id)})
         facts = [md(row.owner or plain("tasks.nobody"))]
         if row.deadline:

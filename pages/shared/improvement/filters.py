@@ -82,6 +82,17 @@ def draw(user: User) -> TaskList:
     return reads.tasks(frame.client(), tab=tab or TABS[0], shop_id=shop, source=source, text=text)
 
 
+def whole(found: TaskList) -> TaskList:
+    """The same for the board, whose last column is of what was accepted: not among the open tasks."""
+    if st.session_state["tasks_tab"] != "open":
+        return found
+    given = {name: st.session_state.get(f"tasks_{name}") for name in ("source", "q", "shop")}
+    done = reads.tasks(
+        frame.client(), state="accepted", source=given["source"], text=given["q"], shop_id=given["shop"]
+    )
+    return found.model_copy(update={"rows": (*found.rows, *done.rows)})
+
+
 def view() -> str:
     """Table, board or timeline."""
     chosen = st.segmented_control(

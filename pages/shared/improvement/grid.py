@@ -22,23 +22,32 @@ from pages.shared import frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, refusal, t
-from pages.shared.improvement import words
+from pages.shared.improvement import board, words
 
 _KEPT = "tasks_grid_rows"
 _ROUND = "tasks_grid_round"
+_CARDS = 60
 _FIXED = ("accepted", "cancelled")
 
 
 def draw(user: User, found: TaskList) -> None:
     """The table, to read or, for managers, to edit."""
-    _told()
+    _told(user, found.rows)
     if not found.rows:
         widgets.empty_state(t("tasks.none"), t("tasks.none_hint"), icon=":material/task_alt:", key="tasks")
         return
-    if user.has("manager", "admin"):
-        _edit(user, _shown(found.rows))
-    else:
-        _table(user, found.rows)
+    if widgets.draws("wide"):
+        with widgets.wide("tasks"):
+            if user.has("manager", "admin"):
+                _edit(user, _shown(found.rows))
+            else:
+                _table(user, found.rows)
+    if widgets.draws("narrow"):
+        with widgets.narrow("tasks"):
+            for row in found.rows[:_CARDS]:
+                board.card(row, key="tasks_narrow")
+            if len(found.rows) > _CARDS:
+                st.caption(t("tasks.board_more", count=len(found.rows) - _CARDS))
     if found.more:
         st.caption(t("tasks.more"))
 
@@ -131,7 +140,7 @@ def _edit(user: User, rows: Sequence[Task]) -> None:
         if not changes:
             st.caption(t("tasks.edit_hint"))
             return
-        _send(user, changes)
+        _send(changes, {task.id: dict(after.iloc[place]) for place, task in enumerate(rows)})
     _difference(rows, before, after, changes)
 
 
@@ -177,14 +186,14 @@ def _difference(
             st.markdown(f"{words.number(task.id)}{warn} · {' · '.join(parts)}")
 
 
-def _send(user: User, changes: Sequence[Mapping[str, Any]]) -> None:
+def _send(changes: Sequence[Mapping[str, Any]], typed: Mapping[int, Mapping[str, Any]]) -> None:
     if st.button(
         t("tasks.save", count=len(changes)), type="primary", icon=":material/save:", key="tasks_save"
     ):
         with frame.boundary():
             asked = frame.request_id("tasks_save", repr(changes))
             outcomes = commands.save_rows(frame.client(), changes, request_id=asked)
-            _begin_anew([one for one in outcomes if one.outcome != "saved"])
+            _begin_anew([(one, typed.get(one.id, {})) for one in outcomes if one.outcome != "saved"])
             saved = sum(one.outcome == "saved" for one in outcomes)
             frame.flash_and_rerun(t("tasks.saved", count=saved))
     if st.button(t("tasks.discard"), type="tertiary", key="tasks_discard"):
@@ -192,22 +201,31 @@ def _send(user: User, changes: Sequence[Mapping[str, Any]]) -> None:
         st.rerun()
 
 
-def _begin_anew(refused: Sequence[Outcome]) -> None:
+def _begin_anew(refused: Sequence[tuple[Outcome, Mapping[str, Any]]]) -> None:
     """The grid opens with what holds now; what was refused is told above it."""
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
     st.session_state["tasks_refused"] = list(refused)
     st.session_state.pop(_KEPT, None)
 
 
-def _told() -> None:
-    for one in st.session_state.pop("tasks_refused", []):
+def _told(user: User, rows: Sequence[Task]) -> None:
+    """Each line that was not saved: why, what they changed, what holds now and what was typed."""
+    now = {task.id: _cells(user, task) for task in rows}
+    for one, typed in st.session_state.pop("tasks_refused", []):
         at = one.at.isoformat() if one.at else "—"
         said = refusal(
             AppError(one.outcome, status=409, params={"id": one.id, "who": one.who or "—", "at": at})
         )
         changed = "、".join(plain(f"tasks.field.{name}") for name in one.fields)
         tail = f" {t('tasks.they_changed', fields=changed)}" if changed else ""
-        st.error(said + tail, icon=":material/sync_problem:")
+        holds = now.get(one.id, {})
+        lines = [
+            f"- {plain(f'tasks.column.{name}')}: {plain('tasks.theirs')} **{md(holds[name] or '—')}**"
+            f" · {plain('tasks.yours')} **{md(typed[name] or '—')}**"
+            for name in ("title", "owner", "deadline", "priority")
+            if name in holds and name in typed and holds[name] != typed[name]
+        ]
+        st.error("\n".join((said + tail, "", *lines)), icon=":material/sync_problem:")
 
 
 def _export(before: pd.DataFrame) -> None:

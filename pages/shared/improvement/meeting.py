@@ -18,7 +18,7 @@ from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.improvement import printed, words
+from pages.shared.improvement import kept, printed, words
 from pages.shared.kpi import words as kpi_words
 
 _MONTHS = 12
@@ -114,6 +114,9 @@ def _inputs(pack: Mapping[str, Any], figures: Mapping[str, str], cases: Mapping[
 
 def _anomalies(tiles: Sequence[Tile], query: Mapping[str, str]) -> None:
     st.markdown(f"**{t('meeting.anomalies')}** :gray[{len(tiles)}]")
+    days = [one.counted_to for one in tiles if one.counted_to]
+    if days:
+        st.caption(t("meeting.counted_to", day=f"{max(days):%m-%d}"))
     for one in tiles:
         name = md(kpi_words.name(one.code, one.name_en))
         facts = f"**{md(kpi_words.current(one))}** · {md(kpi_words.target(one))}"
@@ -169,15 +172,19 @@ def _notes(found: Mapping[str, Any], month: date, shop_id: int | None) -> None:
     version = held.get("version")
     key = f"meeting_{month:%Y%m}_{shop_id}"
     shown = frame.opened_version(key, 0, version or 0) or None
+    now = held.get("notes", "")
+    mine = kept.typed(key, 0).get("notes", now)
+    if mine != now:
+        kept.compare([(plain("meeting.notes"), now, mine)])
     with st.form(f"{key}_{shown}"):
-        notes = st.text_area(t("meeting.notes"), held.get("notes", ""), max_chars=8000, height=140)
+        notes = st.text_area(t("meeting.notes"), mine, max_chars=8000, height=140, key=f"{key}_notes_{shown}")
         with st.container(horizontal=True):
             saved = st.form_submit_button(t("common.save"), type="primary")
             hold = st.form_submit_button(
                 t("meeting.hold"), disabled=found["is_kept"], help=t("meeting.hold_help")
             )
     if saved or hold:
-        with frame.boundary(), frame.editing(key, 0):
+        with frame.boundary(), kept.editing(key, 0, {"notes": notes}):
             asked = frame.request_id(key, shown, notes, hold)
             commands.save_meeting(
                 frame.client(), month, shop_id, shown, notes, hold=bool(hold), request_id=asked
@@ -272,7 +279,9 @@ def pack_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
     for raw in pack["figures"]:
         one = Tile.model_validate(raw)
         if one.value is not None:
-            note = "" if one.is_met is None else plain("tasks.met" if one.is_met else "tasks.unmet")
+            met = [] if one.is_met is None else [plain("tasks.met" if one.is_met else "tasks.unmet")]
+            until = [plain("kpi.until", day=f"{one.counted_to:%m-%d}")] if one.counted_to else []
+            note = " · ".join((*met, *until))
             rows.append(
                 _row(
                     "figures",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from backend.kpi import reads as kpi_reads
 from pages.shared import frame
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.improvement import words
+from pages.shared.improvement import kept, words
 from pages.shared.kpi import words as kpi_words
 
 _COLUMNS = ("kpi", "sign", "target", "window", "sample", "agent", "text", "verifier")
@@ -84,12 +84,25 @@ def _start(found: Screen) -> None:
 def _report(found: Screen) -> None:
     task = found.task
     shown = frame.opened_version("task_report", task.id, task.version)
+    mine = {"progress": task.progress, "note": task.progress_note, **kept.typed("task_report", task.id)}
+    if kept.typed("task_report", task.id):
+        kept.compare(
+            [
+                (plain("tasks.progress"), task.progress, mine["progress"]),
+                (plain("tasks.progress_note"), task.progress_note, mine["note"]),
+            ]
+        )
     with st.form(f"task_report_{shown}"):
-        progress = st.slider(t("tasks.progress"), 0, 100, task.progress, 5)
-        note = st.text_area(t("tasks.progress_note"), task.progress_note, max_chars=2000, height=80)
+        progress = st.slider(
+            t("tasks.progress"), 0, 100, mine["progress"], 5, key=f"task_report_progress_{shown}"
+        )
+        note = st.text_area(
+            t("tasks.progress_note"), mine["note"], max_chars=2000, height=80, key=f"task_report_note_{shown}"
+        )
         sent = st.form_submit_button(t("tasks.report"))
     if sent:
-        with frame.boundary(), frame.editing("task_report", task.id):
+        typed = {"progress": progress, "note": note}
+        with frame.boundary(), kept.editing("task_report", task.id, typed):
             asked = frame.request_id("task_report", task.id, shown, progress, note)
             commands.report(frame.client(), task.id, shown, progress, note, request_id=asked)
             frame.close_form("task_report", task.id)
@@ -115,30 +128,37 @@ def _plan(user: User, found: Screen) -> None:
     listed = reads.people(frame.client(), task.shop_id)
     people = {one.id: one.name for one in listed}
     shown = frame.opened_version("task_plan", task.id, task.version)
+    today = datetime.now(ZoneInfo(user.zone)).date()
+    now = (
+        task.deadline.astimezone(ZoneInfo(user.zone)).date() if task.deadline else today + timedelta(days=14)
+    )
+    mine = {"owner": task.owner_id, "deadline": now, **kept.typed("task_plan", task.id)}
+    if "criteria" in mine:
+        _compare_plans(found, mine, people, now)
     owner = st.selectbox(
         t("tasks.owner"),
         list(people),
-        index=list(people).index(task.owner_id) if task.owner_id in people else None,
+        index=list(people).index(mine["owner"]) if mine["owner"] in people else None,
         format_func=lambda key: people[key],
         placeholder=plain("tasks.choose"),
         key=f"task_plan_owner_{shown}",
     )
     deadline = st.date_input(
         t("tasks.deadline"),
-        task.deadline.astimezone(ZoneInfo(user.zone)).date()
-        if task.deadline
-        else date.today() + timedelta(days=14),
+        mine["deadline"],
         key=f"task_plan_deadline_{shown}",
         format="YYYY-MM-DD",
     )
-    criteria = _edited(user, found, listed, key=f"task_plan_criteria_{shown}")
+    key = f"task_plan_criteria_{shown}"
+    criteria = _edited(user, found, listed, mine.get("criteria"), key=key)
     if not st.button(t("tasks.plan_send"), type="primary", key="task_plan_send"):
         return
     if owner is None or not isinstance(deadline, date):
         st.error(t("tasks.plan_missing"), icon=":material/error:")
         return
     end = datetime.combine(deadline, time(18), ZoneInfo(user.zone))
-    with frame.boundary(), frame.editing("task_plan", task.id):
+    typed = {"owner": owner, "deadline": deadline, "criteria": criteria}
+    with frame.boundary(), kept.editing("task_plan", task.id, typed):
         commands.plan(
             frame.client(),
             task.id,
@@ -152,30 +172,55 @@ def _plan(user: User, found: Screen) -> None:
         frame.flash_and_rerun(t("tasks.planned"))
 
 
+def _compare_plans(found: Screen, mine: Mapping[str, Any], people: Mapping[int, str], deadline: date) -> None:
+    """Beside what was typed: the plan that somebody else saved meanwhile."""
+    theirs = "；".join(words.wanted(one) for one in found.criteria if one.round == found.task.round)
+    kept.compare(
+        [
+            (plain("tasks.owner"), found.task.owner, people.get(mine["owner"])),
+            (plain("tasks.deadline"), deadline, mine["deadline"]),
+            (plain("tasks.criteria"), theirs, plain("tasks.below")),
+        ]
+    )
+
+
 def _change(user: User, found: Screen) -> None:
     """Other criteria after the delivery; the reason stays in the history, and what was measured stays too."""
     task = found.task
     shown = frame.opened_version("task_change", task.id, task.version)
     st.caption(t("tasks.change_criteria_help"))
     listed = reads.people(frame.client(), task.shop_id)
-    criteria = _edited(user, found, listed, key=f"task_change_criteria_{shown}")
-    reason = st.text_input(t("tasks.reason"), max_chars=400, key=f"task_change_reason_{shown}")
+    mine = kept.typed("task_change", task.id)
+    if mine:
+        theirs = "；".join(words.wanted(one) for one in found.criteria if one.round == task.round)
+        kept.compare([(plain("tasks.criteria"), theirs, plain("tasks.below"))])
+    key = f"task_change_criteria_{shown}"
+    criteria = _edited(user, found, listed, mine.get("criteria"), key=key)
+    given = mine.get("reason", "")
+    reason = st.text_input(t("tasks.reason"), given, max_chars=400, key=f"task_change_reason_{shown}")
     if st.button(t("tasks.change_criteria"), key="task_change_send"):
-        with frame.boundary(), frame.editing("task_change", task.id):
+        typed = {"criteria": criteria, "reason": reason}
+        with frame.boundary(), kept.editing("task_change", task.id, typed):
             asked = frame.request_id("task_change", task.id, shown, reason, repr(criteria))
             commands.change_criteria(frame.client(), task.id, shown, criteria, reason, request_id=asked)
             frame.close_form("task_change", task.id)
             frame.flash_and_rerun(t("tasks.done"))
 
 
-def _edited(user: User, found: Screen, listed: Sequence[Person], *, key: str) -> list[dict[str, Any]]:
-    """The criteria as they are typed, in the form the database takes."""
+def _edited(
+    user: User, found: Screen, listed: Sequence[Person], typed: Any, *, key: str
+) -> list[dict[str, Any]]:
+    """The criteria as they are typed (from those of now, or from `typed`), in the form the database takes."""
     people = {one.id: one.name for one in listed}
     kpis = {kpi_words.name(one.code, one.name_en): one.code for one in kpi_reads.definitions(frame.client())}
     agents = [one.name for one in listed if one.role == "agent"]
     st.caption(t("tasks.criteria_help"))
+    # Those the table was opened with: what others save meanwhile must not empty it.
+    opened = st.session_state.setdefault(
+        f"{key}_opened", _rows(found, people) if typed is None else _typed_rows(typed, kpis, people)
+    )
     rows = st.data_editor(
-        pd.DataFrame(_rows(found, people), columns=[*_COLUMNS]),
+        pd.DataFrame(opened, columns=[*_COLUMNS]),
         num_rows="dynamic",
         hide_index=True,
         column_config=_columns(list(kpis), agents, list(people.values())),
@@ -224,6 +269,26 @@ def _rows(found: Screen, people: dict[int, str]) -> list[dict[str, Any]]:
         for one in known
     ]
     return rows or [dict.fromkeys(_COLUMNS) | {"window": 7, "sample": 10}]
+
+
+def _typed_rows(
+    typed: Sequence[dict[str, Any]], kpis: Mapping[str, str], people: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """Criteria that were typed before, as lines of the table."""
+    names = {code: name for name, code in kpis.items()}
+    return [
+        {
+            "kpi": names.get(one.get("kpi_code", "")),
+            "sign": words.SIGNS.get(one.get("comparison") or ""),
+            "target": one.get("target"),
+            "window": one.get("window_days"),
+            "sample": one.get("min_sample"),
+            "agent": one.get("agent"),
+            "text": one.get("text"),
+            "verifier": people.get(one.get("verifier_id", 0)),
+        }
+        for one in typed
+    ]
 
 
 def _columns(kpis: list[str], agents: list[str], people: list[str]) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def verdict(tile: Tile) -> str:
     if not tile.sample:
         return f":gray[{plain('kpi.no_cases')}]"
     few = f" · {plain('kpi.few')}" if tile.sample < FEW else ""
-    sample = f":gray[{plain('kpi.sample', count=f'{tile.sample:,}')}{few}]"
+    until = f" · {plain('kpi.until', day=f'{tile.counted_to:%m-%d}')}" if tile.counted_to else ""
+    sample = f":gray[{plain('kpi.sample', count=f'{tile.sample:,}')}{until}{few}]"
     if tile.is_met is None:
         return sample
     sign = ":green-badge[:material/check:" if tile.is_met else ":red-badge[:material/priority_high:"
