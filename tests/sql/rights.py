@@ -102,6 +102,7 @@ TABLES = {
     "agent_names":     "none    none      shop       shop    shop    all     none    none    none     denied   denied",
     "kpi_alerts":      "none    none      shop       shop    shop    all     none    none    none     denied   denied",
     "tasks":           "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
+    # Criteria of one person and their measures have a narrower circle: test_tasks.py.
     "task_criteria":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "task_measures":   "shop    shop      shop       shop    shop    all     none    none    none     denied   denied",
     "meetings":        "none    none      shop       shop    shop    all     none    none    none     denied   denied",

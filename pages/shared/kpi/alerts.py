@@ -43,8 +43,11 @@ def _line(user: User, one: Alert, meanings: Mapping[str, Definition]) -> None:
         horizontal=True, vertical_alignment="center", border=one.state == "raised", key=f"kpi_alert_{one.id}"
     ):
         mark = ":red-badge[:material/priority_high:]" if one.state == "raised" else ":gray[:material/check:]"
+        if one.value is None:
+            mark = ":gray[:material/hourglass_empty:]"
+        missed = one.target if one.state == "raised" else None
         facts = [
-            words.figure(one.value, meaning.unit),
+            words.figure(one.value, meaning.unit, missed=missed) if one.day else t("kpi.alert_waits"),
             words.wanted(one.target, meaning.direction, meaning.unit),
             t("kpi.sample", count=f"{one.sample or 0:,}"),
         ]
