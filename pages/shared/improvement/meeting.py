@@ -231,7 +231,8 @@ def _announcement(month: date, shop_id: int | None) -> None:
 
 
 def announcement(tasks: Sequence[Task], first: date) -> str:
-    """The draft: one paragraph a task, with what was changed and the figures before and after."""
+    """The draft: one paragraph a task, with what was changed and the figures before and after; everybody reads
+    it, so nothing of one person."""
     quarter = plain("meeting.quarter", year=first.year, number=(first.month - 1) // 3 + 1)
     lines = [plain("meeting.announcement_title", quarter=quarter), ""]
     for place, one in enumerate(tasks, 1):
@@ -239,7 +240,7 @@ def announcement(tasks: Sequence[Task], first: date) -> str:
         if one.change_note:
             lines.append(plain("meeting.announcement_change", note=one.change_note))
         for part in one.criteria:
-            if part.kpi:
+            if part.kpi and not (part.agent or part.is_hidden):
                 lines.append(f"   {words.wanted(part)}：{words.figures(part)}")
         lines.append(plain("meeting.announcement_owner", who=one.owner or "—"))
     return "\n".join(lines)
