@@ -231,8 +231,8 @@ def _announcement(month: date, shop_id: int | None) -> None:
 
 
 def announcement(tasks: Sequence[Task], first: date) -> str:
-    """The draft: one paragraph a task, with what was changed and the figures before and after; everybody reads
-    it, so nothing of one person."""
+    """The draft: one paragraph a task, with what was changed and the figures before and after; everybody
+    reads it, so nothing of one person."""
     quarter = plain("meeting.quarter", year=first.year, number=(first.month - 1) // 3 + 1)
     lines = [plain("meeting.announcement_title", quarter=quarter), ""]
     for place, one in enumerate(tasks, 1):
