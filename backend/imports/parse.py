@@ -139,6 +139,8 @@ def _wanted(found: _Found, kind: str | None, platform: str) -> Layout:
     """The layout, unless the caller insists on another; a column that is used must not come twice."""
     layout = found.layout
     if layout is None:
+        if next(found.rows(), None) is None:
+            raise FileRefused("file_no_rows")
         other = _find(found.table, None).layout if kind else None
         if other:
             raise FileRefused("kind_other", {"found": other.kind, "wanted": str(kind)})

@@ -249,6 +249,37 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "不认识的线索来源。请写：询单未付、直播、企业微信、表单、活动、订单、聊天、其他。",
         "Unknown source. Write unpaid, live, enterprise, form, campaign, order, chat or other.",
     ),
+    "phone_scientific": (
+        "手机号变成了科学记数（如 1.38E+10），号码已经丢失。"
+        "请在 Excel 里把这一列设为“文本”格式，重新填号码再导入。",
+        "The phone is in scientific form (like 1.38E+10) and has lost digits. Format the column as text in "
+        "Excel, enter the number again and import the row.",
+    ),
+    "phone_formula": (
+        "手机号是公式，没有号码。请把这一列设为“文本”格式，填上号码后重新导入这一行。",
+        "The phone is a formula, not a number. Format the column as text, enter the number, import the row.",
+    ),
+    "phone_masked": (
+        "手机号带星号，打不通。请填完整号码，或改填微信、邮箱、买家账号。",
+        "The phone is masked with asterisks. Enter the whole number, or another contact.",
+    ),
+    "phone_digits": (
+        "这一格是 {count} 位数字，不是能打通的号码。请填 11 位手机号、带区号的座机，或以 + 开头的国外号码。",
+        "This cell has {count} digits and is no number to call. Enter a mobile of 11 digits, a landline with "
+        "its area code, or a foreign number beginning with +.",
+    ),
+    "phone_form": (
+        "手机号里有不是号码的文字。一格只填一个号码，其他内容请放到备注。",
+        "The phone holds words that are no number. One number a cell; put the rest into the remark.",
+    ),
+    "wechat_form": (
+        "这不是微信号：应是 5–30 位字母、数字、下划线或减号，没有空格和汉字。请填微信号，不要填微信昵称。",
+        "This is no WeChat id: 5 to 30 letters, digits, _ or -, no blanks. Enter the id, not the nickname.",
+    ),
+    "email_form": (
+        "邮箱不完整，应如 name@example.com。请改正或清空这一格。",
+        "The e-mail is not complete; it is like name@example.com. Correct it or leave the cell blank.",
+    ),
     "lead_unreachable": (
         "这一行没有联系方式。手机、微信、邮箱、买家账号至少填一个。",
         "This row has no way to reach the customer. Fill in phone, WeChat, e-mail or buyer account.",
@@ -262,6 +293,18 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "The duration cannot be read. Write seconds (25) or a time like 00:00:25.",
     ),
     # notes on accepted files
+    "contacts_left": (
+        "“{column}”有 {count} 格不是可用的联系方式（科学记数、公式、星号、位数或字符不对），这一格没有采用，"
+        "客户凭其他联系方式导入：第 {lines} 行。手机号列请先设为“文本”格式再填。",
+        "{count} cells of “{column}” reach nobody (scientific form, formula, asterisks, wrong length or "
+        "signs) and were left out; the rows came in by another contact: row {lines}. "
+        "Format a phone column as text.",
+    ),
+    "cells_kept": (
+        "“{column}”有 {count} 格不是选项里的词，原文已放进备注，这一项留空：第 {lines} 行。",
+        "{count} cells of “{column}” are none of the choices; their words were put into the remark: "
+        "row {lines}.",
+    ),
     "summaries_left_out": (
         "{count} 行汇总或平均值没有导入：合计由系统自己算。",
         "{count} rows of sums and means were left out: the desk adds up itself.",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backend.errors import AppError
+from backend.imports.reasons import reason
 from backend.imports.records import FileRefused
 from backend.imports.runner import Importer, import_file
 from tests.sql.importing import (
@@ -203,7 +204,7 @@ def test_leads_come_sealed_and_once(conn: Connection) -> None:
         "客户姓名,手机号,微信号,需求标签,线索来源,意向,咨询时间,备注",
         "周强军,13900001111,zhou_88,保温杯、礼盒,直播,高,2026-11-08 10:00:00,急",
         "李四,,,礼盒,直播,高,2026-11-08 10:00:00,",
-        "王五,13900002222,,礼盒,外星,高,2026-11-08 10:00:00,",
+        "王五,13900002222,,礼盒 13900002222,直播,高,2026-11-08 10:00:00,",
     )
     report = bring_in(conn, "leads", leads)
     assert counts(report) == (1, 0, 0, 2)
@@ -219,6 +220,48 @@ def test_leads_come_sealed_and_once(conn: Connection) -> None:
     assert KEYRING.decrypt("contacts", "phone", lead[6], sealed[0]) == "13900001111"
     assert KEYRING.decrypt("contacts", "note", lead[6], sealed[1]) == "急"
     assert sealed[2] == KEYRING.blind("phone", "139 0000 1111")
+
+
+def test_what_reaches_nobody_is_no_lead_and_a_wish_refuses_none(conn: Connection) -> None:
+    """Every fault of a row is named with its column; beside another contact, or among wishes, it is told."""
+    leads = table(
+        "昵称,手机号,微信号,需求标签,线索来源,预算,备注",
+        "甲,1.38E+10,微 信!!,杯,直播,高,",
+        "乙,=1+1,,杯,直播,高,",
+        ",12345,,,直播,高,",
+        "丁,138****1111,ding_88,杯,抖音直播,3000,急",
+        "戊,13900001112,,杯,淘宝,高,",
+        "己,010-62345678,,杯,朋友介绍,,",
+    )
+    report = bring_in(conn, "leads", leads)
+    assert counts(report)[0] == 3
+    assert [(one["row"], one["column"], one["reason"]) for one in report["rejected"]] == [
+        (2, "手机号", reason("phone_scientific", {})),
+        (2, "微信号", reason("wechat_form", {})),
+        (3, "手机号", reason("phone_formula", {})),
+        (4, "手机号", reason("phone_digits", {"count": 5})),
+        (4, "需求标签", reason("required", {})),
+        (4, "昵称", reason("required", {})),
+    ]
+    assert report["notes"] == [
+        reason("contacts_left", {"column": "手机号", "count": 1, "lines": "5"}),
+        reason("cells_kept", {"column": "预算", "count": 1, "lines": "5"}),
+        reason("cells_kept", {"column": "线索来源", "count": 1, "lines": "7"}),
+    ]
+    found = rows(conn, "select source, budget, phone_masked, contact_id from public.leads order by id")
+    assert [row[:3] for row in found] == [
+        ("live", "unknown", None),
+        ("chat", "high", "139****1112"),
+        ("other", "unknown", "010****78"),
+    ]
+    notes = {
+        number: KEYRING.decrypt("contacts", "note", number, note)
+        for number, note in rows(conn, "select id, note_cipher from private.contacts where kind = 'lead'")
+        if note
+    }
+    assert notes == {found[0][3]: "急；预算：3000", found[2][3]: "线索来源：朋友介绍"}
+    with pytest.raises(FileRefused, match="file_no_rows"):
+        bring_in(conn, "leads", table("称谓,号码,想要"))
 
 
 def test_who_may_import_what(conn: Connection) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from backend.imports import cells as read
+from backend.imports.platforms import lead_cells as lead
 from backend.imports.platforms import sheet_cells as sheet
 from backend.imports.records import Kind
 
@@ -217,9 +218,9 @@ _SESSIONS = (
 )
 _LEADS = (
     Column("name", "客户姓名", "Name", sheet.account, "姓名 昵称 客户 客户昵称 联系人 称呼"),
-    Column("phone", "手机号", "Phone", read.plain, "手机 电话 联系电话 联系方式"),
-    Column("wechat", "微信号", "WeChat", sheet.account, "微信 微信ID"),
-    Column("email", "邮箱", "E-mail", sheet.account, "电子邮箱 邮件 email"),
+    Column("phone", "手机号", "Phone", lead.phone, "手机 电话 联系电话 联系方式"),
+    Column("wechat", "微信号", "WeChat", lead.wechat, "微信 微信ID"),
+    Column("email", "邮箱", "E-mail", lead.email, "电子邮箱 邮件 email"),
     Column(
         "buyer_account",
         "买家账号",
@@ -228,7 +229,7 @@ _LEADS = (
         "旺旺 旺旺名 会员名 买家昵称 抖音昵称 买家会员名",
     ),
     Column("needs", "需求标签", "Needs", sheet.tags, "需求 意向商品 感兴趣商品 咨询商品 需求说明", True),
-    Column("source", "线索来源", "Source", sheet.chosen(_SOURCES, "lead_source"), "来源 渠道 来源渠道"),
+    Column("source", "线索来源", "Source", lead.source(_SOURCES), "来源 渠道 来源渠道"),
     Column("intent", "意向", "Intent", sheet.chosen(_LEVELS, "level"), "意向度 意向等级 购买意向"),
     Column("budget", "预算", "Budget", sheet.chosen(_BUDGETS, "level"), "预算情况"),
     Column("asked_at", "咨询时间", "Asked at", TIME, "留资时间 提交时间 创建时间 获取时间"),
@@ -332,6 +333,10 @@ SHEETS: Final = (
             "预算",
             "需求",
             "留资时间",
+            "昵称",
+            "姓名",
+            "客户昵称",
+            "意向商品",
         ),
         2,
     ),

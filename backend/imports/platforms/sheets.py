@@ -9,7 +9,7 @@ from backend.imports.platforms.layouts import Layout
 from backend.imports.platforms.rows import BadRow, Cells, Outcome, Sheet, shape_problem
 from backend.imports.platforms.sheet_layouts import TIME, SheetLayout, sheet_layout
 from backend.imports.reader import Row
-from backend.imports.records import Note, Rejected, SheetRecord
+from backend.imports.records import Note, Params, Rejected, SheetRecord
 
 # A part and its whole: a tool that counts more of the one than of the other has counted something else.
 _PARTS = (
@@ -19,6 +19,8 @@ _PARTS = (
     ("slow", "received"),
     ("satisfied", "rated"),
 )
+_CONTACTS = ("phone", "wechat", "email")  # of a lead; one that reaches nobody is left out beside another
+_WISHED = ("source", "intent", "budget", "asked_at")  # of a lead; what is not understood goes to its remark
 _SUMMARY = ("汇总", "汇总值", "平均值", "合计", "总计", "均值", "平均")  # last rows of performance sheets
 
 
@@ -54,6 +56,7 @@ def sheets(rows: Iterable[Row], layout: Layout, sheet: Sheet) -> Outcome[SheetRe
     notes = [Note("summaries_left_out", {"count": summaries})] if summaries else []
     notes += [Note("rows_repeated", {"count": len(replaced), "lines": _listed(replaced)})] if replaced else []
     notes += [Note("parts_exceed", {"count": len(odd), "lines": _listed(odd)})] if odd else []
+    notes += reader.notes()
     if layout.kind == "performance" and "day" not in sheet.places:
         notes.append(
             Note("day_of_name", {"day": sheet.day.isoformat()}) if sheet.day else Note("day_assumed", {})
@@ -88,6 +91,19 @@ class _Lines:
         self.cells = Cells(sheet)
         self.width = len(sheet.headers)
         self.first = sheet.places.get("agent", ()) if layout.kind == "performance" else ()
+        self.left: dict[str, list[int]] = {}
+        self.kept: dict[str, list[int]] = {}
+
+    def notes(self) -> list[Note]:
+        """Which cells of accepted lines were left out or kept as words, by column."""
+        return [
+            *(Note("contacts_left", self._told(field, at)) for field, at in self.left.items()),
+            *(Note("cells_kept", self._told(field, at)) for field, at in self.kept.items()),
+        ]
+
+    def _told(self, field: str, lines: list[int]) -> Params:
+        column = self.cells.sheet.column(field) or ""
+        return {"column": column, "count": len(lines), "lines": _listed(lines)}
 
     def is_summary(self, row: Row) -> bool:
         """Whether a row of a performance sheet sums up the others."""
@@ -100,6 +116,8 @@ class _Lines:
         self.cells.cells = row.cells
         faults: list[BadRow] = []
         values = dict(self._values(faults))
+        if self.layout.kind == "leads":
+            faults = self._lead(row.line, values, faults)
         if not faults:
             try:
                 self._check(values)
@@ -133,12 +151,28 @@ class _Lines:
             values["day"] = self.cells.sheet.day
         if self.layout.kind == "reviews" and values["rating"] is None and values["level"] is None:
             raise BadRow("rating", "required")
-        if self.layout.kind != "leads":
-            return
-        if not any(values[field] for field in ("phone", "wechat", "email", "buyer_account")):
-            raise BadRow("phone", "lead_unreachable")
-        if not (values["name"] or values["buyer_account"]):
-            raise BadRow("name", "required")
+
+    def _lead(self, line: int, values: dict[str, Any], faults: list[BadRow]) -> list[BadRow]:
+        """What refuses a lead. A contact that reaches nobody does so only if there is no other; what is not
+        understood of the wishes stands in the remark, and the file's notes name these lines."""
+        wished = [bad for bad in faults if bad.field in _WISHED]
+        contacts = [bad for bad in faults if bad.field in _CONTACTS]
+        others = [bad for bad in faults if bad not in wished and bad not in contacts]
+        wrong = {bad.field for bad in others}
+        reached = any(values.get(field) for field in (*_CONTACTS, "buyer_account"))
+        if not (reached or contacts or "buyer_account" in wrong):
+            others.append(BadRow("phone", "lead_unreachable"))
+        if not (values.get("name") or values.get("buyer_account") or wrong & {"name", "buyer_account"}):
+            others.append(BadRow("name", "required"))
+        if others or (contacts and not reached):
+            return [*contacts, *others]
+        words = [f"{self.cells.sheet.column(bad.field)}：{self.cells.text(bad.field)}" for bad in wished]
+        values |= dict.fromkeys(bad.field for bad in (*wished, *contacts))
+        values["note"] = "；".join([*filter(None, [values["note"]]), *words]) or None
+        for told, faulty in ((self.kept, wished), (self.left, contacts)):
+            for bad in faulty:
+                told.setdefault(bad.field, []).append(line)
+        return []
 
     def _key(self, values: dict[str, Any]) -> str:
         """The first key whose fields are all there; a lead is the same when all its cells are, and so is a
