@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend.errors import message
 from backend.leads import pasting
 from backend.local.stack import Stack
 from pages.shared.format import md
@@ -52,6 +53,25 @@ def captured(app_as: AppAs, shop: ShopFloor, who: Any, phone: str, **more: str) 
     click(tab, "leads_new_send")
     assert zh("leads.captured", count=1) in shown(tab)
     return newest(shop)
+
+
+def test_what_was_typed_and_is_no_lead_stays_to_be_completed(app_as: AppAs, shop: ShopFloor) -> None:
+    form = click(app_as(shop.person("agent"), "leads"), "leads_capture")
+    form.text_input(key="leads_new_name").input("李小明")
+    form.button(key="leads_new_send").click().run()
+    assert form.text_input(key="leads_new_name").value == "李小明"
+    assert [error.value for error in form.error] == [md(message("lead.contact_missing"))]
+    pasted = "昵称\t手机号\t需求\n\n李女士 13812340021 母婴用品\n13812340022"
+    form.text_area(key="leads_new_paste").set_value(pasted).run()
+    form.multiselect(key="leads_new_paste_needs").set_value(["数码"]).run()
+    form.button(key="leads_paste_send").click().run()
+    assert form.text_area(key="leads_new_paste").value == "13812340022"
+    assert zh("leads.captured", count=1) in shown(form)
+    why = message("lead.name_missing")
+    assert [error.value for error in form.error] == [zh("leads.row_refused", row=1, why=why)]
+    form.text_area(key="leads_new_paste").set_value("王姐 13812340022").run()
+    click(form, "leads_paste_send")
+    assert (fact(shop, newest(shop), "needs"), "leads_captured_next" in keys(form)) == (["数码"], True)
 
 
 def test_a_lead_from_the_form_to_the_sale(app_as: AppAs, shop: ShopFloor) -> None:
@@ -159,16 +179,29 @@ def test_the_list_filters_moves_and_says_why_not(app_as: AppAs, shop: ShopFloor)
         ("李女士\t13812345678\t母婴用品、童装", ("李女士", "13812345678", "", "", ("母婴用品", "童装"))),
         ("王先生，wang@example.com，办公设备", ("王先生", "", "wang@example.com", "", ("办公设备",))),
         ("tb_8899  数码", ("tb_8899", "", "", "tb_8899", ("数码",))),
-        ("王姐，微信：wj_8899，我要两台 电话１３９１２３４５６７８", ("王姐", "13912345678", "", "", ())),
+        (
+            "王姐，微信：wj_8899，我要两台 电话１３９１２３４５６７８",
+            ("王姐", "13912345678", "", "", ("我要两台",)),
+        ),
         ("旺旺：tb_1234\t数码", ("", "", "", "tb_1234", ("数码",))),
         ("138 1234 5678，李", ("李", "13812345678", "", "", ())),
+        ("微信：zhangsan_88 张姐 想要电饭煲", ("张姐", "", "", "", ("电饭煲",))),
+        (
+            "[抖音] 大熊 手机号：+86-139-2222-4444 需求: 送礼 预算3000",
+            ("大熊", "13922224444", "", "", ("送礼",)),
+        ),
+        ("王总|wang@corp.com|团购", ("王总", "", "wang@corp.com", "", ("团购",))),
+        ("13812345678 李女士 母婴用品", ("李女士", "13812345678", "", "", ("母婴用品",))),
+        ("赵 86１３７６６６６５５５５ 厨房小电", ("赵", "13766665555", "", "", ("厨房小电",))),
+        ("周先生 13511112222/13511113333 净水器", ("周先生", "13511112222", "", "", ("净水器",))),
+        ("Ms Li  13812345678  baby goods", ("Ms Li", "13812345678", "", "", ("baby goods",))),
     ],
 )
 def test_a_pasted_line_is_read(line: str, found: tuple[object, ...]) -> None:
     draft = pasting.parsed(line, "live")
     assert draft is not None
     assert (draft.name, draft.phone, draft.email, draft.buyer_account, draft.needs) == found
-    assert pasting.parsed("  ", "live") is None
+    assert [pasting.parsed(empty, "live") for empty in ("  ", "昵称\t手机号\t需求")] == [None, None]
 
 
 def test_the_funnel_counts_and_the_rules_show_their_effect_before_they_are_saved(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import NoReturn
 
 import streamlit as st
 
 from backend.leads import commands, reads
 from backend.leads.choices import BUDGETS, COMMON_NEEDS, LEVELS, MEMBERSHIPS, SOURCES
-from backend.leads.models import CaptureResult, Draft
+from backend.leads.models import CaptureResult, Draft, Refused
 from backend.leads.pasting import parsed
 from pages.shared import format as fmt
 from pages.shared import frame
@@ -20,6 +22,8 @@ from pages.shared.leads import state, words
 
 _OPEN = "leads_capturing"
 _DONE = "leads_captured"
+_BACK = "leads_paste_back"
+"""The result of the last paste whose refused lines stay in the box: (the lines, result)."""
 _ROLES = ("agent", "operations", "manager")
 
 
@@ -88,6 +92,7 @@ def _form(user: User, shop_id: int) -> None:
             key="leads_new_needs",
             accept_new_options=True,
             max_selections=10,
+            select_all=False,
             placeholder=plain("leads.needs_hint"),
         )
         with st.container(horizontal=True, gap="small"):
@@ -119,7 +124,10 @@ def _form(user: User, shop_id: int) -> None:
             budget=budget,
             membership=membership,
         )
-        _send(shop_id, [draft], "manual", keep)
+        made = _send(shop_id, [draft], "manual", keep)
+        if not made.refused:
+            _finish(made)
+        _refusals(made)  # the form stays as it was typed
 
 
 def _choice(name: str, options: Sequence[str], table: str, usual: str) -> str:
@@ -141,15 +149,52 @@ def _keep(user: User, where: str) -> bool:
 
 def _paste(user: User, shop_id: int) -> None:
     st.caption(t("leads.paste_hint"))
+    back: tuple[str, CaptureResult] | None = st.session_state.get(_BACK)
+    if back is not None and "leads_new_paste" not in st.session_state:
+        st.session_state["leads_new_paste"] = back[0]
     text = st.text_area(
         t("leads.paste"), key="leads_new_paste", height=140, placeholder=plain("leads.paste_example")
     )
+    if back is not None and text == back[0]:
+        if back[1].leads:
+            st.success(t("leads.captured", count=len(back[1].leads)), icon=":material/check:")
+        _refusals(back[1], many=True)
     source = _choice("paste_source", SOURCES, "sources", "live")
     keep = _keep(user, "many")
-    drafts = [draft for line in text.splitlines() if (draft := parsed(line, source)) is not None]
-    st.caption(t("leads.paste_found", count=len(drafts)))
+    read = [(line, draft) for line in text.splitlines() if (draft := parsed(line, source)) is not None]
+    st.caption(t("leads.paste_found", count=len(read)))
+    drafts = _with_needs([draft for _, draft in read])
     if st.button(t("leads.capture_send"), key="leads_paste_send", type="primary", disabled=not drafts):
-        _send(shop_id, drafts, "paste", keep)
+        made = _send(shop_id, drafts, "paste", keep)
+        if not made.refused:
+            _finish(made)
+        _put_back([line for line, _ in read], made)
+
+
+def _with_needs(drafts: Sequence[Draft]) -> list[Draft]:
+    """Lines without a tag get the one that is asked for once, for all of them."""
+    bare = sum(not draft.needs for draft in drafts)
+    needs: Sequence[str] = ()
+    if bare:
+        needs = st.multiselect(
+            t("leads.paste_needs", count=bare),
+            COMMON_NEEDS,
+            key="leads_new_paste_needs",
+            accept_new_options=True,
+            max_selections=10,
+            select_all=False,
+            placeholder=plain("leads.needs_hint"),
+        )
+    return [draft if draft.needs else replace(draft, needs=tuple(needs)) for draft in drafts]
+
+
+def _put_back(lines: Sequence[str], made: CaptureResult) -> None:
+    """Only what was refused stays in the box, its reasons under the numbers that these lines have there."""
+    left = "\n".join(lines[bad.row - 1] for bad in made.refused)
+    again = tuple(Refused(row=n, refusal=bad.refusal) for n, bad in enumerate(made.refused, start=1))
+    st.session_state[_BACK] = (left, made.model_copy(update={"refused": again}))
+    st.session_state.pop("leads_new_paste")
+    st.rerun()
 
 
 def _order(user: User) -> None:
@@ -169,6 +214,7 @@ def _order(user: User) -> None:
         key="leads_new_order_needs",
         accept_new_options=True,
         max_selections=10,
+        select_all=False,
         placeholder=plain("leads.needs_hint"),
     )
     keep = _keep(user, "order")
@@ -178,18 +224,32 @@ def _order(user: User) -> None:
             frame.client(), frame.keyring(), found, needs, keep=keep, request_id=asked
         )
         frame.done()
-        st.session_state[_DONE] = made
-        st.rerun()
+        _finish(made)
 
 
-def _send(shop_id: int, drafts: Sequence[Draft], via: str, keep: bool) -> None:
+def _send(shop_id: int, drafts: Sequence[Draft], via: str, keep: bool) -> CaptureResult:
     asked = state.mark("capture", shop_id, drafts, via, keep)
     made = commands.capture(
         frame.client(), frame.keyring(), shop_id, drafts, request_id=asked, via=via, keep=keep
     )
     frame.done()
+    return made
+
+
+def _finish(made: CaptureResult) -> NoReturn:
     st.session_state[_DONE] = made
+    st.session_state.pop(_BACK, None)
     st.rerun()
+
+
+def _refusals(made: CaptureResult, *, many: bool = False) -> None:
+    """Why rows are no leads; a row has a number where there are several."""
+    for bad in made.refused[:20]:
+        why = words.refusal(bad.refusal)
+        said = t("leads.row_refused", row=bad.row, why=why) if many else md(why)
+        st.error(said, icon=":material/error:")
+    if len(made.refused) > 20:
+        st.caption(t("leads.rows_refused_more", count=len(made.refused) - 20))
 
 
 def _result(made: CaptureResult) -> None:
@@ -201,8 +261,7 @@ def _result(made: CaptureResult) -> None:
         st.markdown(md(" · ".join(fact for fact in facts if fact)))
         if lead.same_as:
             st.warning(t("leads.same_as", numbers=", ".join(lead.same_as)), icon=":material/content_copy:")
-    for bad in made.refused[:20]:
-        st.error(t("leads.row_refused", row=bad.row, why=words.refusal(bad.refusal)), icon=":material/error:")
+    _refusals(made)
     with st.container(horizontal=True, gap="small"):
         if len(made.leads) == 1 and st.button(t("leads.open"), key="leads_captured_open", type="primary"):
             _end()
@@ -215,5 +274,5 @@ def _result(made: CaptureResult) -> None:
 
 
 def _end() -> None:
-    st.session_state.pop(_OPEN, None)
-    st.session_state.pop(_DONE, None)
+    for name in (_OPEN, _DONE, _BACK):
+        st.session_state.pop(name, None)
