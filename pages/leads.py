@@ -6,6 +6,8 @@ from pages.shared.leads import board, bulk, capture, one, state, twins
 
 user = frame.require_user("agent", "operations", "analyst", "manager", "admin")
 lead_id = state.opened()
+if lead_id is None:
+    state.forget_contact()
 if lead_id is not None:
     one.draw(user, lead_id)
 elif user.has("operations"):

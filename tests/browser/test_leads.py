@@ -61,6 +61,7 @@ def follow_up(page: Page, step: str, note: str) -> None:
     panel = page.locator(".st-key-lead_panel_follow_up")
     panel.get_by_role("radio", name=step, exact=True).click()
     panel.get_by_label("说明").fill(note)
+    panel.get_by_text("联系上了", exact=True).click()
     panel.get_by_role("button", name="保存跟进").click()
     expect(panel).to_have_count(0)
     expect(page.get_by_text(note, exact=True)).to_be_visible()

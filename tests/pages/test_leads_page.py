@@ -86,11 +86,15 @@ def test_a_lead_from_the_form_to_the_sale(app_as: AppAs, shop: ShopFloor) -> Non
     click(page, "lead_reveal")
     assert "13812340001" in shown(page)
     click(page, "lead_step_follow_up")
+    assert "13812340001" in shown(page)  # still to be read while the follow-up is written
     page.text_area(key=f"lead_follow_{lead}_note").input("要 20 台，电话 13812340001").run()
+    assert page.button(key="lead_follow_send").disabled
+    page.pills(key=f"lead_follow_{lead}_outcome").set_value("reached").run()
     click(page, "lead_follow_send")
     note = shop.one("select note from public.follow_ups where lead_id = %s", lead)
     assert note == "要 20 台，电话 138****0001"
     assert fact(shop, lead, "state") == "following"
+    assert "13812340001" not in shown(page)
     click(page, "lead_step_promise")
     page.text_input(key=f"lead_promise_{lead}_what").input("包邮").run()
     click(page, "lead_promise_send")
@@ -138,11 +142,15 @@ def test_possible_duplicates_are_merged_with_the_fields_that_were_chosen(
 ) -> None:
     agent = shop.person("agent")
     older = captured(app_as, shop, agent, "13812340003")
-    newer = captured(app_as, shop, agent, "13812340003", wechat="xiaoming88")
+    newer = captured(app_as, shop, agent, "13812340003", name="张大明", wechat="xiaoming88")
     merge = shop.one("select id from public.lead_merges where lead_id = %s", newer)
     board = click(app_as(agent, "leads"), "leads_twins_button")
-    assert board.multiselect(key=f"leads_twin_take_{merge}").value == ["wechat"]
+    name = board.radio(key=f"leads_twin_take_{merge}_name")
+    assert (name.value, name.options) == ("older", [md("较早：李**"), md("较新：张**")])
+    assert board.radio(key=f"leads_twin_take_{merge}_wechat").value == "newer"
     click(board, f"leads_twin_merge_{merge}")
+    assert zh("leads.twin_merged", number=f"L-{older}") in [toast.value for toast in board.toast]
+    assert fact(shop, older, "name_masked") == "李**"
     assert (fact(shop, newer, "state"), fact(shop, older, "wechat_masked")) == ("merged", "x***8")
     page = click(app_as(agent, "leads", query={"id": str(older)}), "lead_reveal")
     assert "xiaoming88" in shown(page)

@@ -59,6 +59,7 @@ def _new(user: User) -> None:
             [],
             accept_new_options=True,
             max_selections=10,
+            select_all=False,
             key="leads_form_needs",
             placeholder=plain("leads.needs_hint"),
         )

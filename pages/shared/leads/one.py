@@ -195,8 +195,11 @@ def _contact(user: User, found: LeadScreen, row: LeadRow) -> None:
             st.caption(t("leads.contact_hidden"))
             return
         sent, reason = revealing.ask("lead_reveal", mine=found.is_mine)
+        clear = state.opened_contact(row.id)
         if sent:
             clear = reads.reveal(frame.client(), frame.keyring(), row.id, reason=reason)
+            state.keep_contact(row.id, clear)
+        if clear is not None:
             names = {name: plain(f"leads.field.{name}") for name in _CONTACT}
             revealing.show(clear, names, key="lead")
 
@@ -232,7 +235,9 @@ def promise_line(user: User, made: PromiseRow, *, own: bool) -> None:
                         asked = state.mark("promise_end", made.id, made.version, how)
                         commands.end_promise(frame.client(), made.id, made.version, how, request_id=asked)
                         state.finished(t(f"leads.promise.{how}_done"))
-        if made.state == "pending" and user.has("manager") and made.made_by != user.id:
+        if made.state == "pending" and not (user.has("manager") and made.made_by != user.id):
+            st.caption(t("leads.promise_waits"))
+        elif made.state == "pending":
             for agree in (True, False):
                 word = "agree" if agree else "refuse"
                 if st.button(t(f"leads.promise.{word}"), key=f"promise_{word}_{made.id}", type="tertiary"):

@@ -50,7 +50,13 @@ def follow_up(user: User, found: LeadScreen) -> None:
     key = f"lead_follow_{row.id}"
     step = _pills(f"{key}_step", "leads.field.step", STAGES, "stages", row.stage)
     channel = _pills(f"{key}_channel", "leads.field.channel", CHANNELS, "channels", "phone")
-    outcome = _pills(f"{key}_outcome", "leads.field.outcome", FOLLOW_UP_OUTCOMES, "outcomes", "reached")
+    outcome = st.pills(
+        t("leads.field.outcome"),
+        FOLLOW_UP_OUTCOMES,
+        format_func=partial(words.of, "outcomes"),
+        key=f"{key}_outcome",
+        wrap=True,
+    )
     note = st.text_area(
         t("leads.field.note"),
         key=f"{key}_note",
@@ -60,7 +66,18 @@ def follow_up(user: User, found: LeadScreen) -> None:
     )
     next_step = _pills(f"{key}_next", "leads.field.next_step", NEXT_STEPS, "next_steps", "contact_again")
     next_at = _when(found, key)
-    if st.button(t("leads.follow_up_send"), key="lead_follow_send", type="primary", shortcut="Alt+Enter"):
+    if outcome is None:
+        st.caption(t("leads.outcome_first"))
+    if (
+        st.button(
+            t("leads.follow_up_send"),
+            key="lead_follow_send",
+            type="primary",
+            shortcut="Alt+Enter",
+            disabled=outcome is None,
+        )
+        and outcome
+    ):
         asked = state.mark("follow", row.id, row.version, step, channel, outcome, note, next_step, next_at)
         with frame.boundary():
             state.carry_out(
@@ -175,6 +192,7 @@ def facts(user: User, found: LeadScreen) -> None:
             default=list(row.needs),
             accept_new_options=True,
             max_selections=10,
+            select_all=False,
             key="lead_facts_needs",
         )
         phone = st.text_input(t("leads.new_phone"), key="lead_facts_phone", max_chars=30)
@@ -249,7 +267,9 @@ def promise(user: User, found: LeadScreen) -> None:
                 rule_id=rule,
                 request_id=asked,
             )
-            state.finished(t("leads.promise_pending" if made.state == "pending" else "leads.promised"))
+            if made.state == "pending":
+                state.finished(t("leads.promise_pending"), icon=":material/hourglass_top:")
+            state.finished(t("leads.promised"))
 
 
 def _gift_rule(row: LeadRow, key: str) -> int | None:

@@ -139,6 +139,7 @@ def _grading(key: str, held: Mapping[str, Any]) -> list[dict[str, Any]]:
                     options,
                     default=before["conditions"].get(fact, []),
                     format_func=partial(words.of, table),
+                    select_all=False,
                     key=f"{key}_{n}_{fact}",
                     placeholder=plain("leads.rules.any"),
                 )

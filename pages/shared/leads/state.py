@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
 import streamlit as st
 
-from backend.leads.models import LeadRef, LeadRow
+from backend.leads.models import ClearLead, LeadRef, LeadRow
 from pages.shared import address, frame
 
 _ACT = "leads_act"
 _ROUND = "leads_round"
+_CLEAR = "leads_clear_contact"
+_CLEAR_FOR = timedelta(
+    minutes=10
+)  # product decision: long enough for a call, gone when the desk is left alone
 PROMISE = "promises_open"
 """The promise whose dialog is open."""
 
@@ -20,6 +25,25 @@ PROMISE = "promises_open"
 def opened() -> int | None:
     """The lead that the address names; L-1042 is taken as well as 1042."""
     return address.number("id", prefix="L-")
+
+
+def opened_contact(lead_id: int) -> ClearLead | None:
+    """The contact that this tab opened a moment ago (on the record), while the page of its lead is open."""
+    kept: tuple[int, datetime, ClearLead] | None = st.session_state.get(_CLEAR)
+    if kept is None or kept[0] != lead_id or datetime.now(UTC) - kept[1] > _CLEAR_FOR:
+        forget_contact()
+        return None
+    return kept[2]
+
+
+def keep_contact(lead_id: int, clear: ClearLead) -> None:
+    """Keeps an opened contact in this tab alone, so that it can be read while a follow-up is written."""
+    st.session_state[_CLEAR] = (lead_id, datetime.now(UTC), clear)
+
+
+def forget_contact() -> None:
+    """Nothing is open any more: another page, the board, a finished step."""
+    st.session_state.pop(_CLEAR, None)
 
 
 def open_lead(lead_id: int) -> NoReturn:
@@ -69,6 +93,7 @@ def next_table() -> None:
 
 def finished(told: str, *, icon: str = ":material/check:") -> NoReturn:
     """A step is done."""
+    forget_contact()
     st.session_state.pop(_ACT, None)
     st.session_state.pop(PROMISE, None)
     next_table()

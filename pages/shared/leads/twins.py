@@ -17,6 +17,7 @@ from pages.shared.i18n import plain, t
 from pages.shared.leads import state, words
 
 _OPEN = "leads_twins"
+_CODED = {"source": "sources", "intent": "intents", "budget": "budgets", "membership": "memberships"}
 _MASKS = ("name", "phone", "wechat", "email")
 
 
@@ -65,13 +66,7 @@ def _draw(twin: Twin) -> None:
         if "name_masked" not in twin.lead or "name_masked" not in twin.into:
             st.caption(t("leads.twin_not_yours"))
             return
-        taken = st.multiselect(
-            t("leads.twin_take"),
-            [name for name in MERGE_FIELDS if _differs(twin, name)],
-            default=[name for name in MERGE_FIELDS if _is_new(twin, name)],
-            format_func=lambda name: plain(f"leads.field.{name}"),
-            key=f"leads_twin_take_{twin.id}",
-        )
+        taken = [name for name in MERGE_FIELDS if _differs(twin, name) and _takes_newer(twin, name)]
         with st.container(horizontal=True, gap="small"):
             if st.button(t("leads.twin_merge"), key=f"leads_twin_merge_{twin.id}", type="primary"):
                 asked = state.mark("merge", twin.id, taken)
@@ -82,6 +77,30 @@ def _draw(twin: Twin) -> None:
                 asked = state.mark("reject_merge", twin.id)
                 commands.reject_merge(frame.client(), twin.id, request_id=asked)
                 state.finished(t("leads.twin_rejected"))
+
+
+def _takes_newer(twin: Twin, name: str) -> bool:
+    """Both values of a field side by side, and which stays: the newer one where the older says nothing."""
+    sides = {"older": twin.into, "newer": twin.lead}
+    chosen = st.radio(
+        t(f"leads.field.{name}"),
+        list(sides),
+        index=int(_is_new(twin, name)),
+        format_func=lambda side: md(plain(f"leads.twin.{side}_is", value=_shown(sides[side], name))),
+        horizontal=True,
+        key=f"leads_twin_take_{twin.id}_{name}",
+    )
+    return chosen == "newer"
+
+
+def _shown(side: Mapping[str, Any], name: str) -> str:
+    """A field's value in people's words."""
+    value = _value(side, name)
+    if not value:
+        return "—"
+    if name == "needs":
+        return "、".join(value)
+    return words.of(_CODED[name], value) if name in _CODED else str(value)
 
 
 def _line(side: Mapping[str, Any]) -> str:
