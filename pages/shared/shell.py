@@ -9,6 +9,7 @@ from backend.config import ConfigError, Settings
 from backend.errors import AppError
 from pages.shared import browser, frame, gate, navigation, session, theme, topbar
 from pages.shared.i18n import locale, plain, refusal, t, use_locale
+from pages.shared.leads import state as leads
 from pages.shared.tickets import register
 
 
@@ -34,6 +35,8 @@ def run() -> None:
     frame.show_flashes()
     theme.logo()
     topbar.draw(user, settings)
+    if page.url_path != "leads":
+        leads.forget_contact()  # an opened contact ends with its page
     with frame.boundary():
         page.run()
     register.draw(user)
