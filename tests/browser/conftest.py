@@ -31,7 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = Path(__file__).with_name("output")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 90
+# What follows the scrolling, or rests, never ends.
 STILL = """() => Promise.all(document.getAnimations()
+    .filter((one) => one.timeline === document.timeline && one.playState === 'running')
     .filter((one) => one.effect?.getTiming().iterations !== Infinity)
     .map((one) => one.finished.catch(() => null)))"""
 

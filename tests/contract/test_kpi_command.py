@@ -86,8 +86,8 @@ def test_every_kpi_is_answered_and_what_is_missing_is_no_zero(
 def test_for_a_person_at_a_console(desk: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = ask(capsys, "答问比", "流量转化率", *PERIOD)
     lines = (
-        "流量转化率  n/a  (None / None, sample 0)  import first: traffic",
-        "答问比  85.7143 %  (6 / 7, sample 7)",
+        "流量转化率  n/a  import first: traffic",
+        "答问比  85.71 %  (6 / 7, sample 7)",
     )
     assert (code, out.splitlines()) == (0, list(lines))
 
