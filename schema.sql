@@ -12143,14 +12143,16 @@ comment on function private.write_group(private.actor, jsonb, jsonb, text, times
 
 -- Undo ----------------------------------------------------------------------------------------------------------------
 
-create or replace function private.batch_for_undo(p_me private.actor, p_batch_id bigint, p_now timestamptz)
+drop function if exists private.batch_for_undo(private.actor, bigint, timestamptz); -- until tickets and leads asked it, too
+
+create or replace function private.batch_for_undo(p_me private.actor, p_batch_id bigint, p_of text, p_now timestamptz)
 returns public.action_batches
 language plpgsql set search_path = '' as $$
 declare
     v public.action_batches;
 begin
     select * into v from public.action_batches
-    where id = p_batch_id and member_id = (p_me).member_id and not items -> 0 ?| array['ticket_id', 'lead_id'] for update; -- undo_tickets, undo_leads
+    where id = p_batch_id and member_id = (p_me).member_id and items -> 0 ? p_of for update;
     if not found then
         perform private.fail('PT404', 'undo.none');
     end if;
@@ -12163,8 +12165,8 @@ begin
     return v;
 end;
 $$;
-comment on function private.batch_for_undo(private.actor, bigint, timestamptz) is
-    'My own batch of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
+comment on function private.batch_for_undo(private.actor, bigint, text, timestamptz) is
+    'My own action on many orders, tickets or leads (p_of: order_id, ticket_id, lead_id) of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
 
 drop function if exists private.check_undo(jsonb); -- until it looked at who asks
 
@@ -12222,7 +12224,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    v_batch := private.batch_for_undo(v_me, p_batch_id, v_now);
+    v_batch := private.batch_for_undo(v_me, p_batch_id, 'order_id', v_now);
     perform private.lock_items(v_batch.items);
     perform private.check_undo(v_me, v_batch.items);
     v_order_ids := array(select distinct i.order_id from jsonb_to_recordset(v_batch.items) i (order_id bigint));
@@ -14568,25 +14570,6 @@ comment on function public.tag_leads(uuid, jsonb, text) is
 
 -- Taken back ----------------------------------------------------------------------------------------------------------
 
-create or replace function private.leads_to_undo(p_me private.actor, p_batch_id bigint, p_now timestamptz) returns public.action_batches
-language plpgsql set search_path = '' as $$
-declare
-    v public.action_batches;
-begin
-    select * into v from public.action_batches
-    where id = p_batch_id and member_id = (p_me).member_id and items -> 0 ? 'lead_id' for update;
-    if not found then
-        perform private.fail('PT404', 'undo.none');
-    elsif v.undone_at is not null then
-        perform private.fail('PT409', 'undo.done', pg_catalog.jsonb_build_object('at', v.undone_at));
-    elsif v.created_at < p_now - interval '10 minutes' then
-        perform private.fail('PT409', 'undo.too_late', pg_catalog.jsonb_build_object('at', v.created_at));
-    end if;
-    return v;
-end;
-$$;
-comment on function private.leads_to_undo(private.actor, bigint, timestamptz) is 'My own action on many leads of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
-
 create or replace function private.lead_undo_refusal(p_me private.actor, p_lead public.leads, p_version integer, p_before jsonb) returns text
 language sql stable set search_path = '' as $$
     select case when (p_lead).id is null then 'lead.none' when (p_lead).version is distinct from p_version then 'lead.changed_since'
@@ -14654,7 +14637,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    v_batch := private.leads_to_undo(v_me, p_batch_id, v_now);
+    v_batch := private.batch_for_undo(v_me, p_batch_id, 'lead_id', v_now);
     for v_item in select i.* from pg_catalog.jsonb_to_recordset(v_batch.items) i (lead_id bigint, version integer, before jsonb) order by i.lead_id loop
         select * into v_lead from public.leads where id = v_item.lead_id and shop_id in (select private.my_shop_ids()) for update;
         v_refusal := private.lead_undo_refusal(v_me, v_lead, v_item.version, v_item.before);
@@ -17498,25 +17481,6 @@ $$;
 comment on function private.undone_ticket(private.actor, public.tickets, jsonb, timestamptz) is
     'A locked ticket as it was before an action on many (see private.before_of); one that was only registered stays classified.';
 
-create or replace function private.ticket_batch(p_me private.actor, p_batch_id bigint, p_now timestamptz) returns public.action_batches
-language plpgsql set search_path = '' as $$
-declare
-    v public.action_batches;
-begin
-    select * into v from public.action_batches
-    where id = p_batch_id and member_id = (p_me).member_id and items -> 0 ? 'ticket_id' for update;
-    if not found then
-        perform private.fail('PT404', 'undo.none');
-    elsif v.undone_at is not null then
-        perform private.fail('PT409', 'undo.done', pg_catalog.jsonb_build_object('at', v.undone_at));
-    elsif v.created_at < p_now - interval '10 minutes' then
-        perform private.fail('PT409', 'undo.too_late', pg_catalog.jsonb_build_object('at', v.created_at));
-    end if;
-    return v;
-end;
-$$;
-comment on function private.ticket_batch(private.actor, bigint, timestamptz) is 'My own action on many tickets of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
-
 create or replace function public.undo_tickets(p_batch bigint, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -17530,7 +17494,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    v_batch := private.ticket_batch(v_me, p_batch, v_now);
+    v_batch := private.batch_for_undo(v_me, p_batch, 'ticket_id', v_now);
     for v_item in select i.* from pg_catalog.jsonb_to_recordset(v_batch.items) i (ticket_id bigint, version integer, before jsonb) order by i.ticket_id loop
         select * into v from public.tickets where id = v_item.ticket_id and shop_id in (select private.my_shop_ids()) for update;
         if v.version is distinct from v_item.version then

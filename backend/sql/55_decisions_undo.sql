@@ -2,14 +2,16 @@
 
 -- Undo ----------------------------------------------------------------------------------------------------------------
 
-create or replace function private.batch_for_undo(p_me private.actor, p_batch_id bigint, p_now timestamptz)
+drop function if exists private.batch_for_undo(private.actor, bigint, timestamptz); -- until tickets and leads asked it, too
+
+create or replace function private.batch_for_undo(p_me private.actor, p_batch_id bigint, p_of text, p_now timestamptz)
 returns public.action_batches
 language plpgsql set search_path = '' as $$
 declare
     v public.action_batches;
 begin
     select * into v from public.action_batches
-    where id = p_batch_id and member_id = (p_me).member_id and not items -> 0 ?| array['ticket_id', 'lead_id'] for update; -- undo_tickets, undo_leads
+    where id = p_batch_id and member_id = (p_me).member_id and items -> 0 ? p_of for update;
     if not found then
         perform private.fail('PT404', 'undo.none');
     end if;
@@ -22,8 +24,8 @@ begin
     return v;
 end;
 $$;
-comment on function private.batch_for_undo(private.actor, bigint, timestamptz) is
-    'My own batch of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
+comment on function private.batch_for_undo(private.actor, bigint, text, timestamptz) is
+    'My own action on many orders, tickets or leads (p_of: order_id, ticket_id, lead_id) of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
 
 drop function if exists private.check_undo(jsonb); -- until it looked at who asks
 
@@ -81,7 +83,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    v_batch := private.batch_for_undo(v_me, p_batch_id, v_now);
+    v_batch := private.batch_for_undo(v_me, p_batch_id, 'order_id', v_now);
     perform private.lock_items(v_batch.items);
     perform private.check_undo(v_me, v_batch.items);
     v_order_ids := array(select distinct i.order_id from jsonb_to_recordset(v_batch.items) i (order_id bigint));

@@ -209,25 +209,6 @@ comment on function public.tag_leads(uuid, jsonb, text) is
 
 -- Taken back ----------------------------------------------------------------------------------------------------------
 
-create or replace function private.leads_to_undo(p_me private.actor, p_batch_id bigint, p_now timestamptz) returns public.action_batches
-language plpgsql set search_path = '' as $$
-declare
-    v public.action_batches;
-begin
-    select * into v from public.action_batches
-    where id = p_batch_id and member_id = (p_me).member_id and items -> 0 ? 'lead_id' for update;
-    if not found then
-        perform private.fail('PT404', 'undo.none');
-    elsif v.undone_at is not null then
-        perform private.fail('PT409', 'undo.done', pg_catalog.jsonb_build_object('at', v.undone_at));
-    elsif v.created_at < p_now - interval '10 minutes' then
-        perform private.fail('PT409', 'undo.too_late', pg_catalog.jsonb_build_object('at', v.created_at));
-    end if;
-    return v;
-end;
-$$;
-comment on function private.leads_to_undo(private.actor, bigint, timestamptz) is 'My own action on many leads of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
-
 create or replace function private.lead_undo_refusal(p_me private.actor, p_lead public.leads, p_version integer, p_before jsonb) returns text
 language sql stable set search_path = '' as $$
     select case when (p_lead).id is null then 'lead.none' when (p_lead).version is distinct from p_version then 'lead.changed_since'
@@ -295,7 +276,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    v_batch := private.leads_to_undo(v_me, p_batch_id, v_now);
+    v_batch := private.batch_for_undo(v_me, p_batch_id, 'lead_id', v_now);
     for v_item in select i.* from pg_catalog.jsonb_to_recordset(v_batch.items) i (lead_id bigint, version integer, before jsonb) order by i.lead_id loop
         select * into v_lead from public.leads where id = v_item.lead_id and shop_id in (select private.my_shop_ids()) for update;
         v_refusal := private.lead_undo_refusal(v_me, v_lead, v_item.version, v_item.before);

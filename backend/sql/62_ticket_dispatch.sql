@@ -311,25 +311,6 @@ $$;
 comment on function private.undone_ticket(private.actor, public.tickets, jsonb, timestamptz) is
     'A locked ticket as it was before an action on many (see private.before_of); one that was only registered stays classified.';
 
-create or replace function private.ticket_batch(p_me private.actor, p_batch_id bigint, p_now timestamptz) returns public.action_batches
-language plpgsql set search_path = '' as $$
-declare
-    v public.action_batches;
-begin
-    select * into v from public.action_batches
-    where id = p_batch_id and member_id = (p_me).member_id and items -> 0 ? 'ticket_id' for update;
-    if not found then
-        perform private.fail('PT404', 'undo.none');
-    elsif v.undone_at is not null then
-        perform private.fail('PT409', 'undo.done', pg_catalog.jsonb_build_object('at', v.undone_at));
-    elsif v.created_at < p_now - interval '10 minutes' then
-        perform private.fail('PT409', 'undo.too_late', pg_catalog.jsonb_build_object('at', v.created_at));
-    end if;
-    return v;
-end;
-$$;
-comment on function private.ticket_batch(private.actor, bigint, timestamptz) is 'My own action on many tickets of the last ten minutes, locked: undo.none, undo.done, undo.too_late.';
-
 create or replace function public.undo_tickets(p_batch bigint, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -343,7 +324,7 @@ begin
     if v_answer is not null then
         return v_answer;
     end if;
-    v_batch := private.ticket_batch(v_me, p_batch, v_now);
+    v_batch := private.batch_for_undo(v_me, p_batch, 'ticket_id', v_now);
     for v_item in select i.* from pg_catalog.jsonb_to_recordset(v_batch.items) i (ticket_id bigint, version integer, before jsonb) order by i.ticket_id loop
         select * into v from public.tickets where id = v_item.ticket_id and shop_id in (select private.my_shop_ids()) for update;
         if v.version is distinct from v_item.version then

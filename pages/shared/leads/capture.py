@@ -86,15 +86,7 @@ def _form(user: User, shop_id: int) -> None:
             buyer = st.text_input(t("leads.field.buyer_account"), key="leads_new_buyer", max_chars=60)
             wechat = st.text_input(t("leads.field.wechat"), key="leads_new_wechat", max_chars=60)
             email = st.text_input(t("leads.field.email"), key="leads_new_email", max_chars=100)
-        needs = st.multiselect(
-            t("leads.field.needs"),
-            COMMON_NEEDS,
-            key="leads_new_needs",
-            accept_new_options=True,
-            max_selections=10,
-            select_all=False,
-            placeholder=plain("leads.needs_hint"),
-        )
+        needs = _needs("leads_new_needs")
         with st.container(horizontal=True, gap="small"):
             source = _choice("source", SOURCES, "sources", "chat")
             intent = _choice("intent", LEVELS, "intents", "unknown")
@@ -197,6 +189,18 @@ def _put_back(lines: Sequence[str], made: CaptureResult) -> None:
     st.rerun()
 
 
+def _needs(key: str) -> list[str]:
+    return st.multiselect(
+        t("leads.field.needs"),
+        COMMON_NEEDS,
+        key=key,
+        accept_new_options=True,
+        max_selections=10,
+        select_all=False,
+        placeholder=plain("leads.needs_hint"),
+    )
+
+
 def _order(user: User) -> None:
     """Who asked or bought under an order number: account and contact are taken over, on the record."""
     st.caption(t("leads.order_hint"))
@@ -208,15 +212,7 @@ def _order(user: User) -> None:
         return
     facts = (found.buyer_account, found.receiver_masked, found.phone_masked, fmt.money(found.amount))
     st.markdown(md(" · ".join(fact for fact in facts if fact)))
-    needs = st.multiselect(
-        t("leads.field.needs"),
-        COMMON_NEEDS,
-        key="leads_new_order_needs",
-        accept_new_options=True,
-        max_selections=10,
-        select_all=False,
-        placeholder=plain("leads.needs_hint"),
-    )
+    needs = _needs("leads_new_order_needs")
     keep = _keep(user, "order")
     if st.button(t("leads.capture_send"), key="leads_order_send", type="primary", disabled=not needs):
         asked = state.mark("capture_order", found.id, needs, keep)
