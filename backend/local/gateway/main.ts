@@ -1,5 +1,6 @@
 // Starts the gateway: open the pool, provoke what Supabase Lite does on a first request, make sure that nobody's
 // rights changed by it, and only then serve.
+import { withoutViewTexts } from "./catalogue.ts";
 import { connect, rights } from "./database.ts";
 import { frontDoor, functionsProxy } from "./door.ts";
 import { note, quietConsole, sayReady, settingsFromParent, surviveLostFailures } from "./lifeline.ts";
@@ -10,7 +11,7 @@ const RIGHTS_CHANGED = 3;
 
 quietConsole();
 const settings = await settingsFromParent() as GatewaySettings;
-const connection = connect(settings.databaseUrl);
+const connection = withoutViewTexts(connect(settings.databaseUrl));
 const lite = liteApp(connection, settings);
 
 const before = await rights(connection);
