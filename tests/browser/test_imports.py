@@ -1,4 +1,7 @@
-"""The samples go in through the page and give exactly the expected exceptions, in a real browser."""
+"""Files go in through the page and give exactly the expected exceptions, in a real browser.
+
+The other samples go in by the command: tests/contract/test_import.py.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,9 @@ def nothing_else_there(desk: Server) -> Iterator[None]:
     forget_imports(desk.runtime["admin_url"])
 
 
-def open_imports(desk: Server, page: Page, platform: str) -> None:
+def open_imports(desk: Server, page: Page) -> None:
     """The page as a member of operations of a new shop sees it."""
-    add_shop(desk.stack, "one", platform=platform)
+    add_shop(desk.stack, "one")
     enter(page, desk, desk.stack, hire(desk.stack, "operations", shops=["one"]), "/imports")
 
 
@@ -45,7 +48,7 @@ def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
     shoot: Callable[[Page, str], None],
 ) -> None:
     page = new_browser().new_page()
-    open_imports(desk, page, "taobao")
+    open_imports(desk, page)
     drop(page, TAOBAO, SAMPLES / "stock.csv")
     expect(page.get_by_text("64 单：新 64 / 更新 0 / 不变 0")).to_be_visible()
     shoot(page, "imports_preview_light")
@@ -71,29 +74,3 @@ def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
     expect(card).to_have_count(0)
     drop(page, TAOBAO)
     expect(page.get_by_text("64 单：新 0 / 更新 0 / 不变 64")).to_be_visible()
-
-
-@pytest.mark.parametrize(
-    ("platform", "file", "orders"),
-    [("jd", "jd_orders.csv", 56), ("douyin", "douyin_orders.csv", 64)],
-    ids=["jd", "douyin"],
-)
-def test_each_other_sample_alone_gives_exactly_the_expected_exceptions(
-    desk: Server,
-    new_browser: Callable[..., BrowserContext],
-    platform: str,
-    file: str,
-    orders: int,
-) -> None:
-    page = new_browser().new_page()
-    open_imports(desk, page, platform)
-    drop(page, SAMPLES / "stock.csv", SAMPLES / file)
-    page.get_by_role("button", name="全部导入（2 个文件）").click()
-    expect(page.get_by_text(f"导入完成：{orders} 单")).to_be_visible(timeout=60_000)
-    with psycopg.connect(desk.runtime["db_url"]) as owner:
-        found = owner.execute(
-            "select o.order_no, array_agg(e.kind order by e.kind) from public.orders o"
-            " join public.order_exceptions e on e.order_id = o.id and e.state = 'open' group by 1"
-        ).fetchall()
-    expected = json.loads((SAMPLES / f"{platform}_expected.json").read_text("utf-8"))
-    assert dict(found) == {number: sorted(kinds) for number, kinds in expected.items() if kinds}

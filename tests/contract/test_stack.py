@@ -308,7 +308,7 @@ def test_nothing_acknowledged_is_lost_when_parts_are_killed_at_work(
         acknowledged: list[int] = []
         writer = threading.Thread(target=write_numbers, args=(stack, stop, acknowledged), daemon=True)
         writer.start()
-        for part in ("postgres", "gateway", "postgres"):
+        for part in ("postgres", "gateway"):
             wait_for_more(acknowledged, 30)
             os.kill(stack.pids[part], signal.SIGKILL)
         wait_for_more(acknowledged, 30)
@@ -376,9 +376,9 @@ def test_a_stop_leaves_no_process_and_no_runtime_file(
 
 
 def test_children_leave_when_their_parent_is_killed_and_the_next_start_works(
-    data_folder: Callable[[str], Path],
+    installation: Installation,
 ) -> None:
-    folder = data_folder("orphans")
+    folder = installation("orphans")
     process, _ = run_local(folder)
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
