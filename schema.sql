@@ -9210,9 +9210,10 @@ create or replace function private.unknown_lines(p_import_id bigint) returns jso
 language sql stable set search_path = '' as $$
     select jsonb_build_object('unknown', coalesce(
         jsonb_agg(jsonb_build_object('row', e.row_no, 'reason', e.reason, 'params', e.params) order by e.row_no), '[]'))
-    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown', 'import.future')
+    from public.import_errors e where e.import_id = p_import_id and (e.reason in ('import.parcel_unknown', 'import.case_unknown', 'import.future', 'contact.form')
+        or e.reason like 'lead.%')
 $$;
-comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, or that speak of days to come, found by the database: {unknown: [{row, reason, params}]}.';
+comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, that speak of days to come, or that are no lead, found by the database: {unknown: [{row, reason, params}]}.';
 
 create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -9230,6 +9231,8 @@ begin
         perform private.reject_unknown_parcels(v_import, v_me);
     elsif v_import.kind = 'aftersales' then
         perform private.reject_unknown_cases(v_import);
+    elsif v_import.kind = 'leads' then
+        perform private.reject_bad_leads(v_import);
     elsif v_import.kind in ('performance', 'traffic', 'chats', 'reviews') then
         perform private.reject_future_lines(v_import, private.now());
     end if;
@@ -15425,6 +15428,21 @@ comment on function private.forget_lead_contacts(timestamptz, timestamptz, integ
 
 -- Files ---------------------------------------------------------------------------------------------------------------
 
+create or replace function private.reject_bad_leads(p_import public.imports) returns void
+language plpgsql set search_path = '' as $$
+begin
+    insert into public.import_errors (import_id, row_no, reason)
+    select p_import.id, x.row_no, x.refusal from (
+        select r.row_no, coalesce(private.lead_refusal(r.payload), case when coalesce(r.payload ->> 'row_key', '') = '' then 'lead.bad_value' end) as refusal
+        from private.import_rows r where r.import_id = p_import.id) x
+    where x.refusal is not null;
+    update public.imports set rejected =
+        (select pg_catalog.count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
+    where id = p_import.id;
+end;
+$$;
+comment on function private.reject_bad_leads(public.imports) is 'Lines that are no lead are refused before the first of the file comes in, so that they are counted, shown, and end a strict import.';
+
 create or replace function private.apply_leads(p_import public.imports, p_to integer, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -15433,10 +15451,6 @@ declare
 begin
     v_me.role := (p_import).actor;
     v_me.member_id := (p_import).member_id;
-    insert into public.import_errors (import_id, row_no, reason)
-    select (p_import).id, r.row_no, coalesce(private.lead_refusal(r.payload), 'lead.bad_value') from private.import_rows r
-    where r.import_id = (p_import).id and r.row_no > (p_import).applied_to and r.row_no <= p_to
-      and (private.lead_refusal(r.payload) is not null or coalesce(r.payload ->> 'row_key', '') = '');
     select pg_catalog.jsonb_agg(n.payload order by n.row_no) into v_rows from (
         select distinct on (r.payload ->> 'row_key') r.row_no, r.payload from private.import_rows r
         where r.import_id = (p_import).id and r.row_no > (p_import).applied_to and r.row_no <= p_to
@@ -15454,7 +15468,7 @@ begin
 end;
 $$;
 comment on function private.apply_leads(public.imports, integer, timestamptz) is
-    'One chunk of a lead file: rows as create_leads takes them, each with its row_key (digest of what the row says). A row that was imported before makes no second lead; one that is no lead is listed as refused. They are handed out by the next tick.';
+    'One chunk of a lead file: rows as create_leads takes them, each with its row_key (digest of what the row says). A row that was imported before makes no second lead; one that is no lead was refused before (reject_bad_leads). They are handed out by the next tick.';
 
 -- ==== 59_leads_pool.sql ====
 
@@ -15476,10 +15490,10 @@ comment on function private.cooled_off(bigint, bigint, timestamptz) is 'Who had 
 create or replace function private.twin_of(p_lead_id bigint) returns public.leads
 language sql stable set search_path = '' as $$
     select t from public.lead_merges g join public.leads t on t.id = g.into_id
-    where g.lead_id = p_lead_id and g.state = 'open' and t.state in ('assigned', 'following') order by t.id limit 1
+    where g.lead_id = p_lead_id and g.state = 'open' and t.closed_at is null order by t.owner_id is null, t.id limit 1
 $$;
 comment on function private.twin_of(bigint) is
-    'An older lead that somebody works on and that may be the same customer: until that is decided nobody else gets this one.';
+    'An older open lead that may be the same customer, one that somebody works on before one of the pool: until that is decided nobody is given this one, and nobody else takes it.';
 
 create or replace function private.leads_to_hand_out(p_shop_id bigint, p_ids bigint[], p_limit integer, p_now timestamptz) returns bigint[]
 language sql volatile set search_path = '' as $$
@@ -16049,21 +16063,21 @@ language sql stable set search_path = '' as $$
         where o.id = any (p_order_ids) and o.status in ('to_ship', 'shipped', 'completed')
           and not exists (select from public.leads x where x.order_id = o.id)
     ), found as (
-        select b.id as order_id, l.id as lead_id, 'buyer_account' as how, 2 as sure, b.at, l.owner_id, l.asked_at
+        select b.id as order_id, l.id as lead_id, 'buyer_account' as how, 2 as sure, b.at, l.state, l.owner_id, l.asked_at
         from bought b join public.leads l on l.buyer_account = b.buyer_account and l.shop_id = b.shop_id and l.closed_at is null
         union all
-        select b.id, l.id, 'phone', 1, b.at, l.owner_id, l.asked_at
+        select b.id, l.id, 'phone', 1, b.at, l.state, l.owner_id, l.asked_at
         from bought b join private.contacts c on c.id = b.contact_id and c.phone_hash is not null
         join private.contacts k on k.phone_hash = c.phone_hash and k.kind = 'lead'
         join public.leads l on l.contact_id = k.id and l.shop_id = b.shop_id and l.closed_at is null
     ), best as (
         select distinct on (f.order_id) f.* from found f where coalesce(f.at >= f.asked_at - interval '1 hour', true)
-        order by f.order_id, f.owner_id is null, f.asked_at desc, f.sure
+        order by f.order_id, f.state <> 'following', f.owner_id is null, f.asked_at desc, f.sure
     )
     select distinct on (b.lead_id) b.lead_id, b.order_id, b.how from best b order by b.lead_id, b.at, b.order_id
 $$;
 comment on function private.leads_of_orders(bigint[]) is
-    'Open leads whose customer placed one of these paid orders after asking (an hour of leeway for clocks that differ), by phone or buyer account, in the same shop: of several the owned and newest one, with its first order.';
+    'Open leads whose customer placed one of these paid orders after asking (an hour of leeway for clocks that differ), by phone or buyer account, in the same shop: of several the one that is worked on, then the owned and newest one, with its first order.';
 
 create or replace function private.convert_leads(p_order_ids bigint[], p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$
@@ -16672,7 +16686,7 @@ create table if not exists public.tickets (
         check (source in ('agent', 'order', 'lead', 'import', 'survey', 'customer')),
     lead_id bigint,
     summary text not null default '' constraint tickets_summary_length check (char_length(summary) <= 2000),
-    has_freight_insurance boolean not null default false,
+    freight_insurance text constraint tickets_freight_insurance_known check (freight_insurance in ('buyer', 'shop')),
     platform_ref text,
     platform_status text,
     platform_due_at timestamptz,
@@ -16743,13 +16757,14 @@ create index if not exists tickets_merged_into_id_idx on public.tickets (merged_
 create index if not exists tickets_follows_id_idx on public.tickets (follows_id) where follows_id is not null;
 alter table public.tickets enable row level security;
 create or replace trigger t10_touch before update of shop_id, type, state, severity, root_cause_id, department, is_complaint,
-    order_id, product_id, sku, quantity, tracking_no, buyer_account, contact_id, channel, summary, has_freight_insurance,
+    order_id, product_id, sku, quantity, tracking_no, buyer_account, contact_id, channel, summary, freight_insurance,
     platform_status, platform_due_at, claimed_amount, owner_id, waiting_reason, waiting_until, solution, outcome, instance,
     merged_into_id, follows_id, score on public.tickets
     for each row execute function private.touch_version(); -- a deadline that moves is no edit: nobody's page goes stale
 comment on table public.tickets is
     '工单: one after-sales case, shown as T-<id>. Masked; personal values are in private.contacts. Changed along private.ticket_moves() alone.';
 comment on column public.tickets.stage is 'Tab of the list that follows from the state: open, waiting, revisit, review, done.';
+comment on column public.tickets.freight_insurance is '运费险: who paid for it (buyer, shop); null: none, or nobody has asked.';
 comment on column public.tickets.owner_id is 'Who works on it; null: the pool.';
 comment on column public.tickets.due_sort is 'Open: the nearest deadline of the case (infinity while none runs); done: when it was closed. One index sorts every tab.';
 comment on column public.tickets.platform_ref is '退款/售后编号 of the platform, once per shop.';
@@ -16923,7 +16938,7 @@ create policy "members read the tickets of their shops" on public.tickets
     for select to authenticated using (shop_id in (select private.my_shop_ids()));
 grant select (id, shop_id, type, state, stage, severity, root_cause_id, department, is_complaint, is_raised, order_id, product_id,
     sku, quantity, tracking_no, buyer_account, receiver_masked, phone_masked, channel, source, lead_id, summary,
-    has_freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, owner_id, decision_id,
+    freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, owner_id, decision_id,
     waiting_reason, waiting_until, due_at, due_sort, solution, solution_id, outcome, reship_tracking_no, first_resolved_at,
     resolved_at, closed_at, close_reason, instance, merged_into_id, follows_id, score, registered_at, registered_by, version,
     updated_at) on public.tickets to authenticated;
@@ -17621,11 +17636,11 @@ begin
         v.close_reason := null;
     end if;
     update public.tickets t set (type, state, severity, root_cause_id, department, is_complaint, order_id, product_id, sku, quantity,
-        tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, platform_status, platform_due_at, claimed_amount,
+        tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, freight_insurance, platform_status, platform_due_at, claimed_amount,
         owner_id, decision_id, waiting_reason, waiting_until, solution, solution_id, outcome, reship_tracking_no,
         first_resolved_at, resolved_at, closed_at, close_reason, instance, merged_into_id, follows_id, score, due_at, due_sort)
         = (v.type, v.state, v.severity, v.root_cause_id, v.department, v.is_complaint, v.order_id, v.product_id, v.sku, v.quantity,
-        v.tracking_no, v.buyer_account, v.contact_id, v.receiver_masked, v.phone_masked, v.platform_status, v.platform_due_at, v.claimed_amount,
+        v.tracking_no, v.buyer_account, v.contact_id, v.receiver_masked, v.phone_masked, v.freight_insurance, v.platform_status, v.platform_due_at, v.claimed_amount,
         v.owner_id, v.decision_id, v.waiting_reason, v.waiting_until, v.solution, v.solution_id, v.outcome, v.reship_tracking_no,
         v.first_resolved_at, v.resolved_at, v.closed_at, v.close_reason, v.instance, v.merged_into_id, v.follows_id, v.score,
         case when v.closed_at is null then t.due_at end, -- an open case shows what its clocks say (tg_ticket_deadline)
@@ -17730,7 +17745,7 @@ begin
     end if;
     insert into public.tickets (shop_id, type, state, severity, root_cause_id, department, is_complaint, order_id, product_id, sku,
         quantity, tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, channel, source, lead_id, summary,
-        has_freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, follows_id, registered_at, registered_by)
+        freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, follows_id, registered_at, registered_by)
     select p_shop_id, p ->> 'type', 'registered', coalesce(p ->> 'severity', 'normal'), (p ->> 'root_cause_id')::bigint,
         coalesce(p ->> 'department', 'customer_service'),
         coalesce((p ->> 'is_complaint')::boolean, false) or p ->> 'type' = 'public_complaint', (p_order).id, i.product_id,
@@ -17738,7 +17753,7 @@ begin
         coalesce(p ->> 'buyer_account', (p_order).buyer_account), v_contact,
         coalesce(p #>> '{contact,name_masked}', (p_order).receiver_masked), coalesce(p #>> '{contact,phone_masked}', (p_order).phone_masked),
         coalesce(p ->> 'channel', 'other'), coalesce(p ->> 'source', 'agent'), (p ->> 'lead_id')::bigint,
-        pg_catalog.btrim(coalesce(p ->> 'summary', '')), coalesce((p ->> 'has_freight_insurance')::boolean, false),
+        pg_catalog.btrim(coalesce(p ->> 'summary', '')), nullif(p ->> 'freight_insurance', ''),
         nullif(pg_catalog.btrim(p ->> 'platform_ref'), ''), p ->> 'platform_status', (p ->> 'platform_due_at')::timestamptz,
         (p ->> 'claimed_amount')::numeric, (p ->> 'follows_id')::bigint,
         least(coalesce((p ->> 'registered_at')::timestamptz, p_now), p_now), (p_me).member_id
@@ -17782,7 +17797,7 @@ exception
 end;
 $$;
 comment on function private.add_ticket(private.actor, jsonb, timestamptz) is
-    'Registers a case, from a form, an order, a lead or an import, and answers with its id. p {shop_id | order_id, type, summary, channel, source, lead_id, buyer_account, contact {id, ciphertexts, hashes, masks}, sku, quantity, tracking_no, claimed_amount, platform_ref, platform_status, platform_due_at, has_freight_insurance, is_complaint, registered_at (earlier than now)}; with severity, department or root_cause_id it is classified at once. order.none, shop.none, ticket.form (field), ticket.personal, ticket.ref_taken, contact.form.';
+    'Registers a case, from a form, an order, a lead or an import, and answers with its id. p {shop_id | order_id, type, summary, channel, source, lead_id, buyer_account, contact {id, ciphertexts, hashes, masks}, sku, quantity, tracking_no, claimed_amount, platform_ref, platform_status, platform_due_at, freight_insurance (buyer|shop), is_complaint, registered_at (earlier than now)}; with severity, department or root_cause_id it is classified at once. order.none, shop.none, ticket.form (field), ticket.personal, ticket.ref_taken, contact.form.';
 
 create or replace function private.ticket_duplicates(p_me private.actor, p jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -17853,10 +17868,12 @@ begin
     v.severity := coalesce(p ->> 'severity', v.severity);
     v.department := coalesce(p ->> 'department', v.department);
     v.root_cause_id := case when p ? 'root_cause_id' then (p ->> 'root_cause_id')::bigint else v.root_cause_id end;
+    v.freight_insurance := case when p ? 'freight_insurance' then nullif(p ->> 'freight_insurance', '') else v.freight_insurance end;
     v.is_complaint := coalesce((p ->> 'is_complaint')::boolean, v.is_complaint) or v.type = 'public_complaint';
     v := private.move_ticket(p_me, v, case when v.state = 'registered' then 'classified' else v.state end,
         pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('action', 'ticket_classified', 'type', v.type, 'severity', v.severity,
-            'root_cause_id', v.root_cause_id, 'department', v.department, 'is_complaint', nullif(v.is_complaint, false))), p_now);
+            'root_cause_id', v.root_cause_id, 'department', v.department, 'freight_insurance', v.freight_insurance,
+            'is_complaint', nullif(v.is_complaint, false))), p_now);
     perform private.retarget_ticket(v, p_now, (p_me).member_id);
     perform private.sync_return(v, p_now, (p_me).member_id);
     select * into v from public.tickets where id = v.id;
@@ -17864,7 +17881,7 @@ begin
 end;
 $$;
 comment on function private.classified_ticket(private.actor, public.tickets, jsonb, timestamptz) is
-    'Type, severity, root cause, department and complaint of a locked ticket, with the policies that these facts choose; a registered one is classified.';
+    'Type, severity, root cause, department, freight insurance and complaint of a locked ticket, with the policies that these facts choose; a registered one is classified.';
 
 create or replace function public.classify_ticket(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -17890,7 +17907,7 @@ end;
 $$;
 grant execute on function public.classify_ticket(bigint, integer, jsonb, uuid) to authenticated;
 comment on function public.classify_ticket(bigint, integer, jsonb, uuid) is
-    'Those who work on tickets: p {type, severity, root_cause_id, department, is_complaint}; what is left out stays. {id, version, state, owner_id, due_at}. Refuses as private.ticket_refusal says; ticket.form (field).';
+    'Those who work on tickets: p {type, severity, root_cause_id, department, freight_insurance (buyer, shop, null), is_complaint}; what is left out stays. {id, version, state, owner_id, due_at}. Refuses as private.ticket_refusal says; ticket.form (field).';
 
 -- ==== 62_ticket_merge.sql ====
 
@@ -17934,6 +17951,7 @@ begin
     v.tracking_no := coalesce(v.tracking_no, v_from.tracking_no);
     v.buyer_account := coalesce(v.buyer_account, v_from.buyer_account);
     v.contact_id := coalesce(v.contact_id, v_from.contact_id);
+    v.freight_insurance := coalesce(v.freight_insurance, v_from.freight_insurance);
     v.claimed_amount := greatest(v.claimed_amount, v_from.claimed_amount);
     v.is_complaint := v.is_complaint or v_from.is_complaint;
     v.platform_due_at := least(v.platform_due_at, v_from.platform_due_at);
@@ -19578,11 +19596,22 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.ticket_timeline(bigint[]) is 'What happened, newest first, at most 200 [{at, action, who, actor, ticket_id, detail}], free of personal data.';
 
+create or replace function private.may_ever(p_role text, p_rpc text) returns boolean
+language sql immutable set search_path = '' as $$
+    select case when p_role = 'analyst' then false
+        when p_rpc in ('request_money', 'change_money', 'cancel_money') then p_role in ('agent', 'operations', 'manager', 'system')
+        when p_rpc = 'correct_score' then p_role in ('manager', 'system')
+        when p_rpc in ('record_score', 'finish_review', 'decide_approval') then p_role <> 'warehouse'
+        else true end
+$$;
+comment on function private.may_ever(text, text) is
+    'Whether a role may call a function of tickets at all, whoever owns the case: the warehouse and admins promise no money, the warehouse asks and judges nobody.';
+
 create or replace function private.ticket_rights(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     with who as materialized (select private.ticket_who(p_me, p_ticket, p_now) as list),
     steps as (
-        select m.rpc, bool_or(m.who && w.list) as may from private.ticket_moves() m, who w
+        select m.rpc, bool_or(m.who && w.list) and private.may_ever((p_me).role, m.rpc) as may from private.ticket_moves() m, who w
         where m.state_from = (p_ticket).state and m.who <> '{system}' group by m.rpc
         union all
         select m.rpc, bool_or(m.who && w.list) from private.return_moves() m join public.ticket_returns r on r.state = m.state_from, who w
@@ -19591,11 +19620,15 @@ language sql stable set search_path = '' as $$
         select 'reveal_contact', private.ticket_contact_refusal(p_me, p_ticket, p_now) is null
         union all
         select x.rpc, w.list && '{worker,warehouse}' from who w, unnest(array['add_message', 'save_draft']) x (rpc) where (p_ticket).state <> 'merged'
+        union all
+        select x.rpc, (p_me).role <> 'analyst' and private.may_attach(p_me, p_ticket, p_now) from unnest(array['add_attachment', 'attachment']) x (rpc)
+        where x.rpc = 'attachment' or (p_ticket).stage <> 'done'
     ), folded as (select rpc, bool_or(may) as may from steps group by rpc)
     select jsonb_build_object(
         'can', coalesce(jsonb_agg(rpc order by rpc) filter (where may and not (rpc = 'take_ticket' and (p_ticket).owner_id is not distinct from (p_me).member_id
             and (p_ticket).state not in ('dispatched', 'waiting_customer'))), '[]'),
-        'why', coalesce(jsonb_object_agg(rpc, case when (p_me).role = 'analyst' then 'member.role'
+        'why', coalesce(jsonb_object_agg(rpc, case when not private.may_ever((p_me).role, rpc) then 'member.role'
+            when rpc in ('add_attachment', 'attachment') then 'attachment.not_yours'
             when rpc in ('receive_return', 'refuse_return_goods') then 'ticket.needs_warehouse'
             when rpc in ('dispatch_ticket', 'decide_approval', 'finish_review') then 'ticket.needs_lead'
             when rpc = 'reveal_contact' then private.ticket_contact_refusal(p_me, p_ticket, p_now)
@@ -22917,7 +22950,7 @@ language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', a.id, 'name', a.name, 'media_type', a.media_type,
         'size', a.size, 'who', m.display_name, 'at', a.uploaded_at, 'ticket_id', a.ticket_id) order by a.id), '[]')
     from private.attachments a left join public.members m on m.id = a.uploaded_by
-    where a.ticket_id in (select p_ticket_id union all select t.id from public.tickets t where t.merged_into_id = p_ticket_id)
+    where a.ticket_id = any (private.ticket_family(p_ticket_id))
 $$;
 comment on function private.ticket_attachments(bigint) is
     'Files of a ticket and of those merged into it, without their content: [{id, name, media_type, size, who, at, ticket_id}].';
@@ -23000,6 +23033,17 @@ grant execute on function public.add_attachment(bigint, jsonb, uuid) to authenti
 comment on function public.add_attachment(bigint, jsonb, uuid) is
     'Who owns or registered the case, the warehouse, operations, leads, admins: adds a file {name, content (base64, at most 5 MB; PDF, PNG, JPEG, WebP by its bytes), preview (base64 picture, at most 64 KB)}; the same file again is the same attachment. Answers {id, media_type}. ticket.none, attachment.not_yours, attachment.closed, attachment.too_large, attachment.type, attachment.too_many, request.bad_value.';
 
+create or replace function private.ticket_it_became(p_id bigint) returns public.tickets
+language sql stable set search_path = '' as $$
+    with recursive way as (
+        select t.id, t.merged_into_id from public.tickets t where t.id = p_id
+        union
+        select t.id, t.merged_into_id from public.tickets t join way w on t.id = w.merged_into_id
+    )
+    select t.* from way w join public.tickets t on t.id = w.id where w.merged_into_id is null
+$$;
+comment on function private.ticket_it_became(bigint) is 'The ticket that a merged one is part of now, however often it was merged; itself when it was not.';
+
 create or replace function private.attachment_for(p_me private.actor, p_id bigint, p_now timestamptz) returns private.attachments
 language plpgsql stable set search_path = '' as $$
 declare
@@ -23007,8 +23051,7 @@ declare
     v_ticket public.tickets;
 begin
     select * into v from private.attachments a where a.id = p_id and a.shop_id in (select private.my_shop_ids());
-    select * into v_ticket from public.tickets t
-    where t.id = (select coalesce(o.merged_into_id, o.id) from public.tickets o where o.id = v.ticket_id);
+    v_ticket := private.ticket_it_became(v.ticket_id);
     if v.id is null then
         perform private.fail('PT404', 'attachment.none');
     elsif v.uploaded_by is distinct from (p_me).member_id and not private.may_attach(p_me, v_ticket, p_now) then
@@ -28686,17 +28729,19 @@ $$;
 comment on function private.kpi_turns(bigint[], date, date) is
     'The turns of these talks: a run of buyer''s messages from first to last, and the first message of a person after it (null: none). Automatic replies neither end nor answer a turn. Its shift is the one at its first message.';
 
-create or replace function private.kpi_buyers(p_shops bigint[], p_from date, p_to date)
+create or replace function private.kpi_buyers(p_shops bigint[], p_from date, p_to date, p_versions jsonb)
 returns table (shop_id bigint, day date, agent text, shift text, buyer text, is_answered boolean, is_inquiry boolean, has_ordered boolean, has_paid boolean,
     sold boolean, sold_amount numeric)
 language sql stable set search_path = '' as $$
     with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
-    bought as (
-        select t.shop_id, t.session_id, bool_or(o.placed_at >= t.starts_at and o.placed_at < e.ends_at) as has_ordered,
-            bool_or(o.paid_at >= t.starts_at and o.paid_at < e.ends_at) as has_paid
-        from talks t join public.shops s on s.id = t.shop_id
-        cross join lateral (select (t.day + 1 + coalesce((select (k.params ->> 'pay_days')::integer from public.kpis k
-            where k.code = '转化率(客服)'), 0))::timestamp at time zone s.timezone as ends_at) e
+    days as materialized (
+        select coalesce(private.kpi_param('订单转化率', 'pay_days', p_versions), 0)::integer as ordering,
+            coalesce(private.kpi_param('转化率(客服)', 'pay_days', p_versions), 0)::integer as paying
+    ), bought as (
+        select t.shop_id, t.session_id,
+            bool_or(o.placed_at >= t.starts_at and o.placed_at < (t.day + 1 + d.ordering)::timestamp at time zone s.timezone) as has_ordered,
+            bool_or(o.paid_at >= t.starts_at and o.paid_at < (t.day + 1 + d.paying)::timestamp at time zone s.timezone) as has_paid
+        from talks t join public.shops s on s.id = t.shop_id cross join days d
         join public.orders o on o.buyer_account = t.buyer and o.shop_id = t.shop_id
         group by t.shop_id, t.session_id
     )
@@ -28708,18 +28753,18 @@ language sql stable set search_path = '' as $$
     from talks t left join bought b using (shop_id, session_id)
     group by t.shop_id, t.day, t.buyer
 $$;
-comment on function private.kpi_buyers(bigint[], date, date) is
-    'The buyers who wrote on a day, each once: answered by a person, asked before an order (not only after-sales), and what he ordered and paid after asking, until the end of the day (kpi_definitions.params pay_days later). Paid: the sheet of sessions or an imported order says so.';
+comment on function private.kpi_buyers(bigint[], date, date, jsonb) is
+    'The buyers who wrote on a day, each once: answered by a person, asked before an order (not only after-sales), and what he ordered and paid after asking, until the end of the day (pay_days later, as 订单转化率 and 转化率(客服) each have it). Paid: the sheet of sessions or an imported order says so.';
 
-create or replace function private.kpi_from_chats(p_shops bigint[], p_from date, p_to date)
+create or replace function private.kpi_from_chats(p_shops bigint[], p_from date, p_to date, p_versions jsonb)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
     turns as materialized (select *, extract(epoch from answered_at - first_at) as waited, extract(epoch from answered_at - last_at) as waited_last
         from private.kpi_turns(p_shops, p_from, p_to) where answered_at is not null),
-    buyers as materialized (select * from private.kpi_buyers(p_shops, p_from, p_to)),
-    late as (select coalesce((params ->> 'reply_seconds')::numeric, 30) as seconds from public.kpis where code = '响应超时率'),
-    prompt as (select coalesce((params ->> 'reply_seconds')::numeric, 30) as seconds from public.kpis where code = '30秒应答率'),
+    buyers as materialized (select * from private.kpi_buyers(p_shops, p_from, p_to, p_versions)),
+    late as (select coalesce(private.kpi_param('响应超时率', 'reply_seconds', p_versions), 30) as seconds),
+    prompt as (select coalesce(private.kpi_param('30秒应答率', 'reply_seconds', p_versions), 30) as seconds),
     clocked as (
         select t.*, (t.begins_at at time zone s.timezone)::time as begun, s.platform = 'jd'
             and ((t.begins_at at time zone s.timezone)::time >= '23:00' or (t.begins_at at time zone s.timezone)::time < '09:00') as jd_night
@@ -28761,7 +28806,7 @@ language sql stable set search_path = '' as $$
     union all
     select '咨询人数', shop_id, day, null, '(day)', count(*), null, count(*) from buyers group by shop_id, day
 $$;
-comment on function private.kpi_from_chats(bigint[], date, date) is
+comment on function private.kpi_from_chats(bigint[], date, date, jsonb) is
     'What the chats of these days say, by shop, day, agent and shift: numerator, denominator (null: a count), sample. 咨询人数 is no KPI: 流量转化率 is made of it.';
 
 create or replace function private.kpi_from_sheets(p_shops bigint[], p_from date, p_to date)
@@ -28789,10 +28834,10 @@ $$;
 comment on function private.kpi_from_sheets(bigint[], date, date) is
     'What performance sheets say, of days. Their means are weighted by the buyers received, as nearer to the truth than a mean of means.';
 
-create or replace function private.kpi_of_talks(p_shops bigint[], p_from date, p_to date)
+create or replace function private.kpi_of_talks(p_shops bigint[], p_from date, p_to date, p_versions jsonb)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
-    with chats as materialized (select * from private.kpi_from_chats(p_shops, p_from, p_to)),
+    with chats as materialized (select * from private.kpi_from_chats(p_shops, p_from, p_to, p_versions)),
     told as (
         select * from chats
         union all
@@ -28809,13 +28854,12 @@ language sql stable set search_path = '' as $$
     union all
     select '满意比', shop_id, day, agent, '(day)', count(*) filter (where score >= 4), count(*), count(*) from rated group by shop_id, day, agent
     union all
-    select '流量转化率', v.shop_id, v.day, null, '(day)', coalesce(t.numerator, 0), v.visitors, v.visitors
-    from public.visitor_days v left join told t on t.code = '咨询人数' and t.shop_id = v.shop_id and t.day = v.day
+    select '流量转化率', v.shop_id, v.day, null, '(day)', t.numerator, v.visitors, v.visitors
+    from public.visitor_days v join told t on t.code = '咨询人数' and t.shop_id = v.shop_id and t.day = v.day
     where v.shop_id = any (p_shops) and v.day between p_from and p_to
-      and exists (select from told x where x.shop_id = v.shop_id and x.code = '咨询人数')
 $$;
-comment on function private.kpi_of_talks(bigint[], date, date) is
-    'Figures of chats, of performance sheets where a shop has no chats of the day, of service ratings, and of visitors who asked.';
+comment on function private.kpi_of_talks(bigint[], date, date, jsonb) is
+    'Figures of chats, of performance sheets where a shop has no chats of the day, of service ratings, and of visitors who asked: on days of which both are known.';
 
 -- ==== 94_kpi_definitions.sql ====
 
@@ -28867,6 +28911,14 @@ create or replace view public.kpis with (security_invoker = true) as
 select distinct on (d.code) d.* from public.kpi_definitions d order by d.code, d.version desc;
 grant select on public.kpis to authenticated;
 comment on view public.kpis is 'The version of each KPI that is computed now.';
+
+create or replace function private.kpi_param(p_code text, p_name text, p_versions jsonb) returns numeric
+language sql stable set search_path = '' as $$
+    select (d.params ->> p_name)::numeric from public.kpi_definitions d
+    where d.code = p_code and d.version = coalesce((p_versions ->> p_code)::integer, d.version) order by d.version desc limit 1
+$$;
+comment on function private.kpi_param(text, text, jsonb) is
+    'A parameter of a KPI in the version that p_versions {code: version} names, else in the newest: what a criterion measures stays what it was when it was agreed.';
 
 insert into public.kpi_definitions (code, version, position, area, unit, direction, threshold, platform_thresholds, sources, by_person,
     no_shift, is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
@@ -29037,16 +29089,10 @@ $$;
 comment on function private.kpi_of_orders(bigint[], date, date) is
     'Sales per order, and complaints: an order counts on the day of its first complaint alone.';
 
-create or replace function private.kpi_promise_hours() returns numeric
-language sql stable set search_path = '' as $$
-    select coalesce((select (params ->> 'promise_hours')::numeric from public.kpis where code = '履约准时率'), 48)
-$$;
-comment on function private.kpi_promise_hours() is 'Hours after payment in which an order without a promise of the platform ships.';
-
-create or replace function private.kpi_of_promises(p_shops bigint[], p_from date, p_to date, p_now timestamptz)
+create or replace function private.kpi_of_promises(p_shops bigint[], p_from date, p_to date, p_now timestamptz, p_versions jsonb)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
-    with hours as materialized (select make_interval(hours => private.kpi_promise_hours()::integer) as span),
+    with hours as materialized (select make_interval(hours => coalesce(private.kpi_param('履约准时率', 'promise_hours', p_versions), 48)::integer) as span),
     spans as materialized (select d.*, h.span from private.kpi_days(p_shops, p_from, p_to) d cross join hours h),
     due as (
         select o.shop_id, s.zone, o.shipped_at, o.promise_ship_at as due
@@ -29061,7 +29107,7 @@ language sql stable set search_path = '' as $$
     )
     select '履约准时率', shop_id, (due at time zone zone)::date, null, '(day)', count(*) filter (where shipped_at <= due), count(*), count(*) from due group by 2, 3
 $$;
-comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) is
+comment on function private.kpi_of_promises(bigint[], date, date, timestamptz, jsonb) is
     'Orders whose promise fell due, and those shipped by then. Not due: orders cancelled before they shipped, and those of which no file says when they shipped.';
 
 create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;
@@ -29145,18 +29191,18 @@ comment on function private.kpi_repeat(bigint[], date, date) is
 -- private.kpi_parts counts from the rows themselves. What it counts for each finished day is kept (private.kpi_snapshots), and
 -- pages read what is kept; days are counted again while their rows may still come in.
 
-create or replace function private.kpi_parts(p_codes text[], p_shops bigint[], p_from date, p_to date, p_now timestamptz)
+create or replace function private.kpi_parts(p_codes text[], p_shops bigint[], p_from date, p_to date, p_now timestamptz, p_versions jsonb default '{}')
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language plpgsql stable set search_path = '' as $$
 begin
     if exists (select from public.kpis k where k.code = any (p_codes) and k.sources && array['chats', 'performance', 'reviews', 'traffic']) then
-        return query select * from private.kpi_of_talks(p_shops, p_from, p_to) t where t.code = any (p_codes);
+        return query select * from private.kpi_of_talks(p_shops, p_from, p_to, p_versions) t where t.code = any (p_codes);
     end if;
     if p_codes && array['客单价(店铺)', '客诉率'] then
         return query select * from private.kpi_of_orders(p_shops, p_from, p_to) o where o.code = any (p_codes);
     end if;
     if '履约准时率' = any (p_codes) then
-        return query select * from private.kpi_of_promises(p_shops, p_from, p_to, p_now);
+        return query select * from private.kpi_of_promises(p_shops, p_from, p_to, p_now, p_versions);
     end if;
     if '复购周期' = any (p_codes) then
         return query select * from private.kpi_of_buyers(p_shops, p_from, p_to);
@@ -29169,8 +29215,8 @@ begin
     end if;
 end;
 $$;
-comment on function private.kpi_parts(text[], bigint[], date, date, timestamptz) is
-    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day, agent and shift. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time.';
+comment on function private.kpi_parts(text[], bigint[], date, date, timestamptz, jsonb) is
+    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day, agent and shift. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time. p_versions {code: version}: of others than the newest.';
 
 create or replace function private.kpi_value(p_unit text, p_numerator numeric, p_denominator numeric) returns numeric
 language sql immutable set search_path = '' as $$
@@ -29204,11 +29250,11 @@ language sql stable set search_path = '' as $$
             where n.shop_id = p_shop_id and n.agent = p_agent), p_agent) end
 $$;
 
-create or replace function private.kpi_live(p_codes text[], p_shops bigint[], p_from date, p_to date, p_by text, p_now timestamptz)
+create or replace function private.kpi_live(p_codes text[], p_shops bigint[], p_from date, p_to date, p_by text, p_now timestamptz, p_versions jsonb default '{}')
 returns table (code text, scope text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     select p.code, private.kpi_scope(p_by, p.shop_id, p.day, p.agent, p.shift), sum(p.numerator), sum(p.denominator), sum(p.sample)::bigint
-    from private.kpi_parts(p_codes, p_shops, p_from, p_to, p_now) p
+    from private.kpi_parts(p_codes, p_shops, p_from, p_to, p_now, p_versions) p
     where (p_by is distinct from 'person' or p.agent is not null)
       and (p_by is distinct from 'shift' or p.code in (select k.code from public.kpis k where k.no_shift is null))
     group by 1, 2
@@ -29222,7 +29268,7 @@ language sql stable set search_path = '' as $$
     where '复购率' = any (p_codes) and coalesce(p_by, '') not in ('person', 'shift')
     group by 2
 $$;
-comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz) is 'Sums of a period from the rows themselves, whole or by shop, person, shift or day. What no shift can be named for is left out by shift.';
+comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz, jsonb) is 'Sums of a period from the rows themselves, whole or by shop, person, shift or day. What no shift can be named for is left out by shift.';
 
 create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -29445,16 +29491,17 @@ create or replace function private.imported_days(p_import public.imports, p_now 
 language sql stable set search_path = '' as $$
     with zone as (select s.timezone as name from public.shops s where s.id = p_import.shop_id)
     select array(
-        select distinct (m.sent_at at time zone z.name)::date from public.chat_messages m, zone z where p_import.kind = 'chats' and m.import_id = p_import.id
-        union select distinct (m.sent_at at time zone z.name)::date from public.chat_sessions s
-            join public.chat_messages m using (shop_id, session_id), zone z where p_import.kind = 'chats' and s.import_id = p_import.id
+        select distinct (m.sent_at at time zone z.name)::date from zone z, (
+            select x.shop_id, x.session_id from public.chat_messages x where x.import_id = p_import.id
+            union select x.shop_id, x.session_id from public.chat_sessions x where x.import_id = p_import.id) s
+            join public.chat_messages m using (shop_id, session_id) where p_import.kind = 'chats'
         union select a.day from public.agent_days a where p_import.kind = 'performance' and a.import_id = p_import.id
         union select v.day from public.visitor_days v where p_import.kind = 'traffic' and v.import_id = p_import.id
         union select distinct (r.rated_at at time zone z.name)::date from public.ratings r, zone z where p_import.kind = 'reviews' and r.import_id = p_import.id
         union select d::date from zone z, generate_series((p_now at time zone z.name)::date - 35, (p_now at time zone z.name)::date, interval '1 day') d
             where p_import.kind in ('orders', 'shipments', 'aftersales'))
 $$;
-comment on function private.imported_days(public.imports, timestamptz) is 'The days whose figures a file may have changed; of orders and cases the last 35.';
+comment on function private.imported_days(public.imports, timestamptz) is 'The days whose figures a file may have changed: of a talk all its days, for it counts on the day it began; of orders and cases the last 35.';
 
 create or replace function private.tg_forget_kept() returns trigger
 language plpgsql set search_path = '' as $$
@@ -29856,6 +29903,7 @@ create table if not exists public.task_criteria (
     constraint task_criteria_kind_is_whole check ((kpi_code is not null) = (text is null)
         and (kpi_code is null or (kpi_version is not null and comparison is not null and target is not null and window_days is not null and min_sample is not null))
         and (text is null or verifier_id is not null)),
+    constraint task_criteria_text_masked check (not private.names_a_phone(text)),
     foreign key (kpi_code, kpi_version) references public.kpi_definitions (code, version)
 );
 create index if not exists task_criteria_task_idx on public.task_criteria (task_id, round, position) where replaced_at is null;
@@ -30142,6 +30190,7 @@ declare
     v_answer jsonb := coalesce((select r.answer from private.requests r where r.actor = 'anonymous'
             and r.request_id = private.sha256(p_request_id::text) and r.rpc = 'propose_task'),
         private.begin_request(p_request_id, 'propose_task', v));
+    v_task public.tasks;
 begin
     if v_answer is not null then
         return v_answer;
@@ -30156,8 +30205,9 @@ begin
         and v_me.role in ('manager', 'admin') and (m.shop_id in (select private.my_shop_ids()) or (m.shop_id is null and private.sees_every_shop()))) then
         perform private.fail('PT422', 'task.form');
     end if;
-    v_answer := private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
-    if v ->> 'is_anonymous' = 'true' then
+    v_task := private.add_task(v_me, v, private.now());
+    v_answer := private.finish_request(p_request_id, private.task_answer(v_task));
+    if v_task.is_anonymous then
         update private.requests set actor = 'anonymous', args_hash = ''
         where actor = private.request_actor() and request_id = private.sha256(p_request_id::text);
     end if;
@@ -30170,20 +30220,21 @@ comment on function public.propose_task(jsonb, uuid) is
 
 -- Criteria ------------------------------------------------------------------------------------------------------------
 
-create or replace function private.task_sums(p_shop_id bigint, p_code text, p_agent text, p_from date, p_to date, p_now timestamptz)
+create or replace function private.task_sums(p_shop_id bigint, p_code text, p_version integer, p_agent text, p_from date, p_to date, p_now timestamptz)
 returns table (value numeric, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with shops as (select array_agg(s.id) as ids from public.shops s where p_shop_id is null or s.id = p_shop_id),
     sums as (
         select sum(f.numerator) as numerator, sum(f.denominator) as denominator, coalesce(sum(f.sample), 0)::bigint as sample
-        from shops, lateral private.kpi_live(array[p_code], shops.ids, p_from, p_to, case when p_agent is null then null else 'person' end, p_now) f
+        from shops, lateral private.kpi_live(array[p_code], shops.ids, p_from, p_to, case when p_agent is null then null else 'person' end, p_now,
+            jsonb_build_object(p_code, p_version)) f
         where p_agent is null or f.scope = p_agent or f.scope in (select m.display_name from shops
             join public.agent_names n on n.shop_id = any (shops.ids) and n.agent = p_agent join public.members m on m.id = n.member_id)
     )
     select private.kpi_value(k.unit, s.numerator, s.denominator), s.numerator, s.denominator, s.sample
     from public.kpis k cross join sums s where k.code = p_code
 $$;
-comment on function private.task_sums(bigint, text, text, date, date, timestamptz) is 'A KPI of a shop (null: all), of one person (by the name on the platform, or the member''s) or not, over days both included.';
+comment on function private.task_sums(bigint, text, integer, text, date, date, timestamptz) is 'A KPI, in the version agreed, of a shop (null: all), of one person (by the name on the platform, or the member''s) or not, over days both included.';
 
 create or replace function private.shop_day(p_shop_id bigint, p_at timestamptz) returns date
 language sql stable set search_path = '' as $$
@@ -30235,7 +30286,7 @@ begin
     from jsonb_array_elements(v_items) with ordinality c (v, n) left join public.kpis k on k.code = c.v ->> 'kpi_code';
     update public.task_criteria c set (baseline, baseline_sample, baseline_from, baseline_to) = (
         select s.value, s.sample, v_today - c.window_days, v_today - 1
-        from private.task_sums((p_task).shop_id, c.kpi_code, c.agent, v_today - c.window_days, v_today - 1, p_now) s)
+        from private.task_sums((p_task).shop_id, c.kpi_code, c.kpi_version, c.agent, v_today - c.window_days, v_today - 1, p_now) s)
     where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null and c.kpi_code is not null;
 exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
     perform private.fail('PT422', 'task.criteria');
@@ -30302,6 +30353,8 @@ begin
     v_task := private.task_for_change(v_me, p_id, p_version, 'change_criteria');
     if char_length(btrim(coalesce(p_reason, ''))) < 4 then
         perform private.fail('PT422', 'task.reason');
+    elsif private.names_a_phone(p_reason) then
+        perform private.fail('PT422', 'task.form');
     end if;
     perform private.set_criteria(v_task, p_criteria, v_now);
     if v_task.state <> 'inconclusive' then
@@ -30313,7 +30366,7 @@ end;
 $$;
 grant execute on function public.change_criteria(bigint, integer, jsonb, text, uuid) to authenticated;
 comment on function public.change_criteria(bigint, integer, jsonb, text, uuid) is
-    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more) that stays in the history; the old ones are kept. task.reason, task.criteria, task.no_person.';
+    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more, no phone) that stays in the history; the old ones are kept. task.reason, task.form, task.criteria, task.no_person.';
 
 -- Work ----------------------------------------------------------------------------------------------------------------
 
@@ -30435,6 +30488,8 @@ begin
     v_task := private.task_for_change(v_me, p_id, p_version, p_rpc);
     if char_length(btrim(coalesce(p_reason, ''))) < 4 then
         perform private.fail('PT422', 'task.reason');
+    elsif private.names_a_phone(p_reason) then
+        perform private.fail('PT422', 'task.form');
     elsif p_rpc in ('retry_task', 'extend_task') and not coalesce(private.is_task_deadline(p_until, v_now), false) then
         perform private.fail('PT422', 'task.deadline');
     end if;
@@ -30456,7 +30511,7 @@ exception when check_violation then
     perform private.fail('PT422', 'task.form');
 end;
 $$;
-comment on function private.decided_task(text, bigint, integer, text, text, timestamptz, uuid) is 'A manager''s decision about a task, with a reason.';
+comment on function private.decided_task(text, bigint, integer, text, text, timestamptz, uuid) is 'A manager''s decision about a task, with a reason that names no phone.';
 
 create or replace function private.copy_criteria(p_task public.tasks) returns void
 language sql set search_path = '' as $$
@@ -30559,7 +30614,8 @@ begin
     if v_items is null or jsonb_array_length(v_items) not between 1 and 500 then
         perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
     end if;
-    return private.finish_request(p_request_id, (select jsonb_agg(private.save_task_row(v_me, i, private.now()) order by i -> 'id') from jsonb_array_elements(v_items) i));
+    return private.finish_request(p_request_id, (select jsonb_agg(private.save_task_row(v_me, x.item, private.now()))
+        from (select i as item from jsonb_array_elements(v_items) i order by i -> 'id') x)); -- locked in one order, whatever the grid's
 end;
 $$;
 grant execute on function public.save_tasks(jsonb, uuid) to authenticated;
@@ -30696,20 +30752,22 @@ language sql stable set search_path = '' as $$
         'figures', s.tiles,
         'anomalies', (select coalesce(jsonb_agg(t), '[]') from jsonb_array_elements(s.tiles) t where t -> 'is_met' = 'false'),
         'causes', (select coalesce(jsonb_agg(to_jsonb(c) order by c.tickets desc), '[]') from (
-            select r.id, r.name, count(*) as tickets from public.tickets t join public.root_causes r on r.id = t.root_cause_id
-            where t.shop_id = any (p_shops) and t.registered_at >= s.first and t.registered_at < s.last + 1 and t.state not in ('cancelled', 'merged')
+            select r.id, r.name, count(*) as tickets from private.kpi_days(p_shops, s.first, s.last) d
+            join public.tickets t on t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at
+            join public.root_causes r on r.id = t.root_cause_id where t.state not in ('cancelled', 'merged')
             group by r.id, r.name order by count(*) desc limit 10) c),
         'low_scores', (select coalesce(jsonb_agg(jsonb_build_object('ticket_id', v.ticket_id, 'score', v.score, 'finding', v.finding, 'at', v.opened_at) order by v.opened_at desc), '[]')
-            from (select * from public.score_reviews r where r.shop_id = any (p_shops) and r.opened_at >= s.first and r.opened_at < s.last + 1 order by r.opened_at desc limit 20) v),
+            from (select r.* from private.kpi_days(p_shops, s.first, s.last) d
+                join public.score_reviews r on r.shop_id = d.shop_id and r.opened_at >= d.starts_at and r.opened_at < d.ends_at order by r.opened_at desc limit 20) v),
         'suggestions', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from (select * from public.tasks x where (x.shop_id is null or x.shop_id = any (p_shops))
             and x.state in ('proposed', 'regressed') order by x.id limit 100) t),
         'tasks', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from (select * from public.tasks x where (x.shop_id is null or x.shop_id = any (p_shops))
             and (x.state in ('planned', 'in_progress', 'delivered', 'verifying', 'failed', 'inconclusive')
-                or (x.judged_at >= s.first and x.judged_at < s.last + 1)) order by x.id limit 100) t))
+                or private.shop_day(x.shop_id, x.judged_at) between s.first and s.last) order by x.id limit 100) t))
     from span s
 $$;
 comment on function private.meeting_pack(bigint[], date) is
-    'What lies on the table of a monthly review: figures and those that miss their target, root causes and low scores (feedback), suggestions, and the tasks under way or judged.';
+    'What lies on the table of a monthly review: figures and those that miss their target, root causes and low scores (feedback), suggestions, and the tasks under way or judged. Days are those of each shop, whatever zone the server keeps.';
 
 create or replace function public.meeting_screen(p_month date, p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -30780,7 +30838,7 @@ declare
 begin
     perform private.check_kpi_period(p_from, p_to, 400);
     return (select coalesce(jsonb_agg(private.task_row(t) || jsonb_build_object('change_note', t.change_note) order by t.judged_at), '[]') from public.tasks t
-        where t.state = 'accepted' and t.judged_at >= p_from and t.judged_at < p_to + 1
+        where t.state = 'accepted' and private.shop_day(t.shop_id, t.judged_at) between p_from and p_to
           and (t.shop_id is null or t.shop_id in (select private.my_shop_ids())) and (p_shop_id is null or t.shop_id = p_shop_id));
 end;
 $$;
@@ -31013,7 +31071,7 @@ declare
     v public.task_criteria := p_criterion;
     v_sums record;
 begin
-    select * into v_sums from private.task_sums((p_task).shop_id, v.kpi_code, v.agent, p_from, p_to, p_now);
+    select * into v_sums from private.task_sums((p_task).shop_id, v.kpi_code, v.kpi_version, v.agent, p_from, p_to, p_now);
     insert into public.task_measures (criterion_id, task_id, day, value, numerator, denominator, sample, is_watch, made_at)
     values (v.id, v.task_id, p_to, v_sums.value, v_sums.numerator, v_sums.denominator, v_sums.sample, p_watch, p_now)
     on conflict (criterion_id, day) do update set (value, numerator, denominator, sample, made_at) =

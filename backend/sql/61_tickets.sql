@@ -54,7 +54,7 @@ create table if not exists public.tickets (
         check (source in ('agent', 'order', 'lead', 'import', 'survey', 'customer')),
     lead_id bigint,
     summary text not null default '' constraint tickets_summary_length check (char_length(summary) <= 2000),
-    has_freight_insurance boolean not null default false,
+    freight_insurance text constraint tickets_freight_insurance_known check (freight_insurance in ('buyer', 'shop')),
     platform_ref text,
     platform_status text,
     platform_due_at timestamptz,
@@ -125,13 +125,14 @@ create index if not exists tickets_merged_into_id_idx on public.tickets (merged_
 create index if not exists tickets_follows_id_idx on public.tickets (follows_id) where follows_id is not null;
 alter table public.tickets enable row level security;
 create or replace trigger t10_touch before update of shop_id, type, state, severity, root_cause_id, department, is_complaint,
-    order_id, product_id, sku, quantity, tracking_no, buyer_account, contact_id, channel, summary, has_freight_insurance,
+    order_id, product_id, sku, quantity, tracking_no, buyer_account, contact_id, channel, summary, freight_insurance,
     platform_status, platform_due_at, claimed_amount, owner_id, waiting_reason, waiting_until, solution, outcome, instance,
     merged_into_id, follows_id, score on public.tickets
     for each row execute function private.touch_version(); -- a deadline that moves is no edit: nobody's page goes stale
 comment on table public.tickets is
     '工单: one after-sales case, shown as T-<id>. Masked; personal values are in private.contacts. Changed along private.ticket_moves() alone.';
 comment on column public.tickets.stage is 'Tab of the list that follows from the state: open, waiting, revisit, review, done.';
+comment on column public.tickets.freight_insurance is '运费险: who paid for it (buyer, shop); null: none, or nobody has asked.';
 comment on column public.tickets.owner_id is 'Who works on it; null: the pool.';
 comment on column public.tickets.due_sort is 'Open: the nearest deadline of the case (infinity while none runs); done: when it was closed. One index sorts every tab.';
 comment on column public.tickets.platform_ref is '退款/售后编号 of the platform, once per shop.';
@@ -305,7 +306,7 @@ create policy "members read the tickets of their shops" on public.tickets
     for select to authenticated using (shop_id in (select private.my_shop_ids()));
 grant select (id, shop_id, type, state, stage, severity, root_cause_id, department, is_complaint, is_raised, order_id, product_id,
     sku, quantity, tracking_no, buyer_account, receiver_masked, phone_masked, channel, source, lead_id, summary,
-    has_freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, owner_id, decision_id,
+    freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, owner_id, decision_id,
     waiting_reason, waiting_until, due_at, due_sort, solution, solution_id, outcome, reship_tracking_no, first_resolved_at,
     resolved_at, closed_at, close_reason, instance, merged_into_id, follows_id, score, registered_at, registered_by, version,
     updated_at) on public.tickets to authenticated;

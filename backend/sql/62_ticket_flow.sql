@@ -105,11 +105,11 @@ begin
         v.close_reason := null;
     end if;
     update public.tickets t set (type, state, severity, root_cause_id, department, is_complaint, order_id, product_id, sku, quantity,
-        tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, platform_status, platform_due_at, claimed_amount,
+        tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, freight_insurance, platform_status, platform_due_at, claimed_amount,
         owner_id, decision_id, waiting_reason, waiting_until, solution, solution_id, outcome, reship_tracking_no,
         first_resolved_at, resolved_at, closed_at, close_reason, instance, merged_into_id, follows_id, score, due_at, due_sort)
         = (v.type, v.state, v.severity, v.root_cause_id, v.department, v.is_complaint, v.order_id, v.product_id, v.sku, v.quantity,
-        v.tracking_no, v.buyer_account, v.contact_id, v.receiver_masked, v.phone_masked, v.platform_status, v.platform_due_at, v.claimed_amount,
+        v.tracking_no, v.buyer_account, v.contact_id, v.receiver_masked, v.phone_masked, v.freight_insurance, v.platform_status, v.platform_due_at, v.claimed_amount,
         v.owner_id, v.decision_id, v.waiting_reason, v.waiting_until, v.solution, v.solution_id, v.outcome, v.reship_tracking_no,
         v.first_resolved_at, v.resolved_at, v.closed_at, v.close_reason, v.instance, v.merged_into_id, v.follows_id, v.score,
         case when v.closed_at is null then t.due_at end, -- an open case shows what its clocks say (tg_ticket_deadline)
@@ -214,7 +214,7 @@ begin
     end if;
     insert into public.tickets (shop_id, type, state, severity, root_cause_id, department, is_complaint, order_id, product_id, sku,
         quantity, tracking_no, buyer_account, contact_id, receiver_masked, phone_masked, channel, source, lead_id, summary,
-        has_freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, follows_id, registered_at, registered_by)
+        freight_insurance, platform_ref, platform_status, platform_due_at, claimed_amount, follows_id, registered_at, registered_by)
     select p_shop_id, p ->> 'type', 'registered', coalesce(p ->> 'severity', 'normal'), (p ->> 'root_cause_id')::bigint,
         coalesce(p ->> 'department', 'customer_service'),
         coalesce((p ->> 'is_complaint')::boolean, false) or p ->> 'type' = 'public_complaint', (p_order).id, i.product_id,
@@ -222,7 +222,7 @@ begin
         coalesce(p ->> 'buyer_account', (p_order).buyer_account), v_contact,
         coalesce(p #>> '{contact,name_masked}', (p_order).receiver_masked), coalesce(p #>> '{contact,phone_masked}', (p_order).phone_masked),
         coalesce(p ->> 'channel', 'other'), coalesce(p ->> 'source', 'agent'), (p ->> 'lead_id')::bigint,
-        pg_catalog.btrim(coalesce(p ->> 'summary', '')), coalesce((p ->> 'has_freight_insurance')::boolean, false),
+        pg_catalog.btrim(coalesce(p ->> 'summary', '')), nullif(p ->> 'freight_insurance', ''),
         nullif(pg_catalog.btrim(p ->> 'platform_ref'), ''), p ->> 'platform_status', (p ->> 'platform_due_at')::timestamptz,
         (p ->> 'claimed_amount')::numeric, (p ->> 'follows_id')::bigint,
         least(coalesce((p ->> 'registered_at')::timestamptz, p_now), p_now), (p_me).member_id
@@ -266,7 +266,7 @@ exception
 end;
 $$;
 comment on function private.add_ticket(private.actor, jsonb, timestamptz) is
-    'Registers a case, from a form, an order, a lead or an import, and answers with its id. p {shop_id | order_id, type, summary, channel, source, lead_id, buyer_account, contact {id, ciphertexts, hashes, masks}, sku, quantity, tracking_no, claimed_amount, platform_ref, platform_status, platform_due_at, has_freight_insurance, is_complaint, registered_at (earlier than now)}; with severity, department or root_cause_id it is classified at once. order.none, shop.none, ticket.form (field), ticket.personal, ticket.ref_taken, contact.form.';
+    'Registers a case, from a form, an order, a lead or an import, and answers with its id. p {shop_id | order_id, type, summary, channel, source, lead_id, buyer_account, contact {id, ciphertexts, hashes, masks}, sku, quantity, tracking_no, claimed_amount, platform_ref, platform_status, platform_due_at, freight_insurance (buyer|shop), is_complaint, registered_at (earlier than now)}; with severity, department or root_cause_id it is classified at once. order.none, shop.none, ticket.form (field), ticket.personal, ticket.ref_taken, contact.form.';
 
 create or replace function private.ticket_duplicates(p_me private.actor, p jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -337,10 +337,12 @@ begin
     v.severity := coalesce(p ->> 'severity', v.severity);
     v.department := coalesce(p ->> 'department', v.department);
     v.root_cause_id := case when p ? 'root_cause_id' then (p ->> 'root_cause_id')::bigint else v.root_cause_id end;
+    v.freight_insurance := case when p ? 'freight_insurance' then nullif(p ->> 'freight_insurance', '') else v.freight_insurance end;
     v.is_complaint := coalesce((p ->> 'is_complaint')::boolean, v.is_complaint) or v.type = 'public_complaint';
     v := private.move_ticket(p_me, v, case when v.state = 'registered' then 'classified' else v.state end,
         pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('action', 'ticket_classified', 'type', v.type, 'severity', v.severity,
-            'root_cause_id', v.root_cause_id, 'department', v.department, 'is_complaint', nullif(v.is_complaint, false))), p_now);
+            'root_cause_id', v.root_cause_id, 'department', v.department, 'freight_insurance', v.freight_insurance,
+            'is_complaint', nullif(v.is_complaint, false))), p_now);
     perform private.retarget_ticket(v, p_now, (p_me).member_id);
     perform private.sync_return(v, p_now, (p_me).member_id);
     select * into v from public.tickets where id = v.id;
@@ -348,7 +350,7 @@ begin
 end;
 $$;
 comment on function private.classified_ticket(private.actor, public.tickets, jsonb, timestamptz) is
-    'Type, severity, root cause, department and complaint of a locked ticket, with the policies that these facts choose; a registered one is classified.';
+    'Type, severity, root cause, department, freight insurance and complaint of a locked ticket, with the policies that these facts choose; a registered one is classified.';
 
 create or replace function public.classify_ticket(p_id bigint, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -374,4 +376,4 @@ end;
 $$;
 grant execute on function public.classify_ticket(bigint, integer, jsonb, uuid) to authenticated;
 comment on function public.classify_ticket(bigint, integer, jsonb, uuid) is
-    'Those who work on tickets: p {type, severity, root_cause_id, department, is_complaint}; what is left out stays. {id, version, state, owner_id, due_at}. Refuses as private.ticket_refusal says; ticket.form (field).';
+    'Those who work on tickets: p {type, severity, root_cause_id, department, freight_insurance (buyer, shop, null), is_complaint}; what is left out stays. {id, version, state, owner_id, due_at}. Refuses as private.ticket_refusal says; ticket.form (field).';

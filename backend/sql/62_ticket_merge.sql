@@ -38,6 +38,7 @@ begin
     v.tracking_no := coalesce(v.tracking_no, v_from.tracking_no);
     v.buyer_account := coalesce(v.buyer_account, v_from.buyer_account);
     v.contact_id := coalesce(v.contact_id, v_from.contact_id);
+    v.freight_insurance := coalesce(v.freight_insurance, v_from.freight_insurance);
     v.claimed_amount := greatest(v.claimed_amount, v_from.claimed_amount);
     v.is_complaint := v.is_complaint or v_from.is_complaint;
     v.platform_due_at := least(v.platform_due_at, v_from.platform_due_at);

@@ -105,11 +105,22 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.ticket_timeline(bigint[]) is 'What happened, newest first, at most 200 [{at, action, who, actor, ticket_id, detail}], free of personal data.';
 
+create or replace function private.may_ever(p_role text, p_rpc text) returns boolean
+language sql immutable set search_path = '' as $$
+    select case when p_role = 'analyst' then false
+        when p_rpc in ('request_money', 'change_money', 'cancel_money') then p_role in ('agent', 'operations', 'manager', 'system')
+        when p_rpc = 'correct_score' then p_role in ('manager', 'system')
+        when p_rpc in ('record_score', 'finish_review', 'decide_approval') then p_role <> 'warehouse'
+        else true end
+$$;
+comment on function private.may_ever(text, text) is
+    'Whether a role may call a function of tickets at all, whoever owns the case: the warehouse and admins promise no money, the warehouse asks and judges nobody.';
+
 create or replace function private.ticket_rights(p_me private.actor, p_ticket public.tickets, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     with who as materialized (select private.ticket_who(p_me, p_ticket, p_now) as list),
     steps as (
-        select m.rpc, bool_or(m.who && w.list) as may from private.ticket_moves() m, who w
+        select m.rpc, bool_or(m.who && w.list) and private.may_ever((p_me).role, m.rpc) as may from private.ticket_moves() m, who w
         where m.state_from = (p_ticket).state and m.who <> '{system}' group by m.rpc
         union all
         select m.rpc, bool_or(m.who && w.list) from private.return_moves() m join public.ticket_returns r on r.state = m.state_from, who w
@@ -118,11 +129,15 @@ language sql stable set search_path = '' as $$
         select 'reveal_contact', private.ticket_contact_refusal(p_me, p_ticket, p_now) is null
         union all
         select x.rpc, w.list && '{worker,warehouse}' from who w, unnest(array['add_message', 'save_draft']) x (rpc) where (p_ticket).state <> 'merged'
+        union all
+        select x.rpc, (p_me).role <> 'analyst' and private.may_attach(p_me, p_ticket, p_now) from unnest(array['add_attachment', 'attachment']) x (rpc)
+        where x.rpc = 'attachment' or (p_ticket).stage <> 'done'
     ), folded as (select rpc, bool_or(may) as may from steps group by rpc)
     select jsonb_build_object(
         'can', coalesce(jsonb_agg(rpc order by rpc) filter (where may and not (rpc = 'take_ticket' and (p_ticket).owner_id is not distinct from (p_me).member_id
             and (p_ticket).state not in ('dispatched', 'waiting_customer'))), '[]'),
-        'why', coalesce(jsonb_object_agg(rpc, case when (p_me).role = 'analyst' then 'member.role'
+        'why', coalesce(jsonb_object_agg(rpc, case when not private.may_ever((p_me).role, rpc) then 'member.role'
+            when rpc in ('add_attachment', 'attachment') then 'attachment.not_yours'
             when rpc in ('receive_return', 'refuse_return_goods') then 'ticket.needs_warehouse'
             when rpc in ('dispatch_ticket', 'decide_approval', 'finish_review') then 'ticket.needs_lead'
             when rpc = 'reveal_contact' then private.ticket_contact_refusal(p_me, p_ticket, p_now)

@@ -49,7 +49,7 @@ language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', a.id, 'name', a.name, 'media_type', a.media_type,
         'size', a.size, 'who', m.display_name, 'at', a.uploaded_at, 'ticket_id', a.ticket_id) order by a.id), '[]')
     from private.attachments a left join public.members m on m.id = a.uploaded_by
-    where a.ticket_id in (select p_ticket_id union all select t.id from public.tickets t where t.merged_into_id = p_ticket_id)
+    where a.ticket_id = any (private.ticket_family(p_ticket_id))
 $$;
 comment on function private.ticket_attachments(bigint) is
     'Files of a ticket and of those merged into it, without their content: [{id, name, media_type, size, who, at, ticket_id}].';
@@ -132,6 +132,17 @@ grant execute on function public.add_attachment(bigint, jsonb, uuid) to authenti
 comment on function public.add_attachment(bigint, jsonb, uuid) is
     'Who owns or registered the case, the warehouse, operations, leads, admins: adds a file {name, content (base64, at most 5 MB; PDF, PNG, JPEG, WebP by its bytes), preview (base64 picture, at most 64 KB)}; the same file again is the same attachment. Answers {id, media_type}. ticket.none, attachment.not_yours, attachment.closed, attachment.too_large, attachment.type, attachment.too_many, request.bad_value.';
 
+create or replace function private.ticket_it_became(p_id bigint) returns public.tickets
+language sql stable set search_path = '' as $$
+    with recursive way as (
+        select t.id, t.merged_into_id from public.tickets t where t.id = p_id
+        union
+        select t.id, t.merged_into_id from public.tickets t join way w on t.id = w.merged_into_id
+    )
+    select t.* from way w join public.tickets t on t.id = w.id where w.merged_into_id is null
+$$;
+comment on function private.ticket_it_became(bigint) is 'The ticket that a merged one is part of now, however often it was merged; itself when it was not.';
+
 create or replace function private.attachment_for(p_me private.actor, p_id bigint, p_now timestamptz) returns private.attachments
 language plpgsql stable set search_path = '' as $$
 declare
@@ -139,8 +150,7 @@ declare
     v_ticket public.tickets;
 begin
     select * into v from private.attachments a where a.id = p_id and a.shop_id in (select private.my_shop_ids());
-    select * into v_ticket from public.tickets t
-    where t.id = (select coalesce(o.merged_into_id, o.id) from public.tickets o where o.id = v.ticket_id);
+    v_ticket := private.ticket_it_became(v.ticket_id);
     if v.id is null then
         perform private.fail('PT404', 'attachment.none');
     elsif v.uploaded_by is distinct from (p_me).member_id and not private.may_attach(p_me, v_ticket, p_now) then

@@ -41,6 +41,8 @@ STATES: Final = (
 )
 OVER: Final = ("closed", "merged", "cancelled")
 SEVERITIES: Final = ("low", "normal", "high", "urgent")
+INSURANCES: Final = ("buyer", "shop")
+"""Who paid for the freight insurance (运费险)."""
 DEPARTMENTS: Final = ("customer_service", "warehouse", "operations", "supplier", "carrier")
 CHANNELS: Final = (
     "wangwang",

@@ -47,7 +47,7 @@ def register(client: Client, draft: Draft, *, request_id: UUID, force: bool = Fa
 
 
 def classify(client: Client, ref: TicketRef, facts: Mapping[str, Any], *, request_id: UUID) -> Moved:
-    """Type, severity, root cause and department: {type, severity, root_cause_id, department}."""
+    """Say what a case is: {type, severity, root_cause_id, department, freight_insurance}."""
     return _move(client, "classify_ticket", ref, request_id, p=dict(facts))
 
 

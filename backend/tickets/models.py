@@ -69,7 +69,7 @@ class Ticket(TicketRow):
     tracking_no: str | None = None
     department: str | None = None
     root_cause_id: int | None = None
-    has_freight_insurance: bool = False
+    freight_insurance: str | None = None
     platform: str | None = None
     platform_status: str | None = None
     platform_due_at: datetime | None = None
@@ -350,7 +350,7 @@ class Draft:
     buyer_account: str | None = None
     claimed_amount: Decimal | None = None
     platform_ref: str | None = None
-    has_freight_insurance: bool = False
+    freight_insurance: str | None = None
     severity: str | None = None
     root_cause_id: int | None = None
     take: bool = False

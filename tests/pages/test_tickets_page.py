@@ -135,8 +135,11 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     page = {"id": str(ticket)}
     tab = app_as(agent, "ticket", query=page)
     click(tab, "ticket_step_classify")
+    insured = next(box for box in tab.selectbox if str(box.key).endswith("_insured"))
+    insured.set_value("shop").run()
     click(tab, "ticket_classify_send")
     assert fact(shop, ticket, "state") == "classified"
+    assert "运费险：店铺赠送" in shown(tab)
     assert fact(shop, ticket, "department") == "supplier"
     click(tab, "ticket_step_take")
     assert fact(shop, ticket, "owner_id") == agent.member_id

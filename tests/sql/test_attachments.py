@@ -65,6 +65,13 @@ def remove(desk: Connection, who: str, file: int, reason: str | None = "wrong_fi
         return one(desk, "select public.remove_attachment(%s, %s, gen_random_uuid())", file, reason)
 
 
+def offered(desk: Connection, who: str, number: int) -> set[str]:
+    """Which of adding and opening the page of a ticket offers."""
+    with floor.as_member(desk, who):
+        screen = one(desk, "select public.ticket_screen(%s)", number)
+    return {"add_attachment", "attachment"} & set(screen["can"] if screen else ())
+
+
 def kept(desk: Connection, number: int) -> int:
     return int(one(desk, "select count(*) from private.attachments where ticket_id = %s", number))
 
@@ -139,11 +146,13 @@ def test_who_adds_and_who_opens(desk: Connection) -> None:
         try:
             add(desk, who, number, PNG + bytes([n]))
             assert read(desk, who, file) == PNG
+            assert offered(desk, who, number) == {"add_attachment", "attachment"}
         except psycopg.Error as error:
             wrong.append((who, error.diag.message_primary))
     assert wrong == []
     before = kept(desk, number)
     for who, (code, key) in DENIED.items():
+        assert offered(desk, who, number) == set()
         with refusal(code, f"ticket.{key}" if key == "none" else key):
             add(desk, who, number, PNG + b"denied")
         with refusal(code, f"attachment.{key}" if key == "none" else key):
@@ -156,6 +165,15 @@ def test_who_adds_and_who_opens(desk: Connection) -> None:
         (number,),
     )
     assert read(desk, "cid", file) == PNG  # he took the case over
+    middle, last = case(desk), case(desk, "cid")
+    for merged, into in ((number, middle), (middle, last)):
+        desk.execute(
+            "update tickets set state = 'merged', merged_into_id = %s, closed_at = private.now() where id = %s",
+            (into, merged),
+        )
+    assert read(desk, "cid", file) == PNG  # it went on with its case, twice
+    with floor.as_member(desk, "cid"):
+        assert one(desk, "select public.ticket_screen(%s)", last)["attachments"][0]["id"] == file
     for role in ("anon", "authenticated", "service_role"):
         assert one(desk, "select has_table_privilege(%s, 'private.attachments', 'select')", role) is False
 

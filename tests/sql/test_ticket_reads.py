@@ -103,12 +103,26 @@ def test_a_colleague_reads_how_the_cases_of_a_buyer_stand_masked(floor: Connecti
     assert ask(floor, "far", "search_desk", {"tickets": [str(mine)]})["tickets"] == []
 
 
-def test_analysts_read_cases_but_no_words(floor: Connection) -> None:
+def test_what_a_role_may_never_do_is_not_offered_to_it(floor: Connection) -> None:
     ticket = make(floor, "in_progress")
     call_p(floor, "ann", "add_message", ticket, {"direction": "in", "body": "什么时候补发"})
     screen = ask(floor, "ana", "ticket_screen", ticket)
     assert (screen["messages"], screen["can"]) == ([], [])
     assert [m["body"] for m in ask(floor, "ben", "ticket_screen", ticket)["messages"]] == ["什么时候补发"]
+    money = {"request_money", "change_money", "cancel_money"}
+    assert money <= {*ask(floor, "ann", "ticket_screen", ticket)["can"]}
+    for who in ("whs", "adm"):
+        floor.execute(
+            "update tickets set owner_id = (select id from members where staff_no = %s) where id = %s",
+            (who, ticket),
+        )
+        screen = ask(floor, who, "ticket_screen", ticket)
+        assert (screen["is_mine"], money & {*screen["can"]}) == (True, set())
+        assert {screen["why"][rpc] for rpc in money} == {"member.role"}
+        with refusal("PT403", "member.role"):
+            step(
+                floor, who, "request_money", ticket, {"kind": "compensation", "amount": "5", "reason": "破损"}
+            )
 
 
 def test_drafts_are_mine_and_go_when_the_reply_is_out(floor: Connection) -> None:

@@ -285,6 +285,7 @@ REFUSED = {
     "no such type": ({"type": "magic"}, "PT422", "ticket.form"),
     "a phone in the summary": ({"summary": "电话 138 1234 5678"}, "PT422", "ticket.personal"),
     "no number": ({"quantity": "many"}, "PT422", "ticket.form"),
+    "no such insurance": ({"freight_insurance": "me"}, "PT422", "ticket.form"),
     "a negative claim": ({"claimed_amount": -1}, "PT422", "ticket.form"),
     "no such order": ({"order_id": 999999}, "PT404", "order.none"),
     "a number of the platform twice": ({"platform_ref": "R-1"}, "PT409", "ticket.ref_taken"),
@@ -443,16 +444,17 @@ def test_undo_is_refused_when_somebody_went_on_or_too_late(floor: Connection) ->
 
 def test_merging_keeps_what_each_knew_and_both_histories(floor: Connection) -> None:
     order = add_order(floor, "A-1")
-    a = make(floor, "in_progress", order_id=order, is_complaint=True)
+    a = make(floor, "in_progress", order_id=order, is_complaint=True, freight_insurance="shop")
+    for paid_by in ("buyer", None, "shop"):
+        step(floor, "ann", "classify_ticket", a, {"freight_insurance": paid_by})
+        assert row(floor, "select freight_insurance from tickets where id = %s", a) == (paid_by,)
+    step(floor, "ann", "classify_ticket", a, {"severity": "high"})  # says nothing of it
     call_p(floor, "ann", "add_message", a, {"direction": "note", "body": "等仓库回复"})
     b = make(floor, "in_progress", owner="ben")
     call_p(floor, "ben", "merge_tickets", item(floor, a), item(floor, b))
     assert row(floor, "select state, merged_into_id from tickets where id = %s", a) == ("merged", b)
-    assert row(floor, "select order_id, is_complaint, state from tickets where id = %s", b) == (
-        order,
-        True,
-        "in_progress",
-    )
+    facts = "select order_id, is_complaint, freight_insurance, state from tickets where id = %s"
+    assert row(floor, facts, b) == (order, True, "shop", "in_progress")
     screen = ask(floor, "ben", "ticket_screen", b)
     assert screen["merged"] == [a]
     assert "等仓库回复" in [m["body"] for m in screen["messages"]]

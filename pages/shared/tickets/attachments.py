@@ -18,8 +18,8 @@ _MEGABYTES = attachments.MOST_BYTES // (1024 * 1024)
 
 
 def add(found: TicketScreen) -> None:
-    """The place to drop a photo; nothing for who only reads."""
-    if "add_message" not in found.can:
+    """The place to drop a photo; nothing for who may add none."""
+    if "add_attachment" not in found.can:
         return
     with st.expander(t("tickets.attach"), icon=":material/add_a_photo:", key="ticket_attach"):
         theme.uploader(megabytes=_MEGABYTES)
@@ -40,15 +40,16 @@ def add(found: TicketScreen) -> None:
                 frame.flash_and_rerun(t("tickets.attached", count=len(files)))
 
 
-def line(file: Attachment) -> None:
-    """A file in the timeline; its content is read on request alone."""
+def line(file: Attachment, *, may_open: bool) -> None:
+    """A file in the timeline; its content is read on request alone, by whoever may."""
     with st.container(border=True, gap="xxsmall", key=f"ticket_file_{file.id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             facts = " · ".join(part for part in (frame.clock(file.at), file.who or "") if part)
             icon = ":material/image:" if _is_picture(file) else ":material/description:"
             st.markdown(f"{icon} {md(file.name)} :gray[{md(facts)}]", width="stretch")
-            wanted = _is_picture(file) and st.toggle(t("tickets.look"), key=f"ticket_look_{file.id}")
-            if not _is_picture(file):
+            shown = may_open and _is_picture(file)
+            wanted = shown and st.toggle(t("tickets.look"), key=f"ticket_look_{file.id}")
+            if may_open and not shown:
                 st.download_button(
                     t("tickets.download"),
                     partial(_content, frame.client(), file.id),

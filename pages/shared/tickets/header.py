@@ -144,11 +144,15 @@ def _extra(found: TicketScreen) -> str:
     facts = [
         f"{goods} × {ticket.quantity or 1}" if goods else "",
         plain("tickets.claims", amount=fmt.money(ticket.claimed_amount)) if ticket.claimed_amount else "",
-        plain("tickets.freight_insurance") if ticket.has_freight_insurance else "",
+        _insured(ticket.freight_insurance),
         plain("tickets.ref", number=ticket.platform_ref) if ticket.platform_ref else "",
     ]
     shown = md(" · ".join(fact for fact in facts if fact))
     return f"  \n:gray[{shown}]" if shown else ""
+
+
+def _insured(paid_by: str | None) -> str:
+    return plain("tickets.insured", who=words.of("insurances", paid_by)) if paid_by else ""
 
 
 def _steps(user: User, found: TicketScreen) -> None:

@@ -14,7 +14,13 @@ from pages.shared.tickets import causes, words
 
 _TOLD_CLOCKS = ("clock_breached",)
 _SAID_ELSEWHERE = ("ticket_message", "attachment_added")
-_TABLES = {"type": "types", "kind": "money", "outcome": "outcomes", "quality": "qualities"}
+_TABLES = {
+    "type": "types",
+    "kind": "money",
+    "outcome": "outcomes",
+    "quality": "qualities",
+    "freight_insurance": "insurances",
+}
 _PLAIN = ("member", "carrier", "tracking_no")
 _REASONS = ("waits", "give_back", "reopen", "cancel", "closings")
 _CODE = re.compile(r"[a-z][a-z_]*")

@@ -16,7 +16,7 @@ from pages.shared import frame
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.tickets import causes, closing, linking, money, one, solutions, telling, words
+from pages.shared.tickets import causes, closing, insurance, linking, money, one, solutions, telling, words
 from pages.shared.tickets.register import said
 
 Panel = Callable[[User, TicketScreen], None]
@@ -59,8 +59,12 @@ def classify(user: User, found: TicketScreen) -> None:
     )
     severity = _choice(key, "severity", "severities", SEVERITIES, before)
     _why("severities", proposed.severity, severity)
+    insured = insurance.choose(ticket.freight_insurance, key=f"{key}_insured")
     if st.button(t("tickets.classify_now"), key="ticket_classify_send", type="primary"):
-        facts = {"type": kind, "severity": severity, "root_cause_id": cause, "department": department}
+        facts = {
+            "type": kind, "severity": severity, "root_cause_id": cause, "department": department,
+            "freight_insurance": insured,
+        }  # fmt: skip
         asked = one.mark(found, "classify", sorted(facts.items(), key=str))
         with frame.boundary():
             one.carry_out(

@@ -26,7 +26,7 @@ from pages.shared import format as fmt
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
-from pages.shared.tickets import state, words
+from pages.shared.tickets import insurance, state, words
 from pages.shared.words import editor
 
 ROLES = ("agent", "warehouse", "operations", "manager", "admin")
@@ -289,14 +289,14 @@ def _more(user: User, shop_id: int | None, order: OrderDetail | None) -> dict[st
         amount = st.number_input(
             t("tickets.claimed"), min_value=0.0, max_value=999_999.0, value=None, key="desk_register_claimed"
         )
-        insured = st.checkbox(t("tickets.freight_insurance"), key="desk_register_insured")
+        insured = insurance.choose(None, key="desk_register_insured")
     parcel = (tracking or "").strip() or (order.order.tracking_no if order else None)
     return {
         "channel": channel,
         "tracking_no": parcel,
         "platform_ref": (platform_ref or "").strip() or None,
         "claimed_amount": None if amount is None else Decimal(f"{amount:.2f}"),
-        "has_freight_insurance": insured,
+        "freight_insurance": insured,
     }
 
 

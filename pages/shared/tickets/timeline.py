@@ -40,11 +40,11 @@ def draw(found: TicketScreen) -> None:
     if not entries:
         st.caption(t("tickets.timeline.none"))
     for entry in entries[:_SHOWN]:
-        _draw(entry)
+        _draw(found, entry)
     if len(entries) > _SHOWN:
         with st.expander(t("tickets.timeline.older", count=len(entries) - _SHOWN)):
             for entry in entries[_SHOWN:]:
-                _draw(entry)
+                _draw(found, entry)
 
 
 def _entries(found: TicketScreen, view: str) -> Iterator[_Entry]:
@@ -55,11 +55,11 @@ def _entries(found: TicketScreen, view: str) -> Iterator[_Entry]:
         yield from (_Entry(event.at, event) for event in found.timeline if history.is_told(event))
 
 
-def _draw(entry: _Entry) -> None:
+def _draw(found: TicketScreen, entry: _Entry) -> None:
     if isinstance(entry.of, Message):
         _message(entry.of)
     elif isinstance(entry.of, Attachment):
-        attachments.line(entry.of)
+        attachments.line(entry.of, may_open="attachment" in found.can)
     else:
         event = entry.of
         who = event.who or plain("tickets.system")
