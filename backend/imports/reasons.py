@@ -285,8 +285,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "This row has no way to reach the customer. Fill in phone, WeChat, e-mail or buyer account.",
     ),
     "tags": (
-        "需求标签最多 10 个、每个最多 20 字，不能含号码或邮箱。请改正后重新导入这一行。",
-        "At most 10 needs of up to 20 characters each, without numbers or addresses. Correct the row.",
+        "需求标签最多 10 个、每个最多 20 字，不能含号码、邮箱、引号和 {{ }} [ ] < >。"
+        "请改正后重新导入这一行。",
+        "At most 10 needs of up to 20 characters each, without numbers, addresses, quotes or "
+        "{{ }} [ ] < >. Correct the row.",
     ),
     "duration": (
         "时长无法识别。请写秒数（如 25），或 00:00:25 这样的时长。",
@@ -299,6 +301,11 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "{count} cells of “{column}” reach nobody (scientific form, formula, asterisks, wrong length or "
         "signs) and were left out; the rows came in by another contact: row {lines}. "
         "Format a phone column as text.",
+    ),
+    "contacts_more": (
+        "“{column}”有 {count} 格是另一个联系方式，已放进备注：第 {lines} 行。查重和自动成交只看前面一列。",
+        "{count} cells of “{column}” hold another contact; it was put into the remark: row {lines}. "
+        "Duplicates and orders are found by the column before it.",
     ),
     "cells_kept": (
         "“{column}”有 {count} 格不是选项里的词，原文已放进备注，这一项留空：第 {lines} 行。",

@@ -322,9 +322,10 @@ create or replace function private.unknown_lines(p_import_id bigint) returns jso
 language sql stable set search_path = '' as $$
     select jsonb_build_object('unknown', coalesce(
         jsonb_agg(jsonb_build_object('row', e.row_no, 'reason', e.reason, 'params', e.params) order by e.row_no), '[]'))
-    from public.import_errors e where e.import_id = p_import_id and e.reason in ('import.parcel_unknown', 'import.case_unknown', 'import.future')
+    from public.import_errors e where e.import_id = p_import_id and (e.reason in ('import.parcel_unknown', 'import.case_unknown', 'import.future', 'contact.form')
+        or e.reason like 'lead.%')
 $$;
-comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, or that speak of days to come, found by the database: {unknown: [{row, reason, params}]}.';
+comment on function private.unknown_lines(bigint) is 'Lines whose order we do not have, that speak of days to come, or that are no lead, found by the database: {unknown: [{row, reason, params}]}.';
 
 create or replace function public.import_ready(p_import_id bigint, p_records integer, p_as_of timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -342,6 +343,8 @@ begin
         perform private.reject_unknown_parcels(v_import, v_me);
     elsif v_import.kind = 'aftersales' then
         perform private.reject_unknown_cases(v_import);
+    elsif v_import.kind = 'leads' then
+        perform private.reject_bad_leads(v_import);
     elsif v_import.kind in ('performance', 'traffic', 'chats', 'reviews') then
         perform private.reject_future_lines(v_import, private.now());
     end if;

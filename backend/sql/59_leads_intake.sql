@@ -188,6 +188,21 @@ comment on function private.forget_lead_contacts(timestamptz, timestamptz, integ
 
 -- Files ---------------------------------------------------------------------------------------------------------------
 
+create or replace function private.reject_bad_leads(p_import public.imports) returns void
+language plpgsql set search_path = '' as $$
+begin
+    insert into public.import_errors (import_id, row_no, reason)
+    select p_import.id, x.row_no, x.refusal from (
+        select r.row_no, coalesce(private.lead_refusal(r.payload), case when coalesce(r.payload ->> 'row_key', '') = '' then 'lead.bad_value' end) as refusal
+        from private.import_rows r where r.import_id = p_import.id) x
+    where x.refusal is not null;
+    update public.imports set rejected =
+        (select pg_catalog.count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
+    where id = p_import.id;
+end;
+$$;
+comment on function private.reject_bad_leads(public.imports) is 'Lines that are no lead are refused before the first of the file comes in, so that they are counted, shown, and end a strict import.';
+
 create or replace function private.apply_leads(p_import public.imports, p_to integer, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -196,10 +211,6 @@ declare
 begin
     v_me.role := (p_import).actor;
     v_me.member_id := (p_import).member_id;
-    insert into public.import_errors (import_id, row_no, reason)
-    select (p_import).id, r.row_no, coalesce(private.lead_refusal(r.payload), 'lead.bad_value') from private.import_rows r
-    where r.import_id = (p_import).id and r.row_no > (p_import).applied_to and r.row_no <= p_to
-      and (private.lead_refusal(r.payload) is not null or coalesce(r.payload ->> 'row_key', '') = '');
     select pg_catalog.jsonb_agg(n.payload order by n.row_no) into v_rows from (
         select distinct on (r.payload ->> 'row_key') r.row_no, r.payload from private.import_rows r
         where r.import_id = (p_import).id and r.row_no > (p_import).applied_to and r.row_no <= p_to
@@ -217,4 +228,4 @@ begin
 end;
 $$;
 comment on function private.apply_leads(public.imports, integer, timestamptz) is
-    'One chunk of a lead file: rows as create_leads takes them, each with its row_key (digest of what the row says). A row that was imported before makes no second lead; one that is no lead is listed as refused. They are handed out by the next tick.';
+    'One chunk of a lead file: rows as create_leads takes them, each with its row_key (digest of what the row says). A row that was imported before makes no second lead; one that is no lead was refused before (reject_bad_leads). They are handed out by the next tick.';

@@ -16,10 +16,10 @@ comment on function private.cooled_off(bigint, bigint, timestamptz) is 'Who had 
 create or replace function private.twin_of(p_lead_id bigint) returns public.leads
 language sql stable set search_path = '' as $$
     select t from public.lead_merges g join public.leads t on t.id = g.into_id
-    where g.lead_id = p_lead_id and g.state = 'open' and t.state in ('assigned', 'following') order by t.id limit 1
+    where g.lead_id = p_lead_id and g.state = 'open' and t.closed_at is null order by t.owner_id is null, t.id limit 1
 $$;
 comment on function private.twin_of(bigint) is
-    'An older lead that somebody works on and that may be the same customer: until that is decided nobody else gets this one.';
+    'An older open lead that may be the same customer, one that somebody works on before one of the pool: until that is decided nobody is given this one, and nobody else takes it.';
 
 create or replace function private.leads_to_hand_out(p_shop_id bigint, p_ids bigint[], p_limit integer, p_now timestamptz) returns bigint[]
 language sql volatile set search_path = '' as $$

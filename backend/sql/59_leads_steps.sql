@@ -307,21 +307,21 @@ language sql stable set search_path = '' as $$
         where o.id = any (p_order_ids) and o.status in ('to_ship', 'shipped', 'completed')
           and not exists (select from public.leads x where x.order_id = o.id)
     ), found as (
-        select b.id as order_id, l.id as lead_id, 'buyer_account' as how, 2 as sure, b.at, l.owner_id, l.asked_at
+        select b.id as order_id, l.id as lead_id, 'buyer_account' as how, 2 as sure, b.at, l.state, l.owner_id, l.asked_at
         from bought b join public.leads l on l.buyer_account = b.buyer_account and l.shop_id = b.shop_id and l.closed_at is null
         union all
-        select b.id, l.id, 'phone', 1, b.at, l.owner_id, l.asked_at
+        select b.id, l.id, 'phone', 1, b.at, l.state, l.owner_id, l.asked_at
         from bought b join private.contacts c on c.id = b.contact_id and c.phone_hash is not null
         join private.contacts k on k.phone_hash = c.phone_hash and k.kind = 'lead'
         join public.leads l on l.contact_id = k.id and l.shop_id = b.shop_id and l.closed_at is null
     ), best as (
         select distinct on (f.order_id) f.* from found f where coalesce(f.at >= f.asked_at - interval '1 hour', true)
-        order by f.order_id, f.owner_id is null, f.asked_at desc, f.sure
+        order by f.order_id, f.state <> 'following', f.owner_id is null, f.asked_at desc, f.sure
     )
     select distinct on (b.lead_id) b.lead_id, b.order_id, b.how from best b order by b.lead_id, b.at, b.order_id
 $$;
 comment on function private.leads_of_orders(bigint[]) is
-    'Open leads whose customer placed one of these paid orders after asking (an hour of leeway for clocks that differ), by phone or buyer account, in the same shop: of several the owned and newest one, with its first order.';
+    'Open leads whose customer placed one of these paid orders after asking (an hour of leeway for clocks that differ), by phone or buyer account, in the same shop: of several the one that is worked on, then the owned and newest one, with its first order.';
 
 create or replace function private.convert_leads(p_order_ids bigint[], p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$

@@ -225,26 +225,30 @@ def test_leads_come_sealed_and_once(conn: Connection) -> None:
 def test_what_reaches_nobody_is_no_lead_and_a_wish_refuses_none(conn: Connection) -> None:
     """Every fault of a row is named with its column; beside another contact, or among wishes, it is told."""
     leads = table(
-        "昵称,手机号,微信号,需求标签,线索来源,预算,备注",
-        "甲,1.38E+10,微 信!!,杯,直播,高,",
-        "乙,=1+1,,杯,直播,高,",
-        ",12345,,,直播,高,",
-        "丁,138****1111,ding_88,杯,抖音直播,3000,急",
-        "戊,13900001112,,杯,淘宝,高,",
-        "己,010-62345678,,杯,朋友介绍,,",
+        "昵称,手机号,微信号,需求标签,线索来源,预算,备注,联系电话",
+        "甲,1.38E+10,微 信!!,杯,直播,高,,",
+        "乙,=1+1,,杯<b>,直播,高,,",
+        ",12345,,,直播,高,,",
+        "丁,138****1111,ding_88,杯,抖音直播,3000,急,",
+        "戊,13900001112,,杯,淘宝,高,,139 0000 1112",
+        "己,010-62345678,,杯,朋友介绍,,,",
+        "庚,138****1113,,杯,直播,,,0571-88886666",
+        "辛,13900001114,,杯,直播,,,13900001115",
     )
     report = bring_in(conn, "leads", leads)
-    assert counts(report)[0] == 3
+    assert counts(report)[0] == 5
     assert [(one["row"], one["column"], one["reason"]) for one in report["rejected"]] == [
         (2, "手机号", reason("phone_scientific", {})),
         (2, "微信号", reason("wechat_form", {})),
         (3, "手机号", reason("phone_formula", {})),
+        (3, "需求标签", reason("tags", {})),
         (4, "手机号", reason("phone_digits", {"count": 5})),
         (4, "需求标签", reason("required", {})),
         (4, "昵称", reason("required", {})),
     ]
     assert report["notes"] == [
-        reason("contacts_left", {"column": "手机号", "count": 1, "lines": "5"}),
+        reason("contacts_left", {"column": "手机号", "count": 2, "lines": "5、8"}),
+        reason("contacts_more", {"column": "联系电话", "count": 1, "lines": "9"}),
         reason("cells_kept", {"column": "预算", "count": 1, "lines": "5"}),
         reason("cells_kept", {"column": "线索来源", "count": 1, "lines": "7"}),
     ]
@@ -253,13 +257,19 @@ def test_what_reaches_nobody_is_no_lead_and_a_wish_refuses_none(conn: Connection
         ("live", "unknown", None),
         ("chat", "high", "139****1112"),
         ("other", "unknown", "010****78"),
+        ("live", "unknown", "057****66"),
+        ("live", "unknown", "139****1114"),
     ]
     notes = {
         number: KEYRING.decrypt("contacts", "note", number, note)
         for number, note in rows(conn, "select id, note_cipher from private.contacts where kind = 'lead'")
         if note
     }
-    assert notes == {found[0][3]: "急；预算：3000", found[2][3]: "线索来源：朋友介绍"}
+    assert notes == {
+        found[0][3]: "急；预算：3000",
+        found[2][3]: "线索来源：朋友介绍",
+        found[4][3]: "联系电话：13900001115",
+    }
     with pytest.raises(FileRefused, match="file_no_rows"):
         bring_in(conn, "leads", table("称谓,号码,想要"))
 

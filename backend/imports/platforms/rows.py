@@ -78,6 +78,18 @@ class Cells:
                 return value
         return None
 
+    def each(self, field: str, reader: Callable[[str], T | None]) -> list[tuple[str, T | BadCell]]:
+        """What every column of the field holds, blank ones left out: (header, value or why it is none)."""
+        found: list[tuple[str, T | BadCell]] = []
+        for place in self.sheet.places.get(field, ()):
+            try:
+                value: T | BadCell | None = reader(self.cells[place])
+            except BadCell as bad:
+                value = bad
+            if value is not None and value != "":
+                found.append((self.sheet.headers[place].strip(), value))
+        return found
+
     def time(self, field: str) -> datetime | None:
         """The field as an aware time."""
         return self.read(field, self.sheet.when)

@@ -12,6 +12,7 @@ _CLOCK = re.compile(r"(\d{1,3}):([0-5]?\d)(?::([0-5]?\d))?")
 _SPELT = re.compile(r"(?:(\d{1,3})(?:小时|时|h))?(?:(\d{1,3})(?:分钟|分|m))?(?:(\d{1,4})(?:秒|s))?")
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
 _LONGEST = 300
+_NO_TAG = re.compile(r"\d{5}|@|[\]\[{}<>\"\\]")  # what `private.are_tags` refuses
 
 
 def chosen(words: Mapping[str, str], key: str) -> Callable[[str], str | None]:
@@ -67,9 +68,9 @@ def account(raw: str) -> str | None:
 
 def tags(raw: str) -> str | None:
     """Short words divided by commas or the like, joined by `、`: at most ten. Raises BadCell `tags`."""
-    found = [word for word in re.split(r"[,;，；、/|\n]+", text(raw)) if word.strip()]
-    cleaned = list(dict.fromkeys(word.strip() for word in found))
-    if len(cleaned) > 10 or any(len(word) > 20 or re.search(r"\d{5}|@", word) for word in cleaned):
+    found = re.split(r"[,;、/|\n]+", unicodedata.normalize("NFKC", text(raw)))
+    cleaned = list(dict.fromkeys(word.strip() for word in found if word.strip()))
+    if len(cleaned) > 10 or any(len(word) > 20 or _NO_TAG.search(word) for word in cleaned):
         raise BadCell("tags")
     return "、".join(cleaned) or None
 

@@ -1,10 +1,12 @@
 """Rows of sheets of one line a record -> records."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from backend.imports.cells import BadCell
 from backend.imports.platforms.layouts import Layout
 from backend.imports.platforms.rows import BadRow, Cells, Outcome, Sheet, shape_problem
 from backend.imports.platforms.sheet_layouts import TIME, SheetLayout, sheet_layout
@@ -83,6 +85,10 @@ def _listed(lines: Sequence[int]) -> str:
     return f"{shown} …" if len(lines) > 8 else shown
 
 
+def _told(column: str, lines: list[int]) -> Params:
+    return {"column": column, "count": len(lines), "lines": _listed(lines)}
+
+
 class _Lines:
     """Reads the lines of one sheet; raises BadRows for the fields that cannot be read."""
 
@@ -93,17 +99,16 @@ class _Lines:
         self.first = sheet.places.get("agent", ()) if layout.kind == "performance" else ()
         self.left: dict[str, list[int]] = {}
         self.kept: dict[str, list[int]] = {}
+        self.more: dict[str, list[int]] = {}
+        self.beside: list[tuple[str, str | BadCell]] = []
 
     def notes(self) -> list[Note]:
         """Which cells of accepted lines were left out or kept as words, by column."""
         return [
-            *(Note("contacts_left", self._told(field, at)) for field, at in self.left.items()),
-            *(Note("cells_kept", self._told(field, at)) for field, at in self.kept.items()),
+            *(Note("contacts_left", _told(column, at)) for column, at in self.left.items()),
+            *(Note("contacts_more", _told(column, at)) for column, at in self.more.items()),
+            *(Note("cells_kept", _told(column, at)) for column, at in self.kept.items()),
         ]
-
-    def _told(self, field: str, lines: list[int]) -> Params:
-        column = self.cells.sheet.column(field) or ""
-        return {"column": column, "count": len(lines), "lines": _listed(lines)}
 
     def is_summary(self, row: Row) -> bool:
         """Whether a row of a performance sheet sums up the others."""
@@ -114,6 +119,7 @@ class _Lines:
         if problem:
             raise BadRows([BadRow("", problem.key, problem.params)])
         self.cells.cells = row.cells
+        self.beside = []
         faults: list[BadRow] = []
         values = dict(self._values(faults))
         if self.layout.kind == "leads":
@@ -134,7 +140,10 @@ class _Lines:
             if not callable(reader):
                 raise TypeError(f"{column.name} has no reader")
             try:
-                value = self.cells.read(column.name, reader)
+                if self.layout.kind == "leads" and column.name in _CONTACTS:
+                    value = self._contact(column.name, reader)
+                else:
+                    value = self.cells.read(column.name, reader)
             except BadRow as bad:
                 faults.append(bad)
                 continue
@@ -142,6 +151,16 @@ class _Lines:
                 faults.append(BadRow(column.name, "required"))
                 continue
             yield column.name, value.date() if column.name == "day" and value else value
+
+    def _contact(self, field: str, reader: Callable[[str], Any]) -> Any:
+        """Of several columns the first that reaches somebody; what else they hold is put `beside`."""
+        found = self.cells.each(field, reader)
+        good = next((value for _, value in found if not isinstance(value, BadCell)), None)
+        if good is None and found:
+            _, bad = found[0]
+            raise BadRow(field, bad.key, bad.params)
+        self.beside += [(name, value) for name, value in found if _bare(value) != _bare(good)]
+        return good
 
     def _check(self, values: dict[str, Any]) -> None:
         """What one cell alone cannot tell."""
@@ -167,11 +186,15 @@ class _Lines:
         if others or (contacts and not reached):
             return [*contacts, *others]
         words = [f"{self.cells.sheet.column(bad.field)}：{self.cells.text(bad.field)}" for bad in wished]
+        words += [f"{column}：{value}" for column, value in self.beside if not isinstance(value, BadCell)]
         values |= dict.fromkeys(bad.field for bad in (*wished, *contacts))
         values["note"] = "；".join([*filter(None, [values["note"]]), *words]) or None
         for told, faulty in ((self.kept, wished), (self.left, contacts)):
             for bad in faulty:
-                told.setdefault(bad.field, []).append(line)
+                told.setdefault(self.cells.sheet.column(bad.field) or "", []).append(line)
+        for column, value in self.beside:
+            told = self.left if isinstance(value, BadCell) else self.more
+            told.setdefault(column, []).append(line)
         return []
 
     def _key(self, values: dict[str, Any]) -> str:
@@ -182,6 +205,11 @@ class _Lines:
                 return "|".join(_shown(values[field]) for field in fields)
         whole = "|".join(_shown(values[field]) for field in self.layout.keys[-1])
         return _digest(whole) if self.layout.kind == "reviews" else whole
+
+
+def _bare(value: Any) -> str:
+    """A contact without the signs that people put between its parts: the same number twice is one."""
+    return re.sub(r"[\s()+-]", "", value).removeprefix("86") if isinstance(value, str) else ""
 
 
 def _digest(text: str) -> str:
