@@ -74,17 +74,19 @@ $$;
 comment on function private.kpi_turns(bigint[], date, date) is
     'The turns of these talks: a run of buyer''s messages from first to last, and the first message of a person after it (null: none). Automatic replies neither end nor answer a turn. Its shift is the one at its first message.';
 
-create or replace function private.kpi_buyers(p_shops bigint[], p_from date, p_to date)
+create or replace function private.kpi_buyers(p_shops bigint[], p_from date, p_to date, p_versions jsonb)
 returns table (shop_id bigint, day date, agent text, shift text, buyer text, is_answered boolean, is_inquiry boolean, has_ordered boolean, has_paid boolean,
     sold boolean, sold_amount numeric)
 language sql stable set search_path = '' as $$
     with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
-    bought as (
-        select t.shop_id, t.session_id, bool_or(o.placed_at >= t.starts_at and o.placed_at < e.ends_at) as has_ordered,
-            bool_or(o.paid_at >= t.starts_at and o.paid_at < e.ends_at) as has_paid
-        from talks t join public.shops s on s.id = t.shop_id
-        cross join lateral (select (t.day + 1 + coalesce((select (k.params ->> 'pay_days')::integer from public.kpis k
-            where k.code = '转化率(客服)'), 0))::timestamp at time zone s.timezone as ends_at) e
+    days as materialized (
+        select coalesce(private.kpi_param('订单转化率', 'pay_days', p_versions), 0)::integer as ordering,
+            coalesce(private.kpi_param('转化率(客服)', 'pay_days', p_versions), 0)::integer as paying
+    ), bought as (
+        select t.shop_id, t.session_id,
+            bool_or(o.placed_at >= t.starts_at and o.placed_at < (t.day + 1 + d.ordering)::timestamp at time zone s.timezone) as has_ordered,
+            bool_or(o.paid_at >= t.starts_at and o.paid_at < (t.day + 1 + d.paying)::timestamp at time zone s.timezone) as has_paid
+        from talks t join public.shops s on s.id = t.shop_id cross join days d
         join public.orders o on o.buyer_account = t.buyer and o.shop_id = t.shop_id
         group by t.shop_id, t.session_id
     )
@@ -96,18 +98,18 @@ language sql stable set search_path = '' as $$
     from talks t left join bought b using (shop_id, session_id)
     group by t.shop_id, t.day, t.buyer
 $$;
-comment on function private.kpi_buyers(bigint[], date, date) is
-    'The buyers who wrote on a day, each once: answered by a person, asked before an order (not only after-sales), and what he ordered and paid after asking, until the end of the day (kpi_definitions.params pay_days later). Paid: the sheet of sessions or an imported order says so.';
+comment on function private.kpi_buyers(bigint[], date, date, jsonb) is
+    'The buyers who wrote on a day, each once: answered by a person, asked before an order (not only after-sales), and what he ordered and paid after asking, until the end of the day (pay_days later, as 订单转化率 and 转化率(客服) each have it). Paid: the sheet of sessions or an imported order says so.';
 
-create or replace function private.kpi_from_chats(p_shops bigint[], p_from date, p_to date)
+create or replace function private.kpi_from_chats(p_shops bigint[], p_from date, p_to date, p_versions jsonb)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with talks as materialized (select * from private.kpi_talks(p_shops, p_from, p_to)),
     turns as materialized (select *, extract(epoch from answered_at - first_at) as waited, extract(epoch from answered_at - last_at) as waited_last
         from private.kpi_turns(p_shops, p_from, p_to) where answered_at is not null),
-    buyers as materialized (select * from private.kpi_buyers(p_shops, p_from, p_to)),
-    late as (select coalesce((params ->> 'reply_seconds')::numeric, 30) as seconds from public.kpis where code = '响应超时率'),
-    prompt as (select coalesce((params ->> 'reply_seconds')::numeric, 30) as seconds from public.kpis where code = '30秒应答率'),
+    buyers as materialized (select * from private.kpi_buyers(p_shops, p_from, p_to, p_versions)),
+    late as (select coalesce(private.kpi_param('响应超时率', 'reply_seconds', p_versions), 30) as seconds),
+    prompt as (select coalesce(private.kpi_param('30秒应答率', 'reply_seconds', p_versions), 30) as seconds),
     clocked as (
         select t.*, (t.begins_at at time zone s.timezone)::time as begun, s.platform = 'jd'
             and ((t.begins_at at time zone s.timezone)::time >= '23:00' or (t.begins_at at time zone s.timezone)::time < '09:00') as jd_night
@@ -149,7 +151,7 @@ language sql stable set search_path = '' as $$
     union all
     select '咨询人数', shop_id, day, null, '(day)', count(*), null, count(*) from buyers group by shop_id, day
 $$;
-comment on function private.kpi_from_chats(bigint[], date, date) is
+comment on function private.kpi_from_chats(bigint[], date, date, jsonb) is
     'What the chats of these days say, by shop, day, agent and shift: numerator, denominator (null: a count), sample. 咨询人数 is no KPI: 流量转化率 is made of it.';
 
 create or replace function private.kpi_from_sheets(p_shops bigint[], p_from date, p_to date)
@@ -177,10 +179,10 @@ $$;
 comment on function private.kpi_from_sheets(bigint[], date, date) is
     'What performance sheets say, of days. Their means are weighted by the buyers received, as nearer to the truth than a mean of means.';
 
-create or replace function private.kpi_of_talks(p_shops bigint[], p_from date, p_to date)
+create or replace function private.kpi_of_talks(p_shops bigint[], p_from date, p_to date, p_versions jsonb)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
-    with chats as materialized (select * from private.kpi_from_chats(p_shops, p_from, p_to)),
+    with chats as materialized (select * from private.kpi_from_chats(p_shops, p_from, p_to, p_versions)),
     told as (
         select * from chats
         union all
@@ -197,10 +199,9 @@ language sql stable set search_path = '' as $$
     union all
     select '满意比', shop_id, day, agent, '(day)', count(*) filter (where score >= 4), count(*), count(*) from rated group by shop_id, day, agent
     union all
-    select '流量转化率', v.shop_id, v.day, null, '(day)', coalesce(t.numerator, 0), v.visitors, v.visitors
-    from public.visitor_days v left join told t on t.code = '咨询人数' and t.shop_id = v.shop_id and t.day = v.day
+    select '流量转化率', v.shop_id, v.day, null, '(day)', t.numerator, v.visitors, v.visitors
+    from public.visitor_days v join told t on t.code = '咨询人数' and t.shop_id = v.shop_id and t.day = v.day
     where v.shop_id = any (p_shops) and v.day between p_from and p_to
-      and exists (select from told x where x.shop_id = v.shop_id and x.code = '咨询人数')
 $$;
-comment on function private.kpi_of_talks(bigint[], date, date) is
-    'Figures of chats, of performance sheets where a shop has no chats of the day, of service ratings, and of visitors who asked.';
+comment on function private.kpi_of_talks(bigint[], date, date, jsonb) is
+    'Figures of chats, of performance sheets where a shop has no chats of the day, of service ratings, and of visitors who asked: on days of which both are known.';

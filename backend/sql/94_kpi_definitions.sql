@@ -47,6 +47,14 @@ select distinct on (d.code) d.* from public.kpi_definitions d order by d.code, d
 grant select on public.kpis to authenticated;
 comment on view public.kpis is 'The version of each KPI that is computed now.';
 
+create or replace function private.kpi_param(p_code text, p_name text, p_versions jsonb) returns numeric
+language sql stable set search_path = '' as $$
+    select (d.params ->> p_name)::numeric from public.kpi_definitions d
+    where d.code = p_code and d.version = coalesce((p_versions ->> p_code)::integer, d.version) order by d.version desc limit 1
+$$;
+comment on function private.kpi_param(text, text, jsonb) is
+    'A parameter of a KPI in the version that p_versions {code: version} names, else in the newest: what a criterion measures stays what it was when it was agreed.';
+
 insert into public.kpi_definitions (code, version, position, area, unit, direction, threshold, platform_thresholds, sources, by_person,
     no_shift, is_additive, name_en, formula, formula_en, numerator, denominator, origin, params)
 select w.code, 1, w.position, w.area, w.unit, w.direction, w.threshold, w.platforms::jsonb, w.sources::text[], w.by_person,

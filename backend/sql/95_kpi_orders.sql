@@ -36,16 +36,10 @@ $$;
 comment on function private.kpi_of_orders(bigint[], date, date) is
     'Sales per order, and complaints: an order counts on the day of its first complaint alone.';
 
-create or replace function private.kpi_promise_hours() returns numeric
-language sql stable set search_path = '' as $$
-    select coalesce((select (params ->> 'promise_hours')::numeric from public.kpis where code = '履约准时率'), 48)
-$$;
-comment on function private.kpi_promise_hours() is 'Hours after payment in which an order without a promise of the platform ships.';
-
-create or replace function private.kpi_of_promises(p_shops bigint[], p_from date, p_to date, p_now timestamptz)
+create or replace function private.kpi_of_promises(p_shops bigint[], p_from date, p_to date, p_now timestamptz, p_versions jsonb)
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
-    with hours as materialized (select make_interval(hours => private.kpi_promise_hours()::integer) as span),
+    with hours as materialized (select make_interval(hours => coalesce(private.kpi_param('履约准时率', 'promise_hours', p_versions), 48)::integer) as span),
     spans as materialized (select d.*, h.span from private.kpi_days(p_shops, p_from, p_to) d cross join hours h),
     due as (
         select o.shop_id, s.zone, o.shipped_at, o.promise_ship_at as due
@@ -60,7 +54,7 @@ language sql stable set search_path = '' as $$
     )
     select '履约准时率', shop_id, (due at time zone zone)::date, null, '(day)', count(*) filter (where shipped_at <= due), count(*), count(*) from due group by 2, 3
 $$;
-comment on function private.kpi_of_promises(bigint[], date, date, timestamptz) is
+comment on function private.kpi_of_promises(bigint[], date, date, timestamptz, jsonb) is
     'Orders whose promise fell due, and those shipped by then. Not due: orders cancelled before they shipped, and those of which no file says when they shipped.';
 
 create index if not exists ticket_returns_ended_idx on public.ticket_returns (shop_id, ended_at) where ended_at is not null;

@@ -3,18 +3,18 @@
 -- private.kpi_parts counts from the rows themselves. What it counts for each finished day is kept (private.kpi_snapshots), and
 -- pages read what is kept; days are counted again while their rows may still come in.
 
-create or replace function private.kpi_parts(p_codes text[], p_shops bigint[], p_from date, p_to date, p_now timestamptz)
+create or replace function private.kpi_parts(p_codes text[], p_shops bigint[], p_from date, p_to date, p_now timestamptz, p_versions jsonb default '{}')
 returns table (code text, shop_id bigint, day date, agent text, shift text, numerator numeric, denominator numeric, sample bigint)
 language plpgsql stable set search_path = '' as $$
 begin
     if exists (select from public.kpis k where k.code = any (p_codes) and k.sources && array['chats', 'performance', 'reviews', 'traffic']) then
-        return query select * from private.kpi_of_talks(p_shops, p_from, p_to) t where t.code = any (p_codes);
+        return query select * from private.kpi_of_talks(p_shops, p_from, p_to, p_versions) t where t.code = any (p_codes);
     end if;
     if p_codes && array['客单价(店铺)', '客诉率'] then
         return query select * from private.kpi_of_orders(p_shops, p_from, p_to) o where o.code = any (p_codes);
     end if;
     if '履约准时率' = any (p_codes) then
-        return query select * from private.kpi_of_promises(p_shops, p_from, p_to, p_now);
+        return query select * from private.kpi_of_promises(p_shops, p_from, p_to, p_now, p_versions);
     end if;
     if '复购周期' = any (p_codes) then
         return query select * from private.kpi_of_buyers(p_shops, p_from, p_to);
@@ -27,8 +27,8 @@ begin
     end if;
 end;
 $$;
-comment on function private.kpi_parts(text[], bigint[], date, date, timestamptz) is
-    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day, agent and shift. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time.';
+comment on function private.kpi_parts(text[], bigint[], date, date, timestamptz, jsonb) is
+    'What there is to count of these KPIs in days of these shops: one row a KPI, shop, day, agent and shift. Sums of it make every period, but 复购率, which private.kpi_repeat counts for a period at a time. p_versions {code: version}: of others than the newest.';
 
 create or replace function private.kpi_value(p_unit text, p_numerator numeric, p_denominator numeric) returns numeric
 language sql immutable set search_path = '' as $$
@@ -62,11 +62,11 @@ language sql stable set search_path = '' as $$
             where n.shop_id = p_shop_id and n.agent = p_agent), p_agent) end
 $$;
 
-create or replace function private.kpi_live(p_codes text[], p_shops bigint[], p_from date, p_to date, p_by text, p_now timestamptz)
+create or replace function private.kpi_live(p_codes text[], p_shops bigint[], p_from date, p_to date, p_by text, p_now timestamptz, p_versions jsonb default '{}')
 returns table (code text, scope text, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     select p.code, private.kpi_scope(p_by, p.shop_id, p.day, p.agent, p.shift), sum(p.numerator), sum(p.denominator), sum(p.sample)::bigint
-    from private.kpi_parts(p_codes, p_shops, p_from, p_to, p_now) p
+    from private.kpi_parts(p_codes, p_shops, p_from, p_to, p_now, p_versions) p
     where (p_by is distinct from 'person' or p.agent is not null)
       and (p_by is distinct from 'shift' or p.code in (select k.code from public.kpis k where k.no_shift is null))
     group by 1, 2
@@ -80,7 +80,7 @@ language sql stable set search_path = '' as $$
     where '复购率' = any (p_codes) and coalesce(p_by, '') not in ('person', 'shift')
     group by 2
 $$;
-comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz) is 'Sums of a period from the rows themselves, whole or by shop, person, shift or day. What no shift can be named for is left out by shift.';
+comment on function private.kpi_live(text[], bigint[], date, date, text, timestamptz, jsonb) is 'Sums of a period from the rows themselves, whole or by shop, person, shift or day. What no shift can be named for is left out by shift.';
 
 create or replace function private.check_kpi_period(p_from date, p_to date, p_most integer) returns void
 language plpgsql immutable set search_path = '' as $$
@@ -303,16 +303,17 @@ create or replace function private.imported_days(p_import public.imports, p_now 
 language sql stable set search_path = '' as $$
     with zone as (select s.timezone as name from public.shops s where s.id = p_import.shop_id)
     select array(
-        select distinct (m.sent_at at time zone z.name)::date from public.chat_messages m, zone z where p_import.kind = 'chats' and m.import_id = p_import.id
-        union select distinct (m.sent_at at time zone z.name)::date from public.chat_sessions s
-            join public.chat_messages m using (shop_id, session_id), zone z where p_import.kind = 'chats' and s.import_id = p_import.id
+        select distinct (m.sent_at at time zone z.name)::date from zone z, (
+            select x.shop_id, x.session_id from public.chat_messages x where x.import_id = p_import.id
+            union select x.shop_id, x.session_id from public.chat_sessions x where x.import_id = p_import.id) s
+            join public.chat_messages m using (shop_id, session_id) where p_import.kind = 'chats'
         union select a.day from public.agent_days a where p_import.kind = 'performance' and a.import_id = p_import.id
         union select v.day from public.visitor_days v where p_import.kind = 'traffic' and v.import_id = p_import.id
         union select distinct (r.rated_at at time zone z.name)::date from public.ratings r, zone z where p_import.kind = 'reviews' and r.import_id = p_import.id
         union select d::date from zone z, generate_series((p_now at time zone z.name)::date - 35, (p_now at time zone z.name)::date, interval '1 day') d
             where p_import.kind in ('orders', 'shipments', 'aftersales'))
 $$;
-comment on function private.imported_days(public.imports, timestamptz) is 'The days whose figures a file may have changed; of orders and cases the last 35.';
+comment on function private.imported_days(public.imports, timestamptz) is 'The days whose figures a file may have changed: of a talk all its days, for it counts on the day it began; of orders and cases the last 35.';
 
 create or replace function private.tg_forget_kept() returns trigger
 language plpgsql set search_path = '' as $$

@@ -156,6 +156,7 @@ create table if not exists public.task_criteria (
     constraint task_criteria_kind_is_whole check ((kpi_code is not null) = (text is null)
         and (kpi_code is null or (kpi_version is not null and comparison is not null and target is not null and window_days is not null and min_sample is not null))
         and (text is null or verifier_id is not null)),
+    constraint task_criteria_text_masked check (not private.names_a_phone(text)),
     foreign key (kpi_code, kpi_version) references public.kpi_definitions (code, version)
 );
 create index if not exists task_criteria_task_idx on public.task_criteria (task_id, round, position) where replaced_at is null;

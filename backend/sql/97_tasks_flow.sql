@@ -172,6 +172,7 @@ declare
     v_answer jsonb := coalesce((select r.answer from private.requests r where r.actor = 'anonymous'
             and r.request_id = private.sha256(p_request_id::text) and r.rpc = 'propose_task'),
         private.begin_request(p_request_id, 'propose_task', v));
+    v_task public.tasks;
 begin
     if v_answer is not null then
         return v_answer;
@@ -186,8 +187,9 @@ begin
         and v_me.role in ('manager', 'admin') and (m.shop_id in (select private.my_shop_ids()) or (m.shop_id is null and private.sees_every_shop()))) then
         perform private.fail('PT422', 'task.form');
     end if;
-    v_answer := private.finish_request(p_request_id, private.task_answer(private.add_task(v_me, v, private.now())));
-    if v ->> 'is_anonymous' = 'true' then
+    v_task := private.add_task(v_me, v, private.now());
+    v_answer := private.finish_request(p_request_id, private.task_answer(v_task));
+    if v_task.is_anonymous then
         update private.requests set actor = 'anonymous', args_hash = ''
         where actor = private.request_actor() and request_id = private.sha256(p_request_id::text);
     end if;
@@ -200,20 +202,21 @@ comment on function public.propose_task(jsonb, uuid) is
 
 -- Criteria ------------------------------------------------------------------------------------------------------------
 
-create or replace function private.task_sums(p_shop_id bigint, p_code text, p_agent text, p_from date, p_to date, p_now timestamptz)
+create or replace function private.task_sums(p_shop_id bigint, p_code text, p_version integer, p_agent text, p_from date, p_to date, p_now timestamptz)
 returns table (value numeric, numerator numeric, denominator numeric, sample bigint)
 language sql stable set search_path = '' as $$
     with shops as (select array_agg(s.id) as ids from public.shops s where p_shop_id is null or s.id = p_shop_id),
     sums as (
         select sum(f.numerator) as numerator, sum(f.denominator) as denominator, coalesce(sum(f.sample), 0)::bigint as sample
-        from shops, lateral private.kpi_live(array[p_code], shops.ids, p_from, p_to, case when p_agent is null then null else 'person' end, p_now) f
+        from shops, lateral private.kpi_live(array[p_code], shops.ids, p_from, p_to, case when p_agent is null then null else 'person' end, p_now,
+            jsonb_build_object(p_code, p_version)) f
         where p_agent is null or f.scope = p_agent or f.scope in (select m.display_name from shops
             join public.agent_names n on n.shop_id = any (shops.ids) and n.agent = p_agent join public.members m on m.id = n.member_id)
     )
     select private.kpi_value(k.unit, s.numerator, s.denominator), s.numerator, s.denominator, s.sample
     from public.kpis k cross join sums s where k.code = p_code
 $$;
-comment on function private.task_sums(bigint, text, text, date, date, timestamptz) is 'A KPI of a shop (null: all), of one person (by the name on the platform, or the member''s) or not, over days both included.';
+comment on function private.task_sums(bigint, text, integer, text, date, date, timestamptz) is 'A KPI, in the version agreed, of a shop (null: all), of one person (by the name on the platform, or the member''s) or not, over days both included.';
 
 create or replace function private.shop_day(p_shop_id bigint, p_at timestamptz) returns date
 language sql stable set search_path = '' as $$
@@ -265,7 +268,7 @@ begin
     from jsonb_array_elements(v_items) with ordinality c (v, n) left join public.kpis k on k.code = c.v ->> 'kpi_code';
     update public.task_criteria c set (baseline, baseline_sample, baseline_from, baseline_to) = (
         select s.value, s.sample, v_today - c.window_days, v_today - 1
-        from private.task_sums((p_task).shop_id, c.kpi_code, c.agent, v_today - c.window_days, v_today - 1, p_now) s)
+        from private.task_sums((p_task).shop_id, c.kpi_code, c.kpi_version, c.agent, v_today - c.window_days, v_today - 1, p_now) s)
     where c.task_id = (p_task).id and c.round = (p_task).round and c.replaced_at is null and c.kpi_code is not null;
 exception when check_violation or not_null_violation or foreign_key_violation or data_exception then
     perform private.fail('PT422', 'task.criteria');
@@ -332,6 +335,8 @@ begin
     v_task := private.task_for_change(v_me, p_id, p_version, 'change_criteria');
     if char_length(btrim(coalesce(p_reason, ''))) < 4 then
         perform private.fail('PT422', 'task.reason');
+    elsif private.names_a_phone(p_reason) then
+        perform private.fail('PT422', 'task.form');
     end if;
     perform private.set_criteria(v_task, p_criteria, v_now);
     if v_task.state <> 'inconclusive' then
@@ -343,7 +348,7 @@ end;
 $$;
 grant execute on function public.change_criteria(bigint, integer, jsonb, text, uuid) to authenticated;
 comment on function public.change_criteria(bigint, integer, jsonb, text, uuid) is
-    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more) that stays in the history; the old ones are kept. task.reason, task.criteria, task.no_person.';
+    'Managers, admins: other criteria after the delivery, with a reason (4 characters or more, no phone) that stays in the history; the old ones are kept. task.reason, task.form, task.criteria, task.no_person.';
 
 -- Work ----------------------------------------------------------------------------------------------------------------
 

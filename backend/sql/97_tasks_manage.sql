@@ -14,6 +14,8 @@ begin
     v_task := private.task_for_change(v_me, p_id, p_version, p_rpc);
     if char_length(btrim(coalesce(p_reason, ''))) < 4 then
         perform private.fail('PT422', 'task.reason');
+    elsif private.names_a_phone(p_reason) then
+        perform private.fail('PT422', 'task.form');
     elsif p_rpc in ('retry_task', 'extend_task') and not coalesce(private.is_task_deadline(p_until, v_now), false) then
         perform private.fail('PT422', 'task.deadline');
     end if;
@@ -35,7 +37,7 @@ exception when check_violation then
     perform private.fail('PT422', 'task.form');
 end;
 $$;
-comment on function private.decided_task(text, bigint, integer, text, text, timestamptz, uuid) is 'A manager''s decision about a task, with a reason.';
+comment on function private.decided_task(text, bigint, integer, text, text, timestamptz, uuid) is 'A manager''s decision about a task, with a reason that names no phone.';
 
 create or replace function private.copy_criteria(p_task public.tasks) returns void
 language sql set search_path = '' as $$
@@ -138,7 +140,8 @@ begin
     if v_items is null or jsonb_array_length(v_items) not between 1 and 500 then
         perform private.fail('PT422', 'bulk.too_many', '{"limit": 500}');
     end if;
-    return private.finish_request(p_request_id, (select jsonb_agg(private.save_task_row(v_me, i, private.now()) order by i -> 'id') from jsonb_array_elements(v_items) i));
+    return private.finish_request(p_request_id, (select jsonb_agg(private.save_task_row(v_me, x.item, private.now()))
+        from (select i as item from jsonb_array_elements(v_items) i order by i -> 'id') x)); -- locked in one order, whatever the grid's
 end;
 $$;
 grant execute on function public.save_tasks(jsonb, uuid) to authenticated;

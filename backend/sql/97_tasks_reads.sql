@@ -126,20 +126,22 @@ language sql stable set search_path = '' as $$
         'figures', s.tiles,
         'anomalies', (select coalesce(jsonb_agg(t), '[]') from jsonb_array_elements(s.tiles) t where t -> 'is_met' = 'false'),
         'causes', (select coalesce(jsonb_agg(to_jsonb(c) order by c.tickets desc), '[]') from (
-            select r.id, r.name, count(*) as tickets from public.tickets t join public.root_causes r on r.id = t.root_cause_id
-            where t.shop_id = any (p_shops) and t.registered_at >= s.first and t.registered_at < s.last + 1 and t.state not in ('cancelled', 'merged')
+            select r.id, r.name, count(*) as tickets from private.kpi_days(p_shops, s.first, s.last) d
+            join public.tickets t on t.shop_id = d.shop_id and t.registered_at >= d.starts_at and t.registered_at < d.ends_at
+            join public.root_causes r on r.id = t.root_cause_id where t.state not in ('cancelled', 'merged')
             group by r.id, r.name order by count(*) desc limit 10) c),
         'low_scores', (select coalesce(jsonb_agg(jsonb_build_object('ticket_id', v.ticket_id, 'score', v.score, 'finding', v.finding, 'at', v.opened_at) order by v.opened_at desc), '[]')
-            from (select * from public.score_reviews r where r.shop_id = any (p_shops) and r.opened_at >= s.first and r.opened_at < s.last + 1 order by r.opened_at desc limit 20) v),
+            from (select r.* from private.kpi_days(p_shops, s.first, s.last) d
+                join public.score_reviews r on r.shop_id = d.shop_id and r.opened_at >= d.starts_at and r.opened_at < d.ends_at order by r.opened_at desc limit 20) v),
         'suggestions', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from (select * from public.tasks x where (x.shop_id is null or x.shop_id = any (p_shops))
             and x.state in ('proposed', 'regressed') order by x.id limit 100) t),
         'tasks', (select coalesce(jsonb_agg(private.task_row(t) order by t.id), '[]') from (select * from public.tasks x where (x.shop_id is null or x.shop_id = any (p_shops))
             and (x.state in ('planned', 'in_progress', 'delivered', 'verifying', 'failed', 'inconclusive')
-                or (x.judged_at >= s.first and x.judged_at < s.last + 1)) order by x.id limit 100) t))
+                or private.shop_day(x.shop_id, x.judged_at) between s.first and s.last) order by x.id limit 100) t))
     from span s
 $$;
 comment on function private.meeting_pack(bigint[], date) is
-    'What lies on the table of a monthly review: figures and those that miss their target, root causes and low scores (feedback), suggestions, and the tasks under way or judged.';
+    'What lies on the table of a monthly review: figures and those that miss their target, root causes and low scores (feedback), suggestions, and the tasks under way or judged. Days are those of each shop, whatever zone the server keeps.';
 
 create or replace function public.meeting_screen(p_month date, p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -210,7 +212,7 @@ declare
 begin
     perform private.check_kpi_period(p_from, p_to, 400);
     return (select coalesce(jsonb_agg(private.task_row(t) || jsonb_build_object('change_note', t.change_note) order by t.judged_at), '[]') from public.tasks t
-        where t.state = 'accepted' and t.judged_at >= p_from and t.judged_at < p_to + 1
+        where t.state = 'accepted' and private.shop_day(t.shop_id, t.judged_at) between p_from and p_to
           and (t.shop_id is null or t.shop_id in (select private.my_shop_ids())) and (p_shop_id is null or t.shop_id = p_shop_id));
 end;
 $$;

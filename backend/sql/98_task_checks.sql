@@ -15,7 +15,7 @@ declare
     v public.task_criteria := p_criterion;
     v_sums record;
 begin
-    select * into v_sums from private.task_sums((p_task).shop_id, v.kpi_code, v.agent, p_from, p_to, p_now);
+    select * into v_sums from private.task_sums((p_task).shop_id, v.kpi_code, v.kpi_version, v.agent, p_from, p_to, p_now);
     insert into public.task_measures (criterion_id, task_id, day, value, numerator, denominator, sample, is_watch, made_at)
     values (v.id, v.task_id, p_to, v_sums.value, v_sums.numerator, v_sums.denominator, v_sums.sample, p_watch, p_now)
     on conflict (criterion_id, day) do update set (value, numerator, denominator, sample, made_at) =

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -150,6 +151,11 @@ def test_an_order_paid_after_the_talk_is_a_payment_and_two_are_one_buyer(conn: C
     assert (rate["numerator"], rate["denominator"]) == (1, 3)
     [ordered] = figures(conn, "订单转化率")
     assert (ordered["numerator"], ordered["denominator"]) == (1, 4)
+    manager = Rpc(conn, add_member(conn, "manager", shop_of(conn).id))
+    later = {"p_version": 1, "p": {"params": {"pay_days": 1}}, "p_request_id": uuid.uuid4()}
+    manager("change_kpi", p_code="订单转化率", **later)
+    assert figures(conn, "订单转化率")[0]["numerator"] == 2
+    assert figures(conn, "转化率(客服)")[0]["numerator"] == 1, "each KPI has its own days"
 
 
 def test_what_is_missing_is_named_and_never_zero(conn: Connection) -> None:
@@ -158,9 +164,9 @@ def test_what_is_missing_is_named_and_never_zero(conn: Connection) -> None:
     assert found["平响"]["missing"] == ["chats", "performance"]
     assert found["流量转化率"]["missing"] == ["traffic"]
     assert found["解决率"]["missing"] == []
-    bring_in(conn, "traffic", "日期,访客数", f"{DAY},1000")
+    bring_in(conn, "traffic", "日期,访客数", f"{DAY},1000", "2026-11-08,500")
     bring_in(conn, "chats", HEAD, *CHATS.split("\n"))
-    [visitors] = figures(conn, "流量转化率")
+    [visitors] = figures(conn, "流量转化率", first="2026-11-08")  # of which nobody knows who asked
     assert (visitors["numerator"], visitors["denominator"], visitors["value"]) == (4, 1000, 0.4)
 
 
@@ -229,6 +235,9 @@ def test_a_late_file_has_its_days_counted_again(conn: Connection) -> None:
         "select numerator from private.kpi_snapshots where code = '答问比' and day = '2026-11-09'"
     )
     assert sum(row[0] for row in kept.fetchall()) == 6
+    bring_in(conn, "chats", HEAD, "17,S2,客服A,b2,售前,客服,2026-11-10 00:01:00,发了")
+    due = conn.execute("select day::text from private.kpi_runs where made_at is null and day > '2026-11-08'")
+    assert {DAY, "2026-11-10"} <= {day for (day,) in due.fetchall()}, "the talk began on the day before"
 
 
 def test_bad_questions_are_refused(conn: Connection) -> None:

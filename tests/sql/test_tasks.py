@@ -153,6 +153,21 @@ def test_the_example_of_the_handbook_proves_itself(floor: Connection) -> None:
         (shop(floor),),
     )
     assert {code: (int(n), int(d)) for code, n, d in figures.fetchall()}["流程优化达标率"] == (1, 2)
+    early = "2026-12-01T00:30:00+08:00"  # still November in UTC
+    floor.execute("update tasks set judged_at = %s where id = %s", (early, rare))
+    floor.execute(
+        "update tickets set registered_at = %s, root_cause_id = (select min(id) from root_causes)", (early,)
+    )
+    for zone in ("UTC", "Asia/Shanghai", "America/New_York"):
+        floor.execute(f"set local timezone = '{zone}'")
+        for month, last, here in (("2026-12-01", "2026-12-31", True), ("2026-11-01", "2026-11-30", False)):
+            pack = ask(floor, "mgr", "meeting_screen", month, shop(floor))["pack"]
+            announced = ask(floor, "mgr", "announcement", month, last)
+            found = (
+                [rare in [task["id"] for task in listed] for listed in (pack["tasks"], announced)],
+                pack["causes"] != [],
+            )
+            assert found == ([here, here], here), (zone, month)
 
 
 def test_nobody_writes_a_measure(floor: Connection) -> None:

@@ -13,7 +13,20 @@ from psycopg.types.json import Jsonb
 
 from tests.sql.desk import as_member, ask, at, one, refusal, refused, row
 from tests.sql.reminding import rows
-from tests.sql.test_tasks import DAY, FASTER, START, Connection, do, person, plan, propose, shop, state
+from tests.sql.test_tasks import (
+    DAY,
+    FASTER,
+    START,
+    Connection,
+    days_pass,
+    deliver,
+    do,
+    person,
+    plan,
+    propose,
+    shop,
+    state,
+)
 from tests.sql.ticketing import open_ticket_floor
 from tests.support import as_role
 
@@ -172,12 +185,13 @@ def test_an_anonymous_proposal_leads_to_nobody(floor: Connection) -> None:
         assert len(after["tasks"] - before["tasks"]) == 1
         return "\n".join(line for name in after for line in after[name] - before[name])
 
-    anonymous = left(is_anonymous=True)
-    assert [one for one in known if one in anonymous] == []
+    for said in (True, "TRUE", 1):
+        anonymous = left(is_anonymous=said)
+        assert [one for one in known if one in anonymous] == [], said
     assert str(account) in (named := left()), "the record of requests knows who asked"
     assert "918273645" in named
 
-    task = one(floor, "select id from tasks where is_anonymous")
+    task = one(floor, "select max(id) from tasks where is_anonymous")
     for who in ("mgr", "adm"):
         seen = repr((ask(floor, who, "task_screen", task), ask(floor, who, "task_list", {"text": f"o-{task}"}),
             ask(floor, who, "meeting_screen", "2026-11-01", shop(floor))["pack"]["suggestions"][:1]))  # fmt: skip
@@ -209,7 +223,7 @@ def test_odd_values_are_refused_with_a_reason(floor: Connection) -> None:
             [], [FASTER] * 9, [None], ["x"], [[]], [FASTER | {"target": "NaN"}], [FASTER | {"target": "Infinity"}],
             [FASTER | {"target": "1e300"}], [FASTER | {"target": None}], [FASTER | {"window_days": 40000}], [FASTER | {"window_days": 0}],
             [FASTER | {"min_sample": -1}], [FASTER | {"comparison": "="}], [FASTER | {"agent": "x" * 61}], [FASTER | {"text": "两样"}],
-            [{"text": "外人验收", "verifier_id": far}], [{"text": "x" * 401, "verifier_id": ann}],
+            [{"text": "外人验收", "verifier_id": far}], [{"text": "打13800138000", "verifier_id": ann}], [{"text": "x" * 401, "verifier_id": ann}],
         )),
     ]  # fmt: skip
     wrong = _odd(floor, plans, lambda p: do(floor, "mgr", "plan_task", task, p))
@@ -219,6 +233,8 @@ def test_odd_values_are_refused_with_a_reason(floor: Connection) -> None:
         {"evidence": {"root_cause_id": "9" * 40}}, {"meeting_id": "x"}, {"shop_id": -1}, {"shop_id": "1e3"},
     ]  # fmt: skip
     wrong += _odd(floor, proposals, lambda p: propose(floor, **p))
+    reasons = ["客户电话13800138000", " 不 ", None]
+    wrong += _odd(floor, reasons, lambda reason: do(floor, "mgr", "cancel_task", task, reason))
     screens: list[Any] = [
         {}, [], Jsonb("x"), {"from": "x", "to": "y"}, {"from": "-infinity", "to": "infinity"}, SPAN | {"to": "2036-01-01"},
         SPAN | {"shop_id": [1]}, SPAN | {"member_id": "x"}, SPAN | {"member_id": "9" * 40},
@@ -277,6 +293,24 @@ def test_odd_lines_of_a_grid_change_nothing(floor: Connection) -> None:
     ]
     assert set(outcomes) == {"task.form", "task.owner", "task.deadline"}, outcomes
     assert row(floor, "select * from tasks where id = %s", task) == before
+
+
+def test_a_measure_is_counted_by_the_version_that_was_agreed(floor: Connection) -> None:
+    task = propose(floor)
+    plan(floor, task, {"kpi_code": "响应超时率", "target": 5, "window_days": 1, "min_sample": 1})
+    deliver(floor, task)
+    at(floor, START + DAY)
+    for number, sender, seconds in ((1, "buyer", 0), (2, "agent", 40)):
+        floor.execute(
+            "insert into chat_messages (shop_id, message_id, session_id, buyer, sender, sent_at) values (%s, %s, 's', 'b', %s, %s)",
+            (shop(floor), str(number), sender, START + DAY + timedelta(seconds=seconds)),
+        )
+    ask(floor, "mgr", "change_kpi", "响应超时率", 1, {"params": {"reply_seconds": 60}}, uuid.uuid4())
+    day = str((START + DAY).date())
+    assert ask(floor, "mgr", "kpi_figures", ["响应超时率"], day, day)[0]["value"] == 0
+    days_pass(floor, START + DAY, 1)
+    assert row(floor, "select kpi_version, value, is_met from task_criteria") == (1, 100, False)
+    assert state(floor, task) == "failed"
 
 
 def test_a_longer_window_after_delivery_is_measured_to_its_end(floor: Connection) -> None:
