@@ -143,6 +143,14 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     assert fact(shop, ticket, "department") == "supplier"
     click(tab, "ticket_step_take")
     assert fact(shop, ticket, "owner_id") == agent.member_id
+    tab.session_state["ticket_solutions"] = True  # the box is open
+    tab.run()
+    known = int(shop.one("select id from public.solutions where title like '划痕%%' and %s > 0", ticket))
+    assert "请顾客发正面、划痕特写" in shown(tab)
+    click(tab, f"ticket_solution_by_{known}")
+    typed(tab, reply.field(ticket), "亲，{快递单号} 已寄出")
+    assert tab.button(key="ticket_send").disabled  # a place that nobody filled in
+    assert "还要手工填" in shown(tab)
     typed(tab, reply.field(ticket), "亲，这是全网最低价的最佳面霜")
     assert tab.button(key="ticket_send").disabled
     assert "ticket_reply_copy" not in keys(tab)  # what must not be sent is not copied from here either
@@ -162,6 +170,7 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     assert "已补发" not in tab.pills(key=f"ticket_outcome_{ticket}").options
     assert "已补发、已退款：先在「补偿 / 补发…」里登记款项" in shown(tab)
     assert tab.button(key="ticket_resolve_send").disabled
+    assert tab.radio(key=f"ticket_solution_used_{ticket}").value == known
     click(tab, "ticket_step_money")
     tab.pills(key=f"ticket_money_kind_{ticket}").set_value("reship").run()
     tab.text_input(key=f"ticket_money_reason_{ticket}").set_value("杯身划痕").run()
@@ -173,6 +182,8 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     tab.text_area(key=f"ticket_told_words_{ticket}").set_value("亲，补发已寄出，请留意签收").run()
     click(tab, "ticket_resolve_send")
     assert fact(shop, ticket, "state") == "revisit"
+    used = "select array_agg((solution_id, helpful)::text) from public.solution_uses where ticket_id = %s"
+    assert shop.one(used, ticket) == [f"({known},t)"]
     said = "select channel || body from public.ticket_messages where ticket_id = %s order by id desc"
     assert shop.one(said, ticket) == "wangwang亲，补发已寄出，请留意签收"
     assert f"【补发】【补偿】T-{ticket} {agent.name}" in shown(tab)

@@ -13,6 +13,7 @@ from backend.tickets.suggest import Suggestion
 SAID = {
     "杯子有划痕，能补发一个吗": ("reship", "quality_surface", None),
     "没有划痕，就是少发了一个杯盖": ("reship", "service_wrong_goods", None),
+    "打开箱子少了一个杯盖": ("reship", "service_wrong_goods", None),
     "快递三天不动了": ("logistics", "logistics_delay", None),
     "昨天降价了，能补差价吗": ("price_protection", None, None),
     "再不处理我就发小红书曝光": ("public_complaint", None, "urgent"),

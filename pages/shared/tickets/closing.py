@@ -10,7 +10,7 @@ import streamlit as st
 from backend.tickets import money, surveys, wording
 from backend.tickets.choices import OUTCOMES
 from backend.tickets.models import TicketScreen
-from pages.shared import frame, widgets
+from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
@@ -64,10 +64,14 @@ def ask_lead(found: TicketScreen, who: str) -> None:
 def score(user: User, found: TicketScreen) -> None:
     """回访: a text to copy for the customer's chat, and one click for what he answers."""
     ticket = found.ticket
-    text = surveys.invitation(frame.client(), ticket_id=ticket.id).text
+    asking = surveys.invitation(frame.client(), ticket_id=ticket.id)
     st.caption(t("tickets.score_text"))
-    st.markdown(f"> {md(text)}")
-    widgets.copy_button(text, key="ticket_survey_copy", label=plain("tickets.copy_survey"))
+    st.markdown(f"> {md(asking.text)}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        widgets.copy_button(asking.text, key="ticket_survey_copy", label=plain("tickets.copy_survey"))
+        if asking.can_link:
+            survey = {"survey": str(asking.id)}
+            home_links.link(t("tickets.survey_link"), "satisfaction", query=survey, icon=":material/link:")
     comment = st.text_input(
         t("tickets.score_comment"), key=f"ticket_score_comment_{ticket.instance}", max_chars=300
     )

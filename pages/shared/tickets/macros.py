@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from backend.library import commands, reads, variables
 from backend.library.models import Script
+from backend.library.variables import Filled
 from backend.tickets import replies
 from backend.tickets.models import TicketScreen
 from pages.shared import frame
@@ -19,13 +21,14 @@ from pages.shared.tickets import one
 from pages.shared.words import editor
 
 _OFFERED = 8
+_BOX = "ticket_macros"
+_CHOSEN = "ticket_macro_chosen"
 
 
 def draw(user: User, found: TicketScreen, field: str) -> None:
     """A button that opens the fitting scripts; they are read when somebody opens it."""
-    with st.popover(
-        t("tickets.macros"), icon=":material/chat:", key="ticket_macros", on_change="rerun"
-    ) as box:
+    _note_use(found)
+    with st.popover(t("tickets.macros"), icon=":material/chat:", key=_BOX, on_change="rerun") as box:
         if not box.open:
             return
         ticket = found.ticket
@@ -54,19 +57,28 @@ def draw(user: User, found: TicketScreen, field: str) -> None:
 
 def _line(user: User, found: TicketScreen, script: Script, field: str) -> None:
     filled = variables.fill(script.body, replies.values(found, user.name, datetime.now(ZoneInfo(user.zone))))
-    if st.button(md(script.title), key=f"ticket_macro_{script.id}", width="stretch"):
-        before = editor.text(field).rstrip()
-        editor.put(field, f"{before}\n{filled.text}" if before else filled.text)
-        asked = str(one.mark(found, "macro", script.id, before))
-        commands.use_script(
-            frame.client(),
-            script.id,
-            found.ticket.shop_id,
-            request_id=asked,
-            case=("ticket", found.ticket.id),
-        )
-        if filled.missing:
-            names = plain("tickets.joiner").join(filled.missing)
-            frame.flash(t("tickets.macro_missing", names=names), icon=":material/edit:")
-        st.rerun()
+    st.button(
+        md(script.title),
+        key=f"ticket_macro_{script.id}",
+        width="stretch",
+        on_click=partial(_put, script.id, filled, field),
+    )
     st.caption(md(filled.text.replace("\n", " ")[:90]))
+
+
+def _put(script_id: int, filled: Filled, field: str) -> None:
+    """Writes the text behind what stands in the field, and closes the box over it."""
+    before = editor.text(field).rstrip()
+    editor.put(field, f"{before}\n{filled.text}" if before else filled.text)
+    st.session_state[_BOX] = False
+    st.session_state[_CHOSEN] = (script_id, before)
+
+
+def _note_use(found: TicketScreen) -> None:
+    """A script that was put into the field counts as used for this case."""
+    if _CHOSEN not in st.session_state:
+        return
+    script_id, before = st.session_state.pop(_CHOSEN)
+    asked = one.mark(found, "macro", script_id, before)
+    case = ("ticket", found.ticket.id)
+    commands.use_script(frame.client(), script_id, found.ticket.shop_id, request_id=asked, case=case)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from backend.library import variables
 from backend.tickets import commands
 from backend.tickets.choices import CHANNEL_OF, CHANNELS
 from backend.tickets.models import TicketScreen
@@ -14,7 +16,7 @@ from backend.words import Result, rewrite
 from pages.shared import frame, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.tickets import macros, one, words
+from pages.shared.tickets import macros, one, solutions, words
 from pages.shared.words import editor, hits, wording
 
 
@@ -46,7 +48,8 @@ def _body(user: User, found: TicketScreen) -> None:
         result = _look(found, editor.text(name)) if direction == "out" else None
         _text(name, direction or "out", result)
         _keep(found, editor.text(name))
-        _actions(user, found, direction or "out", result)
+        empty = _unfilled(editor.text(name)) if direction == "out" else ()
+        _actions(user, found, direction or "out", result, empty)
         if result is not None and result.hits:
             hits.cards(result, field=name, key="ticket_reply_hit")
 
@@ -80,7 +83,18 @@ def _keep(found: TicketScreen, body: str) -> None:
         st.session_state[kept] = body
 
 
-def _actions(user: User, found: TicketScreen, direction: str, result: Result | None) -> None:
+def _unfilled(body: str) -> tuple[str, ...]:
+    """Places of a script that still stand in braces: the customer must not read them."""
+    names = tuple(name for name in variables.names_in(body) if name in variables.VARIABLES)
+    if names:
+        listed = plain("tickets.joiner").join(f"{{{name}}}" for name in names)
+        st.caption(f":material/edit: {t('tickets.macro_missing', names=listed)}")
+    return names
+
+
+def _actions(
+    user: User, found: TicketScreen, direction: str, result: Result | None, empty: Sequence[str]
+) -> None:
     ticket = found.ticket
     body = editor.text(field(ticket.id))
     rewritten = rewrite(body, result.hits) if result else body
@@ -88,6 +102,7 @@ def _actions(user: User, found: TicketScreen, direction: str, result: Result | N
         where = channel(found, key="ticket_channel") if direction != "note" else "other"
         if direction == "out":
             macros.draw(user, found, field(ticket.id))
+            solutions.beside(found)
         if rewritten != body:
             st.button(
                 t("words.adopt_all"),
@@ -96,7 +111,8 @@ def _actions(user: User, found: TicketScreen, direction: str, result: Result | N
                 on_click=partial(editor.put, field(ticket.id), rewritten),
             )
         blocked = result is not None and result.verdict == "block"
-        if direction == "out" and body.strip() and not blocked:
+        ready = bool(body.strip()) and not blocked and not empty
+        if direction == "out" and ready:
             widgets.copy_button(body, key="ticket_reply_copy", label=plain("tickets.copy_reply"))
         if st.button(
             t(f"tickets.send.{direction}"),
@@ -104,7 +120,7 @@ def _actions(user: User, found: TicketScreen, direction: str, result: Result | N
             type="primary",
             icon=":material/send:" if direction == "out" else ":material/note_add:",
             shortcut="Ctrl+Enter",
-            disabled=not body.strip() or blocked,
+            disabled=not ready,
             help=t("tickets.blocked_help") if blocked else None,
         ):
             _send(user, found, direction, where, body, warned=_warned(result))
