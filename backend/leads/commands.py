@@ -20,6 +20,9 @@ from uuid import UUID
 from supabase import Client
 
 from backend import db
+from backend.errors import AppError
+from backend.imports.cells import BadCell
+from backend.imports.platforms import lead_cells
 from backend.leads import reads
 from backend.leads.choices import BulkAction
 from backend.leads.models import (
@@ -32,12 +35,14 @@ from backend.leads.models import (
     Moved,
     Preview,
     PromiseRow,
+    Refused,
 )
 from backend.orders import reads as orders
 from backend.pii import Keyring, letters, mask_account, mask_free_text, mask_name, mask_phone
 
 CONTACT_FIELDS = ("name", "phone", "wechat", "email")
 _PHONE = re.compile(r"(?:\+?86[ -]?)?1[3-9][0-9](?:[ -]?[0-9]{4}){2}")
+_READERS = {"phone": lead_cells.phone, "wechat": lead_cells.wechat, "email": lead_cells.email}
 _KINDS: Mapping[str, Any] = {"name": "name", "phone": "phone", "wechat": "wechat", "email": "email"}
 
 
@@ -53,10 +58,17 @@ def capture(
 ) -> CaptureResult:
     """Capture up to 500 leads; `keep`: they are mine. Rows that are no lead come back with their reason.
 
+    What somebody typed must reach the customer as a file's cell must; an order's contact is taken as it is.
     Raises `shop.none`, `bulk.too_many`, `lead.bad_value`.
     """
-    ids: list[int] = db.rpc(client, "reserve_contact_ids", p_count=max(len(drafts), 1))
-    rows = [lead_row(keyring, draft, contact_id) for draft, contact_id in zip(drafts, ids, strict=False)]
+    typed = [] if via == "order" else [asdict(draft) for draft in drafts]
+    wrong = {n: bad for n, contact in enumerate(typed, 1) if (bad := unreachable(contact))}
+    places = [n for n in range(1, len(drafts) + 1) if n not in wrong]
+    refused = [Refused(row=n, refusal=bad) for n, bad in wrong.items()]
+    if wrong and not places:
+        return CaptureResult(refused=tuple(refused))
+    ids: list[int] = db.rpc(client, "reserve_contact_ids", p_count=max(len(places), 1))
+    rows = [lead_row(keyring, drafts[n - 1], contact_id) for n, contact_id in zip(places, ids, strict=False)]
     answer = db.command(
         client,
         "create_leads",
@@ -66,7 +78,19 @@ def capture(
         p_via=via,
         p_keep=keep,
     )
-    return CaptureResult.model_validate(answer)
+    made = CaptureResult.model_validate(answer)
+    refused += [bad.model_copy(update={"row": places[bad.row - 1]}) for bad in made.refused]
+    return made.model_copy(update={"refused": tuple(sorted(refused, key=lambda bad: bad.row))})
+
+
+def unreachable(contact: Mapping[str, Any]) -> str | None:
+    """Why the first contact that is given reaches nobody: lead.bad_phone, lead.bad_wechat, lead.bad_email."""
+    for name, reader in _READERS.items():
+        try:
+            reader(contact.get(name, ""))
+        except BadCell:
+            return f"lead.bad_{name}"
+    return None
 
 
 def capture_order(
@@ -145,9 +169,12 @@ def update(
 ) -> Captured:
     """What became known: needs, source, intent, budget, membership, buyer_account; `contact` in clear text.
 
-    `contact_id` is the one that `reveal_row` named (None: the lead had none yet).
+    `contact_id` is the one that `reveal_row` named (None: the lead had none yet). Raises what `unreachable`
+    says, and what the database refuses.
     """
     change = dict(facts)
+    if contact and (bad := unreachable(contact)):
+        raise AppError(bad)
     if contact:
         number = contact_id or db.rpc(client, "reserve_contact_ids", p_count=1)[0]
         change |= masks(contact) | {"contact": sealed(keyring, number, contact) | {"id": number}}

@@ -61,14 +61,20 @@ def test_what_was_typed_and_is_no_lead_stays_to_be_completed(app_as: AppAs, shop
     form.button(key="leads_new_send").click().run()
     assert form.text_input(key="leads_new_name").value == "李小明"
     assert [error.value for error in form.error] == [md(message("lead.contact_missing"))]
-    pasted = "昵称\t手机号\t需求\n\n李女士 13812340021 母婴用品\n13812340022"
+    form.text_input(key="leads_new_phone").input("12345")
+    form.multiselect(key="leads_new_needs").set_value(["办公设备"])
+    form.button(key="leads_new_send").click().run()
+    assert [error.value for error in form.error] == [md(message("lead.bad_phone"))]
+    pasted = "昵称\t手机号\t需求\n\n李女士 13812340021 母婴用品\n13812340022\n赵四 微信:赵小四 数码"
     form.text_area(key="leads_new_paste").set_value(pasted).run()
     form.multiselect(key="leads_new_paste_needs").set_value(["数码"]).run()
     form.button(key="leads_paste_send").click().run()
-    assert form.text_area(key="leads_new_paste").value == "13812340022"
+    assert form.text_area(key="leads_new_paste").value == "13812340022\n赵四 微信:赵小四 数码"
     assert zh("leads.captured", count=1) in shown(form)
-    why = message("lead.name_missing")
-    assert [error.value for error in form.error] == [zh("leads.row_refused", row=1, why=why)]
+    whys = (message("lead.name_missing"), message("lead.bad_wechat"))
+    assert [error.value for error in form.error] == [
+        zh("leads.row_refused", row=n, why=why) for n, why in enumerate(whys, start=1)
+    ]
     form.text_area(key="leads_new_paste").set_value("王姐 13812340022").run()
     click(form, "leads_paste_send")
     assert (fact(shop, newest(shop), "needs"), "leads_captured_next" in keys(form)) == (["数码"], True)
