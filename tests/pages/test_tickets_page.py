@@ -286,7 +286,9 @@ def test_a_draft_outlives_the_tab(app_as: AppAs, shop: ShopFloor) -> None:
     assert tab.session_state[reply.field(ticket)] == "写了一半，电话 138****5678"
 
 
-def test_the_warehouse_receives_a_return_by_its_parcel(app_as: AppAs, shop: ShopFloor) -> None:
+def test_the_warehouse_receives_a_return_by_its_parcel_and_its_owner_ends_it(
+    app_as: AppAs, shop: ShopFloor
+) -> None:
     agent = shop.person("agent")
     ticket = register(shop, agent, type="return", summary="不想要了", take=True)
     for step, p in (
@@ -304,3 +306,13 @@ def test_the_warehouse_receives_a_return_by_its_parcel(app_as: AppAs, shop: Shop
     click(tab, f"receiving_bad_{ticket}")
     state = "select state || ' ' || quality from public.ticket_returns where ticket_id = %s"
     assert shop.one(state, ticket) == "received bad"
+    tab = app_as(agent, "ticket", query={"id": str(ticket)})
+    assert {"ticket_start_refund", "ticket_finish_return"} & keys(tab) == {"ticket_start_refund"}
+    swap = register(shop, agent, type="exchange", summary="换大一码", take=True)
+    lead = shop.person("manager")
+    for who, step, p in ((agent, "agree_return", {}), (lead, "receive_return", {"quality": "good"})):
+        ask(shop, who, step, p_ticket_id=swap, p_version=fact(shop, swap, "version"), p=p)
+    tab = app_as(agent, "ticket", query={"id": str(swap)})
+    assert tab.button(key="ticket_finish_return").label == "换货寄出，不退款"
+    click(tab, "ticket_finish_return")
+    assert shop.one(state, swap) == "done good"

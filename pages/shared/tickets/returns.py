@@ -30,7 +30,7 @@ _STEPS: Mapping[str, tuple[Step, ...]] = {
     "applied": ("agree_return", "refuse_return", "cancel_return"),
     "agreed": ("send_return_goods", "receive_return", "cancel_return"),
     "goods_sent": ("receive_return", "refuse_return_goods", "cancel_return"),
-    "received": ("start_refund",),
+    "received": ("start_refund", "finish_return"),
     "refunding": ("finish_return",),
 }
 _OPEN = "ticket_return_step"
@@ -42,9 +42,9 @@ def draw(found: TicketScreen) -> None:
     if goods is None:
         return
     with st.container(border=True, gap="small", key="ticket_return"):
-        st.markdown(f"**{t('tickets.return')}** {_bar(goods)}")
+        st.markdown(f"**{t('tickets.return')}** {_bar(found, goods)}")
         _facts(goods)
-        offered = [step for step in _STEPS.get(goods.state, ()) if step in found.can]
+        offered = [step for step in _steps(found, goods) if step in found.can]
         with st.container(horizontal=True, gap="xsmall"):
             for step in offered:
                 _button(found, step)
@@ -53,13 +53,26 @@ def draw(found: TicketScreen) -> None:
             _form(found, step[1])
 
 
-def _bar(goods: Return) -> str:
+def _is_swap(found: TicketScreen, goods: Return) -> bool:
+    """Whether other goods go out instead of money, which ends the return when the old ones are here."""
+    return found.ticket.type == "exchange" and goods.state != "refunding"
+
+
+def _steps(found: TicketScreen, goods: Return) -> tuple[Step, ...]:
+    steps = _STEPS.get(goods.state, ())
+    if goods.state == "received":
+        return steps[::-1] if _is_swap(found, goods) else steps[:1]
+    return steps
+
+
+def _bar(found: TicketScreen, goods: Return) -> str:
     """The way as words in a row; the present place is marked by sign and colour."""
     if goods.state in _ENDS:
         return f":gray-badge[:material/block: {md(words.of('returns', goods.state))}]"
-    here = _WAY.index(goods.state)
+    way = [state for state in _WAY if state != "refunding" or not _is_swap(found, goods)]
+    here = way.index(goods.state)
     parts = []
-    for n, state in enumerate(_WAY):
+    for n, state in enumerate(way):
         name = md(words.of("returns", state))
         if n == here:
             parts.append(f":green-badge[:material/radio_button_checked: {name}]")
@@ -84,9 +97,11 @@ def _facts(goods: Return) -> None:
 
 
 def _button(found: TicketScreen, step: Step) -> None:
+    swaps = step == "finish_return" and found.returned is not None and found.returned.state == "received"
+    label = t("tickets.finish_exchange" if swaps else f"tickets.{step}")
     if step in _FORMS:
-        st.button(t(f"tickets.{step}"), key=f"ticket_{step}", on_click=partial(_show, found.ticket.id, step))
-    elif st.button(t(f"tickets.{step}"), key=f"ticket_{step}"):
+        st.button(label, key=f"ticket_{step}", on_click=partial(_show, found.ticket.id, step))
+    elif st.button(label, key=f"ticket_{step}"):
         _send(found, step, {})
 
 
