@@ -60,18 +60,31 @@ def write_csv(rows: Iterable[Mapping[str, Any]], columns: Columns) -> bytes:
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 
-def write_xlsx(rows: Iterable[Mapping[str, Any]], columns: Columns, sheet: str) -> bytes:
+def write_xlsx(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Columns,
+    sheet: str,
+    *,
+    widths: Mapping[str, int] | None = None,
+) -> bytes:
     """A workbook with one sheet. Text stays text, so numbers of orders keep all their digits; Decimal is
-    money and int, float are figures, so that people can add them up."""
+    money and int, float are figures, so that people can add them up. `widths` (key: signs of a column) are
+    for sheets to read and print: long texts are wrapped there."""
     out = io.BytesIO()
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(out, options) as book:
         page = book.add_worksheet(_sheet_name(sheet))
         text, money = book.add_format({"num_format": "@"}), book.add_format({"num_format": "0.00"})
         head = book.add_format({"num_format": "@", "bold": True})
+        if widths:
+            text.set_text_wrap()
+            text.set_align("top")
+            page.set_landscape()
+            page.fit_to_pages(1, 0)
         page.freeze_panes(1, 0)
-        for place, (_, header) in enumerate(columns):
-            page.set_column(place, place, min(40, max(12, 2 * len(header) + 2)))
+        for place, (key, header) in enumerate(columns):
+            usual = min(40, max(12, 2 * len(header) + 2))
+            page.set_column(place, place, (widths or {}).get(key, usual))
             page.write_string(0, place, safe_text(header), head)
         for line, row in enumerate(rows, 1):
             for place, (key, _) in enumerate(columns):

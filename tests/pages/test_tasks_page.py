@@ -82,7 +82,10 @@ def test_everybody_reads_the_table_the_board_and_the_timeline(app_as: AppAs, flo
     planned(floor, "退货提速")
     tab = app_as(floor.person("agent"), "tasks", query={"tab": "mine"})
     assert not tab.exception
-    table = next(one.value for one in tab.dataframe if "criteria" in one.value)
+    drawn = next(one for one in tab.dataframe if "criteria" in one.value)
+    table = drawn.value
+    assert floor.person("agent").name in [*table["owner"]]
+    assert "selectbox" not in drawn.proto.columns, "a choice without options would show nobody"
     assert "退货处理时长 ≤ 24.0 小时" in [*table["criteria"]]
     for view in ("board", "timeline"):
         other = app_as(floor.person("agent"), "tasks", query={"view": view})
@@ -141,15 +144,42 @@ def test_the_review_has_its_three_inputs_and_a_file(app_as: AppAs, floor: ShopFl
 
 def test_the_pack_as_a_sheet_holds_every_part() -> None:
     pack = {
-        "figures": [],
+        "figures": [
+            {
+                "code": "响应超时率",
+                "name_en": "Late answers",
+                "area": "chat",
+                "unit": "%",
+                "direction": "down",
+                "version": 1,
+                "by_person": True,
+                "no_shift": None,
+                "only_days": False,
+                "value": 5.04,
+                "before": None,
+                "numerator": 126,
+                "denominator": 2500,
+                "sample": 2500,
+                "target": 5,
+                "is_met": False,
+                "missing": [],
+                "points": [],
+            }
+        ],
         "causes": [{"name": "物流", "tickets": 3}],
-        "low_scores": [],
+        "low_scores": [{"ticket_id": 7, "score": 2, "finding": None}],
         "suggestions": [],
         "tasks": [],
     }
     found = {"pack": pack, "decisions": [], "meeting": {"notes": "纪要"}}
     rows = meeting.pack_rows(found)
-    assert [row["what"] for row in rows] == ["物流", "纪要"]
+    assert [(row["what"], row["value"]) for row in rows] == [
+        ("响应超时率", "5.04 %"),
+        ("物流", "3 个工单"),
+        ("T-7", "2 分"),
+        ("纪要", ""),
+    ]
+    assert zh("meeting.pay_rule_note") in rows[0]["note"], "shown, never applied"
 
 
 def test_a_task_of_another_shop_is_not_there(app_as: AppAs, floor: ShopFloor, stack: Stack) -> None:

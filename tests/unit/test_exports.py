@@ -110,8 +110,10 @@ def test_signs_that_no_sheet_can_hold_are_dropped():
 
 
 def test_long_text_is_cut_at_the_limit_of_a_cell():
-    page = read_xlsx(write_xlsx([ROW | {"note": "=" + "x" * 40_000}], COLUMNS, "s"))
+    page = read_xlsx(write_xlsx([ROW | {"note": "=" + "x" * 40_000}], COLUMNS, "s", widths={"note": 50}))
     assert len(page["B2"].value) == 32_767
+    assert page["B2"].alignment.wrap_text, "to read, not to add up"
+    assert page.column_dimensions["B"].width == pytest.approx(50, abs=1)
 
 
 def test_no_rows_still_give_a_header():

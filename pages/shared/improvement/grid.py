@@ -6,8 +6,8 @@ it is, and the page says who changed what and when.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,9 @@ _KEPT = "tasks_grid_rows"
 _ROUND = "tasks_grid_round"
 _CARDS = 60
 _FIXED = ("accepted", "cancelled")
+_EDITED = ("title", "owner", "deadline", "priority")
+_SHORTEST = 2  # characters of a title, as the database has it
+_Differs = tuple[Task, Mapping[str, Any], Mapping[str, Any]]  # a task, its cells as they were and as typed
 
 
 def draw(user: User, found: TaskList) -> None:
@@ -88,22 +91,24 @@ def _cells(user: User, task: Task) -> dict[str, Any]:
     }
 
 
-def _columns(people: Sequence[Person] = ()) -> dict[str, Any]:
-    text, names = st.column_config.TextColumn, [one.name for one in people]
+def _columns(people: Sequence[Person] | None = None) -> dict[str, Any]:
+    """The columns to edit, by the people who may own a task; without them to read."""
+    text, choice = st.column_config.TextColumn, st.column_config.SelectboxColumn
+    owner, priority = plain("tasks.column.owner"), plain("tasks.column.priority")
+    ranks = [plain(f"tasks.priority.{name}") for name in PRIORITIES]
     return {
         "open": st.column_config.LinkColumn(plain("tasks.column.id"), display_text=r"#(.*)$", width=62),
         "state": text(plain("tasks.column.state"), width=75),
         "title": text(plain("tasks.column.title"), width=220, required=True, max_chars=120),
-        "owner": st.column_config.SelectboxColumn(plain("tasks.column.owner"), options=names, width=95),
+        "owner": text(owner, width=95)
+        if people is None
+        else choice(owner, options=[one.name for one in people], width=95),
         "deadline": st.column_config.DateColumn(
             plain("tasks.column.deadline"), width=100, format="YYYY-MM-DD"
         ),
-        "priority": st.column_config.SelectboxColumn(
-            plain("tasks.column.priority"),
-            options=[plain(f"tasks.priority.{name}") for name in PRIORITIES],
-            width=70,
-            required=True,
-        ),
+        "priority": text(priority, width=70)
+        if people is None
+        else choice(priority, options=ranks, width=70, required=True),
         "criteria": text(plain("tasks.column.criteria"), width=185),
         "figures": text(plain("tasks.column.figures"), width=140, help=plain("tasks.figures_help")),
         "progress": st.column_config.ProgressColumn(
@@ -119,75 +124,92 @@ def _table(user: User, rows: Sequence[Task]) -> None:
         hide_index=True,
         column_config=_columns(),
         key="tasks_table",
+        placeholder="—",
         alt=plain("tasks.title"),
     )
 
 
 def _edit(user: User, rows: Sequence[Task]) -> None:
     people = reads.people(frame.client())
-    before = pd.DataFrame([_cells(user, row) for row in rows])
-    after = st.data_editor(
-        before,
+    before = [_cells(user, row) for row in rows]
+    edited = st.data_editor(
+        pd.DataFrame(before),
         hide_index=True,
         column_config=_columns(people),
         disabled=["open", "state", "criteria", "figures", "progress", "source"],
         key=_key(),
         placeholder="—",
     )
-    changes = _changes(user, rows, before, after, {one.name: one.id for one in people})
+    after = edited.astype(object).where(edited.notna(), None).to_dict("records")
+    differs = [
+        (task, was, now)
+        for task, was, now in zip(rows, before, after, strict=True)
+        if any(was[name] != now[name] for name in _EDITED)
+    ]
+    changes = _changes(user, differs, {one.name: one.id for one in people})
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tasks_grid_bar"):
         _export(before)
-        if not changes:
+        if not differs:
             st.caption(t("tasks.edit_hint"))
             return
-        _send(changes, {task.id: dict(after.iloc[place]) for place, task in enumerate(rows)})
-    _difference(rows, before, after, changes)
+        _send(changes, {task.id: now for task, _, now in differs})
+    _difference(user, differs)
 
 
-def _changes(
-    user: User, rows: Sequence[Task], before: pd.DataFrame, after: pd.DataFrame, people: Mapping[str, int]
-) -> list[dict[str, Any]]:
-    """The changed lines as the database takes them."""
-    found = []
+def _fault(user: User, name: str, value: Any) -> str | None:
+    """Why a cell cannot be saved as it was typed; None when it can."""
+    if value is None or not str(value).strip():
+        return plain("tasks.fault.empty")
+    if name == "title" and len(str(value).strip()) < _SHORTEST:
+        return plain("tasks.fault.title")
+    if name == "deadline" and _end(user, value) <= datetime.now(UTC):
+        return plain("tasks.fault.past")
+    return None
+
+
+def _end(user: User, day: date) -> datetime:
+    """A deadline is at 18:00 of its day."""
+    return datetime.combine(day, time(18), ZoneInfo(user.zone))
+
+
+def _changes(user: User, differs: Sequence[_Differs], people: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The changed lines as the database takes them, without the cells that cannot be saved."""
     priorities = {plain(f"tasks.priority.{name}"): name for name in PRIORITIES}
-    for place, task in enumerate(rows):
-        change: dict[str, Any] = {}
-        was, now = before.iloc[place], after.iloc[place]
-        if now["title"] != was["title"]:
-            change["title"] = str(now["title"] or "").strip()
-        if now["owner"] != was["owner"] and now["owner"] in people:
-            change["owner_id"] = people[now["owner"]]
-        if now["priority"] != was["priority"]:
-            change["priority"] = priorities[now["priority"]]
-        if now["deadline"] != was["deadline"] and now["deadline"] is not None:
-            end = datetime.combine(now["deadline"], time(18), ZoneInfo(user.zone))
-            change["deadline"] = end.isoformat()
+    taken: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+        "title": ("title", lambda value: str(value).strip()),
+        "owner": ("owner_id", people.__getitem__),
+        "priority": ("priority", priorities.__getitem__),
+        "deadline": ("deadline", lambda value: _end(user, value).isoformat()),
+    }
+    found = []
+    for task, was, now in differs:
+        change = {
+            taken[name][0]: taken[name][1](now[name])
+            for name in _EDITED
+            if was[name] != now[name] and _fault(user, name, now[name]) is None
+        }
         if change:
             found.append({"id": task.id, "version": task.version, "change": change})
     return found
 
 
-def _difference(
-    rows: Sequence[Task], before: pd.DataFrame, after: pd.DataFrame, changes: Sequence[Mapping[str, Any]]
-) -> None:
-    """What would be saved, line by line."""
-    places = {task.id: place for place, task in enumerate(rows)}
+def _difference(user: User, differs: Sequence[_Differs]) -> None:
+    """What would be saved, line by line, and what of it cannot be."""
     with st.container(border=True, key="tasks_difference"):
-        for one in changes:
-            place = places[one["id"]]
-            task = rows[place]
-            was, now = before.iloc[place], after.iloc[place]
-            parts = [
-                f"{plain(f'tasks.column.{name}')}: ~~{md(was[name] or '—')}~~ → **{md(now[name])}**"
-                for name in ("title", "owner", "deadline", "priority")
-                if was[name] != now[name]
-            ]
-            warn = f" :red-badge[{plain('tasks.fixed')}]" if task.state in _FIXED else ""
-            st.markdown(f"{words.number(task.id)}{warn} · {' · '.join(parts)}")
+        for task, was, now in differs:
+            parts = []
+            for name in _EDITED:
+                if was[name] != now[name]:
+                    fault = _fault(user, name, now[name])
+                    warn = f" :red-badge[{fault}]" if fault else ""
+                    typed = f"~~{md(was[name] or '—')}~~ → **{md(now[name] or '—')}**"
+                    parts.append(f"{plain(f'tasks.column.{name}')}: {typed}{warn}")
+            fixed = f" :red-badge[{plain('tasks.fixed')}]" if task.state in _FIXED else ""
+            st.markdown(f"{words.number(task.id)}{fixed} · {' · '.join(parts)}")
 
 
 def _send(changes: Sequence[Mapping[str, Any]], typed: Mapping[int, Mapping[str, Any]]) -> None:
-    if st.button(
+    if changes and st.button(
         t("tasks.save", count=len(changes)), type="primary", icon=":material/save:", key="tasks_save"
     ):
         with frame.boundary():
@@ -222,16 +244,16 @@ def _told(user: User, rows: Sequence[Task]) -> None:
         lines = [
             f"- {plain(f'tasks.column.{name}')}: {plain('tasks.theirs')} **{md(holds[name] or '—')}**"
             f" · {plain('tasks.yours')} **{md(typed[name] or '—')}**"
-            for name in ("title", "owner", "deadline", "priority")
+            for name in _EDITED
             if name in holds and name in typed and holds[name] != typed[name]
         ]
         st.error("\n".join((said + tail, "", *lines)), icon=":material/sync_problem:")
 
 
-def _export(before: pd.DataFrame) -> None:
+def _export(before: Sequence[Mapping[str, Any]]) -> None:
     names = ("state", "title", "owner", "deadline", "priority", "criteria", "figures", "progress", "source")
     columns = [(name, plain(f"tasks.column.{name}")) for name in names]
-    rows = [{name: _plain(row[name]) for name in names} for _, row in before.iterrows()]
+    rows = [{name: _plain(row[name]) for name in names} for row in before]
     st.download_button(
         t("tasks.export"),
         exports.write_xlsx(rows, columns, plain("tasks.title")),

@@ -22,6 +22,7 @@ from pages.shared.improvement import kept, printed, words
 from pages.shared.kpi import words as kpi_words
 
 _MONTHS = 12
+_WIDTHS = {"part": 12, "what": 52, "value": 24, "target": 28, "note": 40}
 _PAY_RULE = 5.0  # percent; the handbook takes 10 % of the bonus then: shown, never applied
 
 
@@ -107,9 +108,13 @@ def _inputs(pack: Mapping[str, Any], figures: Mapping[str, str], cases: Mapping[
             _feedback(pack["causes"], pack["low_scores"], cases)
         with st.container(border=True, height="stretch"):
             _suggestions([Task.model_validate(one) for one in pack["suggestions"]])
-    late = next((one for one in pack["figures"] if one["code"] == codes.TIMEOUT_RATE), None)
-    if late and (late["value"] or 0) > _PAY_RULE:
-        st.warning(t("meeting.pay_rule", value=f"{late['value']:.1f}"), icon=":material/info:")
+    for one in pack["figures"]:
+        if _over_pay_rule(one["code"], one["value"]):
+            st.warning(t("meeting.pay_rule", value=f"{one['value']:.1f}"), icon=":material/info:")
+
+
+def _over_pay_rule(code: str, value: float | None) -> bool:
+    return code == codes.TIMEOUT_RATE and value is not None and value > _PAY_RULE
 
 
 def _anomalies(tiles: Sequence[Tile], query: Mapping[str, str]) -> None:
@@ -250,13 +255,14 @@ def _files(user: User, found: Mapping[str, Any], month: date, shop_id: int | Non
     columns = [
         (name, plain(f"meeting.column.{name}")) for name in ("part", "what", "value", "target", "note")
     ]
-    rows, title = pack_rows(found), f"{plain('meeting.title')} {month:%Y-%m}"
     shop = next((one.name for one in user.shops if one.id == shop_id), plain("tasks.all_shops"))
+    rows, title = pack_rows(found), f"{plain('meeting.title')} {month:%Y-%m}"
+    about = _row("about", f"{month:%Y-%m} · {shop}")
     with st.container(horizontal=True, gap="small", key="meeting_files"):
         st.download_button(
             t("meeting.download"),
-            exports.write_xlsx(rows, columns, plain("meeting.title")),
-            f"{title}.xlsx",
+            exports.write_xlsx([about, *rows], columns, title, widths=_WIDTHS),
+            f"{title} {shop}.xlsx",
             icon=":material/download:",
             key="meeting_download",
             on_click="ignore",
@@ -264,7 +270,7 @@ def _files(user: User, found: Mapping[str, Any], month: date, shop_id: int | Non
         st.download_button(
             t("meeting.print"),
             printed.page(rows, title, shop),
-            f"{title}.html",
+            f"{title} {shop}.html",
             mime="text/html",
             icon=":material/print:",
             key="meeting_print",
@@ -282,7 +288,8 @@ def pack_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
         if one.value is not None:
             met = [] if one.is_met is None else [plain("tasks.met" if one.is_met else "tasks.unmet")]
             until = [plain("kpi.until", day=f"{one.counted_to:%m-%d}")] if one.counted_to else []
-            note = " · ".join((*met, *until))
+            rule = [plain("meeting.pay_rule_note")] if _over_pay_rule(one.code, one.value) else []
+            note = " · ".join((*met, *until, *rule))
             rows.append(
                 _row(
                     "figures",
@@ -292,9 +299,16 @@ def pack_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
                     note,
                 )
             )
-    rows += [_row("feedback", one["name"], str(one["tickets"])) for one in pack["causes"]]
     rows += [
-        _row("feedback", f"T-{one['ticket_id']}", str(one["score"]), note=one["finding"] or "")
+        _row("feedback", one["name"], plain("meeting.cases", count=one["tickets"])) for one in pack["causes"]
+    ]
+    rows += [
+        _row(
+            "feedback",
+            f"T-{one['ticket_id']}",
+            plain("meeting.score", count=one["score"]),
+            note=one["finding"] or plain("meeting.no_finding"),
+        )
         for one in pack["low_scores"]
     ]
     for part, listed in (

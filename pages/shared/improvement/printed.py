@@ -21,7 +21,7 @@ table { border-collapse: collapse; width: 100%; table-layout: fixed; }
 th, td { border-bottom: .3mm solid #d5dad7; padding: 1.4mm 2mm 1.4mm 0; text-align: left; vertical-align: top;
   overflow-wrap: anywhere; }
 th { font-weight: 600; color: #5a635f; }
-th:nth-child(1) { width: 44%; } th:nth-child(2) { width: 20%; } th:nth-child(3) { width: 22%; }
+th:nth-child(1) { width: 36%; } th:nth-child(2) { width: 18%; } th:nth-child(3) { width: 22%; }
 tr { break-inside: avoid; }
 p.notes { white-space: pre-wrap; }
 """
