@@ -1,9 +1,9 @@
 """A dictionary compiled for matching: class codes, needles, and what each needle means.
 
-Every character is reduced to one byte. Code 0 is an insertion and is dropped, 1 is a barrier, 2 stands for
-several characters, 3 for everything no term contains; letters and digits have a code of their own,
-ideographs share the rest. One byte a character is what makes the scan fast; a candidate is compared with
-the real folded text afterwards.
+Every character is reduced to one byte. Codes 0 and 1 are insertions and are dropped (1 are those that open a
+name), 2 is a barrier, 3 stands for several characters, 4 for everything no term contains; letters and digits
+have a code of their own, ideographs share the rest. One byte a character is what makes the scan fast; a
+candidate is compared with the real folded text afterwards.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain, islice, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ import numpy.typing as npt
 from backend.words.conditions import Condition, Rule, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
-from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
-from backend.words.lang import any_of, last_choice, split_alternatives
+from backend.words.fold import BARRIER, SKIP, fold, fold_table, fold_text
+from backend.words.lang import any_of, split_alternatives
 from backend.words.models import Severity
 from backend.words.nearby import Signs
 from backend.words.report import Description
@@ -30,16 +30,19 @@ from backend.words.rules import SCANNED, SCANNED_SIGNS, always, heeds
 from backend.words.scanner import Scan, build_scan
 from backend.words.signs import EDGE, necessary
 from backend.words.superlatives import superlative_entries
-from backend.words.view import code_points
+from backend.words.view import code_points, written_as
 
-DROP, WALL, SEVERAL, OTHER = 0, 1, 2, 3
-_FIRST_LETTER: Final = 4
-_FIRST_DIGIT: Final = 30
-_FIRST_FREE: Final = 40
-_FIRST_SHARED: Final = 60
+DROP, OPENING, WALL, SEVERAL, OTHER = range(5)
+DROPPED: Final = bytes((DROP, OPENING))
+_FIRST_LETTER: Final = 5
+_FIRST_DIGIT: Final = 31
+_FIRST_FREE: Final = 41
+_FIRST_SHARED: Final = 61
+_BEGINNINGS: Final = 1 << 18
 _PAIRED: Final = 8
 """So many times more classes for characters of needles of two, which chance finds most often, than for
 others."""
+OPENINGS: Final = "《“\"'®"
 DISGUISED: Final = 6_000
 """Terms, in the dictionary's order, that are also looked for in sound-alikes, pinyin and split characters."""
 LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in range(256)).translate(
@@ -49,10 +52,9 @@ LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in r
 
 
 class Pattern(NamedTuple):
-    """A compiled family of terms. `gate` is its last necessary choice, cheap to look for."""
+    """A compiled family of terms."""
 
     rule: Rule
-    gate: re.Pattern[str]
     regex: re.Pattern[str]
 
 
@@ -110,16 +112,18 @@ class Lexicon(dict[str, Meaning | None]):
 class Compiled(NamedTuple):
     """Everything the engine needs, shared by all threads.
 
-    `walled` are the numbers of the scan's needles with a barrier, `meanings` are by folded needle, `rules`
-    are the entries by folded term. `signs` remembers the signs of a term that was met, `quiet` for each
-    context the severity of what has nothing near, `described` what hits say.
+    `begins` tells for the hash of two characters whether a needle begins so, `walled` which of the scan's
+    needles have a barrier. `meanings` are by folded needle, `rules` are the entries by folded term. `signs`
+    remembers the signs of a term that was met, `quiet` for each context the severity of what has nothing
+    near, `described` what hits say.
     """
 
     version: str
     engine: str
     scan: Scan
     classes: npt.NDArray[np.uint8]
-    walled: frozenset[int]
+    begins: npt.NDArray[np.bool_]
+    walled: npt.NDArray[np.bool_]
     meanings: Lexicon
     signs: dict[str, Signs]
     rules: dict[str, Entry]
@@ -177,8 +181,7 @@ def _pattern(row: PatternRow, dictionary: Dictionary, conditions: tuple[Conditio
         row.suggestion or suggestion,
         "context",
     )
-    shapes = split_alternatives(row.pattern)
-    return Pattern(_rule(entry, conditions), any_of([last_choice(shape) for shape in shapes]), any_of(shapes))
+    return Pattern(_rule(entry, conditions), any_of(split_alternatives(row.pattern)))
 
 
 def _triggers(
@@ -252,7 +255,23 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
             table[ord(char)] = number
     for point, folded in fold_table().items():
         table[point] = SEVERAL if folded is None else code.get(folded, OTHER)
+    for char in written_as(OPENINGS):
+        if fold(char) == SKIP:
+            table[ord(char)] = OPENING
     return table
+
+
+def pair_hash(first: npt.NDArray[np.uint32], second: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Return the places of two code points in `Compiled.begins`."""
+    return (first * np.uint32(40_503) ^ second) & np.uint32(_BEGINNINGS - 1)
+
+
+def _begins(needles: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return how needles begin, by the hash of two characters."""
+    begins = np.zeros(_BEGINNINGS, np.bool_)
+    pairs = code_points("".join([needle[:2] for needle in needles if len(needle) > 1])).reshape(-1, 2)
+    begins[pair_hash(pairs[:, 0], pairs[:, 1])] = True
+    return begins
 
 
 def _coded(needles: Sequence[str]) -> tuple[npt.NDArray[np.uint8], list[bytes]]:
@@ -273,10 +292,15 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     terms = _terms(dictionary, conditions)
     spellings = phonetics(islice(terms, DISGUISED))
     meanings = _lexicon(terms, dictionary, conditions, spellings.stand_ins)
-    classes, keys = _coded(list(dict.fromkeys(chain(terms, meanings))))
+    needles = [*terms, *(needle for needle in meanings if needle not in terms)]
+    begins = _begins(needles)
+    classes, keys = _coded(needles)
+    del needles
     name, scan = build_scan(keys, engine=engine)
-    walled = frozenset(n for n, key in enumerate(keys) if WALL in key)
-    return Compiled(dictionary.version, name, scan, classes, walled, meanings, {}, terms, spellings, {}, {})
+    walled = np.fromiter((WALL in key for key in keys), np.bool_, len(keys))
+    return Compiled(
+        dictionary.version, name, scan, classes, begins, walled, meanings, {}, terms, spellings, {}, {}
+    )
 
 
 @functools.cache

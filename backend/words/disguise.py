@@ -168,21 +168,24 @@ def phonetics(terms: Iterable[str]) -> Phonetics:
             continue
         spelling = Spelling(term, _forms(term))
         for position, forms in enumerate(spelling.forms):
+            place = spelling, position
             for form in forms:
                 if len(form) > 1 or not _is_letter(form):
                     groups = at.setdefault(form, {})
-                    groups.setdefault(term[position + 1 : position + 2], []).append((spelling, position))
+                    groups.setdefault(term[position + 1 : position + 2], []).append(place)
     stand_ins = frozenset(form for form in at if not _is_letter(form[0]))
     openings: dict[str, set[str]] = {}
     closings: dict[str, set[str]] = {}
     between: dict[str, set[tuple[str, str]]] = {}
+    shared: dict[tuple[str, str], tuple[str, str]] = {}
     for form, groups in at.items():
         for after, places in groups.items():
             for spelling, position in places:
                 term = spelling.term
                 openings.setdefault(form[0], set()).add(term[position])
                 closings.setdefault(form[-1], set()).add(term[position])
-                between.setdefault(form, set()).add((term[position - 1] if position else "", after))
+                beside = (term[position - 1] if position else "", after)
+                between.setdefault(form, set()).add(shared.setdefault(beside, beside))
     return Phonetics(
         at,
         max(map(len, at), default=0),

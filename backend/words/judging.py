@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from backend.words.block import Found
+from backend.words.block import SHAPE, Found
 from backend.words.compiled import Compiled, Pattern
 from backend.words.conditions import Rule, Surroundings
 from backend.words.fold import fold_text
 from backend.words.models import Context, Severity
 from backend.words.rules import judge
-from backend.words.view import GAP, View
+from backend.words.view import GAP, code_points, view_of
 
-_SHAPE: Final = 24
 _CONTEXTS: Final = 256
 
 
@@ -29,18 +28,18 @@ class Judged(NamedTuple):
 
 
 class Text:
-    """One text, what it is for, and its view."""
+    """One text, what it is for, and its view; `low` is where it begins in its block."""
 
-    __slots__ = ("_view", "context", "low", "source", "text")
+    __slots__ = ("_view", "context", "low", "text")
 
-    def __init__(self, text: str, context: Context, source: View, low: int = 0) -> None:
-        self.text, self.context, self.source, self.low = text, context, source, low
+    def __init__(self, text: str, context: Context, low: int = 0) -> None:
+        self.text, self.context, self.low = text, context, low
         self._view: str | None = None
 
     @property
     def view(self) -> str:
         if self._view is None:
-            self._view = self.source.part(self.low, self.low + len(self.text))
+            self._view = view_of(code_points(self.text))
         return self._view
 
     def around(self, start: int, end: int) -> Surroundings:
@@ -51,15 +50,13 @@ def _pattern_hits(
     patterns: Sequence[Pattern], first: int, last: int, text: Text, table: Compiled
 ) -> Iterator[Judged]:
     """Match the families of terms whose trigger was found at [first, last), in the view around it."""
-    low = max(0, first - _SHAPE)
-    seen = text.view[low : last + _SHAPE]
+    low = max(0, first - SHAPE)
+    seen = text.view[low : last + SHAPE]
     places: Sequence[int] = range(len(seen))
     if GAP in seen:
         places = [i for i, char in enumerate(seen) if char != GAP]
         seen = seen.replace(GAP, "")
     for pattern in patterns:
-        if not pattern.gate.search(seen):
-            continue
         for match in pattern.regex.finditer(seen):
             start, end = low + places[match.start()], low + places[match.end() - 1] + 1
             if start < last and first < end and fold_text(match[0]) not in table.rules:
@@ -94,10 +91,10 @@ def judge_text(found: list[Found], text: Text, table: Compiled) -> list[Judged]:
     cleared: list[tuple[int, int]] = []
     context, low = text.context, text.low
     quiet = _quiet(table, context)
-    for start, end, _, _, meaning, rule, near in found:
+    for start, end, _, _, meaning, rule, near, patterns in found:
         start, end = start - low, end - low
-        if meaning.patterns:
-            judged.extend(_pattern_hits(meaning.patterns, start, end, text, table))
+        if patterns:
+            judged.extend(_pattern_hits(patterns, start, end, text, table))
         if rule is None:
             continue
         needle, term = meaning.needle, meaning.plain

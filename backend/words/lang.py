@@ -62,13 +62,6 @@ def to_regex(pattern: str) -> str:
     return "".join(out)
 
 
-def last_choice(pattern: str) -> str:
-    """Return the last choice that is not optional, or the whole pattern: nothing matches where that is
-    absent."""
-    choices = re.findall(r"\[[^\]]*\](?!\?)", pattern)
-    return choices[-1] if choices else pattern
-
-
 def any_of(patterns: list[str]) -> re.Pattern[str]:
     """Compile alternatives into one regular expression, the longest first."""
     return re.compile("|".join(to_regex(p) for p in sorted(patterns, key=len, reverse=True)))
