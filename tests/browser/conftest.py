@@ -179,6 +179,7 @@ class Browsers:
         context = self._chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",  # what fades is drawn sixty times a second, here by the processor
             locale="zh-CN",
             timezone_id="Asia/Shanghai",
         )

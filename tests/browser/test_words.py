@@ -75,14 +75,3 @@ def test_a_listing_is_written_submitted_and_approved_by_another(
     assert boss.evaluate("document.documentElement.scrollWidth") <= 420
     listing_id = int(floor.one("select max(id) from public.listings"))
     assert texts.detail(floor, listing_id).listing.state == "images"
-
-
-def test_the_dictionary_in_english_and_dark(
-    desk: Server, floor: ShopFloor, new_browser: Open, shoot: Shoot
-) -> None:
-    texts.write(floor, "普通毛巾")  # the first check brings the dictionary
-    page = open_page(desk, floor, new_browser(dark=True), "/dictionary", "operations")
-    page.get_by_role("button", name="EN", exact=True).click()
-    expect(page.get_by_role("heading", name="Word dictionary")).to_be_visible()
-    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
-    shoot(page, "dictionary_en_dark")
