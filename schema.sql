@@ -9770,13 +9770,15 @@ begin
     elsif p_kind = 'products' then
         return private.preview_products((select p.id from public.stock_pools p left join public.shops s on s.stock_pool_id = p.id
             where s.id = p_shop_id or (p_shop_id is null and p.is_default) limit 1), v_items);
+    elsif p_kind in ('performance', 'traffic', 'chats', 'reviews') then
+        return private.preview_lines(p_shop_id, v_items, private.now());
     end if;
     perform private.fail('PT422', 'import.kind_unknown');
 end;
 $$;
 grant execute on function public.import_preview(text, bigint, jsonb) to authenticated, service_role;
 comment on function public.import_preview(text, bigint, jsonb) is
-    'What the staged rows of an order or product file would do: accepted, updated, unchanged. Changes nothing. shop.none, import.kind_unknown.';
+    'What the staged rows of an order or product file would do: accepted, updated, unchanged; of a sheet of figures or chats which lines it would refuse: future [row]. Changes nothing. shop.none, import.kind_unknown.';
 
 create or replace function public.service_ensure_shop(p_platform text, p_code text, p_create boolean) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -14180,7 +14182,8 @@ begin
     elsif v.made_by = v_me.member_id then
         perform private.fail('PT403', 'promise.self');
     elsif p_agree and v.amount > v_me.approval_limit then
-        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', v_me.approval_limit, 'amount', v.amount));
+        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', pg_catalog.to_char(v_me.approval_limit, 'FM999,999,990.00'),
+            'amount', pg_catalog.to_char(v.amount, 'FM999,999,990.00')));
     elsif p_agree and v.due_at <= v_now then
         perform private.fail('PT409', 'promise.bad_time');
     end if;
@@ -14257,11 +14260,22 @@ begin
 end;
 $$;
 
+create or replace function private.promise_deciders(p_promise public.promises, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', m.id, 'name', m.display_name) order by m.approval_limit, m.id), '[]')
+    from public.members m join public.member_shops k on k.member_id = m.id and k.shop_id = (p_promise).shop_id
+    where m.state = 'active' and m.id <> (p_promise).made_by and m.approval_limit >= coalesce((p_promise).amount, 0)
+      and (m.role = 'manager' or (m.role = 'agent' and m.id in (select private.duty_leads((p_promise).shop_id, p_now))))
+$$;
+comment on function private.promise_deciders(public.promises, timestamptz) is
+    'Who may agree to a pending promise now: [{id, name}], managers and the 当班主管 whose limit covers it, never whoever made it.';
+
 create or replace function private.promise_rows(p_ids bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) || pg_catalog.jsonb_build_object('shop_name', h.name, 'made_by_name', m.display_name,
         'decided_by_name', d.display_name, 'label', s.label, 'path', s.path, 'owner_id', s.owner_id, 'owner_name', o.display_name,
-        'is_broken', p.state = 'open' and p.due_at < p_now) order by u.n), '[]')
+        'is_broken', p.state = 'open' and p.due_at < p_now,
+        'deciders', case when p.state = 'pending' then private.promise_deciders(p, p_now) else '[]' end) order by u.n), '[]')
     from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.promises p on p.id = u.id
     join public.shops h on h.id = p.shop_id join public.members m on m.id = p.made_by left join public.members d on d.id = p.decided_by
     left join lateral private.promise_subjects(array[p.id], p_now) s on true left join public.members o on o.id = s.owner_id
@@ -14327,7 +14341,7 @@ end;
 $$;
 grant execute on function public.promise_list(jsonb) to authenticated;
 comment on function public.promise_list(jsonb) is
-    'Members: who promised what until when in my shops: {rows, next, tabs: {open, today, broken, pending} (counted up to 1,001)}. p: tab open|today (within 24 h)|broken|pending|all (both)|kept|over (withdrawn, refused), person (who promised), mine, kind, shop_id, after. 50 a page. filter.bad.';
+    'Members: who promised what until when in my shops: {rows, next, tabs: {open, today, broken, pending} (counted up to 1,001)}; a pending one names who may agree (deciders [{id, name}]). p: tab open|today (within 24 h)|broken|pending|all (both)|kept|over (withdrawn, refused), person (who promised), mine, kind, shop_id, after. 50 a page. filter.bad.';
 
 create or replace function public.export_promises(p jsonb default '{}', p_after jsonb default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -28480,6 +28494,25 @@ language sql stable rows 2000 set search_path = '' as $$
 $$;
 comment on function private.staged_lines(public.imports, integer) is 'The staged lines of the chunk that is taken over next.';
 
+create or replace function private.is_to_come(p_line jsonb, p_today date, p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select coalesce((p_line ->> 'day')::date > p_today, false)
+        or coalesce(coalesce(p_line ->> 'sent_at', p_line ->> 'rated_at')::timestamptz > p_now + interval '10 minutes', false)
+$$;
+comment on function private.is_to_come(jsonb, date, timestamptz) is
+    'Whether a line speaks of a day or moment to come: a clock or a date is wrong (ten minutes are forgiven).';
+
+create or replace function private.preview_lines(p_shop_id bigint, p_items jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select jsonb_build_object('future', coalesce(jsonb_agg(i -> 'row' order by (i ->> 'row')::integer), '[]'))
+        from jsonb_array_elements(p_items) i where private.is_to_come(i, private.shop_day(p_shop_id, p_now), p_now));
+exception when data_exception then
+    perform private.fail('PT422', 'request.bad_value');
+end;
+$$;
+comment on function private.preview_lines(bigint, jsonb, timestamptz) is 'Of the lines of a sheet of figures or chats {row, day | sent_at | rated_at}: those that the import would refuse, {future: [row]}.';
+
 create or replace function private.reject_future_lines(p_import public.imports, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -28487,8 +28520,7 @@ declare
 begin
     insert into public.import_errors (import_id, row_no, reason, params)
     select p_import.id, r.row_no, 'import.future', '{}' from private.import_rows r
-    where r.import_id = p_import.id and ((r.payload ->> 'day')::date > v_today
-        or coalesce(r.payload ->> 'sent_at', r.payload ->> 'rated_at')::timestamptz > p_now + interval '10 minutes');
+    where r.import_id = p_import.id and private.is_to_come(r.payload, v_today, p_now);
     if found then
         delete from private.import_rows r using public.import_errors e
         where r.import_id = p_import.id and e.import_id = p_import.id and e.row_no = r.row_no and e.reason = 'import.future';
@@ -28499,7 +28531,7 @@ begin
 end;
 $$;
 comment on function private.reject_future_lines(public.imports, timestamptz) is
-    'Lines of days or moments to come are refused: a clock or a date is wrong (ten minutes are forgiven).';
+    'Lines of days or moments to come are refused.';
 
 create or replace function private.note_lines(p_import public.imports, p_new integer[], p_changed integer[], p_same integer[]) returns void
 language sql set search_path = '' as $$

@@ -28,6 +28,7 @@ from backend.pii import Keyring
 from backend.service import Service
 
 _USAGE_KEYS = ("shop.unknown_code", "import.shop_ambiguous", "import.shop_missing", "import.file_missing")
+_COUNTED = ("orders", "products")  # kinds whose preview says what is new
 _STEPS = {"staging": "stored", "applying": "taken over", "checking": "checked"}
 
 
@@ -159,10 +160,11 @@ def _words(report: Report) -> str:
     """The report for a person at a console."""
     if "refused" in report:
         return f"{report['file']}: {report['refused']}"
-    lines = [
-        f"{report['file']}: {report['rows']} rows, {report['accepted']} new, {report['updated']} updated, "
-        f"{report['unchanged']} unchanged, {len(report['rejected'])} rejected ({report['state']})"
-    ]
+    counts = f"{report['accepted']} new, {report['updated']} updated, {report['unchanged']} unchanged, "
+    if report["state"] == "preview" and report["kind"] not in _COUNTED:
+        counts = ""  # what is new among them only the import finds out
+    refused = len({entry["row"] for entry in report["rejected"]})
+    lines = [f"{report['file']}: {report['rows']} rows, {counts}{refused} rejected ({report['state']})"]
     lines += [f"  {kind}: {count}" for kind, count in sorted(report["exceptions"].items())]
     lines += [f"  {note}" for note in report["notes"]]
     lines += [f"  {entry['row']} {entry['column'] or ''}: {entry['reason']}" for entry in report["rejected"]]

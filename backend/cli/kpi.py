@@ -39,14 +39,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         with connect(args) as target:
             service = Service(target.settings)
-            figures = service.rpc(
-                "kpi_figures",
-                p_codes=args.codes,
-                p_from=args.first.isoformat(),
-                p_to=args.last.isoformat(),
-                p_by=args.by,
-                p_shop_id=_shop_id(service, args.shop),
-            )
+            shop_id = _shop_id(service, args.shop)
+            figures = _figures(service, args, shop_id, args.by)
+            silent = [] if args.json or not args.by else _silent(service, args, shop_id, figures)
     except (ConfigError, StackError, ApplyError) as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -58,7 +53,40 @@ def run(args: argparse.Namespace) -> int:
     else:
         for figure in figures:
             print(_line(figure, args.by))
+        for figure in silent:
+            print(_why(figure, args.by))
     return 0
+
+
+def _figures(
+    service: Service, args: argparse.Namespace, shop_id: int | None, by: str | None
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service.rpc(
+        "kpi_figures",
+        p_codes=args.codes,
+        p_from=args.first.isoformat(),
+        p_to=args.last.isoformat(),
+        p_by=by,
+        p_shop_id=shop_id,
+    )
+    return found
+
+
+def _silent(
+    service: Service, args: argparse.Namespace, shop_id: int | None, figures: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The figures, not divided, of KPIs that were named and have no line; of all while nothing has one."""
+    told = {figure["code"] for figure in figures}
+    if told.issuperset(args.codes) if args.codes else told:
+        return []
+    return [one for one in _figures(service, args, shop_id, None) if one["code"] not in told]
+
+
+def _why(figure: dict[str, Any], by: str) -> str:
+    """Why there is no line: the file that is missing, no cases, or a figure that is not known that way."""
+    if figure["numerator"] is None:
+        return _line(figure, None)
+    return f"{figure['code']}  n/a  (not known by {by}; leave out --by for the figure of the period)"
 
 
 def _day(text: str) -> date:

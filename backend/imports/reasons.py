@@ -294,6 +294,11 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "时长无法识别。请写秒数（如 25），或 00:00:25 这样的时长。",
         "The duration cannot be read. Write seconds (25) or a time like 00:00:25.",
     ),
+    "duration_day": (
+        "超过了一天的 24 小时：一行应是一位客服一天的数字，单写一个数按小时算。请按天导出。",
+        "This is more than the 24 hours of a day: a row is one agent on one day, a bare figure means hours. "
+        "Export it by day.",
+    ),
     # notes on accepted files
     "contacts_left": (
         "“{column}”有 {count} 格不是可用的联系方式（科学记数、公式、星号、位数或字符不对），这一格没有采用，"

@@ -36,6 +36,8 @@ from backend.imports.records import (
 from backend.pii import Keyring, letters
 
 CHUNK: Final = 2000
+_DATED: Final = ("performance", "traffic", "chats", "reviews")
+_MOMENTS: Final = ("day", "sent_at", "rated_at")
 _RETRY_AFTER: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 T = TypeVar("T")
 
@@ -124,6 +126,8 @@ def preview(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> R
     elif parsed.kind == "products":
         rows = [encode.product_row(record) for record in parsed.records]
         report |= _preview_counts(importer, "products", shop, rows)
+    elif parsed.kind in _DATED:
+        report["rejected"] += _to_come(importer, parsed, shop)
     report["notes"] += report.pop("unjudged", [])
     return report
 
@@ -414,6 +418,22 @@ def _preview_counts(importer: Importer, kind: str, shop: Shop | None, rows: Sequ
             importer.call("import_preview", p_kind=kind, p_shop_id=shop.id if shop else None, p_items=part)
         )
     return dict(total)
+
+
+def _to_come(importer: Importer, parsed: ParsedFile[SheetRecord], shop: Shop | None) -> list[Report]:
+    """The lines that the import would refuse because their day or moment is to come."""
+    items = [
+        {"row": record.row}
+        | {name: record.values[name].isoformat() for name in _MOMENTS if record.values.get(name)}
+        for record in parsed.records
+    ]
+    shop_id = shop.id if shop else None
+    found = [
+        importer.call("import_preview", p_kind=parsed.kind, p_shop_id=shop_id, p_items=part)["future"]
+        for part in _chunks(items)
+    ]
+    text = sentence("import.future", {}, importer.lang)
+    return [{"row": row, "column": None, "reason": text} for rows in found for row in rows]
 
 
 def _unjudged(states: Counter[str], lang: str) -> list[str]:

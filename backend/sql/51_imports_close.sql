@@ -153,13 +153,15 @@ begin
     elsif p_kind = 'products' then
         return private.preview_products((select p.id from public.stock_pools p left join public.shops s on s.stock_pool_id = p.id
             where s.id = p_shop_id or (p_shop_id is null and p.is_default) limit 1), v_items);
+    elsif p_kind in ('performance', 'traffic', 'chats', 'reviews') then
+        return private.preview_lines(p_shop_id, v_items, private.now());
     end if;
     perform private.fail('PT422', 'import.kind_unknown');
 end;
 $$;
 grant execute on function public.import_preview(text, bigint, jsonb) to authenticated, service_role;
 comment on function public.import_preview(text, bigint, jsonb) is
-    'What the staged rows of an order or product file would do: accepted, updated, unchanged. Changes nothing. shop.none, import.kind_unknown.';
+    'What the staged rows of an order or product file would do: accepted, updated, unchanged; of a sheet of figures or chats which lines it would refuse: future [row]. Changes nothing. shop.none, import.kind_unknown.';
 
 create or replace function public.service_ensure_shop(p_platform text, p_code text, p_create boolean) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

@@ -135,6 +135,25 @@ language sql stable rows 2000 set search_path = '' as $$
 $$;
 comment on function private.staged_lines(public.imports, integer) is 'The staged lines of the chunk that is taken over next.';
 
+create or replace function private.is_to_come(p_line jsonb, p_today date, p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+    select coalesce((p_line ->> 'day')::date > p_today, false)
+        or coalesce(coalesce(p_line ->> 'sent_at', p_line ->> 'rated_at')::timestamptz > p_now + interval '10 minutes', false)
+$$;
+comment on function private.is_to_come(jsonb, date, timestamptz) is
+    'Whether a line speaks of a day or moment to come: a clock or a date is wrong (ten minutes are forgiven).';
+
+create or replace function private.preview_lines(p_shop_id bigint, p_items jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+    return (select jsonb_build_object('future', coalesce(jsonb_agg(i -> 'row' order by (i ->> 'row')::integer), '[]'))
+        from jsonb_array_elements(p_items) i where private.is_to_come(i, private.shop_day(p_shop_id, p_now), p_now));
+exception when data_exception then
+    perform private.fail('PT422', 'request.bad_value');
+end;
+$$;
+comment on function private.preview_lines(bigint, jsonb, timestamptz) is 'Of the lines of a sheet of figures or chats {row, day | sent_at | rated_at}: those that the import would refuse, {future: [row]}.';
+
 create or replace function private.reject_future_lines(p_import public.imports, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -142,8 +161,7 @@ declare
 begin
     insert into public.import_errors (import_id, row_no, reason, params)
     select p_import.id, r.row_no, 'import.future', '{}' from private.import_rows r
-    where r.import_id = p_import.id and ((r.payload ->> 'day')::date > v_today
-        or coalesce(r.payload ->> 'sent_at', r.payload ->> 'rated_at')::timestamptz > p_now + interval '10 minutes');
+    where r.import_id = p_import.id and private.is_to_come(r.payload, v_today, p_now);
     if found then
         delete from private.import_rows r using public.import_errors e
         where r.import_id = p_import.id and e.import_id = p_import.id and e.row_no = r.row_no and e.reason = 'import.future';
@@ -154,7 +172,7 @@ begin
 end;
 $$;
 comment on function private.reject_future_lines(public.imports, timestamptz) is
-    'Lines of days or moments to come are refused: a clock or a date is wrong (ten minutes are forgiven).';
+    'Lines of days or moments to come are refused.';
 
 create or replace function private.note_lines(p_import public.imports, p_new integer[], p_changed integer[], p_same integer[]) returns void
 language sql set search_path = '' as $$

@@ -19,7 +19,8 @@ _CSS = """
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
 }
 [data-testid=InputInstructions] { display: none; } /* "Press Enter to apply", in English alone */
-[class*="st-key-tasks_card_"] [data-testid=stPageLink] *, [class*="st-key-tasks_narrow_"] [data-testid=stPageLink] * {
+[class*="st-key-tasks_card_"] [data-testid=stPageLink] *,
+[class*="st-key-tasks_narrow_"] [data-testid=stPageLink] * {
   white-space: normal; overflow-wrap: anywhere; /* a title is read in full */
 }
 .stMainBlockContainer { padding-inline: clamp(.9rem, 3vw, 2.5rem); }

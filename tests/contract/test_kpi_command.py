@@ -90,6 +90,12 @@ def test_for_a_person_at_a_console(desk: Stack, capsys: pytest.CaptureFixture[st
         "答问比  85.71 %  (6 / 7, sample 7)",
     )
     assert (code, out.splitlines()) == (0, list(lines))
+    code, out, _ = ask(capsys, "答问比", "留言率", "流量转化率", *PERIOD, "--by", "person")
+    assert code == 0
+    assert out.splitlines()[-2:] == [
+        lines[0],
+        "留言率  n/a  (not known by person; leave out --by for the figure of the period)",
+    ]
 
 
 @pytest.mark.parametrize(

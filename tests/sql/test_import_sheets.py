@@ -151,6 +151,17 @@ def test_performance_of_two_tools_without_sums(conn: Connection) -> None:
     ) == [(21, 19, 18, 11, 20)]
     expected = "select (private.now() at time zone 'Asia/Shanghai')::date - 1"
     assert rows(conn, "select max(day) from public.agent_days") == rows(conn, expected)
+    hours = table(
+        "日期,客服昵称,接待人数,未回复人数,登录时长",
+        "2026-11-07,客服A,9,0,8.5小时",
+        "2026-11-07,客服B,9,0,25:30:00",
+        "合计（,,18,0,34",
+        "平均值,,9,0,17",
+    )
+    report = bring_in(conn, "performance", hours)
+    assert (report["rows"], counts(report)) == (2, (1, 0, 0, 1)), "sums are known by the first column too"
+    assert "24 小时" in report["rejected"][0]["reason"]
+    assert rows(conn, "select online_minutes from public.agent_days where day = '2026-11-07'") == [(510,)]
 
 
 def test_chats_count_once_and_keep_no_words(conn: Connection) -> None:
@@ -331,18 +342,17 @@ def test_what_is_repeated_impossible_or_still_to_come_is_told(conn: Connection) 
     """The later of two rows holds and the earlier is named; all faults of a row are; the future is refused; a review needs
     no order."""
     head = "消息ID,会话ID,买家,发送方,发送时间"
-    report = bring_in(
-        conn,
-        "chats",
-        table(
-            head,
-            "M1,S1,甲,买家,2026-11-09 09:00:00",
-            "M2,S1,甲,客服,2026-11-09 09:00:20",
-            "M2,S1,甲,机器人,2026-11-09 09:00:30",
-            "M3,S1,甲,买家,2099-11-09 09:00:00",
-            "M4,,甲,不明,某一天",
-        ),
+    lines = table(
+        head,
+        "M1,S1,甲,买家,2026-11-09 09:00:00",
+        "M2,S1,甲,客服,2026-11-09 09:00:20",
+        "M2,S1,甲,机器人,2026-11-09 09:00:30",
+        "M3,S1,甲,买家,2099-11-09 09:00:00",
+        "M4,,甲,不明,某一天",
     )
+    preview = bring_in(conn, "chats", lines, dry_run=True)
+    report = bring_in(conn, "chats", lines)
+    assert sorted(map(repr, preview["rejected"])) == sorted(map(repr, report["rejected"]))
     assert (report["accepted"], report["duplicate_rows"]) == (2, 1)
     assert "没有采用第 3 行" in "".join(report["notes"])
     assert sorted((one["row"], one["column"]) for one in report["rejected"] if one["row"] == 6) == [

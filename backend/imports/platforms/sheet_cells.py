@@ -9,9 +9,12 @@ from backend.imports.cells import BadCell, plain, text
 
 _NOISE = re.compile(r"[\s,.;:，。；：、/|·\-—_()（）]+")
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]?\d)(?::([0-5]?\d))?")
-_SPELT = re.compile(r"(?:(\d{1,3})(?:小时|时|h))?(?:(\d{1,3})(?:分钟|分|m))?(?:(\d{1,4})(?:秒|s))?")
+_SPELT = re.compile(
+    r"(?:(\d{1,3}(?:\.\d{1,4})?)(?:小时|时|h))?(?:(\d{1,3})(?:分钟|分|m))?(?:(\d{1,4})(?:秒|s))?"
+)
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
 _LONGEST = 300
+_DAY = 24 * 3600  # seconds
 _NO_TAG = re.compile(r"\d{5}|@|[\]\[{}<>\"\\]")  # what `private.are_tags` refuses
 
 
@@ -81,8 +84,11 @@ def seconds(raw: str) -> Decimal | None:
 
 
 def online(raw: str) -> Decimal | None:
-    """A duration in minutes; a bare figure means hours (`登录时长 7.5`). Raises BadCell `duration`."""
+    """A duration of a day in minutes; a bare figure means hours (`登录时长 7.5`). Raises BadCell `duration`,
+    `duration_day`."""
     value = _duration(raw, unit=Decimal(3600))
+    if value is not None and value > _DAY:
+        raise BadCell("duration_day")
     return None if value is None else (value / 60).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
@@ -99,8 +105,8 @@ def _duration(raw: str, *, unit: Decimal) -> Decimal | None:
         return Decimal(int(first) * 3600 + int(second) * 60 + int(third))
     spelt = _SPELT.fullmatch(value)
     if spelt and any(spelt.groups()):
-        hours, minutes, rest = (int(part or 0) for part in spelt.groups())
-        return Decimal(hours * 3600 + minutes * 60 + rest)
+        hours, minutes, rest = (Decimal(part or 0) for part in spelt.groups())
+        return hours * 3600 + minutes * 60 + rest
     raise BadCell("duration")
 
 

@@ -23,7 +23,18 @@ _PARTS = (
 )
 _CONTACTS = ("phone", "wechat", "email")  # of a lead; one that reaches nobody is left out beside another
 _WISHED = ("source", "intent", "budget", "asked_at")  # of a lead; what is not understood goes to its remark
-_SUMMARY = ("汇总", "汇总值", "平均值", "合计", "总计", "均值", "平均")  # last rows of performance sheets
+_SUMMARY = (
+    "汇总",
+    "汇总值",
+    "平均值",
+    "合计",
+    "总计",
+    "总和",
+    "均值",
+    "平均",
+    "小计",
+)  # last rows of figures
+_SUMMED = ("performance", "traffic")  # kinds of sheets that have such rows
 
 
 def sheets(rows: Iterable[Row], layout: Layout, sheet: Sheet) -> Outcome[SheetRecord]:
@@ -96,7 +107,8 @@ class _Lines:
         self.layout = layout
         self.cells = Cells(sheet)
         self.width = len(sheet.headers)
-        self.first = sheet.places.get("agent", ()) if layout.kind == "performance" else ()
+        told = ("agent", "day") if layout.kind in _SUMMED else ()
+        self.first = [place for name in told for place in sheet.places.get(name, ())]
         self.left: dict[str, list[int]] = {}
         self.kept: dict[str, list[int]] = {}
         self.more: dict[str, list[int]] = {}
@@ -111,8 +123,9 @@ class _Lines:
         ]
 
     def is_summary(self, row: Row) -> bool:
-        """Whether a row of a performance sheet sums up the others."""
-        return any(row.cells[place].strip() in _SUMMARY for place in self.first if place < len(row.cells))
+        """Whether a row sums up the others: a word says so in place of a name or a day."""
+        cells = (row.cells[place] for place in self.first if place < len(row.cells))
+        return any(re.sub(r"\W", "", cell) in _SUMMARY for cell in cells)
 
     def record(self, row: Row) -> SheetRecord:
         problem = shape_problem(row, self.width)
