@@ -58,7 +58,10 @@ def language(asked: str | None, accepted: str | None) -> str:
 
 def parse(body: bytes) -> Answer:
     """The fields of a form that was sent; anything odd counts as not chosen."""
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8) if len(body) <= MOST_BODY else {}
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8) if len(body) <= MOST_BODY else {}
+    except ValueError:  # more fields than the form has
+        fields = {}
     score = fields.get("score", [""])[0]
     comment = fields.get("comment", [""])[0].replace("\x00", "")
     return Answer(int(score) if score in ("1", "2", "3", "4", "5") else None, comment[:500])

@@ -101,6 +101,8 @@ def test_a_customer_answers_once(
     assert missing.status_code == 422
     assert "&lt;script&gt;" in missing.text
     assert "<script" not in missing.text
+    odd = customer.post(path, data={f"field{n}": "1" for n in range(9)} | {"score": "5"})
+    assert odd.status_code == 422  # more than the form has: nothing usable
     assert stored(stack, survey) == ("asked", None, None, None, "revisit")
 
     thanks = customer.post(path, data={"score": "2", "comment": "又坏了，打 13812345678"})
