@@ -76,6 +76,13 @@ class Board(Row):
     twins: int = 0
 
 
+class Decider(Row):
+    """Somebody who may agree to a pending promise now."""
+
+    id: int
+    name: str
+
+
 class PromiseRow(Row):
     """A promise; `label` and `path` are those of its lead or ticket. Broken: open and past its time."""
 
@@ -100,6 +107,7 @@ class PromiseRow(Row):
     path: str | None = None
     is_broken: bool = False
     is_on_time: bool | None = None
+    deciders: tuple[Decider, ...] = ()
     version: int
 
 

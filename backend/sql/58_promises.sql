@@ -219,7 +219,8 @@ begin
     elsif v.made_by = v_me.member_id then
         perform private.fail('PT403', 'promise.self');
     elsif p_agree and v.amount > v_me.approval_limit then
-        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', v_me.approval_limit, 'amount', v.amount));
+        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', pg_catalog.to_char(v_me.approval_limit, 'FM999,999,990.00'),
+            'amount', pg_catalog.to_char(v.amount, 'FM999,999,990.00')));
     elsif p_agree and v.due_at <= v_now then
         perform private.fail('PT409', 'promise.bad_time');
     end if;
@@ -296,11 +297,22 @@ begin
 end;
 $$;
 
+create or replace function private.promise_deciders(p_promise public.promises, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', m.id, 'name', m.display_name) order by m.approval_limit, m.id), '[]')
+    from public.members m join public.member_shops k on k.member_id = m.id and k.shop_id = (p_promise).shop_id
+    where m.state = 'active' and m.id <> (p_promise).made_by and m.approval_limit >= coalesce((p_promise).amount, 0)
+      and (m.role = 'manager' or (m.role = 'agent' and m.id in (select private.duty_leads((p_promise).shop_id, p_now))))
+$$;
+comment on function private.promise_deciders(public.promises, timestamptz) is
+    'Who may agree to a pending promise now: [{id, name}], managers and the 当班主管 whose limit covers it, never whoever made it.';
+
 create or replace function private.promise_rows(p_ids bigint[], p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
     select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) || pg_catalog.jsonb_build_object('shop_name', h.name, 'made_by_name', m.display_name,
         'decided_by_name', d.display_name, 'label', s.label, 'path', s.path, 'owner_id', s.owner_id, 'owner_name', o.display_name,
-        'is_broken', p.state = 'open' and p.due_at < p_now) order by u.n), '[]')
+        'is_broken', p.state = 'open' and p.due_at < p_now,
+        'deciders', case when p.state = 'pending' then private.promise_deciders(p, p_now) else '[]' end) order by u.n), '[]')
     from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.promises p on p.id = u.id
     join public.shops h on h.id = p.shop_id join public.members m on m.id = p.made_by left join public.members d on d.id = p.decided_by
     left join lateral private.promise_subjects(array[p.id], p_now) s on true left join public.members o on o.id = s.owner_id
@@ -366,7 +378,7 @@ end;
 $$;
 grant execute on function public.promise_list(jsonb) to authenticated;
 comment on function public.promise_list(jsonb) is
-    'Members: who promised what until when in my shops: {rows, next, tabs: {open, today, broken, pending} (counted up to 1,001)}. p: tab open|today (within 24 h)|broken|pending|all (both)|kept|over (withdrawn, refused), person (who promised), mine, kind, shop_id, after. 50 a page. filter.bad.';
+    'Members: who promised what until when in my shops: {rows, next, tabs: {open, today, broken, pending} (counted up to 1,001)}; a pending one names who may agree (deciders [{id, name}]). p: tab open|today (within 24 h)|broken|pending|all (both)|kept|over (withdrawn, refused), person (who promised), mine, kind, shop_id, after. 50 a page. filter.bad.';
 
 create or replace function public.export_promises(p jsonb default '{}', p_after jsonb default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

@@ -265,7 +265,12 @@ def test_a_landing_page_gets_a_token_that_is_shown_once_and_search_finds_leads(
 
 
 def test_a_manager_sees_the_list_before_anything_is_ticked(app_as: AppAs, shop: ShopFloor) -> None:
-    lead = captured(app_as, shop, shop.person("agent"), "13812340011")
-    page = app_as(shop.person("manager"), "leads", query={"view": "list", "scope": "all"})
+    agent = shop.person("agent")
+    lead = captured(app_as, shop, agent, "13812340011")
+    wanted = {"view": "list", "owner": str(agent.member_id), "column": "first_touch"}
+    page = app_as(shop.person("manager"), "leads", query=wanted)
     assert not page.error
     assert f"L-{lead}" in list(page.dataframe[0].value["number"])
+    assert len(set(page.dataframe[0].value["owner"])) == 1
+    page.selectbox(key="leads_column").set_value("lost").run()
+    assert (page.query_params["column"], zh("leads.none_match") in shown(page)) == ("lost", True)

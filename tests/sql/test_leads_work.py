@@ -279,6 +279,8 @@ def test_a_promise_within_limits_holds_beyond_them_a_manager_agrees_never_onesel
     assert first["state"] == "open"
     big = promise("cid", amount=15.01)
     assert big["state"] == "pending"
+    [waits] = ask(floor, "cid", "promise_list", {"tab": "pending"})["rows"]
+    assert [one["id"] for one in waits["deciders"]] == [member(floor, "mgr")]
     with refusal("PT403", "promise.not_yours"):
         promise("sal")
     with refusal("PT403", "lead.needs_manager"):
@@ -289,6 +291,8 @@ def test_a_promise_within_limits_holds_beyond_them_a_manager_agrees_never_onesel
     huge = promise("cid", amount=501)
     with refusal("PT403", "promise.limit"):
         call(floor, "mgr", "decide_promise", huge["id"], huge["version"], True)
+    waiting = {p["id"]: p["deciders"] for p in ask(floor, "cid", "promise_list", {"tab": "pending"})["rows"]}
+    assert (waiting[own["id"]], waiting[huge["id"]]) == ([], [])  # his own, beyond his limit
     agreed = call(floor, "mgr", "decide_promise", big["id"], big["version"], True)
     assert agreed["state"] == "open"
     clocks = rows(
@@ -353,7 +357,9 @@ def test_a_promise_within_limits_holds_beyond_them_a_manager_agrees_never_onesel
 def test_an_imported_order_converts_the_lead_it_belongs_to_once(floor: Connection) -> None:
     mine = capture(floor, keep=True, phone="13900000009")
     follow(floor, "cid", mine)
-    again = call(floor, "sal", "create_leads", shop(floor), [facts(floor, phone="13900000009")], "manual", True)
+    again = call(
+        floor, "sal", "create_leads", shop(floor), [facts(floor, phone="13900000009")], "manual", True
+    )
     twin = again["leads"][0]["id"]  # newer and owned, but nobody has talked to him there
     pool = capture(floor, who="ops", buyer_account="buyer_x")
     stranger = capture(floor, who="ops", buyer_account="other")
@@ -390,7 +396,12 @@ def test_an_imported_order_converts_the_lead_it_belongs_to_once(floor: Connectio
         by_name,
         "buyer_account",
     )
-    assert [held(floor, lead)[0] for lead in (twin, stranger, early, elsewhere)] == ["assigned", "pool", "pool", "pool"]
+    assert [held(floor, lead)[0] for lead in (twin, stranger, early, elsewhere)] == [
+        "assigned",
+        "pool",
+        "pool",
+        "pool",
+    ]
     assert one(floor, "select count(*) from sla_clocks where entity = 'lead' and stopped_at is null") == 4
     wrong = call(floor, "mgr", "reopen_lead", mine, version(floor, mine), "wrong_match")
     assert (wrong["state"], wrong["owner_id"]) == ("assigned", member(floor, "cid"))

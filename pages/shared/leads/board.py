@@ -13,11 +13,13 @@ from backend.leads.models import Board, Column, LeadRow
 from pages.shared import frame, saved_views, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
-from pages.shared.i18n import plain, t
+from pages.shared.i18n import t
 from pages.shared.leads import bulk, capture, filters, listing, state, twins, words
 
 REFRESH_SECONDS = 30
 _CARDS = 12
+_ENDS = {"converted": "convert", "lost": "lose"}
+"""The last two columns ask for more than a click: which order, or why."""
 
 
 def draw(user: User) -> None:
@@ -27,27 +29,27 @@ def draw(user: User) -> None:
 
 
 def _body(user: User) -> None:
-    filters.sync(user)
     with frame.boundary():
+        people = filters.sync(user)
         asked = filters.wanted()
-        found = reads.board(frame.client(), replace(asked, limit=_CARDS))
+        found = reads.board(frame.client(), replace(asked, column=None, limit=_CARDS))
         filters.tabs(user, found.tabs)
         with filters.row():
-            filters.draw(user)
+            filters.draw(user, people)
             saved_views.draw(user, "leads", params=filters.params(), show=filters.show)
             listing.export(asked)
             twins.button(user, found.twins)
             capture.button(user)
         bulk.undo_bar()
         if filters.view() == "list":
-            listing.draw(user, asked)
+            listing.draw(user, asked, found.scope)
         else:
             _board(user, asked, found)
 
 
 def _board(user: User, asked: LeadFilter, found: Board) -> None:
     if not any(column.count for column in found.columns.values()):
-        _empty(found.scope)
+        listing.empty(found.scope)
         return
     if widgets.draws("wide"):
         with widgets.wide("leads_board"):
@@ -118,15 +120,18 @@ def _menu(user: User, row: LeadRow, where: str) -> None:
                     t("leads.claimed", number=wording.number(row.id)),
                 )
         return
-    if row.owner_id == user.id or user.has("manager"):
+    if row.owner_id == user.id or user.has("manager") or user.is_duty_lead:
+        ends = tuple(_ENDS) if row.state == "following" else ()  # before a follow-up there is nothing to end
         chosen = st.menu_button(
             t("leads.move"),
-            options=[stage for stage in STAGES if stage != row.stage],
+            options=[stage for stage in (*STAGES, *ends) if stage != row.stage],
             format_func=lambda stage: words.of("stages", stage),
             key=f"leads_move_{where}_{row.id}",
             type="tertiary",
         )
-        if chosen:
+        if chosen in _ENDS:
+            state.open_lead(row.id, _ENDS[chosen])
+        elif chosen:
             move(row, chosen)
 
 
@@ -156,18 +161,3 @@ def _more(asked: LeadFilter, name: str, column: Column, where: str) -> None:
                 state.open_lead(row.id)
         if page.next is not None:
             st.caption(t("leads.more_in_list"))
-
-
-def _empty(scope: str) -> None:
-    if filters.narrowed():
-        box = widgets.empty_state(
-            t("leads.none_match"),
-            t("leads.none_match_hint"),
-            icon=":material/filter_alt_off:",
-            key="leads",
-        )
-        box.button(t("common.clear_filters"), key="leads_clear_empty", on_click=filters.clear)
-        return
-    widgets.empty_state(
-        plain(f"leads.none.{scope}"), plain(f"leads.none.{scope}_hint"), icon=":material/groups:", key="leads"
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -32,6 +32,7 @@ class _Asked:
     rows: tuple[LeadRow, ...]
     action: BulkAction
     value: Any
+    to: str
     told: str
 
 
@@ -71,7 +72,7 @@ def _menu(rows: Sequence[LeadRow], action: BulkAction, choices: Mapping[Any, str
     )
     if chosen is not None:
         told = plain(f"leads.bulk.{action}_to", to=choices[chosen])
-        st.session_state[_ASKED] = _Asked(tuple(rows), action, chosen, told)
+        st.session_state[_ASKED] = _Asked(tuple(rows), action, chosen, choices[chosen], told)
         st.rerun()
 
 
@@ -87,6 +88,7 @@ def _body(asked: _Asked) -> None:
         refs = [state.ref(row) for row in asked.rows]
         found = commands.preview(frame.client(), asked.action, refs, asked.value)
         st.markdown(t("leads.bulk.preview", ok=found.ok, count=found.count))
+        _changes(asked, {item.id for item in found.items if item.refusal is None})
         _refused(found.items)
         label = t("leads.bulk.send", count=found.ok)
         if st.button(label, key="leads_bulk_send", type="primary", disabled=not found.ok):
@@ -95,6 +97,31 @@ def _body(asked: _Asked) -> None:
             remember(answer, plain("leads.bulk.done", what=asked.told, count=answer.done))
             _end()
             state.finished(t("leads.done_n", count=answer.done))
+
+
+def _changes(asked: _Asked, ids: Set[int]) -> None:
+    """What becomes of which lead, from what it is now."""
+    rows = [row for row in asked.rows if row.id in ids]
+    lines = [
+        f"{wording.number(row.id)} {words.name(row)}：{_before(asked.action, row)} → {_after(asked, row)}"
+        for row in rows[:_NAMED]
+    ]
+    if len(rows) > _NAMED:
+        lines.append(plain("leads.bulk.and_more", count=len(rows) - _NAMED))
+    if lines:
+        st.caption("  \n".join(md(line) for line in lines))
+
+
+def _before(action: BulkAction, row: LeadRow) -> str:
+    if action == "move":
+        return words.of("stages", row.stage)
+    return "、".join(row.needs) if action == "tag" else row.owner_name or plain("leads.in_pool")
+
+
+def _after(asked: _Asked, row: LeadRow) -> str:
+    if asked.action == "tag":
+        return "、".join(dict.fromkeys([*row.needs, asked.to]))
+    return plain("leads.in_pool") if asked.action == "give_back" else asked.to
 
 
 def _refused(items: Sequence[ItemResult]) -> None:

@@ -8,19 +8,22 @@ from typing import Any
 
 import streamlit as st
 
-from backend.leads.choices import GRADES, SOURCES, LeadFilter
-from pages.shared import address, session, widgets
+from backend.leads import reads
+from backend.leads.choices import COLUMNS, GRADES, SOURCES, LeadFilter
+from pages.shared import address, frame, session, widgets
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.leads import words
 
-_NAMES = ("scope", "grade", "source", "shop_id", "need", "due")
-_NARROWING = _NAMES[1:]
+_NAMES = ("scope", "grade", "source", "shop_id", "need", "due", "owner", "column")
 _VIEWS = ("board", "list")
 
 
-def sync(user: User) -> None:
-    """Brings the widgets in line with the address, which alone says what is filtered."""
+def sync(user: User) -> dict[int, str]:
+    """Brings the widgets in line with the address, which alone says what is filtered.
+
+    Answers whose leads may be chosen: id -> name; nobody for those who do not look at everything.
+    """
     found = LeadFilter.parse(params())
     for name in _NAMES:
         st.session_state[f"leads_{name}"] = getattr(found, name)
@@ -30,6 +33,13 @@ def sync(user: User) -> None:
         st.session_state["leads_shop_id"] = None
     view = st.query_params.get("view", "")
     st.session_state["leads_view"] = view if view in _VIEWS else _VIEWS[0]
+    if found.column not in COLUMNS:
+        st.session_state["leads_column"] = None
+    whole = st.session_state["leads_scope"] == "all" and "all" in scopes(user)
+    people = reads.makers(frame.client(), {shop.id for shop in user.shops}) if whole else {}
+    if found.owner not in people:
+        st.session_state["leads_owner"] = None
+    return people
 
 
 def scopes(user: User) -> tuple[str, ...]:
@@ -37,12 +47,19 @@ def scopes(user: User) -> tuple[str, ...]:
     everything = user.has("manager", "admin", "analyst") or user.is_duty_lead
     if user.has("analyst", "admin"):
         return ("all", "pool")
+    if user.has("manager"):
+        return ("all", "mine", "pool")
     return ("mine", "pool", "all") if everything else ("mine", "pool")
 
 
 def wanted() -> LeadFilter:
     """What the widgets ask for."""
-    return LeadFilter(**{name: _value(name) or None for name in _NAMES})
+    return LeadFilter(**{name: _value(name) or None for name in ("scope", *_narrowing())})
+
+
+def _narrowing() -> tuple[str, ...]:
+    """What narrows the view: a board shows all its columns."""
+    return _NAMES[1:] if view() == "list" else _NAMES[1:-1]
 
 
 def view() -> str:
@@ -62,12 +79,12 @@ def show(kept: Mapping[str, str]) -> None:
 
 def narrowed() -> bool:
     """Whether anything but the scope narrows the board."""
-    return any(_value(name) for name in _NARROWING)
+    return any(_value(name) for name in _narrowing())
 
 
 def clear() -> None:
     """Takes all filters back; the scope stays."""
-    for name in _NARROWING:
+    for name in _narrowing():
         st.session_state[f"leads_{name}"] = "" if name == "need" else None
     _write()
 
@@ -95,21 +112,25 @@ def tabs(user: User, counts: Mapping[str, int]) -> None:
         )
 
 
-def draw(user: User) -> None:
+def draw(user: User, people: Mapping[int, str]) -> None:
     """The filters; in a narrow window behind one button, so that the cards stay in sight."""
     if session.width() == "narrow":
-        count = sum(bool(_value(name)) for name in _NARROWING)
+        count = sum(bool(_value(name)) for name in _narrowing())
         label = t("leads.filters_n", count=count) if count else t("leads.filters")
         with st.popover(label, icon=":material/filter_alt:", key="leads_filters_box"):
-            _all(user)
+            _all(user, people)
     else:
-        _all(user)
+        _all(user, people)
 
 
-def _all(user: User) -> None:
+def _all(user: User, people: Mapping[int, str]) -> None:
     _select("grade", GRADES, lambda one: plain("leads.grade_n", grade=one), 110)
     _select("source", SOURCES, partial(words.of, "sources"), 140)
     _select("due", ("overdue", "today"), lambda one: plain(f"leads.due.{one}"), 130)
+    if view() == "list":
+        _select("column", COLUMNS, partial(words.of, "stages"), 130)
+    if people:
+        _select("owner", list(people), lambda one: words.owner(one, people[one], user.id), 130)
     if len(user.shops) > 1:
         names = {shop.id: shop.name for shop in user.shops}
         _select("shop_id", list(names), lambda one: names[one], 150)

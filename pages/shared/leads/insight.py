@@ -73,6 +73,7 @@ def _filters(user: User) -> tuple[int, int | None]:
                 placeholder=plain("common.all"),
                 format_func=lambda one: names[one],
                 key="lead_insight_shop",
+                bind="query-params",
                 width=170,
             )
     return int(days or 30), shop_id
@@ -156,6 +157,7 @@ def _groups(found: Insight) -> None:
         required=True,
         format_func=lambda name: plain(f"leads.insight.by.{name}"),
         key="lead_insight_by",
+        bind="query-params",
     )
     parts = [part for part in found.funnel if part["by"] == by]
     if parts:

@@ -18,7 +18,7 @@ from pages.shared import exporting, frame, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.leads import bulk, state, words
+from pages.shared.leads import bulk, filters, state, words
 
 _PAGE = 50
 _WIDTHS = {
@@ -39,15 +39,15 @@ def ticked() -> Sequence[int]:
     return event["selection"]["rows"] if event else ()
 
 
-def draw(user: User, asked: LeadFilter) -> None:
-    """A page of the list, its bulk actions above."""
+def draw(user: User, asked: LeadFilter, scope: str) -> None:
+    """A page of the list (open leads, or one column of the board), its bulk actions above."""
+    column = asked.column or "open"
     after = widgets.cursor("leads", asked)
-    wanted = replace(asked, column="open", after=after, limit=_PAGE)
-    page = reads.board(frame.client(), wanted).columns["open"]
+    page = reads.board(frame.client(), replace(asked, column=column, after=after, limit=_PAGE)).columns[
+        column
+    ]
     if not page.rows:
-        widgets.empty_state(
-            t("leads.none_match"), t("leads.none_match_hint"), icon=":material/groups:", key="leads"
-        )
+        empty(scope)
         return
     bulk.bar(user, [page.rows[place] for place in ticked() if place < len(page.rows)])
     if widgets.draws("wide"):
@@ -65,6 +65,22 @@ def draw(user: User, asked: LeadFilter) -> None:
         shown=len(page.rows),
         total=min(page.count, 1000),
         capped=page.count > 1000,
+    )
+
+
+def empty(scope: str) -> None:
+    """Why nothing is shown: the filters, or there is nothing yet."""
+    if filters.narrowed():
+        box = widgets.empty_state(
+            t("leads.none_match"),
+            t("leads.none_match_hint"),
+            icon=":material/filter_alt_off:",
+            key="leads",
+        )
+        box.button(t("common.clear_filters"), key="leads_clear_empty", on_click=filters.clear)
+        return
+    widgets.empty_state(
+        plain(f"leads.none.{scope}"), plain(f"leads.none.{scope}_hint"), icon=":material/groups:", key="leads"
     )
 
 
@@ -91,7 +107,7 @@ def _cells(user: User, row: LeadRow) -> dict[str, Any]:
         "grade": row.grade,
         "name": words.name(row),
         "needs": list(row.needs),
-        "stage": words.of("stages", row.stage),
+        "stage": words.standing(row),
         "next": words.of("next_steps", row.next_step),
         "source": words.of("sources", row.source),
         "shop": row.shop_name,

@@ -99,7 +99,7 @@ def _head(user: User, found: LeadScreen, row: LeadRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="lead_head"):
         st.header(f"{number} {words.name(row)}", anchor=False, width="content")
         widgets.copy_button(number, key="lead_copy")
-        st.markdown(f"{words.chips(row)} :blue-badge[{md(_standing(row))}]", width="content")
+        st.markdown(f"{words.chips(row)} :blue-badge[{md(words.standing(row))}]", width="content")
         assigned.button("lead", row.id)
     facts = (
         row.shop_name,
@@ -119,12 +119,6 @@ def _head(user: User, found: LeadScreen, row: LeadRow) -> None:
         if row.closed_at is None:
             drawer.button("lead", row.id)
     _steps(user, found, row)
-
-
-def _standing(row: LeadRow) -> str:
-    if row.state == "lost":
-        return f"{words.of('states', row.state)} · {words.of('lost_reasons', row.lost_reason)}"
-    return words.of("stages", row.stage) if row.closed_at is None else words.of("states", row.state)
 
 
 def _steps(user: User, found: LeadScreen, row: LeadRow) -> None:
@@ -235,18 +229,24 @@ def promise_line(user: User, made: PromiseRow, *, own: bool) -> None:
                         asked = state.mark("promise_end", made.id, made.version, how)
                         commands.end_promise(frame.client(), made.id, made.version, how, request_id=asked)
                         state.finished(t(f"leads.promise.{how}_done"))
-        if made.state == "pending" and not (user.has("manager") and made.made_by != user.id):
-            st.caption(t("leads.promise_waits"))
-        elif made.state == "pending":
-            for agree in (True, False):
-                word = "agree" if agree else "refuse"
-                if st.button(t(f"leads.promise.{word}"), key=f"promise_{word}_{made.id}", type="tertiary"):
-                    with frame.boundary():
-                        asked = state.mark("promise_decide", made.id, made.version, agree)
-                        commands.decide_promise(
-                            frame.client(), made.id, made.version, agree, request_id=asked
-                        )
-                        state.finished(t(f"leads.promise.{word}_done"))
+        if made.state == "pending":
+            _pending(user, made)
+
+
+def _pending(user: User, made: PromiseRow) -> None:
+    """Who is waited for, by name; for them the two answers. Any other manager may still refuse."""
+    may_agree = any(one.id == user.id for one in made.deciders)
+    if not may_agree:
+        who = "、".join(one.name for one in made.deciders)
+        st.caption(t("leads.promise_waits_for", who=who) if who else t("leads.promise_waits"))
+    may_refuse = may_agree or (user.has("manager") and made.made_by != user.id)
+    for agree in [*([True] if may_agree else []), *([False] if may_refuse else [])]:
+        word = "agree" if agree else "refuse"
+        if st.button(t(f"leads.promise.{word}"), key=f"promise_{word}_{made.id}", type="tertiary"):
+            with frame.boundary():
+                asked = state.mark("promise_decide", made.id, made.version, agree)
+                commands.decide_promise(frame.client(), made.id, made.version, agree, request_id=asked)
+                state.finished(t(f"leads.promise.{word}_done"))
 
 
 def _merges(found: LeadScreen) -> None:

@@ -46,9 +46,9 @@ def forget_contact() -> None:
     st.session_state.pop(_CLEAR, None)
 
 
-def open_lead(lead_id: int) -> NoReturn:
-    """Goes to a lead; the filters of the board stay in the address."""
-    st.session_state.pop(_ACT, None)
+def open_lead(lead_id: int, step: str | None = None) -> NoReturn:
+    """Goes to a lead, with the panel of a step open; the filters of the board stay in the address."""
+    st.session_state[_ACT] = (lead_id, step) if step else None
     st.query_params["id"] = str(lead_id)
     st.rerun()
 

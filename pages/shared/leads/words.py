@@ -30,6 +30,13 @@ def owner(owner_id: int | None, name: str | None, me: int) -> str:
     return plain("leads.me") if owner_id == me else name or ""
 
 
+def standing(row: LeadRow) -> str:
+    """The stage of an open lead; won, or lost with the reason. Plain text."""
+    if row.state == "lost":
+        return f"{of('states', row.state)} · {of('lost_reasons', row.lost_reason)}"
+    return of("stages", row.stage) if row.closed_at is None else of("states", row.state)
+
+
 def name(row: LeadRow) -> str:
     """How the customer is called on lists: masked. Plain text."""
     return row.name_masked or row.buyer_masked or plain("leads.no_name")
