@@ -43,14 +43,24 @@ _numbers = itertools.count(1)
 # --- no network ---
 
 
-class OneBrowser(LoadFileScheduling):
-    """The tests of a file stay together on one worker, and so do all that open a browser.
+SQL_ON_17 = (
+    *("tests/sql/test_catalogue_17.py", "tests/sql/test_clock_commands.py"),
+    *("tests/sql/test_clock_time.py", "tests/sql/test_deployment.py"),
+)
 
-    Two browsers at once on two cores wait for each other longer than a person would.
+
+class OneBrowser(LoadFileScheduling):
+    """The tests of a file stay together on one worker, and so do all that open a browser, and all that ask
+    Postgres 17.
+
+    Two browsers at once on two cores wait for each other longer than a person would; a second Postgres 17
+    would get the whole schema twice again.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+        if nodeid.startswith("tests/browser/"):
+            return "browser"
+        return "Postgres 17" if nodeid.startswith(SQL_ON_17) else super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

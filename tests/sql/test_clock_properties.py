@@ -18,7 +18,7 @@ FIRST = datetime(2026, 2, 10, tzinfo=UTC)
 """Starts lie in three weeks with Spring Festival and two make-up Saturdays; New York changes its clocks soon after."""
 
 few = settings(
-    max_examples=40,
+    max_examples=25,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
