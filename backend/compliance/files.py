@@ -11,29 +11,35 @@ import base64
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 
-import xlsxwriter
-
 from backend.compliance import dictionary
+from backend.compliance.sheet import CELL, PLAIN, Formats, Pieces, Sheet, sheet
 from backend.errors import message
 from backend.exports import safe_text
 from backend.imports import reasons
 from backend.imports.reader import Row, open_table
 from backend.imports.records import FileRefused
 from backend.job import Job
-from backend.words import Category, Context, Hit, Kind, Result, check_many, rewrite
+from backend.words import Category, Context, Kind, Result, check_many, rewrite
 from backend.words.dictionary import Dictionary
 
 _BATCH: Final = 2_000
 _PART: Final = 1 << 20
-_CELL: Final = 32_767
 _VERDICTS: Final = {"block": "不可发布", "warn": "需举证", "clean": "未发现问题"}
 _HEADS: Final = ("结论", "问题词", "依据", "建议改为")
 _OURS: Final = len(_HEADS)
 _TOP: Final = {"block": 2, "warn": 1, "clean": 0}
+_FORMATS: Final[Formats] = {
+    "block": {"font_color": "#C00000", "bold": True, "underline": 1},
+    "warn": {"font_color": "#B45F06", "bold": True},
+    "blocked": {"bg_color": "#F8CBAD"},
+    "warned": {"bg_color": "#FFE699"},
+}
+_FILLS: Final = {"block": "blocked", "warn": "warned", "clean": PLAIN}
 OnBatch = Callable[[Mapping[str, int]], bool]
 
 
@@ -99,10 +105,10 @@ def check_table(
     FileRefused.
     """
     table = open_table(source, name=name)
-    sheet = int(options.get("sheet", 0))
-    if sheet >= len(table.sheets):
+    number = int(options.get("sheet", 0))
+    if number >= len(table.sheets):
         raise FileRefused("file_check.column_missing")
-    rows = table.rows(sheet)
+    rows = table.rows(number)
     head = next(rows, None)
     columns = [int(column) for column in options["columns"]]
     if head is None or max(columns) >= len(head.cells):
@@ -111,8 +117,8 @@ def check_table(
         cast("Kind", options.get("kind", "title")), cast("Category", options.get("category", "general"))
     )
     totals: Counter[str] = Counter(rows=0, block=0, warn=0, clean=0)
-    with xlsxwriter.Workbook(target, _OPTIONS) as out:
-        page = _Page(out, head, columns)
+    with _result(target, head, columns) as out:
+        page = _Page(out, columns)
         while batch := list(islice(rows, _BATCH)):
             for row, results in zip(batch, _judge(batch, columns, context, book), strict=True):
                 totals[page.write(row, results)] += 1
@@ -122,12 +128,18 @@ def check_table(
     return dict(totals)
 
 
-_OPTIONS: Final = {
-    "constant_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-}
+def _result(target: Path, head: Row, columns: Sequence[int]) -> AbstractContextManager[Sheet]:
+    """The workbook of the result: verdict, terms, grounds and proposals, then the file's own columns."""
+
+    def dress(page: Any) -> None:
+        page.set_column(0, 0, 14)
+        page.set_column(1, _OURS - 1, 28)
+        for column in columns:
+            page.set_column(_OURS + column, _OURS + column, 48)
+        page.freeze_panes(1, 1)
+
+    titles = [*_HEADS, *map(safe_text, head.cells)]
+    return sheet(target, title="检查结果", head=titles, formats=_FORMATS, dress=dress)
 
 
 def _judge(
@@ -140,43 +152,27 @@ def _judge(
 
 
 class _Page:
-    """The sheet of the result: the file's cells, hits in colour, then verdict, terms, grounds and
-    proposals."""
+    """The sheet of the result: the file's cells, hits in colour, and before them what was found."""
 
-    def __init__(self, book: Any, head: Row, columns: Sequence[int]) -> None:
-        self._sheet = book.add_worksheet("检查结果")
+    def __init__(self, out: Sheet, columns: Sequence[int]) -> None:
+        self._out = out
         self._columns = tuple(columns)
-        self._line = 0
-        self._block = book.add_format({"font_color": "#C00000", "bold": True, "underline": 1})
-        self._warn = book.add_format({"font_color": "#B45F06", "bold": True})
-        self._fills = {
-            "block": book.add_format({"bg_color": "#F8CBAD"}),
-            "warn": book.add_format({"bg_color": "#FFE699"}),
-            "clean": None,
-        }
-        bold = book.add_format({"bold": True})
-        for place, text in enumerate((*_HEADS, *head.cells)):
-            self._sheet.write_string(0, place, safe_text(text)[:_CELL], bold)
-        self._sheet.set_column(0, 0, 14)
-        self._sheet.set_column(1, _OURS - 1, 28)
-        for column in columns:
-            self._sheet.set_column(_OURS + column, _OURS + column, 48)
-        self._sheet.freeze_panes(1, 1)
 
     def write(self, row: Row, results: Sequence[Result]) -> str:
         """One row; answers its verdict, the gravest of its cells."""
-        self._line += 1
         verdict = max((result.verdict for result in results), key=_TOP.__getitem__)
-        judged = dict(zip(self._columns, results, strict=True))
-        self._sheet.write_string(self._line, 0, _VERDICTS[verdict], self._fills[verdict])
+        cells: list[tuple[int, Pieces]] = [(0, [(_FILLS[verdict], _VERDICTS[verdict])])]
         if verdict != "clean":
-            self._say(row, results)
+            cells += self._found(row, results)
+        judged = dict(zip(self._columns, results, strict=True))
         for place, text in enumerate(row.cells):
             if text:
-                self._cell(_OURS + place, text, judged.get(place))
+                cells.append((_OURS + place, _shown(text, judged.get(place))))
+        self._out.add(cells)
         return verdict
 
-    def _say(self, row: Row, results: Sequence[Result]) -> None:
+    def _found(self, row: Row, results: Sequence[Result]) -> Iterator[tuple[int, Pieces]]:
+        """The cells with the terms, their grounds and the proposals."""
         hits = [hit for result in results for hit in result.hits]
         notices = [notice for result in results for notice in result.notices]
         terms = "；".join(dict.fromkeys([*(hit.term for hit in hits), *(notice.text for notice in notices)]))
@@ -188,39 +184,27 @@ class _Page:
             for column, result in zip(self._columns, results, strict=True)
             if result.hits
         ]
-        for offset, text in enumerate((terms, grounds, "\n".join(proposals)), 1):
+        for place, text in enumerate((terms, grounds, "\n".join(proposals)), 1):
             if text:
-                self._sheet.write_string(self._line, offset, safe_text(text)[:_CELL])
-
-    def _cell(self, place: int, text: str, result: Result | None) -> None:
-        hits = result.hits if result is not None else ()
-        safe = safe_text(text)
-        if not hits or len(safe) > _CELL or not safe.endswith(text):
-            self._sheet.write_string(
-                self._line, place, safe[:_CELL], self._fills[result.verdict if result else "clean"]
-            )
-            return
-        shift = len(safe) - len(text)  # a quote in front keeps spreadsheets from running the text
-        pieces = _pieces(safe, hits, shift, self._block, self._warn)
-        if (
-            len(pieces) == 2
-        ):  # the cell is one hit: rich text needs two pieces, a plain cell with its format will do
-            self._sheet.write_string(self._line, place, safe, pieces[0])
-        else:
-            self._sheet.write_rich_string(self._line, place, *pieces)
+                yield place, [(PLAIN, safe_text(text)[:CELL])]
 
 
-def _pieces(text: str, hits: Sequence[Hit], shift: int, block: Any, warn: Any) -> list[Any]:
-    """The text cut at its hits, each hit after its format, as xlsxwriter takes it."""
-    pieces: list[Any] = []
+def _shown(text: str, result: Result | None) -> Pieces:
+    """A cell of the file, cut at its hits."""
+    hits = result.hits if result is not None else ()
+    safe = safe_text(text)
+    if not hits or len(safe) > CELL or not safe.endswith(text):
+        return [(_FILLS[result.verdict if result else "clean"], safe[:CELL])]
+    shift = len(safe) - len(text)  # a quote in front keeps spreadsheets from running the text
+    pieces: list[tuple[str, str]] = []
     done = 0
     for hit in hits:
         if hit.start + shift > done:
-            pieces.append(text[done : hit.start + shift])
+            pieces.append((PLAIN, safe[done : hit.start + shift]))
         done = hit.end + shift
-        pieces += [block if hit.severity == "block" else warn, text[hit.start + shift : done]]
-    if done < len(text):
-        pieces.append(text[done:])
+        pieces.append((hit.severity, safe[hit.start + shift : done]))
+    if done < len(safe):
+        pieces.append((PLAIN, safe[done:]))
     return pieces
 
 

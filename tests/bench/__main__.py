@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-MODULES = ("lists", "tickets", "leads", "figures", "imports", "pages", "words", "clocks")
+MODULES = ("lists", "tickets", "leads", "figures", "imports", "pages", "words", "listings", "clocks")
 
 
 def main(names: list[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from backend.compliance import files
 from backend.imports.reader import open_table
@@ -50,6 +51,8 @@ def test_every_cell_comes_back_with_its_verdict(tmp_path: Path) -> None:
     assert "最佳" not in rows[1][3]
     assert rows[2][0] == "未发现问题"
     assert rows[3][4:] == ("3", "水杯", "7", "多出的一格")
+    others = load_workbook(target).worksheets[0].iter_rows(max_row=4, max_col=7, values_only=True)
+    assert [tuple(cell or "" for cell in row) for row in others] == [row[:7] for row in rows]
 
 
 def test_the_hit_is_a_run_of_its_own(tmp_path: Path) -> None:
@@ -64,12 +67,14 @@ def test_a_cell_that_is_one_hit_keeps_its_text(tmp_path: Path) -> None:
     assert cells(target)[1][5] == "最佳"
 
 
-@pytest.mark.parametrize("text", ["=1+1最佳", "@最佳", " +最佳", "'=最佳", "最佳\x01面霜"])
+@pytest.mark.parametrize(
+    "text", ["=1+1最佳", "@最佳", " +最佳", "'=最佳", "最佳\x01面霜", "<b>&最佳", "_x0041_最佳"]
+)
 def test_no_cell_runs_and_no_highlight_slips(tmp_path: Path, text: str) -> None:
     _, target = checked(tmp_path, f"编码,标题\n1,{text}\n")
     found = cells(target)[1][5]
     assert not found.startswith(("=", "@", "+", " +"))
-    assert found.endswith(("最佳", "最佳面霜"))
+    assert found.removeprefix("'") == text.removeprefix("'").replace("\x01", "")
     assert "<f>" not in sheet(target)
     for piece in [run for run in sheet(target).split("<r>") if "C00000" in run]:
         assert ">最佳<" in piece
