@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from hashlib import sha256
 
 import streamlit as st
 from supabase import Client
@@ -35,7 +36,7 @@ def add(found: TicketScreen) -> None:
             with frame.boundary():
                 for file in files:
                     ready = attachments.prepare(file.name, file.getvalue())
-                    asked = one.mark(found, "attach", ready.name, len(ready.content))
+                    asked = one.mark(found, "attach", ready.name, sha256(ready.content).hexdigest())
                     attachments.add(frame.client(), found.ticket.id, ready, request_id=asked)
                 frame.flash_and_rerun(t("tickets.attached", count=len(files)))
 
