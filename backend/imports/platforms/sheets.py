@@ -23,17 +23,8 @@ _PARTS = (
 )
 _CONTACTS = ("phone", "wechat", "email")  # of a lead; one that reaches nobody is left out beside another
 _WISHED = ("source", "intent", "budget", "asked_at")  # of a lead; what is not understood goes to its remark
-_SUMMARY = (
-    "汇总",
-    "汇总值",
-    "平均值",
-    "合计",
-    "总计",
-    "总和",
-    "均值",
-    "平均",
-    "小计",
-)  # last rows of figures
+# What the last rows of figures are called.
+_SUMMARY = ("汇总", "汇总值", "平均值", "合计", "总计", "总和", "均值", "平均", "小计")
 _SUMMED = ("performance", "traffic")  # kinds of sheets that have such rows
 
 
