@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 from backend import errors
 from pages.shared import i18n
@@ -25,12 +24,19 @@ def texts() -> Iterator[tuple[str, str, dict[str, str]]]:
             yield where, key, sentences
 
 
-def calls(script: Path) -> Iterator[tuple[str, ast.Call]]:
+@cache
+def calls(script: Path) -> list[tuple[str, ast.Call]]:
     """Calls of t(…) and plain(…) with their key, f-string parts as *."""
-    for node in ast.walk(ast.parse(script.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and _name(node.func) in {"t", "plain"} and node.args:
-            for key in _keys(node.args[0]):
-                yield key, node
+    return [
+        (key, node)
+        for node in ast.walk(ast.parse(script.read_text("utf-8")))
+        if isinstance(node, ast.Call) and _name(node.func) in {"t", "plain"} and node.args
+        for key in _keys(node.args[0])
+    ]
+
+
+def as_pattern(key: str) -> re.Pattern[str]:
+    return re.compile(re.escape(key).replace(r"\*", ".+"))
 
 
 def _name(node: ast.expr) -> str:
@@ -65,33 +71,33 @@ def test_english_is_english_and_chinese_is_chinese() -> None:
     assert [key for _, key, text in texts() if latin.search(text["zh-CN"])] == []
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_each_key_a_page_uses_exists(script: Path) -> None:
-    known = CATALOGUES["pages"]
-    missing = []
-    for key, _ in calls(script):
-        pattern = re.compile(re.escape(key).replace(r"\*", ".+"))
-        if not any(pattern.fullmatch(candidate) for candidate in known):
-            missing.append(key)
-    assert missing == []
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_each_parameter_is_given(script: Path) -> None:
+def test_each_key_a_page_uses_exists_and_gets_its_parameters() -> None:
     known = CATALOGUES["pages"]
     wrong = []
-    for key, call in calls(script):
-        if key in known and not any(word.arg is None for word in call.keywords):
-            wanted = set(re.findall(r"\{(\w+)", known[key]["en"]))
-            given = {str(word.arg) for word in call.keywords}
-            if wanted != given:
-                wrong.append(f"{key}: wants {sorted(wanted)}, gets {sorted(given)}")
+    for script in SCRIPTS:
+        for key, call in calls(script):
+            if key not in known and not any(as_pattern(key).fullmatch(candidate) for candidate in known):
+                wrong.append(f"{script.name} {key}: no such key")
+            elif key in known and not any(word.arg is None for word in call.keywords):
+                wanted = set(re.findall(r"\{(\w+)", known[key]["en"]))
+                given = {str(word.arg) for word in call.keywords}
+                if wanted != given:
+                    wrong.append(f"{script.name} {key}: wants {sorted(wanted)}, gets {sorted(given)}")
     assert wrong == []
 
 
-@pytest.mark.parametrize("script", [s for s in SCRIPTS if s.name not in WORDING], ids=lambda path: path.name)
-def test_pages_carry_no_words_of_their_own(script: Path) -> None:
-    tree = ast.parse(script.read_text("utf-8"))
+def test_pages_carry_no_words_of_their_own() -> None:
+    found = [
+        f"{script.name}: {words}"
+        for script in SCRIPTS
+        if script.name not in WORDING
+        for words in own_words(ast.parse(script.read_text("utf-8")))
+    ]
+    assert found == []
+
+
+def own_words(tree: ast.Module) -> list[str]:
+    """Chinese in the code of a page; what stands in its docstrings is for us."""
     docs = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -99,22 +105,23 @@ def test_pages_carry_no_words_of_their_own(script: Path) -> None:
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    found = [
+    return [
         node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
         if CHINESE.search(node.value)
     ]
-    assert found == []
 
 
 def test_no_key_is_left_over() -> None:
     used = {key for script in SCRIPTS for key, _ in calls(script)}
-    patterns = [re.compile(re.escape(key).replace(r"\*", ".+")) for key in used]
+    patterns = [as_pattern(key) for key in used if "*" in key]
     source = "\n".join(path.read_text("utf-8") for path in [*SCRIPTS, *ROOT.glob("backend/**/*.py")])
     unused = [
         key
         for key in CATALOGUES["pages"]
-        if not any(pattern.fullmatch(key) for pattern in patterns) and f'"{key}"' not in source
+        if key not in used
+        and not any(pattern.fullmatch(key) for pattern in patterns)
+        and f'"{key}"' not in source
     ]
     assert unused == []
