@@ -89,7 +89,8 @@ def test_a_lead_from_the_file_to_the_funnel(
     shoot(page, "leads_board_light")
     page.get_by_role("button", name=f"L-{lead} 孙**").first.click()
     expect(page.locator(".st-key-lead_head")).to_be_visible()
-    follow_up(page, "需求挖掘", "要二十台")
+    for step, note in (("首次触达", "已加微信"), ("需求挖掘", "要二十台"), ("促成", "今晚付款")):
+        follow_up(page, step, note)
     shoot(page, "leads_one_light")
 
     office.goto(f"{desk.url}/imports")
@@ -99,7 +100,7 @@ def test_a_lead_from_the_file_to_the_funnel(
     expect(page.get_by_text("成交").first).to_be_visible()
     with psycopg.connect(desk.runtime["db_url"]) as owner:
         ended = owner.execute("select state, converted_by, follow_up_count from leads order by id").fetchall()
-    assert ended == [("converted", "phone", 1), ("assigned", None, 0)]
+    assert ended == [("converted", "phone", 3), ("assigned", None, 0)]
 
     manager = open_page(desk, floor, new_browser(dark=True), "/lead_insight", "manager")
     expect(manager.get_by_text("50.0 %").first).to_be_visible()
