@@ -38,9 +38,9 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.kpi_value(text, numeric, numeric) is 'The figure, four decimals: a count, a share in percent, or a mean. Null without anything to divide by.';
 
-create or replace function private.kpi_missing(p_sources text[], p_shops bigint[], p_from date, p_to date) returns text[]
+create or replace function private.kpi_has_file(p_sources text[], p_shops bigint[], p_from date, p_to date) returns boolean
 language sql stable set search_path = '' as $$
-    select case when cardinality(p_sources) = 0 or exists (
+    select exists (
         select from unnest(p_sources) k (kind) cross join public.shops s
         cross join lateral (select p_from::timestamp at time zone s.timezone as first, (p_to + 1)::timestamp at time zone s.timezone as next) d
         where s.id = any (p_shops) and case k.kind
@@ -48,10 +48,20 @@ language sql stable set search_path = '' as $$
             when 'traffic' then exists (select from public.visitor_days v where v.shop_id = s.id and v.day between p_from and p_to)
             when 'chats' then exists (select from public.chat_messages m where m.shop_id = s.id and m.sent_at >= d.first and m.sent_at < d.next)
             when 'reviews' then exists (select from public.ratings r where r.shop_id = s.id and r.rated_at >= d.first and r.rated_at < d.next)
-            else exists (select from public.orders o where o.shop_id = s.id and o.placed_at < d.next) end) then '{}' else p_sources end
+            else exists (select from public.orders o where o.shop_id = s.id and o.placed_at < d.next) end)
+$$;
+comment on function private.kpi_has_file(text[], bigint[], date, date) is
+    'Whether any of these kinds of file said anything of these days of these shops. Orders are rows of the desk: of them any until then will do.';
+
+create or replace function private.kpi_missing(p_sources text[], p_shops bigint[], p_from date, p_to date) returns text[]
+language sql stable set search_path = '' as $$
+    select case when cardinality(p_sources) = 0 then '{}'
+        when not private.kpi_has_file(p_sources, p_shops, p_from, p_to) then p_sources
+        when p_sources = '{traffic}' and not private.kpi_has_file('{chats,performance}', p_shops, p_from, p_to) then '{chats,performance}'
+        else '{}' end
 $$;
 comment on function private.kpi_missing(text[], bigint[], date, date) is
-    'The kinds of file, any of which would do, if none said anything of these days of these shops. Orders are rows of the desk: of them any until then will do.';
+    'The kinds of file, any of which would do, if none said anything of these days of these shops. Visitors alone are not enough: who asked stands in chats or sheets.';
 
 create or replace function private.kpi_scope(p_by text, p_shop_id bigint, p_day date, p_agent text, p_shift text) returns text
 language sql stable set search_path = '' as $$

@@ -165,6 +165,7 @@ def test_what_is_missing_is_named_and_never_zero(conn: Connection) -> None:
     assert found["流量转化率"]["missing"] == ["traffic"]
     assert found["解决率"]["missing"] == []
     bring_in(conn, "traffic", "日期,访客数", f"{DAY},1000", "2026-11-08,500")
+    assert figures(conn, "流量转化率")[0]["missing"] == ["chats", "performance"], "nobody knows who asked"
     bring_in(conn, "chats", HEAD, *CHATS.split("\n"))
     [visitors] = figures(conn, "流量转化率", first="2026-11-08")  # of which nobody knows who asked
     assert (visitors["numerator"], visitors["denominator"], visitors["value"]) == (4, 1000, 0.4)
