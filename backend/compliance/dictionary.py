@@ -10,9 +10,9 @@ from typing import Any, Final
 from backend.db import Rpc
 from backend.words.dictionary import Dictionary, Entry, ExceptionRow, PatternRow, build, shipped
 
-BASIS: Final = 4
+BASIS: Final = 5
 """Raise it with every release that changes the shipped dictionary: a higher one becomes a new version."""
-BASIS_OF: Final = "f28b8d33d11a"
+BASIS_OF: Final = "92f59bf343ae"
 """Version of the shipped dictionary that BASIS stands for; a test compares."""
 _KEPT: Final = 4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -15,6 +16,8 @@ from backend.words.models import Context, Severity
 from backend.words.rules import judge
 from backend.words.view import GAP, code_points, view_of
 
+_INSERTED: Final = re.compile(r"(?<=[\u4e00-\u9fff\0])[-.~/@#&*_]+(?=[\u4e00-\u9fff\0])")
+"""Signs that mean something beside letters and numbers ("0.5", "a_7") but only part two ideographs."""
 _CONTEXTS: Final = 256
 
 
@@ -53,6 +56,8 @@ def _pattern_hits(
     low = max(0, first - SHAPE)
     seen = text.view[low : last + SHAPE]
     places: Sequence[int] = range(len(seen))
+    if _INSERTED.search(seen):
+        seen = _INSERTED.sub(lambda signs: GAP * len(signs[0]), seen)
     if GAP in seen:
         places = [i for i, char in enumerate(seen) if char != GAP]
         seen = seen.replace(GAP, "")
