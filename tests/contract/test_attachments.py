@@ -14,7 +14,7 @@ from backend import db
 from backend.errors import AppError
 from backend.local.stack import Stack
 from backend.tickets import attachments
-from tests.people import Account, add_shop, settings_of, sign_up
+from tests.people import Account, add_shop, hire, settings_of
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,10 @@ def people(stack: Stack) -> dict[str, Account]:
     """Two agents of one shop, an analyst of it, and an agent of another shop."""
     here, far = add_shop(stack, "files-here"), add_shop(stack, "files-far")
     return {
-        "owner": sign_up(stack, "agent", shops=[here]),
-        "colleague": sign_up(stack, "agent", shops=[here]),
-        "analyst": sign_up(stack, "analyst", shops=[here]),
-        "stranger": sign_up(stack, "agent", shops=[far]),
+        "owner": hire(stack, "agent", shops=[here]),
+        "colleague": hire(stack, "agent", shops=[here]),
+        "analyst": hire(stack, "analyst", shops=[here]),
+        "stranger": hire(stack, "agent", shops=[far]),
     }
 
 

@@ -17,7 +17,7 @@ from backend.local.stack import Stack
 from tests.pages.conftest import AppAs
 from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ShopFloor
-from tests.people import Account, settings_of, sign_up
+from tests.people import Account, hire, settings_of
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_who_may_not_decide_reads_why(app_as: AppAs, shop: ShopFloor) -> None:
     poor = opened(app_as, shop.person("manager"), approval_id)
     assert "累计 ¥2,500 超过所有人的审批额度" in shown(poor)
     assert "approval_approve" not in keys(poor)
-    rich = sign_up(shop.stack, "manager", shops=[shop.code])
+    rich = hire(shop.stack, "manager", shops=[shop.code])
     shop.one("update public.members set approval_limit = 5000 where id = %s returning id", rich.member_id)
     assert "approval_approve" in keys(opened(app_as, rich, approval_id))
     assert "累计 ¥2,500，你的审批额度是 ¥2,000" in shown(opened(app_as, shop.person("manager"), approval_id))

@@ -13,7 +13,7 @@ from backend.local.stack import Stack
 from tests.pages.conftest import AppAs
 from tests.pages.reading import shown, zh
 from tests.pages.shop_floor import ROLES, ShopFloor
-from tests.people import Account, sign_up
+from tests.people import Account, hire
 
 
 @pytest.fixture
@@ -72,8 +72,7 @@ def test_some_are_taken_and_some_given_back(
 ) -> None:
     skills = ("presales", "aftersales")
     amy, bob = (
-        sign_up(floor.stack, "agent", name=name, shops=floor.shops, skills=skills)
-        for name in ("艾米*", "鲍勃")
+        hire(floor.stack, "agent", name=name, shops=floor.shops, skills=skills) for name in ("艾米*", "鲍勃")
     )
     on_shift(owner, amy, 30)
     on_shift(owner, bob, 300)

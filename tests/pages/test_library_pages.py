@@ -21,7 +21,7 @@ from tests.pages import texts
 from tests.pages.conftest import AppAs
 from tests.pages.reading import en, shown, zh
 from tests.pages.shop_floor import ShopFloor
-from tests.people import sign_up
+from tests.people import hire
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_filters_empty_states_and_other_shops(app_as: AppAs, floor: ShopFloor) -
     assert zh("library.about.over") in shown(over)
     nonsense = app_as(floor.person("agent"), "scripts", query={"tab": "'; drop", "id": "x", "stage": "nix"})
     assert not nonsense.exception
-    stranger = app_as(sign_up(floor.stack, "manager"), "scripts", query={"id": str(made)})
+    stranger = app_as(hire(floor.stack, "manager"), "scripts", query={"id": str(made)})
     assert zh("library.not_found") in shown(stranger)
 
 
@@ -296,6 +296,6 @@ def test_gifts_stand_on_the_lists_by_name() -> None:
 
 def test_the_pages_speak_english(app_as: AppAs, floor: ShopFloor) -> None:
     for page, title in (("scripts", "scripts"), ("knowledge", "knowledge"), ("gifts", "gifts")):
-        tab = app_as(sign_up(floor.stack, "manager", shops=[floor.code]), page)
+        tab = app_as(hire(floor.stack, "manager", shops=[floor.code]), page)
         tab.button(key="desk_language").click().run()
         assert tab.header[0].value == en(f"library.{title}")
