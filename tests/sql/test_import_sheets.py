@@ -154,14 +154,15 @@ def test_performance_of_two_tools_without_sums(conn: Connection) -> None:
     hours = table(
         "日期,客服昵称,接待人数,未回复人数,登录时长",
         "2026-11-07,客服A,9,0,8.5小时",
+        "2026-11-07,客服C,9,0,1899-12-30 08:30:00",  # as a cell of a workbook says 8:30
         "2026-11-07,客服B,9,0,25:30:00",
         "合计（,,18,0,34",
         "平均值,,9,0,17",
     )
     report = bring_in(conn, "performance", hours)
-    assert (report["rows"], counts(report)) == (2, (1, 0, 0, 1)), "sums are known by the first column too"
+    assert (report["rows"], counts(report)) == (3, (2, 0, 0, 1)), "sums are known by the first column too"
     assert "24 小时" in report["rejected"][0]["reason"]
-    assert rows(conn, "select online_minutes from public.agent_days where day = '2026-11-07'") == [(510,)]
+    assert rows(conn, "select online_minutes from public.agent_days where day = '2026-11-07'") == [(510,)] * 2
 
 
 def test_chats_count_once_and_keep_no_words(conn: Connection) -> None:

@@ -12,6 +12,7 @@ _CLOCK = re.compile(r"(\d{1,3}):([0-5]?\d)(?::([0-5]?\d))?")
 _SPELT = re.compile(
     r"(?:(\d{1,3}(?:\.\d{1,4})?)(?:小时|时|h))?(?:(\d{1,3})(?:分钟|分|m))?(?:(\d{1,4})(?:秒|s))?"
 )
+_CELL = re.compile(r"(?:1899-12-30|1904-01-01)(\d\d):(\d\d):(\d\d)")  # of a workbook: a time of its day zero
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
 _LONGEST = 300
 _DAY = 24 * 3600  # seconds
@@ -103,6 +104,9 @@ def _duration(raw: str, *, unit: Decimal) -> Decimal | None:
         if third is None:
             return Decimal(int(first) * 60 + int(second)) * (60 if unit > 1 else 1)
         return Decimal(int(first) * 3600 + int(second) * 60 + int(third))
+    if cell := _CELL.fullmatch(value):
+        hour, minute, second = cell.groups()
+        return Decimal(int(hour) * 3600 + int(minute) * 60 + int(second))
     spelt = _SPELT.fullmatch(value)
     if spelt and any(spelt.groups()):
         hours, minutes, rest = (Decimal(part or 0) for part in spelt.groups())
