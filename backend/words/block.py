@@ -2,63 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, compress
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.compiled import DROPPED, OPENING, Compiled, Meaning, Pattern, pair_hash
+from backend.words.compiled import DROP, Compiled, Meaning, pair_hash
 from backend.words.conditions import Rule
 from backend.words.fold import common_words, fold_table, fold_text
-from backend.words.nearby import SIDE, Own, Places, Signs, general_bits, scanned_bits, signs_of
-from backend.words.rules import NAMED, OWN
+from backend.words.nearby import SIDE, Signs, near_figures, open_rules, signs_of
+from backend.words.rules import FIGURE, NAMED, YEAR
 from backend.words.scanner import Occurrence
-from backend.words.view import code_points, text_of, view_table
+from backend.words.view import View, code_points, text_of, view_table, written_as
 
-SHAPE: Final = 24
-"""Characters on each side of its trigger that a family of terms reads."""
-_PAIR: Final = 4
-"""The length of a needle of two characters with one more on each side."""
+_MANY: Final = 64
+"""Candidates from which on it pays to look at all of them at once."""
+_DROPPED: Final = b"\0"
 _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
-
-
-class Kept:
-    """The characters of a block that are left after dropping: where they stand (`at`), and their view."""
-
-    __slots__ = ("_points", "at")
-
-    def __init__(self, points: npt.NDArray[np.uint32], classes: npt.NDArray[np.uint8]) -> None:
-        self._points = points
-        self.at = np.flatnonzero(classes > OPENING)
-
-    def codes(self, places: Places) -> npt.NDArray[np.uint32]:
-        """Return the view's code points at places among the kept; beyond an end they are the last one's."""
-        return view_table().take(self._points.take(self.at.take(places, mode="clip")))
-
-    def around(self, low: Places, high: Places) -> Iterator[str]:
-        """Yield the view of the kept at [low, high) of each pair, as far as there are any."""
-        low, high = np.maximum(low, 0), np.minimum(high, len(self.at))
-        seen, begins = self.parts(low, high)
-        return (seen[begin : begin + size] for begin, size in zip(begins, (high - low).tolist(), strict=True))
-
-    def parts(self, low: Places, high: Places) -> tuple[str, list[int]]:
-        """Return the view of the kept at [low, high) of each pair, one after the other, and where each
-        begins."""
-        sizes = high - low
-        begins = sizes.cumsum() - sizes
-        places = np.repeat(low - begins, sizes)
-        places += np.arange(len(places))
-        return text_of(self.codes(places)), begins.tolist()
-
-    def beside(self, first: int, last: int) -> tuple[str, str]:
-        """Return the characters before and after [first, last), the outermost ones at an end."""
-        before, after = map(chr, self.codes(np.array((max(0, first - 1), last))).tolist())
-        return before, after
-
-
-Spans = npt.NDArray[np.intp]
+_OPENING: Final = re.compile("[" + re.escape(written_as("《“\"'®")) + "]")
 
 
 class Block(NamedTuple):
@@ -74,13 +38,12 @@ def block_of(text: str, table: Compiled) -> Block:
     """Return the arrays of a text, or of texts joined."""
     points = code_points(text)
     classes = table.classes.take(points, mode="clip")
-    return Block(text, points, classes, classes.tobytes().translate(None, DROPPED))
+    return Block(text, points, classes, classes.tobytes().translate(None, _DROPPED))
 
 
 class Found(NamedTuple):
     """A verified needle: code points [start, end) of the block, [first, last) among its kept characters,
-    what it means, its rule unless it is only parts of other words, the bits of the rules to try on it, and
-    the families of terms that fit around it."""
+    what it means, its rule unless it is only parts of other words, and the bits of the rules to try on it."""
 
     start: int
     end: int
@@ -89,13 +52,15 @@ class Found(NamedTuple):
     meaning: Meaning
     rule: Rule | None
     near: int
-    patterns: tuple[Pattern, ...]
 
 
 class Needles(NamedTuple):
-    """What was found in a block, and its kept characters."""
+    """What was found in a block and its view; `at` leads from kept characters to code points, `seen` is
+    their view."""
 
-    kept: Kept
+    view: View
+    at: npt.NDArray[np.intp]
+    seen: str
     found: list[Found]
 
 
@@ -123,54 +88,46 @@ def _cuts_word(text: str, start: int, end: int) -> bool:
     )
 
 
-def _straddles(around: str, text: str, start: int, end: int) -> bool:
+def _straddles(seen: str, first: int, text: str, start: int, end: int) -> bool:
     """Tell whether a two-character span is the end of one common word and the start of another
-    ("独|特价|值"). `around` are its kept characters and one on each side."""
+    ("独|特价|值")."""
     words = common_words()
-    if around[2:] not in words or around[:2] not in words:
+    if not first or seen[first + 1 : first + 3] not in words or seen[first - 1 : first + 1] not in words:
         return False
     folds = fold_table()
     before, after = text[start - 1 : start + 1], text[end - 1 : end + 1]
     return after.translate(folds) in words and before.translate(folds) in words
 
 
-_Needle = tuple[int, int, str, Meaning]
-"""A candidate that has a meaning: [first, last) of the kept characters, those with one more on each side."""
-
-
-def _likely(kept: Kept, table: Compiled, candidates: list[Occurrence]) -> Spans:
+def _likely(kept: npt.NDArray[np.uint32], table: Compiled, candidates: list[Occurrence]) -> list[Occurrence]:
     """Return the candidates whose first two characters begin a needle; classes alone let more pass."""
+    if len(candidates) < _MANY:
+        return candidates
     spans = np.fromiter(chain.from_iterable(candidates), np.intp, 3 * len(candidates)).reshape(-1, 3)
-    first = spans[:, 0]
-    begins = table.begins.take(pair_hash(kept.codes(first), kept.codes(first + 1)))
-    likely: Spans = spans[begins | (spans[:, 1] - first == 1) | table.walled.take(spans[:, 2])]
-    return likely
+    first, last, index = spans.T
+    begins = table.begins.take(pair_hash(kept.take(first), kept.take(first + 1, mode="clip")))
+    likely = begins | (last - first == 1) | table.walled.take(index)
+    return list(compress(candidates, likely.tolist()))
 
 
-def _verified(kept: Kept, table: Compiled, candidates: list[Occurrence]) -> Iterator[_Needle]:
+def _verified(seen: str, table: Compiled, candidates: list[Occurrence]) -> Iterator[tuple[int, int, Meaning]]:
     """Yield the candidates that have a meaning, by their kept characters."""
     meanings, walled = table.meanings, table.walled
-    spans = _likely(kept, table, candidates)
-    seen, begins = kept.parts(spans[:, 0] - 1, spans[:, 1] + 1)
-    for (first, last, index), begin in zip(spans.tolist(), begins, strict=True):
-        around = seen[begin : begin + last - first + 2]
-        meaning = meanings[around[1:-1]]
+    for first, last, index in candidates:
+        meaning = meanings[seen[first:last]]
         if meaning is None and walled[index]:
-            meaning = meanings[fold_text(around[1:-1])]
+            meaning = meanings[fold_text(seen[first:last])]
         if meaning is not None:
-            yield first, last, around, meaning
+            yield first, last, meaning
 
 
-def _fitting(kept: Kept, needles: list[_Needle]) -> dict[int, tuple[Pattern, ...]]:
-    """Return the families of terms that fit around their triggers, by the needle's number."""
-    asked = [n for n, needle in enumerate(needles) if needle[3].patterns]
-    fitting: dict[int, tuple[Pattern, ...]] = {}
-    if asked:
-        spans = np.array([needles[n][:2] for n in asked], np.intp)
-        for n, part in zip(asked, kept.around(spans[:, 0] - SHAPE, spans[:, 1] + SHAPE), strict=True):
-            if fit := tuple([p for p in needles[n][3].patterns if p.regex.search(part)]):
-                fitting[n] = fit
-    return fitting
+class _Inside(NamedTuple):
+    """What needles are judged in: the block's text, its kept characters, and the places of scanned signs."""
+
+    text: str
+    at: npt.NDArray[np.intp]
+    seen: str
+    heard: dict[int, list[int]]
 
 
 def _signs(meaning: Meaning, rule: Rule, table: Compiled) -> Signs:
@@ -181,90 +138,42 @@ def _signs(meaning: Meaning, rule: Rule, table: Compiled) -> Signs:
     return known
 
 
-def _open_rules(
-    block: Block, kept: Kept, first: Places, last: Places, heard: dict[int, list[int]]
-) -> list[int]:
-    """Return for each needle the bits of the general rules that have a sign near it."""
-    bits = general_bits(kept.codes, first, last)
-    if heard:
-        bits |= scanned_bits(heard, first, last)
-    marks = np.flatnonzero(block.classes == OPENING)
-    if len(marks):
-        low = np.where(first < SIDE, 0, kept.at.take(first - SIDE, mode="clip"))
-        high = np.where(last + SIDE < len(kept.at), kept.at.take(last + SIDE, mode="clip"), len(block.text))
-        opened = marks.searchsorted(low) < marks.searchsorted(high)
-        bits |= opened.astype(np.uint32) * NAMED
-    return list(bits.tolist())
-
-
-def _touched(own: Own, needle: _Needle, end: int) -> bool:
-    """Tell whether one of the characters beside a needle is a sign of its term's own conditions."""
-    first, last, around, _ = needle
-    return (around[-1] in own.after and last < end) or (around[0] in own.before and first > 0)
-
-
-def _own_rules(kept: Kept, needles: list[_Needle], table: Compiled) -> list[int]:
-    """Return for each needle the bits to try whatever stands around, and OWN if a sign of its term's own
-    conditions stands near."""
-    bits = [0] * len(needles)
-    asked: list[tuple[int, Own, int, int]] = []
-    for n, needle in enumerate(needles):
-        first, last, _, meaning = needle
-        if meaning.rule is not None:
-            bits[n], own = _signs(meaning, meaning.rule, table)
-            if own is not None and _touched(own, needle, len(kept.at)):
-                bits[n] |= OWN
-            elif own is not None and own.reach:
-                asked.append((n, own, first - own.reach, last + own.reach))
-    if asked:
-        numbers, owns, low, high = zip(*asked, strict=True)
-        for n, own, part in zip(numbers, owns, kept.around(np.array(low), np.array(high)), strict=True):
-            if own.search(part):
-                bits[n] |= OWN
-    return bits
-
-
-def _found(
-    block: Block, kept: Kept, needles: list[_Needle], heard: dict[int, list[int]], table: Compiled
-) -> Iterator[Found]:
+def _found(inside: _Inside, needles: list[tuple[int, int, Meaning]], table: Compiled) -> Iterator[Found]:
     """Yield the needles that no longer word runs through."""
-    text, fitting = block.text, _fitting(kept, needles)
-    numbers = [n for n, (*_, m) in enumerate(needles) if n in fitting or m.rule is not None or m.stand_in]
-    if not numbers:
-        return
-    needles = [needles[n] for n in numbers]
-    spans = np.array([needle[:2] for needle in needles], np.intp)
-    first, last = spans[:, 0], spans[:, 1]
-    found = zip(
-        numbers,
-        needles,
-        kept.at.take(first).tolist(),
-        (kept.at.take(last - 1) + 1).tolist(),
-        _open_rules(block, kept, first, last, heard),
-        _own_rules(kept, needles, table),
-        strict=True,
-    )
-    for n, (begin, stop, around, meaning), start, end, bits, own in found:
+    text, at, seen, heard = inside
+    inner = len(seen) - 1
+    wanted = [(first, last - 1, max(0, first - SIDE), min(last, inner)) for first, last, _ in needles]
+    places = at.take(wanted).tolist()
+    for (first, last, meaning), (start, end, low, high) in zip(needles, places, strict=True):
+        end += 1
         if meaning.is_edged and _cuts_word(text, start, end):
             continue
         rule, near = meaning.rule, 0
+        if rule is not None and last - first == 2 and _straddles(seen, first, text, start, end):
+            rule = None
         if rule is not None:
-            if len(around) == _PAIR and begin and _straddles(around, text, start, end):
-                rule = None
-            else:
-                near = bits & rule.heeds | own
-        yield Found(start, end, begin, stop, meaning, rule, near, fitting.get(n, ()))
+            near = open_rules(_signs(meaning, rule, table), seen, first, last, heard)
+            if _OPENING.search(text, low if first >= SIDE else 0, high if last <= inner else len(text)):
+                near |= NAMED
+        yield Found(start, end, first, last, meaning, rule, near)
 
 
 def needles_in(block: Block, table: Compiled, candidates: list[Occurrence]) -> Needles:
     """Return the needles that are really there among the scan's candidates."""
-    kept = Kept(block.points, block.classes)
+    at = np.flatnonzero(block.classes != DROP)
+    view = view_table().take(block.points)
+    kept = view.take(at)
+    seen = text_of(kept)
     heard: dict[int, list[int]] = {}
-    meant: list[_Needle] = []
-    for needle in _verified(kept, table, candidates) if candidates else ():
-        meaning = needle[3]
+    meant: list[tuple[int, int, Meaning]] = []
+    for first, last, meaning in _verified(seen, table, _likely(kept, table, candidates)):
         for bit in meaning.heard:
-            heard.setdefault(bit, []).append(needle[1])
+            heard.setdefault(bit, []).append(last)
         if meaning.is_meant:
-            meant.append(needle)
-    return Needles(kept, list(_found(block, kept, meant, heard, table)) if meant else [])
+            meant.append((first, last, meaning))
+    for places in heard.values():
+        places.sort()
+    if YEAR in heard:
+        heard[YEAR] = near_figures(heard[YEAR], heard.get(FIGURE, []))
+    inside = _Inside(block.text, at, seen, heard)
+    return Needles(View(view), at, seen, list(_found(inside, meant, table)) if meant else [])

@@ -1,9 +1,9 @@
 """A dictionary compiled for matching: class codes, needles, and what each needle means.
 
-Every character is reduced to one byte. Codes 0 and 1 are insertions and are dropped (1 are those that open a
-name), 2 is a barrier, 3 stands for several characters, 4 for everything no term contains; letters and digits
-have a code of their own, ideographs share the rest. One byte a character is what makes the scan fast; a
-candidate is compared with the real folded text afterwards.
+Every character is reduced to one byte. Code 0 is an insertion and is dropped, 1 is a barrier, 2 stands for
+several characters, 3 for everything no term contains; letters and digits have a code of their own,
+ideographs share the rest. One byte a character is what makes the scan fast; a candidate is compared with
+the real folded text afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from backend.words.conditions import Condition, Rule, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
-from backend.words.fold import BARRIER, SKIP, fold, fold_table, fold_text
+from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
 from backend.words.lang import any_of, split_alternatives
 from backend.words.models import Severity
 from backend.words.nearby import Signs
@@ -30,19 +30,17 @@ from backend.words.rules import SCANNED, SCANNED_SIGNS, always, heeds
 from backend.words.scanner import Scan, build_scan
 from backend.words.signs import EDGE, necessary
 from backend.words.superlatives import superlative_entries
-from backend.words.view import code_points, written_as
+from backend.words.view import code_points
 
-DROP, OPENING, WALL, SEVERAL, OTHER = range(5)
-DROPPED: Final = bytes((DROP, OPENING))
-_FIRST_LETTER: Final = 5
-_FIRST_DIGIT: Final = 31
-_FIRST_FREE: Final = 41
-_FIRST_SHARED: Final = 61
+DROP, WALL, SEVERAL, OTHER = 0, 1, 2, 3
+_FIRST_LETTER: Final = 4
+_FIRST_DIGIT: Final = 30
+_FIRST_FREE: Final = 40
+_FIRST_SHARED: Final = 60
 _BEGINNINGS: Final = 1 << 18
 _PAIRED: Final = 8
 """So many times more classes for characters of needles of two, which chance finds most often, than for
 others."""
-OPENINGS: Final = "《“\"'®"
 DISGUISED: Final = 6_000
 """Terms, in the dictionary's order, that are also looked for in sound-alikes, pinyin and split characters."""
 LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in range(256)).translate(
@@ -255,9 +253,6 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
             table[ord(char)] = number
     for point, folded in fold_table().items():
         table[point] = SEVERAL if folded is None else code.get(folded, OTHER)
-    for char in written_as(OPENINGS):
-        if fold(char) == SKIP:
-            table[ord(char)] = OPENING
     return table
 
 
@@ -295,7 +290,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     needles = [*terms, *(needle for needle in meanings if needle not in terms)]
     begins = _begins(needles)
     classes, keys = _coded(needles)
-    del needles
+    del needles  # memory for the scan
     name, scan = build_scan(keys, engine=engine)
     walled = np.fromiter((WALL in key for key in keys), np.bool_, len(keys))
     return Compiled(

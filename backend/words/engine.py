@@ -67,14 +67,14 @@ def _places(word: bytes, letters: bytes) -> Iterator[int]:
 
 def _spelt(given: _Texts, runs: list[_Run], needles: Needles, table: Compiled) -> dict[int, list[Spelt]]:
     """Find the terms spelt in pinyin or with stand-ins, by text."""
-    kept, phonetics = needles.kept, table.phonetics
+    seen, phonetics = needles.seen, table.phonetics
     signs = [_Run(f.first, f.last, f.meaning.needle) for f in needles.found if f.meaning.stand_in]
     spelt: dict[int, list[Spelt]] = {}
     for first, last, form in (*signs, *runs):
-        before, after = kept.beside(first, last)
+        before, after = seen[max(0, first - 1)], seen[min(last, len(seen) - 1)]
         if form and not phonetics.can_stand(form, before, after):
             continue
-        at = kept.at.item(first)
+        at = needles.at.item(first)
         n = bisect_right(given.starts, at) - 1
         if terms := spelt_terms(given.texts[n], at - given.starts[n], phonetics):
             spelt.setdefault(n, []).extend(terms)
@@ -88,7 +88,7 @@ def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Jud
     starts, ends = unfolded.starts, unfolded.ends
     return [
         item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in judge_text(needles.found, Text(unfolded.text, context), table)
+        for item in judge_text(needles.found, Text(unfolded.text, context, needles.view), table)
     ]
 
 
@@ -168,7 +168,7 @@ def _judge_block(needles: Needles, given: _Texts, table: Compiled) -> dict[int, 
     for item in needles.found:
         by_text.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
     return {
-        n: judge_text(items, Text(given.texts[n], given.contexts[n], starts[n]), table)
+        n: judge_text(items, Text(given.texts[n], given.contexts[n], needles.view, starts[n]), table)
         for n, items in by_text.items()
     }
 

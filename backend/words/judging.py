@@ -8,16 +8,17 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from backend.words.block import SHAPE, Found
+from backend.words.block import Found
 from backend.words.compiled import Compiled, Pattern
 from backend.words.conditions import Rule, Surroundings
 from backend.words.fold import fold_text
 from backend.words.models import Context, Severity
 from backend.words.rules import judge
-from backend.words.view import GAP, code_points, view_of
+from backend.words.view import GAP, View
 
-_INSERTED: Final = re.compile(r"(?<=[\u4e00-\u9fff\0])[-.~/@#&*_]+(?=[\u4e00-\u9fff\0])")
+_INSERTED: Final = re.compile(r"(?<=[\u4e00-\u9fff])[-.~/@#&*_\0]+(?=[\u4e00-\u9fff])")
 """Signs that mean something beside letters and numbers ("0.5", "a_7") but only part two ideographs."""
+_SHAPE: Final = 24
 _CONTEXTS: Final = 256
 
 
@@ -31,18 +32,18 @@ class Judged(NamedTuple):
 
 
 class Text:
-    """One text, what it is for, and its view; `low` is where it begins in its block."""
+    """One text, what it is for, and its view."""
 
-    __slots__ = ("_view", "context", "low", "text")
+    __slots__ = ("_view", "context", "low", "source", "text")
 
-    def __init__(self, text: str, context: Context, low: int = 0) -> None:
-        self.text, self.context, self.low = text, context, low
+    def __init__(self, text: str, context: Context, source: View, low: int = 0) -> None:
+        self.text, self.context, self.source, self.low = text, context, source, low
         self._view: str | None = None
 
     @property
     def view(self) -> str:
         if self._view is None:
-            self._view = view_of(code_points(self.text))
+            self._view = self.source.part(self.low, self.low + len(self.text))
         return self._view
 
     def around(self, start: int, end: int) -> Surroundings:
@@ -53,21 +54,21 @@ def _pattern_hits(
     patterns: Sequence[Pattern], first: int, last: int, text: Text, table: Compiled
 ) -> Iterator[Judged]:
     """Match the families of terms whose trigger was found at [first, last), in the view around it."""
-    low = max(0, first - SHAPE)
-    seen = text.view[low : last + SHAPE]
-    places: Sequence[int] = range(len(seen))
-    if _INSERTED.search(seen):
-        seen = _INSERTED.sub(lambda signs: GAP * len(signs[0]), seen)
-    if GAP in seen:
-        places = [i for i, char in enumerate(seen) if char != GAP]
-        seen = seen.replace(GAP, "")
-    for pattern in patterns:
-        for match in pattern.regex.finditer(seen):
-            start, end = low + places[match.start()], low + places[match.end() - 1] + 1
-            if start < last and first < end and fold_text(match[0]) not in table.rules:
-                severity = judge(pattern.rule, text.around(start, end), text.context, term="")
-                if severity:
-                    yield Judged(start, end, pattern.rule, severity, match[0], False)
+    low = max(0, first - _SHAPE)
+    written = text.view[low : last + _SHAPE]
+    if _INSERTED.search(written):
+        written = _INSERTED.sub(lambda signs: GAP * len(signs[0]), written)
+    seen = written.replace(GAP, "")
+    matches = [(pattern, match) for pattern in patterns for match in pattern.regex.finditer(seen)]
+    if not matches:
+        return
+    places = [i for i, char in enumerate(written, low) if char != GAP]
+    for pattern, match in matches:
+        start, end = places[match.start()], places[match.end() - 1] + 1
+        if start < last and first < end and fold_text(match[0]) not in table.rules:
+            severity = judge(pattern.rule, text.around(start, end), text.context, term="")
+            if severity:
+                yield Judged(start, end, pattern.rule, severity, match[0], False)
 
 
 def _quiet(table: Compiled, context: Context) -> dict[str, Severity | None]:
@@ -96,10 +97,10 @@ def judge_text(found: list[Found], text: Text, table: Compiled) -> list[Judged]:
     cleared: list[tuple[int, int]] = []
     context, low = text.context, text.low
     quiet = _quiet(table, context)
-    for start, end, _, _, meaning, rule, near, patterns in found:
+    for start, end, _, _, meaning, rule, near in found:
         start, end = start - low, end - low
-        if patterns:
-            judged.extend(_pattern_hits(patterns, start, end, text, table))
+        if meaning.patterns:
+            judged.extend(_pattern_hits(meaning.patterns, start, end, text, table))
         if rule is None:
             continue
         needle, term = meaning.needle, meaning.plain

@@ -3,24 +3,19 @@
 Every rule has signs (`signs.py`). They are looked for beside a hit, and the hit gets a set of bits: a rule
 whose bit is absent cannot change the hit's severity and is not tried. A bit too many only costs time, one
 too few would be an error; `tests/unit/test_words_engine.py` holds the short way to the long one.
-
-The general rules are told for all hits of a block at once, by tables of pairs of characters; only what a
-term's own conditions look for is looked for hit by hit.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final, NamedTuple
 
 from backend.words.conditions import WARN, Condition, Rule
 from backend.words.fold import SKIP, common_words, fold
-from backend.words.rules import ALL, CLAUSE_SIGNS, FIGURE, OWN, RIGHT_SIGNS, SCANNED, YEAR
+from backend.words.rules import CLAUSE_SIGNS, FIGURE, OWN, RIGHT_SIGNS, SCANNED, YEAR
 from backend.words.signs import EDGE, necessary
 from backend.words.view import GAP
 
@@ -29,20 +24,19 @@ SIDE: Final = 24
 _NEAR: Final = 48
 _FAR: Final = 121
 _NEAR_SIGN, _FAR_SIGN, _AFTER, _BEFORE = range(4)
-_CLAUSE_END: Final = "，。！？；\n"
+_IN_CLAUSE: Final = r"[^，。！？；\n]*+\Z"
 _DATED: Final = 64
 """A figure stands at most so far after its year."""
 _DATED_FIGURE: Final = YEAR | FIGURE
-_UNDATED: Final = ALL & ~_DATED_FIGURE
-_SIZE: Final = 1 << 16
-_RIGHT: Final = 16
-"""Bits of rules that read on the right stand so much higher in the tables than those of the left."""
-_BEGIN: Final = np.arange(-SIDE, 0)
-_AROUND: Final = np.concatenate([_BEGIN, np.arange(SIDE)])
 
-Search = Callable[[str], re.Match[str] | None]
-Places = npt.NDArray[np.intp]
-Bits = npt.NDArray[np.uint32]
+Search = Callable[[str, int, int], re.Match[str] | None]
+
+
+class Side(NamedTuple):
+    """Searches for the signs of some rules on one side of a hit: of any of them, and of each with its bit."""
+
+    some: Search
+    each: tuple[tuple[int, Search], ...]
 
 
 class Own(NamedTuple):
@@ -55,26 +49,18 @@ class Own(NamedTuple):
 
 
 class Signs(NamedTuple):
-    """What can stand near a term and change its severity beside the signs of the general rules.
+    """What can stand near a term and change its severity.
 
-    `always` are the bits to try whatever stands around.
+    `left`, `right`, `edge` (characters right before the term) and `scanned` (bits with their reach) are those
+    of the general rules. `always` are the bits to try whatever stands around.
     """
 
     always: int
+    left: Side
+    edge: tuple[tuple[int, frozenset[str]], ...]
+    right: Side
+    scanned: tuple[tuple[int, int], ...]
     own: Own | None
-
-
-class Tables(NamedTuple):
-    """The signs of the general rules: for a hash of two characters, or for one, the bits of the rules.
-
-    The right side's bits are shifted by `_RIGHT`; `edges` are of characters right before the term, `ends`
-    tells what ends a clause. Two signs may share a place: that makes a bit too many, never one too few.
-    """
-
-    pairs: Bits
-    singles: Bits
-    edges: Bits
-    ends: npt.NDArray[np.bool_]
 
 
 def _kept(sign: str) -> str:
@@ -89,9 +75,9 @@ def _short(sign: str) -> str:
     return next((pair for pair in pairs if pair not in common_words()), kept[:2])
 
 
-def _any_of(signs: Iterable[str]) -> Search:
+def _any_of(signs: Iterable[str], tail: str = "") -> Search:
     """Compile a search for any of some signs. All begin with a literal, which is what `re` skips ahead to."""
-    return re.compile("|".join(map(re.escape, sorted(set(signs))))).search
+    return re.compile("(?:" + "|".join(map(re.escape, sorted(set(signs)))) + ")" + tail).search
 
 
 @functools.cache
@@ -115,61 +101,34 @@ def _family(patterns: Sequence[re.Pattern[str]]) -> Iterator[tuple[str, bool]]:
         yield _short(sign), sign.endswith(EDGE) and len(_kept(sign)) == 1
 
 
-def _hash(first: Any, second: Any) -> Any:
-    """Return the place of two code points in the table of pairs."""
-    return (first * 40_503 ^ second) & (_SIZE - 1)
+def _side(families: Mapping[int, Sequence[re.Pattern[str]]], heeds: int, tail: str = "") -> Side:
+    each = {
+        bit: [sign for sign, edge in _family(patterns) if not edge]
+        for bit, patterns in families.items()
+        if bit & heeds
+    }
+    return Side(
+        _any_of((sign for signs in each.values() for sign in signs), tail),
+        tuple((bit, _any_of(signs, tail)) for bit, signs in each.items()),
+    )
 
 
 @functools.cache
-def _tables() -> Tables:
-    """Put the signs of the general rules into tables."""
-    pairs, singles, edges = (np.zeros(_SIZE, np.uint32) for _ in range(3))
-    for families, shift in ((CLAUSE_SIGNS, 0), (RIGHT_SIGNS, _RIGHT)):
-        for bit, patterns in families.items():
-            for sign, edge in _family(patterns):
-                if len(sign) == 2:
-                    pairs[_hash(*map(ord, sign))] |= bit << shift
-                else:
-                    (edges if edge else singles)[ord(sign)] |= bit << (0 if edge else shift)
-    ends = np.zeros(_SIZE, np.bool_)
-    ends[list(map(ord, _CLAUSE_END))] = True
-    return Tables(pairs, singles, edges, ends)
-
-
-def general_bits(codes: Callable[[Places], npt.NDArray[np.uint32]], first: Places, last: Places) -> Bits:
-    """Return for each hit [first, last) the bits of the general rules that have a sign beside it.
-
-    `codes` gives the view's code points at places among the kept characters, whatever the place.
-    """
-    pairs, singles, edges, ends = _tables()
-    around = codes(np.where(_AROUND < 0, first[:, None], last[:, None]) + _AROUND)
-    narrow = around & (_SIZE - 1)
-    found = singles.take(narrow)
-    found[:, :-1] |= pairs.take(_hash(around[:, :-1], around[:, 1:]))
-    left = narrow[:, :SIDE]
-    over = np.logical_or.accumulate(ends.take(left)[:, ::-1], axis=1)[:, ::-1]
-    before = np.bitwise_or.reduce(np.where(over, 0, found[:, :SIDE]), axis=1)
-    after = np.bitwise_or.reduce(found[:, SIDE:], axis=1)
-    bits: Bits = (before & ((1 << _RIGHT) - 1)) | (after >> _RIGHT) | edges.take(left[:, -1])
-    return bits
-
-
-def scanned_bits(heard: Mapping[int, Sequence[int]], first: Places, last: Places) -> Bits:
-    """Return for each hit the bits of the rules that have a scanned sign within their reach.
-
-    `heard` are the places of the signs by bit.
-    """
-    found = np.zeros(len(first), np.uint32)
-    signs = {bit: np.sort(np.array(places)) for bit, places in heard.items()}
-    if YEAR in signs:
-        signs[YEAR] = near_figures(signs[YEAR], signs.get(FIGURE, signs[YEAR][:0]))
-    for bit, places in signs.items():
-        if len(places):
-            n = places.searchsorted(first - SCANNED[bit])
-            is_near = (places.take(n, mode="clip") < last + SCANNED[bit]) & (n < len(places))
-            found |= is_near.astype(np.uint32) * bit
-    dated = found & _DATED_FIGURE == _DATED_FIGURE
-    return np.where(dated, found, found & _UNDATED)
+def _general(heeds: int) -> Signs:
+    """Return the signs of the general rules with these bits."""
+    edge = {
+        bit: frozenset(sign for sign, edge in _family(patterns) if edge)
+        for bit, patterns in CLAUSE_SIGNS.items()
+        if bit & heeds
+    }
+    return Signs(
+        0,
+        _side(CLAUSE_SIGNS, heeds, _IN_CLAUSE),
+        tuple((bit, chars) for bit, chars in edge.items() if chars),
+        _side(RIGHT_SIGNS, heeds),
+        tuple((bit, reach) for bit, reach in SCANNED.items() if bit & heeds),
+        None,
+    )
 
 
 def signs_of(term: str, rule: Rule) -> Signs:
@@ -177,20 +136,58 @@ def signs_of(term: str, rule: Rule) -> Signs:
 
     A condition is always tried if it has no sign, or one that is or begins in the term itself.
     """
+    general = _general(rule.heeds)
     signs = [sign for condition in rule.conditions for sign in _own_signs(condition)]
     if any(not sign or (full and sign in term) for _, sign, full in signs):
-        return Signs(rule.always | OWN, None)
+        return general._replace(always=rule.always | OWN)
     if not signs:
-        return Signs(rule.always, None)
+        return general._replace(always=rule.always)
     near, far, after, before = ({sign for kind, sign, _ in signs if kind == n} for n in range(4))
     reach = _FAR if far else _NEAR if near else 0
-    return Signs(rule.always, Own(_any_of(near | far), reach, frozenset(before), frozenset(after)))
+    own = Own(_any_of(near | far), reach, frozenset(before), frozenset(after))
+    return general._replace(always=rule.always, own=own)
 
 
-def near_figures(years: Places, figures: Places) -> Places:
+def near_figures(years: Sequence[int], figures: Sequence[int]) -> list[int]:
     """Leave out the years that no figure follows in what `rules.py` reads as a dated figure. Both sorted."""
-    if not len(figures):
-        return figures
-    n = figures.searchsorted(years, side="right")
-    near: Places = years[(n < len(figures)) & (figures.take(n, mode="clip") <= years + _DATED)]
-    return near
+    follow = ((year, bisect_right(figures, year)) for year in years)
+    return [year for year, n in follow if n < len(figures) and figures[n] <= year + _DATED]
+
+
+def _has_own(own: Own, seen: str, first: int, last: int) -> bool:
+    """Tell whether a sign of the term's own conditions stands near."""
+    if seen[last : last + 1] in own.after or (first and seen[first - 1] in own.before):
+        return True
+    return own.reach > 0 and own.search(seen, first - own.reach, last + own.reach) is not None
+
+
+def _scanned(
+    rules: Sequence[tuple[int, int]], first: int, last: int, heard: Mapping[int, Sequence[int]]
+) -> int:
+    """Return the bits of the rules that have a scanned sign within their reach."""
+    bits = 0
+    for bit, reach in rules:
+        places = heard.get(bit)
+        if places and (n := bisect_left(places, first - reach)) < len(places) and places[n] < last + reach:
+            bits |= bit
+    return bits if bits & _DATED_FIGURE == _DATED_FIGURE else bits & ~_DATED_FIGURE
+
+
+def open_rules(signs: Signs, seen: str, first: int, last: int, heard: Mapping[int, Sequence[int]]) -> int:
+    """Return the bits of the rules that could apply to a hit.
+
+    `seen` is the view without what the fold drops, the hit is seen[first:last], and `heard` are the sorted
+    places in it of the signs that were scanned for. Quotation marks, which are dropped, are not looked for.
+    """
+    bits, left, edges, right, scanned, own = signs
+    for (some, each), low, high in ((left, first - SIDE, first), (right, last, last + SIDE)):
+        if some(seen, low, high):
+            for bit, search in each:
+                if search(seen, low, high):
+                    bits |= bit
+    for bit, chars in edges:
+        if first and seen[first - 1] in chars:
+            bits |= bit
+    if own and _has_own(own, seen, first, last):
+        bits |= OWN
+    return bits | _scanned(scanned, first, last, heard) if heard else bits
