@@ -12,7 +12,7 @@ from backend.words.dictionary import Dictionary, Entry, ExceptionRow, PatternRow
 
 BASIS: Final = 5
 """Raise it with every release that changes the shipped dictionary: a higher one becomes a new version."""
-BASIS_OF: Final = "92f59bf343ae"
+BASIS_OF: Final = "954daeb3fa5e"
 """Version of the shipped dictionary that BASIS stands for; a test compares."""
 _KEPT: Final = 4
 
