@@ -16741,6 +16741,21 @@ create table if not exists public.tickets (
     constraint tickets_done_has_time check ((state in ('closed', 'merged', 'cancelled')) = (closed_at is not null)),
     constraint tickets_merged_has_target check ((state = 'merged') = (merged_into_id is not null) and merged_into_id <> id)
 );
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '61.2 who paid the freight insurance') then
+        if exists (select from pg_catalog.pg_attribute a where a.attrelid = 'public.tickets'::regclass and a.attname = 'has_freight_insurance'
+            and not a.attisdropped) then
+            alter table public.tickets add column freight_insurance text constraint tickets_freight_insurance_known check (freight_insurance in ('buyer', 'shop'));
+            update public.tickets set freight_insurance = 'buyer' where has_freight_insurance; -- what a tick meant until then
+            alter table public.tickets drop column has_freight_insurance cascade; -- with its trigger, which is made anew below
+        end if;
+        insert into private.schema_steps (step) values ('61.2 who paid the freight insurance');
+    end if;
+end;
+$$;
+
 create index if not exists tickets_list_idx on public.tickets (shop_id, stage, due_sort, id)
     include (state, type, severity, owner_id); -- filters of the list are read from the index alone
 create index if not exists tickets_type_idx on public.tickets (shop_id, type, stage, due_sort, id); -- rare values of a filter, counted too
@@ -17470,6 +17485,7 @@ begin
             from pg_catalog.jsonb_to_recordset(v_items) i (id bigint, version integer)
             left join public.tickets t on t.id = i.id and t.shop_id in (select private.my_shop_ids()))
         select pg_catalog.jsonb_build_object('count', pg_catalog.count(*), 'ok', pg_catalog.count(*) filter (where c.refusal is null),
+            'ids', coalesce(pg_catalog.jsonb_agg(c.id order by c.id) filter (where c.refusal is null), '[]'),
             'refused', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('key', r.key, 'count', r.n, 'params', r.params) order by r.n desc)
                 from (select x.refusal ->> 'key' as key, pg_catalog.count(*) as n, pg_catalog.min((x.refusal -> 'params')::text)::jsonb as params
                       from checked x where x.refusal is not null group by 1) r), '[]'))
@@ -17478,7 +17494,7 @@ end;
 $$;
 grant execute on function public.preview_tickets(text, jsonb, jsonb) to authenticated;
 comment on function public.preview_tickets(text, jsonb, jsonb) is
-    'Those who work on tickets: what change_tickets would do: {count, ok, refused: [{key, count, params of one}]}. Changes nothing.';
+    'Those who work on tickets: what change_tickets would do: {count, ok, ids (with which it can be done), refused: [{key, count, params of one}]}. Changes nothing.';
 
 -- Undoing -------------------------------------------------------------------------------------------------------------
 
@@ -29948,6 +29964,18 @@ create table if not exists public.task_criteria (
     constraint task_criteria_text_masked check (not private.names_a_phone(text)),
     foreign key (kpi_code, kpi_version) references public.kpi_definitions (code, version)
 );
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '97.2 no phone in a criterion') then
+        if not exists (select from pg_catalog.pg_constraint c where c.conrelid = 'public.task_criteria'::regclass and c.conname = 'task_criteria_text_masked') then
+            alter table public.task_criteria add constraint task_criteria_text_masked check (not private.names_a_phone(text)) not valid;
+        end if;
+        insert into private.schema_steps (step) values ('97.2 no phone in a criterion');
+    end if;
+end;
+$$;
+
 create index if not exists task_criteria_task_idx on public.task_criteria (task_id, round, position) where replaced_at is null;
 create index if not exists task_criteria_task_id_idx on public.task_criteria (task_id);
 create index if not exists task_criteria_kpi_idx on public.task_criteria (kpi_code, kpi_version) where kpi_code is not null;

@@ -95,6 +95,21 @@ create table if not exists public.tickets (
     constraint tickets_done_has_time check ((state in ('closed', 'merged', 'cancelled')) = (closed_at is not null)),
     constraint tickets_merged_has_target check ((state = 'merged') = (merged_into_id is not null) and merged_into_id <> id)
 );
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '61.2 who paid the freight insurance') then
+        if exists (select from pg_catalog.pg_attribute a where a.attrelid = 'public.tickets'::regclass and a.attname = 'has_freight_insurance'
+            and not a.attisdropped) then
+            alter table public.tickets add column freight_insurance text constraint tickets_freight_insurance_known check (freight_insurance in ('buyer', 'shop'));
+            update public.tickets set freight_insurance = 'buyer' where has_freight_insurance; -- what a tick meant until then
+            alter table public.tickets drop column has_freight_insurance cascade; -- with its trigger, which is made anew below
+        end if;
+        insert into private.schema_steps (step) values ('61.2 who paid the freight insurance');
+    end if;
+end;
+$$;
+
 create index if not exists tickets_list_idx on public.tickets (shop_id, stage, due_sort, id)
     include (state, type, severity, owner_id); -- filters of the list are read from the index alone
 create index if not exists tickets_type_idx on public.tickets (shop_id, type, stage, due_sort, id); -- rare values of a filter, counted too

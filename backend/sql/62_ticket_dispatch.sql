@@ -271,6 +271,7 @@ begin
             from pg_catalog.jsonb_to_recordset(v_items) i (id bigint, version integer)
             left join public.tickets t on t.id = i.id and t.shop_id in (select private.my_shop_ids()))
         select pg_catalog.jsonb_build_object('count', pg_catalog.count(*), 'ok', pg_catalog.count(*) filter (where c.refusal is null),
+            'ids', coalesce(pg_catalog.jsonb_agg(c.id order by c.id) filter (where c.refusal is null), '[]'),
             'refused', coalesce((select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('key', r.key, 'count', r.n, 'params', r.params) order by r.n desc)
                 from (select x.refusal ->> 'key' as key, pg_catalog.count(*) as n, pg_catalog.min((x.refusal -> 'params')::text)::jsonb as params
                       from checked x where x.refusal is not null group by 1) r), '[]'))
@@ -279,7 +280,7 @@ end;
 $$;
 grant execute on function public.preview_tickets(text, jsonb, jsonb) to authenticated;
 comment on function public.preview_tickets(text, jsonb, jsonb) is
-    'Those who work on tickets: what change_tickets would do: {count, ok, refused: [{key, count, params of one}]}. Changes nothing.';
+    'Those who work on tickets: what change_tickets would do: {count, ok, ids (with which it can be done), refused: [{key, count, params of one}]}. Changes nothing.';
 
 -- Undoing -------------------------------------------------------------------------------------------------------------
 

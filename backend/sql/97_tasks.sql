@@ -159,6 +159,18 @@ create table if not exists public.task_criteria (
     constraint task_criteria_text_masked check (not private.names_a_phone(text)),
     foreign key (kpi_code, kpi_version) references public.kpi_definitions (code, version)
 );
+
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '97.2 no phone in a criterion') then
+        if not exists (select from pg_catalog.pg_constraint c where c.conrelid = 'public.task_criteria'::regclass and c.conname = 'task_criteria_text_masked') then
+            alter table public.task_criteria add constraint task_criteria_text_masked check (not private.names_a_phone(text)) not valid;
+        end if;
+        insert into private.schema_steps (step) values ('97.2 no phone in a criterion');
+    end if;
+end;
+$$;
+
 create index if not exists task_criteria_task_idx on public.task_criteria (task_id, round, position) where replaced_at is null;
 create index if not exists task_criteria_task_id_idx on public.task_criteria (task_id);
 create index if not exists task_criteria_kpi_idx on public.task_criteria (kpi_code, kpi_version) where kpi_code is not null;

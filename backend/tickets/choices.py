@@ -39,6 +39,8 @@ STATES: Final = (
     "merged",
     "cancelled",
 )
+BulkAction = Literal["reassign", "give_back", "classify"]
+"""What can be done with many tickets at once."""
 OVER: Final = ("closed", "merged", "cancelled")
 SEVERITIES: Final = ("low", "normal", "high", "urgent")
 INSURANCES: Final = ("buyer", "shop")

@@ -19,6 +19,7 @@ from backend import compliance, db, pii
 from backend.compliance import checking
 from backend.imports import encode
 from backend.service import Service
+from backend.tickets.choices import BulkAction
 from backend.tickets.models import Done, Draft, Moved, Preview, Registered, TicketRef
 from backend.words import Result
 
@@ -177,29 +178,28 @@ def return_step(
     return Moved.model_validate(answer)
 
 
-def reassign(client: Client, items: Sequence[TicketRef], member_id: int, *, request_id: UUID) -> Done:
-    """Hand many tickets (at most 500) to a colleague; what could not be moved comes back with its reason."""
-    answer = db.command(
-        client,
-        "reassign_ticket",
-        p_items=[asdict(item) for item in items],
-        p_member_id=member_id,
-        request_id=request_id,
-    )
-    return Done.model_validate(answer)
+def preview(
+    client: Client, action: BulkAction, items: Sequence[TicketRef], facts: Mapping[str, Any]
+) -> Preview:
+    """What `change` would do with many tickets; changes nothing."""
+    params = {"p_action": action, "p_items": [asdict(item) for item in items], "p": dict(facts)}
+    return Preview.model_validate(db.rpc(client, "preview_tickets", **params))
 
 
-def preview(client: Client, items: Sequence[TicketRef], member_id: int) -> Preview:
-    """What `reassign` would do; changes nothing."""
-    return Preview.model_validate(
-        db.rpc(
-            client,
-            "preview_tickets",
-            p_action="reassign",
-            p_items=[asdict(item) for item in items],
-            p={"member_id": member_id},
-        )
-    )
+def change(
+    client: Client,
+    action: BulkAction,
+    items: Sequence[TicketRef],
+    facts: Mapping[str, Any],
+    *,
+    request_id: UUID,
+) -> Done:
+    """One step with many tickets (at most 500); what could not be done comes back with its reason.
+
+    `facts`: reassign {member_id}, give_back {reason}, classify {type, severity, root_cause_id, …}.
+    """
+    params = {"p_action": action, "p_items": [asdict(item) for item in items], "p": dict(facts)}
+    return Done.model_validate(db.command(client, "change_tickets", **params, request_id=request_id))
 
 
 def undo(client: Client, batch: int, *, request_id: UUID) -> Done:

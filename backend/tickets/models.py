@@ -305,10 +305,11 @@ class Refusals(Row):
 
 
 class Preview(Row):
-    """What a bulk action would do."""
+    """What a bulk action would do; `ids`: the tickets with which it can be done."""
 
     count: int
     ok: int
+    ids: frozenset[int] = frozenset()
     refused: tuple[Refusals, ...] = ()
 
 

@@ -388,7 +388,7 @@ def test_bulk_does_what_it_can_and_is_undone_whole(floor: Connection) -> None:
     to = {"member_id": member(floor, "ben")}
     before = [whole_row(floor, t) for t in (mine, free, over, stale)]
     shown = ask(floor, "mgr", "preview_tickets", "reassign", items, to)
-    assert (shown["count"], shown["ok"]) == (4, 2)
+    assert (shown["count"], shown["ok"], shown["ids"]) == (4, 2, [mine, free])
     assert {r["key"] for r in shown["refused"]} == {"ticket.wrong_state", "ticket.stale"}
     assert [whole_row(floor, t) for t in (mine, free, over, stale)] == before
     answer = call_p(floor, "mgr", "change_tickets", "reassign", items, to)

@@ -1,5 +1,5 @@
 // What Supabase Lite knows of tables and views. For each request it searches the text of every view, once for
-// every column, for types that only its SQLite has. Without the texts there is nothing to search, and a third
+// every column, for types that only its SQLite has. Without the texts there is nothing to search, and a fifth
 // of what a request costs is spared.
 import type { PostgresConnection } from "@supabase/lite/postgres";
 

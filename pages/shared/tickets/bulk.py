@@ -1,25 +1,50 @@
-"""Many at once: hand the ticked tickets to a colleague, after a preview that says what would be refused."""
+"""Many tickets at once: what would change and what is refused is named first; ten minutes take it back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
-from backend.tickets import commands, reads
+from backend.tickets import commands, reads, wording
+from backend.tickets.choices import REASONS, SEVERITIES, BulkAction
 from backend.tickets.models import TicketRef, TicketRow
 from pages.shared import frame, widgets
+from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
-from pages.shared.tickets import state, words
+from pages.shared.tickets import causes, state, words
 
-_MAKING = "tickets_bulk"
+_ASKED = "tickets_bulk_asked"
+_NAMED = 12
+_STEPS: Mapping[str, tuple[BulkAction, str]] = {
+    "reassign": ("reassign", "member_id"),
+    "severity": ("classify", "severity"),
+    "cause": ("classify", "root_cause_id"),
+    "give_back": ("give_back", "reason"),
+}
+"""What each menu asks of `commands.change`: the action, and the name of what was chosen."""
 
 
-def making() -> tuple[TicketRow, ...] | None:
-    """The tickets whose preview is open."""
-    found: tuple[TicketRow, ...] | None = st.session_state.get(_MAKING)
-    return found
+@dataclass(frozen=True)
+class _Asked:
+    """What is about to be done with which tickets; `to` says what was chosen in words."""
+
+    rows: tuple[TicketRow, ...]
+    menu: str
+    value: Any
+    to: str
+
+    @property
+    def told(self) -> str:
+        return plain(f"tickets.bulk.{self.menu}_to", to=self.to)
+
+
+def is_making() -> bool:
+    """Whether a preview is open."""
+    return _ASKED in st.session_state
 
 
 def bar(user: User, ticked: Sequence[TicketRow]) -> None:
@@ -32,61 +57,91 @@ def bar(user: User, ticked: Sequence[TicketRow]) -> None:
     ):
         told = t("tickets.selected", count=len(ticked)) if ticked else t("tickets.tick_hint")
         st.markdown(told, width="content")
-        if st.button(
-            t("tickets.reassign_more"),
-            key="tickets_reassign",
-            icon=":material/swap_horiz:",
-            disabled=not ticked,
-        ):
-            st.session_state[_MAKING] = tuple(ticked)
-            st.rerun()
+        _menu(ticked, "reassign", reads.colleagues(frame.client(), _shops(ticked)) if ticked else {})
+        _menu(ticked, "severity", {one: words.of("severities", one) for one in SEVERITIES})
+        _menu(ticked, "cause", causes.names() if ticked else {})
+        _menu(ticked, "give_back", {one: words.of("give_back", one) for one in REASONS["give_back"]})
+
+
+def _shops(rows: Sequence[TicketRow]) -> set[int]:
+    return {row.shop_id for row in rows}
+
+
+def _menu(rows: Sequence[TicketRow], menu: str, choices: Mapping[Any, str]) -> None:
+    label = t(f"tickets.bulk.{menu}")
+    if not choices:  # a menu without entries is an error of Streamlit
+        st.button(label, key=f"tickets_bulk_{menu}_none", disabled=True)
+        return
+    chosen = st.menu_button(
+        label,
+        options=list(choices),
+        format_func=lambda one: choices[one],
+        key=f"tickets_bulk_{menu}",
+        disabled=not rows,
+    )
+    if chosen is not None:
+        st.session_state[_ASKED] = _Asked(tuple(rows), menu, chosen, choices[chosen])
+        st.rerun()
 
 
 def dialog() -> None:
-    """The preview of handing over, when it is open."""
-    rows = making()
-    if rows is not None:
-        title = plain("tickets.reassign_title")
-        st.dialog(title, width="medium", on_dismiss=_end, icon=":material/swap_horiz:")(_body)(rows)
+    """The preview, when it is open."""
+    asked: _Asked | None = st.session_state.get(_ASKED)
+    if asked is not None:
+        st.dialog(asked.told, width="medium", on_dismiss=_end)(_body)(asked)
 
 
-def _body(rows: Sequence[TicketRow]) -> None:
+def _body(asked: _Asked) -> None:
     with frame.boundary():
-        people = reads.colleagues(frame.client(), {row.shop_id for row in rows})
-        member_id = st.selectbox(
-            t("tickets.reassign_to"),
-            list(people),
-            index=None,
-            placeholder=plain("tickets.choose"),
-            format_func=lambda one: people[one],
-            key="tickets_reassign_to",
-        )
-        if member_id is None:
-            st.caption(t("tickets.reassign_text", count=len(rows)))
-            return
-        items = [TicketRef(row.id, row.version) for row in rows]
-        found = commands.preview(frame.client(), items, member_id)
-        st.markdown(t("tickets.reassign_preview", ok=found.ok, count=found.count))
+        action, name = _STEPS[asked.menu]
+        items = [TicketRef(row.id, row.version) for row in asked.rows]
+        found = commands.preview(frame.client(), action, items, {name: asked.value})
+        st.markdown(t("tickets.bulk.preview", ok=found.ok, count=found.count))
+        _changes(asked, [row for row in asked.rows if row.id in found.ids])
         for refused in found.refused:
             why = words.refusal(refused.key, refused.params)
             st.warning(t("tickets.refused_n", count=refused.count, why=why), icon=":material/lock:")
-        label = t("tickets.reassign_n", count=found.ok)
-        if st.button(label, key="tickets_reassign_send", type="primary", disabled=not found.ok):
-            _send(items, member_id, people[member_id])
+        label = t("tickets.bulk.send", count=found.ok)
+        if st.button(label, key="tickets_bulk_send", type="primary", disabled=not found.ok):
+            _send(asked, items)
 
 
-def _send(items: Sequence[TicketRef], member_id: int, name: str) -> None:
-    asked = state.mark("tickets_reassign", items, member_id)
-    answer = commands.reassign(frame.client(), items, member_id, request_id=asked)
-    told = plain("tickets.reassigned", count=answer.done, who=name)
+def _changes(asked: _Asked, rows: Sequence[TicketRow]) -> None:
+    """What becomes of which ticket, from what it is now."""
+    after = plain("tickets.bulk.nobody") if asked.menu == "give_back" else asked.to
+    lines = [
+        f"{wording.number(row.id)} {words.of('types', row.type)}：{_before(asked.menu, row)} → {after}"
+        for row in rows[:_NAMED]
+    ]
+    if len(rows) > _NAMED:
+        lines.append(plain("tickets.bulk.and_more", count=len(rows) - _NAMED))
+    if lines:
+        st.caption("  \n".join(md(line) for line in lines))
+
+
+def _before(menu: str, row: TicketRow) -> str:
+    match menu:
+        case "severity":
+            return words.of("severities", row.severity)
+        case "cause":
+            return row.root_cause or plain("tickets.bulk.none")
+        case _:
+            return row.owner_name or plain("tickets.bulk.nobody")
+
+
+def _send(asked: _Asked, items: Sequence[TicketRef]) -> None:
+    action, name = _STEPS[asked.menu]
+    mark = state.mark("tickets_bulk", asked.menu, items, asked.value)
+    answer = commands.change(frame.client(), action, items, {name: asked.value}, request_id=mark)
+    told = plain("tickets.bulk.done", what=asked.told, count=answer.done)
     state.changed(answer.batch_id, told)
     _end()
     if answer.refused:
         first = answer.refused[0]
         why = words.refusal(first.key, first.params)
         frame.flash(t("tickets.refused_n", count=len(answer.refused), why=why), icon=":material/lock:")
-    frame.flash_and_rerun(t("tickets.reassigned", count=answer.done, who=name))
+    frame.flash_and_rerun(told)
 
 
 def _end() -> None:
-    st.session_state.pop(_MAKING, None)
+    st.session_state.pop(_ASKED, None)

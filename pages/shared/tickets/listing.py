@@ -28,7 +28,7 @@ _COLORS = {
 
 def draw(user: User) -> None:
     """The list; it renews itself unless somebody has ticked rows or a preview is open."""
-    busy = bulk.making() is not None
+    busy = bulk.is_making()
     st.fragment(_body, run_every=None if busy else REFRESH_SECONDS, key="tickets_list")(user, busy)
 
 
