@@ -115,13 +115,14 @@ def test_the_list_has_its_tabs_filters_and_rights(app_as: AppAs, shop: ShopFloor
     tab = app_as(agent, "tickets", query={"tab": "pool", "type": "invoice"})
     assert list(tab.dataframe[0].value["number"]) == [f"T-{pool}"]
     assert "tickets_export" not in {str(one.key) for one in tab.get("popover")}
+    assert "tickets_bulk_reassign_none" in keys(tab)
     tab = app_as(agent, "tickets", query={"tab": "all", "q": f"T-{mine}"})
     assert list(tab.dataframe[0].value["number"]) == [f"T-{mine}"]
     tab = app_as(agent, "tickets", query={"tab": "mine", "q": f"T-{pool}"})
     tab.button(key="tickets_everywhere").click().run()
     assert list(tab.dataframe[0].value["number"]) == [f"T-{pool}"]
     tab = app_as(shop.person("analyst"), "tickets", query={"tab": "pool"})
-    assert "tickets_reassign" not in keys(tab)
+    assert "tickets_bulk_reassign_none" not in keys(tab)
     tab = app_as(agent, "tickets", query={"tab": "review"})
     assert zh("tickets.none.review") in shown(tab)
 
