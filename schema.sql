@@ -9136,6 +9136,9 @@ begin
     from jsonb_array_elements(v_rows) r
     on conflict do nothing;
     get diagnostics v_new = row_count;
+    if v_import.kind = 'leads' then
+        perform private.reject_bad_leads(p_import_id, v_rows);
+    end if;
     update public.imports set rows_staged = rows_staged + v_new where id = p_import_id;
     return jsonb_build_object('staged', v_import.rows_staged + v_new);
 exception when not_null_violation or data_exception then
@@ -9232,7 +9235,9 @@ begin
     elsif v_import.kind = 'aftersales' then
         perform private.reject_unknown_cases(v_import);
     elsif v_import.kind = 'leads' then
-        perform private.reject_bad_leads(v_import);
+        update public.imports set rejected =
+            (select count(distinct e.row_no) from public.import_errors e where e.import_id = p_import_id)
+        where id = p_import_id;
     elsif v_import.kind in ('performance', 'traffic', 'chats', 'reviews') then
         perform private.reject_future_lines(v_import, private.now());
     end if;
@@ -9248,7 +9253,7 @@ end;
 $$;
 grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
 comment on function public.import_ready(bigint, integer, timestamptz) is
-    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order, and figures of days to come, come back as unknown [{row, reason, params}]. import.incomplete.';
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order, figures of days to come and rows that are no lead come back as unknown [{row, reason, params}]. import.incomplete.';
 
 -- ==== 51_imports_apply.sql ====
 
@@ -15442,20 +15447,17 @@ comment on function private.forget_lead_contacts(timestamptz, timestamptz, integ
 
 -- Files ---------------------------------------------------------------------------------------------------------------
 
-create or replace function private.reject_bad_leads(p_import public.imports) returns void
-language plpgsql set search_path = '' as $$
-begin
+create or replace function private.reject_bad_leads(p_import_id bigint, p_rows jsonb) returns void
+language sql volatile set search_path = '' as $$
     insert into public.import_errors (import_id, row_no, reason)
-    select p_import.id, x.row_no, x.refusal from (
-        select r.row_no, coalesce(private.lead_refusal(r.payload), case when coalesce(r.payload ->> 'row_key', '') = '' then 'lead.bad_value' end) as refusal
-        from private.import_rows r where r.import_id = p_import.id) x
-    where x.refusal is not null;
-    update public.imports set rejected =
-        (select pg_catalog.count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
-    where id = p_import.id;
-end;
+    select p_import_id, x.row_no, x.refusal from (
+        select (r ->> 'row')::integer as row_no, coalesce(private.lead_refusal(r), case when coalesce(r ->> 'row_key', '') = '' then 'lead.bad_value' end) as refusal
+        from pg_catalog.jsonb_array_elements(p_rows) r) x
+    where x.refusal is not null
+      and not exists (select from public.import_errors e where e.import_id = p_import_id and e.row_no = x.row_no and e.reason = x.refusal)
 $$;
-comment on function private.reject_bad_leads(public.imports) is 'Lines that are no lead are refused before the first of the file comes in, so that they are counted, shown, and end a strict import.';
+comment on function private.reject_bad_leads(bigint, jsonb) is
+    'Staged lines that are no lead are refused before the first of the file comes in, so that they are counted, shown, and end a strict import. Chunk by chunk: a whole file would outlast the limit of a statement.';
 
 create or replace function private.apply_leads(p_import public.imports, p_to integer, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -15507,7 +15509,7 @@ language sql stable set search_path = '' as $$
     where g.lead_id = p_lead_id and g.state = 'open' and t.closed_at is null order by t.owner_id is null, t.id limit 1
 $$;
 comment on function private.twin_of(bigint) is
-    'An older open lead that may be the same customer, one that somebody works on before one of the pool: until that is decided nobody is given this one, and nobody else takes it.';
+    'An older open lead that may be the same customer, one that somebody works on before one of the pool: until that is decided nobody is given this one, and while the other has an owner only he takes it.';
 
 create or replace function private.leads_to_hand_out(p_shop_id bigint, p_ids bigint[], p_limit integer, p_now timestamptz) returns bigint[]
 language sql volatile set search_path = '' as $$
@@ -17397,7 +17399,7 @@ create or replace function private.before_of(p_ticket public.tickets) returns js
 language sql immutable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('state', (p_ticket).state, 'owner_id', (p_ticket).owner_id, 'type', (p_ticket).type,
         'severity', (p_ticket).severity, 'department', (p_ticket).department, 'root_cause_id', (p_ticket).root_cause_id,
-        'is_complaint', (p_ticket).is_complaint)
+        'is_complaint', (p_ticket).is_complaint, 'freight_insurance', (p_ticket).freight_insurance)
 $$;
 comment on function private.before_of(public.tickets) is 'What undoing an action on many tickets restores.';
 
@@ -17512,6 +17514,7 @@ begin
     v.department := v_was.department;
     v.is_complaint := v_was.is_complaint;
     v.root_cause_id := v_was.root_cause_id;
+    v.freight_insurance := v_was.freight_insurance;
     if v.owner_id is distinct from (p_ticket).owner_id then
         v.decision_id := private.note_assignment('ticket', v.shop_id, v.id, v.owner_id, 'manual', p_now);
     end if;

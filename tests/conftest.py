@@ -44,12 +44,14 @@ _numbers = itertools.count(1)
 
 
 SQL_ON_17 = (
-    *("tests/sql/test_catalogue_17.py", "tests/sql/test_clock_commands.py"),
-    *("tests/sql/test_clock_time.py", "tests/sql/test_deployment.py"),
+    "tests/sql/test_catalogue_17.py",
+    "tests/sql/test_clock_commands.py",
+    "tests/sql/test_clock_time.py",
+    "tests/sql/test_deployment.py",
 )
 
 
-class OneBrowser(LoadFileScheduling):
+class OneOfAKind(LoadFileScheduling):
     """The tests of a file stay together on one worker, and so do all that open a browser, and all that ask
     Postgres 17.
 
@@ -64,9 +66,9 @@ class OneBrowser(LoadFileScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneBrowser | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneOfAKind | None:
     """How `--dist loadfile` hands out the tests."""
-    return OneBrowser(config, log) if config.getvalue("dist") == "loadfile" else None
+    return OneOfAKind(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True, scope="session")

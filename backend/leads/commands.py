@@ -86,9 +86,12 @@ def capture(
 def unreachable(contact: Mapping[str, Any]) -> str | None:
     """Why the first contact that is given reaches nobody: lead.bad_phone, lead.bad_wechat, lead.bad_email."""
     for name, reader in _READERS.items():
+        given = str(contact.get(name) or "").strip()
         try:
-            reader(contact.get(name, ""))
+            reached = reader(given)
         except BadCell:
+            return f"lead.bad_{name}"
+        if given and not reached:  # a dash says in a file that there is none; typed, it is a slip
             return f"lead.bad_{name}"
     return None
 

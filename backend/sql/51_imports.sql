@@ -248,6 +248,9 @@ begin
     from jsonb_array_elements(v_rows) r
     on conflict do nothing;
     get diagnostics v_new = row_count;
+    if v_import.kind = 'leads' then
+        perform private.reject_bad_leads(p_import_id, v_rows);
+    end if;
     update public.imports set rows_staged = rows_staged + v_new where id = p_import_id;
     return jsonb_build_object('staged', v_import.rows_staged + v_new);
 exception when not_null_violation or data_exception then
@@ -344,7 +347,9 @@ begin
     elsif v_import.kind = 'aftersales' then
         perform private.reject_unknown_cases(v_import);
     elsif v_import.kind = 'leads' then
-        perform private.reject_bad_leads(v_import);
+        update public.imports set rejected =
+            (select count(distinct e.row_no) from public.import_errors e where e.import_id = p_import_id)
+        where id = p_import_id;
     elsif v_import.kind in ('performance', 'traffic', 'chats', 'reviews') then
         perform private.reject_future_lines(v_import, private.now());
     end if;
@@ -360,4 +365,4 @@ end;
 $$;
 grant execute on function public.import_ready(bigint, integer, timestamptz) to authenticated, service_role;
 comment on function public.import_ready(bigint, integer, timestamptz) is
-    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order, and figures of days to come, come back as unknown [{row, reason, params}]. import.incomplete.';
+    'All p_records rows are staged: state applying, or refused when strict and a line was rejected. p_as_of = newest time in the file. Parcels and cases without an order, figures of days to come and rows that are no lead come back as unknown [{row, reason, params}]. import.incomplete.';

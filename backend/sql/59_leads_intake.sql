@@ -188,20 +188,17 @@ comment on function private.forget_lead_contacts(timestamptz, timestamptz, integ
 
 -- Files ---------------------------------------------------------------------------------------------------------------
 
-create or replace function private.reject_bad_leads(p_import public.imports) returns void
-language plpgsql set search_path = '' as $$
-begin
+create or replace function private.reject_bad_leads(p_import_id bigint, p_rows jsonb) returns void
+language sql volatile set search_path = '' as $$
     insert into public.import_errors (import_id, row_no, reason)
-    select p_import.id, x.row_no, x.refusal from (
-        select r.row_no, coalesce(private.lead_refusal(r.payload), case when coalesce(r.payload ->> 'row_key', '') = '' then 'lead.bad_value' end) as refusal
-        from private.import_rows r where r.import_id = p_import.id) x
-    where x.refusal is not null;
-    update public.imports set rejected =
-        (select pg_catalog.count(distinct x.row_no) from public.import_errors x where x.import_id = p_import.id)
-    where id = p_import.id;
-end;
+    select p_import_id, x.row_no, x.refusal from (
+        select (r ->> 'row')::integer as row_no, coalesce(private.lead_refusal(r), case when coalesce(r ->> 'row_key', '') = '' then 'lead.bad_value' end) as refusal
+        from pg_catalog.jsonb_array_elements(p_rows) r) x
+    where x.refusal is not null
+      and not exists (select from public.import_errors e where e.import_id = p_import_id and e.row_no = x.row_no and e.reason = x.refusal)
 $$;
-comment on function private.reject_bad_leads(public.imports) is 'Lines that are no lead are refused before the first of the file comes in, so that they are counted, shown, and end a strict import.';
+comment on function private.reject_bad_leads(bigint, jsonb) is
+    'Staged lines that are no lead are refused before the first of the file comes in, so that they are counted, shown, and end a strict import. Chunk by chunk: a whole file would outlast the limit of a statement.';
 
 create or replace function private.apply_leads(p_import public.imports, p_to integer, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$

@@ -19,7 +19,7 @@ language sql stable set search_path = '' as $$
     where g.lead_id = p_lead_id and g.state = 'open' and t.closed_at is null order by t.owner_id is null, t.id limit 1
 $$;
 comment on function private.twin_of(bigint) is
-    'An older open lead that may be the same customer, one that somebody works on before one of the pool: until that is decided nobody is given this one, and nobody else takes it.';
+    'An older open lead that may be the same customer, one that somebody works on before one of the pool: until that is decided nobody is given this one, and while the other has an owner only he takes it.';
 
 create or replace function private.leads_to_hand_out(p_shop_id bigint, p_ids bigint[], p_limit integer, p_now timestamptz) returns bigint[]
 language sql volatile set search_path = '' as $$

@@ -183,7 +183,7 @@ create or replace function private.before_of(p_ticket public.tickets) returns js
 language sql immutable set search_path = '' as $$
     select pg_catalog.jsonb_build_object('state', (p_ticket).state, 'owner_id', (p_ticket).owner_id, 'type', (p_ticket).type,
         'severity', (p_ticket).severity, 'department', (p_ticket).department, 'root_cause_id', (p_ticket).root_cause_id,
-        'is_complaint', (p_ticket).is_complaint)
+        'is_complaint', (p_ticket).is_complaint, 'freight_insurance', (p_ticket).freight_insurance)
 $$;
 comment on function private.before_of(public.tickets) is 'What undoing an action on many tickets restores.';
 
@@ -298,6 +298,7 @@ begin
     v.department := v_was.department;
     v.is_complaint := v_was.is_complaint;
     v.root_cause_id := v_was.root_cause_id;
+    v.freight_insurance := v_was.freight_insurance;
     if v.owner_id is distinct from (p_ticket).owner_id then
         v.decision_id := private.note_assignment('ticket', v.shop_id, v.id, v.owner_id, 'manual', p_now);
     end if;

@@ -31,11 +31,6 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = Path(__file__).with_name("output")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 90
-# What follows the scrolling, or rests, never ends.
-STILL = """() => Promise.all(document.getAnimations()
-    .filter((one) => one.timeline === document.timeline && one.playState === 'running')
-    .filter((one) => one.effect?.getTiming().iterations !== Infinity)
-    .map((one) => one.finished.catch(() => null)))"""
 
 
 class Server:
@@ -239,9 +234,8 @@ def shoot() -> Callable[[Page, str], None]:
 
     def take(page: Page, name: str) -> None:
         settled(page)
-        page.evaluate("document.fonts.ready")
-        page.evaluate(STILL)
-        page.screenshot(path=OUTPUT / f"{name}.png")
+        page.evaluate("document.fonts.ready.then(() => null)")
+        page.screenshot(path=OUTPUT / f"{name}.png", animations="disabled")
 
     return take
 

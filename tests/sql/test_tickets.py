@@ -381,6 +381,12 @@ def test_the_tickets_of_somebody_who_is_switched_off_are_free(floor: Connection)
 # Many at once ----------------------------------------------------------------------------------------------------------------
 
 
+def undoable(conn: Connection, ticket: int) -> tuple[Any, ...]:
+    """What an action on many may change of a ticket, and undoing restores."""
+    query = "select state, owner_id, type, severity, department, root_cause_id, is_complaint, freight_insurance from tickets where id = %s"
+    return conn.execute(query, (ticket,)).fetchone() or ()
+
+
 def test_bulk_does_what_it_can_and_is_undone_whole(floor: Connection) -> None:
     mine, free = make(floor, "in_progress"), make(floor, "classified")
     over, stale = make(floor, "cancelled"), make(floor, "classified")
@@ -408,6 +414,14 @@ def test_bulk_does_what_it_can_and_is_undone_whole(floor: Connection) -> None:
     ]
     with refusal("PT409", "undo.done"):
         call_p(floor, "mgr", "undo_tickets", answer["batch_id"])
+    facts = {"severity": "urgent", "freight_insurance": "buyer", "department": "warehouse"}
+    for action, p in (("classify", facts), ("give_back", {"reason": "overload"})):
+        was = undoable(floor, mine)
+        answer = call_p(floor, "mgr", "change_tickets", action, [item(floor, mine)], p)
+        assert answer["done"] == 1
+        assert undoable(floor, mine) != was
+        assert call_p(floor, "mgr", "undo_tickets", answer["batch_id"]) == {"done": 1}
+        assert undoable(floor, mine) == was
 
 
 def test_all_that_match_are_changed_only_while_there_are_as_many_as_were_shown(floor: Connection) -> None:

@@ -162,8 +162,9 @@ class _Lines:
         good = next((value for _, value in found if not isinstance(value, BadCell)), None)
         if good is None and found:
             _, bad = found[0]
+            self.beside += found[1:]
             raise BadRow(field, bad.key, bad.params)
-        self.beside += [(name, value) for name, value in found if _bare(value) != _bare(good)]
+        self.beside += [(name, value) for name, value in found if _bare(field, value) != _bare(field, good)]
         return good
 
     def _check(self, values: dict[str, Any]) -> None:
@@ -211,9 +212,11 @@ class _Lines:
         return _digest(whole) if self.layout.kind == "reviews" else whole
 
 
-def _bare(value: Any) -> str:
-    """A contact without the signs that people put between its parts: the same number twice is one."""
-    return re.sub(r"[\s()+-]", "", value).removeprefix("86") if isinstance(value, str) else ""
+def _bare(field: str, value: Any) -> str:
+    """A contact without what people write in several ways: the same number twice is one."""
+    if not isinstance(value, str):
+        return ""
+    return re.sub(r"[\s()+-]", "", value).removeprefix("86") if field == "phone" else value.strip().lower()
 
 
 def _digest(text: str) -> str:

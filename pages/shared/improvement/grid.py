@@ -186,7 +186,9 @@ def _changes(user: User, differs: Sequence[_Differs], people: Mapping[str, int])
         change = {
             taken[name][0]: taken[name][1](now[name])
             for name in _EDITED
-            if was[name] != now[name] and _fault(user, name, now[name]) is None
+            if was[name] != now[name]
+            and _fault(user, name, now[name]) is None
+            and (name != "owner" or now[name] in people)  # chosen before, switched off since
         }
         if change:
             found.append({"id": task.id, "version": task.version, "change": change})

@@ -69,12 +69,12 @@ def view() -> str:
 
 def params() -> dict[str, str]:
     """The filters in force as the address writes them."""
-    return address.given(_NAMES)
+    return address.given((*_NAMES, "view"))
 
 
 def show(kept: Mapping[str, str]) -> None:
     """Shows a saved view: exactly these filters."""
-    address.put(_NAMES, kept)
+    address.put((*_NAMES, "view"), kept)
 
 
 def narrowed() -> bool:

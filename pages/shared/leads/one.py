@@ -240,9 +240,8 @@ def _pending(user: User, made: PromiseRow) -> None:
         who = "、".join(one.name for one in made.deciders)
         st.caption(t("leads.promise_waits_for", who=who) if who else t("leads.promise_waits"))
     may_refuse = may_agree or (user.has("manager") and made.made_by != user.id)
-    for agree in [*([True] if may_agree else []), *([False] if may_refuse else [])]:
-        word = "agree" if agree else "refuse"
-        if st.button(t(f"leads.promise.{word}"), key=f"promise_{word}_{made.id}", type="tertiary"):
+    for word, agree, may in (("agree", True, may_agree), ("refuse", False, may_refuse)):
+        if may and st.button(t(f"leads.promise.{word}"), key=f"promise_{word}_{made.id}", type="tertiary"):
             with frame.boundary():
                 asked = state.mark("promise_decide", made.id, made.version, agree)
                 commands.decide_promise(frame.client(), made.id, made.version, agree, request_id=asked)

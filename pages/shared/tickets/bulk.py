@@ -57,10 +57,11 @@ def bar(user: User, ticked: Sequence[TicketRow]) -> None:
     ):
         told = t("tickets.selected", count=len(ticked)) if ticked else t("tickets.tick_hint")
         st.markdown(told, width="content")
-        _menu(ticked, "reassign", reads.colleagues(frame.client(), _shops(ticked)) if ticked else {})
-        _menu(ticked, "severity", {one: words.of("severities", one) for one in SEVERITIES})
-        _menu(ticked, "cause", causes.names() if ticked else {})
-        _menu(ticked, "give_back", {one: words.of("give_back", one) for one in REASONS["give_back"]})
+        with frame.boundary():
+            _menu(ticked, "reassign", reads.colleagues(frame.client(), _shops(ticked)) if ticked else {})
+            _menu(ticked, "severity", {one: words.of("severities", one) for one in SEVERITIES})
+            _menu(ticked, "cause", causes.names() if ticked else {})
+            _menu(ticked, "give_back", {one: words.of("give_back", one) for one in REASONS["give_back"]})
 
 
 def _shops(rows: Sequence[TicketRow]) -> set[int]:
