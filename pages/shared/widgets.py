@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import streamlit as st
@@ -170,3 +170,13 @@ def _step_back(key: str) -> None:
     trail = st.session_state[f"{key}_pager"]["trail"]
     if trail:
         trail.pop()
+
+
+def menu(label: str, choices: Mapping[Any, str], *, key: str, disabled: bool) -> Any:
+    """A button that offers these choices: the one picked in this run, or None. Without choices it is disabled."""
+    if not choices:  # a menu without entries is an error of Streamlit
+        st.button(label, key=f"{key}_none", disabled=True)
+        return None
+    return st.menu_button(
+        label, options=list(choices), format_func=lambda one: choices[one], key=key, disabled=disabled
+    )

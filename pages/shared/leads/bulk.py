@@ -59,17 +59,8 @@ def bar(user: User, rows: Sequence[LeadRow]) -> None:
 
 
 def _menu(rows: Sequence[LeadRow], action: BulkAction, choices: Mapping[Any, str]) -> None:
-    label = t(f"leads.bulk.{action}")
-    if not choices:  # a menu without entries is an error of Streamlit
-        st.button(label, key=f"leads_bulk_{action}_none", disabled=True)
-        return
-    chosen = st.menu_button(
-        label,
-        options=list(choices),
-        format_func=lambda one: choices[one],
-        key=f"leads_bulk_{action}",
-        disabled=not rows,
-    )
+    key = f"leads_bulk_{action}"
+    chosen = widgets.menu(t(f"leads.bulk.{action}"), choices, key=key, disabled=not rows)
     if chosen is not None:
         told = plain(f"leads.bulk.{action}_to", to=choices[chosen])
         st.session_state[_ASKED] = _Asked(tuple(rows), action, chosen, choices[chosen], told)

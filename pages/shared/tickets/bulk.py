@@ -69,17 +69,8 @@ def _shops(rows: Sequence[TicketRow]) -> set[int]:
 
 
 def _menu(rows: Sequence[TicketRow], menu: str, choices: Mapping[Any, str]) -> None:
-    label = t(f"tickets.bulk.{menu}")
-    if not choices:  # a menu without entries is an error of Streamlit
-        st.button(label, key=f"tickets_bulk_{menu}_none", disabled=True)
-        return
-    chosen = st.menu_button(
-        label,
-        options=list(choices),
-        format_func=lambda one: choices[one],
-        key=f"tickets_bulk_{menu}",
-        disabled=not rows,
-    )
+    key = f"tickets_bulk_{menu}"
+    chosen = widgets.menu(t(f"tickets.bulk.{menu}"), choices, key=key, disabled=not rows)
     if chosen is not None:
         st.session_state[_ASKED] = _Asked(tuple(rows), menu, chosen, choices[chosen])
         st.rerun()
