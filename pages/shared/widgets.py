@@ -173,7 +173,7 @@ def _step_back(key: str) -> None:
 
 
 def menu(label: str, choices: Mapping[Any, str], *, key: str, disabled: bool) -> Any:
-    """A button that offers these choices: the one picked in this run, or None. Without choices it is disabled."""
+    """A button that offers these choices: the one picked in this run, or None. Without any it is disabled."""
     if not choices:  # a menu without entries is an error of Streamlit
         st.button(label, key=f"{key}_none", disabled=True)
         return None
