@@ -19,7 +19,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
+from playwright.sync_api import TimeoutError as NothingCame
 
 from backend import auth
 from backend.local import secrets as local_secrets
@@ -261,3 +270,37 @@ def settled(page: Page) -> None:
     """Waits until the script run under way is over and every widget has loaded its code."""
     expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+
+
+def press(target: Locator, *, then: Callable[[float], object] | None = None) -> None:
+    """Presses once nothing runs any more. `then(milliseconds)` waits for what it brings.
+
+    Streamlit stops a run when the next one begins, and with it a press whose line it had not reached yet: a
+    person sees that nothing came of it and presses again, and so do we, once.
+    """
+    settled(target.page)
+    target.click()
+    if then is None:
+        return
+    try:
+        then(PATIENCE / 3)
+    except AssertionError:
+        settled(target.page)
+        if target.is_visible():
+            target.click()
+        then(PATIENCE)
+
+
+def downloaded(target: Locator) -> Path:
+    """Presses until a file comes: what is made when asked for is forgotten by the next run of its part."""
+
+    def pressed(patience: float) -> Path:
+        settled(target.page)
+        with target.page.expect_download(timeout=patience) as download:
+            target.click()
+        return Path(download.value.path())
+
+    try:
+        return pressed(PATIENCE / 3)
+    except NothingCame:
+        return pressed(PATIENCE)

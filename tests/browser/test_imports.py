@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Server, enter
+from tests.browser.conftest import Server, enter, press
 from tests.people import add_shop, hire
 from tests.support import forget_imports
 
@@ -52,7 +52,7 @@ def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
     drop(page, TAOBAO, SAMPLES / "stock.csv")
     expect(page.get_by_text("64 单：新 64 / 更新 0 / 不变 0")).to_be_visible()
     shoot(page, "imports_preview_light")
-    page.get_by_role("button", name="全部导入（2 个文件）").click()
+    press(page.get_by_role("button", name="全部导入（2 个文件）"))
     expect(page.get_by_text("导入完成：64 单")).to_be_visible(timeout=60_000)
     shoot(page, "imports_done_light")
 
@@ -70,7 +70,7 @@ def test_stock_and_orders_in_one_drop_give_exactly_the_expected_exceptions(
     for kind, count in (("偏远地区", 7), ("缺货", 6), ("重复下单", 4)):
         expect(card.get_by_text(f"{kind} {count}", exact=True)).to_be_visible()
 
-    page.get_by_role("button", name="收起，导入下一批").click()
+    press(page.get_by_role("button", name="收起，导入下一批"))
     expect(card).to_have_count(0)
     drop(page, TAOBAO)
     expect(page.get_by_text("64 单：新 0 / 更新 0 / 不变 64")).to_be_visible()

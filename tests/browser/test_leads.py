@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Server, enter, settled
+from tests.browser.conftest import Server, enter, press, settled
 from tests.pages.shop_floor import SAMPLES, ShopFloor
 
 Open = Callable[..., BrowserContext]
@@ -51,19 +51,21 @@ def bring(page: Page, file: Path) -> None:
     uploader.set_input_files(file)
     card = page.locator("[class*=st-key-imports_card_]").filter(has_text=file.name)
     expect(card).to_be_visible()
-    card.get_by_role("button", name=f"导入 {file.name}").click()
+    press(card.get_by_role("button", name=f"导入 {file.name}"))
     expect(page.get_by_text("导入完成").first).to_be_visible(timeout=60_000)
 
 
 def follow_up(page: Page, step: str, note: str) -> None:
     """One contact by the form; the next date is one of the usual ones."""
-    page.locator(".st-key-lead_step_follow_up button").click()
+    press(page.locator(".st-key-lead_step_follow_up button"))
     panel = page.locator(".st-key-lead_panel_follow_up")
-    panel.get_by_role("radio", name=step, exact=True).click()
+    press(panel.get_by_role("radio", name=step, exact=True))
     panel.get_by_label("说明").fill(note)
-    panel.get_by_text("联系上了", exact=True).click()
-    panel.get_by_role("button", name="保存跟进").click()
-    expect(panel).to_have_count(0)
+    press(panel.get_by_text("联系上了", exact=True))
+    press(
+        panel.get_by_role("button", name="保存跟进"),
+        then=lambda patience: expect(panel).to_have_count(0, timeout=patience),
+    )
     expect(page.get_by_text(note, exact=True)).to_be_visible()
 
 
@@ -87,7 +89,7 @@ def test_a_lead_from_the_file_to_the_funnel(
     page = open_page(desk, floor, new_browser(), "/leads", "agent")
     expect(page.get_by_role("button", name=f"L-{lead} 孙**").first).to_be_visible()
     shoot(page, "leads_board_light")
-    page.get_by_role("button", name=f"L-{lead} 孙**").first.click()
+    press(page.get_by_role("button", name=f"L-{lead} 孙**").first)
     expect(page.locator(".st-key-lead_head")).to_be_visible()
     for step, note in (("首次触达", "已加微信"), ("需求挖掘", "要二十台"), ("促成", "今晚付款")):
         follow_up(page, step, note)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Server, enter, settled
+from tests.browser.conftest import Server, enter, press, settled
 from tests.pages.shop_floor import ShopFloor
 from tests.support import wait_until
 
@@ -35,39 +35,39 @@ def test_a_script_is_written_approved_by_another_copied_and_counted(
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = open_page(desk, floor, context, "/scripts?id=new", "agent")
     drawer = page.get_by_role("dialog")
-    drawer.get_by_role("textbox", name="标题").click()
+    press(drawer.get_by_role("textbox", name="标题"))
     page.keyboard.type("面霜推荐")
     text = drawer.get_by_role("textbox", name="正文")
-    text.click()
+    press(text)
     page.keyboard.type("{顾客称呼}您好，这是最佳面霜。")
     expect(page.locator("mark.block")).to_have_text("最佳")  # underlined while it is typed
     shoot(page, "library_form_light")
-    drawer.get_by_role("button", name="采用「合适」").click()
+    press(drawer.get_by_role("button", name="采用「合适」"))
     expect(page.locator("mark.block")).to_have_count(0)
-    drawer.get_by_role("button", name="保存", exact=True).click()
-    drawer.get_by_role("button", name="提交审核").click()
+    press(drawer.get_by_role("button", name="保存", exact=True))
+    press(drawer.get_by_role("button", name="提交审核"))
     expect(page.get_by_text("已提交").first).to_be_visible()
 
     boss = open_page(
         desk, floor, new_browser(width=420, height=880, dark=True), "/scripts?tab=pending", "manager"
     )
-    boss.get_by_role("button", name="打开").first.click()
+    press(boss.get_by_role("button", name="打开").first)
     review = boss.get_by_role("dialog")
     expect(review.get_by_text("这是合适面霜").first).to_be_visible()
     shoot(boss, "library_review_docked_dark")
-    review.get_by_role("button", name="批准使用").click()
+    press(review.get_by_role("button", name="批准使用"))
     expect(boss.get_by_text("已批准，现在可用").first).to_be_visible()
     assert boss.evaluate("document.documentElement.scrollWidth") <= 420
 
     page.goto(f"{desk.url}/scripts?q=面霜推荐")
     settled(page)
-    page.get_by_role("button", name="填变量").click()
+    press(page.get_by_role("button", name="填变量"))
     page.get_by_role("textbox", name="顾客称呼").fill("王女士")
     page.get_by_role("textbox", name="顾客称呼").press("Enter")
     copy = page.get_by_role("button", name="复制", exact=True)
     expect(copy).to_be_visible()
     page.keyboard.press("Escape")
-    copy.click()
+    press(copy)
     expect(page.get_by_role("button", name="已复制")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == "王女士您好，这是合适面霜。"
     wait_until(lambda: floor.one("select count(*) from public.script_uses") == 1)

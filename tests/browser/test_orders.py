@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import Server, enter, settled
+from tests.browser.conftest import Server, downloaded, enter, press, settled
 from tests.pages.floor import Floor, open_floor
 
 Open = Callable[..., BrowserContext]
@@ -41,7 +40,7 @@ def test_claim_waive_and_undo_with_the_keyboard(
     page.keyboard.press("Alt+l")
     expect(drawer(page).get_by_text("归你处理")).to_be_visible()
     page.keyboard.press("Alt+2")
-    drawer(page).get_by_role("button", name="已核对无误").click()
+    press(drawer(page).get_by_role("button", name="已核对无误"))
     expect(drawer(page).get_by_text("这一单处理完了，可以放行。")).to_be_visible()
     shoot(page, "orders_drawer_light")
     assert len(floor.orders("remote")) == 6
@@ -58,7 +57,7 @@ def test_a_link_opens_its_order_and_closing_leaves_the_list(
     page = open_page(desk, floor, new_browser(), f"/orders?id={order}", role="manager")
     expect(drawer(page).get_by_text(number)).to_be_visible()
     expect(drawer(page).get_by_text("≠")).to_be_visible()
-    page.get_by_role("button", name="Close").click()
+    press(page.get_by_role("button", name="Close"))
     expect(drawer(page)).to_have_count(0)
     expect(page).to_have_url(f"{desk.url}/orders")
 
@@ -71,7 +70,7 @@ def test_docked_beside_the_chat_tool_the_queue_is_cards(
     expect(card).to_be_visible()
     expect(page.get_by_test_id("stDataFrame")).to_be_hidden()
     shoot(page, "orders_docked_dark")
-    card.get_by_role("button", name="处理").click()
+    press(card.get_by_role("button", name="处理"))
     expect(drawer(page).get_by_role("button", name="确认无误…")).to_be_visible()
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 420
@@ -80,15 +79,13 @@ def test_docked_beside_the_chat_tool_the_queue_is_cards(
 
 def test_the_queue_in_english_and_dark(desk: Server, floor: Floor, new_browser: Open, shoot: Shoot) -> None:
     page = open_page(desk, floor, new_browser(dark=True), "/orders?view=same", role="operations")
-    page.get_by_role("button", name="EN", exact=True).click()
+    press(page.get_by_role("button", name="EN", exact=True))
     expect(page.get_by_text("Orders with the same exception and evidence")).to_be_visible()
     shoot(page, "orders_same_en_dark")
 
 
 def test_the_filtered_rows_are_downloaded(desk: Server, floor: Floor, new_browser: Open) -> None:
     page = open_page(desk, floor, new_browser(), "/orders?kind=mismatch", role="manager")
-    page.locator(".st-key-orders_export button").first.click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="导出 CSV").click()
-    text = Path(download.value.path()).read_text("utf-8-sig")
+    press(page.locator(".st-key-orders_export button").first)
+    text = downloaded(page.get_by_role("button", name="导出 CSV")).read_text("utf-8-sig")
     assert len(text.splitlines()) == 1 + len(floor.orders("mismatch"))

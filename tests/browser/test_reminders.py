@@ -20,7 +20,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from backend import config
 from backend.local.stack import Stack
-from tests.browser.conftest import Server, enter, settled
+from tests.browser.conftest import Server, enter, press, settled
 from tests.conftest import Installation
 from tests.contract.robots import Place, Robots
 from tests.pages.shop_floor import ShopFloor
@@ -91,10 +91,10 @@ def shorten(page: Page, desk: Desk) -> None:
     drawer.get_by_role("spinbutton", name="时限").fill("10")
     drawer.get_by_role("spinbutton", name="时限").press("Enter")
     settled(page)
-    drawer.get_by_role("radio", name="分钟").click()
+    press(drawer.get_by_role("radio", name="分钟"))
     settled(page)
-    drawer.get_by_role("button", name="看看影响").click()
-    drawer.get_by_role("button", name="保存规则").click()
+    press(drawer.get_by_role("button", name="看看影响"))
+    press(drawer.get_by_role("button", name="保存规则"))
     expect(page.get_by_text("10 分钟").first).to_be_visible()
     assert desk.one("select allowance from public.sla_policies where code = 'order_review'") == 10
 
@@ -103,10 +103,10 @@ def add_robot(page: Page, desk: Desk) -> Place:
     """The manager adds the group's robot."""
     address = desk.robots.open("wecom", "group")
     page.goto(f"{desk.server.url}/channels")
-    page.locator(".st-key-channels_add summary").click()
+    press(page.locator(".st-key-channels_add summary"))
     page.locator(".st-key-channels_add_0_wecom_name input").fill("客服群")
     page.locator(".st-key-channels_add_0_wecom_endpoint input").fill(address)
-    page.locator(".st-key-channels_add_0_wecom_send button").click()
+    press(page.locator(".st-key-channels_add_0_wecom_send button"))
     expect(page.get_by_text("客服群").first).to_be_visible()
     return desk.robots.places["group"]
 

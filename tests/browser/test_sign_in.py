@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
-from tests.browser.conftest import Browsers, Server, settled, sign_in
+from tests.browser.conftest import Browsers, Server, downloaded, press, settled, sign_in
 from tests.conftest import Installation
 
 Shoot = Callable[[Page, str], None]
@@ -47,7 +47,7 @@ def admin(desk: Server, browsers: Browsers) -> str:
     page.get_by_role("textbox", name="工号").fill("9001")
     page.get_by_role("textbox", name="新密码").fill(PASSWORD)
     page.get_by_role("textbox", name="再输一次").fill(PASSWORD)
-    page.get_by_role("button", name="建立管理员账号").click()
+    press(page.get_by_role("button", name="建立管理员账号"))
     page.locator(".st-key-desk_bar").wait_for()
     expect(page.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
     browsers.give_back(context, **WINDOW)
@@ -127,9 +127,9 @@ def test_signing_out_ends_the_cookie_and_the_other_tab(desk: Server, admin: str,
     other = page.context.new_page()
     other.goto(f"{desk.url}/shops")
     expect(other.get_by_role("heading", name="店铺", exact=True)).to_be_visible()
-    page.locator(".st-key-desk_person button:visible").click()
+    press(page.locator(".st-key-desk_person button:visible"))
     with page.expect_response("**/api/session") as answer:
-        page.get_by_role("button", name="退出登录").click()
+        press(page.get_by_role("button", name="退出登录"))
     assert answer.value.status == 204
     expect(page.get_by_text("已退出登录。")).to_be_visible()
     assert cookie_of(page.context) is None
@@ -144,20 +144,18 @@ def test_a_team_is_pasted_and_each_person_opens_an_account(
 ) -> None:
     page.goto(f"{desk.url}/members")
     sign_in(page, admin, PASSWORD)
-    page.get_by_role("radio", name="粘贴整个团队").click()
+    press(page.get_by_role("radio", name="粘贴整个团队"))
     box = page.get_by_role("textbox", name="粘贴表格")
     box.fill(TEAM.replace("经理\t", "经里\t"))
-    page.get_by_role("button", name="预览", exact=True).click()
+    press(page.get_by_role("button", name="预览", exact=True))
     expect(page.get_by_text("1 行要先改")).to_be_visible()
     shoot(page, "members_preview_light")
     box.fill(TEAM)
-    page.get_by_role("button", name="预览", exact=True).click()
-    page.get_by_role("button", name="生成 2 个邀请码").click()
+    press(page.get_by_role("button", name="预览", exact=True))
+    press(page.get_by_role("button", name="生成 2 个邀请码"))
     expect(page.get_by_text("2 个邀请码，只显示这一次")).to_be_visible()
     shoot(page, "members_codes_light")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="打印用纸条").click()
-    slips = Path(download.value.path()).read_text("utf-8")
+    slips = downloaded(page.get_by_role("button", name="打印用纸条")).read_text("utf-8")
     assert "**客服A**" in slips
     code = slips.split("<code>")[2].split("</code>")[0]
 
@@ -168,7 +166,7 @@ def test_a_team_is_pasted_and_each_person_opens_an_account(
     shoot(agent, "sign_up_light_420")
     agent.get_by_role("textbox", name="新密码").fill(PASSWORD)
     agent.get_by_role("textbox", name="再输一次").fill(PASSWORD)
-    agent.get_by_role("button", name="设好密码并登录").click()
+    press(agent.get_by_role("button", name="设好密码并登录"))
     agent.locator(".st-key-desk_bar").wait_for()
     agent.goto(f"{desk.url}/members")
     expect(agent.get_by_text("你的角色不能使用这个页面")).to_be_visible()
@@ -214,7 +212,7 @@ def test_the_plain_script_signs_in_for_as_long_as_the_tab_lives(
     try:
         page.goto(f"{plain.url}/shops")
         sign_in(page, admin, PASSWORD)
-        page.get_by_role("link", name="成员").click()
+        press(page.get_by_role("link", name="成员"))
         expect(page.get_by_role("heading", name="成员", exact=True)).to_be_visible()
         assert cookie_of(page.context) is None
         page.reload()
@@ -254,7 +252,7 @@ def test_how_it_looks(
     page.locator(".st-key-desk_bar").wait_for()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     both_themes(page, "members", shoot)
-    page.locator(".st-key-desk_person button:visible").click()
+    press(page.locator(".st-key-desk_person button:visible"))
     expect(page.get_by_role("button", name="切换用户")).to_be_visible()
     both_themes(page, "person", shoot)
 
@@ -282,17 +280,17 @@ def test_theme_and_language_are_switched_and_kept(
 ) -> None:
     page = new_browser(state=signed_in).new_page()
     page.goto(f"{desk.url}/shops")
-    page.locator(".st-key-desk_theme_button button:visible").click()
+    press(page.locator(".st-key-desk_theme_button button:visible"))
     expect(page.locator(".stApp")).to_have_css("background-color", DARK)
     page.goto(f"{desk.url}/members")
     expect(page.locator(".stApp")).to_have_css("background-color", DARK)
-    page.locator(".st-key-desk_language button:visible").click()
+    press(page.locator(".st-key-desk_language button:visible"))
     expect(page.get_by_role("heading", name="Members", exact=True)).to_be_visible()
     shoot(page, "members_dark_en_1440")
     page.reload()
     expect(page.get_by_role("heading", name="Members", exact=True)).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "en")
-    page.locator(".st-key-desk_language button:visible").click()
+    press(page.locator(".st-key-desk_language button:visible"))
     expect(page.get_by_role("heading", name="成员", exact=True)).to_be_visible()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Server, enter, settled
+from tests.browser.conftest import Server, enter, press, settled
 from tests.people import Account, add_shop, hire
 
 Open = Callable[..., BrowserContext]
@@ -31,7 +31,7 @@ def rename(page: Page, line: int, title: str) -> None:
 
 
 def save(page: Page) -> None:
-    page.get_by_role("button", name="保存").first.click()
+    press(page.get_by_role("button", name="保存").first)
     settled(page)
 
 

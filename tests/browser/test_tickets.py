@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import Server, enter, settled
+from tests.browser.conftest import Server, enter, press, settled
 from tests.pages.floor import Floor, open_floor
 from tests.people import Account
 
@@ -38,8 +38,8 @@ def open_page(desk: Server, person: Account, context: BrowserContext, path: str)
     return page
 
 
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name).first.click()
+def choose(page: Page, name: str) -> None:
+    press(page.get_by_role("button", name=name).first)
     settled(page)
 
 
@@ -51,6 +51,7 @@ def register(page: Page, order_no: str) -> str:
     """Alt+N on any page, a pasted line, one click; returns the ticket's number."""
     drawer = page.get_by_role("dialog")
     field = drawer.get_by_label("粘贴聊天、订单号或会员名")
+    settled(page)
     page.keyboard.press("Alt+n")
     try:
         expect(field).to_be_visible(timeout=10_000)
@@ -60,7 +61,7 @@ def register(page: Page, order_no: str) -> str:
     page.keyboard.insert_text(f"买家：杯身有划痕，订单 {order_no}，能补发一个吗")
     expect(drawer.get_by_text(order_no, exact=True)).to_be_visible()
     expect(drawer.get_by_text("按文中的「补发」建议，可以改。")).to_be_visible()
-    drawer.locator(".st-key-desk_register_send button").first.click()
+    press(drawer.locator(".st-key-desk_register_send button").first)
     told = drawer.get_by_text("已登记 T-")
     expect(told).to_be_visible()
     number = (told.text_content() or "").split("已登记 ")[1]
@@ -70,14 +71,16 @@ def register(page: Page, order_no: str) -> str:
 
 def give(page: Page, kind: str, reason: str) -> None:
     """One promise within the authority."""
-    press(page, "补偿 / 补发…")
+    choose(page, "补偿 / 补发…")
     box = panel(page, "money")
-    box.get_by_text(kind, exact=True).first.click()
+    press(box.get_by_text(kind, exact=True).first)
     box.get_by_label("原因").fill(reason)
     box.get_by_label("原因").press("Enter")
     expect(box.get_by_text("权限内").first).to_be_visible()
-    box.get_by_role("button", name="给 ¥").click()
-    expect(box).to_have_count(0)
+    press(
+        box.get_by_role("button", name="给 ¥"),
+        then=lambda patience: expect(box).to_have_count(0, timeout=patience),
+    )
 
 
 def test_the_scratched_product_from_the_pasted_line_to_its_closure(
@@ -90,29 +93,29 @@ def test_the_scratched_product_from_the_pasted_line_to_its_closure(
     page = open_page(desk, agent, new_browser(), "/rota")
     number = register(page, order_no)
     shoot(page, "tickets_registered_light")
-    press(page, f"打开 {number}")
-    press(page, "分类")
-    panel(page, "classify").get_by_role("button", name="确认分类").click()
+    choose(page, f"打开 {number}")
+    choose(page, "分类")
+    press(panel(page, "classify").get_by_role("button", name="确认分类"))
     expect(page.get_by_text("质量 / 外观瑕疵").first).to_be_visible()
-    press(page, "领取")
+    choose(page, "领取")
     reply = page.get_by_label("回复客户", exact=True).last
     reply.fill("亲，非常抱歉，马上为您补发最佳的一件")
     expect(page.get_by_text("不可发布").first).to_be_visible()
     expect(page.get_by_role("button", name="记为已发送")).to_be_disabled()
-    press(page, "采用全部建议")
+    choose(page, "采用全部建议")
     expect(page.get_by_role("button", name="记为已发送")).to_be_enabled()
-    press(page, "记为已发送")
+    choose(page, "记为已发送")
     expect(page.get_by_text("已记录，算作一次联系")).to_be_visible()
     give(page, "补发", "杯身划痕")
     give(page, "赠品", "随补发附赠")
     shoot(page, "tickets_money_light")
-    press(page, "解决…")
+    choose(page, "解决…")
     panel(page, "resolve").get_by_label("怎么解决的").fill("补发同款一件，附杯刷一份")
     panel(page, "resolve").get_by_label("怎么解决的").press("Control+Enter")
-    press(page, "标为已解决")
+    choose(page, "标为已解决")
     expect(page.get_by_text(f"【补发】【赠品】{number}")).to_be_visible()
-    press(page, "记录评分")
-    press(page, "2 分")
+    choose(page, "记录评分")
+    choose(page, "2 分")
     expect(page.get_by_text("低分复盘").first).to_be_visible()
     ticket = int(number.removeprefix("T-"))
     assert floor.ask("select state, score from public.tickets where id = %s", ticket) == [("review", 2)]
@@ -124,13 +127,13 @@ def close_after_review(
 ) -> None:
     """The lead writes down why; the score stands in the statistics."""
     page = open_page(desk, lead, new_browser(dark=True), f"/ticket?id=T-{ticket}")
-    press(page, "完成复盘")
+    choose(page, "完成复盘")
     box = panel(page, "review")
-    box.get_by_label("问题原因").click()
-    page.get_by_role("option", name="物流 / 包装不足").click()
+    press(box.get_by_label("问题原因"))
+    press(page.get_by_role("option", name="物流 / 包装不足"))
     box.get_by_label("复盘结论").fill("内包装不足，已请仓储加气泡袋")
     box.get_by_label("复盘结论").press("Control+Enter")
-    press(page, "复盘完成，关闭工单")
+    choose(page, "复盘完成，关闭工单")
     expect(page.get_by_text(f"T-{ticket} 已复盘并关闭")).to_be_visible()
     shoot(page, "tickets_closed_dark")
     query = """select t.state, c.code, t.resolved_at - t.registered_at < interval '24 hours'
