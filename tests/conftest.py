@@ -195,12 +195,27 @@ def sql_url(database_stack: Stack) -> str:
     return _new_database(database_stack)
 
 
+@pytest.fixture(scope="session")
+def owner_connections(sql_url: str) -> Iterator[Callable[[], Connection]]:
+    """Lends one connection again and again: a new one would compile every function it meets."""
+    kept: list[Connection] = []
+
+    def lend() -> Connection:
+        if not kept or kept[-1].closed:
+            kept.append(psycopg.connect(sql_url))
+        return kept[-1]
+
+    yield lend
+    for conn in kept:
+        conn.close()
+
+
 @pytest.fixture
-def db(sql_url: str) -> Iterator[Connection]:
+def db(owner_connections: Callable[[], Connection]) -> Iterator[Connection]:
     """A connection as the owner inside a transaction that is rolled back at the end of the test."""
-    with psycopg.connect(sql_url) as conn:
-        yield conn
-        conn.rollback()
+    conn = owner_connections()
+    yield conn
+    conn.rollback()
 
 
 @pytest.fixture
