@@ -1,9 +1,9 @@
 """A dictionary compiled for matching: class codes, needles, and what each needle means.
 
-Every character is reduced to one byte. Code 0 is an insertion and is dropped, 1 is a barrier, 2 stands for
-several characters, 3 for everything no term contains; letters and digits have a code of their own,
-ideographs share the rest. One byte a character is what makes the scan fast; a candidate is compared with
-the real folded text afterwards.
+Every character is reduced to one byte. Code 0 is an insertion and is dropped, 1 is dropped too but opens a
+quotation, 2 is a barrier, 3 stands for several characters, 4 for everything no term contains; letters and
+digits have a code of their own, ideographs share the rest. One byte a character is what makes the scan fast;
+a candidate is compared with the real folded text afterwards.
 """
 
 from __future__ import annotations
@@ -12,32 +12,34 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.conditions import Condition, Rule, compile_row
+from backend.words.conditions import WARN, Condition, Rule, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
 from backend.words.lang import any_of, split_alternatives
 from backend.words.models import Severity
-from backend.words.nearby import Signs
-from backend.words.report import Description
-from backend.words.rules import SCANNED, SCANNED_SIGNS, always, heeds
+from backend.words.nearby import Own
+from backend.words.rules import SCANNED_SIGNS, always, heeds
 from backend.words.scanner import Scan, build_scan
 from backend.words.signs import EDGE, necessary
 from backend.words.superlatives import superlative_entries
-from backend.words.view import code_points
+from backend.words.view import code_points, written_as
 
-DROP, WALL, SEVERAL, OTHER = 0, 1, 2, 3
-_FIRST_LETTER: Final = 4
-_FIRST_DIGIT: Final = 30
-_FIRST_FREE: Final = 40
+DROP, OPENING, WALL, SEVERAL, OTHER = range(5)
+_FIRST_LETTER: Final = 5
+_FIRST_DIGIT: Final = 31
+_FIRST_FREE: Final = 41
 _FIRST_SHARED: Final = 60
-_BEGINNINGS: Final = 1 << 18
+_OPENINGS: Final = written_as("《“\"'®")
+_KNOWN_BITS: Final = 19
+_REMEMBERED: Final = 20_000
+_SHORT: Final = 32
 _PAIRED: Final = 8
 """So many times more classes for characters of needles of two, which chance finds most often, than for
 others."""
@@ -47,6 +49,11 @@ LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in r
     bytes.maketrans(bytes(range(_FIRST_LETTER, _FIRST_DIGIT)), b"abcdefghijklmnopqrstuvwxyz")
 )
 """Translation of class codes: letters to themselves, everything else to a space."""
+
+
+Codes = npt.NDArray[np.uint32]
+Quiet = dict[str, tuple[Severity | None, str]]
+"""Needle -> its severity with nothing near, and what its own conditions say then."""
 
 
 class Pattern(NamedTuple):
@@ -59,9 +66,8 @@ class Pattern(NamedTuple):
 class Meaning(NamedTuple):
     """One folded needle. `plain` is the folded term it stands for; they differ in an alias.
 
-    A stand-in ("女子" for 好, "醉" for 最) means nothing but that a term may be spelt here, and a sign
-    nothing but that a rule may apply near: `heard` are the bits of those rules, `is_meant` tells that the
-    needle is more than a sign. `is_edged`: a longer word or number could go on beyond it.
+    A stand-in ("女子" for 好, "醉" for 最) means nothing but that a term may be spelt here. `is_edged`: a
+    longer word or number could go on beyond it.
     """
 
     needle: str
@@ -70,8 +76,6 @@ class Meaning(NamedTuple):
     disguised: bool = False
     patterns: tuple[Pattern, ...] = ()
     stand_in: bool = False
-    heard: tuple[int, ...] = ()
-    is_meant: bool = True
     is_edged: bool = False
 
 
@@ -107,27 +111,45 @@ class Lexicon(dict[str, Meaning | None]):
         return _rule(entry, self._conditions.get(term, ()), group)
 
 
+class Written(dict[str, Meaning | None]):
+    """What is written -> what it means, None if nothing; what was met lately is remembered."""
+
+    def __init__(self, meanings: Lexicon) -> None:
+        super().__init__()
+        self._meanings = meanings
+
+    def __missing__(self, written: str) -> Meaning | None:
+        found = self._meanings[fold_text(written)]
+        if len(written) <= _SHORT:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[written] = found
+        return found
+
+
 class Compiled(NamedTuple):
     """Everything the engine needs, shared by all threads.
 
-    `begins` tells for the hash of two characters whether a needle begins so, `walled` which of the scan's
-    needles have a barrier. `meanings` are by folded needle, `rules` are the entries by folded term. `signs`
-    remembers the signs of a term that was met, `quiet` for each context the severity of what has nothing
-    near, `described` what hits say.
+    `known` tells for a needle's hash whether there is one, `walled` which of the scan's needles have a
+    barrier. A sign means nothing but that a rule may apply near: `signs` are the bits of those rules by the
+    scan's needles, `only_signs` the needles that are nothing else. `written` and `rules` have meanings by
+    what is written and entries by folded term. `own` remembers the signs of the conditions of a term that
+    was met, `quiet` for each context the severity of what has nothing near and what its conditions say.
     """
 
     version: str
     engine: str
     scan: Scan
     classes: npt.NDArray[np.uint8]
-    begins: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
     walled: npt.NDArray[np.bool_]
-    meanings: Lexicon
-    signs: dict[str, Signs]
+    signs: dict[int, int]
+    only_signs: frozenset[int]
+    written: Written
     rules: dict[str, Entry]
     phonetics: Phonetics
-    quiet: dict[tuple[str, tuple[str, ...]], dict[str, Severity | None]]
-    described: dict[tuple[Entry, Severity], Description]
+    own: dict[str, Own | None]
+    quiet: dict[tuple[str, tuple[str, ...]], Quiet]
 
 
 def _conditions(dictionary: Dictionary) -> dict[str, tuple[Condition, ...]]:
@@ -159,8 +181,10 @@ def _folded(term: str) -> str:
 
 
 def _rule(entry: Entry, conditions: tuple[Condition, ...], superlative: str = "") -> Rule:
-    bits = heeds(entry.category, superlative=bool(superlative), own=bool(conditions))
-    return Rule(entry, conditions, superlative, bits, always(entry, superlative))
+    if entry.severity == "warn":  # what asks for evidence anyway needs no condition that says so
+        conditions = tuple(condition for condition in conditions if condition.effect != WARN)
+    bits = heeds(entry.category, entry.severity, superlative=bool(superlative), own=bool(conditions))
+    return Rule(entry, conditions, superlative, bits, always(entry, superlative), {})
 
 
 def _ground(dictionary: Dictionary, category: str) -> tuple[str, str]:
@@ -211,10 +235,6 @@ def _lexicon(
             found[needle] = known._replace(plain=plain, rule=found.rule(plain), disguised=True)
     for needle in stand_ins:
         found[needle] = found.made(needle)._replace(stand_in=True)
-    for sign, bits in _heard().items():
-        meant = sign in found or sign in terms
-        heard = tuple(bit for bit in SCANNED if bit & bits)
-        found[sign] = found.made(sign)._replace(heard=heard, is_meant=meant)
     return found
 
 
@@ -253,28 +273,46 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
             table[ord(char)] = number
     for point, folded in fold_table().items():
         table[point] = SEVERAL if folded is None else code.get(folded, OTHER)
+    opening = [ord(char) for char in _OPENINGS]
+    table[opening] = np.where(table[opening] == DROP, OPENING, table[opening])
     return table
 
 
-def pair_hash(first: npt.NDArray[np.uint32], second: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """Return the places of two code points in `Compiled.begins`."""
-    return (first * np.uint32(40_503) ^ second) & np.uint32(_BEGINNINGS - 1)
+def needle_hash(first: Codes, second: Codes, last: Codes, length: npt.NDArray[np.intp]) -> Codes:
+    """Return the places of needles in `Compiled.known`, from three of their code points."""
+    mixed: Codes = first * np.uint32(0x9E3779B1) + second * np.uint32(0x85EBCA77)
+    mixed += last * np.uint32(0xC2B2AE3D)
+    mixed += length.astype(np.uint32) * np.uint32(0x27D4EB2F)
+    return mixed >> np.uint32(32 - _KNOWN_BITS)
 
 
-def _begins(needles: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return how needles begin, by the hash of two characters."""
-    begins = np.zeros(_BEGINNINGS, np.bool_)
-    pairs = code_points("".join([needle[:2] for needle in needles if len(needle) > 1])).reshape(-1, 2)
-    begins[pair_hash(pairs[:, 0], pairs[:, 1])] = True
-    return begins
+def _known(points: Codes, starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Return which hashes needles have that lie at [start, end) of some code points."""
+    known = np.zeros(1 << _KNOWN_BITS, np.bool_)
+    second = np.minimum(starts + 1, ends - 1)
+    known[needle_hash(points[starts], points[second], points[ends - 1], ends - starts)] = True
+    return known
 
 
-def _coded(needles: Sequence[str]) -> tuple[npt.NDArray[np.uint8], list[bytes]]:
-    """Return the classes that folded needles need, and the needles in their codes, each once."""
+class _Keys(NamedTuple):
+    """Needles in class codes, each once, and which of them each folded needle has."""
+
+    classes: npt.NDArray[np.uint8]
+    known: npt.NDArray[np.bool_]
+    codes: list[bytes]
+    which: list[int]
+
+
+def _coded(needles: Sequence[str]) -> _Keys:
+    """Return the classes that folded needles need, and the needles in them."""
     classes = _classes(needles)
-    codes = classes.take(code_points("".join(needles))).tobytes()
-    ends = accumulate(map(len, needles), initial=0)
-    return classes, list(dict.fromkeys(codes[start:end] for start, end in pairwise(ends)))
+    points = code_points("".join(needles))
+    coded = classes.take(points).tobytes()
+    edges = list(accumulate(map(len, needles), initial=0))
+    index: dict[bytes, int] = {}
+    which = [index.setdefault(coded[start:end], len(index)) for start, end in pairwise(edges)]
+    bounds = np.array(edges, np.intp)
+    return _Keys(classes, _known(points, bounds[:-1], bounds[1:]), list(index), which)
 
 
 def _has_edge(needle: str) -> bool:
@@ -287,14 +325,32 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     terms = _terms(dictionary, conditions)
     spellings = phonetics(islice(terms, DISGUISED))
     meanings = _lexicon(terms, dictionary, conditions, spellings.stand_ins)
+    heard = _heard()
     needles = [*terms, *(needle for needle in meanings if needle not in terms)]
-    begins = _begins(needles)
-    classes, keys = _coded(needles)
+    mere = [sign for sign in heard if sign not in terms and sign not in meanings]
+    keys = _coded([*needles, *mere])
+    signs: dict[int, int] = {}
+    for sign, key in zip(chain(needles, mere), keys.which, strict=True):
+        if sign in heard:
+            signs[key] = signs.get(key, 0) | heard[sign]
+    only_signs = signs.keys() - set(keys.which[: len(needles)])
     del needles  # memory for the scan
-    name, scan = build_scan(keys, engine=engine)
-    walled = np.fromiter((WALL in key for key in keys), np.bool_, len(keys))
+    name, scan = build_scan(keys.codes, engine=engine)
+    walled = np.fromiter((WALL in key for key in keys.codes), np.bool_, len(keys.codes))
     return Compiled(
-        dictionary.version, name, scan, classes, begins, walled, meanings, {}, terms, spellings, {}, {}
+        dictionary.version,
+        name,
+        scan,
+        keys.classes,
+        keys.known,
+        walled,
+        signs,
+        frozenset(only_signs),
+        Written(meanings),
+        terms,
+        spellings,
+        {},
+        {},
     )
 
 

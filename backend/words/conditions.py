@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from backend.words.dictionary import Entry, ExceptionRow
 from backend.words.lang import any_of, is_literal, split_alternatives, to_regex
+from backend.words.models import Severity
 from backend.words.view import GAP, fold_view
 
 NEAR: Final = 48
@@ -23,16 +24,34 @@ CLEAN, WARN, NEED = "clean", "warn", "need"
 
 
 class Surroundings:
-    """A hit and what stands around it in a view, without gaps, cut to a bounded window."""
+    """A hit at [start, end) of a view and what stands around it between `low` and `high`, where its text
+    begins and ends: without gaps, cut to a bounded window."""
 
-    __slots__ = ("_parts", "category", "end", "left", "right", "start", "term", "view")
+    __slots__ = ("_left", "_parts", "_right", "category", "end", "high", "low", "start", "term", "view")
 
-    def __init__(self, view: str, start: int, end: int, category: str) -> None:
+    def __init__(
+        self, view: str, start: int, end: int, category: str, low: int = 0, high: int | None = None
+    ) -> None:
         self.view, self.start, self.end, self.category = view, start, end, category
+        self.low, self.high = low, len(view) if high is None else high
         self.term = _seen(view[start:end])
-        self.left = self._left(NEAR)
-        self.right = self._right(NEAR)
+        self._left: str | None = None
+        self._right: str | None = None
         self._parts: tuple[str, str, str] | None = None
+
+    @property
+    def left(self) -> str:
+        """What stands before the hit."""
+        if self._left is None:
+            self._left = self._before(NEAR)
+        return self._left
+
+    @property
+    def right(self) -> str:
+        """What stands after the hit."""
+        if self._right is None:
+            self._right = self._after(NEAR)
+        return self._right
 
     def _split(self) -> tuple[str, str, str]:
         """Return the clause before, the clause after, and the whole sentence."""
@@ -61,20 +80,22 @@ class Surroundings:
         """The sentence the hit stands in, with its mark."""
         return self._split()[2]
 
-    def _left(self, size: int) -> str:
-        left = self.view[max(0, self.start - size) : self.start]
+    def _before(self, size: int) -> str:
+        left = self.view[max(self.low, self.start - size) : self.start]
         if GAP not in left:
             return left
-        return _seen(self.view[max(0, self.start - 3 * size) : self.start])[-size:]
+        return _seen(self.view[max(self.low, self.start - 3 * size) : self.start])[-size:]
 
-    def _right(self, size: int) -> str:
-        right = self.view[self.end : self.end + size]
-        return _seen(self.view[self.end : self.end + 3 * size])[:size] if GAP in right else right
+    def _after(self, size: int) -> str:
+        right = self.view[self.end : min(self.high, self.end + size)]
+        if GAP not in right:
+            return right
+        return _seen(self.view[self.end : min(self.high, self.end + 3 * size)])[:size]
 
     @property
     def window(self) -> str:
         """The hit with the sentences before and after it."""
-        return self._left(FAR) + self.term + self._right(FAR)
+        return self._before(FAR) + self.term + self._after(FAR)
 
 
 def _seen(text: str) -> str:
@@ -95,18 +116,32 @@ class Condition(NamedTuple):
     names: frozenset[str] = frozenset()
 
 
+class Description(NamedTuple):
+    """What a hit says beside its place."""
+
+    category: str
+    severity: Severity
+    legal_basis: str
+    suggestion: str
+    exemption: str
+    evidence: str
+    replacement: str | None
+
+
 class Rule(NamedTuple):
     """An entry of the dictionary and when it counts.
 
     `superlative` is "" or the group of the word after 最. `heeds` are the bits of the general rules that can
-    change its severity, `always` those to try whatever stands around (see rules.py).
+    change its severity, `always` those to try whatever stands around (see rules.py). `said` remembers what
+    its hits say by severity.
     """
 
     entry: Entry
-    conditions: tuple[Condition, ...] = ()
-    superlative: str = ""
-    heeds: int = 0
-    always: int = 0
+    conditions: tuple[Condition, ...]
+    superlative: str
+    heeds: int
+    always: int
+    said: dict[Severity, Description]
 
 
 def _phrase(row: ExceptionRow) -> Condition:

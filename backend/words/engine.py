@@ -7,21 +7,24 @@ of the original.
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from backend.words.block import Block, Found, Needles, block_of, needles_in
+from backend.words.block import Block, Found, Needles, near_rules, needles_in
 from backend.words.compiled import LETTERS, SEVERAL, Compiled, compiled
 from backend.words.dictionary import Dictionary, shipped
 from backend.words.judging import Judged, Text, judge_text, leftmost_longest
 from backend.words.models import Category, Context, Hit, Kind, Result
 from backend.words.report import describe, notices
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
+from backend.words.view import text_of
 
 BLOCK: Final = 120_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
@@ -65,68 +68,54 @@ def _places(word: bytes, letters: bytes) -> Iterator[int]:
         at = letters.find(word, end)
 
 
-def _spelt(given: _Texts, runs: list[_Run], needles: Needles, table: Compiled) -> dict[int, list[Spelt]]:
+def _spelt(given: _Texts, runs: list[_Run], found: list[Found], table: Compiled) -> dict[int, list[Spelt]]:
     """Find the terms spelt in pinyin or with stand-ins, by text."""
-    seen, phonetics = needles.seen, table.phonetics
-    signs = [_Run(f.first, f.last, f.meaning.needle) for f in needles.found if f.meaning.stand_in]
+    signs = [_Run(first, last, meaning.needle) for _, _, first, last, meaning, _ in found if meaning.stand_in]
     spelt: dict[int, list[Spelt]] = {}
-    for first, last, form in (*signs, *runs):
-        before, after = seen[max(0, first - 1)], seen[min(last, len(seen) - 1)]
-        if form and not phonetics.can_stand(form, before, after):
+    if not (signs or runs):
+        return spelt
+    block, phonetics = given.block, table.phonetics
+    places = [place for first, last, _ in (*signs, *runs) for place in (first - 1, last)]
+    beside = text_of(block.codes(np.array(places)))
+    for i, (first, _, form) in enumerate((*signs, *runs)):
+        if form and not phonetics.can_stand(form, beside[2 * i], beside[2 * i + 1]):
             continue
-        at = needles.at.item(first)
+        at = block.at.item(first)
         n = bisect_right(given.starts, at) - 1
         if terms := spelt_terms(given.texts[n], at - given.starts[n], phonetics):
             spelt.setdefault(n, []).extend(terms)
     return spelt
 
 
-def _unfolded(unfolded: Unfolded, context: Context, table: Compiled) -> list[Judged]:
-    """Check a rewritten text and bring its hits back to the original's positions."""
-    block = block_of(unfolded.text, table)
-    needles = needles_in(block, table, table.scan(block.kept))
-    starts, ends = unfolded.starts, unfolded.ends
-    return [
-        item._replace(start=starts[item.start], end=ends[item.end - 1])
-        for item in judge_text(needles.found, Text(unfolded.text, context, needles.view), table)
-    ]
+_hit_of: Final = functools.partial(tuple.__new__, Hit)
+_result_of: Final = functools.partial(tuple.__new__, Result)
+"""Make a `Hit` and a `Result` of a tuple, in a third of the time."""
 
 
-def _hit(text: str, judged: Judged, table: Compiled) -> Hit:
+def _hit(text: str, judged: Judged) -> Hit:
     start, end, rule, severity, term, disguised = judged
-    key = rule.entry, severity
-    said = table.described.get(key)
+    said = rule.said.get(severity)
     if said is None:
-        said = table.described[key] = describe(rule, severity)
-    category, _, basis, suggestion, question, evidence, replacement = said
+        said = rule.said[severity] = describe(rule, severity)
+    category, _, basis, advice, question, proof, replacement = said
     written = text[start:end]
-    return Hit(
-        start,
-        end,
-        written,
-        term,
-        category,
-        severity,
-        basis,
-        suggestion,
-        question,
-        evidence,
-        disguised or written != term,
-        replacement,
+    differs = disguised or written != term
+    return _hit_of(
+        (start, end, written, term, category, severity, basis, advice, question, proof, differs, replacement)
     )
 
 
 def _result(text: str, judged: list[Judged], context: Context, table: Compiled) -> Result:
-    missing = notices(text, context)
+    missing = notices(text, context) if context.category == "health_food" else ()
     if not judged and not missing:
         return Result("clean", (), (), table.version)
-    blocked = any(item.severity == "block" for item in judged)
-    hits = tuple([_hit(text, item, table) for item in judged])
-    return Result("block" if blocked else "warn", hits, missing, table.version)
+    hits = tuple([_hit(text, item) for item in judged])
+    blocked = "block" in [item[3] for item in judged]
+    return _result_of(("block" if blocked else "warn", hits, missing, table.version))
 
 
 class _Texts(NamedTuple):
-    """A block, its texts, and where each begins in it."""
+    """Texts, their block, and where each begins in it."""
 
     block: Block
     texts: Sequence[str]
@@ -134,49 +123,79 @@ class _Texts(NamedTuple):
     starts: list[int]
 
 
+def _joined(texts: Sequence[str], contexts: Sequence[Context], table: Compiled) -> _Texts:
+    """Join texts to a block."""
+    block = Block(texts[0] if len(texts) == 1 else "\n".join(texts), table)
+    return _Texts(block, texts, contexts, list(accumulate([len(text) + 1 for text in texts[:-1]], initial=0)))
+
+
 def _check_block(
     texts: Sequence[str], contexts: Sequence[Context], table: Compiled
 ) -> Iterator[tuple[int, Result]]:
     """Yield the position and result of every text of a block that is not plainly clean."""
-    block = block_of(texts[0] if len(texts) == 1 else "\n".join(texts), table)
+    given = _joined(texts, contexts, table)
+    block = given.block
     candidates = table.scan(block.kept)
     runs = _runs(block, table)
     several = _SEVERAL_BYTE in block.kept
     if not (candidates or runs or several):
         return
-    given = _Texts(
-        block, texts, contexts, list(accumulate([len(text) + 1 for text in texts[:-1]], initial=0))
-    )
     needles = needles_in(block, table, candidates)
     if not (needles.found or runs or several):
         return
     judged = _judge_block(needles, given, table)
-    for n in _texts_with(SEVERAL, given) if several else ():
-        judged[n] = _unfolded(expand_text(texts[n]), contexts[n], table)
-    for n, terms in _spelt(given, runs, needles, table).items():
-        if written := write_out(texts[n], terms):
-            judged[n] = leftmost_longest([*judged.get(n, []), *_unfolded(written, contexts[n], table)])
+    expanded = {n: expand_text(texts[n], places) for n, places in _several(given).items()} if several else {}
+    judged.update(_unfolded(expanded, contexts, table))
+    spelt = _spelt(given, runs, needles.found, table)
+    written = {n: write_out(texts[n], terms) for n, terms in spelt.items()}
+    for n, hits in _unfolded(written, contexts, table).items():
+        judged[n] = leftmost_longest([*judged.get(n, []), *hits])
     for n, hits in judged.items():
         if hits:
             yield n, _result(texts[n], hits, contexts[n], table)
 
 
+def _unfolded(
+    unfolded: dict[int, Unfolded], contexts: Sequence[Context], table: Compiled
+) -> dict[int, list[Judged]]:
+    """Check rewritten texts and bring their hits back to the positions of the original."""
+    if not unfolded:
+        return {}
+    numbers = list(unfolded)
+    given = _joined([unfolded[n].text for n in numbers], [contexts[n] for n in numbers], table)
+    judged = _judge_block(needles_in(given.block, table, table.scan(given.block.kept)), given, table)
+    return {n: [_placed(item, unfolded[n]) for item in judged.get(i, ())] for i, n in enumerate(numbers)}
+
+
+def _placed(item: Judged, unfolded: Unfolded) -> Judged:
+    start, _ = unfolded.origin(item.start)
+    _, end = unfolded.origin(item.end - 1)
+    return item._replace(start=start, end=end)
+
+
 def _judge_block(needles: Needles, given: _Texts, table: Compiled) -> dict[int, list[Judged]]:
     """Judge what was found, text by text; positions become those of the text."""
-    starts = given.starts
-    by_text: dict[int, list[Found]] = {}
-    for item in needles.found:
-        by_text.setdefault(bisect_right(starts, item.start) - 1, []).append(item)
-    return {
-        n: judge_text(items, Text(given.texts[n], given.contexts[n], needles.view, starts[n]), table)
-        for n, items in by_text.items()
-    }
+    found = needles.found
+    if not found:
+        return {}
+    block, texts, contexts, starts = given
+    ends = [end - 1 for _, end, *_ in found]
+    numbers = (np.searchsorted(starts, ends, "right") - 1).tolist()
+    near = near_rules(block, needles, table)
+    judged = {}
+    for n, items in groupby(zip(numbers, found, near, strict=True), itemgetter(0)):
+        text = Text(block, starts[n], starts[n] + len(texts[n]), contexts[n])
+        judged[n] = judge_text([item[1:] for item in items], text, table)
+    return judged
 
 
-def _texts_with(code: int, given: _Texts) -> set[int]:
-    """Return the numbers of the texts that have a class."""
-    places = np.flatnonzero(given.block.classes == code).tolist()
-    return {bisect_right(given.starts, place) - 1 for place in places}
+def _several(given: _Texts) -> dict[int, list[int]]:
+    """Return where each text has characters that stand for several."""
+    found: dict[int, list[int]] = {}
+    for place in np.flatnonzero(given.block.classes == SEVERAL).tolist():
+        n = bisect_right(given.starts, place) - 1
+        found.setdefault(n, []).append(place - given.starts[n])
+    return found
 
 
 def check_many(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from backend.words.block import Found
-from backend.words.compiled import Compiled, Pattern
-from backend.words.conditions import Rule, Surroundings
+from backend.words.block import Block, Found
+from backend.words.compiled import Compiled, Meaning, Pattern, Quiet
+from backend.words.conditions import CLEAN, Rule, Surroundings, verdict
 from backend.words.fold import fold_text
 from backend.words.models import Context, Severity
-from backend.words.rules import judge
-from backend.words.view import GAP, View
+from backend.words.rules import OWN, judge
+from backend.words.view import GAP
 
 _INSERTED: Final = re.compile(r"(?<=[\u4e00-\u9fff])[-.~/@#&*_\0]+(?=[\u4e00-\u9fff])")
 """Signs that mean something beside letters and numbers ("0.5", "a_7") but only part two ideographs."""
@@ -31,31 +32,28 @@ class Judged(NamedTuple):
     disguised: bool
 
 
-class Text:
-    """One text, what it is for, and its view."""
+_judged: Final = functools.partial(tuple.__new__, Judged)
+"""Makes a `Judged` of a tuple, in a third of the time."""
 
-    __slots__ = ("_view", "context", "low", "source", "text")
 
-    def __init__(self, text: str, context: Context, source: View, low: int = 0) -> None:
-        self.text, self.context, self.source, self.low = text, context, source, low
-        self._view: str | None = None
+class Text(NamedTuple):
+    """One text of a block, from `low` to `high`, and what it is for."""
 
-    @property
-    def view(self) -> str:
-        if self._view is None:
-            self._view = self.source.part(self.low, self.low + len(self.text))
-        return self._view
+    block: Block
+    low: int
+    high: int
+    context: Context
 
     def around(self, start: int, end: int) -> Surroundings:
-        return Surroundings(self.view, start, end, self.context.category)
+        return Surroundings(self.block.view, start, end, self.context.category, self.low, self.high)
 
 
 def _pattern_hits(
     patterns: Sequence[Pattern], first: int, last: int, text: Text, table: Compiled
 ) -> Iterator[Judged]:
     """Match the families of terms whose trigger was found at [first, last), in the view around it."""
-    low = max(0, first - _SHAPE)
-    written = text.view[low : last + _SHAPE]
+    low = max(text.low, first - _SHAPE)
+    written = text.block.view[low : min(text.high, last + _SHAPE)]
     if _INSERTED.search(written):
         written = _INSERTED.sub(lambda signs: GAP * len(signs[0]), written)
     seen = written.replace(GAP, "")
@@ -66,12 +64,13 @@ def _pattern_hits(
     for pattern, match in matches:
         start, end = places[match.start()], places[match.end() - 1] + 1
         if start < last and first < end and fold_text(match[0]) not in table.rules:
-            severity = judge(pattern.rule, text.around(start, end), text.context, term="")
+            rule, around = pattern.rule, text.around(start, end)
+            severity = judge(rule, around, text.context, term="", own=verdict(rule.conditions, around))
             if severity:
-                yield Judged(start, end, pattern.rule, severity, match[0], False)
+                yield Judged(start - text.low, end - text.low, rule, severity, match[0], False)
 
 
-def _quiet(table: Compiled, context: Context) -> dict[str, Severity | None]:
+def _quiet(table: Compiled, context: Context) -> Quiet:
     """Return what is known of rules with nothing near, in one context."""
     key = (context.category, tuple(context.licences))
     known = table.quiet.get(key)
@@ -82,41 +81,57 @@ def _quiet(table: Compiled, context: Context) -> dict[str, Severity | None]:
     return known
 
 
-def _alone(needle: str, term: str, rule: Rule, context: Context) -> Severity | None:
-    """Judge a needle with nothing near."""
+def _alone(meaning: Meaning, rule: Rule, context: Context) -> tuple[Severity | None, str]:
+    """Judge a needle with nothing near; and say what its own conditions say then."""
+    needle = meaning.needle
     around = Surroundings(needle, 0, len(needle), context.category)
-    return judge(rule, around, context, term=term, near=0)
+    own = verdict(rule.conditions, around)
+    return judge(rule, around, context, term=meaning.plain, own=own, near=0), own
 
 
-def judge_text(found: list[Found], text: Text, table: Compiled) -> list[Judged]:
-    """Judge everything found in one text and keep the leftmost, then longest, of what overlaps.
+def judge_text(found: Iterable[tuple[Found, int]], text: Text, table: Compiled) -> list[Judged]:
+    """Judge everything found in one text, each with the bits of the rules to try, and keep the leftmost, then
+    longest, of what overlaps.
 
     What lies inside a longer term that is harmless here is harmless too: 最高 in the grammar's 最高级.
     """
     judged: list[Judged] = []
     cleared: list[tuple[int, int]] = []
-    context, low = text.context, text.low
+    low, context, reach, apart = text.low, text.context, 0, True
     quiet = _quiet(table, context)
-    for start, end, _, _, meaning, rule, near in found:
-        start, end = start - low, end - low
+    for (start, end, _, _, meaning, rule), near in found:
+        if start < low:
+            continue  # it began in the text before
         if meaning.patterns:
             judged.extend(_pattern_hits(meaning.patterns, start, end, text, table))
+            apart = False
         if rule is None:
             continue
-        needle, term = meaning.needle, meaning.plain
-        if near:
-            severity = judge(rule, text.around(start, end), context, term=term, near=near)
-        elif needle in quiet:
-            severity = quiet[needle]
-        else:
-            severity = quiet[needle] = _alone(needle, term, rule, context)
+        known = quiet.get(meaning.needle)
+        if known is None:
+            known = quiet[meaning.needle] = _alone(meaning, rule, context)
+        severity, own = known
+        if near and (near & OWN or own != CLEAN):
+            severity = _severity(meaning, rule, near, own, text.around(start, end), context)
+        start, end = start - low, end - low
         if severity:
-            judged.append(Judged(start, end, rule, severity, rule.entry.term, meaning.disguised))
+            judged.append(_judged((start, end, rule, severity, rule.entry.term, meaning.disguised)))
+            apart = apart and start >= reach
+            reach = end
         elif not meaning.disguised:
             cleared.append((start, end))
     if cleared and judged:
         judged = _outside(cleared, judged)
-    return leftmost_longest(judged) if len(judged) > 1 else judged
+    return judged if apart else leftmost_longest(judged)
+
+
+def _severity(
+    meaning: Meaning, rule: Rule, near: int, own: str, around: Surroundings, context: Context
+) -> Severity | None:
+    """Judge a needle where it stands; `own` is what its own conditions say with nothing near."""
+    if near & OWN:
+        own = verdict(rule.conditions, around)
+    return judge(rule, around, context, term=meaning.plain, own=own, near=near)
 
 
 def _outside(cleared: list[tuple[int, int]], judged: list[Judged]) -> list[Judged]:

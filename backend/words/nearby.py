@@ -1,21 +1,26 @@
 """Which rules could apply to a hit, told from the characters around it.
 
-Every rule has signs (`signs.py`). They are looked for beside a hit, and the hit gets a set of bits: a rule
-whose bit is absent cannot change the hit's severity and is not tried. A bit too many only costs time, one
-too few would be an error; `tests/unit/test_words_engine.py` holds the short way to the long one.
+Every rule has signs (`signs.py`). They are looked for beside all needles of a block at once, and each gets a
+set of bits: a rule whose bit is absent cannot change the hit's severity and is not tried. A bit too many only
+costs time, one too few would be an error; `tests/unit/test_words_engine.py` holds the short way to the long
+one.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from backend.words.conditions import WARN, Condition, Rule
 from backend.words.fold import SKIP, common_words, fold
-from backend.words.rules import CLAUSE_SIGNS, FIGURE, OWN, RIGHT_SIGNS, SCANNED, YEAR
+from backend.words.rules import ASKED, CLAUSE_SIGNS, FIGURE, RIGHT_SIGNS, SCANNED, YEAR
 from backend.words.signs import EDGE, necessary
 from backend.words.view import GAP
 
@@ -24,43 +29,52 @@ SIDE: Final = 24
 _NEAR: Final = 48
 _FAR: Final = 121
 _NEAR_SIGN, _FAR_SIGN, _AFTER, _BEFORE = range(4)
-_IN_CLAUSE: Final = r"[^，。！？；\n]*+\Z"
+_MARKS: Final = "，。！？；\n"
+_MARK: Final = 1 << 7
+"""The bit of a mark that ends a clause, beside those of the rules in CLAUSE_SIGNS and RIGHT_SIGNS."""
 _DATED: Final = 64
 """A figure stands at most so far after its year."""
 _DATED_FIGURE: Final = YEAR | FIGURE
 
+Places = npt.NDArray[np.intp]
+Bits = npt.NDArray[np.uint8]
 Search = Callable[[str, int, int], re.Match[str] | None]
 
 
-class Side(NamedTuple):
-    """Searches for the signs of some rules on one side of a hit: of any of them, and of each with its bit."""
-
-    some: Search
-    each: tuple[tuple[int, Search], ...]
-
-
 class Own(NamedTuple):
-    """The signs of a term's own conditions: a search with its reach, and characters that touch the term."""
+    """The signs of a term's own conditions: how far they count, a search for them if they are more than the
+    characters that touch the term, and these."""
 
-    search: Search
     reach: int
+    search: Search | None
     before: frozenset[str]
     after: frozenset[str]
 
+    def is_near(self, seen: str, first: int, last: int) -> bool:
+        """Tell whether a sign stands near the hit seen[first:last], which has its reach on both sides."""
+        if seen[last] in self.after or seen[first - 1] in self.before:
+            return True
+        return self.search is not None and bool(self.search(seen, first - self.reach, last + self.reach))
 
-class Signs(NamedTuple):
-    """What can stand near a term and change its severity.
 
-    `left`, `right`, `edge` (characters right before the term) and `scanned` (bits with their reach) are those
-    of the general rules. `always` are the bits to try whatever stands around.
-    """
+class Heard(NamedTuple):
+    """Signs that were scanned for: their sorted places among the kept characters, the bits of their rules,
+    and how far from a hit they count."""
 
-    always: int
-    left: Side
-    edge: tuple[tuple[int, frozenset[str]], ...]
-    right: Side
-    scanned: tuple[tuple[int, int], ...]
-    own: Own | None
+    reach: int
+    places: Places
+    bits: list[int]
+
+
+class _Tables(NamedTuple):
+    """The signs of the general rules. `number` leads from a code point to its number, `pairs` from two
+    numbers (number * `size` + number) to bits; for what stands right before a hit from one."""
+
+    size: int
+    number: npt.NDArray[np.int32]
+    left: Bits
+    right: Bits
+    edge: Bits
 
 
 def _kept(sign: str) -> str:
@@ -73,11 +87,6 @@ def _short(sign: str) -> str:
     kept = _kept(sign)
     pairs = [kept[i : i + 2] for i in range(len(kept) - 1)]
     return next((pair for pair in pairs if pair not in common_words()), kept[:2])
-
-
-def _any_of(signs: Iterable[str], tail: str = "") -> Search:
-    """Compile a search for any of some signs. All begin with a literal, which is what `re` skips ahead to."""
-    return re.compile("(?:" + "|".join(map(re.escape, sorted(set(signs)))) + ")" + tail).search
 
 
 @functools.cache
@@ -95,99 +104,122 @@ def _own_signs(condition: Condition) -> tuple[tuple[int, str, str], ...]:
     return tuple(signs)
 
 
+def own_signs(term: str, rule: Rule) -> Own | None:
+    """Return the signs of the own conditions of a folded term, None if they are always to be tried: one has
+    no sign, or one that is or begins in the term itself."""
+    signs = [sign for condition in rule.conditions for sign in _own_signs(condition)]
+    if any(not sign or (full and sign in term) for _, sign, full in signs):
+        return None
+    near, far, after, before = ({sign for kind, sign, _ in signs if kind == n} for n in range(4))
+    search = re.compile("|".join(map(re.escape, sorted(near | far)))).search if near or far else None
+    return Own(_FAR if far else _NEAR if near else 1, search, frozenset(before), frozenset(after))
+
+
 def _family(patterns: Sequence[re.Pattern[str]]) -> Iterator[tuple[str, bool]]:
     """Yield the signs of a rule, and whether each counts only right before the term."""
     for sign in (sign for pattern in patterns for sign in necessary(pattern)):
         yield _short(sign), sign.endswith(EDGE) and len(_kept(sign)) == 1
 
 
-def _side(families: Mapping[int, Sequence[re.Pattern[str]]], heeds: int, tail: str = "") -> Side:
-    each = {
-        bit: [sign for sign, edge in _family(patterns) if not edge]
-        for bit, patterns in families.items()
-        if bit & heeds
-    }
-    return Side(
-        _any_of((sign for signs in each.values() for sign in signs), tail),
-        tuple((bit, _any_of(signs, tail)) for bit, signs in each.items()),
-    )
+Family = Mapping[int, Sequence[re.Pattern[str]]]
+
+
+def _signs(rules: Family, *, edge: bool) -> list[tuple[str, int]]:
+    """Return the signs of some rules, each with its bit."""
+    return [(sign, bit) for bit, patterns in rules.items() for sign, at in _family(patterns) if at == edge]
 
 
 @functools.cache
-def _general(heeds: int) -> Signs:
-    """Return the signs of the general rules with these bits."""
-    edge = {
-        bit: frozenset(sign for sign, edge in _family(patterns) if edge)
-        for bit, patterns in CLAUSE_SIGNS.items()
-        if bit & heeds
-    }
-    return Signs(
-        0,
-        _side(CLAUSE_SIGNS, heeds, _IN_CLAUSE),
-        tuple((bit, chars) for bit, chars in edge.items() if chars),
-        _side(RIGHT_SIGNS, heeds),
-        tuple((bit, reach) for bit, reach in SCANNED.items() if bit & heeds),
-        None,
-    )
+def _tables() -> _Tables:
+    left, right = _signs(CLAUSE_SIGNS, edge=False), _signs(RIGHT_SIGNS, edge=False)
+    edges = _signs(CLAUSE_SIGNS, edge=True)
+    chars = sorted(set(chain(_MARKS, *(sign for sign, _ in (*left, *right, *edges)))))
+    numbers = {char: n for n, char in enumerate(chars, start=1)}
+    size = len(numbers) + 1
+
+    def pairs(signs: Iterable[tuple[str, int]]) -> Bits:
+        table = np.zeros((size, size), np.uint8)
+        for sign, bit in (*signs, *((mark, _MARK) for mark in _MARKS)):
+            table[numbers[sign[0]], numbers[sign[1]] if len(sign) > 1 else slice(None)] |= bit
+        return table.ravel()
+
+    number = np.zeros(1 << 16, np.int32)
+    number[[ord(char) for char in chars]] = list(numbers.values())
+    edge = np.zeros(size, np.uint8)
+    for sign, bit in edges:
+        edge[numbers[sign]] |= bit
+    return _Tables(size, number, pairs(left), pairs(right), edge)
 
 
-def signs_of(term: str, rule: Rule) -> Signs:
-    """Return the signs of a folded term and its rule.
+_WINDOW: Final = np.concatenate((np.arange(-SIDE, 1), np.arange(SIDE + 1)))
 
-    A condition is always tried if it has no sign, or one that is or begins in the term itself.
+
+def clause_rules(codes: Callable[[Places], npt.NDArray[np.uint32]], firsts: Places, lasts: Places) -> Bits:
+    """Return for each of some hits the bits of the rules with a sign in its clause, or right after it.
+
+    `codes` gives the code points of kept characters. A sign that runs into the hit counts, as it costs
+    nothing.
     """
-    general = _general(rule.heeds)
-    signs = [sign for condition in rule.conditions for sign in _own_signs(condition)]
-    if any(not sign or (full and sign in term) for _, sign, full in signs):
-        return general._replace(always=rule.always | OWN)
-    if not signs:
-        return general._replace(always=rule.always)
-    near, far, after, before = ({sign for kind, sign, _ in signs if kind == n} for n in range(4))
-    reach = _FAR if far else _NEAR if near else 0
-    own = Own(_any_of(near | far), reach, frozenset(before), frozenset(after))
-    return general._replace(always=rule.always, own=own)
+    size, number, left, right, edge = _tables()
+    sides = np.where(np.arange(len(_WINDOW)) <= SIDE, firsts[:, None], lasts[:, None]) + _WINDOW
+    numbers = number.take(codes(sides), mode="clip")
+    pairs = numbers[:, :-1] * size + numbers[:, 1:]
+    before = left.take(pairs[:, SIDE - 1 :: -1])
+    after = right.take(pairs[:, SIDE + 1 :])
+    asked = np.bitwise_or.reduce(after, axis=1) & np.uint8(ASKED)
+    bits: Bits = _in_clause(before) | edge.take(numbers[:, SIDE - 1]) | _in_clause(after) | asked
+    return bits
 
 
-def near_figures(years: Sequence[int], figures: Sequence[int]) -> list[int]:
-    """Leave out the years that no figure follows in what `rules.py` reads as a dated figure. Both sorted."""
-    follow = ((year, bisect_right(figures, year)) for year in years)
-    return [year for year, n in follow if n < len(figures) and figures[n] <= year + _DATED]
+def _in_clause(bits: Bits) -> Bits:
+    """Unite rows of bits up to the first mark that ends a clause."""
+    united: Bits = np.bitwise_or.reduce(bits, axis=1)
+    rows = np.flatnonzero(united > _MARK)
+    if rows.size:
+        running = np.bitwise_or.accumulate(bits[rows], axis=1)
+        united[rows] = np.where(running < _MARK, running, 0).max(axis=1)
+    return united & np.uint8(_MARK - 1)
 
 
-def _has_own(own: Own, seen: str, first: int, last: int) -> bool:
-    """Tell whether a sign of the term's own conditions stands near."""
-    if seen[last : last + 1] in own.after or (first and seen[first - 1] in own.before):
-        return True
-    return own.reach > 0 and own.search(seen, first - own.reach, last + own.reach) is not None
+def _reaches() -> list[tuple[int, int]]:
+    """Return how far signs that are scanned for count, each with the bits of its rules."""
+    return [
+        (reach, sum(bit for bit, far in SCANNED.items() if far == reach)) for reach in set(SCANNED.values())
+    ]
 
 
-def _scanned(
-    rules: Sequence[tuple[int, int]], first: int, last: int, heard: Mapping[int, Sequence[int]]
-) -> int:
-    """Return the bits of the rules that have a scanned sign within their reach."""
-    bits = 0
-    for bit, reach in rules:
-        places = heard.get(bit)
-        if places and (n := bisect_left(places, first - reach)) < len(places) and places[n] < last + reach:
-            bits |= bit
-    return bits if bits & _DATED_FIGURE == _DATED_FIGURE else bits & ~_DATED_FIGURE
+_REACHES: Final = _reaches()
 
 
-def open_rules(signs: Signs, seen: str, first: int, last: int, heard: Mapping[int, Sequence[int]]) -> int:
-    """Return the bits of the rules that could apply to a hit.
+def heard_in(signs: list[tuple[int, int]]) -> list[Heard]:
+    """Put signs (place, bits of their rules), which are in order, by their reach."""
+    signs = _dated(signs)
+    heard = []
+    for reach, mask in _REACHES:
+        part = [(place, bits & mask) for place, bits in signs if bits & mask]
+        if part:
+            places = np.fromiter((place for place, _ in part), np.intp, len(part))
+            heard.append(Heard(reach, places, [bits for _, bits in part]))
+    return heard
 
-    `seen` is the view without what the fold drops, the hit is seen[first:last], and `heard` are the sorted
-    places in it of the signs that were scanned for. Quotation marks, which are dropped, are not looked for.
-    """
-    bits, left, edges, right, scanned, own = signs
-    for (some, each), low, high in ((left, first - SIDE, first), (right, last, last + SIDE)):
-        if some(seen, low, high):
-            for bit, search in each:
-                if search(seen, low, high):
-                    bits |= bit
-    for bit, chars in edges:
-        if first and seen[first - 1] in chars:
-            bits |= bit
-    if own and _has_own(own, seen, first, last):
-        bits |= OWN
-    return bits | _scanned(scanned, first, last, heard) if heard else bits
+
+def _dated(signs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Leave out the years that no figure follows in what `rules.py` reads as a dated figure."""
+    figures = [place for place, bits in signs if bits & FIGURE]
+
+    def is_followed(year: int) -> bool:
+        n = bisect_right(figures, year)
+        return n < len(figures) and figures[n] <= year + _DATED
+
+    return [(place, bits) for place, bits in signs if not bits & YEAR or is_followed(place)]
+
+
+def heard_near(heard: list[Heard], firsts: Places, lasts: Places) -> list[int]:
+    """Return for each of some hits the bits of the rules with a sign within reach."""
+    near = [0] * len(firsts)
+    for reach, places, bits in heard:
+        lows, highs = places.searchsorted(firsts - reach), places.searchsorted(lasts + reach)
+        for n in np.flatnonzero(lows < highs).tolist():
+            for said in bits[lows[n] : highs[n]]:
+                near[n] |= said
+    return [bits if bits & _DATED_FIGURE == _DATED_FIGURE else bits & ~_DATED_FIGURE for bits in near]

@@ -9,7 +9,7 @@ import functools
 import re
 from typing import Final
 
-from backend.words.conditions import Rule
+from backend.words.conditions import Description, Rule
 from backend.words.dictionary import Entry
 from backend.words.fold import DATA, fold_text
 from backend.words.models import Context, Hit, Notice, Severity
@@ -59,17 +59,14 @@ def _replacement(entry: Entry, severity: Severity, superlative: str) -> str | No
     return "" if severity == "block" else None
 
 
-Description = tuple[str, Severity, str, str, str, str, str | None]
-"""What a hit says beside its place: category, severity, legal basis, suggestion, question, evidence,
-replacement."""
-
-
 def describe(rule: Rule, severity: Severity) -> Description:
     """Return what every hit of a rule with this severity says."""
     entry = rule.entry
     question, evidence = _QUESTIONS.get(entry.category, ("", ""))
     reworded = _replacement(entry, severity, rule.superlative)
-    return entry.category, severity, entry.legal_basis, entry.suggestion, question, evidence, reworded
+    return Description(
+        entry.category, severity, entry.legal_basis, entry.suggestion, question, evidence, reworded
+    )
 
 
 _PAUSES: Final = re.compile(r"([，、；：,;:])(?:\s*[，、；：,;:])+")

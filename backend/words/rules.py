@@ -15,7 +15,7 @@ import functools
 from typing import Final
 
 from backend.words import superlatives
-from backend.words.conditions import CLEAN, WARN, Rule, Surroundings, verdict
+from backend.words.conditions import CLEAN, WARN, Rule, Surroundings
 from backend.words.dictionary import Entry
 from backend.words.fold import fold_text
 from backend.words.models import Context, Severity
@@ -155,11 +155,16 @@ SCANNED_SIGNS: Final = {
 
 
 @functools.cache
-def heeds(category: str, *, superlative: bool, own: bool) -> int:
-    """Return the bits of the rules that can change the severity of an entry."""
+def heeds(category: str, severity: Severity, *, superlative: bool, own: bool) -> int:
+    """Return the bits of the rules that can change the severity of an entry. What only asks for evidence
+    asks for it beside evidence too."""
     bits = DENIED | NAMED | MENTION | (OWN if own else 0) | (COMPARED if superlative else 0)
     if category == "absolute":
-        bits |= AIM | ASKED | SELF
+        bits |= AIM | ASKED
+    if severity == "warn":
+        return bits
+    if category == "absolute":
+        bits |= SELF
     if category in _LICENCE or category in _RELIEVED:
         bits |= EVIDENCE
     if category in _RELIEVED:
@@ -170,7 +175,8 @@ def heeds(category: str, *, superlative: bool, own: bool) -> int:
 def always(entry: Entry, superlative: str) -> int:
     """Return the bits of the rules to try whatever stands around: those that have no signs."""
     reads_on = superlative and superlatives.reads_on(fold_text(entry.term)[1:], superlative)
-    return (COMPARED if reads_on else 0) | (ORDERED if entry.term in _ORDERED else 0)
+    ordered = entry.term in _ORDERED and entry.severity == "block"
+    return (COMPARED if reads_on else 0) | (ORDERED if ordered else 0)
 
 
 def is_denied(around: Surroundings, category: str) -> bool:
@@ -280,14 +286,14 @@ def _is_free(rule: Rule, around: Surroundings, near: int) -> bool:
 
 
 def judge(
-    rule: Rule, around: Surroundings, context: Context, *, term: str, near: int = ALL
+    rule: Rule, around: Surroundings, context: Context, *, term: str, own: str, near: int = ALL
 ) -> Severity | None:
     """Return the severity of a hit, or None if it is none.
 
-    `term` is the folded needle; `near` are the bits of the rules whose signs are near.
+    `term` is the folded needle, `own` the verdict of its own conditions; `near` are the bits of the rules
+    whose signs are near.
     """
     entry, near = rule.entry, near & (rule.heeds | rule.always)
-    own = verdict(rule.conditions, around) if rule.conditions else ""
     if own == CLEAN or (near & COMPARED and superlatives.is_harmless(term[1:], rule.superlative, around)):
         return None
     if _is_free(rule, around, near):

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 Occurrence = tuple[int, int, int]
 """Start, end, and the needle's index."""
 Scan = Callable[[bytes], list[Occurrence]]
-"""Return every occurrence of every needle, overlaps included, in no particular order."""
+"""Return every occurrence of every needle, overlaps included, in the order of their ends."""
 
 SMALL: Final = 9_000
 _ORDER_SMALL: Final = ("hyperscan", "daachorse", "ahocorasick_rs", "trie")
@@ -87,7 +88,7 @@ def _trie(needles: Sequence[bytes]) -> Scan:
                 node, end = below, end + 1
                 if "index" in node:
                     found.append((start, end, node["index"]))
-        return found
+        return sorted(found, key=itemgetter(1))
 
     return scan
 

@@ -6,6 +6,9 @@ the rewritten text is then checked like any other.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from backend.words.disguise import Phonetics, align
@@ -15,11 +18,19 @@ _REACH: Final = 24
 
 
 class Unfolded(NamedTuple):
-    """A rewritten text; character i stands for the original's [starts[i], ends[i])."""
+    """A rewritten text: `begins` is where its pieces begin, `spans` what each stands for in the original, and
+    whether it is the same there, character by character."""
 
     text: str
-    starts: list[int]
-    ends: list[int]
+    begins: list[int]
+    spans: list[tuple[int, int, bool]]
+
+    def origin(self, place: int) -> tuple[int, int]:
+        """Return the original's [start, end) that one character stands for."""
+        n = bisect_right(self.begins, place) - 1
+        start, end, same = self.spans[n]
+        start += place - self.begins[n] if same else 0
+        return start, start + 1 if same else end
 
 
 class Spelt(NamedTuple):
@@ -30,15 +41,23 @@ class Spelt(NamedTuple):
     term: str
 
 
-def expand_text(text: str) -> Unfolded:
-    """Write out the characters that stand for several."""
-    chars: list[str] = []
-    starts: list[int] = []
-    for i, char in enumerate(text):
-        written = char if fold(char) is not None else expand(char)
-        chars.append(written)
-        starts.extend([i] * len(written))
-    return Unfolded("".join(chars), starts, [start + 1 for start in starts])
+def _rewritten(text: str, changes: Iterable[Spelt]) -> Unfolded:
+    """Put something else in place of some spans, in order and apart from each other."""
+    parts: list[str] = []
+    spans: list[tuple[int, int, bool]] = []
+    done = 0
+    for start, end, written in changes:
+        parts += (text[done:start], written)
+        spans += ((done, start, True), (start, end, False))
+        done = end
+    parts.append(text[done:])
+    spans.append((done, len(text), True))
+    return Unfolded("".join(parts), list(accumulate(map(len, parts[:-1]), initial=0)), spans)
+
+
+def expand_text(text: str, places: Iterable[int]) -> Unfolded:
+    """Write out the characters at some places, which stand for several."""
+    return _rewritten(text, (Spelt(place, place + 1, expand(text[place])) for place in places))
 
 
 def _kept(text: str, low: int, high: int) -> tuple[str, list[int]]:
@@ -70,22 +89,10 @@ def spelt_terms(text: str, at: int, index: Phonetics) -> list[Spelt]:
     return found
 
 
-def write_out(text: str, spelt: list[Spelt]) -> Unfolded | None:
-    """Put the terms in place of their spelling, the leftmost and longest first; None if there are none."""
-    if not spelt:
-        return None
-    chars: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    done = 0
+def write_out(text: str, spelt: list[Spelt]) -> Unfolded:
+    """Put the terms in place of their spelling, the leftmost and longest first."""
+    chosen: list[Spelt] = []
     for item in sorted(set(spelt), key=lambda s: (s.start, -s.end, -len(s.term), s.term)):
-        if item.start < done:
-            continue
-        plain = range(done, item.start)
-        chars.extend((text[done : item.start], item.term))
-        starts.extend([*plain, *[item.start] * len(item.term)])
-        ends.extend([*(i + 1 for i in plain), *[item.end] * len(item.term)])
-        done = item.end
-    rest = range(done, len(text))
-    chars.append(text[done:])
-    return Unfolded("".join(chars), [*starts, *rest], [*ends, *(i + 1 for i in rest)])
+        if not chosen or item.start >= chosen[-1].end:
+            chosen.append(item)
+    return _rewritten(text, chosen)

@@ -82,21 +82,6 @@ def code_points(text: str) -> npt.NDArray[np.uint32]:
     return np.frombuffer(codecs.utf_32_le_encode(text, "surrogatepass")[0], np.uint32)
 
 
-class View:
-    """A view given as code points, written out when it is first read."""
-
-    __slots__ = ("_codes", "_seen")
-
-    def __init__(self, codes: npt.NDArray[np.uint32]) -> None:
-        self._codes = codes
-        self._seen: str | None = None
-
-    def part(self, low: int, high: int) -> str:
-        if self._seen is None:
-            self._seen = text_of(self._codes)
-        return self._seen[low:high]
-
-
 def fold_view(text: str) -> str:
     """Return the view of a short text, without the characters nobody sees."""
     return view_of(code_points(text)).replace(GAP, "")
