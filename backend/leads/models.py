@@ -338,13 +338,39 @@ class Preview(Row):
     items: tuple[ItemResult, ...] = ()
 
 
+class Target(Row):
+    """How long the first follow-up of a grade may take: minutes, whole working days under `workdays`."""
+
+    measure: str
+    allowance: float
+    calendar: str | None = None
+
+
+class FirstContact(Row):
+    """First follow-ups of a grade against its targets (several where shops differ); hours since capture."""
+
+    grade: str
+    targets: tuple[Target, ...] = ()
+    sample: int
+    median_hours: float | None = None
+    slow_hours: float | None = None
+    on_time: int
+    late: int
+    waiting_late: int
+
+    @property
+    def due(self) -> int:
+        """How many were followed up, or should have been by now."""
+        return self.on_time + self.late + self.waiting_late
+
+
 class Insight(Row):
     """The funnel of a period (first and last day) by all, source, shop, owner, grade, week; its leaks."""
 
     since: date = Field(alias="from")
     until: date = Field(alias="to")
     funnel: tuple[dict[str, Any], ...] = ()
-    first_contact: tuple[dict[str, Any], ...] = ()
+    first_contact: tuple[FirstContact, ...] = ()
     leaks: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)
     scripts: tuple[dict[str, Any], ...] = ()
 

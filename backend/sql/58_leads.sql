@@ -121,6 +121,7 @@ comment on column public.leads.grade_reasons is 'Why this grade: {rule (place in
 comment on column public.leads.free_at is 'In the pool: nobody may take it before (quarantine after recycling).';
 comment on column public.leads.looked_at is 'When the lead was offered to everybody on duty with room and nobody might have it (cool-off): next try ten minutes later.';
 comment on column public.leads.first_follow_up_at is 'First outward attempt; first_contact_at: first time the customer was reached.';
+comment on column public.leads.is_first_on_time is 'Whether the customer was first followed up before any deadline of the lead passed, whoever had it; null without a clock.';
 comment on column public.leads.due_sort is 'Open: the deadline of the next follow-up; closed: when it was closed. One index sorts each column of the board.';
 comment on column public.leads.asked_at is 'When the customer asked, as far as known: how recent the wish is.';
 comment on column public.leads.forgotten_at is 'When name, contact and buyer account were removed for good: a year after the lead was lost or merged.';

@@ -18,6 +18,18 @@ end;
 $$;
 comment on function private.insight_period(jsonb, timestamptz) is 'The days of a report, first and last, in China time: the last 30 days unless said, at most 400. filter.bad.';
 
+create or replace function private.lead_targets(p_shops bigint[])
+returns table (shop_id bigint, grade text, measure text, allowance numeric, calendar text)
+language sql stable rows 30 set search_path = '' as $$
+    select s.id, g.grade, p.measure, p.allowance, c.name
+    from pg_catalog.unnest(p_shops) s (id) cross join (values ('A'), ('B'), ('C')) g (grade)
+    cross join lateral (select * from private.policies_for(private.lead_policy(g.grade), s.id,
+        pg_catalog.jsonb_build_object('grade', g.grade, 'round', 'first')) limit 1) p
+    left join public.calendars c on c.id = p.calendar_id
+$$;
+comment on function private.lead_targets(bigint[]) is
+    'How long the first follow-up of a grade may take in each shop by the deadline policy that holds now; variants for a source are left out.';
+
 create or replace function private.lead_groups(p_shops bigint[], p_from date, p_to date, p_now timestamptz) returns setof jsonb
 language plpgsql stable set search_path = '' as $$
 begin
@@ -31,8 +43,10 @@ begin
         select c.dim, c.key, l.shop_id, (pg_catalog.date_trunc('week', l.captured_at at time zone s.timezone))::date,
             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, pg_catalog.count(*)
         from public.leads l join public.shops s on s.id = l.shop_id
+        left join private.lead_targets(p_shops) t on t.shop_id = l.shop_id and t.grade = l.grade and t.measure = 'wall'
         cross join lateral (values ('all', ''), ('source', l.source), ('owner', coalesce(l.owner_id, 0)::text), ('grade', l.grade)) c (dim, key)
-        where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') and l.first_follow_up_at is null and l.due_sort < p_now
+        where l.shop_id = any (p_shops) and l.state in ('pool', 'assigned', 'following') and l.first_follow_up_at is null
+          and (l.due_sort < p_now or l.captured_at < p_now - pg_catalog.make_interval(secs => 60 * t.allowance::double precision)) -- a new owner's new deadline is none for the customer
           and l.captured_at >= p_from::timestamp at time zone s.timezone and l.captured_at < (p_to + 1)::timestamp at time zone s.timezone
         group by 1, 2, 3, 4
     ), grouped as (
@@ -55,34 +69,42 @@ begin
 end;
 $$;
 comment on function private.lead_groups(bigint[], date, date, timestamptz) is
-    'Counts by source, shop, owner (none: the pool), grade, week (by its Monday) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and overdue.';
+    'Counts by source, shop, owner (none: the pool), grade, week (by its Monday) and in all: captured, assigned, followed, contacted, the stages reached, converted, lost, recycled (times), first follow-up in time and late, never followed and past the deadline or the target of the grade.';
 
-create or replace function private.lead_speed(p_shops bigint[], p_from date, p_to date) returns jsonb
-language plpgsql stable set search_path = '' as $$
-begin
-    return (
-        with bars as (
-            select pg_catalog.split_part(d.key, ':', 1) as grade, pg_catalog.split_part(d.key, ':', 2)::integer as bucket, pg_catalog.sum(d.captured) as n
-            from private.lead_days d where d.shop_id = any (p_shops) and d.dim = 'speed' and d.day between p_from and p_to
-            group by 1, 2 having pg_catalog.sum(d.captured) > 0
-        ), upto as (
-            select b.*, pg_catalog.sum(b.n) over (partition by b.grade order by b.bucket) as reached, pg_catalog.sum(b.n) over (partition by b.grade) as sample
-            from bars b
-        ), marks as (
-            select u.grade, u.sample, q.share, pg_catalog.min(private.speed_edge(u.bucket) + (private.speed_edge(u.bucket + 1) - private.speed_edge(u.bucket))
-                * (q.share * u.sample - (u.reached - u.n)) / u.n) as hours
-            from upto u cross join (values (0.5), (0.9)) q (share) where u.reached >= q.share * u.sample and u.reached - u.n < q.share * u.sample
-            group by 1, 2, 3
-        )
-        select coalesce(pg_catalog.jsonb_agg(x order by x ->> 'grade'), '[]') from (
-            select pg_catalog.jsonb_build_object('grade', k.grade, 'sample', k.sample,
-                'median_hours', pg_catalog.round(pg_catalog.max(k.hours) filter (where k.share = 0.5), 1),
-                'slow_hours', pg_catalog.round(pg_catalog.max(k.hours) filter (where k.share = 0.9), 1)) as x
-            from marks k group by k.grade, k.sample) m);
-end;
+create or replace function private.lead_hours(p_shops bigint[], p_from date, p_to date)
+returns table (grade text, sample numeric, median_hours numeric, slow_hours numeric)
+language sql stable rows 3 set search_path = '' as $$
+    with bars as (
+        select pg_catalog.split_part(d.key, ':', 1) as grade, pg_catalog.split_part(d.key, ':', 2)::integer as bucket, pg_catalog.sum(d.captured) as n
+        from private.lead_days d where d.shop_id = any (p_shops) and d.dim = 'speed' and d.day between p_from and p_to
+        group by 1, 2 having pg_catalog.sum(d.captured) > 0
+    ), upto as (
+        select b.*, pg_catalog.sum(b.n) over (partition by b.grade order by b.bucket) as reached, pg_catalog.sum(b.n) over (partition by b.grade) as sample
+        from bars b
+    ), marks as (
+        select u.grade, u.sample, q.share, pg_catalog.min(private.speed_edge(u.bucket) + (private.speed_edge(u.bucket + 1) - private.speed_edge(u.bucket))
+            * (q.share * u.sample - (u.reached - u.n)) / u.n) as hours
+        from upto u cross join (values (0.5), (0.9)) q (share) where u.reached >= q.share * u.sample and u.reached - u.n < q.share * u.sample
+        group by 1, 2, 3
+    )
+    select k.grade, k.sample, pg_catalog.round(pg_catalog.max(k.hours) filter (where k.share = 0.5), 1),
+        pg_catalog.round(pg_catalog.max(k.hours) filter (where k.share = 0.9), 1)
+    from marks k group by k.grade, k.sample
 $$;
-comment on function private.lead_speed(bigint[], date, date) is
+comment on function private.lead_hours(bigint[], date, date) is
     'Hours from capture to the first follow-up by grade: median, and what nine of ten stayed below, by classes of private.speed_bucket.';
+
+create or replace function private.first_contacts(p_shops bigint[], p_from date, p_to date, p_funnel jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('grade', f.grade, 'sample', coalesce(s.sample, 0), 'median_hours', s.median_hours,
+        'slow_hours', s.slow_hours, 'on_time', f.first_on_time, 'late', f.first_late, 'waiting_late', f.never_followed_late,
+        'targets', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t) order by t.measure, t.allowance, t.calendar), '[]')
+            from (select distinct a.measure, a.allowance, a.calendar from private.lead_targets(p_shops) a where a.grade = f.grade) t)) order by f.grade), '[]')
+    from pg_catalog.jsonb_to_recordset(p_funnel) f (by text, grade text, first_on_time bigint, first_late bigint, never_followed_late bigint)
+    left join private.lead_hours(p_shops, p_from, p_to) s on s.grade = f.grade where f.by = 'grade'
+$$;
+comment on function private.first_contacts(bigint[], date, date, jsonb) is
+    'The first follow-up by grade: its targets (several where shops differ), hours, how many in time and late, and how many still wait past the target; the counts are those of lead_groups.';
 
 create or replace function private.lead_leaks(p_shops bigint[], p_from date, p_to date, p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -142,10 +164,10 @@ begin
             from pg_catalog.jsonb_array_elements(v_leaks -> 'given_up') g where (g ->> 'member_id')::bigint = v_me.member_id));
     end if;
     return pg_catalog.jsonb_build_object('from', v_period.since, 'to', v_period.till, 'funnel', v_funnel, 'leaks', v_leaks,
-        'first_contact', private.lead_speed(v_shops, v_period.since, v_period.till),
+        'first_contact', private.first_contacts(v_shops, v_period.since, v_period.till, v_funnel),
         'scripts', private.lead_scripts(v_shops, v_period.since, v_period.till));
 end;
 $$;
 grant execute on function public.lead_insight(jsonb) to authenticated;
 comment on function public.lead_insight(jsonb) is
-    'Agents, operations, analysts, managers, admins: {from, to, funnel: [{by all|source|shop|owner|grade|week, …, counts}], first_contact: [{grade, sample, median_hours, slow_hours}], leaks: {lost, given_up, waiting}, scripts: [{script_id, title, leads, converted}]}. p: from, to (whole days, the last 30 unless said; at most 400), shop_id. Agents see their own name only. filter.bad.';
+    'Agents, operations, analysts, managers, admins: {from, to, funnel: [{by all|source|shop|owner|grade|week, …, counts}], first_contact: [{grade, targets: [{measure, allowance, calendar}], sample, median_hours, slow_hours, on_time, late, waiting_late}], leaks: {lost, given_up, waiting}, scripts: [{script_id, title, leads, converted}]}. p: from, to (whole days, the last 30 unless said; at most 400), shop_id. Agents see their own name only. filter.bad.';

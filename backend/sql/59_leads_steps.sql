@@ -112,11 +112,20 @@ language sql set search_path = '' as $$
 $$;
 comment on function private.stop_lead_clock(public.leads, bigint, timestamptz) is 'Ends the running deadline by a follow-up; whether it was met (null: no clock, or not known yet).';
 
+create or replace function private.was_lead_late(p_id bigint) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select from public.sla_clocks c
+        where c.entity = 'lead' and c.entity_id = p_id and (c.breached_at is not null or (c.state = 'cancelled' and c.due_at < c.stopped_at)))
+$$;
+comment on function private.was_lead_late(bigint) is
+    'Whether a deadline of this lead passed, with whoever had it: the customer waited, also where the next owner was given new time.';
+
 create or replace function private.store_follow_up(p_me private.actor, p_lead public.leads, p jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
     v public.leads;
     v_met boolean := private.stop_lead_clock(p_lead, (p_me).member_id, p_now);
+    v_first boolean := p_lead.first_follow_up_at is null;
     v_reached boolean := p ->> 'outcome' in ('reached', 'replied', 'refused');
 begin
     insert into public.follow_ups (lead_id, shop_id, member_id, at, channel, step, outcome, next_step, next_at, note, is_on_time)
@@ -126,7 +135,7 @@ begin
         furthest = case when v_reached then greatest(furthest, private.stage_place(p ->> 'step')) else furthest end,
         first_contact_at = coalesce(first_contact_at, case when v_reached then p_now end),
         first_follow_up_at = coalesce(first_follow_up_at, p_now),
-        is_first_on_time = case when first_follow_up_at is null then v_met else is_first_on_time end,
+        is_first_on_time = case when v_first then v_met and not private.was_lead_late(id) else is_first_on_time end,
         last_follow_up_at = p_now, follow_up_count = follow_up_count + 1, next_step = p ->> 'next_step', next_at = (p ->> 'next_at')::timestamptz,
         is_raised = false
     where id = p_lead.id returning * into v;

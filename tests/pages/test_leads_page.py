@@ -228,6 +228,9 @@ def test_the_funnel_counts_and_the_rules_show_their_effect_before_they_are_saved
         "select count(*) from public.leads where shop_id = %s and state <> 'merged'", shop.shop_id
     )
     assert {metric.label: metric.value for metric in page.metric}[zh("leads.insight.captured")] == str(count)
+    targets = dict(page.dataframe[0].value[["grade", "target"]].itertuples(index=False))
+    assert targets
+    assert targets.items() <= {"A": "24 小时", "B": "3 天", "C": "7 天"}.items()
     page = app_as(manager, "lead_rules")
     page.segmented_control(key="lead_rules_shop").set_value(shop.shop_id).run()
     assert page.button(key="lead_rules_save").disabled

@@ -556,6 +556,12 @@ def test_every_open_lead_is_on_the_board_once_whatever_the_page_size(floor: Conn
             ask(floor, "mgr", "lead_board", bad)
 
 
+def whole_of(conn: Connection, key: str) -> int:
+    """A count of the funnel in all."""
+    report = ask(conn, "mgr", "lead_insight", {"from": NOON.isoformat()})
+    return int(next(part for part in report["funnel"] if part["by"] == "all")[key])
+
+
 def test_the_funnel_counts_what_happened(floor: Connection) -> None:
     add_order(floor, "X")
     won, lost, left, fresh = (
@@ -581,9 +587,11 @@ def test_the_funnel_counts_what_happened(floor: Connection) -> None:
     }  # fmt: skip
     by_source = {part["source"]: part["captured"] for part in report["funnel"] if part["by"] == "source"}
     assert by_source == {"live": 2, "enterprise": 1, "form": 1}
+    week = [{"measure": "wall", "allowance": 10080, "calendar": None}]
     assert report["first_contact"] == [
-        {"grade": "C", "sample": 2, "median_hours": 4.2, "slow_hours": 4.4}
-    ]  # classes a tenth wide
+        {"grade": "C", "targets": week, "sample": 2, "median_hours": 4.2, "slow_hours": 4.4, "on_time": 2, "late": 0, "waiting_late": 2}
+    ]  # fmt: skip
+    # classes a tenth wide
     assert [(s["leads"], s["converted"]) for s in report["scripts"]] == [(2, 1)]
     assert report["leaks"]["lost"] == [{"stage": "objection", "reason": "price", "count": 1}]
     assert [(g["name"], g["ended_as"]) for g in report["leaks"]["given_up"]] == [("cid", "given_back")]
@@ -591,6 +599,13 @@ def test_the_funnel_counts_what_happened(floor: Connection) -> None:
     assert {p["name"] for p in ask(floor, "sal", "lead_insight", {})["funnel"] if p["by"] == "owner"} <= {
         "sal"
     }
+    call(floor, "sal", "claim_lead", left)  # new time for him, late for the customer
+    assert (due(floor, left) > later(days=8), whole_of(floor, "never_followed_late")) == (True, 2)
+    follow(floor, "sal", left)
+    assert row(floor, "select is_first_on_time from leads where id = %s", left) == (False,)
+    assert one(floor, "select is_on_time from follow_ups where lead_id = %s", left)
+    judged = ("first_on_time", "first_late", "never_followed_late")
+    assert [whole_of(floor, key) for key in judged] == [2, 1, 1]
     floor.execute("update leads set grade = 'A' where id = %s", (fresh,))
     ask(floor, "mgr", "lead_insight", {})
     counted = "select * from private.count_leads(array(select id from leads)) order by lead_id"

@@ -11,12 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from backend.leads import reads
-from backend.leads.models import Insight
+from backend.leads.models import FirstContact, Insight, Target
 from pages.shared import frame, session, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
 from pages.shared.leads import words
+from pages.shared.policies import wording
 
 DAYS = (7, 30, 90, 365)
 _STEPS = ("captured", "assigned", "followed", "contacted", "discovery", "objection", "closing", "converted")
@@ -45,7 +46,7 @@ def draw(user: User) -> None:
         st.markdown(f"**{t('leads.insight.funnel')}**")
         _funnel(whole)
     with right:
-        st.markdown(f"**{t('leads.insight.speed')}**")
+        st.markdown(f"**{t('leads.insight.speed')}**", help=t("leads.insight.speed_help"))
         _speed(found)
     _groups(found)
     _leaks(found)
@@ -136,17 +137,37 @@ def _funnel(whole: Mapping[str, Any]) -> None:
 
 
 def _speed(found: Insight) -> None:
-    """Hours to the first follow-up against the grade."""
-    if not found.first_contact:
-        st.caption(t("leads.insight.no_speed"))
-    for row in found.first_contact:
-        facts = t(
-            "leads.insight.speed_line",
-            median=row["median_hours"],
-            slow=row["slow_hours"],
-            count=row["sample"],
-        )
-        st.markdown(f"{words.grade(row['grade'])} {facts}")
+    """How soon each grade is first followed up, against the deadline of the grade."""
+    st.dataframe(
+        pd.DataFrame([_speed_row(row) for row in found.first_contact]),
+        hide_index=True,
+        height="content",
+        column_config={
+            name: st.column_config.TextColumn(
+                plain(f"leads.insight.first.{name}"), help=plain(f"leads.insight.first.{name}_help")
+            )
+            for name in ("grade", "target", "in_time", "waiting", "median")
+        },
+        alt=plain("leads.insight.speed"),
+    )
+
+
+def _speed_row(row: FirstContact) -> dict[str, str]:
+    share = f"{percent(row.on_time / row.due)} ({row.due})" if row.due else percent(None)
+    hours = plain("leads.insight.hours", median=row.median_hours, slow=row.slow_hours)
+    return {
+        "grade": row.grade,
+        "target": " / ".join(_target(target) for target in row.targets) or "—",
+        "in_time": share,
+        "waiting": str(row.waiting_late),
+        "median": hours if row.sample else "—",
+    }
+
+
+def _target(target: Target) -> str:
+    """`24 小时`, or `8 小时 (全天班)` by a calendar."""
+    length = wording.length(target.measure, target.allowance)
+    return f"{length} ({target.calendar})" if target.measure == "working" else length
 
 
 def _groups(found: Insight) -> None:

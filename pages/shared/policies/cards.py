@@ -64,4 +64,4 @@ def badge(policy: Policy, calendars: Calendars) -> str:
     if not terms.is_active:
         return f":gray-badge[:material/toggle_off: {t('policies.off')}]"
     clock = wording.clock(terms, calendars)
-    return f":green-badge[{md(wording.length(terms))} · {md(clock)}]"
+    return f":green-badge[{md(wording.length(terms.measure, terms.allowance))} · {md(clock)}]"

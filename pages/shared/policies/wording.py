@@ -21,11 +21,11 @@ def minutes(count: float) -> str:
     return plain("policies.length.minutes", count=_figure(count))
 
 
-def length(terms: Terms) -> str:
-    """The allowance: `2 小时`, or `5 个工作日`."""
-    if terms.measure == "workdays":
-        return plain("policies.length.workdays", count=_figure(terms.allowance))
-    return minutes(terms.allowance)
+def length(measure: str, allowance: float) -> str:
+    """An allowance: `2 小时`, or `5 个工作日`."""
+    if measure == "workdays":
+        return plain("policies.length.workdays", count=_figure(allowance))
+    return minutes(allowance)
 
 
 def clock(terms: Terms, calendars: Calendars) -> str:
