@@ -13006,7 +13006,7 @@ create table if not exists public.leads (
     order_id bigint references public.orders,
     converted_by text constraint leads_converted_by_known check (converted_by in ('phone', 'buyer_account', 'person')),
     lost_reason text constraint leads_lost_reason_known check (lost_reason in
-        ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'transferred', 'other')),
+        ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'transferred', 'other_lead', 'other')),
     closed_at timestamptz,
     merged_into bigint references public.leads,
     captured_by bigint references public.members,
@@ -13029,6 +13029,17 @@ create table if not exists public.leads (
     constraint leads_lost_has_reason check ((state = 'lost') = (lost_reason is not null)),
     constraint leads_merged_is_whole check ((state = 'merged') = (merged_into is not null))
 );
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '58.1 leads that ended with another one') then
+        alter table public.leads drop constraint leads_lost_reason_known;
+        alter table public.leads add constraint leads_lost_reason_known check (lost_reason in
+            ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'transferred', 'other_lead', 'other')) not valid;
+        alter table public.leads validate constraint leads_lost_reason_known;
+        insert into private.schema_steps (step) values ('58.1 leads that ended with another one');
+    end if;
+end;
+$$;
 create unique index if not exists leads_row_key_idx on public.leads (shop_id, row_key) where row_key is not null;
 create unique index if not exists leads_order_id_idx on public.leads (order_id) where order_id is not null;
 create index if not exists leads_pool_idx on public.leads (shop_id, due_sort, id) include (stage, grade, source, free_at) where state = 'pool';
@@ -13061,6 +13072,7 @@ comment on column public.leads.free_at is 'In the pool: nobody may take it befor
 comment on column public.leads.looked_at is 'When the lead was offered to everybody on duty with room and nobody might have it (cool-off): next try ten minutes later.';
 comment on column public.leads.first_follow_up_at is 'First outward attempt; first_contact_at: first time the customer was reached.';
 comment on column public.leads.is_first_on_time is 'Whether the customer was first followed up before any deadline of the lead passed, whoever had it; null without a clock.';
+comment on column public.leads.lost_reason is 'Why it was lost; transferred to after-sales, other_lead: the customer bought, and another lead of his counts it.';
 comment on column public.leads.due_sort is 'Open: the deadline of the next follow-up; closed: when it was closed. One index sorts each column of the board.';
 comment on column public.leads.asked_at is 'When the customer asked, as far as known: how recent the wish is.';
 comment on column public.leads.forgotten_at is 'When name, contact and buyer account were removed for good: a year after the lead was lost or merged.';
@@ -15811,6 +15823,7 @@ language sql immutable set search_path = '' as $$
         ('{following}', 'converted', 'convert_lead', 'owner'),
         ('{pool,assigned,following}', 'converted', 'import', 'system'),
         ('{following}', 'lost', 'lose_lead', 'owner'),
+        ('{pool,assigned,following}', 'lost', 'other_lead', 'system'),
         ('{assigned,following}', 'lost', 'transfer_lead', 'owner'),
         ('{lost,converted}', 'assigned', 'reopen_lead', 'leader'),
         ('{lost,converted}', 'pool', 'reopen_lead', 'leader'),
@@ -16064,6 +16077,56 @@ begin
 end;
 $$;
 
+create or replace function private.other_leads(p_ids bigint[]) returns table (lead_id bigint, won_id bigint)
+language sql stable set search_path = '' as $$
+    with won as materialized (
+        select l.id, l.shop_id, array[l.contact_id, o.contact_id] as contacts, array[l.buyer_account, o.buyer_account] as buyers,
+            coalesce(o.paid_at, o.placed_at) as at
+        from public.leads l join public.orders o on o.id = l.order_id where l.id = any (p_ids)
+    ), same as (
+        select w.id as won_id, w.at, t.id, t.asked_at from won w
+        join private.contacts c on c.id = any (w.contacts) join private.contacts k on k.phone_hash = c.phone_hash and k.kind = 'lead'
+        join public.leads t on t.contact_id = k.id and t.shop_id = w.shop_id and t.closed_at is null
+        union
+        select w.id, w.at, t.id, t.asked_at from won w
+        join public.leads t on t.buyer_account = any (w.buyers) and t.shop_id = w.shop_id and t.closed_at is null
+    )
+    select s.id, pg_catalog.min(s.won_id) from same s
+    where coalesce(s.at >= s.asked_at - interval '1 hour', true) and not exists (select from public.lead_merges g
+        where g.lead_id = greatest(s.id, s.won_id) and g.into_id = least(s.id, s.won_id) and g.state = 'rejected' and g.decided_by is not null)
+    group by s.id
+$$;
+comment on function private.other_leads(bigint[]) is
+    'Open leads of the customers of these converted ones: the same phone or buyer account in the same shop, asked before the order (as leads_of_orders). Not those that a person said are somebody else.';
+
+create or replace function private.close_other_leads(p_me private.actor, p_won bigint[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    with other as materialized (
+        select o.lead_id, o.won_id from private.other_leads(p_won) o
+    ), held as materialized ( -- one that somebody is changing at this moment is left to him
+        select l.id from public.leads l where l.id in (select o.lead_id from other o) and l.closed_at is null order by l.id for update skip locked
+    ), closed as (
+        update public.leads l set state = 'lost', lost_reason = 'other_lead', closed_at = p_now, due_at = null, due_sort = p_now, next_at = null, next_step = null
+        from held h join other o on o.lead_id = h.id where l.id = h.id
+        returning l.id, l.shop_id, l.stage, o.won_id
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), c.shop_id, 'lead', c.id, 'lost',
+            pg_catalog.jsonb_build_object('reason', 'other_lead', 'stage', c.stage, 'lead_ids', pg_catalog.jsonb_build_array(c.won_id)) from closed c
+        union all
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), c.shop_id, 'lead', c.won_id, 'others_closed',
+            pg_catalog.jsonb_build_object('lead_ids', pg_catalog.jsonb_agg(c.id order by c.id)) from closed c group by c.shop_id, c.won_id
+    )
+    select pg_catalog.array_agg(c.id) into v_ids from closed c;
+    perform private.end_lead_clocks(v_ids, 'converted', (p_me).member_id, p_now);
+end;
+$$;
+comment on function private.close_other_leads(private.actor, bigint[], timestamptz) is
+    'Who bought is not called again: the other open leads of these customers end as other_lead, with the history on both; a manager may open one again. What was promised there stays promised.';
+
 create or replace function private.win_leads(p_me private.actor, p_ids bigint[], p_orders bigint[], p_hows text[], p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
@@ -16078,9 +16141,11 @@ begin
         pg_catalog.jsonb_build_object('order_id', w.order_id, 'by', w.converted_by, 'stage', w.stage) from won w;
     perform private.end_lead_clocks(p_ids, 'converted', (p_me).member_id, p_now);
     perform private.put_promised_gifts(p_ids, p_now);
+    perform private.close_other_leads(p_me, p_ids, p_now);
 end;
 $$;
-comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is 'Leads (locked and checked by the caller) became orders, with the gifts that were promised.';
+comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is
+    'Leads (locked and checked by the caller) became orders, with the gifts that were promised; other open leads of the customers end.';
 
 create or replace function public.convert_lead(p_request_id uuid, p_id bigint, p_version integer, p_order_no text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -16287,7 +16352,8 @@ language sql stable set search_path = '' as $$
         'first_follow_up_at', l.first_follow_up_at, 'last_follow_up_at', l.last_follow_up_at, 'follow_up_count', l.follow_up_count,
         'next_step', l.next_step, 'next_at', l.next_at, 'due_at', l.due_at, 'order_id', l.order_id, 'converted_by', l.converted_by,
         'lost_reason', l.lost_reason, 'closed_at', l.closed_at, 'captured_at', l.captured_at, 'asked_at', l.asked_at,
-        'has_twin', exists (select from public.lead_merges g where g.lead_id = l.id and g.state = 'open')) order by u.n), '[]')
+        'has_twin', l.closed_at is null and exists (select from public.lead_merges g join public.leads x on x.id = g.into_id
+            where g.lead_id = l.id and g.state = 'open' and x.closed_at is null)) order by u.n), '[]')
     from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.leads l on l.id = u.id join public.shops s on s.id = l.shop_id
     left join public.members m on m.id = l.owner_id
 $$;
@@ -16476,7 +16542,10 @@ begin
         'merges', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', g.id, 'matched', g.matched, 'state', g.state,
                 'lead_id', g.lead_id, 'into_id', g.into_id, 'other', private.lead_case(x, p_now)) order by g.id), '[]')
             from public.lead_merges g join public.leads x on x.id = case when g.lead_id = p_lead.id then g.into_id else g.lead_id end
-            where p_lead.id in (g.lead_id, g.into_id) and g.state <> 'rejected'),
+            where p_lead.id in (g.lead_id, g.into_id) and (g.state = 'merged' or (g.state = 'open' and p_lead.closed_at is null and x.closed_at is null))),
+        'bought_as', case when p_lead.lost_reason = 'other_lead' then (select private.lead_case(x, p_now) from public.leads x
+            where x.id = (select (a.detail -> 'lead_ids' ->> 0)::bigint from public.audit_events a where a.entity = 'lead' and a.entity_id = p_lead.id
+                and a.action = 'lost' order by a.id desc limit 1)) end,
         'orders', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', o.id, 'order_no', o.order_no, 'status', o.status, 'amount', o.amount,
                 'placed_at', o.placed_at) order by o.placed_at desc), '[]')
             from (select * from public.orders x where x.id = p_lead.order_id or (x.buyer_account = p_lead.buyer_account and x.shop_id = p_lead.shop_id)
@@ -16505,7 +16574,7 @@ end;
 $$;
 grant execute on function public.lead_screen(bigint) to authenticated;
 comment on function public.lead_screen(bigint) is
-    'Agents, analysts, managers, admins: one lead, masked: {is_whole, lead, can, is_mine, next_until (latest next date), grade_reasons, contact_kinds, follow_ups, promises, owners, merges, orders, timeline}. A colleague''s: {is_whole false, case, can}. lead.none.';
+    'Agents, analysts, managers, admins: one lead, masked: {is_whole, lead, can, is_mine, next_until (latest next date), grade_reasons, contact_kinds, follow_ups, promises, owners, merges, bought_as (the converted lead because of which this one ended), orders, timeline}. A colleague''s: {is_whole false, case, can}. lead.none.';
 
 create or replace function public.merge_list(p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -16516,13 +16585,14 @@ begin
     return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', g.id, 'matched', g.matched, 'created_at', g.created_at,
             'lead', case when private.sees_lead(v_me, a.owner_id) then private.lead_rows(array[a.id], v_now) -> 0 else private.lead_case(a, v_now) end,
             'into', case when private.sees_lead(v_me, b.owner_id) then private.lead_rows(array[b.id], v_now) -> 0 else private.lead_case(b, v_now) end) order by g.id), '[]')
-        from (select * from public.lead_merges m where m.state = 'open' and m.shop_id in (select private.my_shop_ids())
-            and (p_shop_id is null or m.shop_id = p_shop_id) order by m.id limit 50) g
-        join public.leads a on a.id = g.lead_id join public.leads b on b.id = g.into_id);
+        from public.lead_merges g join public.leads a on a.id = g.lead_id join public.leads b on b.id = g.into_id
+        where g.id = any (array(select m.id from public.lead_merges m join public.leads x on x.id = m.lead_id join public.leads y on y.id = m.into_id
+            where m.state = 'open' and m.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or m.shop_id = p_shop_id)
+              and x.closed_at is null and y.closed_at is null order by m.id limit 50)));
 end;
 $$;
 grant execute on function public.merge_list(bigint) to authenticated;
-comment on function public.merge_list(bigint) is 'Agents, managers: the 50 oldest merge proposals of my shops: [{id, matched, lead (newer), into (older)}]; of a colleague''s lead only how it stands.';
+comment on function public.merge_list(bigint) is 'Agents, managers: the 50 oldest merge proposals of my shops between open leads: [{id, matched, lead (newer), into (older)}]; of a colleague''s lead only how it stands.';
 
 -- The contact, the search, the export ---------------------------------------------------------------------------------
 

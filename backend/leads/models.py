@@ -238,6 +238,7 @@ class LeadScreen(Row):
     promises: tuple[PromiseRow, ...] = ()
     owners: tuple[Owner, ...] = ()
     merges: tuple[Merge, ...] = ()
+    bought_as: LeadCase | None = None
     orders: tuple[Bought, ...] = ()
     timeline: tuple[Event, ...] = ()
     clock_id: int | None = None

@@ -67,7 +67,7 @@ create table if not exists public.leads (
     order_id bigint references public.orders,
     converted_by text constraint leads_converted_by_known check (converted_by in ('phone', 'buyer_account', 'person')),
     lost_reason text constraint leads_lost_reason_known check (lost_reason in
-        ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'transferred', 'other')),
+        ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'transferred', 'other_lead', 'other')),
     closed_at timestamptz,
     merged_into bigint references public.leads,
     captured_by bigint references public.members,
@@ -90,6 +90,17 @@ create table if not exists public.leads (
     constraint leads_lost_has_reason check ((state = 'lost') = (lost_reason is not null)),
     constraint leads_merged_is_whole check ((state = 'merged') = (merged_into is not null))
 );
+do $$
+begin
+    if not exists (select from private.schema_steps where step = '58.1 leads that ended with another one') then
+        alter table public.leads drop constraint leads_lost_reason_known;
+        alter table public.leads add constraint leads_lost_reason_known check (lost_reason in
+            ('price', 'no_need', 'competitor', 'no_answer', 'out_of_stock', 'wrong_contact', 'transferred', 'other_lead', 'other')) not valid;
+        alter table public.leads validate constraint leads_lost_reason_known;
+        insert into private.schema_steps (step) values ('58.1 leads that ended with another one');
+    end if;
+end;
+$$;
 create unique index if not exists leads_row_key_idx on public.leads (shop_id, row_key) where row_key is not null;
 create unique index if not exists leads_order_id_idx on public.leads (order_id) where order_id is not null;
 create index if not exists leads_pool_idx on public.leads (shop_id, due_sort, id) include (stage, grade, source, free_at) where state = 'pool';
@@ -122,6 +133,7 @@ comment on column public.leads.free_at is 'In the pool: nobody may take it befor
 comment on column public.leads.looked_at is 'When the lead was offered to everybody on duty with room and nobody might have it (cool-off): next try ten minutes later.';
 comment on column public.leads.first_follow_up_at is 'First outward attempt; first_contact_at: first time the customer was reached.';
 comment on column public.leads.is_first_on_time is 'Whether the customer was first followed up before any deadline of the lead passed, whoever had it; null without a clock.';
+comment on column public.leads.lost_reason is 'Why it was lost; transferred to after-sales, other_lead: the customer bought, and another lead of his counts it.';
 comment on column public.leads.due_sort is 'Open: the deadline of the next follow-up; closed: when it was closed. One index sorts each column of the board.';
 comment on column public.leads.asked_at is 'When the customer asked, as far as known: how recent the wish is.';
 comment on column public.leads.forgotten_at is 'When name, contact and buyer account were removed for good: a year after the lead was lost or merged.';

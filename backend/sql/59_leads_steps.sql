@@ -16,6 +16,7 @@ language sql immutable set search_path = '' as $$
         ('{following}', 'converted', 'convert_lead', 'owner'),
         ('{pool,assigned,following}', 'converted', 'import', 'system'),
         ('{following}', 'lost', 'lose_lead', 'owner'),
+        ('{pool,assigned,following}', 'lost', 'other_lead', 'system'),
         ('{assigned,following}', 'lost', 'transfer_lead', 'owner'),
         ('{lost,converted}', 'assigned', 'reopen_lead', 'leader'),
         ('{lost,converted}', 'pool', 'reopen_lead', 'leader'),
@@ -269,6 +270,56 @@ begin
 end;
 $$;
 
+create or replace function private.other_leads(p_ids bigint[]) returns table (lead_id bigint, won_id bigint)
+language sql stable set search_path = '' as $$
+    with won as materialized (
+        select l.id, l.shop_id, array[l.contact_id, o.contact_id] as contacts, array[l.buyer_account, o.buyer_account] as buyers,
+            coalesce(o.paid_at, o.placed_at) as at
+        from public.leads l join public.orders o on o.id = l.order_id where l.id = any (p_ids)
+    ), same as (
+        select w.id as won_id, w.at, t.id, t.asked_at from won w
+        join private.contacts c on c.id = any (w.contacts) join private.contacts k on k.phone_hash = c.phone_hash and k.kind = 'lead'
+        join public.leads t on t.contact_id = k.id and t.shop_id = w.shop_id and t.closed_at is null
+        union
+        select w.id, w.at, t.id, t.asked_at from won w
+        join public.leads t on t.buyer_account = any (w.buyers) and t.shop_id = w.shop_id and t.closed_at is null
+    )
+    select s.id, pg_catalog.min(s.won_id) from same s
+    where coalesce(s.at >= s.asked_at - interval '1 hour', true) and not exists (select from public.lead_merges g
+        where g.lead_id = greatest(s.id, s.won_id) and g.into_id = least(s.id, s.won_id) and g.state = 'rejected' and g.decided_by is not null)
+    group by s.id
+$$;
+comment on function private.other_leads(bigint[]) is
+    'Open leads of the customers of these converted ones: the same phone or buyer account in the same shop, asked before the order (as leads_of_orders). Not those that a person said are somebody else.';
+
+create or replace function private.close_other_leads(p_me private.actor, p_won bigint[], p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids bigint[];
+begin
+    with other as materialized (
+        select o.lead_id, o.won_id from private.other_leads(p_won) o
+    ), held as materialized ( -- one that somebody is changing at this moment is left to him
+        select l.id from public.leads l where l.id in (select o.lead_id from other o) and l.closed_at is null order by l.id for update skip locked
+    ), closed as (
+        update public.leads l set state = 'lost', lost_reason = 'other_lead', closed_at = p_now, due_at = null, due_sort = p_now, next_at = null, next_step = null
+        from held h join other o on o.lead_id = h.id where l.id = h.id
+        returning l.id, l.shop_id, l.stage, o.won_id
+    ), told as (
+        insert into public.audit_events (at, member_id, actor, shop_id, entity, entity_id, action, detail)
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), c.shop_id, 'lead', c.id, 'lost',
+            pg_catalog.jsonb_build_object('reason', 'other_lead', 'stage', c.stage, 'lead_ids', pg_catalog.jsonb_build_array(c.won_id)) from closed c
+        union all
+        select p_now, (p_me).member_id, coalesce((p_me).role, 'system'), c.shop_id, 'lead', c.won_id, 'others_closed',
+            pg_catalog.jsonb_build_object('lead_ids', pg_catalog.jsonb_agg(c.id order by c.id)) from closed c group by c.shop_id, c.won_id
+    )
+    select pg_catalog.array_agg(c.id) into v_ids from closed c;
+    perform private.end_lead_clocks(v_ids, 'converted', (p_me).member_id, p_now);
+end;
+$$;
+comment on function private.close_other_leads(private.actor, bigint[], timestamptz) is
+    'Who bought is not called again: the other open leads of these customers end as other_lead, with the history on both; a manager may open one again. What was promised there stays promised.';
+
 create or replace function private.win_leads(p_me private.actor, p_ids bigint[], p_orders bigint[], p_hows text[], p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
@@ -283,9 +334,11 @@ begin
         pg_catalog.jsonb_build_object('order_id', w.order_id, 'by', w.converted_by, 'stage', w.stage) from won w;
     perform private.end_lead_clocks(p_ids, 'converted', (p_me).member_id, p_now);
     perform private.put_promised_gifts(p_ids, p_now);
+    perform private.close_other_leads(p_me, p_ids, p_now);
 end;
 $$;
-comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is 'Leads (locked and checked by the caller) became orders, with the gifts that were promised.';
+comment on function private.win_leads(private.actor, bigint[], bigint[], text[], timestamptz) is
+    'Leads (locked and checked by the caller) became orders, with the gifts that were promised; other open leads of the customers end.';
 
 create or replace function public.convert_lead(p_request_id uuid, p_id bigint, p_version integer, p_order_no text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

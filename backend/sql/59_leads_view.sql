@@ -84,7 +84,8 @@ language sql stable set search_path = '' as $$
         'first_follow_up_at', l.first_follow_up_at, 'last_follow_up_at', l.last_follow_up_at, 'follow_up_count', l.follow_up_count,
         'next_step', l.next_step, 'next_at', l.next_at, 'due_at', l.due_at, 'order_id', l.order_id, 'converted_by', l.converted_by,
         'lost_reason', l.lost_reason, 'closed_at', l.closed_at, 'captured_at', l.captured_at, 'asked_at', l.asked_at,
-        'has_twin', exists (select from public.lead_merges g where g.lead_id = l.id and g.state = 'open')) order by u.n), '[]')
+        'has_twin', l.closed_at is null and exists (select from public.lead_merges g join public.leads x on x.id = g.into_id
+            where g.lead_id = l.id and g.state = 'open' and x.closed_at is null)) order by u.n), '[]')
     from pg_catalog.unnest(p_ids) with ordinality u (id, n) join public.leads l on l.id = u.id join public.shops s on s.id = l.shop_id
     left join public.members m on m.id = l.owner_id
 $$;
@@ -273,7 +274,10 @@ begin
         'merges', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', g.id, 'matched', g.matched, 'state', g.state,
                 'lead_id', g.lead_id, 'into_id', g.into_id, 'other', private.lead_case(x, p_now)) order by g.id), '[]')
             from public.lead_merges g join public.leads x on x.id = case when g.lead_id = p_lead.id then g.into_id else g.lead_id end
-            where p_lead.id in (g.lead_id, g.into_id) and g.state <> 'rejected'),
+            where p_lead.id in (g.lead_id, g.into_id) and (g.state = 'merged' or (g.state = 'open' and p_lead.closed_at is null and x.closed_at is null))),
+        'bought_as', case when p_lead.lost_reason = 'other_lead' then (select private.lead_case(x, p_now) from public.leads x
+            where x.id = (select (a.detail -> 'lead_ids' ->> 0)::bigint from public.audit_events a where a.entity = 'lead' and a.entity_id = p_lead.id
+                and a.action = 'lost' order by a.id desc limit 1)) end,
         'orders', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', o.id, 'order_no', o.order_no, 'status', o.status, 'amount', o.amount,
                 'placed_at', o.placed_at) order by o.placed_at desc), '[]')
             from (select * from public.orders x where x.id = p_lead.order_id or (x.buyer_account = p_lead.buyer_account and x.shop_id = p_lead.shop_id)
@@ -302,7 +306,7 @@ end;
 $$;
 grant execute on function public.lead_screen(bigint) to authenticated;
 comment on function public.lead_screen(bigint) is
-    'Agents, analysts, managers, admins: one lead, masked: {is_whole, lead, can, is_mine, next_until (latest next date), grade_reasons, contact_kinds, follow_ups, promises, owners, merges, orders, timeline}. A colleague''s: {is_whole false, case, can}. lead.none.';
+    'Agents, analysts, managers, admins: one lead, masked: {is_whole, lead, can, is_mine, next_until (latest next date), grade_reasons, contact_kinds, follow_ups, promises, owners, merges, bought_as (the converted lead because of which this one ended), orders, timeline}. A colleague''s: {is_whole false, case, can}. lead.none.';
 
 create or replace function public.merge_list(p_shop_id bigint default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -313,13 +317,14 @@ begin
     return (select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', g.id, 'matched', g.matched, 'created_at', g.created_at,
             'lead', case when private.sees_lead(v_me, a.owner_id) then private.lead_rows(array[a.id], v_now) -> 0 else private.lead_case(a, v_now) end,
             'into', case when private.sees_lead(v_me, b.owner_id) then private.lead_rows(array[b.id], v_now) -> 0 else private.lead_case(b, v_now) end) order by g.id), '[]')
-        from (select * from public.lead_merges m where m.state = 'open' and m.shop_id in (select private.my_shop_ids())
-            and (p_shop_id is null or m.shop_id = p_shop_id) order by m.id limit 50) g
-        join public.leads a on a.id = g.lead_id join public.leads b on b.id = g.into_id);
+        from public.lead_merges g join public.leads a on a.id = g.lead_id join public.leads b on b.id = g.into_id
+        where g.id = any (array(select m.id from public.lead_merges m join public.leads x on x.id = m.lead_id join public.leads y on y.id = m.into_id
+            where m.state = 'open' and m.shop_id in (select private.my_shop_ids()) and (p_shop_id is null or m.shop_id = p_shop_id)
+              and x.closed_at is null and y.closed_at is null order by m.id limit 50)));
 end;
 $$;
 grant execute on function public.merge_list(bigint) to authenticated;
-comment on function public.merge_list(bigint) is 'Agents, managers: the 50 oldest merge proposals of my shops: [{id, matched, lead (newer), into (older)}]; of a colleague''s lead only how it stands.';
+comment on function public.merge_list(bigint) is 'Agents, managers: the 50 oldest merge proposals of my shops between open leads: [{id, matched, lead (newer), into (older)}]; of a colleague''s lead only how it stands.';
 
 -- The contact, the search, the export ---------------------------------------------------------------------------------
 

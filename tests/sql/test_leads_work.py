@@ -361,6 +361,10 @@ def test_an_imported_order_converts_the_lead_it_belongs_to_once(floor: Connectio
         floor, "sal", "create_leads", shop(floor), [facts(floor, phone="13900000009")], "manual", True
     )
     twin = again["leads"][0]["id"]  # newer and owned, but nobody has talked to him there
+    family, later_wish = (capture(floor, keep=True, phone="13900000009") for _ in range(2))
+    proposal = one(floor, "select id from lead_merges where lead_id = %s and into_id = %s", family, mine)
+    call(floor, "mgr", "decide_merge", proposal, "reject")  # the same phone, another person
+    floor.execute("update leads set asked_at = %s where id = %s", (later(days=1, hours=2), later_wish))
     pool = capture(floor, who="ops", buyer_account="buyer_x")
     stranger = capture(floor, who="ops", buyer_account="other")
     early = capture(floor, who="ops", buyer_account="early")
@@ -396,13 +400,30 @@ def test_an_imported_order_converts_the_lead_it_belongs_to_once(floor: Connectio
         by_name,
         "buyer_account",
     )
-    assert [held(floor, lead)[0] for lead in (twin, stranger, early, elsewhere)] == [
-        "assigned",
-        "pool",
-        "pool",
-        "pool",
+    others = {
+        twin: "lost", family: "assigned", later_wish: "assigned", stranger: "pool", early: "pool", elsewhere: "pool",
+    }  # fmt: skip
+    assert {lead: held(floor, lead)[0] for lead in others} == others
+    assert one(floor, "select count(*) from sla_clocks where entity = 'lead' and stopped_at is null") == 5
+    closed = ask(floor, "sal", "lead_screen", twin)
+    assert (closed["lead"]["lost_reason"], closed["bought_as"]["id"], closed["merges"]) == (
+        "other_lead",
+        mine,
+        [],
+    )
+    histories = {lead: ask(floor, "mgr", "lead_screen", lead)["timeline"] for lead in (mine, twin)}
+    told = {
+        (event["action"], *event["detail"].get("lead_ids", []))
+        for told in histories.values()
+        for event in told
+    }
+    assert {("others_closed", twin), ("lost", mine)} <= told
+    assert (twin, mine) not in [
+        (m["lead"]["id"], m["into"]["id"]) for m in ask(floor, "mgr", "merge_list", None)
     ]
-    assert one(floor, "select count(*) from sla_clocks where entity = 'lead' and stopped_at is null") == 4
+    opened = call(floor, "mgr", "reopen_lead", twin, version(floor, twin), "other")
+    assert (opened["state"], opened["owner_id"]) == ("assigned", member(floor, "sal"))
+    assert ask(floor, "sal", "lead_screen", twin)["bought_as"] is None
     wrong = call(floor, "mgr", "reopen_lead", mine, version(floor, mine), "wrong_match")
     assert (wrong["state"], wrong["owner_id"]) == ("assigned", member(floor, "cid"))
 

@@ -110,6 +110,9 @@ def _head(user: User, found: LeadScreen, row: LeadRow) -> None:
     )
     st.caption(md(" · ".join(fact for fact in facts if fact)))
     st.caption(f":material/lightbulb: {md(wording.why_grade(row.grade, found.grade_reasons, locale()))}")
+    if found.bought_as:
+        told = t("leads.bought_as", number=wording.number(found.bought_as.id))
+        st.info(told, icon=":material/shopping_cart_checkout:")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if chip := widgets.due_chip(words.due(row)):
             st.markdown(chip, width="content")
@@ -330,4 +333,4 @@ def _details(detail: Mapping[str, Any]) -> list[str]:
         found += [words.of(table, reason)] if table else []
     if detail.get("note"):
         found.append(str(detail["note"]))
-    return found
+    return [*found, *map(wording.number, detail.get("lead_ids", ()))]
