@@ -8,7 +8,8 @@ PORT ?= 8501
 # A stamp per content of the requirement files: nothing is installed twice.
 RUN_STAMP := $(VENV)/.run-$(shell cksum < requirements.txt | cut -d' ' -f1)
 TEST_STAMP := $(VENV)/.test-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# What is imported is compiled then: compiling all of it would take a quarter of the installation.
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile
 
 SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=2
 
