@@ -31168,6 +31168,26 @@ grant execute on function public.set_alert(bigint, integer, jsonb, uuid) to auth
 comment on function public.set_alert(bigint, integer, jsonb, uuid) is
     'Managers, admins: {is_active, min_sample, margin} of an alert; switched off it ends. kpi.no_alert, kpi.alert_stale, kpi.alert_form.';
 
+create or replace function private.check_kpi_change(p_kpi public.kpi_definitions, p jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_platform text;
+begin
+    if p - array['threshold', 'platform_thresholds', 'params'] <> '{}' or not coalesce(p -> 'platform_thresholds', '{}') @> '{}'
+        or coalesce(p ->> 'threshold', '0') !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$'
+        or exists (select from jsonb_each_text(coalesce(p -> 'params', '{}')) e where not p_kpi.params ? e.key or e.value !~ '^[0-9]{1,5}$')
+        or exists (select from jsonb_each_text(coalesce(p -> 'platform_thresholds', '{}')) e where e.value !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$') then
+        perform private.fail('PT422', 'kpi.form');
+    end if;
+    v_platform := (select min(k) from jsonb_object_keys(coalesce(p -> 'platform_thresholds', '{}')) k where k <> all (private.platforms()));
+    if v_platform is not null then
+        perform private.fail('PT422', 'kpi.platform', jsonb_build_object('platform', left(v_platform, 40)));
+    end if;
+end;
+$$;
+comment on function private.check_kpi_change(public.kpi_definitions, jsonb) is
+    'Targets and timing parameters of a KPI, all of them numbers, for platforms that exist: kpi.form, kpi.platform (platform).';
+
 create or replace function public.change_kpi(p_code text, p_version integer, p jsonb, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -31175,6 +31195,7 @@ declare
     v jsonb := private.as_object(p);
     v_answer jsonb := private.begin_request(p_request_id, 'change_kpi', jsonb_build_array(p_code, p_version, v));
     v_kpi public.kpi_definitions;
+    v_old public.kpi_definitions;
 begin
     if v_answer is not null then
         return v_answer;
@@ -31184,16 +31205,16 @@ begin
         perform private.fail('PT422', 'kpi.unknown', jsonb_build_object('code', left(coalesce(p_code, ''), 40)));
     elsif v_kpi.version is distinct from p_version then
         perform private.fail('PT409', 'kpi.stale', jsonb_build_object('version', v_kpi.version));
-    elsif v - array['threshold', 'platform_thresholds', 'params'] <> '{}' or not coalesce(v -> 'platform_thresholds', '{}') @> '{}'
-        or coalesce(v ->> 'threshold', '0') !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$'
-        or exists (select from jsonb_each_text(coalesce(v -> 'params', '{}')) e where not v_kpi.params ? e.key or e.value !~ '^[0-9]{1,5}$')
-        or exists (select from jsonb_each_text(coalesce(v -> 'platform_thresholds', '{}')) e where e.value !~ '^[0-9]{1,9}(\.[0-9]{1,4})?$') then
-        perform private.fail('PT422', 'kpi.form');
     end if;
-    v_kpi.version := v_kpi.version + 1;
+    perform private.check_kpi_change(v_kpi, v);
+    v_old := v_kpi;
     v_kpi.threshold := case when v ? 'threshold' then (v ->> 'threshold')::numeric else v_kpi.threshold end;
     v_kpi.platform_thresholds := coalesce(v -> 'platform_thresholds', v_kpi.platform_thresholds);
     v_kpi.params := v_kpi.params || coalesce(v -> 'params', '{}');
+    if (v_kpi.threshold, v_kpi.platform_thresholds, v_kpi.params) is not distinct from (v_old.threshold, v_old.platform_thresholds, v_old.params) then
+        perform private.fail('PT422', 'kpi.no_change');
+    end if;
+    v_kpi.version := v_kpi.version + 1;
     v_kpi.valid_from := private.now();
     v_kpi.made_by := v_me.member_id;
     insert into public.kpi_definitions select (v_kpi).*;
@@ -31205,7 +31226,7 @@ end;
 $$;
 grant execute on function public.change_kpi(text, integer, jsonb, uuid) to authenticated;
 comment on function public.change_kpi(text, integer, jsonb, uuid) is
-    'Analysts, managers, admins: a new version of a KPI with other {threshold, platform_thresholds, params}; figures and criteria name the version they were made by. kpi.unknown, kpi.stale, kpi.form.';
+    'Analysts, managers, admins: a new version of a KPI with other {threshold, platform_thresholds, params}; figures and criteria name the version they were made by. kpi.unknown, kpi.stale, kpi.form, kpi.platform (platform), kpi.no_change.';
 
 -- The tick ------------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ def change_definition(
     client: Client, code: str, version: int, change: Mapping[str, Any], *, request_id: UUID
 ) -> None:
     """A new version of a KPI with other `threshold`, `platform_thresholds` or `params`. Raises AppError
-    `kpi.stale`, `kpi.form`."""
+    `kpi.stale`, `kpi.form`, `kpi.platform`, `kpi.no_change`."""
     params = {"p_code": code, "p_version": version, "p": dict(change)}
     db.command(client, "change_kpi", **params, request_id=request_id)
 

@@ -254,6 +254,17 @@ def test_odd_values_are_refused_with_a_reason(floor: Connection) -> None:
         ("set_agent_name", shop(floor), "x" * 61, ann, uuid.uuid4()), ("set_agent_name", shop(floor), "nick", far, uuid.uuid4()),
     ]  # fmt: skip
     wrong += _odd(floor, calls, lambda c: ask(floor, "mgr", *c))
+    same = {
+        "threshold": one(floor, "select threshold::float from kpi_definitions where code = '平响'"),
+        "params": {},
+    }
+    for change, key in (
+        ({"platform_thresholds": {"jd": 25, "amazon": 20}}, "kpi.platform"),
+        ({}, "kpi.no_change"),
+        (same, "kpi.no_change"),
+    ):
+        with refusal("PT422", key), floor.transaction():
+            ask(floor, "mgr", "change_kpi", "平响", 1, change, uuid.uuid4())
     assert wrong == [], "\n".join(map(repr, wrong))
     assert state(floor, task) == "proposed"
     assert one(floor, "select count(*) from tasks") == 1
