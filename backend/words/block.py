@@ -12,14 +12,24 @@ import numpy.typing as npt
 from backend.words.compiled import DROP, OPENING, Compiled, Meaning, needle_hash
 from backend.words.conditions import Rule
 from backend.words.fold import common_words, fold_table
-from backend.words.nearby import SIDE, Heard, Own, Places, clause_rules, heard_in, heard_near, own_signs
+from backend.words.nearby import (
+    SIDE,
+    Heard,
+    Own,
+    clause_rules,
+    clause_rules_of_one,
+    heard_in,
+    heard_near,
+    own_signs,
+)
 from backend.words.rules import NAMED, OWN
 from backend.words.scanner import Occurrence
 from backend.words.view import code_points, text_of, view_table
 
-_MANY: Final = 64
+_MANY: Final = 32
+"""Candidates or needles from which on it pays to look at all of them at once."""
 _DENSE: Final = 0.008
-"""Candidates, and candidates per character, from which on it pays to look at all of them at once."""
+"""The same for candidates per character."""
 _DROPPED: Final = bytes((DROP, OPENING))
 _OPENING: Final = bytes((OPENING,))
 _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
@@ -28,35 +38,37 @@ _ORDINALS: Final = frozenset("一二三四五六七八九十0123456789")
 class Block:
     """Joined texts as arrays: code points, their classes, and the classes that are left after dropping.
 
-    What only some blocks need is made when it is first asked for: `at` leads from kept characters to code
-    points, `view` is the whole text's.
+    What only some blocks need is made when it is first asked for.
     """
-
-    __slots__ = ("_at", "_view", "classes", "kept", "points", "text")
 
     def __init__(self, text: str, table: Compiled) -> None:
         self.text = text
         self.points = code_points(text)
         self.classes = table.classes.take(self.points, mode="clip")
         self.kept = self.classes.tobytes().translate(None, _DROPPED)
-        self._at: npt.NDArray[np.intp] | None = None
-        self._view: str | None = None
 
-    @property
+    @functools.cached_property
     def at(self) -> npt.NDArray[np.intp]:
-        if self._at is None:
-            self._at = np.flatnonzero(self.classes > OPENING)
-        return self._at
+        """From kept characters to code points."""
+        return np.flatnonzero(self.classes > OPENING)
 
-    @property
+    @functools.cached_property
+    def _shown(self) -> npt.NDArray[np.uint32]:
+        return view_table().take(self.points)
+
+    @functools.cached_property
+    def codes(self) -> npt.NDArray[np.uint32]:
+        """The kept characters in the view."""
+        return self._shown.take(self.at)
+
+    @functools.cached_property
     def view(self) -> str:
-        if self._view is None:
-            self._view = text_of(view_table().take(self.points))
-        return self._view
+        return text_of(self._shown)
 
-    def codes(self, kept: npt.NDArray[np.intp]) -> npt.NDArray[np.uint32]:
-        """Return the code points in the view of some kept characters; beyond the ends, of the outermost."""
-        return view_table().take(self.points.take(self.at.take(kept, mode="clip")))
+    @functools.cached_property
+    def seen(self) -> str:
+        """The view of the kept characters."""
+        return text_of(self.codes)
 
 
 Found = tuple[int, int, int, int, Meaning, Rule | None]
@@ -113,10 +125,9 @@ def _likely(block: Block, table: Compiled, candidates: list[Occurrence]) -> list
     spans = np.fromiter(chain.from_iterable(candidates), np.intp, 3 * len(candidates)).reshape(-1, 3)
     first, last, index = spans.T
     ends = last - 1
-    codes = block.codes(np.stack((first, np.minimum(first + 1, ends), ends)))
-    likely = table.known.take(needle_hash(codes[0], codes[1], codes[2], last - first)) | table.walled.take(
-        index
-    )
+    codes, second = block.codes, np.minimum(first + 1, ends)
+    hashes = needle_hash(codes.take(first), codes.take(second), codes.take(ends), last - first)
+    likely = table.known.take(hashes) | table.walled.take(index)
     return list(compress(candidates, likely.tolist()))
 
 
@@ -156,38 +167,22 @@ def needles_in(block: Block, table: Compiled, candidates: list[Occurrence]) -> N
 
 def near_rules(block: Block, needles: Needles, table: Compiled) -> list[int]:
     """Return for each needle the bits of the rules that could apply to it."""
-    found = needles.found
-    firsts = np.fromiter((item[2] for item in found), np.intp, len(found))
-    lasts = np.fromiter((item[3] for item in found), np.intp, len(found))
-    bits = clause_rules(block.codes, firsts, lasts) | _named(block, firsts, lasts)
-    heard = heard_near(needles.heard, firsts, lasts)
-    own = _own_near(block, found, table)
-    return [
-        0 if rule is None else (beside | far | touched) & rule.heeds | rule.always
-        for (*_, rule), beside, far, touched in zip(found, bits.tolist(), heard, own, strict=True)
-    ]
-
-
-def _own_near(block: Block, found: list[Found], table: Compiled) -> list[int]:
-    """Return for each needle the bit of its term's own conditions if one could apply."""
-    near = [0] * len(found)
-    by_reach: dict[int, list[tuple[int, Own]]] = {}
-    for n, (*_, meaning, rule) in enumerate(found):
-        if rule is not None and rule.heeds & OWN:
+    found, heard = needles.found, needles.heard
+    if len(found) < _MANY:
+        bits = [clause_rules_of_one(block.seen, item[2], item[3]) for item in found]
+    else:
+        bits = clause_rules(block.codes, np.array([item[2:4] for item in found]))
+    named = _named(block, found)
+    near = []
+    for (_, _, first, last, meaning, rule), beside, name in zip(found, bits, named, strict=True):
+        if rule is None:
+            near.append(0)
+            continue
+        tried = beside | name | heard_near(heard, first, last)
+        if rule.heeds & OWN:
             own = _own(meaning, rule, table)
-            if own is None:
-                near[n] = OWN
-            else:
-                by_reach.setdefault(own.reach, []).append((n, own))
-    for reach, owns in by_reach.items():
-        spans = [found[n][2:4] for n, _ in owns]
-        width = 2 * reach + max(last - first for first, last in spans)
-        begins = np.fromiter((first - reach for first, _ in spans), np.intp, len(spans))
-        seen = text_of(block.codes(begins[:, None] + np.arange(width)))
-        places = range(reach, len(seen), width)
-        for (n, own), (first, last), at in zip(owns, spans, places, strict=True):
-            if own.is_near(seen, at, at + last - first):
-                near[n] = OWN
+            tried |= OWN if own is None or own.is_near(block.seen, first, last) else 0
+        near.append(tried & rule.heeds | rule.always)
     return near
 
 
@@ -199,12 +194,13 @@ def _own(meaning: Meaning, rule: Rule, table: Compiled) -> Own | None:
     return table.own[plain]
 
 
-def _named(block: Block, firsts: Places, lasts: Places) -> npt.NDArray[np.uint8] | int:
-    """Return the bit of names where something opens a quotation beside a needle or in it."""
+def _named(block: Block, found: list[Found]) -> list[int]:
+    """Return for each needle the bit of names if something opens a quotation beside it or in it."""
     if _OPENING not in block.classes.tobytes():
-        return 0
+        return [0] * len(found)
     openings = np.flatnonzero(block.classes == OPENING)
-    at = np.concatenate((block.at, [len(block.text)]))
-    lows = np.where(firsts < SIDE, 0, at.take(firsts - SIDE, mode="clip"))
-    highs = at.take(lasts)
-    return (openings.searchsorted(lows) < openings.searchsorted(highs)) * np.uint8(NAMED)
+    at = np.concatenate(([0], block.at, [len(block.text)]))
+    around = at.take([(item[2] + 1 - SIDE, item[3] + 1) for item in found], mode="clip")
+    low, high = openings.searchsorted(around).T
+    bits: list[int] = ((low < high) * NAMED).tolist()
+    return bits

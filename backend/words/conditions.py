@@ -20,6 +20,7 @@ from backend.words.view import GAP, fold_view
 NEAR: Final = 48
 FAR: Final = 120
 _SENTENCE_END: Final = re.compile(r"[。！？；\n]")
+_CLAUSE_END: Final = re.compile(r"[，。！？；\n]")
 CLEAN, WARN, NEED = "clean", "warn", "need"
 
 
@@ -27,7 +28,7 @@ class Surroundings:
     """A hit at [start, end) of a view and what stands around it between `low` and `high`, where its text
     begins and ends: without gaps, cut to a bounded window."""
 
-    __slots__ = ("_left", "_parts", "_right", "category", "end", "high", "low", "start", "term", "view")
+    __slots__ = ("_clauses", "_left", "_right", "category", "end", "high", "low", "start", "term", "view")
 
     def __init__(
         self, view: str, start: int, end: int, category: str, low: int = 0, high: int | None = None
@@ -37,7 +38,7 @@ class Surroundings:
         self.term = _seen(view[start:end])
         self._left: str | None = None
         self._right: str | None = None
-        self._parts: tuple[str, str, str] | None = None
+        self._clauses: tuple[str, str] | None = None
 
     @property
     def left(self) -> str:
@@ -53,32 +54,30 @@ class Surroundings:
             self._right = self._after(NEAR)
         return self._right
 
-    def _split(self) -> tuple[str, str, str]:
-        """Return the clause before, the clause after, and the whole sentence."""
-        if self._parts is None:
-            left, right = self.left, self.right
-            ends = (left.rfind("。"), left.rfind("！"), left.rfind("？"), left.rfind("；"), left.rfind("\n"))
-            left = left[max(ends) + 1 :]
-            stop = _SENTENCE_END.search(right)
-            right = right[: stop.end()] if stop else right
-            clause = right.partition("，")[0].rstrip("。！？；\n")
-            self._parts = (left[left.rfind("，") + 1 :], clause, left + self.term + right)
-        return self._parts
+    def _clause(self) -> tuple[str, str]:
+        """Return the clause before and the clause after."""
+        if self._clauses is None:
+            left, right = _after_last_sentence(self.left), self.right
+            stop = _CLAUSE_END.search(right)
+            self._clauses = (left[left.rfind("，") + 1 :], right[: stop.start()] if stop else right)
+        return self._clauses
 
     @property
     def clause_left(self) -> str:
         """What stands before the hit in its clause."""
-        return self._split()[0]
+        return self._clause()[0]
 
     @property
     def clause_right(self) -> str:
         """What stands after the hit in its clause."""
-        return self._split()[1]
+        return self._clause()[1]
 
     @property
     def sentence(self) -> str:
         """The sentence the hit stands in, with its mark."""
-        return self._split()[2]
+        right = self.right
+        stop = _SENTENCE_END.search(right)
+        return _after_last_sentence(self.left) + self.term + (right[: stop.end()] if stop else right)
 
     def _before(self, size: int) -> str:
         left = self.view[max(self.low, self.start - size) : self.start]
@@ -96,6 +95,11 @@ class Surroundings:
     def window(self) -> str:
         """The hit with the sentences before and after it."""
         return self._before(FAR) + self.term + self._after(FAR)
+
+
+def _after_last_sentence(text: str) -> str:
+    find = text.rfind
+    return text[max(find("。"), find("！"), find("？"), find("；"), find("\n")) + 1 :]
 
 
 def _seen(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, groupby
 from operator import itemgetter
@@ -24,7 +24,6 @@ from backend.words.judging import Judged, Text, judge_text, leftmost_longest
 from backend.words.models import Category, Context, Hit, Kind, Result
 from backend.words.report import describe, notices
 from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
-from backend.words.view import text_of
 
 BLOCK: Final = 120_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
@@ -75,10 +74,10 @@ def _spelt(given: _Texts, runs: list[_Run], found: list[Found], table: Compiled)
     if not (signs or runs):
         return spelt
     block, phonetics = given.block, table.phonetics
-    places = [place for first, last, _ in (*signs, *runs) for place in (first - 1, last)]
-    beside = text_of(block.codes(np.array(places)))
-    for i, (first, _, form) in enumerate((*signs, *runs)):
-        if form and not phonetics.can_stand(form, beside[2 * i], beside[2 * i + 1]):
+    seen = block.seen
+    for first, last, form in (*signs, *runs):
+        before, after = seen[max(0, first - 1)], seen[min(last, len(seen) - 1)]
+        if form and not phonetics.can_stand(form, before, after):
             continue
         at = block.at.item(first)
         n = bisect_right(given.starts, at) - 1
@@ -123,18 +122,20 @@ class _Texts(NamedTuple):
     starts: list[int]
 
 
-def _joined(texts: Sequence[str], contexts: Sequence[Context], table: Compiled) -> _Texts:
-    """Join texts to a block."""
-    block = Block(texts[0] if len(texts) == 1 else "\n".join(texts), table)
-    return _Texts(block, texts, contexts, list(accumulate([len(text) + 1 for text in texts[:-1]], initial=0)))
+def _joined(texts: Sequence[str], table: Compiled) -> Block:
+    return Block(texts[0] if len(texts) == 1 else "\n".join(texts), table)
+
+
+def _texts(block: Block, texts: Sequence[str], contexts: Sequence[Context]) -> _Texts:
+    starts = list(accumulate([len(text) + 1 for text in texts[:-1]], initial=0))
+    return _Texts(block, texts, contexts, starts)
 
 
 def _check_block(
     texts: Sequence[str], contexts: Sequence[Context], table: Compiled
 ) -> Iterator[tuple[int, Result]]:
     """Yield the position and result of every text of a block that is not plainly clean."""
-    given = _joined(texts, contexts, table)
-    block = given.block
+    block = _joined(texts, table)
     candidates = table.scan(block.kept)
     runs = _runs(block, table)
     several = _SEVERAL_BYTE in block.kept
@@ -143,9 +144,11 @@ def _check_block(
     needles = needles_in(block, table, candidates)
     if not (needles.found or runs or several):
         return
+    given = _texts(block, texts, contexts)
     judged = _judge_block(needles, given, table)
-    expanded = {n: expand_text(texts[n], places) for n, places in _several(given).items()} if several else {}
-    judged.update(_unfolded(expanded, contexts, table))
+    if several:
+        expanded = {n: expand_text(texts[n], places) for n, places in _several(given).items()}
+        judged.update(_unfolded(expanded, contexts, table))
     spelt = _spelt(given, runs, needles.found, table)
     written = {n: write_out(texts[n], terms) for n, terms in spelt.items()}
     for n, hits in _unfolded(written, contexts, table).items():
@@ -162,8 +165,10 @@ def _unfolded(
     if not unfolded:
         return {}
     numbers = list(unfolded)
-    given = _joined([unfolded[n].text for n in numbers], [contexts[n] for n in numbers], table)
-    judged = _judge_block(needles_in(given.block, table, table.scan(given.block.kept)), given, table)
+    texts = [unfolded[n].text for n in numbers]
+    block = _joined(texts, table)
+    needles = needles_in(block, table, table.scan(block.kept))
+    judged = _judge_block(needles, _texts(block, texts, [contexts[n] for n in numbers]), table)
     return {n: [_placed(item, unfolded[n]) for item in judged.get(i, ())] for i, n in enumerate(numbers)}
 
 
@@ -179,8 +184,7 @@ def _judge_block(needles: Needles, given: _Texts, table: Compiled) -> dict[int, 
     if not found:
         return {}
     block, texts, contexts, starts = given
-    ends = [end - 1 for _, end, *_ in found]
-    numbers = (np.searchsorted(starts, ends, "right") - 1).tolist()
+    numbers = [bisect_right(starts, item[1] - 1) - 1 for item in found]
     near = near_rules(block, needles, table)
     judged = {}
     for n, items in groupby(zip(numbers, found, near, strict=True), itemgetter(0)):
@@ -196,6 +200,16 @@ def _several(given: _Texts) -> dict[int, list[int]]:
         n = bisect_right(given.starts, place) - 1
         found.setdefault(n, []).append(place - given.starts[n])
     return found
+
+
+def _blocks(texts: list[str]) -> Iterator[tuple[int, int]]:
+    """Yield from where to where texts make a block."""
+    ends = list(accumulate([len(text) + 1 for text in texts]))
+    last = 0
+    while last < len(texts):
+        first = last
+        last = bisect_left(ends, (ends[first - 1] if first else 0) + BLOCK, first, len(texts) - 1) + 1
+        yield first, last
 
 
 def check_many(
@@ -220,13 +234,9 @@ def check_many(
         raise ValueError("contexts must be as many as texts")
     clean = Result("clean", (), (), table.version)
     results = [clean] * len(texts)
-    first = size = 0
-    for n, text in enumerate(texts):
-        size += len(text) + 1
-        if size >= BLOCK or n == len(texts) - 1:
-            for i, result in _check_block(texts[first : n + 1], given[first : n + 1], table):
-                results[first + i] = result
-            first, size = n + 1, 0
+    for first, last in _blocks(texts):
+        for i, result in _check_block(texts[first:last], given[first:last], table):
+            results[first + i] = result
     if any(context.category == "health_food" for context in contexts or (one,)):
         for n, context in enumerate(given):
             if results[n] is clean:

@@ -126,8 +126,8 @@ _CATEGORY_LICENCE: Final = {"drug": "medical", "device": "medical", "health_food
 
 
 DENIED, NAMED, AIM, ASKED, COMPARED, ORDERED, OWN = (1 << n for n in range(7))
-MENTION, SELF, EVIDENCE, YEAR, FIGURE = (1 << n for n in range(7, 12))
-ALL: Final = (1 << 12) - 1
+MENTION, SELF, EVIDENCE, YEAR, FIGURE, AWARD = (1 << n for n in range(7, 13))
+ALL: Final = (1 << 13) - 1
 CLAUSE_SIGNS: Final = {
     DENIED: (_DENIED,),
     AIM: (_AIM,),
@@ -142,13 +142,14 @@ RIGHT_SIGNS: Final = {
     COMPARED: superlatives.AFTER,
 }
 """What each rule reads in the 24 characters after it."""
-SCANNED: Final = {MENTION: 60, SELF: 60, EVIDENCE: 130, YEAR: 130, FIGURE: 130}
+SCANNED: Final = {MENTION: 60, SELF: 60, AWARD: 60, EVIDENCE: 130, YEAR: 130, FIGURE: 130}
 """Rules that read further: their signs are found in the same scan as the terms, and count within so many
 characters of a hit. A dated figure needs both its signs."""
 SCANNED_SIGNS: Final = {
     MENTION: (_MENTION,),
     SELF: (superlatives.SELF,),
-    EVIDENCE: (_EVIDENCE, _AWARD, *_LICENCE.values()),
+    AWARD: (_AWARD,),
+    EVIDENCE: (_EVIDENCE, *_LICENCE.values()),
     YEAR: (_YEAR,),
     FIGURE: (_FIGURE,),
 }
@@ -168,7 +169,7 @@ def heeds(category: str, severity: Severity, *, superlative: bool, own: bool) ->
     if category in _LICENCE or category in _RELIEVED:
         bits |= EVIDENCE
     if category in _RELIEVED:
-        bits |= YEAR | FIGURE
+        bits |= YEAR | FIGURE | AWARD
     return bits
 
 
@@ -231,7 +232,9 @@ def _is_aim(around: Surroundings) -> bool:
 
 
 def _has_evidence(around: Surroundings, entry: Entry, near: int) -> bool:
-    if near & EVIDENCE and (_EVIDENCE.search(around.window) or _AWARD.search(around.sentence)):
+    if near & EVIDENCE and _EVIDENCE.search(around.window):
+        return True
+    if near & AWARD and _AWARD.search(around.sentence):
         return True
     if near & YEAR and near & FIGURE and _DATED.search(around.window):
         return True
