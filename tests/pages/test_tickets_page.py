@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 from typing import Any
 
 import pytest
+from streamlit.elements.lib import policies
+from streamlit.runtime.state import get_session_state
 from streamlit.testing.v1 import AppTest
 
 from backend import db
@@ -104,7 +107,22 @@ def test_what_may_be_registered_already_is_shown_before_it_is_registered_twice(
     assert fact(shop, newest, "owner_id") == agent.member_id
 
 
-def test_the_list_has_its_tabs_filters_and_rights(app_as: AppAs, shop: ShopFloor) -> None:
+def both_defaults_and_state(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Fills up with the widgets that are drawn with a default beside a value of ours: Streamlit warns of each."""
+    found: list[str | None] = []
+
+    def watch(default_value: Any, key: str | None, writes_allowed: bool = True) -> None:
+        if default_value is not None and key and get_session_state().is_new_state_value(key):
+            found.append(key)
+
+    monkeypatch.setattr(policies, "check_session_state_rules", watch)
+    return found
+
+
+def test_the_list_has_its_tabs_filters_and_rights(
+    app_as: AppAs, shop: ShopFloor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubled = both_defaults_and_state(monkeypatch)
     agent = shop.person("agent")
     mine = register(shop, agent, type="logistics", summary="快递三天不动", take=True)
     pool = register(shop, agent, type="invoice", summary="要开发票", severity="normal")
@@ -125,6 +143,10 @@ def test_the_list_has_its_tabs_filters_and_rights(app_as: AppAs, shop: ShopFloor
     assert "tickets_bulk_reassign_none" not in keys(tab)
     tab = app_as(agent, "tickets", query={"tab": "review"})
     assert zh("tickets.none.review") in shown(tab)
+    tab = app_as(agent, "tickets", query={"tab": "all", "since": "2026-11-01", "until": "2026-11-02"})
+    assert tab.date_input(key="tickets_days").value == (date(2026, 11, 1), date(2026, 11, 2))
+    assert click(tab, "tickets_clear").date_input(key="tickets_days").value == ()
+    assert doubled == []
 
 
 def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloor, order_no: str) -> None:

@@ -101,9 +101,8 @@ def draw(user: User, causes: Mapping[int, str]) -> None:
         _select("due", ("overdue", "soon"), lambda one: plain(f"tickets.due.{one}"), "stretch")
         _select("owner", ("me", "none"), lambda one: plain(f"tickets.owner.{one}"), "stretch")
         _select("root_cause", list(causes), lambda one: causes[one], "stretch")
-        st.date_input(
+        st.date_input(  # two days, because sync() put two or none into its state; a default beside that warns
             t("tickets.filter.days"),
-            value=(),
             help=t("tickets.filter.days_help"),
             key="tickets_days",
             on_change=_write_days,
