@@ -108,7 +108,7 @@ def test_what_may_be_registered_already_is_shown_before_it_is_registered_twice(
 
 
 def both_defaults_and_state(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Fills up with the widgets that are drawn with a default beside a value of ours: Streamlit warns of each."""
+    """Fills up with widgets drawn with a default beside a value of ours: Streamlit warns of them."""
     found: list[str | None] = []
 
     def watch(default_value: Any, key: str | None, writes_allowed: bool = True) -> None:
