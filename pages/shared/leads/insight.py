@@ -184,6 +184,7 @@ def _groups(found: Insight) -> None:
     if parts:
         st.dataframe(
             pd.DataFrame([_group_row(by or "source", part) for part in parts]),
+            column_config={plain("leads.insight.conversion"): st.column_config.TextColumn(alignment="right")},
             hide_index=True,
             height="content",
             alt=plain("leads.insight.title"),
