@@ -12,7 +12,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain, islice, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -295,24 +295,27 @@ def _known(points: Codes, starts: npt.NDArray[np.intp], ends: npt.NDArray[np.int
 
 
 class _Keys(NamedTuple):
-    """Needles in class codes, each once, and which of them each folded needle has."""
+    """Needles in class codes, each once: first the `meant`, then those that are nothing but signs."""
 
     classes: npt.NDArray[np.uint8]
     known: npt.NDArray[np.bool_]
     codes: list[bytes]
-    which: list[int]
+    meant: int
 
 
-def _coded(needles: Sequence[str]) -> _Keys:
-    """Return the classes that folded needles need, and the needles in them."""
-    classes = _classes(needles)
-    points = code_points("".join(needles))
+def _coded(needles: Sequence[str], mere: Sequence[str]) -> _Keys:
+    """Return the classes that folded needles and mere signs need, and both in them."""
+    every = [*needles, *mere]
+    classes = _classes(every)
+    points = code_points("".join(every))
     coded = classes.take(points).tobytes()
-    edges = list(accumulate(map(len, needles), initial=0))
-    index: dict[bytes, int] = {}
-    which = [index.setdefault(coded[start:end], len(index)) for start, end in pairwise(edges)]
-    bounds = np.array(edges, np.intp)
-    return _Keys(classes, _known(points, bounds[:-1], bounds[1:]), list(index), which)
+    ends = np.cumsum(np.fromiter(map(len, every), np.intp, len(every)))
+    starts = np.concatenate(([0], ends[:-1]))
+    spans = pairwise(accumulate(map(len, every), initial=0))
+    codes = dict.fromkeys(coded[start:end] for start, end in islice(spans, len(needles)))
+    meant = len(codes)
+    codes.update(dict.fromkeys(coded[start:end] for start, end in spans))
+    return _Keys(classes, _known(points, starts, ends), list(codes), meant)
 
 
 def _has_edge(needle: str) -> bool:
@@ -327,14 +330,13 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     meanings = _lexicon(terms, dictionary, conditions, spellings.stand_ins)
     heard = _heard()
     needles = [*terms, *(needle for needle in meanings if needle not in terms)]
-    mere = [sign for sign in heard if sign not in terms and sign not in meanings]
-    keys = _coded([*needles, *mere])
-    signs: dict[int, int] = {}
-    for sign, key in zip(chain(needles, mere), keys.which, strict=True):
-        if sign in heard:
-            signs[key] = signs.get(key, 0) | heard[sign]
-    only_signs = signs.keys() - set(keys.which[: len(needles)])
+    keys = _coded(needles, [sign for sign in heard if sign not in terms and sign not in meanings])
     del needles  # memory for the scan
+    said: dict[bytes, int] = {}
+    for sign, bits in heard.items():
+        code = keys.classes.take(code_points(sign)).tobytes()
+        said[code] = said.get(code, 0) | bits
+    signs = {n: said[code] for n, code in enumerate(keys.codes) if code in said}
     name, scan = build_scan(keys.codes, engine=engine)
     walled = np.fromiter((WALL in key for key in keys.codes), np.bool_, len(keys.codes))
     return Compiled(
@@ -345,7 +347,7 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
         keys.known,
         walled,
         signs,
-        frozenset(only_signs),
+        frozenset(n for n in signs if n >= keys.meant),
         Written(meanings),
         terms,
         spellings,
