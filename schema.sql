@@ -14200,8 +14200,8 @@ begin
     elsif v.made_by = v_me.member_id then
         perform private.fail('PT403', 'promise.self');
     elsif p_agree and v.amount > v_me.approval_limit then
-        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', pg_catalog.to_char(v_me.approval_limit, 'FM999,999,990.00'),
-            'amount', pg_catalog.to_char(v.amount, 'FM999,999,990.00')));
+        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', pg_catalog.to_char(v_me.approval_limit, 'FM999,999,999,999,990.00'),
+            'amount', pg_catalog.to_char(v.amount, 'FM999,999,999,999,990.00')));
     elsif p_agree and v.due_at <= v_now then
         perform private.fail('PT409', 'promise.bad_time');
     end if;
@@ -16975,7 +16975,7 @@ language sql immutable rows 100 set search_path = '' as $$
     select f.state, coalesce(m.state_to, f.state), m.rpc, m.who from moves m cross join lateral pg_catalog.unnest(m.states_from) f (state)
 $$;
 comment on function private.ticket_moves() is
-    'Every step that a ticket may take: from state to state (new: not there yet), by which function, and as what one may: worker (agent, operations, manager, admin of the shop; the warehouse for its own department), warehouse, owner, registrar (who registered it), lead (manager or 当班主管), system. The flow and its test both read it.';
+    'Every step that a ticket may take: from state to state (new: not there yet), by which function (reassign_ticket: change_tickets with reassign), and as what one may: worker (agent, operations, manager, admin of the shop; the warehouse for its own department), warehouse, owner, registrar (who registered it), lead (manager or 当班主管), system. The flow and its test both read it.';
 
 create or replace function private.tg_ticket_state() returns trigger
 language plpgsql set search_path = '' as $$
@@ -17559,19 +17559,7 @@ end;
 $$;
 grant execute on function public.change_tickets(text, jsonb, jsonb, uuid) to authenticated;
 comment on function public.change_tickets(text, jsonb, jsonb, uuid) is
-    'Those who work on tickets: up to 500 [{id, version}] at once, or (null) all that match p {filter, count}: reassign (p {member_id}), give_back (p {reason}), classify (p as classify_ticket). {batch_id, done, items}; ten minutes to undo_tickets. bulk.empty, bulk.too_many, bulk.count_changed, filter.bad, ticket.reason, ticket.member, ticket.form; per ticket as private.ticket_refusal says.';
-
-create or replace function public.reassign_ticket(p_items jsonb, p_member_id bigint, p_request_id uuid) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
-begin
-    return public.change_tickets('reassign', p_items, pg_catalog.jsonb_build_object('member_id', p_member_id), p_request_id);
-end;
-$$;
-grant execute on function public.reassign_ticket(jsonb, bigint, uuid) to authenticated;
-comment on function public.reassign_ticket(jsonb, bigint, uuid) is
-    'The owner (his own) or a lead: gives tickets [{id, version}] to a colleague, who begins when he takes them. As change_tickets with reassign.';
+    'Those who work on tickets: up to 500 [{id, version}] at once, or (null) all that match p {filter, count}: reassign (p {member_id}; the owner or a lead, the colleague begins when he takes it), give_back (p {reason}), classify (p as classify_ticket). {batch_id, done, items}; ten minutes to undo_tickets. bulk.empty, bulk.too_many, bulk.count_changed, filter.bad, ticket.reason, ticket.member, ticket.form; per ticket as private.ticket_refusal says.';
 
 create or replace function public.preview_tickets(p_action text, p_items jsonb, p jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -19979,12 +19967,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.money_open(bigint) is 'Whether money of a ticket still waits for its approval: until then the ticket is not resolved.';
 
-create or replace function private.money_allowed(p_ticket_id bigint, p_pot text) returns numeric
-language sql stable set search_path = '' as $$
-    select coalesce(sum(amount), 0) from public.ticket_money where ticket_id = p_ticket_id and pot = p_pot and state in ('granted', 'approved', 'paid')
-$$;
-comment on function private.money_allowed(bigint, text) is 'What a ticket may pay of a pot: granted within the authority, or approved. A refund above it is refused.';
-
 -- Asking --------------------------------------------------------------------------------------------------------------
 
 create or replace function private.tg_approval_deadline() returns trigger
@@ -21040,12 +21022,6 @@ language sql stable set search_path = '' as $$
     where m.id = any (p_ids)
 $$;
 comment on function private.money_rows(bigint[]) is 'Rows of money as pages show them, newest first, each with its latest approval.';
-
-create or replace function private.ticket_money_of(p_ticket_id bigint) returns jsonb
-language sql stable set search_path = '' as $$
-    select private.money_rows(array(select id from public.ticket_money where ticket_id = p_ticket_id))
-$$;
-comment on function private.ticket_money_of(bigint) is 'What a ticket promised, for its page.';
 
 -- What the handler may ------------------------------------------------------------------------------------------------
 

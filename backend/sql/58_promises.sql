@@ -219,8 +219,8 @@ begin
     elsif v.made_by = v_me.member_id then
         perform private.fail('PT403', 'promise.self');
     elsif p_agree and v.amount > v_me.approval_limit then
-        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', pg_catalog.to_char(v_me.approval_limit, 'FM999,999,990.00'),
-            'amount', pg_catalog.to_char(v.amount, 'FM999,999,990.00')));
+        perform private.fail('PT403', 'promise.limit', pg_catalog.jsonb_build_object('limit', pg_catalog.to_char(v_me.approval_limit, 'FM999,999,999,999,990.00'),
+            'amount', pg_catalog.to_char(v.amount, 'FM999,999,999,999,990.00')));
     elsif p_agree and v.due_at <= v_now then
         perform private.fail('PT409', 'promise.bad_time');
     end if;

@@ -225,7 +225,7 @@ language sql immutable rows 100 set search_path = '' as $$
     select f.state, coalesce(m.state_to, f.state), m.rpc, m.who from moves m cross join lateral pg_catalog.unnest(m.states_from) f (state)
 $$;
 comment on function private.ticket_moves() is
-    'Every step that a ticket may take: from state to state (new: not there yet), by which function, and as what one may: worker (agent, operations, manager, admin of the shop; the warehouse for its own department), warehouse, owner, registrar (who registered it), lead (manager or 当班主管), system. The flow and its test both read it.';
+    'Every step that a ticket may take: from state to state (new: not there yet), by which function (reassign_ticket: change_tickets with reassign), and as what one may: worker (agent, operations, manager, admin of the shop; the warehouse for its own department), warehouse, owner, registrar (who registered it), lead (manager or 当班主管), system. The flow and its test both read it.';
 
 create or replace function private.tg_ticket_state() returns trigger
 language plpgsql set search_path = '' as $$

@@ -241,19 +241,7 @@ end;
 $$;
 grant execute on function public.change_tickets(text, jsonb, jsonb, uuid) to authenticated;
 comment on function public.change_tickets(text, jsonb, jsonb, uuid) is
-    'Those who work on tickets: up to 500 [{id, version}] at once, or (null) all that match p {filter, count}: reassign (p {member_id}), give_back (p {reason}), classify (p as classify_ticket). {batch_id, done, items}; ten minutes to undo_tickets. bulk.empty, bulk.too_many, bulk.count_changed, filter.bad, ticket.reason, ticket.member, ticket.form; per ticket as private.ticket_refusal says.';
-
-create or replace function public.reassign_ticket(p_items jsonb, p_member_id bigint, p_request_id uuid) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-    v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
-begin
-    return public.change_tickets('reassign', p_items, pg_catalog.jsonb_build_object('member_id', p_member_id), p_request_id);
-end;
-$$;
-grant execute on function public.reassign_ticket(jsonb, bigint, uuid) to authenticated;
-comment on function public.reassign_ticket(jsonb, bigint, uuid) is
-    'The owner (his own) or a lead: gives tickets [{id, version}] to a colleague, who begins when he takes them. As change_tickets with reassign.';
+    'Those who work on tickets: up to 500 [{id, version}] at once, or (null) all that match p {filter, count}: reassign (p {member_id}; the owner or a lead, the colleague begins when he takes it), give_back (p {reason}), classify (p as classify_ticket). {batch_id, done, items}; ten minutes to undo_tickets. bulk.empty, bulk.too_many, bulk.count_changed, filter.bad, ticket.reason, ticket.member, ticket.form; per ticket as private.ticket_refusal says.';
 
 create or replace function public.preview_tickets(p_action text, p_items jsonb, p jsonb) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

@@ -141,12 +141,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.money_open(bigint) is 'Whether money of a ticket still waits for its approval: until then the ticket is not resolved.';
 
-create or replace function private.money_allowed(p_ticket_id bigint, p_pot text) returns numeric
-language sql stable set search_path = '' as $$
-    select coalesce(sum(amount), 0) from public.ticket_money where ticket_id = p_ticket_id and pot = p_pot and state in ('granted', 'approved', 'paid')
-$$;
-comment on function private.money_allowed(bigint, text) is 'What a ticket may pay of a pot: granted within the authority, or approved. A refund above it is refused.';
-
 -- Asking --------------------------------------------------------------------------------------------------------------
 
 create or replace function private.tg_approval_deadline() returns trigger

@@ -25,12 +25,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.money_rows(bigint[]) is 'Rows of money as pages show them, newest first, each with its latest approval.';
 
-create or replace function private.ticket_money_of(p_ticket_id bigint) returns jsonb
-language sql stable set search_path = '' as $$
-    select private.money_rows(array(select id from public.ticket_money where ticket_id = p_ticket_id))
-$$;
-comment on function private.ticket_money_of(bigint) is 'What a ticket promised, for its page.';
-
 -- What the handler may ------------------------------------------------------------------------------------------------
 
 create or replace function private.blank_money(p_ticket public.tickets) returns public.ticket_money

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.sql import leading
-from tests.sql.desk import NOON, add_order, ask, at, call, one, open_floor, order_item, refusal, row
+from tests.sql.desk import NOON, add_order, ask, at, call, one, open_floor, order_item, refusal, refused, row
 from tests.sql.leading import (
     capture,
     contact,
@@ -288,9 +289,11 @@ def test_a_promise_within_limits_holds_beyond_them_a_manager_agrees_never_onesel
     own = promise("mgr", amount=501)
     with refusal("PT403", "promise.self"):
         call(floor, "mgr", "decide_promise", own["id"], own["version"], True)
-    huge = promise("cid", amount=501)
-    with refusal("PT403", "promise.limit"):
+    huge = promise("cid", amount=123456789012.5)
+    with pytest.raises(psycopg.Error) as beyond:
         call(floor, "mgr", "decide_promise", huge["id"], huge["version"], True)
+    assert refused(beyond.value) == ("PT403", "promise.limit")
+    assert json.loads(str(beyond.value.diag.message_detail))["amount"] == "123,456,789,012.50"
     waiting = {p["id"]: p["deciders"] for p in ask(floor, "cid", "promise_list", {"tab": "pending"})["rows"]}
     assert (waiting[own["id"]], waiting[huge["id"]]) == ([], [])  # his own, beyond his limit
     agreed = call(floor, "mgr", "decide_promise", big["id"], big["version"], True)

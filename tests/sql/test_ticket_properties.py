@@ -160,7 +160,7 @@ class Desk(RuleBasedStateMachine):
     )
     def hand_on(self, which: list[int], who: str, to: str, undo: bool) -> None:
         items = [item(self.conn, self.ticket(pick)) for pick in which]
-        answer = self.attempt(who, "reassign_ticket", items, member(self.conn, to))
+        answer = self.attempt(who, "change_tickets", "reassign", items, {"member_id": member(self.conn, to)})
         if answer and answer["batch_id"] and undo:
             self.attempt(who, "undo_tickets", answer["batch_id"])
 

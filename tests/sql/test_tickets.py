@@ -144,7 +144,7 @@ def steps(conn: Connection) -> dict[str, tuple[Any, ...]]:
         "reopen_ticket": ("unsatisfied",),
         "cancel_ticket": ("mistake",),
         "link_ticket": (order,),
-        "reassign_ticket": (member(conn, "ben"),),
+        "reassign_ticket": ({"member_id": member(conn, "ben")},),
     }
 
 
@@ -164,7 +164,7 @@ def attempt(
             if rpc == "merge_tickets":
                 call_p(conn, who, rpc, mine, other)
             elif rpc == "reassign_ticket":
-                answer = call_p(conn, who, rpc, [mine], *args)["items"][0]
+                answer = call_p(conn, who, "change_tickets", "reassign", [mine], *args)["items"][0]
                 if not answer["ok"]:
                     return untouched(conn, ticket, before, "PT409", answer["key"])
             else:
@@ -440,7 +440,8 @@ def test_all_that_match_are_changed_only_while_there_are_as_many_as_were_shown(f
 
 def test_undo_is_refused_when_somebody_went_on_or_too_late(floor: Connection) -> None:
     ticket = make(floor, "classified")
-    batch = call_p(floor, "mgr", "reassign_ticket", [item(floor, ticket)], member(floor, "ben"))["batch_id"]
+    to = {"member_id": member(floor, "ben")}
+    batch = call_p(floor, "mgr", "change_tickets", "reassign", [item(floor, ticket)], to)["batch_id"]
     with floor.transaction(force_rollback=True):
         at(floor, NOON + timedelta(minutes=10, seconds=1))
         with refusal("PT409", "undo.too_late"):
