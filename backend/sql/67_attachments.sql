@@ -143,7 +143,7 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.ticket_it_became(bigint) is 'The ticket that a merged one is part of now, however often it was merged; itself when it was not.';
 
-create or replace function private.attachment_for(p_me private.actor, p_id bigint, p_now timestamptz) returns private.attachments
+create or replace function private.attachment_for(p_me private.actor, p_id bigint, p_mine_too boolean, p_now timestamptz) returns private.attachments
 language plpgsql stable set search_path = '' as $$
 declare
     v private.attachments;
@@ -153,20 +153,20 @@ begin
     v_ticket := private.ticket_it_became(v.ticket_id);
     if v.id is null then
         perform private.fail('PT404', 'attachment.none');
-    elsif v.uploaded_by is distinct from (p_me).member_id and not private.may_attach(p_me, v_ticket, p_now) then
+    elsif not (p_mine_too and v.uploaded_by is not distinct from (p_me).member_id) and not private.may_attach(p_me, v_ticket, p_now) then
         perform private.fail('PT403', 'attachment.not_yours');
     end if;
     return v;
 end;
 $$;
-comment on function private.attachment_for(private.actor, bigint, timestamptz) is
-    'A file that this person may open: of his shop, and his by private.may_attach (a merged case counts as the one it went into), or uploaded by himself. attachment.none, attachment.not_yours.';
+comment on function private.attachment_for(private.actor, bigint, boolean, timestamptz) is
+    'A file of his shop that is this person''s by private.may_attach (a merged case counts as the one it went into); p_mine_too: or that he uploaded himself. attachment.none, attachment.not_yours.';
 
 create or replace function public.attachment(p_id bigint, p_preview boolean default false) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
     v_me private.actor := private.require_member(array['agent', 'warehouse', 'operations', 'manager', 'admin']);
-    v private.attachments := private.attachment_for(v_me, p_id, private.now());
+    v private.attachments := private.attachment_for(v_me, p_id, false, private.now());
     v_small boolean := coalesce(p_preview, false) and v.preview is not null;
 begin
     if v.uploaded_by is distinct from v_me.member_id then
@@ -183,7 +183,7 @@ end;
 $$;
 grant execute on function public.attachment(bigint, boolean) to authenticated;
 comment on function public.attachment(bigint, boolean) is
-    'Who may add files to the case, and who uploaded this one: its content, or (p_preview) its small picture where it has one: {id, name, media_type, sha256, content (base64)}. Opening somebody else''s file is audited, once in ten minutes. attachment.none, attachment.not_yours.';
+    'Who may add files to the case, also of what he uploaded before he gave it away (what a customer sent opens with the claim): its content, or (p_preview) its small picture where it has one: {id, name, media_type, sha256, content (base64)}. Opening somebody else''s file is audited, once in ten minutes. attachment.none, attachment.not_yours.';
 
 create or replace function public.remove_attachment(p_id bigint, p_reason text, p_request_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -198,7 +198,7 @@ begin
     elsif coalesce(p_reason, '') not in ('wrong_file', 'personal_data', 'customer_asked', 'duplicate') then
         perform private.fail('PT422', 'attachment.reason');
     end if;
-    v := private.attachment_for(v_me, p_id, v_now);
+    v := private.attachment_for(v_me, p_id, true, v_now);
     if not private.is_ticket_lead(v_me, v.shop_id, v_now)
         and (v.uploaded_by is distinct from v_me.member_id or v.uploaded_at <= v_now - interval '10 minutes') then
         perform private.fail('PT403', 'attachment.kept');

@@ -165,6 +165,13 @@ def test_who_adds_and_who_opens(desk: Connection) -> None:
         (number,),
     )
     assert read(desk, "cid", file) == PNG  # he took the case over
+    assert offered(desk, "ann", number) == set()
+    with refusal("PT403", "attachment.not_yours"):  # what she uploaded herself went with the case
+        read(desk, "ann", file)
+    own = one(desk, "select max(id) from private.attachments where ticket_id = %s", number)
+    hers = "update private.attachments set uploaded_by = (select id from members where staff_no = 'ann') where id = %s"
+    desk.execute(hers.encode(), (own,))
+    assert remove(desk, "ann", own)["id"] == own  # a wrong file goes, within ten minutes
     middle, last = case(desk), case(desk, "cid")
     for merged, into in ((number, middle), (middle, last)):
         desk.execute(
