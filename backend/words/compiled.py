@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, islice, pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ _FIRST_DIGIT: Final = 31
 _FIRST_FREE: Final = 41
 _FIRST_SHARED: Final = 60
 _OPENINGS: Final = written_as("《“\"'®")
-_KNOWN_BITS: Final = 19
+_KNOWN_BITS: Final = 18
 _REMEMBERED: Final = 20_000
 _SHORT: Final = 32
 _PAIRED: Final = 8
@@ -278,7 +278,7 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
     return table
 
 
-def needle_hash(first: Codes, second: Codes, last: Codes, length: npt.NDArray[np.intp]) -> Codes:
+def needle_hash(first: Codes, second: Codes, last: Codes, length: npt.NDArray[Any]) -> Codes:
     """Return the places of needles in `Compiled.known`, from three of their code points."""
     mixed: Codes = first * np.uint32(0x9E3779B1) + second * np.uint32(0x85EBCA77)
     mixed += last * np.uint32(0xC2B2AE3D)
@@ -286,11 +286,13 @@ def needle_hash(first: Codes, second: Codes, last: Codes, length: npt.NDArray[np
     return mixed >> np.uint32(32 - _KNOWN_BITS)
 
 
-def _known(points: Codes, starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Return which hashes needles have that lie at [start, end) of some code points."""
+def _known(points: Codes, ends: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Return which hashes needles have whose code points are joined and end so."""
     known = np.zeros(1 << _KNOWN_BITS, np.bool_)
-    second = np.minimum(starts + 1, ends - 1)
-    known[needle_hash(points[starts], points[second], points[ends - 1], ends - starts)] = True
+    lengths = np.diff(ends, prepend=np.int32(0))
+    starts = ends - lengths
+    second = points.take(np.minimum(starts + 1, ends - 1))
+    known[needle_hash(points.take(starts), second, points.take(ends - 1), lengths)] = True
     return known
 
 
@@ -308,14 +310,15 @@ def _coded(needles: Sequence[str], mere: Sequence[str]) -> _Keys:
     every = [*needles, *mere]
     classes = _classes(every)
     points = code_points("".join(every))
+    ends = np.cumsum(np.fromiter(map(len, every), np.int32, len(every)), dtype=np.int32)
+    known = _known(points, ends)
     coded = classes.take(points).tobytes()
-    ends = np.cumsum(np.fromiter(map(len, every), np.intp, len(every)))
-    starts = np.concatenate(([0], ends[:-1]))
+    del points
     spans = pairwise(accumulate(map(len, every), initial=0))
     codes = dict.fromkeys(coded[start:end] for start, end in islice(spans, len(needles)))
     meant = len(codes)
     codes.update(dict.fromkeys(coded[start:end] for start, end in spans))
-    return _Keys(classes, _known(points, starts, ends), list(codes), meant)
+    return _Keys(classes, known, list(codes), meant)
 
 
 def _has_edge(needle: str) -> bool:
