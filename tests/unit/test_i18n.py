@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(ROOT.glob("pages/**/*.py"))
 WORDING = {"format.py", "i18n.py"}  # the formatters of times, and the languages under their own names
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
+FULL_WIDTH = re.compile(r"[，。：；（）、！？]")
 CATALOGUES = {"pages": i18n.catalogue(), "messages": errors.catalogue()}
 
 
@@ -67,6 +68,12 @@ def test_english_is_english_and_chinese_is_chinese() -> None:
     names = {"bar.other_language", "locale.unknown"}  # Chinese under its own name
     mixed = [key for _, key, text in texts() if CHINESE.search(text["en"]) and key not in names]
     assert mixed == []
+    assert [key for _, key, text in texts() if FULL_WIDTH.search(text["en"])] == []
+    previews = [script for script in SCRIPTS if script.name == "bulk.py"]
+    assert len(previews) >= 2
+    assert {s.parent.name: own_words(ast.parse(s.read_text("utf-8")), FULL_WIDTH) for s in previews} == {
+        s.parent.name: [] for s in previews
+    }
     latin = re.compile(r"^[\x00-\x7f]*[a-z]{3,} [a-z]{3,} [a-z]{3,}")
     assert [key for _, key, text in texts() if latin.search(text["zh-CN"])] == []
 
@@ -96,8 +103,8 @@ def test_pages_carry_no_words_of_their_own() -> None:
     assert found == []
 
 
-def own_words(tree: ast.Module) -> list[str]:
-    """Chinese in the code of a page; what stands in its docstrings is for us."""
+def own_words(tree: ast.Module, pattern: re.Pattern[str] = CHINESE) -> list[str]:
+    """Chinese (or what else is looked for) in the code of a page; its docstrings are for us."""
     docs = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -109,7 +116,7 @@ def own_words(tree: ast.Module) -> list[str]:
         node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
-        if CHINESE.search(node.value)
+        if pattern.search(node.value)
     ]
 
 

@@ -240,7 +240,7 @@ def _told(user: User, rows: Sequence[Task]) -> None:
         said = refusal(
             AppError(one.outcome, status=409, params={"id": one.id, "who": one.who or "—", "at": at})
         )
-        changed = "、".join(plain(f"tasks.field.{name}") for name in one.fields)
+        changed = plain("common.listed").join(plain(f"tasks.field.{name}") for name in one.fields)
         tail = f" {t('tasks.they_changed', fields=changed)}" if changed else ""
         holds = now.get(one.id, {})
         lines = [

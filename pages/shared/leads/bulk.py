@@ -94,7 +94,11 @@ def _changes(asked: _Asked, ids: Set[int]) -> None:
     """What becomes of which lead, from what it is now."""
     rows = [row for row in asked.rows if row.id in ids]
     lines = [
-        f"{wording.number(row.id)} {words.name(row)}：{_before(asked.action, row)} → {_after(asked, row)}"
+        plain(
+            "common.told",
+            name=f"{wording.number(row.id)} {words.name(row)}",
+            text=f"{_before(asked.action, row)} → {_after(asked, row)}",
+        )
         for row in rows[:_NAMED]
     ]
     if len(rows) > _NAMED:
@@ -106,12 +110,16 @@ def _changes(asked: _Asked, ids: Set[int]) -> None:
 def _before(action: BulkAction, row: LeadRow) -> str:
     if action == "move":
         return words.of("stages", row.stage)
-    return "、".join(row.needs) if action == "tag" else row.owner_name or plain("leads.in_pool")
+    return (
+        plain("common.listed").join(row.needs)
+        if action == "tag"
+        else row.owner_name or plain("leads.in_pool")
+    )
 
 
 def _after(asked: _Asked, row: LeadRow) -> str:
     if asked.action == "tag":
-        return "、".join(dict.fromkeys([*row.needs, asked.to]))
+        return plain("common.listed").join(dict.fromkeys([*row.needs, asked.to]))
     return plain("leads.in_pool") if asked.action == "give_back" else asked.to
 
 
@@ -122,7 +130,7 @@ def _refused(items: Sequence[ItemResult]) -> None:
         if item.refusal:
             reasons.setdefault(item.refusal, []).append(wording.number(item.id))
     for key, numbers in reasons.items():
-        named = "、".join(numbers[:_NAMED]) + (" …" if len(numbers) > _NAMED else "")
+        named = plain("common.listed").join(numbers[:_NAMED]) + (" …" if len(numbers) > _NAMED else "")
         told = t("leads.refused_n", count=len(numbers), why=words.of("refusals", key))
         st.warning(f"{told} {md(named)}", icon=":material/lock:")
 
@@ -155,7 +163,7 @@ def _undo(batch_id: int) -> None:
     st.session_state.pop(_UNDO)
     left = [item for item in answer.items if item.refusal]
     if left:
-        named = "、".join(wording.number(item.id) for item in left[:_NAMED])
+        named = plain("common.listed").join(wording.number(item.id) for item in left[:_NAMED])
         why = words.of("refusals", left[0].refusal)
         frame.flash(f"{t('leads.undo_left', count=len(left), why=why)} {md(named)}", icon=":material/lock:")
     state.finished(t("leads.undone", count=answer.done), icon=":material/undo:")

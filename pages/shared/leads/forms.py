@@ -32,7 +32,13 @@ def draw(user: User) -> None:
 def _line(user: User, form: LeadForm) -> None:
     shop = user.shop(form.shop_id)
     figures = plain("leads.forms.figures", accepted=form.accepted, trapped=form.trapped, limited=form.limited)
-    facts = (form.name, shop.name if shop else "", "、".join(form.needs), figures, frame.clock(form.last_at))
+    facts = (
+        form.name,
+        shop.name if shop else "",
+        plain("common.listed").join(form.needs),
+        figures,
+        frame.clock(form.last_at),
+    )
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"leads_form_{form.id}"):
         st.markdown(md(" · ".join(fact for fact in facts if fact)), width="stretch")
         word = "off" if form.is_active else "on"

@@ -240,7 +240,7 @@ def _pending(user: User, made: PromiseRow) -> None:
     """Who is waited for, by name; for them the two answers. Any other manager may still refuse."""
     may_agree = any(one.id == user.id for one in made.deciders)
     if not may_agree:
-        who = "、".join(one.name for one in made.deciders)
+        who = plain("common.listed").join(one.name for one in made.deciders)
         st.caption(t("leads.promise_waits_for", who=who) if who else t("leads.promise_waits"))
     may_refuse = may_agree or (user.has("manager") and made.made_by != user.id)
     for word, agree, may in (("agree", True, may_agree), ("refuse", False, may_refuse)):
@@ -257,7 +257,7 @@ def _merges(found: LeadScreen) -> None:
         return
     with st.container(border=True, gap="small", key="lead_merges"):
         for merge in open_ones:
-            how = "、".join(t(f"leads.field.{name}") for name in merge.matched)
+            how = plain("common.listed").join(t(f"leads.field.{name}") for name in merge.matched)
             st.markdown(
                 f":material/content_copy: {t('leads.may_be', other=words.case(merge.other), how=how)}"
             )

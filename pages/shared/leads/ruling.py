@@ -67,7 +67,7 @@ def _show(held: Mapping[str, Any]) -> None:
         st.markdown(f"{n}. {words.grade(rule['grade'])} {md(_in_words(rule['conditions']))}")
     st.markdown(f"{len(held['grading']) + 1}. {words.grade('C')} {t('leads.rules.else')}")
     for name in _NUMBERS:
-        st.caption(md(f"{plain(f'leads.rules.{name}')}：{held[name]}"))
+        st.caption(md(plain("common.told", name=plain(f"leads.rules.{name}"), text=held[name])))
 
 
 def _in_words(conditions: Mapping[str, list[str]]) -> str:
@@ -205,7 +205,9 @@ def _effect(seen: Mapping[str, Any]) -> None:
     if not seen["moves"]:
         st.info(t("leads.rules.no_effect"), icon=":material/info:")
         return
-    told = "；".join(f"{one['from']} → {one['to']}：{one['count']}" for one in seen["moves"])
+    told = plain("common.clauses").join(
+        plain("common.told", name=f"{one['from']} → {one['to']}", text=one["count"]) for one in seen["moves"]
+    )
     st.info(t("leads.rules.effect", moves=told), icon=":material/info:")
 
 

@@ -56,7 +56,7 @@ def _body(user: User) -> None:
 
 def _draw(twin: Twin) -> None:
     with st.container(border=True, gap="small", key=f"leads_twin_{twin.id}"):
-        how = "、".join(plain(f"leads.field.{name}") for name in twin.matched)
+        how = plain("common.listed").join(plain(f"leads.field.{name}") for name in twin.matched)
         st.markdown(t("leads.twin_how", how=how))
         left, right = st.columns(2)
         for place, side, label in ((left, twin.into, "older"), (right, twin.lead, "newer")):
@@ -99,7 +99,7 @@ def _shown(side: Mapping[str, Any], name: str) -> str:
     if not value:
         return "—"
     if name == "needs":
-        return "、".join(value)
+        return plain("common.listed").join(value)
     return words.of(_CODED[name], value) if name in _CODED else str(value)
 
 
@@ -115,7 +115,7 @@ def _line(side: Mapping[str, Any]) -> str:
 
 def _facts(side: Mapping[str, Any]) -> str:
     shown = [str(side.get(f"{name}_masked") or "") for name in (*_MASKS, "buyer")]
-    tags = "、".join(side.get("needs") or ())
+    tags = plain("common.listed").join(side.get("needs") or ())
     return " · ".join(part for part in [*shown, tags] if part)
 
 

@@ -102,7 +102,11 @@ def _changes(asked: _Asked, rows: Sequence[TicketRow]) -> None:
     """What becomes of which ticket, from what it is now."""
     after = plain("tickets.bulk.nobody") if asked.menu == "give_back" else asked.to
     lines = [
-        f"{wording.number(row.id)} {words.of('types', row.type)}：{_before(asked.menu, row)} → {after}"
+        plain(
+            "common.told",
+            name=f"{wording.number(row.id)} {words.of('types', row.type)}",
+            text=f"{_before(asked.menu, row)} → {after}",
+        )
         for row in rows[:_NAMED]
     ]
     if len(rows) > _NAMED:
