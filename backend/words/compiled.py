@@ -12,7 +12,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from backend.words.conditions import WARN, Condition, Rule, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
 from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
-from backend.words.lang import any_of, split_alternatives
+from backend.words.lang import any_of, split_alternatives, words_of
 from backend.words.models import Severity
 from backend.words.nearby import Own
 from backend.words.rules import SCANNED_SIGNS, always, heeds
@@ -43,7 +43,7 @@ _SHORT: Final = 32
 _PAIRED: Final = 8
 """So many times more classes for characters of needles of two, which chance finds most often, than for
 others."""
-DISGUISED: Final = 6_000
+DISGUISED: Final = 5_500
 """Terms, in the dictionary's order, that are also looked for in sound-alikes, pinyin and split characters."""
 LETTERS: Final = bytes(b if _FIRST_LETTER <= b < _FIRST_DIGIT else 32 for b in range(256)).translate(
     bytes.maketrans(bytes(range(_FIRST_LETTER, _FIRST_DIGIT)), b"abcdefghijklmnopqrstuvwxyz")
@@ -66,8 +66,9 @@ class Pattern(NamedTuple):
 class Meaning(NamedTuple):
     """One folded needle. `plain` is the folded term it stands for; they differ in an alias.
 
-    A stand-in ("女子" for 好, "醉" for 最) means nothing but that a term may be spelt here. `is_edged`: a
-    longer word or number could go on beyond it.
+    A stand-in ("女子" for 好, "醉" for 最) means nothing but that a term may be spelt here; with a `plain` of
+    its own it is a sound-alike of a word that patterns are made of ("见笑" for 见效). `is_edged`: a longer
+    word or number could go on beyond it.
     """
 
     needle: str
@@ -82,8 +83,8 @@ class Meaning(NamedTuple):
 class Lexicon(dict[str, Meaning | None]):
     """Folded needle -> what it means, None if nothing.
 
-    A term that is nothing else gets its rule and meaning when it is first met: of a large dictionary, most
-    never are.
+    A term or an alias (`aliases`: alias -> term) that is nothing else gets its rule and meaning when it is
+    first met: of a large dictionary, most never are.
     """
 
     def __init__(
@@ -91,17 +92,21 @@ class Lexicon(dict[str, Meaning | None]):
     ) -> None:
         super().__init__()
         self.terms, self._conditions = terms, conditions
+        self.aliases: dict[str, str] = {}
         self._groups = dict(dictionary.superlatives)
 
     def __missing__(self, needle: str) -> Meaning | None:
-        if needle not in self.terms:
+        if needle not in self.terms and needle not in self.aliases:
             return None
         found = self[needle] = self.made(needle)
         return found
 
     def made(self, needle: str) -> Meaning:
-        """Return what a needle means, a new meaning without a rule if it is no term."""
-        return self.get(needle) or Meaning(needle, needle, self.rule(needle), is_edged=_has_edge(needle))
+        """Return what a needle means, a new meaning without a rule if it is neither a term nor an alias."""
+        plain = needle if needle in self.terms else self.aliases.get(needle, needle)
+        return self.get(needle) or Meaning(
+            needle, plain, self.rule(plain), plain != needle, is_edged=_has_edge(needle)
+        )
 
     def rule(self, term: str) -> Rule | None:
         entry = self.terms.get(term)
@@ -218,23 +223,34 @@ def _triggers(
     return triggers
 
 
+def _shapes(dictionary: Dictionary) -> list[str]:
+    """Return the folded words that patterns are made of."""
+    written = {word for row in dictionary.patterns for word in words_of(row.pattern)}
+    return sorted(word for word in map(fold_text, written) if len(word) > 1)
+
+
 def _lexicon(
     terms: dict[str, Entry],
     dictionary: Dictionary,
     conditions: dict[str, tuple[Condition, ...]],
     stand_ins: Iterable[str],
+    shapes: Sequence[str],
 ) -> Lexicon:
     """Return the meanings of needles; those are made that are more than a term."""
     found = Lexicon(terms, dictionary, conditions)
+    for needle, plain in _aliases(terms):
+        if needle not in terms:
+            found.aliases.setdefault(needle, plain)
     for needle, patterns in _triggers(dictionary, conditions).items():
         if needle:
             found[needle] = found.made(needle)._replace(patterns=tuple(patterns))
-    for needle, plain in _aliases(terms):
-        known = found.made(needle)
-        if known.rule is None:
-            found[needle] = known._replace(plain=plain, rule=found.rule(plain), disguised=True)
     for needle in stand_ins:
         found[needle] = found.made(needle)._replace(stand_in=True)
+    for word in shapes:
+        for alias in aliases(word, severe=len(word) > 2):
+            if alias not in found and alias not in terms and found.aliases.get(alias, word) == word:
+                known = found.aliases.setdefault(alias, word)
+                found[alias] = found.made(alias)._replace(plain=known, stand_in=True)
     return found
 
 
@@ -329,11 +345,12 @@ def compile_dictionary(dictionary: Dictionary, *, engine: str | None = None) -> 
     """Compile a dictionary. `engine` forces one matcher (see scanner.py)."""
     conditions = _conditions(dictionary)
     terms = _terms(dictionary, conditions)
-    spellings = phonetics(islice(terms, DISGUISED))
-    meanings = _lexicon(terms, dictionary, conditions, spellings.stand_ins)
+    shapes = _shapes(dictionary)
+    spellings = phonetics(dict.fromkeys(chain(islice(terms, DISGUISED), shapes)))
+    meanings = _lexicon(terms, dictionary, conditions, spellings.stand_ins, shapes)
     heard = _heard()
-    needles = [*terms, *(needle for needle in meanings if needle not in terms)]
-    keys = _coded(needles, [sign for sign in heard if sign not in terms and sign not in meanings])
+    needles = [*dict.fromkeys(chain(terms, meanings.aliases, meanings))]
+    keys = _coded(needles, [*(heard.keys() - set(needles))])
     del needles  # memory for the scan
     said: dict[bytes, int] = {}
     for sign, bits in heard.items():

@@ -2,8 +2,9 @@
 
 A folded term is given *aliases*, sound-alike spellings that stand for it. Sound-alikes are ordinary words
 elsewhere, so an alias exists only as a whole term, never when it is a common word itself, and never for a
-two-character term that merely asks for evidence. Pinyin and split characters are found by their own signs
-(a run of letters that is nothing but syllables, a pair of components) and fitted to the terms around them.
+term of two or three characters that merely asks for evidence. Pinyin and split characters are found by their
+own signs (a run of letters that is nothing but syllables, a pair of components) and fitted to the terms
+around them.
 """
 
 from __future__ import annotations
@@ -62,11 +63,13 @@ def aliases(term: str, *, severe: bool) -> set[str]:
     worth their risk.
 
     最 is not replaced here: its stand-ins are found on their own (`phonetics`), as they begin hundreds of
-    terms.
+    terms; and what is one character after it stays as it is.
     """
-    if len(term) < 2 or (len(term) == 2 and not severe) or term.startswith(_SUPERLATIVE):
+    if len(term) < 2 or (len(term) < 4 and not severe):
         return set()
     found = {alias for alias in _substitutes(term, variants().alike) if alias not in common_words()}
+    if term.startswith(_SUPERLATIVE):
+        return {alias for alias in found if alias.startswith(_SUPERLATIVE)} if len(term) > 2 else set()
     found.update(term.replace("100", zeros) for zeros in ("1oo", "10o", "1o0") if "100" in term)
     if "no1" in term:
         found.add(term.replace("no1", "n01"))
@@ -151,10 +154,15 @@ class Phonetics(NamedTuple):
                     yield from groups.get(char, ())
 
 
+@functools.cache
+def _forms_of(char: str) -> tuple[str, ...]:
+    return readings().get(char, ()) + variants().split.get(char, ())
+
+
 def _forms(term: str) -> tuple[tuple[str, ...], ...]:
     """Return the forms of each character; without a reading a character has none but its parts."""
     table = variants()
-    forms = [readings().get(char, ()) + table.split.get(char, ()) for char in term]
+    forms = [*map(_forms_of, term)]
     if term.startswith(_SUPERLATIVE):
         forms[0] += tuple(c for c in table.alike.get(_SUPERLATIVE, ()) if _superlative_alias(c + term[1:]))
     return tuple(forms)

@@ -23,7 +23,7 @@ from backend.words.dictionary import Dictionary, shipped
 from backend.words.judging import Judged, Text, judge_text, leftmost_longest
 from backend.words.models import Category, Context, Hit, Kind, Result
 from backend.words.report import describe, notices
-from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, write_out
+from backend.words.unfold import Spelt, Unfolded, expand_text, spelt_terms, without_pluses, write_out
 
 BLOCK: Final = 120_000
 """Characters joined for one scan: small enough for the arrays to stay in the processor's cache."""
@@ -69,8 +69,15 @@ def _places(word: bytes, letters: bytes) -> Iterator[int]:
 
 def _spelt(given: _Texts, runs: list[_Run], found: list[Found], table: Compiled) -> dict[int, list[Spelt]]:
     """Find the terms spelt in pinyin or with stand-ins, by text."""
-    signs = [_Run(first, last, meaning.needle) for _, _, first, last, meaning, _ in found if meaning.stand_in]
+    signs: list[_Run] = []
     spelt: dict[int, list[Spelt]] = {}
+    for start, end, first, last, meaning, _ in found:
+        if meaning.stand_in and meaning.plain == meaning.needle:
+            signs.append(_Run(first, last, meaning.needle))
+        elif meaning.stand_in:
+            n = bisect_right(given.starts, start) - 1
+            low = given.starts[n]
+            spelt.setdefault(n, []).append(Spelt(start - low, end - low, meaning.plain))
     if not (signs or runs):
         return spelt
     block, phonetics = given.block, table.phonetics
@@ -89,6 +96,19 @@ def _spelt(given: _Texts, runs: list[_Run], found: list[Found], table: Compiled)
 _hit_of: Final = functools.partial(tuple.__new__, Hit)
 _result_of: Final = functools.partial(tuple.__new__, Result)
 """Make a `Hit` and a `Result` of a tuple, in a third of the time."""
+
+
+def _parted(texts: Sequence[str]) -> dict[int, Unfolded]:
+    """Return the texts whose words are parted by pluses, without these."""
+    return {n: joined for n, text in enumerate(texts) if (joined := without_pluses(text))}
+
+
+def _among(terms: list[Spelt], judged: list[Judged], length: int) -> list[Judged]:
+    """Return what lies on a term that was spelt out; the rest was judged as it is written."""
+    spelt = bytearray(length)
+    for start, end, _ in terms:
+        spelt[start:end] = b"\1" * (end - start)
+    return [item for item in judged if spelt.find(1, item.start, item.end) >= 0]
 
 
 def _hit(text: str, judged: Judged) -> Hit:
@@ -139,20 +159,24 @@ def _check_block(
     candidates = table.scan(block.kept)
     runs = _runs(block, table)
     several = _SEVERAL_BYTE in block.kept
-    if not (candidates or runs or several):
+    parted = _parted(texts) if "+" in block.text or "＋" in block.text or "➕" in block.text else {}
+    if not (candidates or runs or several or parted):
         return
     needles = needles_in(block, table, candidates)
-    if not (needles.found or runs or several):
+    if not (needles.found or runs or several or parted):
         return
     given = _texts(block, texts, contexts)
     judged = _judge_block(needles, given, table)
     if several:
         expanded = {n: expand_text(texts[n], places) for n, places in _several(given).items()}
         judged.update(_unfolded(expanded, contexts, table))
+    if parted:
+        for n, hits in _unfolded(parted, contexts, table).items():
+            judged[n] = leftmost_longest([*judged.get(n, []), *hits])
     spelt = _spelt(given, runs, needles.found, table)
     written = {n: write_out(texts[n], terms) for n, terms in spelt.items()}
     for n, hits in _unfolded(written, contexts, table).items():
-        judged[n] = leftmost_longest([*judged.get(n, []), *hits])
+        judged[n] = leftmost_longest([*judged.get(n, []), *_among(spelt[n], hits, len(texts[n]))])
     for n, hits in judged.items():
         if hits:
             yield n, _result(texts[n], hits, contexts[n], table)

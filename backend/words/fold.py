@@ -46,9 +46,11 @@ _LOOKALIKES: Final = dict(
     )
 )
 # Strokes, which are no words: they only keep characters apart.
-_STROKES: Final = frozenset("丶丨丿亅")
+_STROKES: Final = frozenset("丶丨丿亅乀乁ꓸꓹꓽꞏᐧㅤᅟᅠﾠㆍヽヾゝ")
 # Pictures that sales text writes words with.
 _PICTURES: Final = {"💯": "100%", "🛰": "卫星", "🐧": "企鹅", "🧧": "红包", "💰": "现金"}
+HEARTS: Final = frozenset("❤♥")
+"""Mean 心 only in an account's name ("薇❤"), elsewhere they decorate."""
 _LETTERS: Final = dict(
     zip("аеорсхуікмтвнαβενοκτχυρѕјԁɡⅴⅹⅰⅼⅽⅾⅿℓðđÐĐ", "aeopcxyikmtbhabevoktxypsjdgvxilcdmldddd", strict=True)
 )
@@ -94,7 +96,7 @@ def _simplified() -> dict[str, str]:
 
 
 def _fold_one(char: str) -> str | None:
-    if char in _PICTURES:
+    if char in _PICTURES or char in HEARTS:
         return None  # stands for several
     if char in _STROKES:
         return SKIP

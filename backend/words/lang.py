@@ -23,6 +23,7 @@ _TOKENS: Final = {
     "&": r"(?:[a-z][a-z0-9_\-]{4,20}|[0-9]{5,12})",
 }
 _SPECIAL: Final = frozenset("#…‥&$[")
+_SIGNS: Final = re.compile(r"[\[\]|#…‥&$?]+")
 
 
 def is_literal(pattern: str) -> bool:
@@ -41,6 +42,11 @@ def split_alternatives(pattern: str) -> list[str]:
         else:
             current += char
     return [part for part in [*parts, current] if part]
+
+
+def words_of(pattern: str) -> list[str]:
+    """Return the literal words of a pattern."""
+    return [word for word in _SIGNS.split(pattern) if word]
 
 
 def to_regex(pattern: str) -> str:

@@ -6,15 +6,21 @@ the rewritten text is then checked like any other.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 from backend.words.disguise import Phonetics, align
-from backend.words.fold import expand, fold
+from backend.words.fold import HEARTS, expand, fold
 
 _REACH: Final = 24
+_PLUSES: Final = "+＋➕"
+_PARTED: Final = re.compile(f"[\u4e00-\u9fff](?:[{_PLUSES}][\u4e00-\u9fff]){{2,}}")
+_ACCOUNTS: Final = frozenset("微薇威葳巍维卫v")
+_IN_WORDS: Final = frozenset("权示扬雄保护防思纤")
+"""Before 威, 卫 or 维 they make a word of their own, which no account's name is."""
 
 
 class Unfolded(NamedTuple):
@@ -55,9 +61,26 @@ def _rewritten(text: str, changes: Iterable[Spelt]) -> Unfolded:
     return Unfolded("".join(parts), list(accumulate(map(len, parts[:-1]), initial=0)), spans)
 
 
+def _expanded(text: str, place: int) -> str:
+    """Return what a character that stands for several means where it stands."""
+    if text[place] not in HEARTS:
+        return expand(text[place])
+    before = text[place - 2 : place - 1] if place > 1 else ""
+    is_account = place > 0 and fold(text[place - 1]) in _ACCOUNTS
+    return "心" if is_account and before not in HEARTS and before not in _IN_WORDS else ""
+
+
 def expand_text(text: str, places: Iterable[int]) -> Unfolded:
     """Write out the characters at some places, which stand for several."""
-    return _rewritten(text, (Spelt(place, place + 1, expand(text[place])) for place in places))
+    return _rewritten(text, (Spelt(place, place + 1, _expanded(text, place)) for place in places))
+
+
+def without_pluses(text: str) -> Unfolded | None:
+    """Leave out the pluses that part single ideographs ("全+网+最+低"); None if there are none."""
+    pluses = [
+        place for match in _PARTED.finditer(text) for place in range(*match.span()) if text[place] in _PLUSES
+    ]
+    return _rewritten(text, (Spelt(place, place + 1, "") for place in pluses)) if pluses else None
 
 
 def _kept(text: str, low: int, high: int) -> tuple[str, list[int]]:
