@@ -54,7 +54,7 @@ class Block:
 
     @functools.cached_property
     def _shown(self) -> npt.NDArray[np.uint32]:
-        return view_table().take(self.points)
+        return view_table().take(self.points, mode="clip")
 
     @functools.cached_property
     def codes(self) -> npt.NDArray[np.uint32]:

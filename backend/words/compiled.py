@@ -21,7 +21,7 @@ import numpy.typing as npt
 from backend.words.conditions import WARN, Condition, Rule, compile_row
 from backend.words.dictionary import Dictionary, Entry, PatternRow
 from backend.words.disguise import Phonetics, aliases, phonetics
-from backend.words.fold import BARRIER, SKIP, fold_table, fold_text
+from backend.words.fold import BARRIER, CODE_POINTS, SKIP, fold_table, fold_text
 from backend.words.lang import any_of, split_alternatives, words_of
 from backend.words.models import Severity
 from backend.words.nearby import Own
@@ -282,10 +282,10 @@ def _classes(needles: Sequence[str]) -> npt.NDArray[np.uint8]:
     cut = free + (256 - free) * _PAIRED * len(pair) // max(1, _PAIRED * len(pair) + len(other))
     code.update((char, free + i % max(1, cut - free)) for i, char in enumerate(pair))
     code.update((char, cut + i % (256 - cut)) for i, char in enumerate(other))
-    table = np.full(0x110000, OTHER, np.uint8)
+    table = np.full(CODE_POINTS, OTHER, np.uint8)
     table[0xD800:0xF900] = DROP
     for char, number in code.items():
-        if char:
+        if char and ord(char) < CODE_POINTS:
             table[ord(char)] = number
     for point, folded in fold_table().items():
         table[point] = SEVERAL if folded is None else code.get(folded, OTHER)
@@ -328,7 +328,7 @@ def _coded(needles: Sequence[str], mere: Sequence[str]) -> _Keys:
     points = code_points("".join(every))
     ends = np.cumsum(np.fromiter(map(len, every), np.int32, len(every)), dtype=np.int32)
     known = _known(points, ends)
-    coded = classes.take(points).tobytes()
+    coded = classes.take(points, mode="clip").tobytes()
     del points
     spans = pairwise(accumulate(map(len, every), initial=0))
     codes = dict.fromkeys(coded[start:end] for start, end in islice(spans, len(needles)))

@@ -16,6 +16,8 @@ from typing import Final
 DATA: Final = Path(__file__).parent / "data"
 SKIP: Final = ""
 BARRIER: Final = "\n"
+CODE_POINTS: Final = 0xE0201
+"""Length of tables by code point: what lies beyond is for private use, and all of it counts as the last."""
 
 _BARRIERS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029,!?;:。，、！？；：﹐﹑﹔﹕﹖﹗…⋯；؟،")
 # Kept although they are symbols: they carry meaning in a term ("100%", "+v", "第—").

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.fold import BARRIER, fold_table
+from backend.words.fold import BARRIER, CODE_POINTS, fold_table
 
 GAP: Final = "\0"
 COMPOSED: Final = "□"
@@ -56,8 +56,8 @@ def written_as(chars: str) -> str:
 
 @functools.cache
 def view_table() -> npt.NDArray[np.uint32]:
-    """Code point -> code point of its view; indexes every code point."""
-    table = np.arange(0x110000, dtype=np.uint32)
+    """Code point -> code point of its view; to be read with mode="clip"."""
+    table = np.arange(CODE_POINTS, dtype=np.uint32)
     table[0xD800:0xE000] = 0
     table[0xE000:0xF900] = 0
     for code, folded in fold_table().items():
@@ -74,7 +74,7 @@ def text_of(codes: npt.NDArray[np.uint32]) -> str:
 
 def view_of(codes: npt.NDArray[Any]) -> str:
     """Return the view of an array of code points."""
-    return text_of(view_table().take(codes))
+    return text_of(view_table().take(codes, mode="clip"))
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:

@@ -133,6 +133,13 @@ def test_odd_unicode_never_crashes_and_hits_never_overlap(text: str) -> None:
         assert isinstance(rewrite(text, result.hits), str)
 
 
+def test_a_term_may_have_characters_that_unicode_leaves_to_private_use() -> None:
+    term = "\U0010ffff好"
+    dictionary = build([shipped().entries[0]._replace(term=term)], exceptions=())
+    (hit,) = check_one(f"全{term}", dictionary=dictionary).hits
+    assert (hit.start, hit.end, hit.text) == (1, 3, term)
+
+
 def test_many_texts_at_once_give_the_same_as_one_by_one() -> None:
     labelled = rows("dev")[:300]
     contexts = [Context(r["kind"], r["category"], tuple(r["licences"])) for r in labelled]
