@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backend.words import CATEGORIES, KINDS, Context, check_many, check_one, engine, rewrite
 from backend.words.compiled import OPENING, SEVERAL, compile_dictionary, compiled
-from backend.words.dictionary import shipped
+from backend.words.dictionary import build, shipped
 from backend.words.fold import SKIP, fold, fold_text
 from backend.words.nearby import CLAUSE_SIGNS, RIGHT_SIGNS
 from backend.words.rules import ALL, SCANNED_SIGNS
