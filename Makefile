@@ -90,8 +90,8 @@ $(PY):
 
 system-packages:
 	@missing=""; \
-	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
-		|| missing="chromium"; \
+	command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null \
+		|| command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="chromium"; \
 	find /usr/share/fonts /usr/local/share/fonts "$$HOME/.fonts" -iname '*cjk*' 2>/dev/null | grep -q . \
 		|| missing="$$missing fonts-noto-cjk"; \
 	[ -z "$$missing" ] && exit 0; \
@@ -99,5 +99,9 @@ system-packages:
 	if [ "$$as_root" = no ] || ! command -v apt-get >/dev/null; then \
 		echo "The browser tests need:$$missing. Install with: sudo apt-get install -y $$missing" >&2; exit 1; \
 	fi; \
-	echo "Installing for the browser tests:$$missing ..."; \
-	$$as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+	$$as_root apt-get update -qq; \
+	if apt-cache show chromium-headless-shell >/dev/null 2>&1; then \
+		missing=$$(echo "$$missing" | sed 's/^chromium/chromium-headless-shell/'); \
+	fi; \
+	echo "Installing for the browser tests: $$missing ..."; \
+	DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $$missing >/dev/null

@@ -59,11 +59,6 @@ def test_some_only_read(app_as: AppAs, floor: ShopFloor, role: str, view: str) -
     assert not [key for key in buttons(tab) if key.endswith(("_preview", "_save", "_send"))]
 
 
-@pytest.mark.parametrize("role", ["agent", "warehouse"])
-def test_others_have_no_access(app_as: AppAs, floor: ShopFloor, role: str) -> None:
-    assert zh("common.no_access") in shown(app_as(floor.person(role), "calendars"))
-
-
 def test_a_shift_is_changed_after_a_look_at_the_effect(app_as: AppAs, floor: ShopFloor) -> None:
     with psycopg.connect(floor.stack.db_url) as owner:  # an open deadline that counts by this calendar
         owner.execute(

@@ -54,11 +54,6 @@ def has(tab: AppTest, name: str) -> bool:
     return name in [one.key for one in tab.button]
 
 
-@pytest.mark.parametrize("role", ["agent", "warehouse"])
-def test_others_have_no_access(app_as: AppAs, floor: ShopFloor, role: str) -> None:
-    assert zh("common.no_access") in shown(app_as(floor.person(role), "dictionary"))
-
-
 @pytest.mark.parametrize("role", ["operations", "analyst", "manager", "admin"])
 @pytest.mark.parametrize("section", ["words", "exceptions", "proposals", "evidence", "versions", "file"])
 def test_each_section_is_drawn(app_as: AppAs, floor: ShopFloor, role: str, section: str) -> None:

@@ -45,12 +45,6 @@ def test_who_imports_sees_ages_and_the_drop_zone(app_as: AppAs, floor: ShopFloor
     assert f"**{zh('imports.kind.orders')}** · 店铺 imp1" in shown(tab)
 
 
-def test_an_agent_has_no_access(app_as: AppAs, floor: ShopFloor) -> None:
-    tab = app_as(floor.person("agent"), "imports")
-    assert not tab.file_uploader
-    assert zh("common.no_access") in shown(tab)
-
-
 def test_an_order_file_is_previewed_imported_and_then_changes_nothing(app_as: AppAs, stack: Stack) -> None:
     floor = ShopFloor(stack, "imp2")
     name = "taobao_ExportOrderList.csv"

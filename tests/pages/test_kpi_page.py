@@ -94,10 +94,6 @@ def test_alerts_are_listed_and_set(app_as: AppAs, floor: ShopFloor) -> None:
     assert [one for one in tab.toggle if one.label == zh("kpi.alert_on")]
 
 
-def test_the_warehouse_has_no_access(app_as: AppAs, floor: ShopFloor) -> None:
-    assert zh("common.no_access") in shown(app_as(floor.person("warehouse"), "kpi"))
-
-
 def test_one_person_with_his_tasks_and_who_he_is(app_as: AppAs, floor: ShopFloor) -> None:
     """客服甲 is the agent since the test before; a manager sees whose figures they are and what is open."""
     agent = floor.person("agent")

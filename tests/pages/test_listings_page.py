@@ -39,11 +39,6 @@ def has(tab: AppTest, name: str) -> bool:
     return name in [one.key for one in tab.button]
 
 
-@pytest.mark.parametrize("role", ["agent", "warehouse"])
-def test_others_have_no_access(app_as: AppAs, floor: ShopFloor, role: str) -> None:
-    assert zh("common.no_access") in shown(app_as(floor.person(role), "listings"))
-
-
 @pytest.mark.parametrize("role", ["analyst", "admin"])
 def test_who_may_only_read_has_no_steps(app_as: AppAs, floor: ShopFloor, role: str) -> None:
     listing_id = texts.write(floor, "保湿面霜")

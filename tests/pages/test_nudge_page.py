@@ -40,12 +40,6 @@ def test_unpaid_orders_are_listed_newest_first(app_as: AppAs, full: Floor, role:
     assert len(unpaid(full)) == 5
 
 
-def test_the_warehouse_has_no_access(app_as: AppAs, full: Floor) -> None:
-    tab = app_as(full.member("warehouse"), "nudge")
-    assert zh("common.no_access") in shown(tab)
-    assert not tab.dataframe
-
-
 def test_the_message_names_the_order_and_is_ready_to_copy(app_as: AppAs, full: Floor) -> None:
     tab = app_as(full.member("agent", skills=("presales",)), "nudge")
     ((order_id, number),) = full.ask(

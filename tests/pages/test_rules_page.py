@@ -55,11 +55,6 @@ def test_who_may_only_read_sees_ten_rules_and_no_way_to_change(
     assert not [one for one in tab.button if (one.key or "").startswith("rules_change_")]
 
 
-@pytest.mark.parametrize("role", ["agent", "warehouse", "analyst"])
-def test_others_have_no_access(app_as: AppAs, floor: ShopFloor, role: str) -> None:
-    assert zh("common.no_access") in shown(app_as(floor.person(role), "rules"))
-
-
 def test_a_shop_gets_its_own_version_after_a_look_at_the_effect(app_as: AppAs, floor: ShopFloor) -> None:
     tab = open_drawer(app_as, floor, "remote")
     mark = key(floor, "remote")
