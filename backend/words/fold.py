@@ -42,8 +42,8 @@ _DIGITS: Final = {
 # Characters that modern sales text uses only in place of the one they look or sound like.
 _LOOKALIKES: Final = dict(
     zip(
-        "蕞晸冣朂苐惟葯髙囯囶袪佰仟拾単焱亼価塡徳姸产対気総転薬価髪児悪拡斎滝効剤麺発帯",
-        "最最最最第唯药高国国祛百千十单炎集价填德妍产对气总转药价发儿恶扩斋泷效剂面发带",
+        "卟蕞晸冣朂苐惟葯髙囯囶袪佰仟拾単焱亼価塡徳姸产対気総転薬価髪児悪拡斎滝効剤麺発帯",
+        "不最最最最第唯药高国国祛百千十单炎集价填德妍产对气总转药价发儿恶扩斋泷效剂面发带",
         strict=True,
     )
 )
@@ -53,6 +53,8 @@ _STROKES: Final = frozenset("丶丨丿亅乀乁ꓸꓹꓽꞏᐧㅤᅟᅠﾠㆍヽ
 _PICTURES: Final = {"💯": "100%", "🛰": "卫星", "🐧": "企鹅", "🧧": "红包", "💰": "现金"}
 HEARTS: Final = frozenset("❤♥")
 """Mean 心 only in an account's name ("薇❤"), elsewhere they decorate."""
+CIRCLED: Final = frozenset("①②③④⑤⑥⑦⑧⑨❶❷❸❹❺❻❼❽❾")
+"""Mean a number, but nothing where they part single ideographs ("软①化②血③管")."""
 _LETTERS: Final = dict(
     zip("аеорсхуікмтвнαβενοκτχυρѕјԁɡⅴⅹⅰⅼⅽⅾⅿℓðđÐĐ", "aeopcxyikmtbhabevoktxypsjdgvxilcdmldddd", strict=True)
 )
@@ -98,8 +100,8 @@ def _simplified() -> dict[str, str]:
 
 
 def _fold_one(char: str) -> str | None:
-    if char in _PICTURES or char in HEARTS:
-        return None  # stands for several
+    if char in _PICTURES or char in HEARTS or char in CIRCLED:
+        return None  # stands for several, or for none
     if char in _STROKES:
         return SKIP
     for table in (_DIGITS, _KEPT, _LETTERS):
@@ -149,6 +151,8 @@ def expand(char: str) -> str:
     folded = fold(char)
     if folded is not None:
         return folded
+    if char in CIRCLED:
+        return str(unicodedata.digit(char))
     parts = (fold(c) for c in _PICTURES.get(char) or unicodedata.normalize("NFKC", char))
     return "".join(p for p in parts if p)
 

@@ -13,11 +13,15 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from backend.words.disguise import Phonetics, align
-from backend.words.fold import HEARTS, expand, fold
+from backend.words.fold import CIRCLED, HEARTS, expand, fold
 
 _REACH: Final = 24
 _PLUSES: Final = "+＋➕"
 _PARTED: Final = re.compile(f"[\u4e00-\u9fff](?:[{_PLUSES}][\u4e00-\u9fff]){{2,}}")
+_NUMBERED: Final = re.compile(
+    f"(?:[\u4e00-\u9fff](?<![买满拍第送发减付赠选件])[{''.join(sorted(CIRCLED))}]){{2,}}(?=[\u4e00-\u9fff])"
+)
+"""Numbers in circles that part single ideographs; those of an offer or a rank count."""
 _ACCOUNTS: Final = frozenset("微薇威葳巍维卫v")
 _IN_WORDS: Final = frozenset("权示扬雄保护防思纤")
 """Before 威, 卫 or 维 they make a word of their own, which no account's name is."""
@@ -72,7 +76,8 @@ def _expanded(text: str, place: int) -> str:
 
 def expand_text(text: str, places: Iterable[int]) -> Unfolded:
     """Write out the characters at some places, which stand for several."""
-    return _rewritten(text, (Spelt(place, place + 1, _expanded(text, place)) for place in places))
+    parting = {n for match in _NUMBERED.finditer(text) for n in range(*match.span()) if text[n] in CIRCLED}
+    return _rewritten(text, (Spelt(n, n + 1, "" if n in parting else _expanded(text, n)) for n in places))
 
 
 def without_pluses(text: str) -> Unfolded | None:
