@@ -91,8 +91,8 @@ def span(length: timedelta, lang: str = "zh-CN") -> str:
     if minutes < 60:
         return units[0].format(max(minutes, 1))
     if minutes < 48 * 60:
-        hours, rest = divmod(minutes, 60)
-        return units[1].format(hours) if rest == 0 or hours >= 10 else units[1].format(f"{minutes / 60:.1f}")
+        hours, tenths = divmod(minutes // 6, 10)
+        return units[1].format(hours if tenths == 0 or hours >= 10 else f"{hours}.{tenths}")
     return units[2].format(minutes // (24 * 60))
 
 

@@ -78,7 +78,7 @@ def give(page: Page, kind: str, reason: str) -> None:
     box.get_by_label("原因").press("Enter")
     expect(box.get_by_text("权限内").first).to_be_visible()
     press(
-        box.get_by_role("button", name="给 ¥"),
+        box.locator(".st-key-ticket_money_send button"),
         then=lambda patience: expect(box).to_have_count(0, timeout=patience),
     )
 

@@ -208,6 +208,16 @@ def test_the_calculator_of_price_protection(app_as: AppAs, shop: ShopFloor) -> N
     mark = uuid.uuid4().hex[:8]
     signed = shop.one("select now() - interval '1 day'")
     old = shop.one(add, shop.shop_id, f"PP-{mark}-1", 200, mark, 3, 2, signed)
+    late = shop.one(
+        add,
+        shop.shop_id,
+        f"PP-{mark}-4",
+        200,
+        f"{mark}4",
+        12,
+        11,
+        shop.one("select now() - interval '9 days'"),
+    )
     unsigned = shop.one(add, shop.shop_id, f"PP-{mark}-2", 200, f"{mark}2", 3, 2, None)
     shop.one(add, shop.shop_id, f"PP-{mark}-3", 150, f"{mark}3", 0, 0, None)
     agent = shop.person("agent")
@@ -221,9 +231,12 @@ def test_the_calculator_of_price_protection(app_as: AppAs, shop: ShopFloor) -> N
     tab, ticket = box(old)
     assert not tab.exception
     assert "实付 ¥200.00 − 现价 ¥150.00" in shown(tab)
-    tab.text_input(key=f"ticket_money_reason_{ticket}").set_value("七天内降价").run()
+    tab.text_input(key=f"ticket_money_reason_price_{ticket}").set_value("七天内降价").run()
     tab.button(key="ticket_money_send").click().run()
     assert shop.one("select amount::float from public.ticket_money where ticket_id = %s", ticket) == 50
+    tab, ticket = box(late)  # nothing will ever be payable: no form that cannot be sent
+    assert zh("tickets.money_refused") in shown(tab)
+    assert "ticket_money_send" not in {str(one.key) for one in tab.button}
     tab, ticket = box(unsigned)
     assert "没有签收时间" in shown(tab)
     assert f"ticket_price_day_{ticket}" in {str(one.key) for one in tab.date_input}

@@ -205,6 +205,9 @@ def test_a_case_from_the_first_word_to_its_closure(app_as: AppAs, shop: ShopFloo
     tab.text_area(key=f"ticket_told_words_{ticket}").set_value("亲，补发已寄出，请留意签收").run()
     click(tab, "ticket_resolve_send")
     assert fact(shop, ticket, "state") == "revisit"
+    promised = "from public.ticket_money where ticket_id = %s and kind = 'compensation'"
+    click(tab, f"ticket_paid_{shop.one(f'select id {promised}', ticket)}")  # money may leave after the case
+    assert shop.one(f"select state {promised}", ticket) == "paid"
     used = "select array_agg((solution_id, helpful)::text) from public.solution_uses where ticket_id = %s"
     assert shop.one(used, ticket) == [f"({known},t)"]
     said = "select channel || body from public.ticket_messages where ticket_id = %s order by id desc"

@@ -63,6 +63,7 @@ def test_another_zone_is_another_day() -> None:
         (31, "on_time", "剩 31 分"),
         (90, "on_time", "剩 1.5 小时"),
         (180, "on_time", "剩 3 小时"),
+        (599, "on_time", "剩 9.9 小时"),
         (24 * 60 * 3, "on_time", "剩 3 天"),
     ],
 )

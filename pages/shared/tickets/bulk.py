@@ -58,14 +58,19 @@ def bar(user: User, ticked: Sequence[TicketRow]) -> None:
         told = t("tickets.selected", count=len(ticked)) if ticked else t("tickets.tick_hint")
         st.markdown(told, width="content")
         with frame.boundary():
-            _menu(ticked, "reassign", reads.colleagues(frame.client(), _shops(ticked)) if ticked else {})
+            _menu(ticked, "reassign", _colleagues(ticked))
             _menu(ticked, "severity", {one: words.of("severities", one) for one in SEVERITIES})
             _menu(ticked, "cause", causes.names() if ticked else {})
             _menu(ticked, "give_back", {one: words.of("give_back", one) for one in REASONS["give_back"]})
 
 
-def _shops(rows: Sequence[TicketRow]) -> set[int]:
-    return {row.shop_id for row in rows}
+def _colleagues(rows: Sequence[TicketRow]) -> Mapping[int, str]:
+    """Who could work on all of these; not the one who has them all already."""
+    if not rows:
+        return {}
+    found = reads.colleagues(frame.client(), {row.shop_id for row in rows})
+    owners = {row.owner_id for row in rows}
+    return {one: name for one, name in found.items() if owners != {one}}
 
 
 def _menu(rows: Sequence[TicketRow], menu: str, choices: Mapping[Any, str]) -> None:

@@ -129,9 +129,9 @@ def _styled(cells: Sequence[Mapping[str, Any]], dues: Sequence[str]) -> Any:
 
 def _columns() -> dict[str, Any]:
     text = st.column_config.TextColumn
-    widths = {"due": 130, "number": 80, "summary": 290, "state": 85, "buyer": 110, "shop": 105, "owner": 80}
+    widths = {"due": 125, "number": 65, "summary": 190, "state": 95, "buyer": 95, "shop": 100, "owner": 75}
     found = {name: text(plain(f"tickets.column.{name}"), width=width) for name, width in widths.items()}
-    return found | {"type": st.column_config.ListColumn(plain("tickets.column.type"), width=160)}
+    return found | {"type": st.column_config.ListColumn(plain("tickets.column.type"), width=135)}
 
 
 def _card(user: User, row: TicketRow) -> None:

@@ -49,24 +49,42 @@ def _body(user: User, found: TicketScreen) -> None:
             wrap=True,
         )
         facts = {"kind": kind} | (_what(user, found, kind or "compensation") or {})
-        reason = st.text_input(
-            t("tickets.money_reason"),
-            key=f"ticket_money_reason_{ticket.id}",
-            placeholder=plain("tickets.money_reason_example"),
-            max_chars=300,
-        ).strip()
+        if facts.pop("refused", False):
+            st.caption(t("tickets.money_refused"))
+            return
+        reason = _reason(found, kind or "compensation")
         evidence = _evidence(found)
         judged = _judged(found, facts | {"evidence": evidence}) if _is_whole(facts) else None
         _authority(found, kind or "compensation", judged)
-        label = "tickets.money_ask" if judged and judged.needs_approval else "tickets.money_give"
-        amount = fmt.money(judged.amount) if judged else ""
         if st.button(
-            t(label, amount=amount),
+            _label(kind or "compensation", judged),
             key="ticket_money_send",
             type="primary",
             disabled=judged is None or not reason,
+            help=None if reason else t("tickets.money_reason_missing"),
         ):
             _send(found, facts | {"reason": reason, "evidence": evidence})
+
+
+def _reason(found: TicketScreen, kind: str) -> str:
+    """Why; of price protection the calculation says it, so it stands there already."""
+    is_computed = kind == "price_protection"
+    part = "_price" if is_computed else ""
+    return st.text_input(
+        t("tickets.money_reason"),
+        plain("tickets.money_reason_price") if is_computed else "",
+        key=f"ticket_money_reason{part}_{found.ticket.id}",
+        placeholder=plain("tickets.money_reason_example"),
+        max_chars=300,
+    ).strip()
+
+
+def _label(kind: str, judged: Judged | None) -> str:
+    """What the button does, with its amount as soon as there is one."""
+    if judged is None:
+        return plain(f"tickets.money_give.{kind}", amount="").strip()
+    key = "tickets.money_ask" if judged.needs_approval else f"tickets.money_give.{kind}"
+    return plain(key, amount=fmt.money(judged.amount))
 
 
 def _what(user: User, found: TicketScreen, kind: str) -> dict[str, Any] | None:
@@ -80,7 +98,7 @@ def _what(user: User, found: TicketScreen, kind: str) -> dict[str, Any] | None:
     if kind == "reship" and found.order and found.order.amount is not None:
         usual = float(found.order.amount)
     amount = st.number_input(
-        t("tickets.money_amount"),
+        t("tickets.money_worth" if kind == "reship" else "tickets.money_amount"),
         min_value=0.0,
         max_value=999_999.0,
         value=usual,
@@ -185,17 +203,24 @@ def _send(found: TicketScreen, facts: Mapping[str, Any]) -> None:
     one.finished(told, icon=":material/payments:")
 
 
-def rows(found: TicketScreen) -> None:
+def rows(user: User, found: TicketScreen) -> None:
     """What was promised so far, and what of it has been paid."""
     if not found.money:
         return
     with st.container(border=True, gap="xsmall", key="ticket_money_rows"):
         st.markdown(f"**{t('tickets.money')}**")
         for row in found.money:
-            _row(found, row)
+            _row(user, found, row)
 
 
-def _row(found: TicketScreen, row: Money) -> None:
+def _may_note(user: User, found: TicketScreen) -> bool:
+    """Who may note that money has left, whatever has become of the ticket since: the handler, a lead,
+    operations, managers.
+    """
+    return found.is_mine or user.is_duty_lead or user.has("operations", "manager")
+
+
+def _row(user: User, found: TicketScreen, row: Money) -> None:
     gift = f" {row.gift_sku} × {row.gift_quantity}" if row.gift_sku else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         state = md(words.of("money_states", row.state))
@@ -203,17 +228,22 @@ def _row(found: TicketScreen, row: Money) -> None:
             f"{md(words.of('money', row.kind) + gift)} **{md(fmt.money(row.amount))}** :gray[{state}]",
             width="stretch",
         )
-        if row.state in ("granted", "approved") and "resolve_ticket" in found.can:
-            if st.button(t("tickets.money_paid"), key=f"ticket_paid_{row.id}", type="tertiary"):
+        if row.state not in ("granted", "approved"):
+            return
+        if _may_note(user, found):
+            part = "sent" if row.kind in ("reship", "gift") else "paid"
+            if st.button(t(f"tickets.money_{part}"), key=f"ticket_paid_{row.id}", type="tertiary"):
                 asked = one.mark(found, "paid", row.id, row.version)
                 one.carry_out(
                     lambda: money.mark_paid(frame.client(), row.id, row.version, request_id=asked),
-                    t("tickets.money_paid_done"),
+                    t(f"tickets.money_{part}_done"),
                 )
-            if st.button(t("tickets.money_cancel"), key=f"ticket_unpay_{row.id}", type="tertiary"):
-                asked = one.mark(found, "unpay", row.id, row.version)
-                reason = plain("tickets.money_cancel_reason")
-                one.carry_out(
-                    lambda: money.cancel(frame.client(), row.id, row.version, reason, request_id=asked),
-                    t("tickets.money_cancelled"),
-                )
+        if "resolve_ticket" in found.can and st.button(
+            t("tickets.money_cancel"), key=f"ticket_unpay_{row.id}", type="tertiary"
+        ):
+            asked = one.mark(found, "unpay", row.id, row.version)
+            reason = plain("tickets.money_cancel_reason")
+            one.carry_out(
+                lambda: money.cancel(frame.client(), row.id, row.version, reason, request_id=asked),
+                t("tickets.money_cancelled"),
+            )

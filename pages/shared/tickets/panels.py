@@ -213,6 +213,7 @@ def _with_reason(step: str, call: Callable[..., object], user: User, found: Tick
 def dispatch(user: User, found: TicketScreen) -> None:
     """Hand the case to a colleague, or let the desk choose."""
     people = reads.colleagues(frame.client(), {found.ticket.shop_id})
+    people.pop(found.ticket.owner_id or 0, None)
     member_id = st.selectbox(
         t("tickets.reassign_to"),
         list(people),

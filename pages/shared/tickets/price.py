@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -20,11 +21,13 @@ from pages.shared.frame import User
 from pages.shared.i18n import locale, plain, t
 
 _SIGNED = ("price.not_signed", "price.proof_missing", "price.signed_range")
+_MENDABLE = (*_SIGNED, "price.unknown_now", "price.no_sku", "price.other_product", "price.no_order")
+"""Refusals that something typed, attached or linked can end; the others are the answer."""
 
 
-def draw(user: User, found: TicketScreen, evidence: Sequence[int]) -> dict[str, str] | None:
+def draw(user: User, found: TicketScreen, evidence: Sequence[int]) -> dict[str, Any] | None:
     """The calculator of a ticket; answers with what request_money needs (the product, typed facts), None
-    while nothing is payable.
+    while nothing is payable, {refused: true} when nothing ever will be.
     """
     ticket = found.ticket
     sku = st.text_input(t("price.sku"), ticket.sku or "", key=f"ticket_price_sku_{ticket.id}").strip()
@@ -50,6 +53,8 @@ def draw(user: User, found: TicketScreen, evidence: Sequence[int]) -> dict[str, 
                 evidence=evidence,
             )
     _line(known)
+    if known.refusal and known.refusal not in _MENDABLE:
+        return {"refused": True}
     return None if known.refusal else price.given(sku=sku, signed_at=signed, price=now)
 
 

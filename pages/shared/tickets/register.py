@@ -228,7 +228,12 @@ def _type(text: str) -> str | None:
             st.session_state[_TYPE] = proposal.value
         st.session_state[_PROPOSED] = proposal.value
     chosen: str | None = st.pills(
-        t("tickets.type"), TYPES, format_func=partial(words.of, "types"), key=_TYPE, wrap=True
+        t("tickets.type"),
+        TYPES,
+        required=True,  # who presses what is proposed means it, and does not take it away
+        format_func=partial(words.of, "types"),
+        key=_TYPE,
+        wrap=True,
     )
     if proposal and chosen == proposal.value:
         st.caption(f":material/lightbulb: {t('tickets.proposed', words=said(proposal.words))}")

@@ -23,7 +23,7 @@ _GIVEN = ("granted", "approved", "paid")
 def draw(user: User, found: TicketScreen) -> None:
     """The whole side panel."""
     remark(user, found)
-    money.rows(found)
+    money.rows(user, found)
     order(found)
     contact.draw(user, found)
     buyer(found)
