@@ -19928,7 +19928,7 @@ create or replace trigger t10_touch before update of state on public.approvals
 comment on table public.approvals is
     '待审批: one question to somebody else about one amount. The amount is frozen: another amount is another approval (this one is withdrawn).';
 comment on column public.approvals.covers is 'What the approver''s approval_limit must cover: the amount and all that it adds to (order, customer in 90 days).';
-comment on column public.approvals.why is 'Why the handler may not grant it: complaint, over_order, over_customer, no_order, goods_not_received, rejected_before, changed_after_approval.';
+comment on column public.approvals.why is 'Why the handler may not grant it: complaint, over_order, over_value (more goes back than was paid), over_customer, no_order, goods_not_received, rejected_before, changed_after_approval.';
 comment on column public.approvals.excluded_ids is 'Who asked or set the amount: nobody approves what he asked for.';
 comment on column public.approvals.route is
     'Who was asked when it was asked: {asked: [{member_id, why, limit}] best first, passed: [{member_id, why: requester|own_amount|limit, limit}]}; asked empty: nobody could.';
@@ -20471,6 +20471,14 @@ $$;
 comment on function private.authority_figures(public.tickets, public.ticket_money, timestamptz) is
     'Limit of a pot for a ticket and what of it is used: {pot, limit (null: none), customer_days, order_value, used_order, used_customer, used, was_rejected}.';
 
+create or replace function private.refunded_on_order(p_money public.ticket_money, p_now timestamptz) returns numeric
+language sql stable set search_path = '' as $$
+    select coalesce(sum(u.on_order), 0) from (values ('refund_only'), ('return_refund')) p (pot)
+    cross join lateral private.money_used(p.pot, (p_money).order_ids, (p_money).ticket_ids, '{}', 90, (p_money).id, p_now) u
+$$;
+comment on function private.refunded_on_order(public.ticket_money, timestamptz) is
+    'What goes back for the order of a request already, with and without goods.';
+
 create or replace function private.judge_money(p_ticket public.tickets, p_money public.ticket_money, p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
@@ -20484,6 +20492,8 @@ begin
     v_why := array_remove(array[
         case when private.is_complaint(p_ticket) then 'complaint' end,
         case when v_after_order > v_limit then 'over_order' end,
+        case when v_pot in ('refund_only', 'return_refund')
+            and private.refunded_on_order(p_money, p_now) + (p_money).amount > (v ->> 'order_value')::numeric then 'over_value' end,
         case when v ->> 'customer_days' is not null and (v ->> 'used_customer')::numeric + (p_money).amount > v_limit then 'over_customer' end,
         case when (v_pot = 'reship' and v ->> 'order_value' is null)
             or (v_pot <> 'price_protection' and not private.is_known_buyer(p_ticket, (p_money).buyer_keys)) then 'no_order' end,

@@ -102,7 +102,7 @@ create or replace trigger t10_touch before update of state on public.approvals
 comment on table public.approvals is
     '待审批: one question to somebody else about one amount. The amount is frozen: another amount is another approval (this one is withdrawn).';
 comment on column public.approvals.covers is 'What the approver''s approval_limit must cover: the amount and all that it adds to (order, customer in 90 days).';
-comment on column public.approvals.why is 'Why the handler may not grant it: complaint, over_order, over_customer, no_order, goods_not_received, rejected_before, changed_after_approval.';
+comment on column public.approvals.why is 'Why the handler may not grant it: complaint, over_order, over_value (more goes back than was paid), over_customer, no_order, goods_not_received, rejected_before, changed_after_approval.';
 comment on column public.approvals.excluded_ids is 'Who asked or set the amount: nobody approves what he asked for.';
 comment on column public.approvals.route is
     'Who was asked when it was asked: {asked: [{member_id, why, limit}] best first, passed: [{member_id, why: requester|own_amount|limit, limit}]}; asked empty: nobody could.';

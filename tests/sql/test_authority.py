@@ -173,18 +173,21 @@ def events(conn: Connection, ticket_id: int) -> list[str]:
 
 
 def test_the_limits_are_inclusive_and_of_their_kind(desk: Connection) -> None:
-    cases: list[tuple[str, str, Any, list[str]]] = [
-        ("500 are mine", "compensation", 500, []),
-        ("a cent more is not", "compensation", "500.01", ["over_order", "over_customer"]),
-        ("refund only 500", "refund_only", 500, []),
-        ("refund only above", "refund_only", "500.01", ["over_order"]),
-        ("reship up to the order", "reship", 300, []),
-        ("reship above the order", "reship", "300.01", ["over_order"]),
-        ("return refund without goods", "return_refund", 10, ["goods_not_received"]),
+    cases: list[tuple[str, str, int, Any, list[str]]] = [
+        ("500 are mine", "compensation", 300, 500, []),
+        ("a cent more is not", "compensation", 300, "500.01", ["over_order", "over_customer"]),
+        ("refund only 500", "refund_only", 600, 500, []),
+        ("refund only above", "refund_only", 600, "500.01", ["over_order"]),
+        ("all that was paid goes back", "refund_only", 300, 300, []),
+        ("more than was paid", "refund_only", 300, "300.01", ["over_value"]),
+        ("reship up to the order", "reship", 300, 300, []),
+        ("reship above the order", "reship", 300, "300.01", ["over_order"]),
+        ("return refund without goods", "return_refund", 300, 10, ["goods_not_received"]),
     ]
     wrong = []
-    for n, (name, kind, amount, why) in enumerate(cases):
-        answer = request(desk, ticket(desk, order(desk, f"L{n}", buyer=f"b{n}")), amount, kind=kind)
+    for n, (name, kind, worth, amount, why) in enumerate(cases):
+        o = order(desk, f"L{n}", amount=worth, buyer=f"b{n}")
+        answer = request(desk, ticket(desk, o), amount, kind=kind)
         if (answer["why"], answer["state"]) != (why, "requested" if why else "granted"):
             wrong.append((name, answer["why"], answer["state"]))
     assert wrong == []
@@ -199,6 +202,11 @@ def test_a_return_with_goods_goes_to_2000(desk: Connection) -> None:
             (t,),
         )
         assert request(desk, t, amount, kind="return_refund")["why"] == why
+    # what went back without the goods counts: 3,000 were paid, 2,000 are back for them
+    back = ticket(desk, one(desk, "select order_id from tickets where id = %s", t))
+    assert request(desk, back, 400, kind="refund_only")["why"] == []
+    assert request(desk, back, 100, kind="refund_only")["why"] == []
+    assert request(desk, back, 1001, kind="refund_only")["why"] == ["over_order", "over_value"]
 
 
 def test_a_complaint_goes_to_the_lead_at_any_amount(desk: Connection) -> None:
