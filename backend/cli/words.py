@@ -134,7 +134,7 @@ def _write_for_people(text: str, result: Result) -> None:
         lines.append(f"    {hit.suggestion}" + (f" · {hit.exemption}" if hit.exemption else ""))
     lines.extend(f"! {notice.text} ({notice.legal_basis})" for notice in result.notices)
     if result.hits:
-        lines.append(f"建议 proposal: {rewrite(text, result.hits)}")
+        lines.append(f"建议 proposal: {rewrite(text, result.hits) or '请重新写 write it anew'}")
     data = "\n".join(lines).encode("utf-8", "backslashreplace")
     sys.stdout.buffer.write(data + b"\n")
     sys.stdout.buffer.flush()

@@ -31,6 +31,8 @@ _BATCH: Final = 2_000
 _PART: Final = 1 << 20
 _VERDICTS: Final = {"block": "不可发布", "warn": "需举证", "clean": "未发现问题"}
 _HEADS: Final = ("结论", "问题词", "依据", "建议改为")
+_ANEW: Final = "（请重新写）"
+"""In place of a proposal where nothing can stay."""
 _OURS: Final = len(_HEADS)
 _TOP: Final = {"block": 2, "warn": 1, "clean": 0}
 _FORMATS: Final[Formats] = {
@@ -180,7 +182,7 @@ class _Page:
             dict.fromkeys([*(h.legal_basis for h in hits), *(n.legal_basis for n in notices)])
         )
         proposals = [
-            rewrite(row.cells[column], result.hits)
+            rewrite(row.cells[column], result.hits) or _ANEW
             for column, result in zip(self._columns, results, strict=True)
             if result.hits
         ]

@@ -14,7 +14,7 @@ from backend.words.models import (
     Severity,
     Verdict,
 )
-from backend.words.report import rewrite
+from backend.words.proposal import rewrite
 
 __all__ = [
     "CATEGORIES",

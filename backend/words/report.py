@@ -12,7 +12,7 @@ from typing import Final
 from backend.words.conditions import Description, Rule
 from backend.words.dictionary import Entry
 from backend.words.fold import DATA, fold_text
-from backend.words.models import Context, Hit, Notice, Severity
+from backend.words.models import Context, Notice, Severity
 
 _QUESTIONS: Final = {
     "absolute": ("是否只与本店自己的商品比较，或是限定时间、地域且能证明的事实、奖项、分级？", "第三方证明或获奖、认定文件，写明时间、范围与来源"),
@@ -54,9 +54,11 @@ def _replacement(entry: Entry, severity: Severity, superlative: str) -> str | No
     written = _replacements().get(fold_text(term))
     if written is not None:
         return written
-    if superlative:
-        return term[1:] if superlative != "measure" and len(term) > 2 else ""
-    return "" if severity == "block" else None
+    if severity == "warn":
+        return None
+    if superlative and entry.category == "absolute" and superlative != "measure":
+        return term[1:] if len(term) > 2 else ""
+    return ""
 
 
 def describe(rule: Rule, severity: Severity) -> Description:
@@ -67,27 +69,6 @@ def describe(rule: Rule, severity: Severity) -> Description:
     return Description(
         entry.category, severity, entry.legal_basis, entry.suggestion, question, evidence, reworded
     )
-
-
-_PAUSES: Final = re.compile(r"([，、；：,;:])(?:\s*[，、；：,;:])+")
-_STRAY: Final = re.compile(r"(^|[。！？!?\n])[ \t]*[，、；：,;:]+")
-_BEFORE_END: Final = re.compile(r"[，、；：,;:]+(?=[。！？!?])")
-
-
-def rewrite(text: str, hits: tuple[Hit, ...]) -> str:
-    """Propose a text in which every hit is reworded or left out; hits that only need evidence stay.
-
-    Punctuation that a removed span leaves behind is tidied, the rest of the text is not touched.
-    """
-    parts: list[str] = []
-    done = 0
-    for hit in hits:
-        parts.extend((text[done : hit.start], hit.text if hit.replacement is None else hit.replacement))
-        done = hit.end
-    proposal = "".join([*parts, text[done:]])
-    if proposal == text or not any(hit.replacement == "" for hit in hits):
-        return proposal
-    return _STRAY.sub(r"\1", _BEFORE_END.sub("", _PAUSES.sub(r"\1", proposal))).strip(" \t")
 
 
 def notices(text: str, context: Context) -> tuple[Notice, ...]:

@@ -103,7 +103,7 @@ def _actions(
         if direction == "out":
             macros.draw(user, found, field(ticket.id))
             solutions.beside(found)
-        if rewritten != body:
+        if rewritten not in (body, ""):
             st.button(
                 t("words.adopt_all"),
                 key="ticket_adopt_all",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import altair as alt
@@ -39,7 +39,7 @@ def draw(user: User) -> None:
             )
             return
         _figures(found)
-        _charts(found)
+        _charts(found, until.date(), days)
 
 
 def _period(user: User) -> tuple[int, int | None]:
@@ -95,9 +95,9 @@ def _figures(found: Mapping[str, Any]) -> None:
             )
 
 
-def _charts(found: Mapping[str, Any]) -> None:
+def _charts(found: Mapping[str, Any], until: date, days: int) -> None:
     pairs: Sequence[tuple[str, Callable[[], None]]] = (
-        ("trend", lambda: _trend(found["trend"])),
+        ("trend", lambda: _trend(found["trend"], until, days)),
         (
             "category",
             lambda: _bars(found["by_category"], lambda row: wording.name_of("category", row["category"])),
@@ -141,7 +141,7 @@ def _bars(
         y=alt.Y("name:N", title=None, sort=names, axis=alt.Axis(labelLimit=150))
     )
     bars = base.mark_bar(size=16).encode(
-        x=alt.X("count:Q", title=None, stack="zero", axis=alt.Axis(tickMinStep=1, grid=False, format="d")),
+        x=alt.X("count:Q", title=None, stack="zero", axis=None),
         order=alt.Order("order:O"),
         color=alt.Color(
             "what:N",
@@ -156,25 +156,26 @@ def _bars(
     )
     ends = base.transform_filter("datum.order == 0").mark_text(align="left", dx=4)
     numbers = ends.encode(x=alt.X("all:Q"), text="all:Q", color=alt.value(_ink(theme)))
-    height = 26 * min(len(rows), _BARS) + 54
+    height = 26 * min(len(rows), _BARS) + 34
     st.altair_chart((bars + numbers).properties(height=height), width="stretch")
 
 
-def _trend(rows: Sequence[Mapping[str, Any]]) -> None:
+def _trend(rows: Sequence[Mapping[str, Any]], until: date, days: int) -> None:
+    """A bar for each day of the period, those without a hit too."""
     theme = "dark" if st.context.theme.type == "dark" else "light"
     both = (plain("words.severity.block"), plain("words.severity.warn"))
+    counted = {str(row["day"]): (row["block"], row["count"] - row["block"]) for row in rows}
+    last = max(str(until), *counted)
     data = [
-        {"day": str(row["day"])[5:], "what": what, "count": count, "order": place}
-        for row in rows
-        for place, (what, count) in enumerate(
-            zip(both, (row["block"], row["count"] - row["block"]), strict=True)
-        )
+        {"day": str(day.date())[5:], "what": what, "count": count, "order": place}
+        for day in pd.date_range(end=last, periods=days)
+        for place, (what, count) in enumerate(zip(both, counted.get(str(day.date()), (0, 0)), strict=True))
     ]
     chart = (
         alt.Chart(pd.DataFrame(data))
         .mark_bar()
         .encode(
-            x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap="parity")),
+            x=alt.X("day:O", title=None, sort=None, axis=alt.Axis(labelAngle=0, labelOverlap="parity")),
             y=alt.Y(
                 "count:Q", title=None, stack="zero", axis=alt.Axis(tickMinStep=1, grid=False, format="d")
             ),

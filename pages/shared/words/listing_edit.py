@@ -128,7 +128,8 @@ def _findings(key: str, results: dict[str, Result | None]) -> None:
         part: proposal
         for part, result in results.items()
         if result
-        and (proposal := rewrite(editor.text(f"{key}_{part}"), result.hits)) != editor.text(f"{key}_{part}")
+        and (proposal := rewrite(editor.text(f"{key}_{part}"), result.hits))
+        not in (editor.text(f"{key}_{part}"), "")
     }
     if proposals:
         st.button(

@@ -76,12 +76,13 @@ def _text(result: Result | None, *, height: int) -> None:
             type="primary",
             icon=":material/done_all:",
             key="words_adopt_all",
-            disabled=rewritten == text,
+            disabled=rewritten in (text, ""),
             on_click=_adopt_all,
             args=(text, rewritten),
         )
         if text.strip():
-            widgets.copy_button(rewritten, key="words_copy", label=t("words.copy_rewritten"))
+            if rewritten:
+                widgets.copy_button(rewritten, key="words_copy", label=t("words.copy_rewritten"))
             st.button(t("words.clear"), type="tertiary", key="words_clear", on_click=_clear, args=(text,))
         before = st.session_state.get(_BEFORE)
         if before and before != text:
@@ -109,7 +110,10 @@ def _compare(result: Result | None) -> None:
             st.caption(t("words.before"))
             st.markdown(wording.marked(text, wording.spans(result.hits)))
             st.caption(t("words.after"))
-            st.markdown(wording.lines(rewritten))
+            if rewritten:
+                st.markdown(wording.lines(rewritten))
+            else:
+                st.markdown(f":material/edit_note: {t('words.nothing_left')}")
         elif before != text:
             st.caption(t("words.before"))
             st.markdown(f":gray[{wording.lines(before)}]" if "\n" not in before else wording.lines(before))
