@@ -100,7 +100,7 @@ def _ticket(case: Case) -> None:
 
 
 def _lead(lead: LeadCase) -> None:
-    facts = (lead_words.case(lead), lead.name_masked or "", "、".join(lead.needs))
+    facts = (lead_words.case(lead), lead.name_masked or "", plain("common.listed").join(lead.needs))
     with st.container(horizontal=True, vertical_alignment="center", key=f"desk_lead_{lead.id}"):
         st.markdown(md(" · ".join(fact for fact in facts if fact)), width="stretch")
         st.button(t("search.open"), key=f"desk_lead_open_{lead.id}", on_click=_open, args=("leads", lead.id))

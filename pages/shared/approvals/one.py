@@ -65,7 +65,7 @@ def _facts(found: ApprovalScreen) -> None:
             icon=":material/confirmation_number:",
         )
     if found.order:
-        lines = "；".join(
+        lines = plain("common.clauses").join(
             f"{line.name or line.sku or ''} × {line.quantity}" for line in found.order.items[:2]
         )
         st.caption(
@@ -183,7 +183,8 @@ def _buttons(found: ApprovalScreen) -> None:
     text = st.text_input(
         t("approvals.reason_text"), key=f"approval_reason_{found.id}", max_chars=_MOST
     ).strip()
-    reason = "；".join(part for part in (plain(f"approvals.reason.{quick}") if quick else "", text) if part)
+    said = (plain(f"approvals.reason.{quick}") if quick else "", text)
+    reason = plain("common.clauses").join(part for part in said if part)
     with st.container(horizontal=True, gap="small"):
         if st.button(
             t("approvals.reject_now"),

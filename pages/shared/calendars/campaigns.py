@@ -42,7 +42,9 @@ def _card(campaign: Campaign, found: Screen, user: User, now: datetime, *, can_c
     start, end = _at(campaign.starts_at), _at(campaign.ends_at)
     state = "over" if end <= now else "running" if start <= now else "coming"
     color = {"over": "gray", "running": "orange", "coming": "blue"}[state]
-    names = "、".join(md(one.name) for one in found.calendars if one.id in campaign.calendars)
+    names = plain("common.listed").join(
+        md(one.name) for one in found.calendars if one.id in campaign.calendars
+    )
     with st.container(
         border=True, horizontal=True, vertical_alignment="center", key=f"campaigns_{campaign.id}"
     ):

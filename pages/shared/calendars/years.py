@@ -21,7 +21,7 @@ def banner(found: Screen) -> None:
     """Deadlines that have no answer until a year's list comes."""
     waiting = sum(one.waiting for one in found.calendars)
     if waiting:
-        names = "、".join(md(one.name) for one in found.calendars if one.waiting)
+        names = plain("common.listed").join(md(one.name) for one in found.calendars if one.waiting)
         st.warning(t("calendars.waiting", count=waiting, names=names), icon=":material/event_busy:")
 
 
@@ -53,7 +53,7 @@ def _spans(days: Sequence[date]) -> str:
         else:
             groups.append([day])
     parts = [f"{g[0]:%m-%d}–{g[-1]:%m-%d}" if len(g) > 1 else f"{g[0]:%m-%d}" for g in groups]
-    return "、".join(parts) or "—"
+    return plain("common.listed").join(parts) or "—"
 
 
 def _import(found: Screen) -> None:

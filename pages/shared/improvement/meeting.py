@@ -246,7 +246,8 @@ def announcement(tasks: Sequence[Task], first: date) -> str:
             lines.append(plain("meeting.announcement_change", note=one.change_note))
         for part in one.criteria:
             if part.kpi and not (part.agent or part.is_hidden):
-                lines.append(f"   {words.wanted(part)}：{words.figures(part)}")
+                told = plain("common.told", name=words.wanted(part), text=words.figures(part))
+                lines.append(f"   {told}")
         lines.append(plain("meeting.announcement_owner", who=one.owner or "—"))
     return "\n".join(lines)
 

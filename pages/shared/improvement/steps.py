@@ -174,7 +174,9 @@ def _plan(user: User, found: Screen) -> None:
 
 def _compare_plans(found: Screen, mine: Mapping[str, Any], people: Mapping[int, str], deadline: date) -> None:
     """Beside what was typed: the plan that somebody else saved meanwhile."""
-    theirs = "；".join(words.wanted(one) for one in found.criteria if one.round == found.task.round)
+    theirs = plain("common.clauses").join(
+        words.wanted(one) for one in found.criteria if one.round == found.task.round
+    )
     kept.compare(
         [
             (plain("tasks.owner"), found.task.owner, people.get(mine["owner"])),
@@ -192,7 +194,9 @@ def _change(user: User, found: Screen) -> None:
     listed = reads.people(frame.client(), task.shop_id)
     mine = kept.typed("task_change", task.id)
     if mine:
-        theirs = "；".join(words.wanted(one) for one in found.criteria if one.round == task.round)
+        theirs = plain("common.clauses").join(
+            words.wanted(one) for one in found.criteria if one.round == task.round
+        )
         kept.compare([(plain("tasks.criteria"), theirs, plain("tasks.below"))])
     key = f"task_change_criteria_{shown}"
     criteria = _edited(user, found, listed, mine.get("criteria"), key=key)

@@ -43,8 +43,9 @@ def wanted(one: Brief | Criterion) -> str:
         return one.text or ""
     sign = SIGNS[one.comparison or "<="]
     person = plain("tasks.somebody") if one.is_hidden else one.agent
-    who = f"（{person}）" if person else ""
-    return f"{kpi_words.name(code, one.name_en or code)}{who} {sign} {kpi_words.figure(one.target, one.unit)}"
+    name = kpi_words.name(code, one.name_en or code)
+    shown = plain("common.of_what", name=name, what=person) if person else name
+    return f"{shown} {sign} {kpi_words.figure(one.target, one.unit)}"
 
 
 def figures(one: Brief | Criterion) -> str:
@@ -65,7 +66,7 @@ def current(one: Brief | Criterion) -> str:
 
 def all_figures(task: Task) -> str:
     """The figures of all criteria in one line."""
-    return "；".join(part for part in map(figures, task.criteria) if part)
+    return plain("common.clauses").join(part for part in map(figures, task.criteria) if part)
 
 
 def verdict(is_met: bool | None) -> str:
@@ -77,4 +78,4 @@ def verdict(is_met: bool | None) -> str:
 
 def criteria(task: Task) -> str:
     """All criteria in one line."""
-    return "；".join(wanted(one) for one in task.criteria)
+    return plain("common.clauses").join(wanted(one) for one in task.criteria)

@@ -85,7 +85,9 @@ def parts(definition: Definition | None) -> list[tuple[str, str]]:
     if definition is None or locale() == "en":
         return [(name, plain(key)) for name, key in names]
     own = {"numerator": definition.numerator, "denominator": definition.denominator}
-    return [(name, f"{own[name]}（{plain(key)}）") for name, key in names if own[name]]
+    return [
+        (name, plain("common.of_what", name=own[name], what=plain(key))) for name, key in names if own[name]
+    ]
 
 
 def formula(definition: Definition) -> str:

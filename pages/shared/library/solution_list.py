@@ -82,7 +82,7 @@ def card(row: Solution) -> None:
 
 def facts(row: Solution) -> list[str]:
     """What a solution fits, and how it did. Plain text."""
-    types = "、".join(wording.stage(code) for code in row.case_types)
+    types = plain("common.listed").join(wording.stage(code) for code in row.case_types)
     voted = row.helpful + row.unhelpful
     helped = plain("library.helped", helpful=row.helpful, voted=voted) if voted else ""
     uses = plain("library.solution_uses", count=row.uses) if row.uses else ""

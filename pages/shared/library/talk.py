@@ -87,5 +87,6 @@ def _gift(one: Offer) -> str:
 def _price(one: Offer) -> str:
     mine = wording.amount(one.my_price) if one.my_price is not None else plain("library.ask_manager")
     name = f"{one.product or ''} {one.sku}".strip()
-    occasion = f"（{wording.name_of('occasion', one.occasion)}）" if one.occasion != "any" else ""
-    return f":material/sell: {md(name)}{md(occasion)} **{t('library.lowest', amount=mine)}**"
+    if one.occasion != "any":
+        name = plain("common.of_what", name=name, what=wording.name_of("occasion", one.occasion))
+    return f":material/sell: {md(name)} **{t('library.lowest', amount=mine)}**"

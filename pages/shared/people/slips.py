@@ -37,7 +37,8 @@ def link(base: str, one: Invited) -> str:
 
 def line(one: Invited, base: str) -> str:
     """One person's code and link, to send to that person alone."""
-    return f"{one.name}（{one.staff_no}）：{one.code}  {link(base, one)}"
+    who = plain("common.of_what", name=one.name, what=one.staff_no)
+    return f"{plain('common.told', name=who, text=one.code)}  {link(base, one)}"
 
 
 def page(made: Sequence[Invited], base: str) -> str:

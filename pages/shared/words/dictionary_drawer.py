@@ -117,7 +117,7 @@ def _exception(user: User, number: int) -> None:
 
 def _rule(found: WordException) -> None:
     words = (wording.name_of("effect", found.effect), wording.name_of("place", found.place or "phrase"))
-    st.markdown(f"**{md('、'.join(found.terms))}** · {md(' · '.join(words))}")
+    st.markdown(f"**{md(plain('common.listed').join(found.terms))}** · {md(' · '.join(words))}")
     st.markdown(f":gray[{t('dictionary.column.pattern')}] {md(found.pattern)}")
     for name in ("note", "reason"):
         value = getattr(found, name)

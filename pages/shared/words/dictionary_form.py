@@ -62,7 +62,7 @@ def exception(user: User, found: WordException | None) -> None:
         facts: dict[str, Any] = {}
         terms = st.text_input(
             t("dictionary.column.terms"),
-            value="、".join(found.terms) if found else "",
+            value=plain("common.listed").join(found.terms) if found else "",
             key=f"{key}_terms",
             help=t("dictionary.terms_help"),
         )
@@ -185,7 +185,7 @@ def _title(one: Operation, found: Word | WordException | None) -> str:
         or one.facts.get("terms")
         or [getattr(found, "term", "") or one.facts.get("term", "")]
     )
-    return plain(f"dictionary.title_of.{one.action}", term="、".join(terms)[:60])
+    return plain(f"dictionary.title_of.{one.action}", term=plain("common.listed").join(terms)[:60])
 
 
 def _save(one: Operation, title: str, into: Proposal | None) -> None:

@@ -237,7 +237,7 @@ def _exception_table(shown: Sequence[WordException]) -> None:
 
 def _exception_cells(one: WordException) -> dict[str, Any]:
     return {
-        "terms": "、".join(one.terms),
+        "terms": plain("common.listed").join(one.terms),
         "effect": wording.name_of("effect", one.effect),
         "place": wording.name_of("place", one.place or "phrase"),
         "pattern": one.pattern,

@@ -83,7 +83,7 @@ def _item(user: User, found: Proposal, item: ProposalItem) -> None:
     name = (
         item.facts.get("term")
         or before.get("term")
-        or "、".join(item.facts.get("terms") or before.get("terms") or [])
+        or plain("common.listed").join(item.facts.get("terms") or before.get("terms") or [])
     )
     with st.container(border=True, gap="xxsmall", key=f"proposal_{found.id}_item_{item.n}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -121,7 +121,7 @@ def _shown(field: str, value: Any) -> str:
     if field == "platforms":
         return dictionary_list.platforms_of(value or [])
     if isinstance(value, list):
-        return "、".join(str(part) for part in value)
+        return plain("common.listed").join(str(part) for part in value)
     text = str(value if value is not None else "")
     return wording.name_of(_CODES[field], text) if field in _CODES and text else text
 

@@ -87,7 +87,7 @@ def refused(key: str, params: dict[str, Any]) -> str:
     if isinstance(said.get("state"), str):
         said["state"] = name_of("state", said["state"])
     if isinstance(said.get("terms"), list):
-        said["terms"] = "、".join(said["terms"])
+        said["terms"] = plain("common.listed").join(said["terms"])
     return refusal(AppError(key, params=said))
 
 
