@@ -32,6 +32,9 @@ _GONE: Final = "\0"
 _DESCRIBED: Final = "\1"
 _REMOVED: Final = re.compile(f"[{_GONE}{_DESCRIBED}]+")
 _PARTICLE: Final = re.compile(f"{_DESCRIBED}+[的地]?(?=.)")
+_LEADING: Final = re.compile(f"^[{_GONE}{_DESCRIBED}]+[的地]")
+_ACCOUNT: Final = re.compile(r"[：:，,\s]*[A-Za-z0-9_-]{5,20}(?![A-Za-z0-9_-])")
+"""The account that an invitation out of the platform names; it goes with the invitation."""
 
 
 class _Clause(NamedTuple):
@@ -62,17 +65,20 @@ def _marked(text: str, hits: Sequence[Hit]) -> str:
     parts: list[str] = []
     done = 0
     for hit in hits:
+        if hit.start < done:
+            continue
         put = hit.text if hit.replacement is None else hit.replacement
         if hit.replacement == "":
             put = _DESCRIBED if hit.category in _DESCRIBING else _GONE
         parts += (text[done : hit.start], put)
-        done = hit.end
+        account = _ACCOUNT.match(text, hit.end) if hit.category == "platform" and hit.replacement else None
+        done = account.end() if account else hit.end
     return "".join([*parts, text[done:]])
 
 
 def _keywords(marked: str) -> str:
     """Take the claims out of a row of keywords, and single characters that they leave."""
-    words = ((word, _REMOVED.sub("", word)) for word in marked.split())
+    words = ((word, _REMOVED.sub("", _LEADING.sub("", word))) for word in marked.split())
     return " ".join(left for word, left in words if left == word or len(left.strip("·|/-")) > 1)
 
 

@@ -28,8 +28,10 @@ def proposal(text: str) -> str:
         ("鱼油 抗癌 降血压 60粒装", "鱼油 60粒装"),
         ("防晒衣 全球首创 女款", "防晒衣 女款"),
         ("颈膜贴 治疗颈椎病 三片装", "颈膜贴 三片装"),
-        # a better word is put in place
+        ("全球首款的奶粉 新西兰进口", "奶粉 新西兰进口"),
+        # a better word is put in place, without the account it led to
         ("最舒适的枕头，今天发货。", "舒适的枕头，今天发货。"),
+        ("亲，加微信abc12345，拍下改价。", "亲，联系在线客服，拍下改价。"),
         # lines stay lines
         ("面料柔软。\n根治敏感。\n支持退换。", "面料柔软。\n支持退换。"),
         ("根治糖尿病，永不复发。", ""),
