@@ -173,7 +173,7 @@ def _tasks(player: Player, set_clock: SetClock, now: datetime) -> None:
     """Planned and delivered on their days; the daily check of each following morning measures them."""
     quick = {"kpi_code": "平响", "comparison": "<=", "target": 30, "window_days": 7, "min_sample": 100}
     answers = {"kpi_code": "答问比", "comparison": ">=", "target": 130, "window_days": 7, "min_sample": 100}
-    hours = {"kpi_code": "退货处理时长", "comparison": "<=", "target": 24, "window_days": 7, "min_sample": 5}
+    hours = {"kpi_code": "退货处理时长", "comparison": "<=", "target": 24, "window_days": 14, "min_sample": 3}
     done = {
         14: ("常见问题做成快捷短语，平响降到 30 秒", "tm", quick, "整理了 60 条快捷短语并培训"),
         15: ("平响降到 15 秒", "tm", quick | {"target": 15}, "试行抢答排班"),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SetClock = Callable[[datetime], None]
 SEED: Final = 1042
 CLOSED: Final = 86
+GOODS_BACK: Final = timedelta(hours=60)  # older returns of the demo have come back and were refunded
 _TYPES: Final = (
     ("reship", 36), ("return", 30), ("logistics", 14), ("refund_only", 13), ("exchange", 8), ("quality", 8),
     ("repair", 3), ("service", 3), ("invoice", 3), ("public_complaint", 2),
@@ -201,6 +202,8 @@ class _Hand:
             ends[case.end](ref)
         elif case.end not in ("in_progress", "overdue"):
             self._finish(case, ref, score)
+        elif case.type == "return":
+            self._agree(case, TicketRef(ref.id, _version(client, ref.id)))
 
     def _chat(self, order: dict[str, Any]) -> str:
         """The chat tool of the shop that sold it."""
@@ -224,11 +227,15 @@ class _Hand:
     def _finish(self, case: Case, ref: TicketRef, score: int) -> None:
         """The solution, the customer's score, the review of a low one."""
         client = self.player.person(case.handler)
-        hours = 5 + (ref.id * 5) % 18
+        is_returned = case.type == "return" and case.end == "closed" and case.at < self.now - GOODS_BACK
+        hours = 44 + ref.id % 7 if is_returned else 5 + (ref.id * 5) % 18
         solved = min(case.at + timedelta(hours=hours), self.now - timedelta(hours=2))
-        self.set_clock(solved)
         outcome, solution = _ENDS[case.type]
-        if case.type in ("return", "exchange"):
+        if is_returned:
+            ref = self._send_back(case, ref, solved)
+            outcome, solution = "return_refunded", "退货已验收，货款原路退回"
+        self.set_clock(solved)
+        if case.type in ("return", "exchange") and not is_returned:
             ref = _ref(commands.return_step(client, "cancel_return", ref, {}, request_id=uuid.uuid4()))
             outcome = "withdrawn"
         done = commands.resolve(
@@ -249,6 +256,28 @@ class _Hand:
             surveys.record(client, {"ticket_id": ref.id}, score, request_id=uuid.uuid4())
             if score <= 2:
                 self._review(case, ref.id, solved + timedelta(hours=9))
+
+    def _send_back(self, case: Case, ref: TicketRef, ended: datetime) -> TicketRef:
+        """Agreed within hours, two days on the road, received, refunded: about 48 hours in all."""
+        client, warehouse = self.player.person(case.handler), self.player.person("C001")
+        ref = self._agree(case, ref)
+        wait = commands.wait(client, ref, "waiting_return", "goods_on_way", None, request_id=uuid.uuid4())
+        self.set_clock(ended - timedelta(hours=4))
+        ref = _step(warehouse, "receive_return", _ref(wait), {"quality": "good"})
+        asked = {"kind": "return_refund", "amount": case.order["amount"], "reason": "退货已验收"}
+        money.request(client, ref, asked, request_id=uuid.uuid4())
+        ref = TicketRef(ref.id, _version(client, ref.id))
+        ref = _step(client, "start_refund", ref, {"amount": str(case.order["amount"])})
+        self.set_clock(ended)
+        return _step(client, "finish_return", ref, {})
+
+    def _agree(self, case: Case, ref: TicketRef) -> TicketRef:
+        """The handler agrees, the customer sends the goods."""
+        client = self.player.person(case.handler)
+        self.set_clock(min(case.at + timedelta(hours=3), self.now - timedelta(minutes=50)))
+        ref = _step(client, "agree_return", ref, {})
+        parcel = {"carrier": "顺丰速运", "tracking_no": f"SF9{case.order['id']:09d}"}
+        return _step(client, "send_return_goods", ref, parcel)
 
     def _known(self, case: Case) -> int | None:
         """The solution that the knowledge base offers first for such a case."""
@@ -315,7 +344,7 @@ class _Hand:
     def price_fell(self) -> None:
         """价保: 200 → 150 within seven days of signing is 50; on day 8 it is refused."""
         self.set_clock(self.now - FALL.ago)
-        self._price_line()
+        self._offers()
         signed = _dear_orders(self.player).not_.is_("signed_at", "null")
         signed = signed.gte("signed_at", (self.now - timedelta(days=6)).isoformat())
         early = db.rows(
@@ -338,16 +367,31 @@ class _Hand:
         ):
             self._ask_difference(order, text, self.now - timedelta(minutes=95))
 
-    def _price_line(self) -> None:
-        """The new price stands in the price table too: it holds before today's first order."""
-        draft = OfferDraft(
-            "price",
-            "电热水壶直降",
-            sku=FALL.sku,
-            list_price=Decimal(150),
-            agent_price=Decimal(150),
-            manager_price=Decimal(145),
+    def _offers(self) -> None:
+        """The new price stands in the price table too: it holds before today's first order. And a gift."""
+        self._approved(
+            OfferDraft(
+                "price",
+                "电热水壶直降",
+                sku=FALL.sku,
+                list_price=Decimal(150),
+                agent_price=Decimal(150),
+                manager_price=Decimal(145),
+            )
         )
+        self._approved(
+            OfferDraft(
+                "gift",
+                "满 199 元送手机支架",
+                min_amount=Decimal(199),
+                gift_sku="SKU008",
+                gift_name="车载手机支架",
+                cost=Decimal(12),
+                note="未下单的顾客可送；售后致歉也用它。",
+            )
+        )
+
+    def _approved(self, draft: OfferDraft) -> None:
         number = library.save_offer(self.player.person("Y001"), draft, request_id=uuid.uuid4())
         manager = self.player.person("M001")
         version = db.rows(manager.table("offer_rules").select("version").eq("id", number))[0]["version"]
@@ -404,6 +448,10 @@ def _orders(player: Player, now: datetime) -> list[dict[str, Any]]:
 def _version(client: Any, ticket_id: int) -> int:
     found = db.rows(client.table("tickets").select("version").eq("id", ticket_id))
     return int(found[0]["version"])
+
+
+def _step(client: Any, name: commands.Step, ref: TicketRef, facts: dict[str, Any]) -> TicketRef:
+    return _ref(commands.return_step(client, name, ref, facts, request_id=uuid.uuid4()))
 
 
 def _ref(moved: Moved) -> TicketRef:
