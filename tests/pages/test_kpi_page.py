@@ -52,8 +52,10 @@ def test_figures_say_their_target_their_sample_and_what_is_missing(app_as: AppAs
 
 
 def test_one_kpi_by_person_and_the_address_keeps_it(app_as: AppAs, floor: ShopFloor) -> None:
-    tab = app_as(floor.person("analyst"), "kpi", query={"days": "7", "code": "首响"})
+    month = f"{YESTERDAY:%Y-%m}"  # as the review meeting of any month links to it
+    tab = app_as(floor.person("analyst"), "kpi", query={"days": month, "code": "首响"})
     assert not tab.exception
+    assert tab.selectbox(key="kpi_days").value == month
     table = next(one.value for one in tab.dataframe if "scope" in one.value)
     assert dict(zip(table["scope"], table["value"], strict=True)) == {
         "客服甲": "10.0 秒",

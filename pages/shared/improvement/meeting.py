@@ -86,11 +86,11 @@ def _kept(found: Mapping[str, Any]) -> None:
 
 
 def _figures(user: User, month: date, shop_id: int | None) -> dict[str, str]:
-    """The same month and shop on the page of KPIs, which knows this month and the last."""
+    """The same month and shop on the page of KPIs, which has words for this month and the last."""
     this = datetime.now(ZoneInfo(user.zone)).date().replace(day=1)
     known = {this: "month", (this - timedelta(days=1)).replace(day=1): "last_month"}
     shop = {"shop": str(shop_id)} if shop_id else {}
-    return {"days": known.get(month, "365"), **shop}
+    return {"days": known.get(month, f"{month:%Y-%m}"), **shop}
 
 
 def _cases(month: date, shop_id: int | None) -> dict[str, str]:

@@ -1,7 +1,11 @@
-"""Period, shop, shift and person of the KPI page; the address holds them: `?days=30&shop=2&shift=晚班`."""
+"""Period, shop, shift and person of the KPI page; the address holds them: `?days=30&shop=2&shift=晚班`.
+
+`?days=2026-08` is a month of its own, as the review meeting links to it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -25,7 +29,7 @@ def sync(user: User) -> None:
     """Brings the widgets in line with the address, without nonsense."""
     given = {name: st.query_params.get(name, "") for name in _USUAL}
     values: dict[str, Any] = {
-        "days": given["days"] if given["days"] in PERIODS else _USUAL["days"],
+        "days": given["days"] if given["days"] in PERIODS or _month(given["days"]) else _USUAL["days"],
         "shop": address.shop(user),
         "agent": given["agent"][:60] or None,
         "shift": given["shift"][:20] or None,
@@ -49,6 +53,8 @@ def days(user: User, period: str | None = None) -> tuple[date, date]:
     today = datetime.now(ZoneInfo(user.zone)).date()
     chosen = period or value("days") or _USUAL["days"]
     month = today.replace(day=1)
+    if whole := _month(chosen):
+        return whole, min(_month_end(whole), today)
     if chosen == "1":
         return today, today
     if chosen == "month":
@@ -59,13 +65,24 @@ def days(user: User, period: str | None = None) -> tuple[date, date]:
     return today - timedelta(days=int(chosen)), today - timedelta(days=1)
 
 
+def _month(text: str) -> date | None:
+    """The first day of the month that is named like `2026-08`, None for anything else."""
+    if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", text):
+        return None
+    return date.fromisoformat(f"{text}-01")
+
+
+def _month_end(first: date) -> date:
+    return (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+
 def draw(user: User, found: Screen) -> None:
     """The row above the figures."""
     with widgets.filter_row("kpi"):
         st.selectbox(
             t("kpi.period"),
-            PERIODS,
-            format_func=lambda name: plain(f"kpi.period.{name}"),
+            _with(PERIODS, "days"),
+            format_func=lambda name: plain(f"kpi.period.{name}") if name in PERIODS else name,
             key="kpi_days",
             on_change=write,
             width=150,
