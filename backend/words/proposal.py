@@ -33,8 +33,8 @@ _DESCRIBED: Final = "\1"
 _REMOVED: Final = re.compile(f"[{_GONE}{_DESCRIBED}]+")
 _PARTICLE: Final = re.compile(f"{_DESCRIBED}+[的地]?(?=.)")
 _LEADING: Final = re.compile(f"^[{_GONE}{_DESCRIBED}]+[的地]")
-_ACCOUNT: Final = re.compile(r"[：:，,\s]*[A-Za-z0-9_-]{5,20}(?![A-Za-z0-9_-])")
-"""The account that an invitation out of the platform names; it goes with the invitation."""
+_ACCOUNT: Final = re.compile(r"[❤♥\ufe0f]+|[：:，,\s]*[A-Za-z0-9_-]{5,20}(?![A-Za-z0-9_-])")
+"""The account that an invitation out of the platform names, or the heart of its name; it goes along."""
 
 
 class _Clause(NamedTuple):

@@ -32,6 +32,7 @@ def proposal(text: str) -> str:
         # a better word is put in place, without the account it led to
         ("最舒适的枕头，今天发货。", "舒适的枕头，今天发货。"),
         ("亲，加微信abc12345，拍下改价。", "亲，联系在线客服，拍下改价。"),
+        ("亲，加薇❤领红包，拍下改价。", "亲，联系在线客服领红包，拍下改价。"),
         # lines stay lines
         ("面料柔软。\n根治敏感。\n支持退换。", "面料柔软。\n支持退换。"),
         ("根治糖尿病，永不复发。", ""),
