@@ -73,6 +73,8 @@ def aliases(term: str, *, severe: bool) -> set[str]:
     found.update(term.replace("100", zeros) for zeros in ("1oo", "10o", "1o0") if "100" in term)
     if "no1" in term:
         found.add(term.replace("no1", "n01"))
+    if "top1" in term:
+        found.add(term.replace("top1", "t0p1"))
     found.discard(term)
     return found
 

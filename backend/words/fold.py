@@ -42,8 +42,8 @@ _DIGITS: Final = {
 # Characters that modern sales text uses only in place of the one they look or sound like.
 _LOOKALIKES: Final = dict(
     zip(
-        "卟蕞晸冣朂苐惟葯髙囯囶袪佰仟拾単焱亼価塡徳姸产対気総転薬価髪児悪拡斎滝効剤麺発帯",
-        "不最最最最第唯药高国国祛百千十单炎集价填德妍产对气总转药价发儿恶扩斋泷效剂面发带",
+        "亽卟蕞晸冣朂苐惟葯髙囯囶袪佰仟拾単焱亼価塡徳姸产対気総転薬価髪児悪拡斎滝効剤麺発帯",
+        "人不最最最最第唯药高国国祛百千十单炎集价填德妍产对气总转药价发儿恶扩斋泷效剂面发带",
         strict=True,
     )
 )
