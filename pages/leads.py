@@ -1,5 +1,7 @@
 """线索: the board by stage, the list, and one lead (`?id=`): followed up in time, never lost."""
 
+import streamlit as st
+
 from pages.shared import frame
 from pages.shared.i18n import t
 from pages.shared.leads import board, bulk, capture, one, state, twins
@@ -14,7 +16,9 @@ elif user.has("operations"):
     frame.page_header(t("leads.title"), help=t("leads.help"))
     capture.button(user)
 else:
-    frame.page_header(t("leads.title"), help=t("leads.help"))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="leads_head"):
+        frame.page_header(t("leads.title"), help=t("leads.help"))
+        capture.button(user)
     board.draw(user)
 capture.dialog(user)
 twins.dialog(user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+import pandas as pd
 import streamlit as st
 
 from pages.shared import browser, session
@@ -21,12 +22,26 @@ _CHIP = {
 }
 
 
+_INKS = {
+    "overdue": {"light": "#B3261E", "dark": "#F0705E"},
+    "due_soon": {"light": "#9A4A06", "dark": "#F0A347"},
+    "paused": {"light": "#5F6A66", "dark": "#9AA5A1"},
+}
+
+
 def due_chip(due: Due) -> str:
     """Markdown of a deadline: icon, words and colour; on time is plain text, no deadline is empty."""
     if due.state not in _CHIP:
         return md(due.words)
     color, icon = _CHIP[due.state]
     return f":{color}-badge[{icon} {md(due.words)}]"
+
+
+def due_table(rows: Sequence[Mapping[str, Any]], dues: Sequence[str]) -> Any:
+    """Rows for st.dataframe whose column `due` has the colour of its state (`Due.state` of each row)."""
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    colors = [f"color: {_INKS[due][theme]}; font-weight: 600" if due in _INKS else "" for due in dues]
+    return pd.DataFrame(rows).style.apply(lambda _: colors, subset=["due"])
 
 
 def due_of(due_at: str | None, *, state: str = "running", reason: str = "") -> Due:

@@ -27,7 +27,7 @@ def draw(area: Area, found: Screen) -> None:
                 key="assignment_table",
                 column_config={
                     plain("assignment.column.load"): st.column_config.ProgressColumn(
-                        format="%d%%", min_value=0, max_value=100
+                        format="%d %%", min_value=0, max_value=100
                     ),
                     plain("assignment.column.credit"): st.column_config.NumberColumn(
                         format="%+.2f", help=plain("assignment.credit_help")
@@ -64,7 +64,7 @@ def _cells(area: Area, one: Agent) -> dict[str, str | int | float]:
         plain("assignment.column.name"): one.name,
         plain("assignment.column.state"): _state(area, one),
         plain("assignment.column.open"): f"{one.load} / {one.room}",
-        plain("assignment.column.load"): min(100, 100 * one.load // one.room) if one.room else 100,
+        plain("assignment.column.load"): min(100, round(100 * one.load / one.room)) if one.room else 100,
         **{plain(f"assignment.column.{name}"): getattr(one, name) for name in _NUMBERS},
     }
 

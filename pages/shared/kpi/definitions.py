@@ -26,12 +26,12 @@ def draw(user: User, found: Sequence[Definition]) -> None:
         column_config={
             name: st.column_config.TextColumn(plain(f"kpi.column.{name}"), width=width)
             for name, width in (
-                ("name", "small"),
-                ("formula", "large"),
-                ("target", "medium"),
-                ("sources", "medium"),
-                ("origin", "small"),
-                ("version", "small"),
+                ("name", 115),
+                ("formula", 405),
+                ("target", 150),
+                ("sources", 150),
+                ("origin", 125),
+                ("version", 60),
             )
         },
         key="kpi_library",

@@ -156,7 +156,7 @@ def _table(found: Sequence[Line], tile: Tile, by: str, meaning: Definition | Non
         pd.DataFrame(rows, columns=[name for name, _ in columns]),
         hide_index=True,
         column_config={
-            name: st.column_config.TextColumn(label)
+            name: st.column_config.TextColumn(label, alignment="right" if name == "value" else "left")
             if name in ("scope", "value")
             else st.column_config.NumberColumn(label, format="localized")
             for name, label in columns

@@ -25,7 +25,7 @@ def draw(found: Screen, meanings: Mapping[str, Definition]) -> None:
         shown = [tile for tile in known if tile.area == area]
         if shown:
             st.markdown(f"**{t(f'kpi.area.{area}')}**")
-            with st.grid(min_column_width=175, gap="small", key=f"kpi_{area}"):
+            with st.grid(min_column_width=200, gap="small", key=f"kpi_{area}"):
                 for tile in shown:
                     _tile(tile, meanings.get(tile.code))
     _missing([tile for tile in found.tiles if tile.missing])
@@ -79,7 +79,7 @@ def _verdict(tile: Tile) -> str:
     if filters.value("shift") is not None and (tile.no_shift is not None or tile.only_days):
         reason = tile.no_shift or "sheets"
         return f":gray[{t(f'kpi.no_shift.{reason}')}]"
-    return words.verdict(tile)
+    return words.verdict(tile, between="  \n")
 
 
 def _help(tile: Tile, meaning: Definition | None) -> str:

@@ -66,7 +66,7 @@ def scope(name: str) -> str:
     return plain(_NO_SHIFT[name]) if name in _NO_SHIFT else name
 
 
-def verdict(tile: Tile) -> str:
+def verdict(tile: Tile, *, between: str = " ") -> str:
     """Markdown: the target, met or not, and the sample; fewer than `FEW` cases say so."""
     if not tile.sample:
         return f":gray[{plain('kpi.no_cases')}]"
@@ -76,7 +76,7 @@ def verdict(tile: Tile) -> str:
     if tile.is_met is None:
         return sample
     sign = ":green-badge[:material/check:" if tile.is_met else ":red-badge[:material/priority_high:"
-    return f"{sign} {md(target(tile))}] {sample}"
+    return f"{sign} {md(target(tile))}]{between}{sample}"
 
 
 def parts(definition: Definition | None) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from pages.shared import frame, saved_views, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import t
-from pages.shared.leads import bulk, capture, filters, listing, state, twins, words
+from pages.shared.leads import bulk, filters, listing, state, twins, words
 
 REFRESH_SECONDS = 30
 _CARDS = 12
@@ -39,7 +39,6 @@ def _body(user: User) -> None:
             saved_views.draw(user, "leads", params=filters.params(), show=filters.show)
             listing.export(asked)
             twins.button(user, found.twins)
-            capture.button(user)
         bulk.undo_bar()
         if filters.view() == "list":
             listing.draw(user, asked, found.scope)

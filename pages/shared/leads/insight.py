@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from backend.leads import reads
+from backend.leads.choices import STAGES
 from backend.leads.models import FirstContact, Insight, Target
 from pages.shared import frame, session, widgets
 from pages.shared.format import md
@@ -127,13 +128,13 @@ def _funnel(whole: Mapping[str, Any]) -> None:
         x=alt.X(
             "count:Q",
             title=None,
-            axis=alt.Axis(tickMinStep=1, grid=False, format="d"),
+            axis=None,  # every bar says its number
             scale=alt.Scale(domainMin=0, domainMax=1.35 * max(1, int(data["count"].max()))),
         ),
     )
     bars = base.mark_bar(size=18, color=_COLOR[theme])
     labels = base.mark_text(align="left", dx=4, color=_INK[theme]).encode(text="label:N")
-    st.altair_chart((bars + labels).properties(height=28 * len(rows) + 40), width="stretch")
+    st.altair_chart((bars + labels).properties(height=28 * len(rows) + 12), width="stretch")
 
 
 def _speed(found: Insight) -> None:
@@ -213,31 +214,34 @@ def _leaks(found: Insight) -> None:
     with columns[0]:
         st.markdown(f"**{t('leads.insight.lost')}**")
         _lines(
-            [
-                (words.of("lost_reasons", r["reason"]), words.of("stages", r["stage"]), r["count"])
-                for r in lost
-            ]
+            [(words.of("lost_reasons", r["reason"]), words.of("stages", r["stage"]), _count(r)) for r in lost]
         )
     with columns[1]:
         st.markdown(f"**{t('leads.insight.given_up')}**")
-        _lines([(r["name"], words.of("ended", r["ended_as"]), r["count"]) for r in given])
+        _lines([(r["name"], words.of("ended", r["ended_as"]), _count(r)) for r in given])
     with columns[2]:
         st.markdown(f"**{t('leads.insight.waiting')}**")
-        _lines(
-            [(words.of("stages", r["stage"]), words.of("states", r["state"]), _waiting(r)) for r in waiting]
-        )
+        order = sorted(waiting, key=lambda r: STAGES.index(r["stage"]) if r["stage"] in STAGES else -1)
+        _lines([(words.of("stages", r["stage"]), words.of("states", r["state"]), _waiting(r)) for r in order])
+
+
+def _count(row: Mapping[str, Any]) -> str:
+    return plain("leads.insight.count", count=row["count"])
 
 
 def _waiting(row: Mapping[str, Any]) -> str:
-    late = row["overdue"]
-    return f"{row['count']} ({plain('leads.insight.overdue_n', count=late)})" if late else str(row["count"])
+    if not row["overdue"]:
+        return _count(row)
+    late = plain("leads.insight.overdue_n", count=row["overdue"])
+    return plain("common.of_what", name=_count(row), what=late)
 
 
-def _lines(rows: Sequence[tuple[Any, ...]]) -> None:
+def _lines(rows: Sequence[tuple[str, str, str]]) -> None:
+    """What and where, and how many in bold behind it."""
     if not rows:
-        st.caption("—")
-    for row in rows[:10]:
-        st.markdown(md(" · ".join(str(cell) for cell in row)))
+        st.caption(t("leads.insight.nobody"))
+    for what, where, count in rows[:10]:
+        st.markdown(f"{md(what)} :gray[· {md(where)}] **{md(count)}**")
 
 
 def _scripts(found: Insight) -> None:

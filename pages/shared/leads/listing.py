@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 from supabase import Client
 
@@ -86,7 +85,7 @@ def empty(scope: str) -> None:
 
 def _table(user: User, rows: Sequence[LeadRow]) -> None:
     event = st.dataframe(
-        pd.DataFrame([_cells(user, row) for row in rows]),
+        widgets.due_table([_cells(user, row) for row in rows], [words.due(row).state for row in rows]),
         hide_index=True,
         key=state.table_key(),
         on_select="rerun",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.orders import reads, wording
@@ -19,11 +18,6 @@ from pages.shared.i18n import plain, t
 from pages.shared.queue import bulk, export, filters, same, state, words
 
 REFRESH_SECONDS = 25
-_COLORS = {
-    "overdue": {"light": "#B3261E", "dark": "#F0705E"},
-    "due_soon": {"light": "#9A4A06", "dark": "#F0A347"},
-    "paused": {"light": "#5F6A66", "dark": "#9AA5A1"},
-}
 
 
 def draw(user: User) -> None:
@@ -90,7 +84,7 @@ def _ticked() -> Sequence[int]:
 
 def _table(user: User, asked: QueueFilter, rows: Sequence[QueueRow]) -> None:
     event = st.dataframe(
-        _styled([_cells(user, row) for row in rows], [words.due(row).state for row in rows]),
+        widgets.due_table([_cells(user, row) for row in rows], [words.due(row).state for row in rows]),
         hide_index=True,
         key=state.table_key(),
         on_select="rerun",
@@ -127,12 +121,6 @@ def _why(row: QueueRow) -> str:
     shown = [item for item in row.exceptions if item.kind in row.kinds and item.is_blocking]
     first = next((item for item in shown if item.state in words.OPEN), shown[0] if shown else None)
     return words.why(first) if first else ""
-
-
-def _styled(cells: Sequence[Mapping[str, Any]], dues: Sequence[str]) -> Any:
-    theme = "dark" if st.context.theme.type == "dark" else "light"
-    colors = [f"color: {_COLORS[due][theme]}; font-weight: 600" if due in _COLORS else "" for due in dues]
-    return pd.DataFrame(cells).style.apply(lambda _: colors, subset=["due"])
 
 
 def _columns(listed: str) -> dict[str, Any]:

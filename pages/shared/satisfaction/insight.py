@@ -257,4 +257,6 @@ def _cell(share: float | None, count: int) -> str:
     """`95.0 %`; with its number where that is small; `—` without any."""
     if share is None:
         return "—"
-    return f"{percent(share)} (n={count})" if count < insight.FEW else percent(share)
+    if count >= insight.FEW:
+        return percent(share)
+    return plain("common.of_what", name=percent(share), what=plain("satisfaction.n", count=count))

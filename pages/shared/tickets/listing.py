@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from backend.tickets import reads, wording
@@ -19,11 +18,6 @@ from pages.shared.i18n import plain, t
 from pages.shared.tickets import bulk, causes, export, filters, state, words
 
 REFRESH_SECONDS = 25
-_COLORS = {
-    "overdue": {"light": "#B3261E", "dark": "#F0705E"},
-    "due_soon": {"light": "#9A4A06", "dark": "#F0A347"},
-    "paused": {"light": "#5F6A66", "dark": "#9AA5A1"},
-}
 
 
 def draw(user: User) -> None:
@@ -93,7 +87,7 @@ def _ticked() -> Sequence[int]:
 
 def _table(user: User, rows: Sequence[TicketRow]) -> None:
     event = st.dataframe(
-        _styled([_cells(user, row) for row in rows], [words.due(row).state for row in rows]),
+        widgets.due_table([_cells(user, row) for row in rows], [words.due(row).state for row in rows]),
         hide_index=True,
         key=state.table_key(),
         on_select="rerun",
@@ -119,12 +113,6 @@ def _cells(user: User, row: TicketRow) -> dict[str, Any]:
         "shop": row.shop_name,
         "owner": words.owner(row.owner_id, row.owner_name, user.id),
     }
-
-
-def _styled(cells: Sequence[Mapping[str, Any]], dues: Sequence[str]) -> Any:
-    theme = "dark" if st.context.theme.type == "dark" else "light"
-    colors = [f"color: {_COLORS[due][theme]}; font-weight: 600" if due in _COLORS else "" for due in dues]
-    return pd.DataFrame(cells).style.apply(lambda _: colors, subset=["due"])
 
 
 def _columns() -> dict[str, Any]:
