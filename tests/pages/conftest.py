@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, local_script_runner
 
 from backend.config import Settings
 from backend.local.stack import Stack
@@ -38,6 +38,22 @@ def components_found_once() -> Iterator[None]:
     patch.setattr(
         manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests)
     )
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def runs_awaited() -> Iterator[None]:
+    """An AppTest would ask a thousand times a second whether its script is over, and slow it down by that."""
+    ask = local_script_runner.require_widgets_deltas
+
+    def wait(runner: local_script_runner.LocalScriptRunner, timeout: float) -> None:
+        assert runner._script_thread is not None
+        runner._script_thread.join(timeout)
+        ask(runner, 0.1)  # over by now, or the complaint
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(local_script_runner, "require_widgets_deltas", wait)
     yield
     patch.undo()
 

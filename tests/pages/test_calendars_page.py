@@ -51,8 +51,10 @@ def buttons(tab: AppTest) -> set[str]:
     return {one.key or "" for one in tab.button}
 
 
-@pytest.mark.parametrize("role", ["operations", "analyst"])
-@pytest.mark.parametrize("view", ["shifts", "month", "years", "campaigns"])
+@pytest.mark.parametrize(
+    ("role", "view"),
+    [("operations", "shifts"), ("analyst", "month"), ("operations", "years"), ("analyst", "campaigns")],
+)
 def test_some_only_read(app_as: AppAs, floor: ShopFloor, role: str, view: str) -> None:
     tab = opened(app_as, floor, role, view)
     assert zh("calendars.read_only") in shown(tab)

@@ -181,6 +181,12 @@ def test_each_page_opens_for_its_roles_and_refuses_the_others(app_as: AppAs, rol
     assert wrong == {}
 
 
+@pytest.mark.parametrize("page", ["assignment", "channels", "deliveries", "jobs"])
+def test_some_pages_are_for_those_who_lead(page: str) -> None:
+    (spec,) = [one for one in navigation.PAGES if one.name == page]
+    assert set(spec.roles) == {"manager", "admin"}
+
+
 def test_nobody_signed_in_means_no_page(browser_tab: Callable[[], AppTest]) -> None:
     for spec in navigation.PAGES:
         tab = browser_tab().switch_page(f"{spec.name}.py").run()
