@@ -38,7 +38,7 @@ def card(row: Task, *, key: str = "tasks_card") -> None:
         facts = [md(row.owner or plain("tasks.nobody"))]
         if row.deadline:
             facts.append(frame.clock(row.deadline))
-        st.markdown(f"{words.badge(row.state)} :gray[{' · '.join(facts)}]")
+        st.markdown(f"{words.badge(row.state)}  \n:gray[{' · '.join(facts)}]")
         for one in row.criteria[:2]:
             verdict = words.verdict(one.is_met) if one.value is not None else ""
             st.markdown(f":small[{md(words.wanted(one))} {verdict}]")

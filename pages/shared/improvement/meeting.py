@@ -101,7 +101,7 @@ def _cases(month: date, shop_id: int | None) -> dict[str, str]:
 
 
 def _inputs(pack: Mapping[str, Any], figures: Mapping[str, str], cases: Mapping[str, str]) -> None:
-    with st.grid(min_column_width=300, gap="medium", key="meeting_inputs"):
+    with st.grid(min_column_width=280, gap="medium", key="meeting_inputs"):
         with st.container(border=True, height="stretch"):
             _anomalies([Tile.model_validate(one) for one in pack["anomalies"]], figures)
         with st.container(border=True, height="stretch"):

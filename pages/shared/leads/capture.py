@@ -101,6 +101,7 @@ def _form(user: User, shop_id: int) -> None:
             )
         note = st.text_area(t("leads.field.note"), key="leads_new_note", max_chars=500, height=70)
         keep = _keep(user, "one")
+        st.caption(t("leads.required"))
         sent = st.form_submit_button(t("leads.capture_send"), key="leads_new_send", type="primary")
     if sent:
         draft = Draft(

@@ -32,7 +32,7 @@ def card(
     """One script. `shop_id` is where it would be used; None: it can only be read."""
     with st.container(border=True, gap="xsmall", key=f"{key}_card_{row.id}", height="stretch"):
         st.markdown(_head(row))
-        st.markdown(wording.body(row.body))
+        st.markdown(wording.body(values.filled(row.body, given).text))
         st.caption(" · ".join(md(part) for part in _foot(row) if part))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if shop_id is not None and row.offered_in and row.is_live:

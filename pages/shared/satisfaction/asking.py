@@ -43,7 +43,9 @@ def _line(user: User, one: Survey) -> None:
         about = plain(f"satisfaction.kind.{one.kind}")
         holder = plain("satisfaction.holder", who=one.holder) if one.holder else None
         words = parts.facts(todo, about, one.shop_name, one.buyer_account or one.receiver_masked, holder)
-        st.markdown(f"{due} **{md(one.label)}** {words}", width="stretch")
+        st.markdown(due or " ", width=100)
+        st.markdown(f"**{md(one.label)}**", width=170)
+        st.markdown(words, width="stretch")
         if user.has(*_WORKERS) and st.button(
             t("satisfaction.open"),
             key=f"satisfaction_open_{one.id}",
