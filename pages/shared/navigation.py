@@ -6,14 +6,16 @@ The menu is never the lock: each page asks `frame.require_user`, and the databas
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from pages.shared.i18n import plain
+from pages.shared.i18n import locale, plain
 
 PAGES_DIR = Path(__file__).resolve().parent.parent
 EVERYBODY = ("agent", "warehouse", "operations", "analyst", "manager", "admin")
@@ -103,6 +105,21 @@ def specs() -> tuple[Spec, ...]:
 
 def register(role: str | None) -> Page:
     """Registers every page and returns the one this address asks for; no role, no menu."""
+    sections = {name: [copy(page) for page in pages] for name, pages in _menu(role, locale())}
+    unknown = unknown_address(st.context.url)
+    if unknown:
+        page = st.Page(
+            PAGES_DIR / "missing.py", title=plain("nav.missing"), url_path=unknown, visibility="hidden"
+        )
+        sections[next(iter(sections))].append(page)
+    return st.navigation(sections, position="sidebar" if role else "hidden")
+
+
+@cache
+def _menu(role: str | None, _language: str) -> tuple[tuple[str, tuple[Page, ...]], ...]:
+    """The pages by section, with their words in the language of this run. Finding fifty scripts anew would be
+    a tenth of each run; each run gets copies, because Streamlit notes on a page that it may be drawn.
+    """
     sections: dict[str, list[Page]] = {}
     for spec in PAGES:
         page = st.Page(
@@ -118,13 +135,7 @@ def register(role: str | None) -> Page:
         _open_start, title=plain(f"nav.{PAGES[0].name}"), url_path=PAGES[0].name, visibility="hidden"
     )
     sections[next(iter(sections))].append(start)
-    unknown = unknown_address(st.context.url)
-    if unknown:
-        page = st.Page(
-            PAGES_DIR / "missing.py", title=plain("nav.missing"), url_path=unknown, visibility="hidden"
-        )
-        sections[next(iter(sections))].append(page)
-    return st.navigation(sections, position="sidebar" if role else "hidden")
+    return tuple((name, tuple(pages)) for name, pages in sections.items())
 
 
 def _address(spec: Spec) -> str:
