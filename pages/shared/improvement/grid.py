@@ -98,8 +98,8 @@ def _columns(people: Sequence[Person] | None = None) -> dict[str, Any]:
     ranks = [plain(f"tasks.priority.{name}") for name in PRIORITIES]
     return {
         "open": st.column_config.LinkColumn(plain("tasks.column.id"), display_text=r"#(.*)$", width=62),
-        "state": text(plain("tasks.column.state"), width=95),
-        "title": text(plain("tasks.column.title"), width=195, required=True, max_chars=120),
+        "state": text(plain("tasks.column.state"), width=105),
+        "title": text(plain("tasks.column.title"), width=180, required=True, max_chars=120),
         "owner": text(owner, width=95)
         if people is None
         else choice(owner, options=[one.name for one in people], width=95),
@@ -109,8 +109,8 @@ def _columns(people: Sequence[Person] | None = None) -> dict[str, Any]:
         "priority": text(priority, width=70)
         if people is None
         else choice(priority, options=ranks, width=70, required=True),
-        "criteria": text(plain("tasks.column.criteria"), width=190),
-        "figures": text(plain("tasks.column.figures"), width=140, help=plain("tasks.figures_help")),
+        "criteria": text(plain("tasks.column.criteria"), width=205),
+        "figures": text(plain("tasks.column.figures"), width=130, help=plain("tasks.figures_help")),
         "progress": st.column_config.ProgressColumn(
             plain("tasks.column.progress"), min_value=0, max_value=100, format="%d%%", width=90
         ),

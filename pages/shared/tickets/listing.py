@@ -117,7 +117,7 @@ def _cells(user: User, row: TicketRow) -> dict[str, Any]:
 
 def _columns() -> dict[str, Any]:
     text = st.column_config.TextColumn
-    widths = {"due": 125, "number": 65, "summary": 190, "state": 95, "buyer": 95, "shop": 100, "owner": 75}
+    widths = {"due": 125, "number": 65, "summary": 175, "state": 110, "buyer": 95, "shop": 100, "owner": 75}
     found = {name: text(plain(f"tickets.column.{name}"), width=width) for name, width in widths.items()}
     return found | {"type": st.column_config.ListColumn(plain("tickets.column.type"), width=135)}
 
