@@ -18,7 +18,7 @@ SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=2
 # The tests start the program many times: what Python compiled is kept, whatever this shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test bench clean packages system-packages checks lint types schema deno
+.PHONY: run test bench clean packages system-packages checks lint types schema deno collected
 
 run: $(RUN_STAMP)
 	@PORT=$(PORT) $(VENV)/bin/streamlit run app.py --server.address=127.0.0.1 --server.port=$(PORT) --server.headless=true
@@ -41,7 +41,7 @@ clean:
 packages: $(TEST_STAMP)
 
 checks: $(TEST_STAMP)
-	@$(SIDE_BY_SIDE) --output-sync=target lint deno types schema
+	@$(SIDE_BY_SIDE) --output-sync=target types collected lint deno schema
 
 lint:
 	@echo "== ruff"
@@ -55,6 +55,11 @@ types:
 schema:
 	@echo "== schema.sql"
 	@$(PY) -m backend.sql.build --check
+
+# What the tests import is compiled here, once; each of pytest's workers would compile all of it at their start.
+collected:
+	@echo "== tests are found"
+	@$(PY) -m pytest --collect-only --quiet > $(VENV)/collected 2>&1 || { cat $(VENV)/collected; exit 1; }
 
 deno:
 	@for folder in backend/local/gateway backend/functions; do \
