@@ -272,11 +272,12 @@ def test_what_is_kept_too_long_comes_back_and_what_nobody_may_have_starves_nobod
 # --- many at once ---
 
 
-def test_of_a_hundred_claims_one_wins_and_no_day_exceeds_its_limit(db_url: str) -> None:
+def test_of_claims_at_once_one_wins_and_no_day_exceeds_its_limit(db_url: str) -> None:
+    """Each in a session of its own; a hundred of them, by HTTP: tests/contract/test_lead_intake.py."""
     with psycopg.connect(db_url) as conn:
         open_floor(conn)
         open_sales(conn)
-        for n in range(48):
+        for n in range(23):
             conn.execute(
                 """with m as (insert into members (user_id, staff_no, display_name, role, skills, state)
                      values (%s, %s, %s, 'agent', '{presales}', 'active') returning id)
@@ -284,14 +285,14 @@ def test_of_a_hundred_claims_one_wins_and_no_day_exceeds_its_limit(db_url: str) 
                 (user_id(f"p{n}"), f"p{n}", f"p{n}"),
             )
         wanted = capture(conn)
-        many = [capture(conn) for _ in range(30)]
+        many = [capture(conn) for _ in range(15)]
         conn.execute("update lead_rules set claim_limit = 7")
-    people = ["cid", "sal", *(f"p{n}" for n in range(48))]
-    answers = together(db_url, 100, lambda conn, number: attempt(conn, people[number % 50], wanted))
+    people = ["cid", "sal", *(f"p{n}" for n in range(23))]
+    answers = together(db_url, 25, lambda conn, number: attempt(conn, people[number], wanted))
     winner = [answer for answer in answers if answer == wanted]
     assert len(winner) == 1
-    assert Counter(answers) == {wanted: 1, "PT409 lead.taken": 99}
-    got = together(db_url, 30, lambda conn, number: attempt(conn, "p3", many[number]))
+    assert Counter(answers) == {wanted: 1, "PT409 lead.taken": 24}
+    got = together(db_url, 15, lambda conn, number: attempt(conn, "p3", many[number]))
     with psycopg.connect(db_url) as conn:
         before = one(conn, "select count(*) from leads where owner_id = %s", member(conn, "p3"))
         assert before == 7
