@@ -10,9 +10,9 @@ from typing import Any, Final
 from backend.db import Rpc
 from backend.words.dictionary import Dictionary, Entry, ExceptionRow, PatternRow, build, shipped
 
-BASIS: Final = 9
+BASIS: Final = 10
 """Raise it with every release that changes the shipped dictionary: a higher one becomes a new version."""
-BASIS_OF: Final = "d5dd1d7a08ae"
+BASIS_OF: Final = "5ccc78b71440"
 """Version of the shipped dictionary that BASIS stands for; a test compares."""
 _KEPT: Final = 4
 
