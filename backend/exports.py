@@ -23,6 +23,8 @@ _RUNS = re.compile(r"[\s\u0000-\u0020\u00a0\u200b-\u200f\u2060\u3000\ufeff]*[=+\
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _CENT = Decimal("0.01")
 _CELL_LIMIT = 32_767
+_NARROW, _WIDE = 10, 40  # signs of a column
+_MEASURED = 200  # rows that a column's width is taken from
 _EXACT = 10**13  # Excel keeps 15 digits: larger figures, NaN and infinity are written as text
 
 
@@ -82,14 +84,22 @@ def write_xlsx(
             page.set_landscape()
             page.fit_to_pages(1, 0)
         page.freeze_panes(1, 0)
-        for place, (key, header) in enumerate(columns):
-            usual = min(40, max(12, 2 * len(header) + 2))
-            page.set_column(place, place, (widths or {}).get(key, usual))
+        usual = {key: max(_NARROW, _signs(header)) for key, header in columns}
+        for place, (_, header) in enumerate(columns):
             page.write_string(0, place, safe_text(header), head)
         for line, row in enumerate(rows, 1):
             for place, (key, _) in enumerate(columns):
                 _put(page, line, place, row.get(key), text=text, money=money)
+                if line <= _MEASURED:
+                    usual[key] = max(usual[key], _signs(cell_text(row.get(key))))
+        for place, (key, _) in enumerate(columns):
+            page.set_column(place, place, (widths or {}).get(key, min(_WIDE, usual[key] + 2)))
     return out.getvalue()
+
+
+def _signs(text: str) -> int:
+    """How wide a text is: a Chinese sign takes the room of two."""
+    return len(text) + sum(sign > "\u2e7f" for sign in text)
 
 
 def _put(page: Any, line: int, place: int, value: object, *, text: Any, money: Any) -> None:

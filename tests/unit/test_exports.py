@@ -38,6 +38,9 @@ def test_xlsx_ids_are_text_and_money_can_be_added_up():
     assert (number.value, number.data_type, number.number_format) == ("3920017000060010328", "s", "@")
     assert (note.value, amount.value, amount.number_format) == ("无", 1234.5, "0.00")
     assert page.title == "放行 清单 2026"
+    long = read_xlsx(write_xlsx([ROW, ROW | {"note": "外壳有划痕，请补发一件"}], COLUMNS, "s"))
+    widths = [long.column_dimensions[name].width for name in "ABC"]
+    assert widths == pytest.approx([21, 24, 12], abs=1)  # what is in a column can be read
 
 
 @pytest.mark.parametrize(

@@ -254,8 +254,11 @@ def _told(user: User, rows: Sequence[Task]) -> None:
 
 def _export(before: Sequence[Mapping[str, Any]]) -> None:
     names = ("state", "title", "owner", "deadline", "priority", "criteria", "figures", "progress", "source")
-    columns = [(name, plain(f"tasks.column.{name}")) for name in names]
-    rows = [{name: _plain(row[name]) for name in names} for row in before]
+    columns = [(name, plain(f"tasks.column.{name}")) for name in ("id", *names)]
+    rows = [
+        {"id": row["open"].rpartition("#")[2], **{name: _plain(row[name]) for name in names}}
+        for row in before
+    ]
     st.download_button(
         t("tasks.export"),
         exports.write_xlsx(rows, columns, plain("tasks.title")),
