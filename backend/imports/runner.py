@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any
 
-from backend import errors
-from backend.checks.contact import CHECKS_VERSION
-from backend.db import Rpc
 from backend.errors import AppError
-from backend.imports import encode, trial
+from backend.imports import encode
 from backend.imports.encode_sheets import lead_row, sheet_row
-from backend.imports.parse import parse_file, shop_platform
-from backend.imports.reasons import REASONS, reason
+from backend.imports.importer import (
+    CHUNK,
+    Importer,
+    Progress,
+    Report,
+    Rules,
+    Shop,
+    check_rules,
+    chunks,
+    finish,
+    patiently,
+    report_of,
+    sentence,
+)
+from backend.imports.parse import parse_file
+from backend.imports.previews import preview
 from backend.imports.records import (
     AnyRecord,
     OrderRecord,
@@ -33,56 +42,24 @@ from backend.imports.records import (
     SheetRecord,
     ShipmentRecord,
 )
-from backend.pii import Keyring, letters
+from backend.pii import letters
 
-CHUNK: Final = 2000
-_DATED: Final = ("performance", "traffic", "chats", "reviews")
-_MOMENTS: Final = ("day", "sent_at", "rated_at")
-_RETRY_AFTER: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
-T = TypeVar("T")
+__all__ = [
+    "CHUNK",
+    "Importer",
+    "Progress",
+    "Report",
+    "Rules",
+    "Shop",
+    "check_rules",
+    "finish",
+    "import_file",
+    "patiently",
+    "preview",
+    "sentence",
+]
 
-Report = dict[str, Any]
-Progress = Callable[[str, int, int], None]
 Records = Sequence[AnyRecord]
-
-
-@dataclass(frozen=True, slots=True)
-class Shop:
-    """The shop a file belongs to. `timezone` is that of times in the file that carry no offset."""
-
-    id: int
-    code: str
-    platform: str
-    timezone: str = "Asia/Shanghai"
-
-
-@dataclass(frozen=True, slots=True)
-class Importer:
-    """Who imports where: `call` carries the actor's rights, `service` the verdicts of the checks."""
-
-    call: Rpc
-    service: Rpc
-    keyring: Keyring
-    lang: str = "zh-CN"
-    on_progress: Progress | None = None
-
-    def say(self, step: str, done: int, total: int) -> None:
-        """Tell how far a step is: `staging`, `applying` or `checking`, in records."""
-        if self.on_progress is not None:
-            self.on_progress(step, done, total)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Version and parameters that the checks of a shop run under.
-
-    `is_current` is false in an old replica while a newer one has announced itself: verdicts made here are
-    stored under the old version, and the orders stay unchecked until the newer one judges them.
-    """
-
-    version: str
-    params: Mapping[str, Any]
-    is_current: bool = True
 
 
 def import_file(
@@ -111,67 +88,6 @@ def import_file(
     if dry_run:
         return preview(importer, parsed, shop)
     return _Run(importer, parsed, shop, name, _hash(source), strict).run()
-
-
-def preview(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> Report:
-    """What the file would do. Nothing is stored.
-
-    `exceptions` are those that the import would leave open on the orders of the file. Of a file with more
-    than `trial.MOST` orders only what an order shows by itself (phone, address, words, payment, refund) is
-    counted; a note says so.
-    """
-    report = _report(parsed, importer.lang) | {"dry_run": True, "state": "preview"}
-    if parsed.kind == "orders":
-        report |= _preview_orders(importer, parsed, shop)
-    elif parsed.kind == "products":
-        rows = [encode.product_row(record) for record in parsed.records]
-        report |= _preview_counts(importer, "products", shop, rows)
-    elif parsed.kind in _DATED:
-        report["rejected"] += _to_come(importer, parsed, shop)
-    report["notes"] += report.pop("unjudged", [])
-    return report
-
-
-def check_rules(service: Rpc, shop_id: int | None) -> Rules:
-    """Announce the checks of this program and learn version and parameters for a shop."""
-    service("service_announce_checks", p_version=CHECKS_VERSION)
-    answer = service("service_check_rules", p_shop_id=shop_id)
-    version = f"{CHECKS_VERSION}.{answer['version'].partition('.')[2]}"
-    return Rules(version=version, params=answer["params"], is_current=version == answer["version"])
-
-
-def sentence(key: str, params: Mapping[str, Any], lang: str = "zh-CN") -> str:
-    """Why a line was refused, or what to know about a file: keys of the parser and of the database."""
-    if key in REASONS:
-        return reason(key, params, lang)
-    return errors.message(key, lang, **params)
-
-
-def finish(importer: Importer, import_id: int, total: int = 0) -> Report:
-    """Apply, check and close an import that is staged; also goes on with one that somebody left behind."""
-    answer: Report = {"state": "applying"}
-    while answer["state"] == "applying":
-        answer = patiently(lambda: importer.call("import_apply", p_import_id=import_id, p_limit=CHUNK))
-        importer.say("applying", answer["applied"], total)
-    checked = 0
-    while not answer.get("checked"):
-        answer = patiently(lambda: importer.call("import_check", p_import_id=import_id, p_limit=CHUNK))
-        checked = min(checked + CHUNK, total)
-        importer.say("checking", checked, total)
-    report: Report = patiently(lambda: importer.call("import_finish", p_import_id=import_id))
-    return report
-
-
-def patiently(call: Callable[[], T]) -> T:
-    """Repeat a request that could not be served just now (busy, restarting, unreachable), for 8 seconds."""
-    for pause in _RETRY_AFTER:
-        try:
-            return call()
-        except AppError as problem:
-            if problem.status < 500:
-                raise
-            time.sleep(pause)
-    return call()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +136,7 @@ class _Run:
         closed = ready
         if ready["state"] != "refused":
             closed = finish(self.importer, begun["id"], len(self.parsed.records))
-        report = _report(self.parsed, self.importer.lang)
+        report = report_of(self.parsed, self.importer.lang)
         for line in unknown:
             text = sentence(line["reason"], line["params"], self.importer.lang)
             report["rejected"].append({"row": line["row"], "column": None, "reason": text})
@@ -264,7 +180,7 @@ class _Run:
         return ready
 
     def _stage(self, import_id: int, staged: set[int]) -> None:
-        for part in _chunks([_rejected(item) for item in self.parsed.rejected]):
+        for part in chunks([_rejected(item) for item in self.parsed.rejected]):
             self._call("import_reject", p_import_id=import_id, p_errors=part)
         if self.parsed.kind == "orders":
             self.rules = check_rules(self.importer.service, self.shop.id if self.shop else None)
@@ -274,7 +190,7 @@ class _Run:
     def _stage_chunks(self, import_id: int, staged: set[int], sender: Executor) -> None:
         """Check and encrypt a chunk while the one before is on its way, and the question about the next."""
         total = len(self.parsed.records)
-        parts = [part for part in enumerate(_chunks(self.parsed.records)) if part[0] not in staged]
+        parts = [part for part in enumerate(chunks(self.parsed.records)) if part[0] not in staged]
         done = total - sum(len(records) for _, records in parts)
         asked = [sender.submit(self._ask, import_id, records) for _, records in parts[:1]]
         sent: Future[None] | None = None
@@ -354,127 +270,12 @@ def _plain_row(record: AnyRecord) -> encode.Payload:
             raise TypeError("a file holds one kind of record")
 
 
-def _preview_orders(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None) -> Report:
-    rules = check_rules(importer.service, shop.id if shop else None)
-    if 0 < len(parsed.records) <= trial.MOST:
-        return _tried(importer, parsed, shop, rules)
-    found = _preview_alone(importer, parsed.records, shop, rules)
-    if parsed.records:
-        found["unjudged"].append(errors.message("import.trial_too_big", importer.lang, limit=trial.MOST))
-    return found
-
-
-def _tried(importer: Importer, parsed: ParsedFile[Any], shop: Shop | None, rules: Rules) -> Report:
-    found = patiently(
-        lambda: trial.run(
-            importer.call,
-            importer.keyring,
-            parsed.records,
-            shop_id=shop.id if shop else None,
-            platform=shop.platform if shop else shop_platform(parsed.platform or ""),
-            params=rules.params,
-            version=rules.version,
-        )
-    )
-    return found | {"unjudged": _unjudged(Counter(found.pop("states")), importer.lang)}
-
-
-def _preview_alone(
-    importer: Importer, records: Sequence[OrderRecord], shop: Shop | None, rules: Rules
-) -> Report:
-    """A file too big to try: what each order says by itself."""
-    as_of = encode.newest(records)
-    kinds: Counter[str] = Counter()
-    states: Counter[str] = Counter()
-    rows = []
-    for record in records:
-        contact = encode.contact_of(record)
-        if record.status == "to_ship":
-            checked = contact.check(rules.params)
-            kinds.update(finding.kind for finding in checked.findings)
-            kinds["refund_stop"] += record.refund == "requested"
-            states[encode.state_of(contact, checked)] += 1
-        kinds["unpaid"] += record.status == "unpaid"
-        content = encode.content_hash(importer.keyring, record)
-        rows.append(
-            {
-                "order_no": record.order_no,
-                "content_hash": content,
-                "status": record.status,
-                "refund": record.refund,
-                "as_of": as_of,
-            }
-        )
-    counts = _preview_counts(importer, "orders", shop, rows)
-    return counts | {"exceptions": dict(+kinds), "unjudged": _unjudged(states, importer.lang)}
-
-
-def _preview_counts(importer: Importer, kind: str, shop: Shop | None, rows: Sequence[Any]) -> Report:
-    total: Counter[str] = Counter(accepted=0, updated=0, unchanged=0)
-    if shop is None and kind == "orders":
-        return {"accepted": len(rows), "updated": 0, "unchanged": 0}
-    for part in _chunks(rows):
-        total.update(
-            importer.call("import_preview", p_kind=kind, p_shop_id=shop.id if shop else None, p_items=part)
-        )
-    return dict(total)
-
-
-def _to_come(importer: Importer, parsed: ParsedFile[SheetRecord], shop: Shop | None) -> list[Report]:
-    """The lines that the import would refuse because their day or moment is to come."""
-    items = [
-        {"row": record.row}
-        | {name: record.values[name].isoformat() for name in _MOMENTS if record.values.get(name)}
-        for record in parsed.records
-    ]
-    shop_id = shop.id if shop else None
-    found = [
-        importer.call("import_preview", p_kind=parsed.kind, p_shop_id=shop_id, p_items=part)["future"]
-        for part in _chunks(items)
-    ]
-    text = sentence("import.future", {}, importer.lang)
-    return [{"row": row, "column": None, "reason": text} for rows in found for row in rows]
-
-
-def _unjudged(states: Counter[str], lang: str) -> list[str]:
-    """Which rules cannot judge how many of the waiting orders, in words."""
-    return [
-        errors.message(f"import.cannot_judge_{state}", lang, count=states[state])
-        for state in ("masked", "absent")
-        if states[state]
-    ]
-
-
-def _report(parsed: ParsedFile[Any], lang: str) -> Report:
-    return {
-        "kind": parsed.kind,
-        "platform": parsed.platform,
-        "encoding": parsed.encoding,
-        "rows": parsed.rows,
-        "accepted": 0,
-        "updated": 0,
-        "unchanged": 0,
-        "rejected": [
-            {"row": item.row, "column": item.column, "reason": sentence(item.key, item.params, lang)}
-            for item in parsed.rejected
-        ],
-        "exceptions": {},
-        "duplicate_rows": parsed.duplicate_rows,
-        "notes": [sentence(note.key, note.params, lang) for note in parsed.notes],
-    }
-
-
 def _rejected(item: Any) -> Report:
     return {"row": item.row, "column": item.column, "reason": item.key, "params": dict(item.params)}
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
 
 
 def _hash(source: bytes | Path) -> str:

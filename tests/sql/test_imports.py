@@ -396,7 +396,7 @@ class Mortal(Rpc):
 def test_the_same_file_goes_on_wherever_it_was_killed(
     conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "CHUNK", 2)
+    monkeypatch.setattr("backend.imports.importer.CHUNK", 2)
     for fatal in range(20):
         records = [record(10 * fatal + n, **({"phone": "123"} if n == 3 else {})) for n in range(1, 6)]
         dying = Mortal(conn)
