@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.leads import choices, commands, wording
+from backend.leads import choices, contacts, wording
 from backend.leads.choices import LeadFilter
 from backend.leads.models import Draft
 from backend.pii import Keyring, generate_key
@@ -19,7 +19,7 @@ def test_what_is_sent_of_a_draft_names_nobody() -> None:
     ring = Keyring.parse(generate_key())
     name, phone, wechat, email, note = CLEAR
     draft = Draft(name=name, phone=phone, wechat=wechat, email=email, note=note, needs=("办公设备",))
-    row = commands.lead_row(ring, draft, 7)
+    row = contacts.lead_row(ring, draft, 7)
     assert [text for text in CLEAR if text in json.dumps(row, ensure_ascii=False)] == []
     shown = {key: value for key, value in row.items() if key.endswith("_masked")}
     assert shown == {
@@ -39,9 +39,9 @@ def test_what_is_sent_of_a_draft_names_nobody() -> None:
 
 def test_a_buyer_account_alone_needs_no_contact_and_a_masked_phone_has_no_index() -> None:
     ring = Keyring.parse(generate_key())
-    row = commands.lead_row(ring, Draft(buyer_account=" tb_8899 ", needs=("样品",)), 7)
+    row = contacts.lead_row(ring, Draft(buyer_account=" tb_8899 ", needs=("样品",)), 7)
     assert (row["contact"], row["buyer_account"]) == (None, "tb_8899")
-    assert "phone_hash" not in commands.lead_row(ring, Draft(phone="138****5678"), 8)["contact"]
+    assert "phone_hash" not in contacts.lead_row(ring, Draft(phone="138****5678"), 8)["contact"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from backend.errors import AppError
-from backend.leads import commands, reads, wording
+from backend.leads import commands, contacts, reads, wording
 from backend.leads.choices import (
     BUDGETS,
     CHANNELS,
@@ -214,7 +214,7 @@ def _save(found: LeadScreen, known: Mapping[str, object], phone: str) -> None:
     client, ring = frame.client(), frame.keyring()
     contact_id = None
     if phone:
-        if bad := commands.unreachable({"phone": phone}):
+        if bad := contacts.unreachable({"phone": phone}):
             raise AppError(bad)
         contact_id = reads.reveal_row(client, row.id, reason="contact_customer")["contact_id"]
     state.carry_out(
