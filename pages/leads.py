@@ -12,14 +12,14 @@ if lead_id is None:
     state.forget_contact()
 if lead_id is not None:
     one.draw(user, lead_id)
-elif user.has("operations"):
-    frame.page_header(t("leads.title"), help=t("leads.help"))
-    capture.button(user)
 else:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="leads_head"):
         frame.page_header(t("leads.title"), help=t("leads.help"))
         capture.button(user)
-    board.draw(user)
+    if user.has("operations"):
+        capture.elsewhere()
+    else:
+        board.draw(user)
 capture.dialog(user)
 twins.dialog(user)
 bulk.dialog()

@@ -241,9 +241,13 @@ def test_the_funnel_counts_and_the_rules_show_their_effect_before_they_are_saved
     click(page, "lead_rules_save")
     click(page, "lead_rules_apply")
     assert fact(shop, lead, "grade") == "A"
-    page = app_as(shop.person("operations"), "lead_rules")
+    office = shop.person("operations")
+    page = app_as(office, "lead_rules")
     assert zh("rules.read_only") in shown(page)
     assert "lead_rules_save" not in keys(page)
+    page = app_as(office, "leads")  # they capture and see no board: the page says where leads go
+    assert zh("leads.elsewhere") in shown(page)
+    assert "leads_capture" in keys(page)
 
 
 def test_a_landing_page_gets_a_token_that_is_shown_once_and_search_finds_leads(

@@ -14,7 +14,7 @@ from backend.leads.choices import BUDGETS, COMMON_NEEDS, LEVELS, MEMBERSHIPS, SO
 from backend.leads.models import CaptureResult, Draft, Refused
 from backend.leads.pasting import parsed
 from pages.shared import format as fmt
-from pages.shared import frame
+from pages.shared import frame, home_links, widgets
 from pages.shared.format import md
 from pages.shared.frame import User
 from pages.shared.i18n import plain, t
@@ -39,6 +39,16 @@ def button(user: User) -> None:
         st.session_state[_OPEN] = True
         st.session_state.pop(_DONE, None)
         st.rerun()  # the board is a fragment, the form belongs to the page
+
+
+def elsewhere() -> None:
+    """For who captures and does not follow up: where the leads go, and where to see what became of them."""
+    box = widgets.empty_state(
+        t("leads.elsewhere"), t("leads.elsewhere_hint"), icon=":material/groups:", key="leads_elsewhere"
+    )
+    with box:
+        home_links.link(t("nav.lead_insight"), "lead_insight", icon=":material/filter_alt:")
+        home_links.link(t("nav.imports"), "imports", icon=":material/upload_file:")
 
 
 def dialog(user: User) -> None:
