@@ -10,9 +10,9 @@ from typing import Any, Final
 from backend.db import Rpc
 from backend.words.dictionary import Dictionary, Entry, ExceptionRow, PatternRow, build, shipped
 
-BASIS: Final = 10
+BASIS: Final = 11
 """Raise it with every release that changes the shipped dictionary: a higher one becomes a new version."""
-BASIS_OF: Final = "5ccc78b71440"
+BASIS_OF: Final = "e6d35304d8fa"
 """Version of the shipped dictionary that BASIS stands for; a test compares."""
 _KEPT: Final = 4
 

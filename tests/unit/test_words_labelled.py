@@ -1,5 +1,5 @@
-"""The quality bars, on labelled texts. `dev` was looked at while rules were written, `holdout` and `fresh`
-were not (see the README beside the texts)."""
+"""The quality bars, on labelled texts. `dev` was looked at while rules were written, `holdout`, `fresh` and
+`stranger` were not (see the README beside the texts)."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 from backend.words import check_one, rewrite
 from backend.words.dictionary import shipped
 
-SPLITS = ("dev", "holdout", "fresh")
+SPLITS = ("dev", "holdout", "fresh", "stranger")
 LABELLED = Path(__file__).parents[1] / "data" / "words" / "labelled.jsonl"
 NEIGHBOURS = (
     {"absolute", "false_promise", "price_fraud"},
@@ -75,6 +75,16 @@ def test_fresh_talk_stays_as_well_understood_as_it_was() -> None:
     assert share["found"] >= 0.84
     assert share["disguised"] >= 0.75
     assert share["flagged"] <= 0.04
+    assert share["blocked"] <= 0.03
+
+
+def test_what_strangers_write_is_understood_no_worse() -> None:
+    """Far below the bars, and known to be: every claim in words of its own. What is reached may not be lost."""
+    share = figures("stranger")
+    print("stranger", share)
+    assert share["found"] >= 0.37
+    assert share["disguised"] >= 0.5
+    assert share["flagged"] <= 0.14
     assert share["blocked"] <= 0.03
 
 
