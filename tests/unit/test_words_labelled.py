@@ -79,7 +79,7 @@ def test_fresh_talk_stays_as_well_understood_as_it_was() -> None:
 
 
 def test_what_strangers_write_is_understood_no_worse() -> None:
-    """Far below the bars, and known to be: every claim in words of its own. What is reached may not be lost."""
+    """Far below the bars, every claim in words of its own. What is reached may not be lost."""
     share = figures("stranger")
     print("stranger", share)
     assert share["found"] >= 0.37
