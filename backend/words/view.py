@@ -11,12 +11,12 @@ from __future__ import annotations
 import codecs
 import functools
 import re
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from backend.words.fold import BARRIER, CODE_POINTS, fold_table
+from backend.words.fold import BARRIER, CODE_POINTS, fold, fold_table
 
 GAP: Final = "\0"
 COMPOSED: Final = "□"
@@ -72,19 +72,15 @@ def text_of(codes: npt.NDArray[np.uint32]) -> str:
     return codecs.utf_32_le_decode(codes.tobytes())[0]
 
 
-def view_of(codes: npt.NDArray[Any]) -> str:
-    """Return the view of an array of code points."""
-    return text_of(view_table().take(codes, mode="clip"))
-
-
 def code_points(text: str) -> npt.NDArray[np.uint32]:
     """Return a text's code points; a lone surrogate counts as one."""
     return np.frombuffer(codecs.utf_32_le_encode(text, "surrogatepass")[0], np.uint32)
 
 
 def fold_view(text: str) -> str:
-    """Return the view of a short text, without the characters nobody sees."""
-    return view_of(code_points(text)).replace(GAP, "")
+    """Return the view of a short text, without the characters nobody sees; it needs no table."""
+    points = [min(ord(char), CODE_POINTS - 1) for char in text]
+    return "".join([_view_char(point, fold(chr(point))) for point in points]).replace(GAP, "")
 
 
 _NUMERALS: Final = str.maketrans("〇零一二三四五六七八九", "00123456789")

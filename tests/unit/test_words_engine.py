@@ -19,7 +19,7 @@ from backend.words.fold import SKIP, fold, fold_text
 from backend.words.nearby import CLAUSE_SIGNS, RIGHT_SIGNS
 from backend.words.rules import ALL, SCANNED_SIGNS
 from backend.words.signs import EDGE, necessary
-from backend.words.view import GAP, code_points, view_of, view_table
+from backend.words.view import GAP, code_points, fold_view, text_of, view_table
 from tests.unit.test_words_labelled import rows
 
 FULL_WIDTH = {ord(c): ord(c) + 0xFEE0 for c in "0123456789abcdefghijklmnopqrstuvwxyz%+"}
@@ -273,7 +273,8 @@ def test_threads_share_one_compiled_dictionary() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60))
 def test_the_view_keeps_positions(text: str) -> None:
-    view = view_of(code_points(text))
+    view = text_of(view_table().take(code_points(text), mode="clip"))
+    assert fold_view(text) == view.replace(GAP, "")
     assert len(view) == len(text)
     assert all(a == GAP or b != " " for a, b in zip(view, text, strict=True))
 
