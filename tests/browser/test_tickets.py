@@ -77,8 +77,10 @@ def give(page: Page, kind: str, reason: str) -> None:
     box.get_by_label("原因").fill(reason)
     box.get_by_label("原因").press("Enter")
     expect(box.get_by_text("权限内").first).to_be_visible()
+    send = box.locator(".st-key-ticket_money_send button")
+    expect(send).to_have_count(1)  # for a moment the one of the run before stands beside it
     press(
-        box.locator(".st-key-ticket_money_send button"),
+        send,
         then=lambda patience: expect(box).to_have_count(0, timeout=patience),
     )
 
