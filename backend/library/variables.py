@@ -63,9 +63,11 @@ def fill(body: str, values: Mapping[str, str]) -> Filled:
     return Filled(text, tuple(name for name in names_in(body) if name not in given))
 
 
-def speaking(me: str, shop: str, day: str) -> dict[str, str]:
-    """What is known without a case: who speaks, for which shop, today as it stands in a message."""
-    return {"客服": me, "店铺": shop, "日期": day}
+def speaking(me: str, shop: str) -> dict[str, str]:
+    """What is known without a case: who speaks, for which shop. Not the date: scripts name the day when
+    something arrives, and nobody promises a customer today by default.
+    """
+    return {"客服": me, "店铺": shop}
 
 
 def goods(items: Sequence[tuple[str, str, int]]) -> dict[str, str]:

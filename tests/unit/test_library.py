@@ -78,3 +78,8 @@ def test_drafts_travel_as_text() -> None:
         None,
     )
     assert as_json(ScriptDraft("问候", "您好", "both"))["scope"] == "team"
+
+
+def test_nobody_promises_an_arrival_today_by_default() -> None:
+    said = fill("{店铺}的{客服}：预计{日期}到货", variables.speaking("客服A", "示例旗舰店"))
+    assert (said.text, said.missing) == ("示例旗舰店的客服A：预计{日期}到货", ("日期",))

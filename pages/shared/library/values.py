@@ -16,9 +16,9 @@ _KEPT = "library_values"
 
 
 def base(user: User, shop_id: int | None) -> dict[str, str]:
-    """What is known without a case: who speaks, for which shop, today."""
+    """What is known without a case: who speaks, for which shop."""
     shop = user.shop(shop_id) or (user.shops[0] if len(user.shops) == 1 else None)
-    return variables.speaking(user.name, shop.name if shop else "", wording.today(user.zone))
+    return variables.speaking(user.name, shop.name if shop else "")
 
 
 def typed() -> dict[str, str]:

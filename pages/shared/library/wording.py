@@ -129,12 +129,6 @@ def share(part: int, whole: int) -> str:
     return f"{part} / {whole} · {part / whole:.1%}" if whole else "—"
 
 
-def today(zone: str) -> str:
-    """`11 月 22 日`, as it stands in a message."""
-    day = datetime.now(ZoneInfo(zone))
-    return plain("library.day", month=day.month, day=day.day)
-
-
 def amount(value: object) -> str:
     """Money as people read it."""
     return fmt.money(None if value is None else str(value))
