@@ -10,9 +10,9 @@ from typing import Any, Final
 from backend.db import Rpc
 from backend.words.dictionary import Dictionary, Entry, ExceptionRow, PatternRow, build, shipped
 
-BASIS: Final = 13
+BASIS: Final = 14
 """Raise it with every release that changes the shipped dictionary: a higher one becomes a new version."""
-BASIS_OF: Final = "cb2690d43afd"
+BASIS_OF: Final = "2e32f73344e5"
 """Version of the shipped dictionary that BASIS stands for; a test compares."""
 _KEPT: Final = 4
 
