@@ -86,7 +86,7 @@ def trend(rows: Sequence[Group]) -> None:
             ],
         )
     )
-    st.altair_chart(chart.properties(height=310), width="stretch")
+    st.altair_chart(chart.properties(height=310), width="stretch", height="stretch")
 
 
 def times(bars: Mapping[int, int], ends: Sequence[int], target: float | None, *, hours: bool) -> None:
