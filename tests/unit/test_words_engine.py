@@ -187,7 +187,7 @@ def soups(size: int) -> Iterator[tuple[str, Context]]:
 def test_the_short_way_gives_the_same_as_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [r["text"] for r in rows("dev") + rows("holdout")]
     joined = ["。".join(texts[i : i + 7]) for i in range(0, len(texts), 7)]
-    given = [*((text, Context()) for text in texts + joined), *soups(6_000)]
+    given = [*((text, Context()) for text in texts + joined), *soups(3_000)]
     texts, contexts = [text for text, _ in given], [context for _, context in given]
     short = check_many(texts, contexts=contexts)
     one_by_one = [check_one(text, kind=c.kind, category=c.category, licences=c.licences) for text, c in given]
