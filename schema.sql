@@ -595,7 +595,7 @@ comment on table private.invitations is 'One-time codes (32 random bytes, only t
 
 create or replace function private.new_auth_email() returns text
 language sql volatile set search_path = '' as $$
-    select 'm' || pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '') || '@members.shopdesk.internal'
+    select 'm' || pg_catalog.translate(pg_catalog.gen_random_uuid()::text, '0123456789-', 'ghijklmnop') || '@members.shopdesk.internal'
 $$;
 
 create or replace function private.invite(p_member_id bigint, p_token_hash text, p_by bigint) returns void

@@ -61,7 +61,7 @@ PARCELS = import_files.table(
     ],
 )
 PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
-UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")  # hex may look like anything
+UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 DETAIL = re.compile(r"[\u4e00-\u9fff]{2,4}(?:路|街|道|巷)\d+号|\d+栋\d+单元\d+室|\d+栋\d+室")
 
 
@@ -174,10 +174,15 @@ def provoke(stack: Stack, admin: Account) -> None:
     assert wrong.status_code >= 400
 
 
+def phones(text: str) -> list[str]:
+    """What reads like a phone; eleven digits of a random id are none."""
+    return sorted(set(PHONE.findall(UUID.sub("", text))))
+
+
 def test_no_phone_is_readable_in_any_dump(written: Written) -> None:
     assert len(written.dumps) == 8
-    found = {when: sorted(set(PHONE.findall(text))) for when, text in written.dumps.items()}
-    assert {when: phones for when, phones in found.items() if phones} == {}
+    found = {when: phones(text) for when, text in written.dumps.items()}
+    assert {when: numbers for when, numbers in found.items() if numbers} == {}
 
 
 def test_no_name_and_no_address_is_readable_in_any_dump(written: Written) -> None:
@@ -216,7 +221,7 @@ def test_the_logs_hold_no_key_no_token_and_no_phone(written: Written) -> None:
     ]
     assert files
     assert [secret[:12] for secret in secrets if secret in text] == []
-    assert PHONE.findall(text) == []
+    assert phones(text) == []
     assert [value for value in written.personal if value in text] == []
 
 
