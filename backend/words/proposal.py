@@ -25,12 +25,14 @@ _OPEN_START: Final = re.compile(
 """What follows a removed claim and needs it: a particle, a verb's helper, a number."""
 _OPEN_END: Final = re.compile(r"[把被让给对向跟和与及比是有为在到从将会能可就都很更最不没这那个款家]\Z")
 _ADDRESS: Final = re.compile(
-    r"(?:亲+|亲爱的|[您你]好|家人们?|宝[子宝贝妈]们?|姐妹们?|兄弟们?|老铁们?|朋友们?|同学们?|各位|大家|家长|老师|哎|嗯|哈喽|在的|好的)*\Z"
+    r"(?:亲爱的|亲|[您你]好|家人们?|宝[子宝贝妈]们?|姐妹们?|兄弟们?|老铁们?|朋友们?|同学们?|各位|大家|家长|老师|哎|嗯|哈喽|在的|好的)*\Z"
 )
 _GONE: Final = "\0"
 """Stands for a removed claim that goes with its clause; `_DESCRIBED` for one that only describes."""
 _DESCRIBED: Final = "\1"
 _REMOVED: Final = re.compile(f"[{_GONE}{_DESCRIBED}]+")
+_NO_MARK: Final = {ord(_GONE): " ", ord(_DESCRIBED): " "}
+"""A text's own control characters are none of our marks."""
 _PARTICLE: Final = re.compile(f"{_DESCRIBED}+[的地]?(?=.)")
 _LEADING: Final = re.compile(f"^[{_GONE}{_DESCRIBED}]+[的地]")
 _ACCOUNT: Final = re.compile(r"[❤♥\ufe0f]+|[：:，,\s]*[A-Za-z0-9_-]{5,20}(?![A-Za-z0-9_-])")
@@ -62,18 +64,19 @@ def rewrite(text: str, hits: Sequence[Hit]) -> str:
 
 def _marked(text: str, hits: Sequence[Hit]) -> str:
     """Reword the hits and put a mark where one is taken out."""
+    plain = text.translate(_NO_MARK)
     parts: list[str] = []
     done = 0
     for hit in hits:
         if hit.start < done:
             continue
-        put = hit.text if hit.replacement is None else hit.replacement
+        put = plain[hit.start : hit.end] if hit.replacement is None else hit.replacement
         if hit.replacement == "":
             put = _DESCRIBED if hit.category in _DESCRIBING else _GONE
-        parts += (text[done : hit.start], put)
+        parts += (plain[done : hit.start], put)
         account = _ACCOUNT.match(text, hit.end) if hit.category == "platform" and hit.replacement else None
         done = account.end() if account else hit.end
-    return "".join([*parts, text[done:]])
+    return "".join([*parts, plain[done:]])
 
 
 def _keywords(marked: str) -> str:

@@ -33,6 +33,9 @@ def proposal(text: str) -> str:
         ("最舒适的枕头，今天发货。", "舒适的枕头，今天发货。"),
         ("亲，加微信abc12345，拍下改价。", "亲，联系在线客服，拍下改价。"),
         ("亲，加薇❤领红包，拍下改价。", "亲，联系在线客服领红包，拍下改价。"),
+        # an odd greeting takes no more time than any text, and control characters are nothing removed
+        ("亲" * 200 + "呀，根治。现货。", "亲" * 200 + "呀。现货。"),
+        ("面料\1柔软，\0现货。永不复发。", "面料 柔软， 现货。"),
         # lines stay lines
         ("面料柔软。\n根治敏感。\n支持退换。", "面料柔软。\n支持退换。"),
         ("根治糖尿病，永不复发。", ""),
